@@ -1,0 +1,71 @@
+"""Bytes to checked values and back, with a limit on everything. Knows no message by name.
+
+Decoding never raises anything but MalformedMessageError, whatever the bytes (docs/protocol.md).
+"""
+
+from typing import Any, TypeVar
+
+import msgpack
+import msgspec
+
+from protocol.errors import MalformedMessageError
+
+T = TypeVar("T")
+
+
+def pack(value: Any) -> bytes:
+    """Return the msgpack of `value`, a msgspec Struct or plain data."""
+    packed = msgpack.packb(msgspec.to_builtins(value, builtin_types=(bytes,)))
+    assert isinstance(packed, bytes)
+    return packed
+
+
+def unpack(data: bytes, expected: type[T], max_bytes: int, max_items: int) -> T:
+    """Return the `expected` value that `data` holds.
+
+    Args:
+        data: msgpack.
+        expected: a msgspec Struct, or anything that `msgspec.convert` takes.
+        max_bytes: the most that the whole, or one string in it, may have.
+        max_items: the most that one array or map in it may have. An array is allocated when its
+            header is read, so nested headers cost depth (1024 at most) x max_items x 8 bytes.
+
+    Raises:
+        MalformedMessageError: too long, not msgpack, a key twice, or not of the expected shape.
+    """
+    return convert(unpack_plain(data, max_bytes, max_items), expected)
+
+
+def unpack_plain(data: bytes, max_bytes: int, max_items: int) -> Any:
+    """Return the plain data that `data` holds; takes and raises what `unpack` does."""
+    if len(data) > max_bytes:
+        raise MalformedMessageError(f"{len(data)} bytes, at most {max_bytes} are allowed")
+    try:
+        return msgpack.unpackb(
+            data,
+            object_pairs_hook=_without_repeats,
+            max_str_len=max_bytes,
+            max_bin_len=max_bytes,
+            max_array_len=max_items,
+            max_map_len=max_items,
+            max_ext_len=0,
+        )
+    except MalformedMessageError:
+        raise
+    except (ValueError, msgpack.UnpackException, RecursionError, MemoryError) as error:
+        raise MalformedMessageError(f"not msgpack: {type(error).__name__}") from None
+
+
+def convert(plain: Any, expected: type[T]) -> T:
+    """Return plain data as an `expected` value; raises as `unpack` does."""
+    try:
+        return msgspec.convert(plain, expected)
+    except (msgspec.ValidationError, RecursionError) as error:
+        raise MalformedMessageError(str(error)) from None
+
+
+def _without_repeats(pairs: list[tuple[Any, Any]]) -> dict[Any, Any]:
+    mapping = dict(pairs)
+    if len(mapping) != len(pairs):
+        raise MalformedMessageError("a key stands twice")
+    return mapping

@@ -1,0 +1,294 @@
+"""Every message there is, as types. The words are docs/protocol.md's; the bytes are the codec's.
+
+A message is a msgpack map with `v` (the protocol's version) and `type`. Unknown keys are ignored,
+so that a newer peer may say more; missing or wrong ones are refused.
+"""
+
+from typing import Annotated, Any, TypeVar, get_args
+
+import msgspec
+from msgspec import Meta
+
+from protocol import addresses, codec, manifest, names
+from protocol.errors import MalformedMessageError, UnsupportedMessageError, WireCode
+
+VERSION = 1
+MAX_REQUEST_BYTES = 256 << 10  # To the tracker. 256 KiB of empty maps unpack to under 20 MiB.
+MAX_CHUNK_REQUEST_BYTES = 64 << 10  # To a node: two bitmaps of 32,768 chunks and room.
+MAX_REPLY_BYTES = 4 << 20
+MAX_ITEMS = 4096  # In one array or map: 1024 nested ones cost 32 MiB for a moment.
+MAX_OFFERED = 64  # Chunks in one request; the scheduler offers far fewer.
+MAX_UPDATE_HOLDINGS = 500  # 500 names of 400 bytes still fit in MAX_REQUEST_BYTES.
+MAX_HANDOUT = 50  # Holders in one answer; a fetcher asks again when it runs dry.
+
+Node = Annotated[str, Meta(pattern=r"^[A-Za-z0-9._-]{1,64}\Z")]
+Address = Annotated[str, Meta(pattern=r"^tcp://", max_length=300)]
+Id = Annotated[str, Meta(pattern=r"^b3:[0-9a-f]{64}\Z")]
+What = Annotated[str, Meta(min_length=1, max_length=names.MAX_NAME_BYTES)]  # A name or an id.
+Count = Annotated[int, Meta(ge=0, le=2**53)]
+Size = Annotated[int, Meta(ge=0, le=2**53)]
+Index = Annotated[int, Meta(ge=0, lt=manifest.MAX_CHUNKS)]
+Have = Annotated[bytes, Meta(max_length=manifest.MAX_CHUNKS // 8)]  # protocol.bitmap's bytes.
+Text = Annotated[str, Meta(max_length=4096)]
+
+
+class Message(msgspec.Struct, frozen=True, tag_field="type"):
+    """What all messages share: on the wire each also carries `v`."""
+
+
+def _check_what(what: str) -> None:
+    if not manifest.is_id(what):
+        names.check_name(what)
+
+
+# To the tracker.
+
+
+class Query(Message, frozen=True, tag="query"):
+    """Who holds `what`? `node` is the asker who wants it: a holder who asks has lost it (S4), unless
+    `partial` says that it is fetching it just now. Without a `node` it is a mere question.
+    """
+
+    what: What
+    node: Node | None = None
+    partial: bool = False
+
+    def __post_init__(self) -> None:
+        _check_what(self.what)
+
+
+class Holding(msgspec.Struct, frozen=True):
+    """That a node has a thing under a name, whole or in part."""
+
+    name: What
+    id: Id
+    size_bytes: Size
+    complete: bool = True
+
+    def __post_init__(self) -> None:
+        names.check_name(self.name)
+        if manifest.is_id(self.name):
+            raise ValueError("is an id where a name is expected")
+
+
+class Withdrawal(msgspec.Struct, frozen=True):
+    """That a node no longer has a thing under a name."""
+
+    name: What
+    id: Id
+
+
+class Update(Message, frozen=True, tag="update"):
+    """The sender holds these. With `replace`, nothing but these.
+
+    `epoch` counts the node's starts, `sequence` its updates since: an older one changes nothing.
+    """
+
+    node: Node
+    address: Address
+    epoch: Count
+    sequence: Count
+    holdings: Annotated[tuple[Holding, ...], Meta(max_length=MAX_UPDATE_HOLDINGS)] = ()
+    withdrawn: Annotated[tuple[Withdrawal, ...], Meta(max_length=MAX_UPDATE_HOLDINGS)] = ()
+    replace: bool = False
+
+    def __post_init__(self) -> None:
+        addresses.split(self.address)
+
+
+class Renew(Message, frozen=True, tag="renew"):
+    """The sender lives, and everything it announced still holds: `holdings` things."""
+
+    node: Node
+    epoch: Count
+    holdings: Count
+
+
+class Leave(Message, frozen=True, tag="leave"):
+    """The sender stops serving. What it holds is remembered, but not handed out."""
+
+    node: Node
+    epoch: Count
+
+
+class List(Message, frozen=True, tag="list"):
+    """What is there? Answered in pages, ordered by name: those after `after`."""
+
+    after: Annotated[str, Meta(max_length=names.MAX_NAME_BYTES)] = ""
+
+
+class Status(Message, frozen=True, tag="status"):
+    """Who is there, and since when is the tracker up? Answered in pages, ordered by node."""
+
+    after: Annotated[str, Meta(max_length=64)] = ""
+
+
+# From the tracker.
+
+
+class Holder(msgspec.Struct, frozen=True):
+    """A node that has a thing. `alive`: it renewed its lease in time."""
+
+    node: Node
+    address: Address
+    complete: bool
+    alive: bool
+
+
+class OtherVersion(msgspec.Struct, frozen=True):
+    """Another version under the same name. `age_s` counts from its first announcement."""
+
+    id: Id
+    size_bytes: Size
+    age_s: Count
+    holders: Count
+
+
+class Holders(Message, frozen=True, tag="holders"):
+    """The answer to a query. `holders` are to be asked; those in `offline` are silent.
+
+    `id` is none when the cluster file alone says so: no holder has spoken yet.
+    """
+
+    name: What
+    id: Id | None
+    size_bytes: Size | None
+    holders: tuple[Holder, ...]
+    offline: tuple[Holder, ...] = ()
+    versions: tuple[OtherVersion, ...] = ()
+
+    def __post_init__(self) -> None:
+        names.check_name(self.name)
+
+
+class Ok(Message, frozen=True, tag="ok"):
+    """Done. The lease lasts for `lease_ms`; the tracker knows of `holdings` things of the sender."""
+
+    lease_ms: Count
+    holdings: Count
+
+
+class File(msgspec.Struct, frozen=True):
+    """One version of one name, for a listing."""
+
+    name: What
+    id: Id | None
+    size_bytes: Size | None
+    age_s: Count
+    newest: bool
+    holders: tuple[Holder, ...]
+
+
+class Files(Message, frozen=True, tag="files"):
+    """One page of a listing; ask again with `after` set to `next` until there is none."""
+
+    files: tuple[File, ...]
+    next: str | None = None
+
+
+class NodeStatus(msgspec.Struct, frozen=True):
+    """What the tracker knows of a node. `silent_ms` is none when it never spoke."""
+
+    node: Node
+    address: Address
+    alive: bool
+    files: Count
+    silent_ms: Count | None
+
+
+class TrackerStatus(Message, frozen=True, tag="tracker"):
+    """The answer to a status request."""
+
+    address: Address
+    uptime_ms: Count
+    nodes: tuple[NodeStatus, ...]
+    next: str | None = None
+    counters: dict[str, int] = {}
+
+
+# To a node.
+
+
+class ManifestRequest(Message, frozen=True, tag="manifest"):
+    """The manifest of `what`, please. The reply's second frame is its canonical bytes."""
+
+    what: What
+
+    def __post_init__(self) -> None:
+        _check_what(self.what)
+
+
+class ChunkRequest(Message, frozen=True, tag="chunk"):
+    """One of the `offered` chunks, please: the holder chooses which (docs/protocol.md).
+
+    `have` is what the asker has (all of it, when the bytes are empty, is not a case: it would not
+    ask; empty says nothing). After `patience_ms` the asker no longer waits.
+    """
+
+    id: Id
+    offered: Annotated[tuple[Index, ...], Meta(min_length=1, max_length=MAX_OFFERED)]
+    node: Node
+    have: Have = b""
+    patience_ms: Count = 30_000
+
+
+# From a node.
+
+
+class ManifestReply(Message, frozen=True, tag="manifest"):
+    """The manifest follows in the next frame."""
+
+    id: Id
+    name: What
+
+
+class ChunkReply(Message, frozen=True, tag="chunk"):
+    """The bytes of chunk `index` follow in the next frame. Empty `have`: this holder has them all."""
+
+    index: Index
+    have: Have = b""
+
+
+class Nothing(Message, frozen=True, tag="nothing"):
+    """This holder has none of the offered chunks yet; `have` is what it has."""
+
+    have: Have
+
+
+class Error(Message, frozen=True, tag="error"):
+    """The request failed; `message` is for people."""
+
+    code: WireCode
+    message: Text
+
+
+TrackerRequest = Query | Update | Renew | Leave | List | Status
+TrackerReply = Holders | Ok | Files | TrackerStatus | Error
+NodeRequest = ManifestRequest | ChunkRequest
+NodeReply = ManifestReply | ChunkReply | Nothing | Error
+
+T = TypeVar("T", bound=Message)
+
+
+def encode(message: Message) -> bytes:
+    """Return the bytes of one message."""
+    return codec.pack({"v": VERSION, **msgspec.to_builtins(message, builtin_types=(bytes,))})
+
+
+def decode(data: bytes, expected: Any, max_bytes: int = MAX_REPLY_BYTES) -> Any:
+    """Return the message that `data` holds, one of the types in the union `expected`.
+
+    Raises:
+        UnsupportedMessageError: it has a type or version that is unknown here.
+        MalformedMessageError: it is no message, or breaks a limit.
+    """
+    plain = codec.unpack_plain(data, max_bytes, MAX_ITEMS)
+    if not isinstance(plain, dict):
+        raise MalformedMessageError("a message is a map")
+    version, kind = plain.get("v"), plain.get("type")
+    if type(version) is not int or type(kind) is not str:
+        raise MalformedMessageError("a message has the keys v (a number) and type (a text)")
+    known = {option.__struct_config__.tag for option in get_args(expected) or (expected,)}
+    if version != VERSION or kind not in known:
+        raise UnsupportedMessageError(f"type {kind[:40]!r} of version {version} is unknown here")
+    return codec.convert(plain, expected)

@@ -1,0 +1,65 @@
+"""What a shared thing may be called. Knows nothing of disks: it judges text.
+
+The rules start from the cases that other clients were broken with (CVE-2009-1760, CVE-2007-1384,
+Syncthing's TestCheckFilename): a name is a relative path that stays below the folder it is put in.
+Every route by which a name comes in uses `check_name`.
+"""
+
+import re
+
+MAX_NAME_BYTES = 4096  # PATH_MAX on Linux.
+MAX_COMPONENT_BYTES = 255  # NAME_MAX on every file system in use.
+RESERVED_FOLDER = ".shoal"  # Partial data and the cache of hashes; never shared.
+
+_DRIVE = re.compile(r"[A-Za-z]:")
+_LAST_CONTROL_C0 = 0x1F
+_DELETE = 0x7F
+_LAST_CONTROL_C1 = 0x9F
+
+
+def check_name(text: str) -> str:
+    """Return `text` if it may name a shared file.
+
+    Raises:
+        ValueError: it may not; the message is a phrase that says why.
+    """
+    try:
+        encoded = text.encode()
+    except UnicodeEncodeError:
+        raise ValueError("is not valid UTF-8") from None
+    if not encoded:
+        raise ValueError("is empty")
+    if len(encoded) > MAX_NAME_BYTES:
+        raise ValueError(f"is longer than {MAX_NAME_BYTES} bytes")
+    if any(_is_control(ord(character)) for character in text):
+        raise ValueError("has a control character in it")
+    if "\\" in text:
+        raise ValueError("has a backslash in it")
+    if text.startswith("/") or _DRIVE.match(text):
+        raise ValueError("is an absolute path")
+    for component in text.split("/"):
+        _check_component(component)
+    if text.split("/", 1)[0] == RESERVED_FOLDER:
+        raise ValueError(f"lies in {RESERVED_FOLDER}, which is not shared")
+    return text
+
+
+def _check_component(component: str) -> None:
+    if component == "":
+        raise ValueError("has an empty part (two slashes, or one at the end)")
+    if component in {".", ".."}:
+        raise ValueError(f"has {component!r} as a part")
+    if len(component.encode()) > MAX_COMPONENT_BYTES:
+        raise ValueError(f"has a part longer than {MAX_COMPONENT_BYTES} bytes")
+
+
+def _is_control(code_point: int) -> bool:
+    return code_point <= _LAST_CONTROL_C0 or _DELETE <= code_point <= _LAST_CONTROL_C1
+
+
+def display(text: str) -> str:
+    """Return `text` safe to print: what does not print (escapes, right-to-left marks) is escaped."""
+    return "".join(
+        character if character.isprintable() else character.encode("unicode_escape").decode()
+        for character in text
+    )

@@ -1,0 +1,1 @@
+"""Tests that need several hosts: network namespaces on this machine, joined by a switch."""

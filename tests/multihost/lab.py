@@ -1,0 +1,176 @@
+"""Several hosts on one Linux machine: network namespaces joined by a switch, with limited links.
+
+Real processes over the real TCP stack, at the speed of a chosen network card. No delay and no loss:
+not every kernel has netem. Needs root and iproute2.
+
+    with Lab(4, rate_mbit=100, directory=tmp_path) as lab:
+        server = lab.start(1, [sys.executable, "-m", "http.server", "--bind", lab.address(1)])
+        lab.run(2, ["curl", f"http://{lab.address(1)}:8000"], timeout_s=10)
+"""
+
+import itertools
+import json
+import os
+import subprocess
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Self
+
+from tests.multihost import namespaces
+from tests.multihost.host_process import HostProcess, launch
+from tests.multihost.namespaces import LabError
+
+MAX_HOSTS = 254  # One /24.
+MIN_BURST_BYTES = 128 * 1024  # Two of the 64 KiB packets that TCP hands down at once.
+BURST_S = 0.004  # A timer tick at 250 Hz: a smaller bucket runs over before it is drawn from.
+QUEUE_MS = 50  # What a switch buffers; more would hide a sender that does not pace itself.
+
+_lab_counts = itertools.count()
+
+
+class Lab:
+    """A context manager; hosts are numbered from 1. Leaving it kills all that runs on its hosts."""
+
+    def __init__(self, hosts: int, rate_mbit: float | None = None, *, directory: Path) -> None:
+        """Limit every link to rate_mbit in each direction (None: unlimited).
+
+        Output files go to `directory`.
+        """
+        if not 1 <= hosts <= MAX_HOSTS:
+            raise ValueError(f"hosts is {hosts}, must be 1 to {MAX_HOSTS}")
+        self.hosts = range(1, hosts + 1)
+        self._rate_mbit = rate_mbit
+        self._directory = directory
+        self._prefix = namespaces.name_prefix(os.getpid(), next(_lab_counts))
+        self._switch = f"{self._prefix}switch"
+        self._processes: list[HostProcess] = []
+
+    def __enter__(self) -> Self:
+        namespaces.remove_leftovers(self._prefix)
+        try:
+            self._set_up()
+        except BaseException:
+            self._tear_down()
+            raise
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._tear_down()
+
+    def address(self, host: int) -> str:
+        return f"10.77.0.{host}"
+
+    def namespace(self, host: int) -> str:
+        """Give the name for `ip netns exec NAME …` and `nsenter --net=/var/run/netns/NAME …`."""
+        return f"{self._prefix}{host}"
+
+    def start(
+        self,
+        host: int,
+        argv: Sequence[str | Path],
+        *,
+        cwd: Path | None = None,
+        env: Mapping[str, str] | None = None,
+    ) -> HostProcess:
+        """Start argv on the host and return at once (about 2 ms)."""
+        # Not `ip netns exec`: it mounts /sys anew for each process.
+        enter = ["nsenter", f"--net={namespaces.DIRECTORY / self.namespace(host)}", "--"]
+        output = self._directory / f"{self.namespace(host)}-{len(self._processes):03}"
+        process = launch([*enter, *map(str, argv)], output, cwd=cwd, env=env)
+        self._processes.append(process)
+        return process
+
+    def run(
+        self,
+        host: int,
+        argv: Sequence[str | Path],
+        timeout_s: float,
+        *,
+        cwd: Path | None = None,
+        env: Mapping[str, str] | None = None,
+    ) -> HostProcess:
+        """Run argv on the host to its end; kill it and raise TimeoutError after timeout_s."""
+        process = self.start(host, argv, cwd=cwd, env=env)
+        try:
+            process.wait(timeout_s)
+        except TimeoutError:
+            process.kill()
+            raise
+        return process
+
+    def link(self, host: int, *, up: bool) -> None:
+        """Pull the host's cable or put it back. The host keeps its address, sees no carrier."""
+        state = "up" if up else "down"
+        namespaces.run_batches([self._ip(self._switch, f"link set {_port(host)} {state}")])
+
+    def set_rate(self, host: int, rate_mbit: float | None) -> None:
+        """Limit the host's link to rate_mbit in each direction; None lifts the limit."""
+        namespaces.run_batches(
+            [
+                (["tc", "-n", self.namespace(host), "-batch", "-"], [_limit("uplink", rate_mbit)]),
+                (["tc", "-n", self._switch, "-batch", "-"], [_limit(_port(host), rate_mbit)]),
+            ]
+        )
+
+    def received_bytes(self, host: int) -> int:
+        """Count what has come in over the host's link so far, headers included."""
+        show = ["ip", "-n", self.namespace(host), "-json", "-stats", "link", "show", "uplink"]
+        answer = json.loads(subprocess.check_output(show))
+        count: int = answer[0]["stats64"]["rx"]["bytes"]
+        return count
+
+    def _set_up(self) -> None:
+        names = [self._switch, *map(self.namespace, self.hosts)]
+        cables = [
+            f"link add uplink netns {self.namespace(host)} type veth "
+            f"peer name {_port(host)} netns {self._switch}"
+            for host in self.hosts
+        ]
+        namespaces.run_batches(
+            [(["ip", "-batch", "-"], [*(f"netns add {name}" for name in names), *cables])]
+        )
+        namespaces.run_batches([self._switch_on(), *map(self._host_on, self.hosts)])
+        if self._rate_mbit is not None:
+            self._limit_every_link(self._rate_mbit)
+
+    def _switch_on(self) -> tuple[list[str], list[str]]:
+        plug = [f"link set {_port(host)} master switch up" for host in self.hosts]
+        return self._ip(self._switch, "link add switch type bridge", "link set switch up", *plug)
+
+    def _host_on(self, host: int) -> tuple[list[str], list[str]]:
+        address = f"address add {self.address(host)}/24 dev uplink"
+        return self._ip(self.namespace(host), address, "link set lo up", "link set uplink up")
+
+    def _ip(self, namespace: str, *lines: str) -> tuple[list[str], list[str]]:
+        return ["ip", "-n", namespace, "-batch", "-"], list(lines)
+
+    def _limit_every_link(self, rate_mbit: float) -> None:
+        downward = [_limit(_port(host), rate_mbit) for host in self.hosts]
+        upward = [
+            (["tc", "-n", self.namespace(host), "-batch", "-"], [_limit("uplink", rate_mbit)])
+            for host in self.hosts
+        ]
+        namespaces.run_batches([(["tc", "-n", self._switch, "-batch", "-"], downward), *upward])
+
+    def _tear_down(self) -> None:
+        for process in self._processes:
+            process.kill()
+        if names := namespaces.existing(self._prefix):
+            namespaces.remove(names)
+
+
+def _port(host: int) -> str:
+    return f"port{host}"
+
+
+def _limit(device: str, rate_mbit: float | None) -> str:
+    if rate_mbit is None:
+        return f"qdisc replace dev {device} root noqueue"
+    burst_bytes = max(MIN_BURST_BYTES, round(rate_mbit * 1e6 / 8 * BURST_S))
+    return (
+        f"qdisc replace dev {device} root tbf "
+        f"rate {round(rate_mbit * 1e6)}bit burst {burst_bytes}b latency {QUEUE_MS}ms"
+    )
+
+
+__all__ = ["Lab", "LabError"]
