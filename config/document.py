@@ -4,7 +4,6 @@ Not the schema: which keys there are, and what may stand under them, is told by 
 """
 
 import difflib
-import re
 import unicodedata
 from collections.abc import Collection, Iterable
 from dataclasses import dataclass
@@ -12,6 +11,7 @@ from pathlib import Path
 
 import yaml
 
+from protocol import names
 from protocol.errors import OperatorError
 
 MAX_FILE_BYTES = 1 << 20  # Room for some ten thousand nodes; PyYAML takes seconds for as much.
@@ -19,15 +19,16 @@ MAX_DEPTH = 8  # The schema needs 4. PyYAML recurses: unlimited depth would exha
 MAX_SHOWN_CHARACTERS = 80  # So that an error stays one line that can be read.
 MAX_SHOWN_CHOICES = 20
 
+_TEXT = "tag:yaml.org,2002:str"
+_NULL = "tag:yaml.org,2002:null"
+_MERGE = "tag:yaml.org,2002:merge"
 _KINDS = {
+    _TEXT: "the text",
     "tag:yaml.org,2002:bool": "the truth value",
     "tag:yaml.org,2002:int": "the number",
     "tag:yaml.org,2002:float": "the number",
     "tag:yaml.org,2002:timestamp": "the date",
 }
-_TEXT = "tag:yaml.org,2002:str"
-_NULL = "tag:yaml.org,2002:null"
-_MERGE = "tag:yaml.org,2002:merge"
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,8 +47,11 @@ class Value:
 
     def text(self, expected: str) -> str:
         """Return the text that stands here: not empty, and without control characters."""
-        if not isinstance(self.node, yaml.ScalarNode) or self.node.tag != _TEXT:
+        if not isinstance(self.node, yaml.ScalarNode) or self.node.tag == _NULL:
             raise self._wrong_kind(expected)
+        if self.node.tag != _TEXT:
+            hint = f'if a text is meant, quote it: "{shown(self.node.value)}"'
+            raise self.error(self._found(), f"expected {expected}", hint)
         text: str = self.node.value
         if not text.strip():
             raise self.error("found an empty text", f"expected {expected}")
@@ -62,7 +66,7 @@ class Value:
         return [self._child(item, item, self.key) for item in self.node.value]
 
     def entries(self, expected: str) -> dict[str, "Value"]:
-        """Return what stands here by key, in the file's order; a key that comes twice is refused."""
+        """Return what stands here by key, in the file's order, no key twice."""
         if not isinstance(self.node, yaml.MappingNode):
             raise self._wrong_kind(expected)
         entries: dict[str, Value] = {}
@@ -79,7 +83,9 @@ class Value:
             entries[name] = child
         return entries
 
-    def fields(self, required: Collection[str], optional: Collection[str] = ()) -> dict[str, "Value"]:
+    def fields(
+        self, required: Collection[str], optional: Collection[str] = ()
+    ) -> dict[str, "Value"]:
         """Return what stands here by key, where only these keys may stand."""
         known = [*required, *optional]
         fields = self.entries(f"a mapping with the keys {', '.join(known)}")
@@ -95,17 +101,16 @@ class Value:
         return Value(self.source, place.start_mark.line + 1, key, node)
 
     def _wrong_kind(self, expected: str) -> OperatorError:
-        node = self.node
-        if isinstance(node, yaml.MappingNode):
-            return self.error("found a mapping", f"expected {expected}")
-        if isinstance(node, yaml.SequenceNode):
-            return self.error("found a list", f"expected {expected}")
-        if node.tag == _NULL:
-            return self.error("found nothing", f"expected {expected}")
-        if node.tag == _TEXT:
-            return self.error(f"found the text {shown(node.value)}", f"expected {expected}")
-        found = f"found {_KINDS.get(node.tag, 'the special value')} {shown(node.value)}"
-        return self.error(found, f"expected {expected}", f'if a text is meant, quote it: "{shown(node.value)}"')
+        return self.error(self._found(), f"expected {expected}")
+
+    def _found(self) -> str:
+        if isinstance(self.node, yaml.MappingNode):
+            return "found a mapping"
+        if isinstance(self.node, yaml.SequenceNode):
+            return "found a list"
+        if self.node.tag == _NULL:
+            return "found nothing"
+        return f"found {_KINDS.get(self.node.tag, 'the special value')} {shown(self.node.value)}"
 
 
 def read(path: Path) -> Value:
@@ -124,52 +129,50 @@ def read(path: Path) -> Value:
 
 def choices(name: str, known: Iterable[str]) -> str:
     """Return what might have been meant by `name`, all of it and the nearest."""
-    names = list(known)
-    more = len(names) - MAX_SHOWN_CHOICES
-    listed = ", ".join(names[:MAX_SHOWN_CHOICES]) + (f" and {more} more" if more > 0 else "")
-    by_folded = {each.casefold(): each for each in names}
+    all_known = list(known)
+    more = len(all_known) - MAX_SHOWN_CHOICES
+    listed = ", ".join(all_known[:MAX_SHOWN_CHOICES]) + (f" and {more} more" if more > 0 else "")
+    by_folded = {each.casefold(): each for each in all_known}
     nearest = difflib.get_close_matches(name.casefold(), by_folded, n=1, cutoff=0.5)
     hint = f"; did you mean {by_folded[nearest[0]]}?" if nearest else ""
     return f"expected one of {listed}{hint}"
 
 
 def shown(text: str) -> str:
-    """Return `text` fit for a one-line message: short, and quoted where it is not plain."""
-    if len(text) > MAX_SHOWN_CHARACTERS:
-        text = text[:MAX_SHOWN_CHARACTERS] + "…"
-    return text if re.fullmatch(r"[\w./:*~+@-][\w./:*~+@ …-]*", text) else repr(text)
+    """Return `text` fit for a one-line message."""
+    more = "…" if len(text) > MAX_SHOWN_CHARACTERS else ""
+    return names.display(text[:MAX_SHOWN_CHARACTERS]) + more
 
 
 class _Composer(yaml.SafeLoader):
     """Composes nodes without the parts of YAML that make one place stand for another."""
 
-    def __init__(self, text: str) -> None:
+    def __init__(self, text: str, source: str) -> None:
         super().__init__(text)
+        self._source = source
         self._depth = 0
 
     def compose_node(self, parent: yaml.Node | None, index: int) -> yaml.Node | None:
-        event = self.peek_event()
-        self._refuse_indirection(event)
+        event: yaml.Event = self.peek_event()  # type: ignore[no-untyped-call]
         if self._depth == MAX_DEPTH:
-            raise yaml.MarkedYAMLError(
-                problem=f"nested more than {MAX_DEPTH} deep", problem_mark=event.start_mark
-            )
+            raise self._refusal(event, f"nested more than {MAX_DEPTH} deep")
+        if isinstance(event, yaml.AliasEvent):
+            raise self._refusal(event, f"found the alias *{event.anchor}")
+        if isinstance(event, yaml.NodeEvent) and event.anchor is not None:
+            raise self._refusal(event, f"found the anchor &{event.anchor}")
+        if (
+            isinstance(event, yaml.ScalarEvent | yaml.CollectionStartEvent)
+            and event.tag is not None
+        ):
+            raise self._refusal(event, f"found the tag {shown(event.tag)}")
         self._depth += 1
         node = super().compose_node(parent, index)
         self._depth -= 1
         return node
 
-    def _refuse_indirection(self, event: yaml.Event) -> None:
-        if isinstance(event, yaml.AliasEvent):
-            found = f"the alias *{shown(event.anchor)}"
-        elif getattr(event, "anchor", None) is not None:
-            found = f"the anchor &{shown(event.anchor)}"
-        elif getattr(event, "tag", None) is not None:
-            found = f"the tag {shown(event.tag)}"
-        else:
-            return
-        problem = f"found {found}, expected the value itself written out"
-        raise yaml.MarkedYAMLError(problem=problem, problem_mark=event.start_mark)
+    def _refusal(self, event: yaml.Event, cause: str) -> OperatorError:
+        assert event.start_mark is not None
+        return _not_yaml(self._source, event.start_mark.line + 1, cause)
 
 
 def _content(path: Path, source: str) -> bytes:
@@ -198,7 +201,7 @@ def _decoded(content: bytes, source: str) -> str:
 
 def _composed(text: str, source: str) -> yaml.Node | None:
     try:
-        loader = _Composer(text)
+        loader = _Composer(text, source)
     except yaml.reader.ReaderError as error:
         line = text.count("\n", 0, error.position) + 1
         cause = f"the character U+{ord(text[error.position]):04X} is not allowed"
@@ -214,4 +217,4 @@ def _composed(text: str, source: str) -> yaml.Node | None:
 
 
 def _not_yaml(source: str, line: int, cause: str) -> OperatorError:
-    return OperatorError(f"{source}:{line}: {cause}; expected one plain YAML document in UTF-8")
+    return OperatorError(f"{source}:{line}: {cause}; expected one plain YAML document")

@@ -3,7 +3,13 @@
 import ipaddress
 import re
 
-_ADDRESS = re.compile(r"tcp://(?:\[(?P<v6>[0-9A-Fa-f:.]+)\]|(?P<host>[A-Za-z0-9._-]+)):(?P<port>\d{1,5})\Z")
+PATTERN = (
+    r"^tcp://(?:\[(?P<v6>[0-9A-Fa-f.]*:[0-9A-Fa-f:.]*)\]|(?P<host>[A-Za-z0-9._-]+))"
+    r":(?P<port>[0-9]{1,5})\Z"
+)
+_ADDRESS = re.compile(PATTERN)
+# What the C library takes for an IPv4 address: 127.1, 0x7f000001 and 2130706433 are all 127.0.0.1.
+_ENDS_IN_NUMBER = re.compile(r"(?:.*\.)?(?:0[xX][0-9A-Fa-f]*|[0-9]+)\.?\Z")
 MAX_PORT = 65535
 FIRST_UNPRIVILEGED_PORT = 1024
 
@@ -24,30 +30,44 @@ def may_be_holder(address: str, tracker_address: str) -> bool:
     """Say whether a holder that the tracker names may be connected to.
 
     A tracker that lies must not make nodes knock on other services (CVE-2025-59352's kind): no
-    system ports, no multicast or link-local addresses, nothing on this machine unless the tracker is
-    on this machine too, and never the tracker itself.
+    system ports, no multicast or link-local addresses, nothing on this machine unless the tracker
+    is on this machine too, and never the tracker itself. Judged by the text alone: what a host name
+    resolves to is the name service's word.
     """
     try:
         host, port = split(address)
-        tracker_host, _ = split(tracker_address)
+        tracker_host, tracker_port = split(tracker_address)
     except ValueError:
         return False
-    if port < FIRST_UNPRIVILEGED_PORT or address == tracker_address:
+    if port < FIRST_UNPRIVILEGED_PORT or not _may_be_host(host):
         return False
-    try:
-        ip = ipaddress.ip_address(host)
-    except ValueError:
-        return host != "localhost" or is_loopback(tracker_host)
-    if ip.is_multicast or ip.is_link_local or ip.is_unspecified or ip.is_reserved:
-        return False
-    return not ip.is_loopback or is_loopback(tracker_host)
+    if is_loopback(host):
+        return is_loopback(tracker_host) and port != tracker_port
+    return (host.lower(), port) != (tracker_host.lower(), tracker_port)
+
+
+def _may_be_host(host: str) -> bool:
+    ip = _ip(host)
+    if ip is None:
+        return not _ENDS_IN_NUMBER.match(host)
+    if ip.is_loopback:  # Before the rest: ::1 lies in a reserved block.
+        return True
+    return not (ip.is_multicast or ip.is_link_local or ip.is_unspecified or ip.is_reserved)
 
 
 def is_loopback(host: str) -> bool:
     """Say whether `host` is this machine by its text alone (no look-up is made)."""
-    if host == "localhost":
-        return True
+    ip = _ip(host)
+    if ip is None:
+        return f".{host.lower().rstrip('.')}".endswith(".localhost")  # RFC 6761
+    return ip.is_loopback
+
+
+def _ip(host: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address | None:
     try:
-        return ipaddress.ip_address(host).is_loopback
+        ip = ipaddress.ip_address(host)
     except ValueError:
-        return False
+        return None
+    if isinstance(ip, ipaddress.IPv6Address) and ip.ipv4_mapped is not None:
+        return ip.ipv4_mapped  # ::ffff:127.0.0.1 is this machine too.
+    return ip

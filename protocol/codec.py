@@ -3,14 +3,16 @@
 Decoding never raises anything but MalformedMessageError, whatever the bytes (docs/protocol.md).
 """
 
-from typing import Any, TypeVar
+from typing import Any, NoReturn, TypeVar
 
-import msgpack
+import msgpack  # type: ignore[import-untyped]  # It ships no stubs.
 import msgspec
 
 from protocol.errors import MalformedMessageError
 
 T = TypeVar("T")
+
+MAX_VALUES = 1 << 18  # In one message, at all depths: as one-key maps they take 24 MiB.
 
 
 def pack(value: Any) -> bytes:
@@ -31,7 +33,8 @@ def unpack(data: bytes, expected: type[T], max_bytes: int, max_items: int) -> T:
             header is read, so nested headers cost depth (1024 at most) x max_items x 8 bytes.
 
     Raises:
-        MalformedMessageError: too long, not msgpack, a key twice, or not of the expected shape.
+        MalformedMessageError: too long, not msgpack, a key twice, an extension, or not of the
+            expected shape.
     """
     return convert(unpack_plain(data, max_bytes, max_items), expected)
 
@@ -40,10 +43,13 @@ def unpack_plain(data: bytes, max_bytes: int, max_items: int) -> Any:
     """Return the plain data that `data` holds; takes and raises what `unpack` does."""
     if len(data) > max_bytes:
         raise MalformedMessageError(f"{len(data)} bytes, at most {max_bytes} are allowed")
+    values = _Values()
     try:
         return msgpack.unpackb(
             data,
-            object_pairs_hook=_without_repeats,
+            object_pairs_hook=values.mapping,
+            list_hook=values.array,
+            ext_hook=_refuse_extension,
             max_str_len=max_bytes,
             max_bin_len=max_bytes,
             max_array_len=max_items,
@@ -59,13 +65,34 @@ def unpack_plain(data: bytes, max_bytes: int, max_items: int) -> Any:
 def convert(plain: Any, expected: type[T]) -> T:
     """Return plain data as an `expected` value; raises as `unpack` does."""
     try:
-        return msgspec.convert(plain, expected)
+        # Without `builtin_types` a text would be taken for the base64 of bytes.
+        return msgspec.convert(plain, expected, builtin_types=(bytes,))
     except (msgspec.ValidationError, RecursionError) as error:
         raise MalformedMessageError(str(error)) from None
 
 
-def _without_repeats(pairs: list[tuple[Any, Any]]) -> dict[Any, Any]:
-    mapping = dict(pairs)
-    if len(mapping) != len(pairs):
-        raise MalformedMessageError("a key stands twice")
-    return mapping
+class _Values:
+    """Counts the values in one message: 4 MiB of empty maps would take 290 MiB."""
+
+    def __init__(self) -> None:
+        self._count = 0
+
+    def mapping(self, pairs: list[tuple[Any, Any]]) -> dict[Any, Any]:
+        self._add(len(pairs))
+        mapping = dict(pairs)
+        if len(mapping) != len(pairs):
+            raise MalformedMessageError("a key stands twice")
+        return mapping
+
+    def array(self, items: list[Any]) -> list[Any]:
+        self._add(len(items))
+        return items
+
+    def _add(self, count: int) -> None:
+        self._count += count
+        if self._count > MAX_VALUES:
+            raise MalformedMessageError(f"more than {MAX_VALUES} values")
+
+
+def _refuse_extension(*_: object) -> NoReturn:  # `max_ext_len=0` lets empty ones through.
+    raise MalformedMessageError("a msgpack extension")

@@ -6,6 +6,7 @@ one size), and digests are the chunks' BLAKE3 digests end to end. The id of the 
 of those bytes, so whoever has an id can check a manifest from anybody.
 """
 
+import bisect
 import functools
 import itertools
 import re
@@ -23,7 +24,9 @@ FORMAT = "shoal/1 blake3"
 DIGEST_BYTES = 32
 MAX_CHUNKS = 1 << 15  # 1 MiB of digests: one message.
 MAX_MANIFEST_BYTES = 4 << 20
-MAX_CHUNK_BYTES = 64 << 20  # The largest frame a node accepts; with MAX_CHUNKS, things up to 2 TiB.
+MAX_RUNS = 1 << 12  # A plain file has two. Bounds what nested headers cost (codec.unpack).
+MAX_CHUNK_BYTES = 64 << 20  # The largest frame a node accepts.
+MAX_SIZE_BYTES = MAX_CHUNKS * MAX_CHUNK_BYTES  # 2 TiB.
 MAX_ENTRIES = 1  # One plain file; directories come with their own paging.
 
 PLAIN_MODE = 0o100644  # Git's modes: what matters about a file, and no more.
@@ -36,10 +39,10 @@ _SMALLEST_CHUNK_BYTES = 256
 
 
 class Entry(msgspec.Struct, frozen=True, array_like=True, forbid_unknown_fields=True):
-    """One file of the thing. The path of a plain file is empty: names are the tracker's business."""
+    """One file of the thing. A plain file's path is empty: its name is the tracker's business."""
 
     path: str
-    size_bytes: Annotated[int, msgspec.Meta(ge=0, le=MAX_CHUNKS * MAX_CHUNK_BYTES)]
+    size_bytes: Annotated[int, msgspec.Meta(ge=0, le=MAX_SIZE_BYTES)]
     mode: int
 
 
@@ -53,7 +56,7 @@ class Run(msgspec.Struct, frozen=True, array_like=True, forbid_unknown_fields=Tr
 class _Document(msgspec.Struct, frozen=True, array_like=True, forbid_unknown_fields=True):
     format: str
     entries: Annotated[tuple[Entry, ...], msgspec.Meta(min_length=1, max_length=MAX_ENTRIES)]
-    runs: Annotated[tuple[Run, ...], msgspec.Meta(max_length=MAX_CHUNKS)]
+    runs: Annotated[tuple[Run, ...], msgspec.Meta(max_length=MAX_RUNS)]
     digests: Annotated[bytes, msgspec.Meta(max_length=MAX_CHUNKS * DIGEST_BYTES)]
 
 
@@ -97,12 +100,20 @@ class Manifest(msgspec.Struct, frozen=True, dict=True):
     def chunk_size(self, index: int) -> int:
         return self._offsets[index + 1] - self._offsets[index]
 
+    def chunk_at(self, offset: int) -> int:
+        """Return the index of the chunk that holds the byte at `offset`."""
+        return bisect.bisect_right(self._offsets, offset) - 1
+
     def digest(self, index: int) -> bytes:
         return self.digests[index * DIGEST_BYTES : (index + 1) * DIGEST_BYTES]
 
 
 def plain_file(size_bytes: int, mode: int, digests: bytes) -> Manifest:
-    """Return the manifest of one file cut into chunks of `chunk_size_for(size_bytes)`."""
+    """Return the manifest of one file cut into chunks of `chunk_size_for(size_bytes)`.
+
+    Raises:
+        ValueError: `digests` are not those of so many chunks, or the file is too large.
+    """
     chunk_size = chunk_size_for(size_bytes)
     count, rest = divmod(size_bytes, chunk_size)
     runs = [Run(chunk_size, count)] if count else []
@@ -117,7 +128,12 @@ def chunk_size_for(size_bytes: int) -> int:
     Usually 1 MiB (as fast as larger ones on loopback, and finer for a swarm), doubled until a huge
     file has at most MAX_CHUNKS of them. A small file is cut into up to 8, so that it too comes from
     several holders at once, but never into more than 2 when they would be smaller than 256 bytes.
+
+    Raises:
+        ValueError: it is larger than MAX_SIZE_BYTES.
     """
+    if size_bytes > MAX_SIZE_BYTES:
+        raise ValueError(f"is larger than {MAX_SIZE_BYTES} bytes")
     if size_bytes <= _SMALL_FILE_CHUNKS * _USUAL_CHUNK_BYTES:
         eighth = -(-size_bytes // _SMALL_FILE_CHUNKS)
         half = -(-size_bytes // 2)
@@ -140,7 +156,7 @@ def decode(data: bytes) -> Manifest:
     Raises:
         MalformedMessageError: it is none, breaks a limit or is not in canonical form.
     """
-    document = codec.unpack(data, _Document, MAX_MANIFEST_BYTES, MAX_CHUNKS)
+    document = codec.unpack(data, _Document, MAX_MANIFEST_BYTES, MAX_RUNS)
     if document.format != FORMAT:
         raise MalformedMessageError(f"manifest format {document.format[:20]!r} is not {FORMAT!r}")
     try:

@@ -22,7 +22,7 @@ MAX_UPDATE_HOLDINGS = 500  # 500 names of 400 bytes still fit in MAX_REQUEST_BYT
 MAX_HANDOUT = 50  # Holders in one answer; a fetcher asks again when it runs dry.
 
 Node = Annotated[str, Meta(pattern=r"^[A-Za-z0-9._-]{1,64}\Z")]
-Address = Annotated[str, Meta(pattern=r"^tcp://", max_length=300)]
+Address = Annotated[str, Meta(pattern=addresses.PATTERN, max_length=300)]
 Id = Annotated[str, Meta(pattern=r"^b3:[0-9a-f]{64}\Z")]
 What = Annotated[str, Meta(min_length=1, max_length=names.MAX_NAME_BYTES)]  # A name or an id.
 Count = Annotated[int, Meta(ge=0, le=2**53)]
@@ -45,8 +45,10 @@ def _check_what(what: str) -> None:
 
 
 class Query(Message, frozen=True, tag="query"):
-    """Who holds `what`? `node` is the asker who wants it: a holder who asks has lost it (S4), unless
-    `partial` says that it is fetching it just now. Without a `node` it is a mere question.
+    """Who holds `what`?
+
+    `node` is the asker who wants it: a holder who asks has lost it (S4), unless `partial` says that
+    it is fetching it just now. Without a `node` it is a mere question.
     """
 
     what: What
@@ -162,7 +164,7 @@ class Holders(Message, frozen=True, tag="holders"):
 
 
 class Ok(Message, frozen=True, tag="ok"):
-    """Done. The lease lasts for `lease_ms`; the tracker knows of `holdings` things of the sender."""
+    """Done. The lease lasts `lease_ms`; the tracker knows of `holdings` things of the sender."""
 
     lease_ms: Count
     holdings: Count
@@ -221,8 +223,8 @@ class ManifestRequest(Message, frozen=True, tag="manifest"):
 class ChunkRequest(Message, frozen=True, tag="chunk"):
     """One of the `offered` chunks, please: the holder chooses which (docs/protocol.md).
 
-    `have` is what the asker has (all of it, when the bytes are empty, is not a case: it would not
-    ask; empty says nothing). After `patience_ms` the asker no longer waits.
+    `have` is what the asker has; empty bytes say nothing about it. After `patience_ms` the asker
+    no longer waits.
     """
 
     id: Id
@@ -243,14 +245,14 @@ class ManifestReply(Message, frozen=True, tag="manifest"):
 
 
 class ChunkReply(Message, frozen=True, tag="chunk"):
-    """The bytes of chunk `index` follow in the next frame. Empty `have`: this holder has them all."""
+    """The bytes of chunk `index` follow in the next frame. Empty `have`: the holder has all."""
 
     index: Index
     have: Have = b""
 
 
 class Nothing(Message, frozen=True, tag="nothing"):
-    """This holder has none of the offered chunks yet; `have` is what it has."""
+    """The holder has none of the offered chunks yet; `have` is what it has."""
 
     have: Have
 

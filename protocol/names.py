@@ -23,14 +23,7 @@ def check_name(text: str) -> str:
     Raises:
         ValueError: it may not; the message is a phrase that says why.
     """
-    try:
-        encoded = text.encode()
-    except UnicodeEncodeError:
-        raise ValueError("is not valid UTF-8") from None
-    if not encoded:
-        raise ValueError("is empty")
-    if len(encoded) > MAX_NAME_BYTES:
-        raise ValueError(f"is longer than {MAX_NAME_BYTES} bytes")
+    _check_length(text)
     if any(_is_control(ord(character)) for character in text):
         raise ValueError("has a control character in it")
     if "\\" in text:
@@ -39,9 +32,20 @@ def check_name(text: str) -> str:
         raise ValueError("is an absolute path")
     for component in text.split("/"):
         _check_component(component)
-    if text.split("/", 1)[0] == RESERVED_FOLDER:
+    if text.split("/", 1)[0].casefold() == RESERVED_FOLDER:  # Some disks fold case.
         raise ValueError(f"lies in {RESERVED_FOLDER}, which is not shared")
     return text
+
+
+def _check_length(text: str) -> None:
+    try:
+        encoded = text.encode()
+    except UnicodeEncodeError:
+        raise ValueError("is not valid UTF-8") from None
+    if not encoded:
+        raise ValueError("is empty")
+    if len(encoded) > MAX_NAME_BYTES:
+        raise ValueError(f"is longer than {MAX_NAME_BYTES} bytes")
 
 
 def _check_component(component: str) -> None:
@@ -58,7 +62,7 @@ def _is_control(code_point: int) -> bool:
 
 
 def display(text: str) -> str:
-    """Return `text` safe to print: what does not print (escapes, right-to-left marks) is escaped."""
+    """Return `text` with what does not print (escapes, right-to-left marks) escaped."""
     return "".join(
         character if character.isprintable() else character.encode("unicode_escape").decode()
         for character in text

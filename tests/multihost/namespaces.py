@@ -39,7 +39,9 @@ def run_batches(batches: Iterable[tuple[Sequence[str], Sequence[str]]]) -> None:
     try:
         running = [(_start_batch(command), lines) for command, lines in batches]
     except OSError as error:
-        raise LabError(f"cannot run {error.filename}: {error.strerror}; install iproute2") from error
+        raise LabError(
+            f"cannot run {error.filename}: {error.strerror}; install iproute2"
+        ) from error
     failures = []
     for process, lines in running:
         _, stderr = process.communicate("".join(f"{line}\n" for line in lines))

@@ -1,0 +1,155 @@
+"""The answers to those who ask: who holds what, what there is, who is there. Changes nothing."""
+
+import heapq
+import itertools
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from broker import handout
+from broker.catalogue import Member, Version
+from broker.state import State
+from protocol import manifest
+from protocol.messages import File, Files, Holder, Holders, NodeStatus, OtherVersion
+
+if TYPE_CHECKING:
+    from random import Random
+
+
+@dataclass(frozen=True, slots=True)
+class Answers:
+    """Reads the state. Times are the tracker's clock, in seconds."""
+
+    state: State
+    rng: "Random"
+
+    def holders(self, what: str, asker: str | None, now: float) -> Holders | None:
+        """Return who but the asker holds `what`, or None if nobody does, alive or silent.
+
+        Of a name, the version announced last is meant. An id means all names it goes by.
+        """
+        by_id = manifest.is_id(what)
+        catalogue = self.state.catalogue
+        versions = catalogue.versions_with(what) if by_id else catalogue.versions(what)
+        held = [version for version in versions if version.is_held_by_others_than(asker)]
+        initial = self._initial_holders(what, asker)
+        if not held:
+            chosen = tuple(self._chosen(initial, asker))
+            return Holders(what, None, None, chosen) if chosen else None
+        candidates = self._candidates(held if by_id else held[:1], asker)
+        alive = [holder for holder in candidates if holder.alive]
+        silent = [holder for holder in candidates if not holder.alive]
+        return Holders(
+            name=held[0].name,
+            id=held[0].id,
+            size_bytes=held[0].size_bytes,
+            holders=tuple(self._chosen(alive + initial, asker)),
+            offline=tuple(self._chosen(silent, asker)),
+            versions=tuple(self._other_versions(held[0], now)),
+        )
+
+    def files(self, after: str, now: float) -> Files:
+        """Return a page of all versions of the names that sort after `after`."""
+        settings, state = self.state.settings, self.state
+        page: list[File] = []
+        holder_count = 0
+        names = heapq.merge(
+            state.catalogue.names_after(after), state.initial_holdings.names_after(after)
+        )
+        for name, _ in itertools.groupby(names):
+            if len(page) >= settings.page_files or holder_count >= settings.page_holders:
+                return Files(tuple(page), next=page[-1].name)
+            for file in self._files_named(name, now):
+                page.append(file)
+                holder_count += len(file.holders)
+        return Files(tuple(page))
+
+    def nodes(self, after: str, now: float) -> tuple[tuple[NodeStatus, ...], str | None]:
+        """Return a page of the nodes that sort after `after`, and its last if there are more."""
+        count = self.state.settings.page_nodes
+        nodes = self.state.members.keys() | self.state.initial.nodes.keys()
+        page = heapq.nsmallest(count + 1, (node for node in nodes if node > after))
+        statuses = tuple(self._node_status(node, now) for node in page[:count])
+        return statuses, page[count - 1] if len(page) > count else None
+
+    def _initial_holders(self, name: str, asker: str | None) -> list[Holder]:
+        """Return the holders of the cluster file that have not spoken."""
+        told = self.state.initial_holdings.holders(name)
+        return [Holder(*each, complete=True, alive=False) for each in told if each[0] != asker]
+
+    def _candidates(self, versions: list[Version], asker: str | None) -> list[Holder]:
+        """Return the holders of the versions, each node once, as whole if it holds one whole."""
+        pools = [(version.whole, True) for version in versions]
+        pools += [(version.partial, False) for version in versions]
+        candidates: dict[str, Holder] = {}
+        for pool, complete in pools:
+            for member in self._considered(pool, asker):
+                if member.node != asker and member.node not in candidates:
+                    candidates[member.node] = self._holder(member, complete=complete)
+        return list(candidates.values())
+
+    def _considered(self, pool: Mapping[str, Member], asker: str | None) -> list[Member]:
+        """Return members enough to choose from: all of them if of a sample too few are alive."""
+        settings = self.state.settings
+        everyone = list(pool.values())
+        count = settings.considered_per_handout * settings.max_handout
+        if len(everyone) <= count:
+            return everyone
+        sample = self.rng.sample(everyone, count)
+        alive_count = sum(self.state.leases.is_alive(member.node) for member in sample)
+        if alive_count <= settings.max_handout:
+            return everyone
+        near = [pool[node] for node in self.state.initial.neighbours(asker) if node in pool]
+        return sample + self.rng.sample(near, min(len(near), count))
+
+    def _chosen(self, holders: list[Holder], asker: str | None) -> list[Holder]:
+        settings = self.state.settings
+        return handout.choose(
+            holders,
+            settings.max_handout,
+            settings.least_partial_handout,
+            self.state.initial.neighbours(asker),
+            self.rng,
+        )
+
+    def _holder(self, member: Member, *, complete: bool) -> Holder:
+        alive = self.state.leases.is_alive(member.node)
+        return Holder(member.node, member.address, complete, alive)
+
+    def _other_versions(self, answered: Version, now: float) -> Iterator[OtherVersion]:
+        versions = self.state.catalogue.versions(answered.name)
+        others = (version for version in versions if version is not answered)
+        for version in itertools.islice(others, self.state.settings.max_other_versions):
+            age_s = int(now - version.announced)
+            yield OtherVersion(version.id, version.size_bytes, age_s, version.holder_count())
+
+    def _files_named(self, name: str, now: float) -> Iterator[File]:
+        """Yield the versions of `name`, newest first, until there are holders enough for a page."""
+        settings = self.state.settings
+        initial = self._initial_holders(name, asker=None)
+        versions = self.state.catalogue.versions(name)[: settings.max_other_versions + 1]
+        if not versions:
+            yield File(name, None, None, 0, newest=True, holders=tuple(initial))
+        room = settings.page_holders
+        for version in versions:
+            newest = version is versions[0]
+            holders = (initial if newest else []) + self._all_holders(version, room)
+            holders = sorted(holders, key=lambda holder: holder.node)[:room]
+            room -= len(holders)
+            age_s = int(now - version.announced)
+            yield File(name, version.id, version.size_bytes, age_s, newest, tuple(holders))
+
+    def _all_holders(self, version: Version, count: int) -> list[Holder]:
+        whole = (self._holder(member, complete=True) for member in version.whole.values())
+        partial = (self._holder(member, complete=False) for member in version.partial.values())
+        return list(itertools.islice(itertools.chain(whole, partial), count))
+
+    def _node_status(self, node: str, now: float) -> NodeStatus:
+        member = self.state.members.get(node)
+        if member is None:
+            address = self.state.initial.nodes[node].address
+            file_count = self.state.initial_holdings.count(node)
+            return NodeStatus(node, address, alive=False, files=file_count, silent_ms=None)
+        silent_ms = None if member.last_seen is None else int(1000 * (now - member.last_seen))
+        alive = self.state.leases.is_alive(node)
+        return NodeStatus(node, member.address, alive, len(member.holdings), silent_ms)

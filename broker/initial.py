@@ -1,0 +1,78 @@
+"""What the cluster file says of nodes and holdings, which counts until the nodes speak themselves.
+
+Does not read the file.
+"""
+
+import bisect
+import functools
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+
+
+@dataclass(frozen=True, slots=True)
+class InitialNode:
+    """A node as the cluster file has it."""
+
+    address: str
+    zone: str | None = None
+
+
+@dataclass(frozen=True)
+class Initial:
+    """The cluster as its file has it. Every node in `holdings` is one of `nodes`."""
+
+    address: str  # the tracker's own
+    nodes: Mapping[str, InitialNode] = field(default_factory=dict)
+    holdings: Mapping[str, Sequence[str]] = field(default_factory=dict)  # by name: nodes
+
+    def neighbours(self, node: str | None) -> Mapping[str, None]:
+        """Return the nodes in the zone of `node`, itself included; none if it has no zone."""
+        entry = self.nodes.get(node) if node is not None else None
+        return self._zones[entry.zone] if entry and entry.zone else {}
+
+    @functools.cached_property
+    def _zones(self) -> dict[str, dict[str, None]]:
+        zones: dict[str, dict[str, None]] = {}
+        for node, entry in self.nodes.items():
+            if entry.zone:
+                zones.setdefault(entry.zone, {})[node] = None
+        return zones
+
+
+class InitialHoldings:
+    """The holdings of the cluster file that still count."""
+
+    def __init__(self, initial: Initial) -> None:
+        self._nodes = initial.nodes
+        self._holders = {name: dict.fromkeys(nodes) for name, nodes in initial.holdings.items()}
+        self._names: dict[str, dict[str, None]] = {}  # by node
+        for name, nodes in sorted(initial.holdings.items()):
+            for node in nodes:
+                self._names.setdefault(node, {})[name] = None
+        self._sorted_names = sorted(self._holders)
+
+    def holders(self, name: str) -> list[tuple[str, str]]:
+        """Return node and address of those that hold `name`."""
+        return [(node, self._nodes[node].address) for node in self._holders.get(name, ())]
+
+    def count(self, node: str) -> int:
+        return len(self._names.get(node, ()))
+
+    def names_after(self, after: str) -> Iterator[str]:
+        """Yield the names that are held and sort after `after`, in order."""
+        for index in range(bisect.bisect_right(self._sorted_names, after), len(self._sorted_names)):
+            if self._holders[self._sorted_names[index]]:
+                yield self._sorted_names[index]
+
+    def disown(self, name: str, node: str) -> bool:
+        """Take `node` off the holders of `name`; say whether it was one."""
+        if node not in self._holders.get(name, ()):
+            return False
+        del self._holders[name][node]
+        del self._names[node][name]
+        return True
+
+    def supersede(self, node: str) -> None:
+        """Take `node` off all lists: from now on its own word counts."""
+        for name in self._names.pop(node, ()):
+            del self._holders[name][node]

@@ -1,0 +1,53 @@
+"""Keeps what could not be saved until it can be. Knows neither the records nor where they go."""
+
+import logging
+from collections import deque
+from collections.abc import Sequence
+from typing import Protocol
+
+from broker.records import Change, NotSavedError
+from broker.settings import ServerSettings
+
+_log = logging.getLogger("shoal.tracker")
+
+
+class Store(Protocol):
+    """What outlives the process."""
+
+    def apply(self, changes: Sequence[Change]) -> None:
+        """Save all changes, or raise NotSavedError."""
+
+
+class Saver:
+    """Saves changes in order. When the disk fails, the tracker goes on from memory (fault 64)."""
+
+    def __init__(self, store: Store, settings: ServerSettings) -> None:
+        self.failure_count = 0
+        self._store = store
+        self._settings = settings
+        self._unsaved: deque[Change] = deque(maxlen=settings.max_unsaved_changes)
+        self._retry_at = 0.0
+        self._warn_at = 0.0
+
+    def save(self, changes: Sequence[Change], now: float) -> None:
+        """Save the changes, after those that could not be saved before."""
+        self._unsaved.extend(changes)
+        if not self._unsaved or now < self._retry_at:
+            return
+        try:
+            self._store.apply(self._unsaved)
+        except NotSavedError as error:
+            self.failure_count += 1
+            self._retry_at = now + self._settings.retry_save_s
+            self._warn(error, now)
+            return
+        if self._retry_at:
+            _log.warning("the state is saved again")
+        self._unsaved.clear()
+        self._retry_at = self._warn_at = 0.0
+
+    def _warn(self, error: NotSavedError, now: float) -> None:
+        if now < self._warn_at:
+            return
+        self._warn_at = now + self._settings.warn_every_s
+        _log.warning("the state cannot be saved (%s): going on, and trying again", error)

@@ -1,0 +1,197 @@
+"""The ROUTER that answers for the tracker. Decides nothing: it receives, saves, replies and tells.
+
+What it must withstand: clients that never read, strangers that send anything, a disk that fails.
+"""
+
+import collections
+import logging
+from collections.abc import Callable, Iterator
+from typing import Any, Protocol
+
+import msgspec
+import zmq
+
+from broker.connections import Connections
+from broker.events import Event
+from broker.records import Change
+from broker.reporter import Reporter
+from broker.saver import Saver, Store
+from broker.settings import ServerSettings
+from broker.tracker import Expiry, Outcome
+from protocol import messages
+from protocol.errors import MalformedMessageError, UnsupportedMessageError, WireCode
+from protocol.messages import Error, TrackerReply, TrackerRequest, TrackerStatus
+from wire import sockets
+from wire.wake import Wake
+
+_log = logging.getLogger("shoal.tracker")
+
+MAX_TAGS = 4  # Frames before the delimiter that come back unchanged; a client needs one.
+MAX_ERROR_CHARACTERS = 500
+
+
+class Machine(Protocol):
+    """What answers requests: the tracker."""
+
+    @property
+    def deadline(self) -> float | None: ...
+    def handle(self, request: TrackerRequest, now: float) -> Outcome: ...
+    def expire(self, now: float) -> Expiry: ...
+
+
+class Server:
+    """Serves one tracker. `bind`, `serve` and `close` it in this order."""
+
+    def __init__(
+        self,
+        tracker: Machine,
+        store: Store,
+        clock: Callable[[], float],
+        settings: ServerSettings | None = None,
+    ) -> None:
+        self._tracker = tracker
+        self._clock = clock
+        self._settings = settings or ServerSettings()
+        self._saver = Saver(store, self._settings)
+        self._reporter = Reporter(self._settings)
+        self._connections = Connections(self._settings)
+        self._counters: collections.Counter[str] = collections.Counter()
+        self._router: zmq.Socket[bytes] | None = None
+
+    def bind(self, context: "zmq.Context[zmq.Socket[bytes]]", address: str) -> None:
+        """Listen on `address`; raises OperatorError if that cannot be."""
+        settings = self._settings
+        router = context.socket(zmq.ROUTER)
+        router.setsockopt(zmq.ROUTER_MANDATORY, 1)  # With NOBLOCK: see _send.
+        router.setsockopt(zmq.MAXMSGSIZE, messages.MAX_REQUEST_BYTES)
+        router.setsockopt(zmq.RCVHWM, settings.receive_queue)
+        router.setsockopt(zmq.SNDHWM, settings.send_queue)
+        router.setsockopt(zmq.HEARTBEAT_IVL, settings.heartbeat_ms)
+        router.setsockopt(zmq.HEARTBEAT_TIMEOUT, settings.heartbeat_timeout_ms)
+        self._connections.watch(context, router)
+        try:
+            sockets.bind(router, address)
+        except BaseException:
+            self._connections.close()
+            raise
+        router.setsockopt(zmq.LINGER, settings.linger_ms)
+        self._router = router
+
+    def serve(self, stop: Wake) -> None:
+        """Answer until `stop` is set."""
+        assert self._router is not None, "bind comes first"
+        poller = zmq.Poller()
+        for each in (self._router, self._connections.socket, stop):
+            poller.register(each, zmq.POLLIN)
+        while True:
+            ready = dict(poller.poll(self._patience_ms()))
+            if stop.fileno() in ready:
+                return
+            self._connections.read(self._clock())
+            self._serve_round(self._router)
+
+    def close(self) -> None:
+        """Close the socket; replies that wait in it have a moment to leave."""
+        self._connections.close()
+        if self._router is not None:
+            self._router.close()
+            self._router = None
+
+    def _patience_ms(self) -> int:
+        deadline = self._tracker.deadline
+        if deadline is None:
+            return round(1000 * self._settings.poll_s)
+        return round(1000 * min(self._settings.poll_s, max(0.0, deadline - self._clock())))
+
+    def _serve_round(self, router: "zmq.Socket[bytes]") -> None:
+        """Answer what has come in, after the changes of all of it are saved in one transaction."""
+        now = self._clock()
+        expiry = self._tracker.expire(now)
+        changes: list[Change] = list(expiry.changes)
+        events: list[Event] = list(expiry.events)
+        replies: list[list[bytes]] = []
+        for envelope, body in self._received(router):
+            outcome, reply = self._answer(body, now)
+            changes += outcome.changes
+            events += outcome.events
+            replies.append([*envelope, reply])
+        self._saver.save(changes, now)
+        for frames in replies:
+            self._send(router, frames)
+        self._reporter.tell(events, now)
+
+    def _received(self, router: "zmq.Socket[bytes]") -> Iterator[tuple[list[bytes], list[bytes]]]:
+        """Yield the envelope and the body's frames of each request that waits, up to a round."""
+        for _ in range(self._settings.round_requests):
+            try:
+                frames = router.recv_multipart(zmq.NOBLOCK)
+            except zmq.Again:
+                return
+            self._counters["requests"] += 1
+            delimiter = _delimiter(frames)
+            if delimiter is None:
+                self._counters["without_delimiter"] += 1  # No client of ours; nobody to answer.
+            else:
+                yield frames[: delimiter + 1], frames[delimiter + 1 :]
+
+    def _answer(self, body: list[bytes], now: float) -> tuple[Outcome, bytes]:
+        try:
+            request = _decoded(body)
+        except MalformedMessageError as error:
+            self._counters["malformed"] += 1
+            unsupported = isinstance(error, UnsupportedMessageError)
+            code = WireCode.UNSUPPORTED if unsupported else WireCode.MALFORMED
+            return _failed(code, str(error)[:MAX_ERROR_CHARACTERS])
+        try:
+            outcome = self._tracker.handle(request, now)
+            return outcome, messages.encode(self._completed(outcome.reply))
+        except Exception as error:  # noqa: BLE001 - a bug: it costs one answer, not the service
+            self._counters["bugs"] += 1
+            kind = type(request).__name__.lower()
+            self._reporter.warn(f"a bug in answering a {kind}: {error!r}", now)
+            return _failed(WireCode.INTERNAL, "the tracker failed; its log says why")
+
+    def _completed(self, reply: TrackerReply) -> TrackerReply:
+        """Add what the tracker cannot know: how its server fares."""
+        if isinstance(reply, TrackerStatus):
+            return msgspec.structs.replace(reply, counters=self._counted())
+        return reply
+
+    def _send(self, router: "zmq.Socket[bytes]", frames: list[bytes]) -> None:
+        """Send unless that meant waiting: one client that does not read would stop all.
+
+        Fault 75: with ROUTER_MANDATORY a full queue is an error here, and else a silent loss.
+        """
+        try:
+            router.send_multipart(frames, zmq.NOBLOCK)
+        except zmq.ZMQError as error:
+            if error.errno not in {zmq.EAGAIN, zmq.EHOSTUNREACH}:
+                raise
+            self._counters["dropped_replies"] += 1
+
+    def _counted(self) -> dict[str, int]:
+        return {
+            **self._counters,
+            "connections": self._connections.count,
+            "refused_connections": self._connections.refused_count,
+            "failed_saves": self._saver.failure_count,
+        }
+
+
+def _delimiter(frames: list[bytes]) -> int | None:
+    """Return where the empty frame stands, after the client's routing id and its tags."""
+    for index in range(1, min(len(frames), MAX_TAGS + 2)):
+        if not frames[index]:
+            return index
+    return None
+
+
+def _decoded(body: list[bytes]) -> Any:
+    if len(body) != 1:
+        raise MalformedMessageError(f"{len(body)} frames after the delimiter, 1 is expected")
+    return messages.decode(body[0], TrackerRequest, messages.MAX_REQUEST_BYTES)
+
+
+def _failed(code: WireCode, text: str) -> tuple[Outcome, bytes]:
+    reply = Error(code, text)
+    return Outcome(reply, (), ()), messages.encode(reply)

@@ -1,0 +1,45 @@
+"""The tracker's limits, each with its reason. Not the cluster file, which says who is where."""
+
+from dataclasses import dataclass
+
+from protocol import messages
+
+
+@dataclass(frozen=True, slots=True)
+class TrackerSettings:
+    """What the tracker's state may grow to, and how much of it one answer tells."""
+
+    lease_s: float = 30.0  # Three renewals of 10 s: two may be lost before a node counts as silent.
+    max_nodes: int = 100_000  # Five times the largest cluster aimed at; about 100 MiB.
+    max_versions: int = 1_000_000  # All versions of all names; about 600 MiB.
+    max_holdings: int = 4_000_000  # 200 files on each of 20,000 nodes; about 1 GiB.
+    max_holdings_per_node: int = 100_000  # No single node may use up what all share (fault 66).
+    max_handout: int = messages.MAX_HANDOUT
+    least_partial_handout: int = 12  # Of 50: a quarter, so that partial holders are found and used.
+    considered_per_handout: int = 4  # For each handed out; a sample of 200 spares 20,000 look-ups.
+    max_other_versions: int = 50  # In one answer; older ones are still found by their id.
+    page_files: int = 100  # A page takes a few milliseconds, in which everybody else waits.
+    page_holders: int = 1000  # With the longest names and addresses still under 1 MiB.
+    page_nodes: int = 500
+
+
+@dataclass(frozen=True, slots=True)
+class ServerSettings:
+    """How the ROUTER treats its connections, and how the process treats its disk and log.
+
+    What all listening sockets have in common is in wire.sockets.
+    """
+
+    heartbeat_ms: int = 10_000  # Reaps half-open connections. A client sends only small frames, so
+    heartbeat_timeout_ms: int = 30_000  # no honest one is silent for so long while it sends.
+    receive_queue: int = 256  # Messages of one connection: 64 MiB at the most, if all are largest.
+    send_queue: int = 256  # Twice the 128 requests a client may have on its way (libzmq#4750).
+    linger_ms: int = 500  # For the last replies when the tracker stops.
+    round_requests: int = 64  # Share one commit; at 60 us each, nobody waits for more than 5 ms.
+    poll_s: float = 1.0  # How late a failed save is tried again when nobody says anything.
+    spare_descriptors: int = 64  # Never given to connections: the database, the log, the rest.
+    retry_save_s: float = 5.0
+    warn_every_s: float = 60.0
+    max_unsaved_changes: int = 200_000  # About 50 MiB; nodes announce the rest again.
+    log_lines_per_s: float = 100.0  # A line costs 20 us: a flood must not become one of lines.
+    log_burst_lines: int = 1000  # A node's two updates of 500 files each are logged in full.

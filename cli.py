@@ -1,0 +1,218 @@
+"""The command line: reads options and hands over to commands/. Does no work itself."""
+
+import os
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+if __package__:  # Installed as shoal.cli: find our packages as `python cli.py` does.
+    sys.path.insert(0, str(Path(__file__).parent))
+
+import typer
+
+from commands import terminal
+from protocol.errors import ExitCode
+
+if TYPE_CHECKING:
+    from config.cluster import Cluster, NodeEntry
+
+VERSION = "0.1.0"
+
+app = typer.Typer(
+    name="shoal",
+    help="Peer-to-peer file distribution for LANs and clusters.",
+    no_args_is_help=True,
+    add_completion=True,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+
+ConfigOption = Annotated[
+    str | None,
+    typer.Option("--config", help="The cluster file; else $SHOAL_CONFIG, else lan.yaml."),
+]
+AsOption = Annotated[
+    str, typer.Option("--as", help="The node to do it as.", envvar="SHOAL_AS", metavar="NAME")
+]
+JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON, for scripts.")]
+
+
+def _show_version(wanted: bool) -> None:
+    if wanted:
+        import zmq  # noqa: PLC0415 (only the version needs it here)
+
+        terminal.put(f"shoal {VERSION}, pyzmq {zmq.__version__}, libzmq {zmq.zmq_version()}")
+        raise typer.Exit
+
+
+@app.callback()
+def shoal(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_show_version, is_eager=True, help="Say which.")
+    ] = False,
+) -> None:
+    """Peer-to-peer file distribution for LANs and clusters."""
+
+
+@app.command()
+def tracker(config: ConfigOption = None) -> None:
+    """Run the tracker: it knows who holds what."""
+
+    def body() -> ExitCode:
+        from commands.tracker import run_tracker  # noqa: PLC0415 (--help stays quick)
+
+        return run_tracker(_cluster(config))
+
+    _run(body)
+
+
+@app.command()
+def node(name: Annotated[str, typer.Argument()], config: ConfigOption = None) -> None:
+    """Run node NAME: it serves its folder, announces it, and takes fetches."""
+
+    def body() -> ExitCode:
+        from commands.node import run_node  # noqa: PLC0415 (--help stays quick)
+
+        return run_node(*_cluster_and_node(config, name))
+
+    _run(body)
+
+
+@app.command()
+def fetch(
+    what: Annotated[list[str], typer.Argument(metavar="WHAT...", help="Names or ids.")],
+    as_node: AsOption,
+    config: ConfigOption = None,
+    as_json: JsonOption = False,
+    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Only say what fails.")] = False,
+    timeout: Annotated[
+        float | None,
+        typer.Option(
+            min=0.001, max=1e8, envvar="SHOAL_TIMEOUT", metavar="SECONDS", help="Give up then."
+        ),
+    ] = None,
+    output: Annotated[
+        Path | None, typer.Option(metavar="PATH", help="Put it here, not into NAME's folder.")
+    ] = None,
+    force: Annotated[
+        bool, typer.Option("--force", help="Replace a file of that name that nobody else has.")
+    ] = False,
+) -> None:
+    """Fetch files by name or id into NAME's folder; goes on where an earlier try stopped."""
+
+    def body() -> ExitCode:
+        from commands.fetch import FetchOptions, run_fetch  # noqa: PLC0415 (--help stays quick)
+
+        options = FetchOptions(as_json, quiet, timeout, output, force)
+        return run_fetch(*_cluster_and_node(config, as_node), what, options)
+
+    _run(body, as_json=as_json)
+
+
+@app.command()
+def share(
+    path: Annotated[Path, typer.Argument(help="A file.")],
+    as_node: AsOption,
+    config: ConfigOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Add a file to NAME's folder and announce it."""
+
+    def body() -> ExitCode:
+        from commands.share import run_share  # noqa: PLC0415 (--help stays quick)
+
+        return run_share(*_cluster_and_node(config, as_node), path, as_json=as_json)
+
+    _run(body, as_json=as_json)
+
+
+@app.command("ls")
+def list_files(config: ConfigOption = None, as_json: JsonOption = False) -> None:
+    """Show what there is, and who has it."""
+
+    def body() -> ExitCode:
+        from commands.listing import run_ls  # noqa: PLC0415 (--help stays quick)
+
+        return run_ls(_cluster(config).tracker.address, as_json=as_json)
+
+    _run(body, as_json=as_json)
+
+
+@app.command()
+def where(
+    what: Annotated[str, typer.Argument(help="A name or an id.")],
+    config: ConfigOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Show who has WHAT, whole or in part."""
+
+    def body() -> ExitCode:
+        from commands.listing import run_where  # noqa: PLC0415 (--help stays quick)
+
+        return run_where(_cluster(config).tracker.address, what, as_json=as_json)
+
+    _run(body, as_json=as_json)
+
+
+@app.command()
+def status(config: ConfigOption = None, as_json: JsonOption = False) -> None:
+    """Show who is alive."""
+
+    def body() -> ExitCode:
+        from commands.status import run_status  # noqa: PLC0415 (--help stays quick)
+
+        return run_status(_cluster(config), as_json=as_json)
+
+    _run(body, as_json=as_json)
+
+
+@app.command()
+def check(config: ConfigOption = None, as_json: JsonOption = False) -> None:
+    """Look for what would go wrong, before it does."""
+
+    def body() -> ExitCode:
+        from commands.check import run_check  # noqa: PLC0415 (--help stays quick)
+
+        return run_check(_cluster(config), as_json=as_json)
+
+    _run(body, as_json=as_json)
+
+
+@app.command()
+def demo() -> None:
+    """Run the whole thing on this machine: a tracker, three nodes, three verified fetches."""
+
+    def body() -> ExitCode:
+        from commands.demo import run_demo  # noqa: PLC0415 (--help stays quick)
+
+        return run_demo(Path(__file__).resolve())
+
+    _run(body)
+
+
+def _cluster(config: str | None) -> "Cluster":
+    from config import cluster  # noqa: PLC0415 (--help stays quick)
+
+    return cluster.load(cluster.find(config, os.environ, Path()))
+
+
+def _cluster_and_node(config: str | None, name: str) -> "tuple[Cluster, NodeEntry]":
+    from config import cluster  # noqa: PLC0415 (--help stays quick)
+
+    loaded = _cluster(config)
+    return loaded, cluster.node_named(loaded, name)
+
+
+def _run(body: Callable[[], ExitCode], *, as_json: bool = False) -> None:
+    raise typer.Exit(terminal.run(body, as_json=as_json))
+
+
+def main() -> None:
+    """Run the command that sys.argv names."""
+    app(prog_name="shoal")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,134 @@
+"""`shoal check`: what would go wrong, before it does. Changes nothing."""
+
+import importlib.metadata
+import os
+import resource
+import shutil
+import socket
+from collections.abc import Iterator
+
+import msgspec
+import zmq
+
+from commands import terminal
+from commands.listing import ask
+from config.cluster import Cluster, NodeEntry
+from protocol.addresses import is_loopback, split
+from protocol.errors import ExitCode, OperatorError
+from protocol.messages import Status, TrackerStatus
+
+LOW_SPACE_BYTES = 1 << 30
+FEW_FILES = 1024  # A tracker for 300 nodes needs three descriptors for each.
+PACKAGES = ("pyzmq", "msgpack", "msgspec", "blake3", "PyYAML", "typer", "rich", "watchfiles")
+
+
+class Finding(msgspec.Struct, frozen=True):
+    """One thing that was looked at; `state` is ok, note or wrong."""
+
+    state: str
+    thing: str
+    message: str
+
+
+def run_check(cluster: Cluster, *, as_json: bool) -> ExitCode:
+    """Print what was found; the exit code says whether anything is wrong."""
+    findings = list(_findings(cluster))
+    if as_json:
+        terminal.put_json({"findings": findings})
+    else:
+        rows = [[finding.state, finding.thing, finding.message] for finding in findings]
+        terminal.put(terminal.table(rows))
+    is_wrong = any(finding.state == "wrong" for finding in findings)
+    return ExitCode.USAGE if is_wrong else ExitCode.DONE
+
+
+def _findings(cluster: Cluster) -> Iterator[Finding]:
+    versions = " ".join(f"{name} {importlib.metadata.version(name)}" for name in PACKAGES)
+    yield Finding("ok", "versions", f"{versions} libzmq {zmq.zmq_version()}")
+    yield Finding("ok", "cluster file", f"{cluster.path}: {len(cluster.nodes)} nodes")
+    yield _open_files()
+    yield from _tracker(cluster)
+    for entry in cluster.nodes.values():
+        if _is_here(entry.address):
+            yield from _node(entry)
+        else:
+            yield Finding("note", f"node {entry.name}", "is on another host; run check there")
+
+
+def _open_files() -> Finding:
+    soft, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if soft < FEW_FILES:
+        return Finding("note", "open files", f"only {soft} are allowed; raise it: ulimit -n 65536")
+    return Finding("ok", "open files", f"{soft} are allowed")
+
+
+def _tracker(cluster: Cluster) -> Iterator[Finding]:
+    address = cluster.tracker.address
+    try:
+        reply = ask(address, Status())
+    except OperatorError:
+        if _is_here(address):
+            yield _port("tracker", address)
+        else:
+            yield Finding("wrong", "tracker", f"{address} does not answer; start it there")
+        return
+    assert isinstance(reply, TrackerStatus)
+    uptime = terminal.age(reply.uptime_ms / 1000)
+    yield Finding("ok", "tracker", f"{address} answers; up for {uptime}")
+
+
+def _node(entry: NodeEntry) -> Iterator[Finding]:
+    thing = f"node {entry.name}"
+    if _is_listening(entry.address):
+        yield Finding("ok", thing, f"{entry.address}: something answers there, the node if it runs")
+    else:
+        yield _port(thing, entry.address)
+    yield _folder(thing, entry)
+
+
+def _port(thing: str, address: str) -> Finding:
+    host, port = split(address)
+    family, kind, number, _, place = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
+    with socket.socket(family, kind, number) as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind(place)
+        except OSError as error:
+            problem = f"cannot listen on {address}: {error.strerror}; change it in the cluster file"
+            return Finding("wrong", thing, problem)
+    return Finding("ok", thing, f"{address} is free; not running")
+
+
+def _folder(thing: str, entry: NodeEntry) -> Finding:
+    folder = entry.folder
+    if folder.exists() and not folder.is_dir():
+        return Finding("wrong", thing, f"{folder} is no directory; change it in the cluster file")
+    place = next(parent for parent in (folder, *folder.parents) if parent.exists())
+    if not os.access(place, os.W_OK | os.X_OK):
+        return Finding("wrong", thing, f"{place} may not be written to; change its permissions")
+    free = shutil.disk_usage(place).free
+    state = "note" if free < LOW_SPACE_BYTES else "ok"
+    made = "" if folder.exists() else ", will be made"
+    return Finding(state, thing, f"{folder}{made}: {terminal.size(free)} free")
+
+
+def _is_here(address: str) -> bool:
+    """Say whether an address is one of this machine's: whether it can be bound."""
+    host, _ = split(address)
+    if is_loopback(host):
+        return True
+    try:
+        family, kind, number, _, place = socket.getaddrinfo(host, 0, type=socket.SOCK_STREAM)[0]
+        with socket.socket(family, kind, number) as probe:
+            probe.bind(place)
+    except OSError:
+        return False
+    return True
+
+
+def _is_listening(address: str) -> bool:
+    try:
+        with socket.create_connection(split(address), timeout=1.0):
+            return True
+    except OSError:
+        return False

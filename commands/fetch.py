@@ -1,0 +1,189 @@
+"""`shoal fetch`: has the node that owns the folder fetch, or is that node for as long as it takes."""
+
+import threading
+from collections.abc import Callable
+from pathlib import Path
+
+import msgspec
+
+from commands import terminal
+from commands.node import identity_of
+from commands.orders import OrderDesk
+from commands.progress import ProgressView
+from commands.stopping import Stopper
+from config.cluster import Cluster, NodeEntry
+from node.agent import Agent
+from node.lock import FolderLock, FolderTakenError
+from protocol import manifest, names
+from protocol.control import Fetched, FetchOrder, Working
+from protocol.errors import ExitCode, OperatorError
+from protocol.names import display
+
+
+class FetchOptions(msgspec.Struct, frozen=True):
+    """The options of the command line."""
+
+    as_json: bool
+    quiet: bool
+    timeout_s: float | None
+    output: Path | None
+    force: bool
+
+
+Worker = Callable[[str, Callable[[Working], None]], Fetched]
+
+
+def run_fetch(
+    cluster: Cluster, entry: NodeEntry, what: list[str], options: FetchOptions
+) -> ExitCode:
+    """Fetch all of `what`; print what came of each.
+
+    Raises:
+        OperatorError: nothing could be begun.
+    """
+    terminal.set_up_log(quiet=True)
+    for name in what:
+        check_what(name)
+    output = _checked_output(options.output, what)
+    try:
+        lock = FolderLock.take(entry.folder)
+    except FolderTakenError:
+        return _order(entry, what, options, output)
+    return _be_the_node(cluster, entry, lock, what, options, output)
+
+
+def check_what(what: str) -> None:
+    try:
+        if not manifest.is_id(what):
+            names.check_name(what)
+    except ValueError as error:
+        raise OperatorError(f"{display(what)!r} cannot be a name: it {error}") from None
+
+
+def _checked_output(output: Path | None, what: list[str]) -> Path | None:
+    if output is None:
+        return None
+    if len(what) > 1:
+        raise OperatorError("--output takes one file; give one name, or leave --output out")
+    if output.is_dir() or not output.absolute().parent.is_dir():
+        problem = "is a directory" if output.is_dir() else "lies in no directory that exists"
+        raise OperatorError(f"--output {output} {problem}; give the path of the file itself")
+    return output.absolute()
+
+
+def _be_the_node(
+    cluster: Cluster,
+    entry: NodeEntry,
+    lock: FolderLock,
+    what: list[str],
+    options: FetchOptions,
+    output: Path | None,
+) -> ExitCode:
+    agent = Agent(identity_of(cluster, entry), lock)
+
+    def fetch(name: str, on_progress: Callable[[Working], None]) -> Fetched:
+        return agent.fetch(name, on_progress, output, force=options.force)
+
+    with _Limit(options.timeout_s, agent.cancel_all) as limit:
+        try:
+            agent.start_for_one_fetch()
+            code = _fetch_all(fetch, what, options, limit)
+            if code is ExitCode.DONE:
+                agent.look_once()
+        finally:
+            agent.stop()
+    return code
+
+
+def _order(
+    entry: NodeEntry, what: list[str], options: FetchOptions, output: Path | None
+) -> ExitCode:
+    desk = OrderDesk(entry.name, entry.folder)
+
+    def fetch(name: str, on_progress: Callable[[Working], None]) -> Fetched:
+        path = str(output) if output else None
+        report = desk.give(FetchOrder(name, path, options.force), on_progress)
+        assert isinstance(report, Fetched)
+        return report
+
+    try:
+        with _Limit(options.timeout_s, desk.cancel) as limit:
+            return _fetch_all(fetch, what, options, limit)
+    finally:
+        desk.close()
+
+
+class _Limit:
+    """Ends the work at a signal or after the time-out, with the exit code that says which."""
+
+    def __init__(self, timeout_s: float | None, on_end: Callable[[ExitCode], None]) -> None:
+        self._stopper = Stopper(on_end)
+        self._timer = threading.Timer(timeout_s or 0.0, on_end, [ExitCode.TIMED_OUT])
+        self._timer.daemon = True
+        self._has_timer = timeout_s is not None
+
+    def __enter__(self) -> "_Limit":
+        if self._has_timer:
+            self._timer.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._timer.cancel()
+
+    @property
+    def was_interrupted(self) -> bool:
+        return self._stopper.exit_code is not None
+
+
+def _fetch_all(fetch: Worker, what: list[str], options: FetchOptions, limit: _Limit) -> ExitCode:
+    outcomes: list[Fetched | OperatorError] = []
+    for name in what:
+        try:
+            with ProgressView(quiet=options.quiet) as view:
+                outcomes.append(fetch(name, view.show))
+        except OperatorError as error:
+            outcomes.append(error)
+        _tell(outcomes[-1], options)
+        if limit.was_interrupted:
+            break
+    if options.as_json:
+        documents = [_document(outcome) for outcome in outcomes]
+        terminal.put_json(documents[0] if len(what) == 1 else documents)
+    return _exit_code(outcomes)
+
+
+def _tell(outcome: Fetched | OperatorError, options: FetchOptions) -> None:
+    if isinstance(outcome, OperatorError):
+        terminal.report(outcome, as_json=False)
+    elif not options.quiet and not options.as_json:
+        terminal.put(_sentence(outcome))
+
+
+def _document(outcome: Fetched | OperatorError) -> object:
+    if isinstance(outcome, OperatorError):
+        return terminal.failure(outcome)
+    document = msgspec.to_builtins(outcome)
+    return {key: value for key, value in document.items() if key != "type"}
+
+
+def _sentence(fetched: Fetched) -> str:
+    size = terminal.size(fetched.size_bytes)
+    if fetched.fetched_bytes == 0 and fetched.elapsed_s == 0:
+        return f"{display(fetched.name)} is already here and whole: {size} in {fetched.path}"
+    rate = terminal.size(fetched.fetched_bytes / max(fetched.elapsed_s, 1e-6))
+    sources = ", ".join(f"{node} {terminal.size(count)}" for node, count in fetched.holders.items())
+    reused = f", {terminal.size(fetched.reused_bytes)} were here" if fetched.reused_bytes else ""
+    return (
+        f"{display(fetched.name)}: {size} in {fetched.elapsed_s:.2f} s ({rate}/s) verified,"
+        f" from {sources or 'nobody'}{reused}: {fetched.path}"
+    )
+
+
+def _exit_code(outcomes: list[Fetched | OperatorError]) -> ExitCode:
+    errors = [outcome for outcome in outcomes if isinstance(outcome, OperatorError)]
+    if not errors:
+        return ExitCode.DONE
+    for error in errors:
+        if error.exit_code in {ExitCode.INTERRUPTED, ExitCode.TERMINATED, ExitCode.TIMED_OUT}:
+            return error.exit_code
+    return errors[0].exit_code if len(errors) == len(outcomes) else ExitCode.PARTLY_DONE

@@ -1,0 +1,95 @@
+"""Orders to the node that owns a folder on this machine. Carries none out itself."""
+
+import secrets
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import zmq
+
+from protocol import messages
+from protocol.control import Cancel, Failed, FetchOrder, Report, ShareOrder, Working
+from protocol.errors import ExitCode, OperatorError
+from wire import control_socket
+from wire.wake import Wake
+
+SILENCE_S = 10.0  # A living node reports every 0.1 s, but may be opening or publishing a huge file.
+CANCEL_S = 3.0
+
+
+class OrderDesk:
+    """One command's connection to a running node."""
+
+    def __init__(self, node: str, folder: Path) -> None:
+        self._node = node
+        self._context: zmq.Context[zmq.Socket[bytes]] = zmq.Context()
+        self._socket = control_socket.command_end(self._context, folder)
+        self._wake = Wake()
+        self._cancelled: ExitCode | None = None
+
+    def cancel(self, exit_code: ExitCode) -> None:
+        """Have `give` cancel its order and fail. May be called from a signal handler or thread."""
+        self._cancelled = exit_code
+        self._wake.set()
+
+    def give(
+        self, order: FetchOrder | ShareOrder, on_progress: Callable[[Working], None]
+    ) -> Report:
+        """Give an order and wait until it is carried out.
+
+        Raises:
+            OperatorError: it could not be, or the node has stopped answering.
+        """
+        tag = secrets.token_bytes(8)
+        self._send(tag, order)
+        heard_at = time.monotonic()
+        cancelled_at: float | None = None
+        while True:
+            if self._cancelled is not None and cancelled_at is None:
+                cancelled_at = time.monotonic()
+                self._send(tag, Cancel())
+            report = self._next_report(tag)
+            now = time.monotonic()
+            if report is not None:
+                heard_at = now
+            match report:
+                case Working():
+                    on_progress(report)
+                case Failed(exit_code=code, message=message):
+                    raise OperatorError(message, self._cancelled or ExitCode(code))
+                case None:
+                    self._check_patience(now, heard_at, cancelled_at)
+                case _:
+                    return report
+
+    def close(self) -> None:
+        self._socket.close()
+        self._context.term()
+        self._wake.close()
+
+    def _send(self, tag: bytes, order: FetchOrder | ShareOrder | Cancel) -> None:
+        self._socket.send_multipart([tag, b"", messages.encode(order)])
+
+    def _next_report(self, tag: bytes) -> Report | None:
+        poller = zmq.Poller()
+        poller.register(self._socket, zmq.POLLIN)
+        poller.register(self._wake, zmq.POLLIN)
+        ready = dict(poller.poll(500))
+        self._wake.clear()
+        if self._socket not in ready:
+            return None
+        frames = self._socket.recv_multipart()
+        if len(frames) != 3 or frames[0] != tag:  # noqa: PLR2004 (tag, delimiter, body)
+            return None
+        report: Report = messages.decode(frames[2], Report)
+        return report
+
+    def _check_patience(self, now: float, heard_at: float, cancelled_at: float | None) -> None:
+        if cancelled_at is not None and now - cancelled_at > CANCEL_S:
+            assert self._cancelled is not None
+            raise OperatorError("cancelled; the node will stop soon", self._cancelled)
+        if now - heard_at > SILENCE_S:
+            message = (
+                f"node {self._node} has stopped answering; start it again, then run this again"
+            )
+            raise OperatorError(message, ExitCode.TIMED_OUT)

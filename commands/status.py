@@ -1,0 +1,49 @@
+"""`shoal status`: who is alive, and what the tracker has been doing."""
+
+from commands import terminal
+from commands.listing import ask
+from config.cluster import Cluster
+from protocol.errors import ExitCode
+from protocol.messages import NodeStatus, Status, TrackerStatus
+
+
+def run_status(cluster: Cluster, *, as_json: bool) -> ExitCode:
+    """Print the tracker's picture of itself and the nodes."""
+    page = _page(cluster, "")
+    nodes = [*page.nodes]
+    while page.next is not None:
+        page = _page(cluster, page.next)
+        nodes += page.nodes
+    if as_json:
+        tracker = {"address": page.address, "uptime_s": page.uptime_ms / 1000}
+        terminal.put_json(
+            {
+                "tracker": {**tracker, "counters": page.counters},
+                "nodes": [_document(node) for node in nodes],
+            }
+        )
+        return ExitCode.DONE
+    uptime = terminal.age(page.uptime_ms / 1000)
+    terminal.say(f"tracker at {page.address}, up for {uptime}")
+    rows = [["NODE", "ADDRESS", "IS", "FILES", "LAST HEARD"]]
+    rows += [_row(node) for node in nodes]
+    terminal.put(terminal.table(rows))
+    return ExitCode.DONE
+
+
+def _page(cluster: Cluster, after: str) -> TrackerStatus:
+    page = ask(cluster.tracker.address, Status(after))
+    assert isinstance(page, TrackerStatus)
+    return page
+
+
+def _document(node: NodeStatus) -> dict[str, object]:
+    silent_s = None if node.silent_ms is None else node.silent_ms / 1000
+    keys = {"node": node.node, "address": node.address, "alive": node.alive}
+    return {**keys, "files": node.files, "silent_s": silent_s}
+
+
+def _row(node: NodeStatus) -> list[str]:
+    heard = "never" if node.silent_ms is None else f"{terminal.age(node.silent_ms / 1000)} ago"
+    state = "alive" if node.alive else "offline"
+    return [node.node, node.address, state, str(node.files), heard]

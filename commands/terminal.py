@@ -1,0 +1,115 @@
+"""How the commands talk: data to stdout, talk to stderr, JSON when asked for, one line an error."""
+
+import json
+import logging
+import os
+import sys
+import traceback
+from collections.abc import Callable
+from typing import Any, TypeVar
+
+import msgspec
+
+from protocol.errors import ExitCode, OperatorError
+from protocol.names import display
+
+T = TypeVar("T")
+
+_STEPS = ("B", "kB", "MB", "GB", "TB")
+_THOUSAND = 1000.0
+
+
+def set_up_log(*, quiet: bool = False, stamped: bool = False) -> None:
+    """Have what happens told on stderr; `stamped` lines say when."""
+    handler = logging.StreamHandler(sys.stderr)
+    form = "%(asctime)s %(levelword)s%(message)s" if stamped else "%(levelword)s%(message)s"
+    handler.setFormatter(_Formatter(form, datefmt="%H:%M:%S"))
+    log = logging.getLogger("shoal")
+    log.handlers[:] = [handler]
+    log.setLevel(logging.WARNING if quiet else logging.INFO)
+    log.propagate = False
+
+
+class _Formatter(logging.Formatter):
+    def format(self, record: logging.LogRecord) -> str:
+        is_news = record.levelno <= logging.INFO
+        record.levelword = "" if is_news else f"{record.levelname.lower()}: "
+        if os.environ.get("SHOAL_DEBUG") is None:
+            record.exc_info = None  # A traceback is for whoever asks for it.
+        return super().format(record)
+
+
+def say(text: str) -> None:
+    """Print talk."""
+    print(text, file=sys.stderr, flush=True)  # noqa: T201 (this is the place for it)
+
+
+def put(text: str) -> None:
+    """Print data."""
+    print(text, flush=True)  # noqa: T201 (this is the place for it)
+
+
+def put_json(value: Any) -> None:
+    """Print one JSON document."""
+    put(json.dumps(msgspec.to_builtins(value), ensure_ascii=True))
+
+
+def failure(error: OperatorError) -> dict[str, Any]:
+    """Return what `--json` prints for a failure."""
+    return {"error": str(error), "exit_code": int(error.exit_code)}
+
+
+def run(body: Callable[[], ExitCode | None], *, as_json: bool = False) -> int:
+    """Run a command's body; print its failure, and return the exit code."""
+    try:
+        return int(body() or ExitCode.DONE)
+    except OperatorError as error:
+        report(error, as_json=as_json)
+        return int(error.exit_code)
+    except KeyboardInterrupt:
+        say("interrupted")
+        return int(ExitCode.INTERRUPTED)
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return int(ExitCode.DONE)
+    except Exception as error:
+        if os.environ.get("SHOAL_DEBUG"):
+            traceback.print_exc()
+        bug = f"this is a bug: {type(error).__name__}: {error}"
+        remedy = "please report it, with what SHOAL_DEBUG=1 prints"
+        report(OperatorError(f"{bug}; {remedy}", ExitCode.BUG), as_json=as_json)
+        return int(ExitCode.BUG)
+
+
+def report(error: OperatorError, *, as_json: bool) -> None:
+    """Print one failure: for people on stderr, and for scripts on stdout too."""
+    say(f"error: {' '.join(display(line) for line in str(error).splitlines())}")
+    if as_json:
+        put_json(failure(error))
+
+
+def size(count: float) -> str:
+    """Return a number of bytes for people: `1.5 GB`."""
+    for step in _STEPS[:-1]:
+        if count < _THOUSAND:
+            return f"{count:.0f} B" if step == "B" else f"{count:.1f} {step}"
+        count /= _THOUSAND
+    return f"{count:.1f} {_STEPS[-1]}"
+
+
+def age(seconds: float) -> str:
+    """Return a time span for people: `3 min`."""
+    for unit, length_s in (("d", 86_400), ("h", 3600), ("min", 60)):
+        if seconds >= length_s:
+            return f"{seconds / length_s:.0f} {unit}"
+    return f"{seconds:.0f} s"
+
+
+def table(rows: list[list[str]]) -> str:
+    """Return rows of text in columns."""
+    widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
+    lines = (
+        "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True))
+        for row in rows
+    )
+    return "\n".join(line.rstrip() for line in lines)

@@ -1,0 +1,58 @@
+"""`shoal tracker`: runs the tracker."""
+
+import logging
+import random
+import secrets
+import time
+
+import zmq
+
+from broker.initial import Initial, InitialNode
+from broker.server import Server
+from broker.store import SqliteStore
+from broker.tracker import Tracker
+from commands import terminal
+from commands.stopping import Stopper
+from config.cluster import Cluster
+from protocol.errors import ExitCode
+from wire.wake import Wake
+
+log = logging.getLogger("shoal.tracker")
+
+MAX_SOCKETS = 4096  # libzmq's own; the tracker opens three.
+
+
+def run_tracker(cluster: Cluster) -> ExitCode:
+    """Run the tracker until a signal comes.
+
+    Raises:
+        OperatorError: its address or its state cannot be had.
+    """
+    terminal.set_up_log(stamped=True)
+    wake = Wake()
+    stopper = Stopper(lambda _: wake.set())
+    context: zmq.Context[zmq.Socket[bytes]] = zmq.Context()
+    context.set(zmq.MAX_SOCKETS, MAX_SOCKETS)
+    store = SqliteStore(cluster.tracker.state_folder / "tracker.db")
+    try:
+        state = store.load()
+        rng = random.Random(secrets.randbits(64))  # noqa: S311 (samples holders)
+        tracker = Tracker(_initial(cluster), rng, time.monotonic(), state)
+        server = Server(tracker, store, time.monotonic)
+        server.bind(context, cluster.tracker.address)
+        try:
+            log.info("tracker at %s", cluster.tracker.address)
+            server.serve(wake)
+        finally:
+            server.close()
+    finally:
+        store.close()
+        context.term()
+        wake.close()
+    log.info("the tracker has stopped")
+    return stopper.exit_code or ExitCode.DONE
+
+
+def _initial(cluster: Cluster) -> Initial:
+    nodes = {name: InitialNode(one.address, one.zone) for name, one in cluster.nodes.items()}
+    return Initial(cluster.tracker.address, nodes, cluster.holdings)

@@ -1,0 +1,233 @@
+"""The cluster file: where the tracker and the nodes are, and who holds what at the start.
+
+Not the reading of YAML, which is config.document's. The reference is docs/cluster-file.md.
+"""
+
+import ipaddress
+import os
+import re
+from collections.abc import Hashable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import NamedTuple
+
+from config.document import Value, choices, read, shown
+from protocol import addresses, names
+from protocol.errors import ExitCode, OperatorError
+
+DEFAULT_FILE = "lan.yaml"
+DEFAULT_STATE_FOLDER = ".shoal"
+ENVIRONMENT_VARIABLE = "SHOAL_CONFIG"
+SHIPPED_FOLDER = Path(__file__).parent
+MAX_ZONE_CHARACTERS = 64  # As long as a node's name may be.
+MAX_HOST_CHARACTERS = 253  # RFC 1035: 255 bytes on the wire.
+
+_NODE_NAME = re.compile(r"[A-Za-z0-9._-]{1,64}")
+_HOST_LABEL = re.compile(r"(?!-)[A-Za-z0-9_-]{1,63}(?<!-)")  # RFC 1123, and `_` as containers use.
+_AN_ADDRESS = "tcp://HOST:PORT, as in tcp://192.168.1.10:11001"
+
+
+class Endpoint(NamedTuple):
+    """An address taken apart."""
+
+    host: str
+    port: int
+
+
+@dataclass(frozen=True, slots=True)
+class TrackerEntry:
+    """Where the tracker listens, and the folder in which it keeps `tracker.db`."""
+
+    address: str
+    state_folder: Path
+
+
+@dataclass(frozen=True, slots=True)
+class NodeEntry:
+    """Where a node listens, and the folder of the files it serves."""
+
+    name: str
+    address: str
+    folder: Path
+    zone: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Cluster:
+    """A cluster file that was checked. All paths are absolute."""
+
+    path: Path
+    tracker: TrackerEntry
+    nodes: dict[str, NodeEntry]  # by name, in the file's order
+    holdings: dict[str, tuple[str, ...]]  # by file name: the nodes that hold it at the start
+
+
+def find(name: str | None, environ: Mapping[str, str], cwd: Path) -> Path:
+    """Return the path of the cluster file to use: `name`, else $SHOAL_CONFIG, else lan.yaml.
+
+    A plain name, one without a slash, is looked for in `cwd`, then among the files that ship with
+    shoal. Raises OperatorError if it is nowhere.
+    """
+    origin = "--config"
+    if name is None:
+        origin = f"${ENVIRONMENT_VARIABLE}" if environ.get(ENVIRONMENT_VARIABLE) else "by default"
+        name = environ.get(ENVIRONMENT_VARIABLE) or DEFAULT_FILE
+    folders = [cwd] if "/" in name else [cwd, SHIPPED_FOLDER]
+    for folder in folders:
+        if os.path.lexists(folder / name):
+            return folder / name
+    looked = " and ".join(shown(str(folder.absolute())) for folder in folders)
+    shipped = ", ".join(sorted(path.name for path in SHIPPED_FOLDER.glob("*.yaml")))
+    raise OperatorError(
+        f"{shown(name)}: no such cluster file (named by {origin}; looked for in {looked}); "
+        f"name one with --config or ${ENVIRONMENT_VARIABLE}, or use one of shoal's own: {shipped}",
+        ExitCode.USAGE,
+    )
+
+
+def load(path: Path) -> Cluster:
+    """Return the cluster that the file at `path` describes.
+
+    Raises OperatorError, in one line with file, line, key, what was found and what is expected,
+    where the file cannot be read or is not a cluster file.
+    """
+    document = read(path).fields(required=("tracker", "nodes"), optional=("holdings",))
+    absolute = path.absolute()
+    tracker = _tracker(document["tracker"], absolute.parent)
+    nodes = _nodes(document["nodes"], absolute.parent, tracker.address)
+    holdings = _holdings(document["holdings"], nodes) if "holdings" in document else {}
+    return Cluster(absolute, tracker, nodes, holdings)
+
+
+def node_named(cluster: Cluster, name: str) -> NodeEntry:
+    """Return the node of that name; raises OperatorError, with the names there are, if none is."""
+    if name not in cluster.nodes:
+        place = shown(str(cluster.path))
+        raise OperatorError(f"{place}: no node {shown(name)}; {choices(name, cluster.nodes)}")
+    return cluster.nodes[name]
+
+
+def _tracker(value: Value, base: Path) -> TrackerEntry:
+    fields = value.fields(required=("address",), optional=("state_folder",))
+    address, _ = _address(fields["address"])
+    if "state_folder" in fields:
+        return TrackerEntry(address, _folder(fields["state_folder"], base))
+    return TrackerEntry(address, base / DEFAULT_STATE_FOLDER)
+
+
+def _nodes(value: Value, base: Path, tracker_address: str) -> dict[str, NodeEntry]:
+    nodes: dict[str, NodeEntry] = {}
+    taken: dict[Hashable, str] = {_endpoint(tracker_address): "the tracker"}
+    for name, entry in value.entries("nodes by name").items():
+        if not _NODE_NAME.fullmatch(name):
+            raise entry.error(
+                "not a node's name", "expected 1 to 64 of A-Z, a-z, 0-9, `.`, `_`, `-`"
+            )
+        fields = entry.fields(required=("address", "folder"), optional=("zone",))
+        address, endpoint = _address(fields["address"])
+        _claim(taken, endpoint, name, fields["address"])
+        _refuse_unreachable(fields["address"], tracker_address)
+        folder = _folder(fields["folder"], base)
+        _claim(taken, (_machine(endpoint), folder), name, fields["folder"])
+        zone = _zone(fields["zone"]) if "zone" in fields else None
+        nodes[name] = NodeEntry(name, address, folder, zone)
+    if not nodes:
+        raise value.error("found no nodes", "expected at least one")
+    return nodes
+
+
+def _holdings(value: Value, nodes: Mapping[str, NodeEntry]) -> dict[str, tuple[str, ...]]:
+    return {
+        file_name: _holders(file_name, entry, nodes)
+        for file_name, entry in value.entries("lists of nodes by file name").items()
+    }
+
+
+def _holders(file_name: str, entry: Value, nodes: Mapping[str, NodeEntry]) -> tuple[str, ...]:
+    try:
+        names.check_name(file_name)
+    except ValueError as error:
+        raise entry.error(f"the file name {error}", "expected one such as data/net.txt") from None
+    holders: list[str] = []
+    for item in entry.items("a list of node names, as in [n1, n2]"):
+        holder = item.text("a node's name")
+        if holder not in nodes:
+            raise item.error(f"unknown node {shown(holder)}", choices(holder, nodes))
+        if holder in holders:
+            raise item.error(f"found {holder} twice", "expected each node once")
+        holders.append(holder)
+    return tuple(holders)
+
+
+def _folder(value: Value, base: Path) -> Path:
+    """Return the folder as an absolute path. Does not look at the disk: it may be another's."""
+    text = value.text("the path of a folder")
+    try:
+        return Path(os.path.normpath(base / Path(text).expanduser()))
+    except RuntimeError:
+        found = f"found {shown(text)}, and there is no such home folder"
+        raise value.error(found, "expected the path of a folder") from None
+
+
+def _zone(value: Value) -> str:
+    zone = value.text("the name of a zone, as in rack-1")
+    if len(zone) > MAX_ZONE_CHARACTERS:
+        found = f"found {len(zone)} characters"
+        raise value.error(found, f"expected a zone of at most {MAX_ZONE_CHARACTERS}")
+    return zone
+
+
+def _address(value: Value) -> tuple[str, Endpoint]:
+    text = value.text(_AN_ADDRESS)
+    try:
+        return text, _endpoint(text)
+    except ValueError as error:
+        raise value.error(
+            f"found {shown(text)}, which {error}", f"expected {_AN_ADDRESS}"
+        ) from None
+
+
+def _endpoint(address: str) -> Endpoint:
+    """Return the host and port, equal for two spellings of one; ValueError says what is wrong."""
+    if address.startswith("tcp://*:"):
+        raise ValueError("others cannot connect to")
+    host, port = addresses.split(address)
+    if not address.endswith(f":{port}"):
+        raise ValueError("has a port that is not plain digits")
+    if ":" in host or not host.strip("0123456789."):
+        return Endpoint(_ip(host), port)
+    if len(host) > MAX_HOST_CHARACTERS or not all(map(_HOST_LABEL.fullmatch, host.split("."))):
+        raise ValueError("has a host that is neither a host name nor an IP address")
+    return Endpoint("127.0.0.1" if host.lower() == "localhost" else host.lower(), port)
+
+
+def _ip(host: str) -> str:
+    try:
+        ip = ipaddress.ip_address(host)
+    except ValueError:
+        raise ValueError(f"has {shown(host)} as host, which is not an IP address") from None
+    if ip.is_unspecified:
+        raise ValueError("others cannot connect to: it stands for all addresses of one host")
+    return str(ip)
+
+
+def _machine(endpoint: Endpoint) -> str:
+    return "127.0.0.1" if addresses.is_loopback(endpoint.host) else endpoint.host
+
+
+def _refuse_unreachable(value: Value, tracker_address: str) -> None:
+    """Refuse here what every fetching node would refuse to connect to, silently, later."""
+    address = value.text(_AN_ADDRESS)
+    if not addresses.may_be_holder(address, tracker_address):
+        raise value.error(
+            f"found {address}, to which other nodes will not connect",
+            f"expected a port from {addresses.FIRST_UNPRIVILEGED_PORT} and a unicast host",
+            "loopback only if the tracker's address is loopback too",
+        )
+
+
+def _claim(taken: dict[Hashable, str], thing: Hashable, name: str, value: Value) -> None:
+    if thing in taken:
+        found = f"found {shown(value.text('a text'))}, already taken by {taken[thing]}"
+        raise value.error(found, "expected one of its own")
+    taken[thing] = name

@@ -1,0 +1,119 @@
+"""Takes orders from commands on this machine and has the agent carry them out, each in a thread."""
+
+import logging
+import queue
+import threading
+from pathlib import Path
+
+import zmq
+
+from node.agent import Agent
+from protocol import messages
+from protocol.control import Cancel, Failed, FetchOrder, Order, Report, ShareOrder, Working
+from protocol.errors import ExitCode, MalformedMessageError, OperatorError
+from wire import control_socket
+from wire.wake import Wake
+
+log = logging.getLogger("shoal.node")
+
+MAX_ORDERS = 64  # At a time: each is a thread.
+
+Sender = tuple[bytes, bytes]  # The routing id of the command's connection, and its order's tag.
+
+
+class ControlServer:
+    """The ROUTER for one agent; `run` is its loop, `stop` ends it."""
+
+    def __init__(self, agent: Agent) -> None:
+        self._agent = agent
+        self._context: zmq.Context[zmq.Socket[bytes]] = zmq.Context()
+        self._reports: queue.SimpleQueue[tuple[Sender, Report]] = queue.SimpleQueue()
+        self._orders: dict[Sender, str] = {}
+        self._wake = Wake()
+        self._is_stopping = False
+
+    def run(self) -> None:
+        """Take orders until `stop` is called; then wait for those that are being carried out."""
+        sock = control_socket.node_end(self._context, self._agent.identity.folder)
+        poller = zmq.Poller()
+        poller.register(sock, zmq.POLLIN)
+        poller.register(self._wake, zmq.POLLIN)
+        try:
+            while not self._is_stopping or self._orders:
+                ready = dict(poller.poll())
+                self._wake.clear()
+                if sock in ready:
+                    self._take(sock)
+                self._pass_on(sock)
+        finally:
+            sock.close()
+            self._context.term()
+            self._wake.close()
+
+    def stop(self) -> None:
+        """Take no more orders. May be called from a signal handler."""
+        self._is_stopping = True
+        self._wake.set()
+
+    def _take(self, sock: "zmq.Socket[bytes]") -> None:
+        try:
+            frames = sock.recv_multipart(zmq.NOBLOCK)
+        except zmq.Again:
+            return
+        match frames:
+            case [connection, tag, b"", body]:
+                sender = connection, tag
+            case _:
+                return
+        try:
+            order: Order = messages.decode(body, Order, control_socket.MAX_ORDER_BYTES)
+        except MalformedMessageError as error:
+            self._reports.put((sender, Failed(ExitCode.USAGE, f"not an order: {error}")))
+            return
+        if isinstance(order, Cancel):
+            what = self._orders.get(sender)
+            if what is not None:
+                self._agent.cancel(what, ExitCode.INTERRUPTED)
+        elif self._is_stopping or len(self._orders) >= MAX_ORDERS:
+            self._reports.put(
+                (sender, Failed(ExitCode.NOBODY_ALIVE, "the node is busy or stopping"))
+            )
+        else:
+            self._orders[sender] = order.what if isinstance(order, FetchOrder) else order.name
+            arguments = (sender, order)
+            threading.Thread(target=self._carry_out, args=arguments, daemon=True).start()
+
+    def _carry_out(self, sender: Sender, order: FetchOrder | ShareOrder) -> None:
+        try:
+            report = self._done(sender, order)
+        except OperatorError as error:
+            report = Failed(error.exit_code, str(error))
+        except Exception as error:
+            log.exception("an order failed")
+            report = Failed(ExitCode.BUG, f"the node made a mistake: {error!r}")
+        self._report(sender, report)
+
+    def _done(self, sender: Sender, order: FetchOrder | ShareOrder) -> Report:
+        if isinstance(order, ShareOrder):
+            return self._agent.share(order.name)
+
+        def on_progress(working: Working) -> None:
+            self._report(sender, working)
+
+        output = Path(order.output) if order.output is not None else None
+        return self._agent.fetch(order.what, on_progress, output, force=order.force)
+
+    def _report(self, sender: Sender, report: Report) -> None:
+        self._reports.put((sender, report))
+        self._wake.set()
+
+    def _pass_on(self, sock: "zmq.Socket[bytes]") -> None:
+        while not self._reports.empty():
+            sender, report = self._reports.get()
+            if not isinstance(report, Working):
+                self._orders.pop(sender, None)
+            connection, tag = sender
+            try:
+                sock.send_multipart([connection, tag, b"", messages.encode(report)], zmq.NOBLOCK)
+            except zmq.Again:
+                pass  # The command does not read; its next look says as much.

@@ -1,0 +1,274 @@
+"""Carries out one download: real sockets, clock and disk around `download.Download`."""
+
+import logging
+import random
+import secrets
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import msgspec
+import zmq
+
+from node import steps
+from node.download import Download
+from node.hashing import Signature
+from node.library import Library, PartialFile, WholeFile
+from node.link import Arrival, Link
+from node.staging import Staging, disk_trouble
+from protocol.control import Fetched, Working
+from protocol.errors import ExitCode, OperatorError, WireCode
+from protocol.manifest import encode
+from protocol.messages import ChunkRequest, Error, Holders, ManifestRequest, Query
+from protocol.names import display
+from wire.tracker_client import TrackerClient, TrackerLostError
+from wire.wake import Wake
+
+log = logging.getLogger("shoal.node")
+
+DRAIN = 32  # Messages taken from one holder before the others have their turn.
+PROGRESS_S = 0.1
+
+
+class Surroundings(msgspec.Struct, frozen=True):
+    """What a fetch needs of its node."""
+
+    context: "zmq.Context[zmq.Socket[bytes]]"
+    node: str
+    tracker_address: str
+    folder: Path
+    library: Library
+    remember: Callable[[str, Signature, bytes], None]
+
+
+class Fetcher:
+    """One fetch, from `run` to its return."""
+
+    def __init__(
+        self,
+        what: str,
+        surroundings: Surroundings,
+        on_progress: Callable[[Working], None],
+        output: Path | None = None,
+    ) -> None:
+        """Fetch `what` into the node's folder, or to `output`."""
+        rng = random.Random(secrets.randbits(64))
+        self._with = surroundings
+        self._on_progress = on_progress
+        self._output = output
+        self._download = Download(what, surroundings.node, surroundings.tracker_address, rng)
+        self._links: dict[str, Link] = {}
+        self._poller = zmq.Poller()
+        self._wake = Wake()
+        self._stop_code: ExitCode | None = None
+        self._staging: Staging | None = None
+        self._partial: PartialFile | None = None
+        self._path: str | None = None
+
+    def stop(self, exit_code: ExitCode) -> None:
+        """Have `run` end soon with an OperatorError; callable from any thread or signal handler."""
+        self._stop_code = exit_code
+        self._wake.set()
+
+    def run(self) -> Fetched:
+        """Fetch; returns when the thing stands under its name.
+
+        Raises:
+            OperatorError: it could not be had, or `stop` was called.
+        """
+        started = time.monotonic()
+        tracker = TrackerClient(self._with.context, self._with.tracker_address)
+        self._poller.register(tracker.socket, zmq.POLLIN)
+        self._poller.register(self._wake, zmq.POLLIN)
+        try:
+            self._loop(tracker)
+        finally:
+            tracker.close()
+            for link in self._links.values():
+                link.close()
+            self._put_down()
+            self._wake.close()
+        return self._result(time.monotonic() - started)
+
+    def _loop(self, tracker: TrackerClient) -> None:
+        next_progress = 0.0
+        self._feed(steps.TimePassed(), tracker)
+        while self._path is None:
+            if self._stop_code is not None:
+                raise OperatorError(self._stopped_message(), self._stop_code)
+            ready = dict(self._poller.poll(self._milliseconds_left(tracker)))
+            self._hear_tracker(tracker)
+            self._hear_holders(ready, tracker)
+            self._feed(steps.TimePassed(), tracker)
+            now = time.monotonic()
+            if now >= next_progress or self._path is not None:
+                next_progress = now + PROGRESS_S
+                self._on_progress(self._progress())
+
+    def _hear_tracker(self, tracker: TrackerClient) -> None:
+        try:
+            reply = tracker.receive(time.monotonic())
+        except TrackerLostError as error:
+            self._feed(steps.TrackerLost(str(error)), tracker)
+            return
+        match reply:
+            case None:
+                return
+            case Holders():
+                self._feed(steps.HoldersFound(reply), tracker)
+            case Error(code=WireCode.NOT_FOUND):
+                self._feed(steps.NotFound(), tracker)
+            case Error(message=message):
+                self._feed(steps.TrackerLost(f"the tracker refused: {display(message)}"), tracker)
+            case _:
+                self._feed(
+                    steps.TrackerLost("the tracker gave an answer to something else"), tracker
+                )
+
+    def _hear_holders(self, ready: dict[object, int], tracker: TrackerClient) -> None:
+        for link in list(self._links.values()):
+            if link.socket in ready:
+                for _ in range(DRAIN):
+                    arrival = link.receive() if link.node in self._links else None
+                    if arrival is None:
+                        break
+                    self._feed(arrival.event, tracker, arrival)
+            if link.monitor in ready and self._links.get(link.node) is link:
+                arrival = link.trouble()
+                if arrival is not None:
+                    self._feed(arrival.event, tracker)
+
+    def _feed(
+        self, event: steps.Event, tracker: TrackerClient, arrival: Arrival | None = None
+    ) -> None:
+        """Give the machine an event, and do what it says; what that brings is fed in turn."""
+        events = [event]
+        while events:
+            for action in self._download.handle(events.pop(0), time.monotonic()):
+                try:
+                    more = self._carry_out(action, tracker, arrival)
+                except OSError as error:
+                    folder = self._output.parent if self._output else self._with.folder
+                    trouble = disk_trouble(error, self._download.name, folder)
+                    more = steps.DiskFailed(str(trouble))
+                if more is not None:
+                    events.append(more)
+
+    def _carry_out(
+        self, action: steps.Action, tracker: TrackerClient, arrival: Arrival | None
+    ) -> steps.Event | None:
+        match action:
+            case steps.QueryTracker(what, partial):
+                tracker.send(Query(what, self._with.node, partial=partial), time.monotonic())
+            case steps.Connect(node, address):
+                self._connect(node, address)
+            case steps.Disconnect(node, reason):
+                self._disconnect(node, reason)
+            case steps.RequestManifest(node, request_id, what):
+                self._links[node].send(request_id, ManifestRequest(what))
+            case steps.RequestChunk():
+                self._request_chunk(action)
+            case steps.StoreChunk(index):
+                assert arrival is not None
+                self._store(index, arrival.payload)
+            case steps.OpenStaging():
+                return self._open(action)
+            case steps.Publish():
+                return self._publish()
+            case steps.Finish(path):
+                self._path = path
+            case steps.Fail(exit_code, message):
+                raise OperatorError(message, exit_code)
+            case _:
+                raise AssertionError(action)
+        return None
+
+    def _connect(self, node: str, address: str) -> None:
+        link = Link(self._with.context, node, address)
+        self._links[node] = link
+        self._poller.register(link.socket, zmq.POLLIN)
+        self._poller.register(link.monitor, zmq.POLLIN)
+
+    def _disconnect(self, node: str, reason: str) -> None:
+        link = self._links.pop(node)
+        self._poller.unregister(link.socket)
+        self._poller.unregister(link.monitor)
+        link.close()
+        log.info("%s is no longer asked for %s: it %s", node, display(self._download.name), reason)
+
+    def _request_chunk(self, action: steps.RequestChunk) -> None:
+        request = ChunkRequest(
+            action.id, action.offered, self._with.node, action.have, action.patience_ms
+        )
+        self._links[action.node].send(action.request_id, request)
+
+    def _store(self, index: int, payload: memoryview) -> None:
+        assert self._staging is not None
+        assert self._partial is not None
+        self._staging.write(index, payload)
+        self._partial.have |= 1 << index
+
+    def _open(self, action: steps.OpenStaging) -> steps.Event:
+        self._staging = Staging(
+            self._with.folder / ".shoal" / "partial", action.id, action.manifest
+        )
+        have = self._staging.open()
+        self._partial = PartialFile(
+            action.name, encode(action.manifest), action.manifest, self._staging
+        )
+        self._partial.have = have
+        self._with.library.put_partial(self._partial)
+        return steps.StagingOpened(have)
+
+    def _publish(self) -> steps.Event:
+        assert self._staging is not None
+        assert self._partial is not None
+        name = self._download.name
+        if self._output is not None:
+            self._staging.publish_at(self._output)
+            return steps.Published(str(self._output))
+        signature = self._staging.publish(self._with.folder, name)
+        path = self._with.folder / name
+        self._with.remember(name, signature, self._partial.data)
+        self._with.library.put(WholeFile(path, name, self._partial.data, signature))
+        return steps.Published(str(path))
+
+    def _put_down(self) -> None:
+        if self._partial is not None:
+            self._with.library.remove_partial(self._partial.id)
+        if self._staging is not None:
+            self._staging.close()
+
+    def _milliseconds_left(self, tracker: TrackerClient) -> int:
+        now = time.monotonic()
+        times = [self._download.deadline(now), tracker.deadline]
+        deadline = min((time_ for time_ in times if time_ is not None), default=now + 1.0)
+        return max(0, int(1000 * (deadline - now)) + 1)
+
+    def _progress(self) -> Working:
+        download = self._download
+        size_bytes = download.manifest.size_bytes if download.manifest else None
+        return Working(download.name, download.have_bytes, size_bytes, len(download.holders))
+
+    def _stopped_message(self) -> str:
+        done = "what has arrived is kept; run it again to go on"
+        if self._stop_code is ExitCode.TIMED_OUT:
+            return f"{display(self._download.name)} did not arrive in time; {done}"
+        return f"interrupted; {done}"
+
+    def _result(self, elapsed_s: float) -> Fetched:
+        download, tally = self._download, self._download.tally
+        assert download.manifest is not None
+        return Fetched(
+            name=download.name,
+            id=str(download.id),
+            size_bytes=download.manifest.size_bytes,
+            elapsed_s=round(elapsed_s, 6),
+            fetched_bytes=tally.fetched_bytes,
+            reused_bytes=tally.reused_bytes,
+            holders={node: count for node, count in sorted(tally.by_holder.items())},
+            path=str(self._path),
+            duplicate_bytes=tally.duplicate_bytes,
+            wrong_chunks=tally.wrong_chunks,
+            lost_holders=tally.lost_holders,
+        )

@@ -1,0 +1,113 @@
+"""One connection to one holder: requests out, events in. Decides nothing."""
+
+import struct
+
+import msgspec
+import zmq
+from blake3 import blake3
+from zmq.utils.monitor import parse_monitor_message
+
+from node.steps import (
+    ChunkReceived,
+    Event,
+    HolderLost,
+    ManifestReceived,
+    NothingReceived,
+    RequestRefused,
+)
+from protocol import messages
+from protocol.errors import MalformedMessageError
+from protocol.messages import (
+    ChunkReply,
+    Error,
+    ManifestReply,
+    Message,
+    NodeReply,
+    Nothing,
+)
+from wire import sockets
+
+_TAG = struct.Struct(">Q")
+_ENDS: dict[int, str] = {
+    zmq.EVENT_DISCONNECTED: "closed the connection",
+    zmq.EVENT_CLOSED: "cannot be reached",
+    zmq.EVENT_HANDSHAKE_FAILED_NO_DETAIL: "does not speak our protocol",
+    zmq.EVENT_HANDSHAKE_FAILED_PROTOCOL: "does not speak our protocol",
+    zmq.EVENT_HANDSHAKE_FAILED_AUTH: "does not let us in",
+}
+
+
+class Arrival(msgspec.Struct, frozen=True):
+    """What came in: the event, and the bytes that belong to it."""
+
+    event: Event
+    payload: memoryview
+
+
+_NO_BYTES = memoryview(b"")
+
+
+class Link:
+    """A DEALER and its monitor."""
+
+    def __init__(self, context: "zmq.Context[zmq.Socket[bytes]]", node: str, address: str) -> None:
+        self.node = node
+        self.address = address
+        self.socket = sockets.dealer(context, address)
+        mask = 0
+        for kind in _ENDS:
+            mask |= kind
+        self.monitor = self.socket.get_monitor_socket(mask)
+
+    def send(self, request_id: int, message: Message) -> None:
+        """Send one request; it waits until the connection stands."""
+        self.socket.send_multipart([_TAG.pack(request_id), b"", messages.encode(message)])
+
+    def receive(self) -> Arrival | None:
+        """Return the next thing that came from the holder, or None."""
+        try:
+            frames = self.socket.recv_multipart(zmq.NOBLOCK, copy=False)
+        except zmq.Again:
+            return None
+        buffers = [frame.buffer for frame in frames]
+        try:
+            return self._read(buffers)
+        except MalformedMessageError as error:
+            return self._ended(f"sent what is no message: {error}", lied=True)
+
+    def trouble(self) -> Arrival | None:
+        """Return the loss of the connection, if it was lost."""
+        try:
+            message = parse_monitor_message(self.monitor.recv_multipart(zmq.NOBLOCK))
+        except zmq.Again:
+            return None
+        reason = f"{_ENDS[message['event']]} ({self.address})"
+        return self._ended(reason, lied=False)
+
+    def close(self) -> None:
+        self.socket.disable_monitor()
+        self.monitor.close()
+        self.socket.close()
+
+    def _read(self, frames: list[memoryview]) -> Arrival:
+        if len(frames) not in {3, 4} or len(frames[0]) != _TAG.size or len(frames[1]) != 0:
+            raise MalformedMessageError("an envelope that we did not send")
+        (request_id,) = _TAG.unpack(frames[0])
+        reply: NodeReply = messages.decode(bytes(frames[2]), NodeReply)
+        payload = frames[3] if len(frames) > 3 else _NO_BYTES  # noqa: PLR2004 (the fourth frame)
+        return Arrival(self._event(reply, request_id, payload), payload)
+
+    def _event(self, reply: NodeReply, request_id: int, payload: memoryview) -> Event:
+        match reply:
+            case ChunkReply(index=index, have=have):
+                digest = blake3(payload).digest()
+                return ChunkReceived(self.node, request_id, index, len(payload), digest, have)
+            case ManifestReply():
+                return ManifestReceived(self.node, request_id, bytes(payload))
+            case Nothing(have=have):
+                return NothingReceived(self.node, request_id, have)
+            case Error(code=code, message=message):
+                return RequestRefused(self.node, request_id, code, message)
+
+    def _ended(self, reason: str, *, lied: bool) -> Arrival:
+        return Arrival(HolderLost(self.node, reason, lied), _NO_BYTES)

@@ -1,0 +1,62 @@
+"""From a checked name to a place on the disk that is sure to lie in the folder. Opens directories.
+
+A name is walked part by part without following symbolic links, so that a link that was put or
+swapped in cannot lead out of the folder (fault 83).
+"""
+
+import contextlib
+import errno
+import os
+import stat
+from collections.abc import Iterator
+from pathlib import Path
+
+from protocol.errors import ExitCode, OperatorError
+from protocol.names import check_name, display
+
+_DIRECTORY = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
+
+
+@contextlib.contextmanager
+def parent_of(folder: Path, name: str) -> Iterator[tuple[int, str]]:
+    """Give a descriptor of the directory that `name` lies in, made if need be, and its last part.
+
+    Raises:
+        OperatorError: a part of the way is a link or a file, or what stands at the end is no file.
+        OSError: the disk refused.
+    """
+    *parents, last = check_name(name).split("/")
+    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        for part in parents:
+            with contextlib.suppress(FileExistsError):
+                os.mkdir(part, dir_fd=descriptor)
+            below = _open_directory(part, descriptor, folder, name)
+            os.close(descriptor)
+            descriptor = below
+        _refuse_what_is_no_file(last, descriptor, folder, name)
+        yield descriptor, last
+    finally:
+        os.close(descriptor)
+
+
+def _open_directory(part: str, descriptor: int, folder: Path, name: str) -> int:
+    try:
+        return os.open(part, _DIRECTORY, dir_fd=descriptor)
+    except OSError as error:
+        if not isinstance(error, NotADirectoryError) and error.errno != errno.ELOOP:
+            raise
+        message = f"cannot put {display(name)} into {folder}: {part} is not a directory there"
+        raise OperatorError(f"{message}; move it away", ExitCode.DISK) from None
+
+
+def _refuse_what_is_no_file(last: str, descriptor: int, folder: Path, name: str) -> None:
+    try:
+        status = os.stat(last, dir_fd=descriptor, follow_symlinks=False)
+    except FileNotFoundError:
+        return
+    if not stat.S_ISREG(status.st_mode):
+        message = (
+            f"cannot put {display(name)} into {folder}: something that is no file stands there"
+        )
+        raise OperatorError(f"{message}; move it away", ExitCode.DISK)

@@ -1,0 +1,139 @@
+"""One holder as a fetching node sees it: what it has, how quick it is, how much to ask of it.
+
+Decides nothing about chunks; that is the scheduler's.
+"""
+
+import dataclasses
+import math
+
+from node.settings import FetchSettings
+from protocol import bitmap
+
+
+@dataclasses.dataclass
+class Request:
+    """One request that is out. `size_bytes` is the most that its reply may carry."""
+
+    request_id: int
+    node: str
+    offered: tuple[int, ...]
+    size_bytes: int
+    sent_at: float
+    due: float
+    is_overdue: bool = False  # Its chunks may be asked of others; its reply is still welcome.
+    is_hedged: bool = False
+    bits: int = dataclasses.field(init=False)
+
+    def __post_init__(self) -> None:
+        self.bits = bitmap.of(self.offered)
+
+    @property
+    def written_off_at(self) -> float:
+        """When its chunks may be asked of the same holder again: a request can be lost."""
+        return self.due + 2 * (self.due - self.sent_at)
+
+
+class Peer:
+    """A holder's window and its record."""
+
+    def __init__(self, node: str, have: int | None, now: float, settings: FetchSettings) -> None:
+        """`have` is what it holds (protocol.bitmap), None if it has a part and has not said which."""
+        self.node = node
+        self.is_whole = have is not None
+        self.outstanding: dict[int, Request] = {}
+        self.outstanding_bytes = 0
+        self._settings = settings
+        self._have = have or 0
+        self._fresh_until = now
+        self._window_bytes = 0  # One request at a time until the first reply.
+        self._latency_s: float | None = None
+        self._blocked_until = now
+        self._pause_s = settings.busy_pause_s
+        self._heard_at = now
+
+    @property
+    def patience_s(self) -> float:
+        """How long to wait for the reply to a request that is sent now."""
+        settings = self._settings
+        if self._latency_s is None:
+            return settings.first_patience_s
+        patience_s = settings.patience_latencies * self._latency_s
+        return min(max(patience_s, settings.least_patience_s), settings.most_patience_s)
+
+    def may_be_asked(self, size_bytes: int, now: float) -> bool:
+        """Say whether a request for a chunk of `size_bytes` fits into the window now."""
+        if now < self._blocked_until:
+            return False
+        if not self.outstanding:
+            return True
+        if len(self.outstanding) >= self._settings.window_requests:
+            return False
+        return self.outstanding_bytes + size_bytes <= self._window_bytes
+
+    def believed_to_have(self, now: float) -> int:
+        """Return what this holder may be asked for: anything, once its word has grown old."""
+        if not (self.is_whole or self.outstanding or now < self._fresh_until):
+            return -1
+        late = 0
+        for request in self.outstanding.values():
+            if request.is_overdue and now < request.written_off_at:
+                late |= request.bits
+        return self._have & ~late
+
+    def takes_over_at(self, request: Request) -> float:
+        """When this holder, if idle, is likely to beat a request that another one has."""
+        if self._latency_s is None:
+            return math.inf
+        usual_s = self._settings.hedge_latencies * self._latency_s
+        return request.sent_at + max(usual_s, self._settings.hedge_least_s)
+
+    def wakes_at(self) -> float:
+        """When it may be asked again although no reply has come."""
+        if self._blocked_until < self._fresh_until and not self.is_whole:
+            return self._fresh_until
+        return self._blocked_until
+
+    def lost_at(self) -> float:
+        """When it has been silent for too long."""
+        return self._heard_at + self._settings.give_up_s if self.outstanding else math.inf
+
+    def sent(self, request: Request) -> None:
+        if not self.outstanding:
+            self._heard_at = request.sent_at
+        self.outstanding[request.request_id] = request
+        self.outstanding_bytes += request.size_bytes
+
+    def closed(self, request: Request, now: float) -> None:
+        """Note that a request was answered, in whatever way."""
+        del self.outstanding[request.request_id]
+        self.outstanding_bytes -= request.size_bytes
+        self._heard_at = now
+
+    def delivered(self, request: Request, size_bytes: int, now: float) -> None:
+        """Learn from one chunk that came. The window follows the time that replies take.
+
+        While they come back quickly it grows by a chunk for each (doubling within a round trip, as
+        TCP's slow start does); when they queue up on the link it shrinks by one.
+        """
+        settings = self._settings
+        latency_s = now - request.sent_at
+        self._blocked_until = now
+        before_s = latency_s if self._latency_s is None else self._latency_s
+        self._latency_s = before_s + (latency_s - before_s) / 4
+        self._pause_s = settings.busy_pause_s
+        if latency_s <= settings.calm_latency_s:
+            self._window_bytes = max(self._window_bytes, size_bytes) + size_bytes
+        elif latency_s > settings.queued_latency_s:
+            self._window_bytes -= size_bytes
+        self._window_bytes = min(max(self._window_bytes, size_bytes), settings.window_bytes)
+
+    def learn(self, have: int, now: float, *, is_whole: bool) -> None:
+        """Note what it says it has."""
+        self._have = have
+        self.is_whole = is_whole
+        self._fresh_until = now + self._settings.refresh_s
+
+    def back_off(self, now: float) -> None:
+        """Leave it alone for a while, longer each time: it is busy, or late."""
+        self._blocked_until = now + self._pause_s
+        self._pause_s = min(2 * self._pause_s, self._settings.most_patience_s)

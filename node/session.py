@@ -1,0 +1,124 @@
+"""The thread that keeps the tracker informed. What to say, and when, is the announcer's."""
+
+import logging
+import threading
+import time
+from collections.abc import Callable
+
+import zmq
+
+from node.announcer import Announcer
+from protocol.messages import Holding
+from wire.tracker_client import TrackerClient, TrackerLostError
+from wire.wake import Wake
+
+log = logging.getLogger("shoal.node")
+
+FAREWELL_S = 1.0  # A tracker that does not answer must not hold up our end.
+
+
+class Session:
+    """One node's standing with the tracker, from `start` to `stop`."""
+
+    def __init__(
+        self,
+        context: "zmq.Context[zmq.Socket[bytes]]",
+        tracker_address: str,
+        announcer: Announcer,
+        holdings: Callable[[], tuple[list[Holding], bool]],
+    ) -> None:
+        """`holdings` gives what the node holds, and whether that is all; from any thread."""
+        self._context = context
+        self._tracker_address = tracker_address
+        self._announcer = announcer
+        self._holdings = holdings
+        self._wake = Wake()
+        self._is_stopping = False
+        self._changes = 0  # What others counted up …
+        self._seen = 0  # … and what the tracker has confirmed of it.
+        self._progress = threading.Condition()
+        self._thread = threading.Thread(target=self._run, name="session", daemon=True)
+        self._was_reached = True
+
+    def start(self) -> None:
+        self._thread.start()
+
+    def changed(self) -> None:
+        """Have the tracker told that the holdings changed. May be called from any thread."""
+        with self._progress:
+            self._changes += 1
+        self._wake.set()
+
+    def flush(self, timeout_s: float) -> bool:
+        """Wait until the tracker knows all that has changed; say whether it does."""
+        with self._progress:
+            wanted = self._changes
+            return self._progress.wait_for(lambda: self._seen >= wanted, timeout_s)
+
+    def stop(self) -> None:
+        """Say goodbye and end; takes no longer than FAREWELL_S."""
+        self._is_stopping = True
+        self._wake.set()
+        self._thread.join()
+        self._wake.close()
+
+    def _run(self) -> None:
+        client = TrackerClient(self._context, self._tracker_address, tries=1)
+        poller = zmq.Poller()
+        poller.register(client.socket, zmq.POLLIN)
+        poller.register(self._wake, zmq.POLLIN)
+        try:
+            while not self._is_stopping:
+                counted = self._changes
+                holdings, is_all = self._holdings()
+                self._announcer.hold(holdings, time.monotonic(), is_all=is_all)
+                self._speak(client)
+                self._confirm(counted)
+                poller.poll(self._milliseconds_left(client))
+                self._wake.clear()
+            self._say_goodbye(client)
+        finally:
+            client.close()
+
+    def _speak(self, client: TrackerClient) -> None:
+        now = time.monotonic()
+        try:
+            reply = client.receive(now)
+        except TrackerLostError as error:
+            self._note_reached(str(error))
+            self._announcer.unanswered(now)
+            reply = None
+        if reply is not None:
+            before = self._announcer.trouble
+            self._announcer.answered(reply, now)
+            self._note_reached(None)
+            if self._announcer.trouble not in {None, before}:
+                log.warning("the tracker refused: %s", self._announcer.trouble)
+        message = self._announcer.next_message(now)
+        if message is not None:
+            client.send(message, now)
+
+    def _note_reached(self, trouble: str | None) -> None:
+        if trouble is not None and self._was_reached:
+            log.warning("%s; will go on trying", trouble)
+        elif trouble is None and not self._was_reached:
+            log.info("the tracker answers again")
+        self._was_reached = trouble is None
+
+    def _confirm(self, counted: int) -> None:
+        if self._announcer.is_in_step:
+            with self._progress:
+                self._seen = max(self._seen, counted)
+                self._progress.notify_all()
+
+    def _milliseconds_left(self, client: TrackerClient) -> int:
+        deadline = client.deadline if client.is_waiting else self._announcer.deadline
+        assert deadline is not None
+        return max(0, int(1000 * (deadline - time.monotonic())) + 1)
+
+    def _say_goodbye(self, client: TrackerClient) -> None:
+        farewell = self._announcer.farewell()
+        if farewell is None:
+            return
+        client.send(farewell, time.monotonic())
+        client.socket.poll(int(1000 * FAREWELL_S))

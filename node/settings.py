@@ -1,0 +1,43 @@
+"""The limits a node keeps, each with its reason. Values only."""
+
+import msgspec
+
+
+class FetchSettings(msgspec.Struct, frozen=True):
+    """How a download behaves. Times in seconds, sizes in bytes."""
+
+    window_bytes: int = 16 << 20  # One holder: hides 16 ms at 1 GB/s; 50 of them are never full.
+    total_window_bytes: int = 48 << 20  # All holders: what a fetch may hold in memory.
+    window_requests: int = 16  # A holder queues 64 replies; REP loses some above half of that.
+    calm_latency_s: float = 0.15  # A window is filled while replies come back sooner than this …
+    queued_latency_s: float = 0.6  # … and cut when they take longer: the link is full anyway.
+    offer_chunks: int = 4  # The holder chooses among so many, when there is plenty.
+    first_patience_s: float = 5.0  # Before anything is known of a holder.
+    least_patience_s: float = 1.0  # Below it a busy machine looks dead.
+    most_patience_s: float = 30.0
+    patience_latencies: float = 4.0  # Overdue: four times the usual.
+    give_up_s: float = 60.0  # Silent for so long: lost. Doubled each time, for very slow links.
+    hedge_latencies: float = 3.0  # An idle holder takes over what is so much slower than itself …
+    hedge_least_s: float = 0.25  # … and not merely unlucky.
+    refresh_s: float = 0.2  # A partial holder that had nothing is asked again after this.
+    busy_pause_s: float = 0.5  # After "busy"; doubled up to most_patience_s.
+    requery_s: float = 3.0  # New holders are found within 5 s (fault 47).
+    requery_alone_s: float = 0.5  # While nobody is there to be asked.
+    manifest_patience_s: float = 2.0
+    nobody_at_start_s: float = 3.0  # Nodes that are just starting get this long …
+    nobody_later_s: float = 10.0  # … and a running fetch this long, before it says: nobody.
+    retry_lost_s: float = 1.0  # A lost holder is tried again after this, doubled each time.
+
+
+class NodeSettings(msgspec.Struct, frozen=True):
+    """How a node serves, announces and looks after its folder."""
+
+    renew_s: float = 10.0  # A third of the tracker's lease.
+    renew_jitter: float = 0.2  # So that 1,000 nodes started at once do not stay in step.
+    tracker_patience_s: float = 1.0  # One try of one request …
+    tracker_tries: int = 3  # … and how many before it counts as unreachable.
+    unsent_replies: int = 4  # Replies that libzmq still holds: more would only queue up.
+    rescan_s: float = 30.0  # In case the file system reports no changes (NFS).
+    poll_s: float = 1.0  # Where nothing can be watched at all.
+    stable_s: float = 0.2  # A file that changed within this is still being written.
+    say_s: float = 1.0  # At most one "Uploading" line a file and second, after the first ones.

@@ -1,0 +1,180 @@
+"""The bytes of a thing while it is fetched: `.shoal/partial/ID/`. Trusts nothing it finds there.
+
+There is no journal. What an earlier try left is found by hashing it: the file system knows which
+extents were written (SEEK_DATA), the manifest knows what belongs there. So a kill, a power cut or a
+hostile edit at any moment costs at most the chunks that it spoiled.
+"""
+
+import errno
+import os
+import shutil
+import threading
+from pathlib import Path
+
+from node.hashing import Signature, verified_chunks
+from node.paths import parent_of
+from protocol import bitmap
+from protocol.errors import ExitCode, OperatorError
+from protocol.manifest import ContentId, Manifest, encode
+from protocol.names import display
+
+ALLOCATION_BYTES = (
+    64 << 20
+)  # At a time, beside the transfer: 2 GiB at once stop a RAM disk for 0.2 s.
+
+
+class Staging:
+    """Room for one thing's bytes, filled in any order, then given its name."""
+
+    def __init__(self, folder: Path, content_id: ContentId, manifest: Manifest) -> None:
+        """Only assigns; `open` makes the room in `folder`/`content_id`."""
+        self.id = content_id
+        self.manifest = manifest
+        self._place = folder / content_id.removeprefix("b3:")
+        self._descriptor = -1
+        self._allocation: threading.Thread | None = None
+        self._is_closing = False
+        self._trouble: OSError | None = None
+
+    def open(self) -> int:
+        """Make room, and return the chunks that are there and right (protocol.bitmap).
+
+        Raises:
+            OSError: the disk refused, or is too full (ENOSPC).
+        """
+        self._place.mkdir(parents=True, exist_ok=True)
+        (self._place / "manifest").write_bytes(encode(self.manifest))
+        flags = os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC
+        self._descriptor = os.open(self._place / "data", flags, 0o600)
+        found = self._verify()
+        self._check_room()
+        os.ftruncate(self._descriptor, self.manifest.size_bytes)
+        self._allocation = threading.Thread(target=self._allocate, name="allocate", daemon=True)
+        self._allocation.start()
+        return found
+
+    def write(self, index: int, data: bytes | memoryview) -> None:
+        """Write a chunk's bytes, which the caller has verified.
+
+        Raises:
+            OSError: the disk refused.
+        """
+        if self._trouble is not None:
+            raise self._trouble
+        offset = self.manifest.chunk_offset(index)
+        rest = memoryview(data)
+        while rest:
+            written = os.pwrite(self._descriptor, rest, offset)
+            offset += written
+            rest = rest[written:]
+
+    def read(self, index: int) -> bytes:
+        """Return the bytes that stand where chunk `index` belongs."""
+        size_bytes = self.manifest.chunk_size(index)
+        return os.pread(self._descriptor, size_bytes, self.manifest.chunk_offset(index))
+
+    def publish(self, folder: Path, name: str) -> Signature:
+        """Make the bytes durable and give them their name in `folder`, in one step.
+
+        What stood under the name is replaced. Returns the signature of the file.
+
+        Raises:
+            OperatorError: something that is no file stands in the way.
+            OSError: the disk refused.
+        """
+        self._settle()
+        with parent_of(folder, name) as (directory, last):
+            os.rename(self._place / "data", last, dst_dir_fd=directory)
+            os.fsync(directory)
+        signature = Signature.of(os.fstat(self._descriptor))
+        shutil.rmtree(self._place, ignore_errors=True)
+        return signature
+
+    def publish_at(self, target: Path) -> None:
+        """Make the bytes durable and put them at `target`, on whatever file system that is.
+
+        Raises:
+            OSError: the disk refused.
+        """
+        self._settle()
+        try:
+            (self._place / "data").rename(target)
+        except OSError as error:
+            if error.errno != errno.EXDEV:
+                raise
+            self._copy_to(target)
+        shutil.rmtree(self._place, ignore_errors=True)
+
+    def close(self) -> None:
+        """Let go of the file; what is in it stays for the next try."""
+        self._is_closing = True
+        if self._allocation is not None:
+            self._allocation.join()
+        if self._descriptor >= 0:
+            os.close(self._descriptor)
+            self._descriptor = -1
+
+    def _settle(self) -> None:
+        assert self._allocation is not None
+        self._allocation.join()
+        mode = self.manifest.entries[0].mode & 0o777
+        os.fchmod(self._descriptor, mode)
+        os.fsync(self._descriptor)
+
+    def _copy_to(self, target: Path) -> None:
+        aside = target.with_name(f".{target.name[:200]}.shoal-part")
+        try:
+            shutil.copy(self._place / "data", aside)
+            with aside.open("rb") as file:
+                os.fsync(file.fileno())
+            aside.rename(target)
+        except BaseException:
+            aside.unlink(missing_ok=True)
+            raise
+
+    def _verify(self) -> int:
+        size_bytes = os.fstat(self._descriptor).st_size
+        candidates = bitmap.of(())
+        position = 0
+        while position < size_bytes:
+            try:
+                start = os.lseek(self._descriptor, position, os.SEEK_DATA)
+            except OSError:  # ENXIO: nothing but a hole up to the end.
+                break
+            position = os.lseek(self._descriptor, start, os.SEEK_HOLE)
+            candidates |= self._chunks_between(start, position)
+        return verified_chunks(self.read, self.manifest, list(bitmap.indices(candidates)))
+
+    def _chunks_between(self, start: int, end: int) -> int:
+        first, last = self.manifest.chunk_at(start), self.manifest.chunk_at(end - 1)
+        return bitmap.full(last + 1) & ~bitmap.full(first)
+
+    def _check_room(self) -> None:
+        allocated = os.fstat(self._descriptor).st_blocks * 512
+        free = shutil.disk_usage(self._place).free
+        if self.manifest.size_bytes - allocated > free:
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    def _allocate(self) -> None:
+        for offset in range(0, self.manifest.size_bytes, ALLOCATION_BYTES):
+            if self._is_closing:
+                return
+            length = min(ALLOCATION_BYTES, self.manifest.size_bytes - offset)
+            try:
+                os.posix_fallocate(self._descriptor, offset, length)
+            except OSError as error:
+                if error.errno in {errno.ENOSPC, errno.EDQUOT, errno.EIO}:
+                    self._trouble = error
+                return  # Others cannot allocate ahead (EOPNOTSUPP); writing will tell.
+
+
+def disk_trouble(error: OSError, name: str, folder: Path) -> OperatorError:
+    """Return what to tell the operator about a disk that refused."""
+    if error.errno in {errno.ENOSPC, errno.EDQUOT}:
+        cause, remedy = "the disk is full", "free some space and run it again, it goes on from here"
+    elif error.errno in {errno.EACCES, errno.EPERM, errno.EROFS}:
+        cause, remedy = "it may not be written to", "change its permissions or the folder"
+    else:
+        cause, remedy = error.strerror or str(error), "check the disk and run it again"
+    message = f"cannot write {display(name)} in {folder}: {cause}; {remedy}"
+    return OperatorError(message, ExitCode.DISK)

@@ -1,0 +1,170 @@
+"""The words of a download: what can happen to it (events), and what it wants done (actions).
+
+Events are past tense, actions imperative. Bytes of chunks never pass through here: the shell keeps
+them until it is told to store or to drop them.
+"""
+
+import msgspec
+
+from protocol.errors import ExitCode
+from protocol.manifest import ContentId, Manifest
+from protocol.messages import Holders
+
+
+class Event(msgspec.Struct, frozen=True):
+    """Something that happened."""
+
+
+class Action(msgspec.Struct, frozen=True):
+    """Something to be done."""
+
+
+class HoldersFound(Event, frozen=True):
+    """The tracker answered."""
+
+    answer: Holders
+
+
+class NotFound(Event, frozen=True):
+    """The tracker knows of nobody (its 404)."""
+
+
+class TrackerLost(Event, frozen=True):
+    """The tracker does not answer; `reason` is a sentence for people."""
+
+    reason: str
+
+
+class ManifestReceived(Event, frozen=True):
+    """A holder sent what should be the canonical bytes of a manifest."""
+
+    node: str
+    request_id: int
+    data: bytes
+
+
+class ChunkReceived(Event, frozen=True):
+    """A holder sent bytes: so many, with this BLAKE3 digest, as chunk `index`."""
+
+    node: str
+    request_id: int
+    index: int
+    size_bytes: int
+    digest: bytes
+    have: bytes
+
+
+class NothingReceived(Event, frozen=True):
+    """A holder has none of the offered chunks; `have` is what it has."""
+
+    node: str
+    request_id: int
+    have: bytes
+
+
+class RequestRefused(Event, frozen=True):
+    """A holder answered with an error."""
+
+    node: str
+    request_id: int
+    code: int
+    reason: str
+
+
+class HolderLost(Event, frozen=True):
+    """The connection to a holder failed, or it sends what is no message."""
+
+    node: str
+    reason: str
+    lied: bool = False
+
+
+class StagingOpened(Event, frozen=True):
+    """There is room for the bytes; the chunks in `have` were on the disk already, and verified."""
+
+    have: int
+
+
+class DiskFailed(Event, frozen=True):
+    """The disk refused; `reason` is a sentence for people."""
+
+    reason: str
+
+
+class Published(Event, frozen=True):
+    """The whole thing stands under its own name."""
+
+    path: str
+
+
+class TimePassed(Event, frozen=True):
+    """A deadline may have come."""
+
+
+class QueryTracker(Action, frozen=True):
+    """Ask the tracker who holds it."""
+
+    what: str
+    partial: bool
+
+
+class Connect(Action, frozen=True):
+    """Open a connection to a holder."""
+
+    node: str
+    address: str
+
+
+class Disconnect(Action, frozen=True):
+    """Close the connection to a holder; `reason` is for the log."""
+
+    node: str
+    reason: str
+
+
+class RequestManifest(Action, frozen=True):
+    node: str
+    request_id: int
+    what: str
+
+
+class RequestChunk(Action, frozen=True):
+    """Offer a holder some chunks, one of which it is to send."""
+
+    node: str
+    request_id: int
+    id: ContentId
+    offered: tuple[int, ...]
+    have: bytes
+    patience_ms: int
+
+
+class OpenStaging(Action, frozen=True):
+    """Make room for the bytes, and see what is there from an earlier try."""
+
+    name: str
+    id: ContentId
+    manifest: Manifest
+
+
+class StoreChunk(Action, frozen=True):
+    """Write the bytes of the event that was just handled."""
+
+    index: int
+
+
+class Publish(Action, frozen=True):
+    """All chunks are there: make them durable, and give them their name."""
+
+
+class Finish(Action, frozen=True):
+    """Done; the shell may go."""
+
+    path: str
+
+
+class Fail(Action, frozen=True):
+    """Give up; `message` is the sentence for the operator."""
+
+    exit_code: ExitCode
+    message: str

@@ -1,0 +1,95 @@
+# What scripts/shoal-hosts does on one host:  ssh HOST sh -s -- ACTION … <on-host.sh
+#
+#   install PYTHON online|offline   ~/.shoal-hosts/wheels.tar into ~/.shoal-venv
+#   start|state|stop CLUSTER SHOAL tracker|node NAME
+#   run CLUSTER SHOAL ARGUMENT…     a shoal command, to its end
+#
+# SHOAL is the command, perhaps of several words. Pid and log files, the cluster file and what it
+# names by relative paths are in ~/.shoal-hosts/CLUSTER. POSIX sh.
+set -u
+PATH="$HOME/.shoal-venv/bin:$PATH"
+
+install() {
+  python=$1 source=$2
+  wheels=$(mktemp -d) && trap 'rm -rf "$wheels"' EXIT
+  tar xf "$HOME/.shoal-hosts/wheels.tar" -C "$wheels" || return
+  "$python" -c 'import sys; sys.exit(sys.version_info < (3, 11))' ||
+    fail 2 "$python is not Python 3.11 or newer; name one with --python"
+  # Debian's venv has no pip of its own without a further package: the host's works on it instead.
+  "$python" -m venv --without-pip "$HOME/.shoal-venv" || return
+  [ "$source" = online ] && set -- || set -- --no-index --find-links "$wheels"
+  pip_install "$@" || return
+  pip_install --no-index --no-deps --force-reinstall || return  # Same version, other contents.
+  echo "installed"
+}
+
+pip_install() {
+  "$python" -m pip --python "$HOME/.shoal-venv/bin/python" --disable-pip-version-check \
+    install --quiet "$@" "$wheels"/shoal-*.whl
+}
+
+start() {
+  is_running && echo "already running (pid $pid)" && return
+  # shellcheck disable=SC2086  # A command of several words.
+  nohup $shoal "$@" --config cluster.yaml >>"$name.log" 2>&1 &
+  pid=$!
+  echo "$pid" >"$name.pid"
+  sleep 1  # What is wrong with a configuration shows in the first moment.
+  kill -0 "$pid" 2>/dev/null && echo "started (pid $pid)" && return
+  wait "$pid"
+  code=$?
+  rm -f "$name.pid"
+  tail -n 5 "$name.log" >&2
+  fail "$((code ? code : 1))" "ended at once; above is the end of $folder/$name.log"
+}
+
+state() {
+  is_running || fail 4 "not running"
+  echo "running (pid $pid)"
+}
+
+stop() {
+  is_running || { rm -f "$name.pid"; echo "was not running"; return; }
+  kill "$pid"
+  tenths=0
+  while is_running; do
+    sleep 0.1
+    tenths=$((tenths + 1))
+    [ "$tenths" -eq 70 ] && kill -9 "$pid"  # It promises to end within 5 s.
+    [ "$tenths" -eq 100 ] && fail 7 "does not end (pid $pid)"
+  done
+  rm -f "$name.pid"
+  echo "stopped"
+}
+
+# A pid file that outlived a reboot may name a stranger, so the process must be what was started.
+is_running() {
+  pid=$(cat "$name.pid" 2>/dev/null) && kill -0 "$pid" 2>/dev/null && command_line "$pid" |
+    grep -q -F -e "$role --config cluster.yaml"
+}
+
+command_line() {
+  if [ -r "/proc/$1/cmdline" ]; then tr '\0' ' ' <"/proc/$1/cmdline"; else ps -o args= -p "$1"; fi
+}
+
+fail() {
+  echo "$2" >&2
+  exit "$1"
+}
+
+main() {
+  action=$1
+  shift
+  if [ "$action" = install ]; then install "$@"; return; fi
+  folder="$HOME/.shoal-hosts/$1" shoal=$2
+  shift 2
+  cd "$folder" 2>/dev/null || fail 2 "no $folder here: nothing was started"
+  role="$*" name=$(echo "$*" | tr ' ' -)
+  case $action in
+    start | state | stop) "$action" "$@" ;;
+    # shellcheck disable=SC2086  # A command of several words.
+    run) $shoal "$@" --config cluster.yaml ;;
+  esac
+}
+
+main "$@" </dev/null  # The shell reads this file from its standard input: nobody else may.

@@ -1,0 +1,11 @@
+"""How hypothesis searches. Fixtures live beside the tests that use them."""
+
+import os
+
+import hypothesis
+
+# The same examples on every run, so that a red check was made red by the change at hand.
+hypothesis.settings.register_profile("default", max_examples=100, derandomize=True, deadline=None)
+# New ones on each run: for a night, or before a release.
+hypothesis.settings.register_profile("deep", max_examples=5000, deadline=None)
+hypothesis.settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "default"))

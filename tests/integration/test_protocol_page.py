@@ -1,0 +1,217 @@
+"""What was written from docs/protocol.md alone works with ours, and ours with it.
+
+Covers broker/server.py, node/chunk_server.py, node/link.py and node/session.py.
+"""
+
+import ast
+import contextlib
+import json
+import random
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any, TypeVar
+
+import msgpack  # type: ignore[import-untyped]  # It ships no stubs.
+import pytest
+import zmq
+
+from tests.integration import page_peers
+from tests.integration.page_peers import Connection, Context, Map, Server
+
+T = TypeVar("T")
+
+ROOT = Path(__file__).parents[2]
+LIMIT_S = 30.0  # For anything to come about, on a busy machine.
+SEEDS = random.Random(7).randbytes(3000)  # Eight chunks.
+RELAY = random.Random(8).randbytes(5001)
+
+
+def until(find: Callable[[], T | None]) -> T:
+    ends = time.monotonic() + LIMIT_S
+    while time.monotonic() < ends:
+        found = find()
+        if found:
+            return found
+        time.sleep(0.05)
+    raise AssertionError("it did not come about")
+
+
+class Cluster:
+    """A cluster file of its own, the processes of ours that run by it, and the commands."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.tracker = free_address()
+        self.nodes = {name: free_address() for name in ("n1", "n2", "n3")}
+        self._processes: list[subprocess.Popen[bytes]] = []
+        entries = [
+            f"  {name}: {{address: '{address}', folder: {name}}}"
+            for name, address in self.nodes.items()
+        ]
+        self._file = folder / "cluster.yaml"
+        lines = ["tracker:", f"  address: {self.tracker}", "nodes:", *entries, ""]
+        self._file.write_text("\n".join(lines))
+        for name in self.nodes:
+            (folder / name).mkdir()
+
+    def start(self, *command: str) -> None:
+        with (self.folder / f"{'-'.join(command)}.log").open("wb") as log:
+            process = subprocess.Popen(self._line(*command), stdout=log, stderr=log)
+        self._processes.append(process)
+
+    def run(self, *command: str) -> Any:
+        """Return what a command prints with --json."""
+        line = self._line(*command, "--json")
+        done = subprocess.run(line, capture_output=True, timeout=LIMIT_S, check=False)
+        assert done.returncode == 0, done.stderr.decode()
+        return json.loads(done.stdout)
+
+    def holders_of(self, name: str) -> dict[str, bool]:
+        """Return who has it according to `where`, and whether it has all of it."""
+        told = self.run("where", name)
+        versions = told if isinstance(told, list) else [told]
+        return {each["node"]: each["complete"] for one in versions for each in one["holders"]}
+
+    def stop(self) -> None:
+        for process in self._processes:
+            process.terminate()
+        for process in self._processes:
+            try:
+                process.wait(10)
+            except subprocess.TimeoutExpired:
+                process.kill()
+                process.wait()
+
+    def _line(self, *command: str) -> list[str]:
+        return [sys.executable, str(ROOT / "cli.py"), *command, "--config", str(self._file)]
+
+
+def free_address() -> str:
+    """Return an address below the ports that the system gives to clients."""
+    while True:
+        port = random.randrange(15_000, 32_000)
+        with socket.socket() as probe, contextlib.suppress(OSError):
+            probe.bind(("127.0.0.1", port))
+            return f"tcp://127.0.0.1:{port}"
+
+
+@pytest.fixture
+def cluster(tmp_path: Path) -> Iterator[Cluster]:
+    cluster = Cluster(tmp_path)
+    try:
+        yield cluster
+    finally:
+        cluster.stop()
+
+
+@pytest.fixture
+def context() -> Iterator[Context]:
+    with zmq.Context() as context:
+        yield context
+
+
+def announced(tracker: Connection, name: str, count: int) -> Map:
+    """Return the tracker's word on `name` once so many live nodes have announced it."""
+
+    def find() -> Map | None:
+        reply, _ = tracker.ask("query", what=name)
+        alive = [holder for holder in reply.get("holders", ()) if holder["alive"]]
+        return reply if len(alive) == count else None
+
+    return until(find)
+
+
+def test_uses_nothing_of_ours() -> None:
+    imported = set()
+    for node in ast.walk(ast.parse(Path(page_peers.__file__).read_text())):
+        if isinstance(node, ast.Import):
+            imported |= {alias.name for alias in node.names}
+        if isinstance(node, ast.ImportFrom):
+            imported.add(node.module or "")
+    ours = {path.parent.name for path in ROOT.glob("*/__init__.py")} | {"cli"}
+    assert not {name.split(".")[0] for name in imported} & ours
+
+
+def test_a_client_from_the_page_fetches_and_becomes_a_holder(
+    cluster: Cluster, context: Context
+) -> None:
+    for node in ("n2", "n3"):
+        (cluster.folder / node / "seeds.txt").write_bytes(SEEDS)
+    cluster.start("tracker")
+    cluster.start("node", "n2")
+    cluster.start("node", "n3")
+    with Connection(context, cluster.tracker) as tracker:
+        found = announced(tracker, "seeds.txt", count=2)
+        assert found["id"] == page_peers.id_of(page_peers.manifest_of(SEEDS))
+        assert page_peers.fetched(context, found, asker="n1") == SEEDS
+        holding = {"name": "seeds.txt", "id": found["id"], "size_bytes": len(SEEDS)}
+        update = {"node": "n1", "address": cluster.nodes["n1"], "epoch": 1, "sequence": 1}
+        first, _ = tracker.ask("update", **update, holdings=[holding], replace=True)
+        again, _ = tracker.ask("update", **update, holdings=[holding], replace=True)
+        renewed, _ = tracker.ask("renew", node="n1", epoch=1, holdings=1)
+        assert (first["type"], first["holdings"]) == ("ok", 1)
+        assert first == again == renewed
+        assert cluster.holders_of("seeds.txt") == {"n1": True, "n2": True, "n3": True}
+        other = update | {"address": "tcp://127.0.0.1:9999", "sequence": 2}
+        assert tracker.ask("update", **other)[0]["code"] == 409
+        tracker.ask("query", what="seeds.txt", node="n1")  # It would not ask if it had it.
+        assert cluster.holders_of("seeds.txt") == {"n2": True, "n3": True}
+        assert tracker.ask("leave", node="n1", epoch=1)[0]["type"] == "ok"
+
+
+def test_a_client_from_the_page_is_told_what_is_wrong(cluster: Cluster, context: Context) -> None:
+    cluster.start("tracker")
+    cluster.start("node", "n2")
+    with (
+        Connection(context, cluster.tracker) as tracker,
+        Connection(context, cluster.nodes["n2"]) as node,
+    ):
+        assert tracker.ask("query", what="nobody.txt")[0]["code"] == 404
+        assert tracker.ask("renew", node="n9", epoch=1, holdings=0)[0]["code"] == 404
+        assert node.ask("manifest", what="nobody.txt")[0]["code"] == 404
+        for connection in (tracker, node):
+            assert connection.ask_raw(b"\xc1")[0]["code"] == 400
+            assert connection.ask("query" if connection is tracker else "chunk")[0]["code"] == 400
+            assert connection.ask("sing")[0]["code"] == 501
+            assert connection.ask_raw(msgpack.packb({"v": 2, "type": "query"}))[0]["code"] == 501
+
+
+def test_a_node_from_the_page_serves_our_fetch(cluster: Cluster, context: Context) -> None:
+    cluster.start("tracker")
+    address = cluster.nodes["n2"]
+    with (
+        Connection(context, cluster.tracker) as tracker,
+        Server(context, zmq.REP, address, page_peers.smallest_node("relay.bin", RELAY)),
+    ):
+        manifest = page_peers.manifest_of(RELAY)
+        holding = {"name": "relay.bin", "id": page_peers.id_of(manifest), "size_bytes": len(RELAY)}
+        reply, _ = tracker.ask(
+            "update", node="n2", address=address, epoch=1, sequence=1, holdings=[holding]
+        )
+        assert reply["type"] == "ok"
+        told = cluster.run("fetch", "relay.bin", "--as", "n1")
+    assert (cluster.folder / "n1" / "relay.bin").read_bytes() == RELAY
+    assert told["id"] == page_peers.id_of(manifest)
+    assert told["holders"] == {"n2": len(RELAY)}
+
+
+def test_a_tracker_from_the_page_serves_our_nodes(cluster: Cluster, context: Context) -> None:
+    (cluster.folder / "n2" / "seeds.txt").write_bytes(SEEDS)
+    smallest = page_peers.SmallestTracker()
+    with Server(context, zmq.ROUTER, cluster.tracker, smallest.answer):
+        cluster.start("node", "n2")
+        with Connection(context, cluster.tracker) as tracker:
+            announced(tracker, "seeds.txt", count=1)
+        cluster.run("fetch", "seeds.txt", "--as", "n1")
+    assert (cluster.folder / "n1" / "seeds.txt").read_bytes() == SEEDS
+    said = [
+        holding.get("complete", True)
+        for update in smallest.updates
+        for holding in update["holdings"]
+        if (update["node"], holding["name"]) == ("n1", "seeds.txt")
+    ]
+    assert said[-1:] == [True]  # From now on it is a holder too.

@@ -1,0 +1,107 @@
+"""A cluster on a lab: the real commands, the tracker on host 1 and node n1 on host 1, n2 on 2, …
+
+Knows the command line and the cluster file, nothing of what is behind them.
+"""
+
+import json
+import os
+import sys
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from tests.multihost.host_process import HostProcess
+from tests.multihost.lab import Lab
+from tests.multihost.wait import wait_until
+
+CLI = Path(__file__).parents[2] / "cli.py"
+COMMAND = [sys.executable, str(CLI)]
+START_TIMEOUT_S = 20.0  # Takes 1 to 2 s; two busy cores start five interpreters slowly.
+COMMAND_TIMEOUT_S = 30.0
+TRACKER_PORT = 12000
+NODE_PORT = 11001
+
+Holdings = Mapping[str, Sequence[str]]
+
+
+class Swarm:
+    """Every host's node has a folder of its own, made by the caller before the start."""
+
+    def __init__(self, lab: Lab, directory: Path, *, declare: Holdings | None = None) -> None:
+        """Write the cluster file; `declare` are the holdings that it states."""
+        self.lab = lab
+        self.nodes = {f"n{host}": host for host in lab.hosts}
+        self.config = directory / "lab.yaml"
+        self._processes: dict[str, HostProcess] = {}
+        for name in self.nodes:
+            self.folder(name).mkdir(parents=True)
+        self.config.write_text(yaml.safe_dump(self._cluster(declare or {})))
+
+    def folder(self, node: str) -> Path:
+        return self.config.parent / node
+
+    def start(self, expected: Holdings) -> None:
+        """Start all; return when every node is alive and `ls` shows the expected whole holders."""
+        self._processes["tracker"] = self.spawn(1, "tracker")
+        for node, host in self.nodes.items():
+            self._processes[node] = self.spawn(host, "node", node)
+        try:
+            wait_until(lambda: self._is_ready(expected), START_TIMEOUT_S, "the cluster is ready")
+        except TimeoutError as error:
+            error.add_note(str(self))
+            raise
+
+    def process(self, name: str) -> HostProcess:
+        return self._processes[name]
+
+    def fetch(self, node: str, *names: str) -> HostProcess:
+        """Start to fetch; the answer is `result(process)` once it has ended."""
+        return self.spawn(self.nodes[node], "fetch", *names, "--as", node, "--json")
+
+    def whole_holders(self) -> dict[str, set[str]]:
+        """Give `ls`, cut down to the nodes that hold all of each file."""
+        listing = self._ask("ls") or []
+        return {
+            file["name"]: {each["node"] for each in file["holders"] if each["complete"]}
+            for file in listing
+            if file["id"]
+        }
+
+    def spawn(self, host: int, *arguments: str) -> HostProcess:
+        environ = {key: value for key, value in os.environ.items() if not key.startswith("SHOAL_")}
+        command = [*COMMAND, *arguments, "--config", str(self.config)]
+        return self.lab.start(host, command, cwd=self.config.parent, env=environ)
+
+    def _is_ready(self, expected: Holdings) -> bool:
+        for name, process in self._processes.items():
+            assert process.exit_code is None, f"{name} has ended: {process}"
+        status = self._ask("status")
+        if status is None or not all(node["alive"] for node in status["nodes"]):
+            return False
+        holders = self.whole_holders()
+        return all(holders.get(name) == set(nodes) for name, nodes in expected.items())
+
+    def _ask(self, command: str) -> Any:
+        """Return the command's JSON, None if it failed."""
+        process = self.spawn(1, command, "--json")
+        return json.loads(process.stdout) if process.wait(COMMAND_TIMEOUT_S) == 0 else None
+
+    def _cluster(self, holdings: Holdings) -> dict[str, Any]:
+        nodes = {
+            name: {"address": f"tcp://{self.lab.address(host)}:{NODE_PORT}", "folder": name}
+            for name, host in self.nodes.items()
+        }
+        tracker = {"address": f"tcp://{self.lab.address(1)}:{TRACKER_PORT}"}
+        declared = {name: list(holders) for name, holders in holdings.items()}
+        return {"tracker": tracker, "nodes": nodes, "holdings": declared}
+
+    def __str__(self) -> str:
+        return "\n\n".join(f"{name}: {process}" for name, process in self._processes.items())
+
+
+def result(fetching: HostProcess, timeout_s: float = COMMAND_TIMEOUT_S) -> Any:
+    """Wait for a fetch that must succeed, return its JSON."""
+    assert fetching.wait(timeout_s) == 0, fetching
+    return json.loads(fetching.stdout)

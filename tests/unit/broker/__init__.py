@@ -1,0 +1,1 @@
+"""The tracker, step by step, without sockets and without waiting."""

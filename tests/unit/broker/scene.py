@@ -1,0 +1,218 @@
+"""A tracker with its clock and what it saved, spoken to and told of in short texts.
+
+`seeds.txt=1` is version 1 of seeds.txt; `seeds.txt=1~` is part of it.
+"""
+
+from collections.abc import Mapping, Sequence
+from random import Random
+
+from broker.initial import Initial, InitialNode
+from broker.records import (
+    Change,
+    DisownedRecord,
+    DurableState,
+    ForgetHolder,
+    ForgetNode,
+    ForgetVersion,
+    HolderRecord,
+    NodeRecord,
+    VersionRecord,
+)
+from broker.reporter import line
+from broker.settings import TrackerSettings
+from broker.tracker import Tracker
+from protocol import messages
+from protocol.messages import Error, Holder, Holders, Holding, Ok, Withdrawal
+
+TRACKER_ADDRESS = "tcp://127.0.0.1:12000"
+NODES = ("n1", "n2", "n3")
+EXAMPLE = {"net.txt": ("n1", "n2"), "network.txt": ("n1", "n3"), "seeds.txt": ("n2", "n3")}
+SIZE_BYTES = 10
+
+
+def content_id(number: int) -> str:
+    return f"b3:{number:064x}"
+
+
+def address_of(node: str) -> str:
+    return f"tcp://127.0.0.1:{11000 + int(node[1:])}"
+
+
+def holding(text: str) -> Holding:
+    name, _, version = text.partition("=")
+    number = int(version.rstrip("~"))
+    return Holding(name, content_id(number), SIZE_BYTES, complete=not version.endswith("~"))
+
+
+class Memory:
+    """Keeps records as a store does, by their keys."""
+
+    def __init__(self) -> None:
+        self._nodes: dict[str, NodeRecord] = {}
+        self._versions: dict[int, VersionRecord] = {}
+        self._holders: dict[tuple[int, str], HolderRecord] = {}
+        self._disowned: dict[DisownedRecord, None] = {}
+
+    def apply(self, changes: Sequence[Change]) -> None:
+        for change in changes:
+            self._apply(change)
+
+    def load(self) -> DurableState:
+        return DurableState(
+            tuple(self._nodes.values()),
+            tuple(self._versions[number] for number in sorted(self._versions)),
+            tuple(self._holders.values()),
+            tuple(self._disowned),
+        )
+
+    def _apply(self, change: Change) -> None:
+        match change:
+            case NodeRecord():
+                self._nodes[change.node] = change
+            case VersionRecord():
+                self._versions[change.number] = change
+            case HolderRecord():
+                self._holders[change.number, change.node] = change
+            case DisownedRecord():
+                self._disowned[change] = None
+            case ForgetNode():
+                self._nodes.pop(change.node)
+            case ForgetVersion():
+                self._versions.pop(change.number)
+            case ForgetHolder():
+                self._holders.pop((change.number, change.node))
+
+
+class Scene:
+    """What the tests do to a tracker. Time passes only by `wait`."""
+
+    def __init__(
+        self,
+        holdings: Mapping[str, Sequence[str]] | None = None,
+        zones: Mapping[str, str] | None = None,
+        settings: TrackerSettings | None = None,
+        nodes: Sequence[str] = NODES,
+    ) -> None:
+        listed = {
+            node: InitialNode(address_of(node), zones.get(node) if zones else None)
+            for node in nodes
+        }
+        self.initial = Initial(TRACKER_ADDRESS, listed, holdings or {})
+        self.settings = settings or TrackerSettings()
+        self.memory = Memory()
+        self.now = 1000.0
+        self.events: list[str] = []
+        self._sequences: dict[str, int] = {}
+        self.tracker = self._started()
+
+    def _started(self) -> Tracker:
+        rng = Random(7)
+        return Tracker(self.initial, rng, self.now, self.memory.load(), self.settings)
+
+    def restart(self) -> None:
+        """Kill the tracker, and start it on what it saved."""
+        self.tracker = self._started()
+
+    def wait(self, seconds: float) -> None:
+        self.now += seconds
+
+    def send(self, request: messages.TrackerRequest) -> messages.TrackerReply:
+        outcome = self.tracker.handle(request, self.now)
+        self.memory.apply(outcome.changes)
+        self.events += map(line, outcome.events)
+        return outcome.reply
+
+    def expire(self) -> None:
+        expiry = self.tracker.expire(self.now)
+        self.memory.apply(expiry.changes)
+        self.events += map(line, expiry.events)
+
+    def told(self) -> list[str]:
+        """Return the lines of the log since the last call."""
+        lines, self.events = self.events, []
+        return lines
+
+    def update(  # noqa: PLR0913 - one for each field of the message
+        self,
+        node: str,
+        holds: str = "",
+        *,
+        without: str = "",
+        replace: bool = False,
+        epoch: int = 1,
+        sequence: int | None = None,
+        address: str | None = None,
+    ) -> str:
+        """Announce; the next sequence is taken unless one is given."""
+        if sequence is None:
+            sequence = self._sequences.get(node, 0) + 1
+        self._sequences[node] = sequence
+        withdrawn = map(holding, without.split())
+        request = messages.Update(
+            node,
+            address or address_of(node),
+            epoch,
+            sequence,
+            tuple(map(holding, holds.split())),
+            tuple(Withdrawal(each.name, each.id) for each in withdrawn),
+            replace,
+        )
+        return shown(self.send(request))
+
+    def renew(self, node: str, epoch: int = 1) -> str:
+        return shown(self.send(messages.Renew(node, epoch, holdings=0)))
+
+    def leave(self, node: str, epoch: int = 1) -> str:
+        return shown(self.send(messages.Leave(node, epoch)))
+
+    def ask(self, what: str, node: str | None = None, *, partial: bool = False) -> str:
+        return shown(self.send(messages.Query(what, node, partial)))
+
+    def files(self) -> str:
+        """Return what a listing says, a version in each line."""
+        reply = self.send(messages.List())
+        assert isinstance(reply, messages.Files)
+        return "\n".join(
+            f"{file.name}{_version(file.id)}{'' if file.newest else ' (older)'}: "
+            f"{_holders(file.holders)}"
+            for file in reply.files
+        )
+
+    def nodes(self) -> str:
+        """Return what a status says, a node in each line."""
+        reply = self.send(messages.Status())
+        assert isinstance(reply, messages.TrackerStatus)
+        return "\n".join(
+            f"{each.node} {'alive' if each.alive else 'silent'} {each.files}"
+            for each in reply.nodes
+        )
+
+
+def shown(reply: messages.TrackerReply) -> str:
+    """Return a reply as text, in an order that does not depend on chance."""
+    match reply:
+        case Ok():
+            return f"ok {reply.holdings}"
+        case Error():
+            return f"{reply.code.name} {reply.message}"
+        case Holders():
+            parts = [_version(reply.id) or "=?", _holders(reply.holders)]
+            if reply.offline:
+                parts += ["silent", _holders(reply.offline)]
+            if reply.versions:
+                parts += ["older", " ".join(_version(each.id) for each in reply.versions)]
+            return " ".join(part for part in parts if part)
+        case _:
+            raise AssertionError(reply)
+
+
+def _version(content: str | None) -> str:
+    return "" if content is None else f"={int(content[3:], 16)}"
+
+
+def _holders(holders: Sequence[Holder]) -> str:
+    """`~` marks those that have a part, `?` those that are silent or have not spoken yet."""
+    return " ".join(
+        f"{each.node}{'' if each.complete else '~'}{'' if each.alive else '?'}"
+        for each in sorted(holders, key=lambda holder: holder.node)
+    )

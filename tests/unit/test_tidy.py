@@ -1,0 +1,302 @@
+"""The house's rules, and that docs/protocol.md says what the code does."""
+
+import ast
+import json
+import re
+import tomllib
+import types
+import typing
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Annotated, Any, get_args, get_origin, get_type_hints
+
+import msgpack  # type: ignore[import-untyped]  # It ships no stubs.
+import msgspec
+import pytest
+
+from protocol import codec, manifest, messages, names
+from protocol.errors import WireCode
+
+ROOT = Path(__file__).parents[2]
+PACKAGES = sorted(
+    path.parent.name for path in ROOT.glob("*/__init__.py") if path.parts[-2] != "tests"
+)
+TESTED_PACKAGES = ("broker", "config", "node", "protocol")
+
+MAX_SOURCE_LINES = 250
+MAX_TEST_LINES = 400
+LONGER = {
+    "protocol/messages.py": 320
+}  # The vocabulary: who looks for a message looks in one place.
+MAX_FUNCTION_LINES = 40
+UNFINISHED = re.compile(r"\b(FIXME|TODO|XXX)\b")
+FORBIDDEN = {  # fault 125
+    "pickle": re.compile(r"^\s*(import|from)\s+(pickle|dill|shelve|marshal)\b", re.MULTILINE),
+    "eval": re.compile(r"(?<![\w.])(eval|exec)\("),
+    "unsafe YAML": re.compile(r"yaml\.(unsafe_|full_)?load(_all)?\("),
+    "a shell": re.compile(r"shell\s*=\s*True|\bos\.(system|popen)\("),
+    "recv_pyobj": re.compile(r"\b(recv|send)_(pyobj|serialized)\b"),
+}
+
+
+def python_files(folder: str) -> list[Path]:
+    return sorted(path for path in (ROOT / folder).rglob("*.py") if "__pycache__" not in path.parts)
+
+
+SOURCES = [*ROOT.glob("*.py"), *(path for package in PACKAGES for path in python_files(package))]
+TESTS = python_files("tests")
+MODULES = [path for path in SOURCES if path.stat().st_size]
+
+
+def shown(path: Path) -> str:
+    return str(path.relative_to(ROOT))
+
+
+each_file = pytest.mark.parametrize("path", [*SOURCES, *TESTS], ids=shown)
+
+
+@each_file
+def test_a_file_is_short(path: Path) -> None:
+    limit = MAX_TEST_LINES if path in TESTS else LONGER.get(shown(path), MAX_SOURCE_LINES)
+    assert len(path.read_text().splitlines()) <= limit
+
+
+@each_file
+def test_a_function_is_short(path: Path) -> None:
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
+            assert node.end_lineno is not None
+            assert node.end_lineno - node.lineno < MAX_FUNCTION_LINES, node.name
+
+
+@each_file
+def test_a_file_says_what_it_is_for(path: Path) -> None:
+    text = path.read_text()
+    assert not text or ast.get_docstring(ast.parse(text))
+
+
+@each_file
+def test_nothing_is_left_unfinished_or_unsafe(path: Path) -> None:
+    if path == Path(__file__):
+        return  # It has to name them.
+    text = path.read_text()
+    assert not UNFINISHED.search(text)
+    for what, pattern in FORBIDDEN.items():
+        assert not pattern.search(text), what
+
+
+@pytest.mark.parametrize(
+    ("what", "line"),
+    [
+        ("pickle", "from pickle import loads"),
+        ("eval", "x = eval(text)"),
+        ("unsafe YAML", "yaml.load(text)"),
+        ("a shell", "run(command, shell=True)"),
+        ("recv_pyobj", "sock.recv_pyobj()"),
+    ],
+)
+def test_would_see_what_is_unsafe(what: str, line: str) -> None:
+    assert FORBIDDEN[what].search(line)
+
+
+def test_the_command_line_is_all_there_is_at_the_top() -> None:
+    assert {path.name for path in ROOT.glob("*.py")} <= {"cli.py"}
+
+
+def test_every_package_ships() -> None:
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())
+    folders = {
+        path.parent for package in PACKAGES for path in (ROOT / package).rglob("__init__.py")
+    }
+    found = {"shoal", *("shoal." + ".".join(path.relative_to(ROOT).parts) for path in folders)}
+    assert set(project["tool"]["setuptools"]["packages"]) == found
+    assert set(PACKAGES) >= {"broker", "commands", "config", "node", "protocol"}
+
+
+# Which test covers which module.
+
+
+TRIVIAL = {"protocol/errors.py"}  # Names, and nothing that decides.
+
+
+def has_functions(path: Path) -> bool:
+    return any(isinstance(node, ast.FunctionDef) for node in ast.walk(ast.parse(path.read_text())))
+
+
+def is_shell(path: Path) -> bool:
+    return re.search(r"^(import|from) zmq\b", path.read_text(), re.MULTILINE) is not None
+
+
+def is_mentioned_in_integration(path: Path) -> bool:
+    """Say whether a test names it: `node.session` as in an import, or `node/session.py`."""
+    dotted = ".".join(path.relative_to(ROOT).with_suffix("").parts)
+    texts = [test.read_text() for test in python_files("tests/integration")]
+    return any(shown(path) in text or dotted in text for text in texts)
+
+
+NON_TRIVIAL = [
+    path
+    for path in MODULES
+    if path.parts[len(ROOT.parts)] in TESTED_PACKAGES
+    if has_functions(path) and shown(path) not in TRIVIAL
+]
+
+
+@pytest.mark.parametrize("path", NON_TRIVIAL, ids=shown)
+def test_a_module_has_its_test(path: Path) -> None:
+    mirror = ROOT / "tests/unit" / path.relative_to(ROOT).with_name(f"test_{path.name}")
+    assert mirror.exists() or (is_shell(path) and is_mentioned_in_integration(path))
+
+
+# The page and the code.
+
+PAGE = (ROOT / "docs/protocol.md").read_text()
+HEADING = re.compile(r"^#{3,4} `(\w+)`, (.+)$", re.MULTILINE)
+WAYS: dict[str, Any] = {
+    "to the tracker": messages.TrackerRequest,
+    "from the tracker": messages.TrackerReply,
+    "to a node": messages.NodeRequest,
+    "from a node": messages.NodeReply,
+}
+IN_MESSAGES = (
+    messages.Holder,
+    messages.OtherVersion,
+    messages.File,
+    messages.NodeStatus,
+    messages.Holding,
+    messages.Withdrawal,
+)
+WORDS: dict[Any, str] = {
+    messages.Node: "node",
+    messages.Address: "address",
+    messages.Id: "id",
+    messages.What: "name or id",
+    messages.Count: "count",
+    messages.Index: "index",
+    messages.Have: "bitmap",
+    WireCode: "code",
+    bool: "flag",
+    str: "text",
+    int: "number",
+}
+
+
+def rows(text: str) -> list[tuple[str, ...]]:
+    """Return the cells of the table rows in `text`, without those of the headings."""
+    lines = (line for line in text.splitlines() if line.startswith("| ") and "---" not in line)
+    cells = [tuple(cell.strip() for cell in line.strip("|").split("|")) for line in lines]
+    return [row for row in cells if row[0] not in {"field", "limit", "code"}]
+
+
+def section(heading: re.Match[str]) -> str:
+    following = re.search(r"^#{1,4} (?!`error`)", PAGE[heading.end() :], re.MULTILINE)
+    end = heading.end() + following.start() if following else len(PAGE)
+    return PAGE[heading.end() : end].split("\n| code | name |")[0]
+
+
+def word(hint: Any) -> str:
+    """Return what the page calls a type."""
+    if hint in WORDS:
+        return WORDS[hint]
+    if get_origin(hint) is Annotated:
+        return word(get_args(hint)[0])
+    if get_origin(hint) is tuple:
+        return f"list of {word(get_args(hint)[0])}"
+    if get_origin(hint) is dict:
+        return "map of " + " to ".join(map(word, get_args(hint)))
+    if get_origin(hint) in {types.UnionType, typing.Union}:
+        return f"{word(get_args(hint)[0])} or nil"
+    return f"`{hint.__name__}`"
+
+
+def default(field: msgspec.structs.FieldInfo) -> str:
+    if field.required:
+        return "required"
+    value = field.default if field.default is not msgspec.NODEFAULT else field.default_factory()
+    return json.dumps(msgspec.to_builtins(value))
+
+
+def told_by_code(kind: type[msgspec.Struct]) -> list[tuple[str, ...]]:
+    hints = get_type_hints(kind, include_extras=True)
+    return [
+        (f"`{field.name}`", word(hints[field.name]), default(field))
+        for field in msgspec.structs.fields(kind)
+    ]
+
+
+def types_by_heading() -> Iterator[tuple[tuple[str, str], type[msgspec.Struct]]]:
+    for way, union in WAYS.items():
+        for kind in get_args(union):
+            yield (kind.__struct_config__.tag, way), kind
+    for kind in IN_MESSAGES:
+        yield (kind.__name__, "in a message"), kind
+
+
+def test_the_page_tells_every_field_of_every_message() -> None:
+    kinds = dict(types_by_heading())
+    headings = {match.group(1, 2): section(match) for match in HEADING.finditer(PAGE)}
+    assert headings.keys() == kinds.keys()
+    for heading, kind in kinds.items():
+        told = [row[:3] for row in rows(headings[heading]) if row[0].startswith("`")]
+        said = [  # Where the code takes a name or an id, only one may make sense.
+            (field, "name or id" if words == "name" else words, value)
+            for field, words, value in told
+        ]
+        assert said == told_by_code(kind), heading
+
+
+def test_the_page_tells_every_error_code() -> None:
+    table = PAGE.split("\n| code | name |")[1].split("\n\n")[0]
+    assert [row[:2] for row in rows(table)] == [(str(int(code)), code.name) for code in WireCode]
+
+
+def test_the_page_tells_every_limit() -> None:
+    table = PAGE.split("\n## Limits\n")[1].split("\n## ")[0]
+    assert {limit: int(value) for limit, value in rows(table)} == {
+        "bytes of a request to the tracker": messages.MAX_REQUEST_BYTES,
+        "bytes of a request to a node": messages.MAX_CHUNK_REQUEST_BYTES,
+        "bytes of a reply's body": messages.MAX_REPLY_BYTES,
+        "bytes of a manifest": manifest.MAX_MANIFEST_BYTES,
+        "bytes of a chunk": manifest.MAX_CHUNK_BYTES,
+        "bytes of a thing": manifest.MAX_SIZE_BYTES,
+        "chunks of a thing": manifest.MAX_CHUNKS,
+        "runs in a manifest": manifest.MAX_RUNS,
+        "items in one list or map": messages.MAX_ITEMS,
+        "values in one message": codec.MAX_VALUES,
+        "chunks offered in one request": messages.MAX_OFFERED,
+        "holdings, or withdrawals, in one update": messages.MAX_UPDATE_HOLDINGS,
+        "holders in one answer to a query": messages.MAX_HANDOUT,
+        "bytes of a name": names.MAX_NAME_BYTES,
+        "bytes of a component of a name": names.MAX_COMPONENT_BYTES,
+    }
+
+
+EXAMPLES = re.findall(r"```msgpack\n(.*?)\n=\n(.*?)```", PAGE, re.DOTALL)
+
+
+@pytest.mark.parametrize(("written", "packed"), EXAMPLES)
+def test_the_pages_examples_are_messages(written: str, packed: str) -> None:
+    plain = ast.literal_eval(written)
+    data = bytes.fromhex(packed)
+    assert msgpack.packb(plain) == data
+    decoded = [
+        messages.decode(data, union)
+        for union in WAYS.values()
+        if plain["type"] in {kind.__struct_config__.tag for kind in get_args(union)}
+        and is_of(plain, union)
+    ]
+    assert len(decoded) == 1
+
+
+def is_of(plain: dict[str, Any], union: Any) -> bool:
+    """Say whether the keys fit: `manifest` and `chunk` are both requests and replies."""
+    kinds = {kind.__struct_config__.tag: kind for kind in get_args(union)}
+    return plain.keys() - {"v", "type"} <= set(kinds[plain["type"]].__struct_fields__)
+
+
+def test_the_pages_manifest_is_one() -> None:
+    assert len(EXAMPLES) >= 12
+    (written,) = re.findall(r"```hex\n(.*?)```", PAGE, re.DOTALL)
+    data = bytes.fromhex(written)
+    assert manifest.decode(data).size_bytes == 10
+    assert f"its id is `{manifest.id_of(data)}`" in PAGE

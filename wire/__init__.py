@@ -1,0 +1,1 @@
+"""ZeroMQ sockets as they must be set up. Knows the messages' bytes, not what follows from them."""

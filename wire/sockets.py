@@ -1,0 +1,118 @@
+"""Sockets with the options that keep them from hanging, dying or losing messages in silence.
+
+The reasons, in short: high-water marks count messages, and REP drops replies above half of its own,
+so it stands at four times the requests that one asker may have out. MAXMSGSIZE is what a stranger may
+make us allocate. Heartbeats are off: a PING waits behind the data of a slow link and a live peer would
+be cut; TCP's keepalive sees a dead one within 30 s.
+"""
+
+import errno
+import random
+import socket
+
+import zmq
+
+from protocol import addresses, messages
+from protocol.errors import OperatorError
+from protocol.manifest import MAX_CHUNK_BYTES
+
+MAX_OUTSTANDING = 16  # Requests that one asker may have out at one holder.
+REPLY_HIGH_WATER = 4 * MAX_OUTSTANDING
+CLIENT_HIGH_WATER = 4 * MAX_OUTSTANDING
+FRAME_SLACK_BYTES = 64 << 10
+HANDSHAKE_MS = 5000
+CONNECT_MS = 3000
+UNACKNOWLEDGED_MS = 15_000
+BACKLOG = 4096
+
+
+def replier(context: "zmq.Context[zmq.Socket[bytes]]", address: str) -> "zmq.Socket[bytes]":
+    """Return a REP that is bound to `address`.
+
+    Raises:
+        OperatorError: it cannot be bound.
+    """
+    sock = context.socket(zmq.REP)
+    sock.setsockopt(zmq.SNDHWM, REPLY_HIGH_WATER)
+    sock.setsockopt(zmq.RCVHWM, REPLY_HIGH_WATER)
+    sock.setsockopt(zmq.MAXMSGSIZE, messages.MAX_CHUNK_REQUEST_BYTES)
+    bind(sock, address)
+    return sock
+
+
+def dealer(context: "zmq.Context[zmq.Socket[bytes]]", address: str) -> "zmq.Socket[bytes]":
+    """Return a DEALER for one holder, connecting; it never connects again by itself.
+
+    Requests wait in it until the connection stands: there is one endpoint, so none can go astray, and
+    whoever loses the connection closes the socket.
+    """
+    sock = context.socket(zmq.DEALER)
+    sock.setsockopt(zmq.RCVHWM, CLIENT_HIGH_WATER)
+    sock.setsockopt(zmq.SNDHWM, CLIENT_HIGH_WATER)
+    sock.setsockopt(zmq.MAXMSGSIZE, MAX_CHUNK_BYTES + FRAME_SLACK_BYTES)
+    sock.setsockopt(zmq.RECONNECT_IVL, -1)
+    _prepare_client(sock, address)
+    return sock
+
+
+def tracker_dealer(
+    context: "zmq.Context[zmq.Socket[bytes]]", address: str, rng: random.Random
+) -> "zmq.Socket[bytes]":
+    """Return a DEALER for the tracker, which connects again whenever it can."""
+    sock = context.socket(zmq.DEALER)
+    sock.setsockopt(zmq.MAXMSGSIZE, messages.MAX_REPLY_BYTES)
+    # RECONNECT_IVL_MAX would switch libzmq's own jitter off, so the base itself is random.
+    sock.setsockopt(zmq.RECONNECT_IVL, rng.randrange(100, 400))
+    sock.setsockopt(zmq.RECONNECT_IVL_MAX, 2000)
+    _prepare_client(sock, address)
+    return sock
+
+
+def bind(sock: "zmq.Socket[bytes]", address: str) -> None:
+    """Set a server's common options and bind it; closes it and raises OperatorError if it cannot."""
+    sock.setsockopt(zmq.LINGER, 0)
+    sock.setsockopt(zmq.BACKLOG, BACKLOG)
+    sock.setsockopt(zmq.HANDSHAKE_IVL, HANDSHAKE_MS)
+    sock.setsockopt(zmq.IPV6, 1)
+    _keep_alive(sock)
+    try:
+        sock.bind(_resolved(address))
+    except (zmq.ZMQError, OSError) as error:
+        sock.close()
+        raise OperatorError(f"cannot listen on {address}: {_remedy(error)}") from None
+
+
+def _prepare_client(sock: "zmq.Socket[bytes]", address: str) -> None:
+    sock.setsockopt(zmq.LINGER, 0)
+    sock.setsockopt(zmq.IPV6, 1)
+    sock.setsockopt(zmq.CONNECT_TIMEOUT, CONNECT_MS)
+    sock.setsockopt(zmq.HANDSHAKE_IVL, HANDSHAKE_MS)
+    _keep_alive(sock)
+    sock.connect(address)
+
+
+def _keep_alive(sock: "zmq.Socket[bytes]") -> None:
+    sock.setsockopt(zmq.TCP_KEEPALIVE, 1)
+    sock.setsockopt(zmq.TCP_KEEPALIVE_IDLE, 10)
+    sock.setsockopt(zmq.TCP_KEEPALIVE_INTVL, 5)
+    sock.setsockopt(zmq.TCP_KEEPALIVE_CNT, 3)
+    sock.setsockopt(zmq.TCP_MAXRT, UNACKNOWLEDGED_MS)
+
+
+def _resolved(address: str) -> str:
+    """ZeroMQ binds to numbers and interface names; a host name is looked up first."""
+    host, port = addresses.split(address)
+    family, *_, place = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
+    return f"tcp://[{place[0]}]:{port}" if family == socket.AF_INET6 else f"tcp://{place[0]}:{port}"
+
+
+def _remedy(error: zmq.ZMQError | OSError) -> str:
+    number = error.errno
+    if number == zmq.EADDRINUSE:
+        return "the port is taken; stop what uses it, or change the address in the cluster file"
+    if number in {zmq.EADDRNOTAVAIL, errno.ENODEV} or isinstance(error, socket.gaierror):
+        return (
+            "that address is not this machine's; run this on the host it belongs to, "
+            "or change the address in the cluster file"
+        )
+    return f"{error.strerror or error}; change the address in the cluster file"

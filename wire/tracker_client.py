@@ -1,0 +1,120 @@
+"""Asking the tracker: one request at a time, with a deadline and a few tries. Judges no answer."""
+
+import random
+import secrets
+import time
+
+import zmq
+
+from protocol import messages
+from protocol.errors import ExitCode, MalformedMessageError, OperatorError, WireCode
+from protocol.messages import Message, TrackerReply
+from wire import sockets
+
+PATIENCE_S = 1.0  # One try.
+TRIES = 3  # An unreachable tracker is noticed within 3 s.
+TAG_BYTES = 8
+
+
+class TrackerLostError(Exception):
+    """The tracker did not answer any of the tries."""
+
+
+class TrackerClient:
+    """A DEALER to the tracker. Register `socket` with a poller, or use `ask` alone."""
+
+    def __init__(
+        self, context: "zmq.Context[zmq.Socket[bytes]]", address: str, tries: int = TRIES
+    ) -> None:
+        self.address = address
+        self.tries = tries
+        self.socket = sockets.tracker_dealer(context, address, random.Random(secrets.randbits(64)))
+        self._tag = b""
+        self._body = b""
+        self._tries_left = 0
+        self._due = 0.0
+
+    @property
+    def is_waiting(self) -> bool:
+        return self._body != b""
+
+    @property
+    def deadline(self) -> float | None:
+        """When to call `receive` although nothing came, in monotonic seconds."""
+        return self._due if self.is_waiting else None
+
+    def send(self, message: Message, now: float) -> None:
+        """Send `message`; an earlier one that is not yet answered is given up."""
+        self._body = messages.encode(message)
+        self._tries_left = self.tries
+        self._try(now)
+
+    def receive(self, now: float) -> TrackerReply | None:
+        """Return the reply, or None if there is none yet.
+
+        Raises:
+            TrackerLostError: there will be none.
+        """
+        while self.is_waiting:
+            try:
+                frames = self.socket.recv_multipart(zmq.NOBLOCK)
+            except zmq.Again:
+                break
+            reply = self._read(frames)
+            if reply is not None:
+                self._body = b""
+                return reply
+        if self.is_waiting and now >= self._due:
+            if self._tries_left == 0:
+                self._body = b""
+                raise TrackerLostError(unreachable(self.address))
+            self._try(now)
+        return None
+
+    def ask(self, message: Message) -> TrackerReply:
+        """Send `message` and wait for the reply.
+
+        Raises:
+            OperatorError: there is none.
+        """
+        self.send(message, time.monotonic())
+        while True:
+            try:
+                reply = self.receive(time.monotonic())
+            except TrackerLostError as error:
+                raise OperatorError(str(error), ExitCode.TRACKER_UNREACHABLE) from None
+            if reply is not None:
+                return reply
+            self.socket.poll(max(1, int(1000 * (self._due - time.monotonic()))))
+
+    def close(self) -> None:
+        self.socket.close()
+
+    def _try(self, now: float) -> None:
+        self._tries_left -= 1
+        self._due = now + PATIENCE_S
+        self._tag = secrets.token_bytes(TAG_BYTES)
+        try:
+            self.socket.send_multipart([self._tag, b"", self._body], zmq.NOBLOCK)
+        except zmq.Again:
+            pass  # The queue is full of earlier tries; the deadline says the rest.
+
+    def _read(self, frames: list[bytes]) -> TrackerReply | None:
+        match frames:
+            case [tag, b"", body] if tag == self._tag:
+                pass
+            case _:
+                return None  # Late, or not for us.
+        try:
+            reply: TrackerReply = messages.decode(body, TrackerReply)
+        except MalformedMessageError as error:
+            return messages.Error(WireCode.MALFORMED, f"the tracker's reply is no message: {error}")
+        return reply
+
+
+def unreachable(address: str) -> str:
+    """Return what to tell the operator about a tracker that does not answer."""
+    return (
+        f"the tracker at {address} does not answer; start it (shoal tracker), "
+        "or correct its address in the cluster file"
+    )

@@ -1,0 +1,33 @@
+"""A way to end another thread's poll at once. Carries no data."""
+
+import socket
+
+
+class Wake:
+    """Readable once `set` was called, until `clear`. Register `self` with a zmq.Poller."""
+
+    def __init__(self) -> None:
+        self._reader, self._writer = socket.socketpair()
+        self._reader.setblocking(False)
+        self._writer.setblocking(False)
+
+    def fileno(self) -> int:
+        return self._reader.fileno()
+
+    def set(self) -> None:
+        """May be called from any thread, and from a signal handler."""
+        try:
+            self._writer.send(b"!")
+        except (BlockingIOError, OSError):
+            pass  # Full: it is set already. Closed: nobody waits any more.
+
+    def clear(self) -> None:
+        try:
+            while self._reader.recv(4096):
+                pass
+        except BlockingIOError:
+            pass
+
+    def close(self) -> None:
+        self._reader.close()
+        self._writer.close()
