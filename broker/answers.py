@@ -107,7 +107,6 @@ class Answers:
         return handout.choose(
             holders,
             settings.max_handout,
-            settings.least_partial_handout,
             self.state.initial.neighbours(asker),
             self.rng,
         )

@@ -8,24 +8,25 @@ from protocol.messages import Holder
 if TYPE_CHECKING:
     from random import Random
 
+PARTIAL_SHARE = 4
+
 
 def choose(
     holders: Sequence[Holder],
     count: int,
-    least_partial: int,
     near: Collection[str],
     rng: "Random",
 ) -> list[Holder]:
     """Return at most `count` of `holders`, drawn at random.
 
-    Whole holders come before partial ones, but `least_partial` places are kept for the latter: they
+    Whole holders come before partial ones, but a quarter of the places is kept for the latter: they
     have upload capacity that nobody would use otherwise. In each kind, half of the places go to
     holders `near` the asker, if there are as many; those far away are never excluded,
     because hard partitions by locality starve the group that has no seed.
     """
     whole = [holder for holder in holders if holder.complete]
     partial = [holder for holder in holders if not holder.complete]
-    kept = min(len(partial), max(least_partial, count - len(whole)))
+    kept = min(len(partial), max(count // PARTIAL_SHARE, count - len(whole)))
     chosen = _favouring_near(whole, count - kept, near, rng)
     return chosen + _favouring_near(partial, count - len(chosen), near, rng)
 

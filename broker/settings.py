@@ -15,7 +15,6 @@ class TrackerSettings:
     max_holdings: int = 4_000_000  # 200 files on each of 20,000 nodes; about 1 GiB.
     max_holdings_per_node: int = 100_000  # No single node may use up what all share (fault 66).
     max_handout: int = messages.MAX_HANDOUT
-    least_partial_handout: int = 12  # Of 50: a quarter, so that partial holders are found and used.
     considered_per_handout: int = 4  # For each handed out; a sample of 200 spares 20,000 look-ups.
     max_other_versions: int = 50  # In one answer; older ones are still found by their id.
     page_files: int = 100  # A page takes a few milliseconds, in which everybody else waits.

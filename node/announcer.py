@@ -4,13 +4,15 @@ Sends nothing itself. One message is out at a time. Each update says how the tru
 the tracker has confirmed, so one whose answer was lost does no harm.
 """
 
-import random
-from typing import TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 from node.settings import NodeSettings
 from protocol import messages
 from protocol.errors import WireCode
 from protocol.messages import Error, Holding, Leave, Message, Ok, Renew, Update, Withdrawal
+
+if TYPE_CHECKING:
+    import random
 
 Key = tuple[str, str]
 T = TypeVar("T", Holding, Withdrawal)
@@ -26,7 +28,7 @@ class Announcer:
         node: str,
         address: str,
         epoch: int,
-        rng: random.Random,
+        rng: "random.Random",
         settings: NodeSettings | None = None,
     ) -> None:
         """Speak for `node` at `address`; `epoch` counts its starts."""

@@ -6,8 +6,7 @@ from all of them -> PUBLISHING. Whatever a holder does, the worst it can achieve
 
 import enum
 import itertools
-import random
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from node import steps
 from node.roster import Roster
@@ -19,6 +18,9 @@ from protocol import bitmap
 from protocol.errors import ExitCode, MalformedMessageError, WireCode
 from protocol.manifest import ContentId, Manifest, decode, id_of, is_id
 from protocol.names import display
+
+if TYPE_CHECKING:
+    import random
 
 
 class Phase(enum.Enum):
@@ -38,7 +40,7 @@ class Download:
         what: str,
         node: str,
         tracker_address: str,
-        rng: random.Random,
+        rng: "random.Random",
         settings: FetchSettings | None = None,
     ) -> None:
         """Fetch `what`, a name or an id, as `node`."""

@@ -7,19 +7,22 @@ a fast holder delivers more. A chunk whose request is overdue may be asked of so
 
 import itertools
 import math
-import random
+from typing import TYPE_CHECKING
 
 from node.peer import Peer, Request
 from node.settings import FetchSettings
 from protocol import bitmap
 from protocol.manifest import Manifest
 
+if TYPE_CHECKING:
+    import random
+
 
 class Scheduler:
     """The chunks of one thing that are missing, and the requests that are out for them."""
 
     def __init__(
-        self, manifest: Manifest, have: int, rng: random.Random, settings: FetchSettings
+        self, manifest: Manifest, have: int, rng: "random.Random", settings: FetchSettings
     ) -> None:
         self._manifest = manifest
         self._settings = settings

@@ -35,7 +35,8 @@ start() {
   pid=$!
   echo "$pid" >"$name.pid"
   sleep 1  # What is wrong with a configuration shows in the first moment.
-  kill -0 "$pid" 2>/dev/null && echo "started (pid $pid)" && return
+  # A zombie still takes signals, but has no command line.
+  [ -n "$(command_line "$pid" 2>/dev/null)" ] && echo "started (pid $pid)" && return
   wait "$pid"
   code=$?
   rm -f "$name.pid"
@@ -62,6 +63,11 @@ stop() {
   echo "stopped"
 }
 
+run() {
+  # shellcheck disable=SC2086  # A command of several words.
+  $shoal "$@" --config cluster.yaml
+}
+
 # A pid file that outlived a reboot may name a stranger, so the process must be what was started.
 is_running() {
   pid=$(cat "$name.pid" 2>/dev/null) && kill -0 "$pid" 2>/dev/null && command_line "$pid" |
@@ -85,11 +91,7 @@ main() {
   shift 2
   cd "$folder" 2>/dev/null || fail 2 "no $folder here: nothing was started"
   role="$*" name=$(echo "$*" | tr ' ' -)
-  case $action in
-    start | state | stop) "$action" "$@" ;;
-    # shellcheck disable=SC2086  # A command of several words.
-    run) $shoal "$@" --config cluster.yaml ;;
-  esac
+  "$action" "$@"
 }
 
 main "$@" </dev/null  # The shell reads this file from its standard input: nobody else may.

@@ -42,6 +42,7 @@ def main() -> int:
 
 
 def _run(workspace: Workspace, args: argparse.Namespace) -> int:
+    facts = report.machine()
     chosen = [make(workspace) for name, make in CONTENDERS.items() if name in args.only]
     result = Loopback()
     if chosen:
@@ -56,9 +57,11 @@ def _run(workspace: Workspace, args: argparse.Namespace) -> int:
         except BenchmarkError as error:
             result.failed[START_UP] = str(error)
     if args.json:
-        print(json.dumps(report.as_object(workspace.size_bytes, result, start_up_s), indent=2))
+        print(
+            json.dumps(report.as_object(facts, workspace.size_bytes, result, start_up_s), indent=2)
+        )
     else:
-        report.show(workspace.size_bytes, result, start_up_s)
+        report.show(facts, workspace.size_bytes, result, start_up_s)
     return 1 if result.failed else 0
 
 

@@ -30,16 +30,14 @@ class Cluster:
 
     def wait_for_holders(self, what: str, nodes: Sequence[str]) -> None:
         """Return once the tracker lists all `nodes` as holding the whole of `what`."""
-        for node, process in zip(nodes, self._nodes, strict=True):
-            self._wait_for_holder(what, node, process)
+        wait_until(
+            lambda: self._complete_holders(what) >= set(nodes),
+            f"{what}, complete, on {', '.join(nodes)}",
+            self.processes,
+        )
 
     def command(self, *words: str) -> list[str]:
         return [*SHOAL, *words, "--config", str(self._config)]
-
-    def _wait_for_holder(self, what: str, node: str, process: Child) -> None:
-        wait_until(
-            lambda: node in self._complete_holders(what), process, f"{what}, complete, on {node}"
-        )
 
     def _complete_holders(self, what: str) -> set[str]:
         asked = self._children.start("where", self.command("where", what, "--json"))

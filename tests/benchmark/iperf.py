@@ -27,7 +27,7 @@ class Iperf:
         argv = ["iperf3", "--server", "--port", str(self._port), "--forceflush"]
         server = self._workspace.children.start("iperf3-server", argv)
         self._servers = [server]
-        wait_until(lambda: "listening" in server.output(), server, "listening iperf3 server")
+        wait_until(lambda: "listening" in server.output(), "listening iperf3", self._servers)
 
     def transfer(self) -> Transfer:
         size_bytes = self._workspace.size_bytes

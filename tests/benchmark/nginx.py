@@ -57,7 +57,7 @@ class Nginx:
         argv = ["nginx", "-p", str(folder), "-c", str(config), "-e", str(folder / "error.log")]
         server = self._workspace.children.start("nginx", argv)
         self._servers = [server]
-        wait_until(self._answers, server, "listening nginx")
+        wait_until(self._answers, "listening nginx", self._servers)
 
     def transfer(self) -> Transfer:
         copy = self._workspace.empty_folder("curl") / PAYLOAD

@@ -136,12 +136,14 @@ class Children:
                 child.process.wait()
 
 
-def wait_until(ready: Callable[[], bool], child: Child, what: str) -> None:
-    """Return once `ready` holds; raises when `child` ends before, or after READY_LIMIT_S."""
+def wait_until(ready: Callable[[], bool], what: str, needed: Sequence[Child]) -> None:
+    """Return once `ready` holds; raises when one needed for it ends, or after READY_LIMIT_S."""
     give_up = time.monotonic() + READY_LIMIT_S
     while not ready():
-        if not child.is_running():
-            raise BenchmarkError(f"{child.name} ended before {what}: {child.tail()}")
+        for child in needed:
+            if not child.is_running():
+                raise BenchmarkError(f"{child.name} ended before {what}: {child.tail()}")
         if time.monotonic() > give_up:
-            raise BenchmarkError(f"no {what} within {READY_LIMIT_S:.0f} s: {child.tail()}")
+            last_words = "; ".join(f"{child.name}: {child.tail()}" for child in needed)
+            raise BenchmarkError(f"no {what} within {READY_LIMIT_S:.0f} s: {last_words}")
         time.sleep(POLL_S)

@@ -20,7 +20,7 @@ MIN_WIDTH = 120  # columns when there is no terminal: rich would squeeze the tab
 
 
 def machine() -> dict[str, Any]:
-    """Where it was measured, as far as it bears on the numbers."""
+    """Where it is measured, as far as it bears on the numbers; ask before the measuring starts."""
     cpuinfo = Path("/proc/cpuinfo").read_text().splitlines()
     models = [line.partition(":")[2].strip() for line in cpuinfo if line.startswith("model name")]
     return {
@@ -28,14 +28,18 @@ def machine() -> dict[str, Any]:
         "cores": os.cpu_count(),
         "kernel": platform.release(),
         "python": platform.python_version(),
+        "load_before": round(os.getloadavg()[0], 2),  # others' work: near 0, or do not compare
     }
 
 
 def as_object(
-    size_bytes: int, loopback: Loopback, start_up_s: Mapping[str, Sequence[float]]
+    facts: Mapping[str, Any],
+    size_bytes: int,
+    loopback: Loopback,
+    start_up_s: Mapping[str, Sequence[float]],
 ) -> dict[str, Any]:
     return {
-        "machine": machine(),
+        "machine": dict(facts),
         "size_bytes": size_bytes,
         "loopback": {
             name: {
@@ -52,14 +56,19 @@ def as_object(
     }
 
 
-def show(size_bytes: int, loopback: Loopback, start_up_s: Mapping[str, Sequence[float]]) -> None:
+def show(
+    facts: Mapping[str, Any],
+    size_bytes: int,
+    loopback: Loopback,
+    start_up_s: Mapping[str, Sequence[float]],
+) -> None:
     console = Console()
     if not console.is_terminal:
         console = Console(width=MIN_WIDTH)
-    facts = machine()
     console.print(
         f"{facts['processor']}, {facts['cores']} cores, Linux {facts['kernel']}, "
-        f"Python {facts['python']}; {size_bytes // MIB} MiB of random bytes",
+        f"Python {facts['python']}, load before {facts['load_before']}; "
+        f"{size_bytes // MIB} MiB of random bytes",
         highlight=False,
     )
     if loopback.transfers:

@@ -63,4 +63,4 @@ class Torrent:
 
 
 def _wait_until_seeding(seeder: Child) -> None:
-    wait_until(lambda: bool(seeder.output()), seeder, "checked seeder")
+    wait_until(lambda: bool(seeder.output()), "checked seeder", [seeder])

@@ -54,7 +54,7 @@ def test_a_largest_page_fits_into_a_reply() -> None:
     long = "/".join(["x" * 255] * 15)
     for index in range(4, 14):
         for start in range(0, 120, 50):
-            names = (f"{long}{number:04}=1" for number in range(start, start + 50))
+            names = (f"{long}/{number:04}=1" for number in range(start, start + 50))
             scene.update(f"n{index}", " ".join(names))
     reply = scene.send(messages.List())
     assert messages.decode(messages.encode(reply), messages.TrackerReply) == reply

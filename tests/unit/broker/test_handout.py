@@ -20,9 +20,9 @@ def holders(whole: int, partial: int) -> list[Holder]:
     ]
 
 
-def chosen(whole: int, partial: int, *, count: int = 10, least_partial: int = 3) -> str:
+def chosen(whole: int, partial: int, *, count: int = 10) -> str:
     """Return how many whole and partial holders are chosen."""
-    found = handout.choose(holders(whole, partial), count, least_partial, (), Random(1))
+    found = handout.choose(holders(whole, partial), count, (), Random(1))
     whole_count = sum(holder.complete for holder in found)
     return f"{whole_count} + {len(found) - whole_count}"
 
@@ -34,8 +34,8 @@ def test_names_all_if_they_are_few() -> None:
 
 def test_prefers_whole_holders_but_always_names_some_partial_ones() -> None:
     assert chosen(1, 1000) == "1 + 9"
-    assert chosen(1000, 1000) == "7 + 3"
-    assert chosen(1000, 2) == "8 + 2"
+    assert chosen(1000, 1000) == "8 + 2"
+    assert chosen(1000, 1) == "9 + 1"
     assert chosen(1000, 0) == "10 + 0"
 
 
@@ -43,7 +43,7 @@ def test_favours_those_near_without_excluding_those_far() -> None:
     count = Counter[bool]()
     for seed in range(200):
         found = handout.choose(
-            holders(100, 0), 10, 3, {f"n{index}" for index in range(20)}, Random(seed)
+            holders(100, 0), 10, {f"n{index}" for index in range(20)}, Random(seed)
         )
         near = sum(int(holder.node[1:]) < 20 for holder in found)
         assert 5 <= near
@@ -52,7 +52,7 @@ def test_favours_those_near_without_excluding_those_far() -> None:
 
 
 def test_names_those_far_where_few_are_near() -> None:
-    found = handout.choose(holders(100, 0), 10, 3, {"n77"}, Random(1))
+    found = handout.choose(holders(100, 0), 10, {"n77"}, Random(1))
     assert "n77" in {holder.node for holder in found}
     assert len(found) == 10
 
@@ -61,9 +61,8 @@ def test_names_those_far_where_few_are_near() -> None:
 def test_names_as_many_as_it_may_and_nobody_twice(
     whole: int, partial: int, count: int, seed: int
 ) -> None:
-    least_partial = count // 4
     there = holders(whole, partial)
-    found = handout.choose(there, count, least_partial, EVEN, Random(seed))
+    found = handout.choose(there, count, EVEN, Random(seed))
     assert len({holder.node for holder in found}) == len(found) == min(count, whole + partial)
     assert set(found) <= set(there)
-    assert found == handout.choose(there, count, least_partial, EVEN, Random(seed))
+    assert found == handout.choose(there, count, EVEN, Random(seed))

@@ -1,0 +1,48 @@
+# ruff: noqa: INP001, S603 - beside a script; runs pip on this checkout.
+"""Bringing this checkout to the hosts: a wheel made here, a virtual environment there."""
+
+import argparse
+import shlex
+import shutil
+import subprocess
+import sys
+import tarfile
+import tempfile
+from pathlib import Path
+
+from over_ssh import ON_HOST, Hosts, Role, failures, on_each, report
+
+from protocol.errors import OperatorError
+
+ROOT = Path(__file__).resolve().parents[1]
+
+
+def up(hosts: Hosts, roles: list[Role], options: argparse.Namespace) -> int:
+    """Install this checkout on each host, once however many roles it has."""
+    one_of_each = list({role.host: role for role in roles}.values())
+    source = "offline" if options.offline else "online"
+    install = shlex.join(["sh", "-s", "--", "install", options.python, source])
+    with tempfile.TemporaryDirectory() as folder:
+        wheels = Path(folder, "wheels.tar")
+        if not hosts.is_dry_run:
+            build_wheels(wheels, with_dependencies=options.offline)
+        sent = on_each(one_of_each, lambda role: hosts.send(role, wheels, "wheels.tar"))
+        reached = [outcome.role for outcome in sent if outcome.exit_code == 0]
+        installed = on_each(reached, lambda role: hosts.over_ssh(role, install, ON_HOST))
+    return report([*failures(sent), *installed])
+
+
+def build_wheels(target: Path, *, with_dependencies: bool) -> None:
+    """Write a tar file of this checkout's wheel and, if asked, of all that it depends on."""
+    with tempfile.TemporaryDirectory() as folder:
+        source, wheels = Path(folder, "source"), Path(folder, "wheels")
+        # A copy: `build/` in the checkout would keep modules that are long gone.
+        skipped = shutil.ignore_patterns(".*", "build", "dist", "*.egg-info", "__pycache__")
+        shutil.copytree(ROOT, source, ignore=skipped)
+        pip = [sys.executable, "-m", "pip", "--disable-pip-version-check", "wheel", "--quiet"]
+        extent = [] if with_dependencies else ["--no-deps"]
+        if subprocess.run([*pip, *extent, "--wheel-dir", wheels, source], check=False).returncode:
+            raise OperatorError("cannot build shoal's wheel: pip has said why, above")
+        with tarfile.open(target, "w") as tar:
+            for wheel in sorted(wheels.iterdir()):
+                tar.add(wheel, wheel.name)
