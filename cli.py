@@ -4,7 +4,7 @@ import os
 import sys
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 if __package__:  # Installed as shoal.cli: find our packages as `python cli.py` does.
     sys.path.insert(0, str(Path(__file__).parent))
@@ -12,12 +12,14 @@ if __package__:  # Installed as shoal.cli: find our packages as `python cli.py` 
 import typer
 
 from commands import terminal
-from protocol.errors import ExitCode
+from protocol.errors import ExitCode, OperatorError
 
 if TYPE_CHECKING:
     from config.cluster import Cluster, NodeEntry
 
 VERSION = "0.1.0"
+
+UsageError: Any = typer.BadParameter.__base__  # Click's, or the copy of it that typer brings.
 
 app = typer.Typer(
     name="shoal",
@@ -31,7 +33,9 @@ app = typer.Typer(
 
 ConfigOption = Annotated[
     str | None,
-    typer.Option("--config", help="The cluster file; else $SHOAL_CONFIG, else lan.yaml."),
+    typer.Option(
+        "--config", metavar="FILE", help="The cluster file; else $SHOAL_CONFIG, else lan.yaml."
+    ),
 ]
 AsOption = Annotated[
     str, typer.Option("--as", help="The node to do it as.", envvar="SHOAL_AS", metavar="NAME")
@@ -69,7 +73,7 @@ def tracker(config: ConfigOption = None) -> None:
 
 
 @app.command()
-def node(name: Annotated[str, typer.Argument()], config: ConfigOption = None) -> None:
+def node(name: Annotated[str, typer.Argument(metavar="NAME")], config: ConfigOption = None) -> None:
     """Run node NAME: it serves its folder, announces it, and takes fetches."""
 
     def body() -> ExitCode:
@@ -82,7 +86,7 @@ def node(name: Annotated[str, typer.Argument()], config: ConfigOption = None) ->
 
 @app.command()
 def fetch(
-    what: Annotated[list[str], typer.Argument(metavar="WHAT...", help="Names or ids.")],
+    what: Annotated[list[str], typer.Argument(metavar="WHAT", help="Names or ids.")],
     as_node: AsOption,
     config: ConfigOption = None,
     as_json: JsonOption = False,
@@ -113,7 +117,7 @@ def fetch(
 
 @app.command()
 def share(
-    path: Annotated[Path, typer.Argument(help="A file.")],
+    path: Annotated[Path, typer.Argument(metavar="PATH", help="A file.")],
     as_node: AsOption,
     config: ConfigOption = None,
     as_json: JsonOption = False,
@@ -142,7 +146,7 @@ def list_files(config: ConfigOption = None, as_json: JsonOption = False) -> None
 
 @app.command()
 def where(
-    what: Annotated[str, typer.Argument(help="A name or an id.")],
+    what: Annotated[str, typer.Argument(metavar="WHAT", help="A name or an id.")],
     config: ConfigOption = None,
     as_json: JsonOption = False,
 ) -> None:
@@ -211,7 +215,22 @@ def _run(body: Callable[[], ExitCode], *, as_json: bool = False) -> None:
 
 def main() -> None:
     """Run the command that sys.argv names."""
-    app(prog_name="shoal")
+    terminal.prepare()
+    try:
+        sys.exit(app(prog_name="shoal", standalone_mode=False))
+    except UsageError as error:
+        if len(sys.argv) == 1:
+            error.show()  # Nothing was asked for: this is the help.
+        else:
+            terminal.report(_told(error), as_json="--json" in sys.argv)
+        sys.exit(ExitCode.USAGE)
+
+
+def _told(error: Any) -> OperatorError:
+    """Say what is wrong with the command line as everything else is said, in one line."""
+    what = error.format_message().rstrip(".")
+    command = error.ctx.command_path if error.ctx else "shoal"
+    return OperatorError(f"{what[:1].lower()}{what[1:]}; see `{command} --help`")
 
 
 if __name__ == "__main__":

@@ -22,7 +22,7 @@ from protocol.errors import OperatorError
 _log = logging.getLogger("shoal.tracker")
 
 FORMAT = 1  # In user_version. A file of another format is set aside, not converted.
-LOCK_TIMEOUT_S = 2.0  # A tracker that was just stopped is done with the file by then.
+LOCK_TIMEOUT_S = 0.5  # A tracker that was just stopped is done with the file by then.
 _MEMORY = ":memory:"
 
 # The journal survives a killed process without an fsync for each commit; after a power cut the last

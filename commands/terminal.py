@@ -1,5 +1,6 @@
 """How the commands talk: data to stdout, talk to stderr, JSON when asked for, one line an error."""
 
+import io
 import json
 import logging
 import os
@@ -17,6 +18,22 @@ T = TypeVar("T")
 
 _STEPS = ("B", "kB", "MB", "GB", "TB")
 _THOUSAND = 1000.0
+
+
+def prepare() -> None:
+    """Make the standard streams safe to write to, whatever the shell made of them (fault 136).
+
+    A closed one would be given away to the first file or socket that is opened, and what cannot be
+    written in the terminal's character set would end the command in the middle of its answer.
+    """
+    for descriptor in range(3):
+        try:
+            os.fstat(descriptor)
+        except OSError:
+            os.open(os.devnull, os.O_RDWR)  # The lowest free descriptor: this one.
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
 
 
 def set_up_log(*, quiet: bool = False, stamped: bool = False) -> None:
@@ -41,12 +58,29 @@ class _Formatter(logging.Formatter):
 
 def say(text: str) -> None:
     """Print talk."""
-    print(text, file=sys.stderr, flush=True)  # noqa: T201 (this is the place for it)
+    if sys.stderr is not None:  # None if it was closed; print would take stdout instead.
+        print(text, file=sys.stderr, flush=True)  # noqa: T201 (this is the place for it)
 
 
 def put(text: str) -> None:
-    """Print data."""
-    print(text, flush=True)  # noqa: T201 (this is the place for it)
+    """Print data.
+
+    Raises:
+        OperatorError: it cannot be written where stdout leads.
+    """
+    try:
+        print(text, flush=True)  # noqa: T201 (this is the place for it)
+    except BrokenPipeError:
+        raise
+    except OSError as error:
+        _drop_stdout()
+        message = f"cannot write to the standard output: {error.strerror}"
+        raise OperatorError(f"{message}; send it somewhere else", ExitCode.DISK) from None
+
+
+def _drop_stdout() -> None:
+    """Let what waits in stdout's buffer go nowhere, so that exiting does not fail over it."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def put_json(value: Any) -> None:
@@ -70,7 +104,7 @@ def run(body: Callable[[], ExitCode | None], *, as_json: bool = False) -> int:
         say("interrupted")
         return int(ExitCode.INTERRUPTED)
     except BrokenPipeError:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        _drop_stdout()
         return int(ExitCode.DONE)
     except Exception as error:
         if os.environ.get("SHOAL_DEBUG"):

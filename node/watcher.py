@@ -80,6 +80,7 @@ class Watcher:
             if signature is None:
                 self._library.remove(name)
             else:
+                self._progress.begin({name: signature})
                 self._take_in(name, signature)
         return self._library.whole(name)
 

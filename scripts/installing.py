@@ -10,7 +10,7 @@ import tarfile
 import tempfile
 from pathlib import Path
 
-from over_ssh import ON_HOST, Hosts, Role, failures, on_each, report
+from over_ssh import ON_HOST, Hosts, Role, failures, report
 
 from protocol.errors import OperatorError
 
@@ -26,9 +26,9 @@ def up(hosts: Hosts, roles: list[Role], options: argparse.Namespace) -> int:
         wheels = Path(folder, "wheels.tar")
         if not hosts.is_dry_run:
             build_wheels(wheels, with_dependencies=options.offline)
-        sent = on_each(one_of_each, lambda role: hosts.send(role, wheels, "wheels.tar"))
+        sent = hosts.on_each(one_of_each, lambda role: hosts.send(role, wheels, "wheels.tar"))
         reached = [outcome.role for outcome in sent if outcome.exit_code == 0]
-        installed = on_each(reached, lambda role: hosts.over_ssh(role, install, ON_HOST))
+        installed = hosts.on_each(reached, lambda role: hosts.over_ssh(role, install, ON_HOST))
     return report([*failures(sent), *installed])
 
 

@@ -17,7 +17,7 @@ install() {
     fail 2 "$python is not Python 3.11 or newer; name one with --python"
   # Debian's venv has no pip of its own without a further package: the host's works on it instead.
   "$python" -m venv --without-pip "$HOME/.shoal-venv" || return
-  [ "$source" = online ] && set -- || set -- --no-index --find-links "$wheels"
+  if [ "$source" = online ]; then set --; else set -- --no-index --find-links "$wheels"; fi
   pip_install "$@" || return
   pip_install --no-index --no-deps --force-reinstall || return  # Same version, other contents.
   echo "installed"

@@ -44,6 +44,11 @@ class Hosts:
         self._cluster = cluster
         self.is_dry_run: bool = options.dry_run
 
+    def on_each(self, roles: Sequence[Role], do: Callable[[Role], Outcome]) -> list[Outcome]:
+        """Do it for all at the same time; a dry run keeps the order, for the reader."""
+        with ThreadPoolExecutor(1 if self.is_dry_run else MAX_CONNECTIONS) as pool:
+            return list(pool.map(do, roles))
+
     def act(self, role: Role, action: str, *arguments: str) -> Outcome:
         """Do something to the role, or `run` a shoal command where it lives."""
         words = ["sh", "-s", "--", action, self._cluster, self._shoal, *arguments]
@@ -66,11 +71,6 @@ class Hosts:
         with source.open("rb") as stdin:
             done = subprocess.run(argv, stdin=stdin, capture_output=True, text=True, check=False)
         return Outcome(role, done.returncode, done.stdout.strip(), done.stderr.strip())
-
-
-def on_each(roles: Sequence[Role], do: Callable[[Role], Outcome]) -> list[Outcome]:
-    with ThreadPoolExecutor(MAX_CONNECTIONS) as pool:
-        return list(pool.map(do, roles))
 
 
 def failures(outcomes: Iterable[Outcome]) -> list[Outcome]:

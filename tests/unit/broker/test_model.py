@@ -49,8 +49,6 @@ class Model:
             if since + LEASE_S <= self.now:
                 del self.held[key], self.unheld_since[key]
         if "n4" in self.nodes and not self.is_alive("n4") and not self.holdings("n4"):
-            if not self.nodes["n4"].left and self.nodes["n4"].seen + LEASE_S > self.now:
-                return
             del self.nodes["n4"]
 
     def holdings(self, node: str) -> list[str]:
@@ -109,9 +107,8 @@ class TrackerAgainstModel(RuleBasedStateMachine):
         held=HELD,
         without=st.sets(KEYS, max_size=2),
         replace=st.booleans(),
-        epoch_step=st.sampled_from([0, 0, 0, 1, -1]),
-        sequence_step=st.sampled_from([1, 1, 1, 0, -1]),
-        moves=st.sampled_from([False, False, False, True]),
+        steps=st.tuples(st.sampled_from([0, 0, 0, 1, -1]), st.sampled_from([1, 1, 1, 0, -1])),
+        elsewhere=st.sampled_from([None, None, None, ELSEWHERE]),
     )
     def update(
         self,
@@ -119,16 +116,15 @@ class TrackerAgainstModel(RuleBasedStateMachine):
         held: dict[str, bool],
         without: set[str],
         replace: bool,  # noqa: FBT001 - hypothesis passes it by name
-        epoch_step: int,
-        sequence_step: int,
-        moves: bool,  # noqa: FBT001
+        steps: tuple[int, int],  # of epoch and sequence
+        elsewhere: str | None,
     ) -> None:
         model = self.model
         model.forget()
         known = model.nodes.get(node)
-        address = ELSEWHERE if moves else known.address if known else address_of(node)
-        epoch = max(0, (known.epoch if known else 1) + epoch_step)
-        sequence = max(0, (known.sequence if known else 1) + sequence_step)
+        address = elsewhere or (known.address if known else address_of(node))
+        epoch = max(0, (known.epoch if known else 1) + steps[0])
+        sequence = max(0, (known.sequence if known else 1) + steps[1])
         reply = self.scene.update(
             node,
             " ".join(key if whole else f"{key}~" for key, whole in held.items()),

@@ -78,6 +78,7 @@ MALFORMED = {  # fault 15
     "array that claims 4 Gi items": array_header(2**32 - 1),
     "map that claims 4 Gi items": b"\xdf\xff\xff\xff\xff",
     "array of one item too many": array_header(4097) + b"\x00" * 4097,
+    "map of one item too many": msgpack.packb(dict.fromkeys(map(str, range(4097)))),
 }
 
 
@@ -152,6 +153,20 @@ def test_a_full_request_stays_under_20_mib(value: bytes) -> None:  # fault 18
 def test_a_full_reply_is_refused_before_it_takes_32_mib(value: bytes) -> None:
     with pytest.raises(MalformedMessageError, match="values"), allocating_at_most(32 * MIB):
         unpack_plain(full_of(value, messages.MAX_REPLY_BYTES), messages.MAX_REPLY_BYTES)
+
+
+def with_values(count: int) -> bytes:
+    """Return an array of full maps and a rest, which hold `count` values, themselves included."""
+    full = msgpack.packb(dict.fromkeys(map(str, range(messages.MAX_ITEMS))))
+    maps, rest = divmod(count, messages.MAX_ITEMS + 1)
+    data: bytes = array_header(maps + rest) + full * maps + b"\xc0" * rest
+    return data
+
+
+def test_counts_the_values_at_all_depths() -> None:
+    assert unpack_plain(with_values(codec.MAX_VALUES), messages.MAX_REPLY_BYTES)
+    with pytest.raises(MalformedMessageError, match="values"):
+        unpack_plain(with_values(codec.MAX_VALUES + 1), messages.MAX_REPLY_BYTES)
 
 
 def refuses_to_convert(plain: object) -> bool:
