@@ -1,11 +1,13 @@
-"""Counts the connections of a listening socket, and says when there are nearly too many.
+"""Keeps the connections of a listening socket below what the process may open.
 
-Cannot refuse any: libzmq accepts whoever comes, until the process has no descriptor left, and then
-spins (fault 28). So the limit is raised as far as it goes, and the operator warned well before it.
+libzmq accepts whoever comes; without a descriptor left it would spin, and accept nobody (fault 28).
+It cannot refuse a connection, but its monitor tells the descriptor, and that can be shut down.
 """
 
+import contextlib
 import logging
 import resource
+import socket
 
 import zmq
 from zmq.utils.monitor import parse_monitor_message
@@ -14,7 +16,8 @@ from broker.settings import ServerSettings
 
 _log = logging.getLogger("shoal.tracker")
 _ENDPOINT = "inproc://connections-of-the-tracker"
-_EVENTS = zmq.EVENT_ACCEPTED | zmq.EVENT_DISCONNECTED | zmq.EVENT_ACCEPT_FAILED
+_EVENTS = zmq.EVENT_ACCEPTED | zmq.EVENT_DISCONNECTED
+_MAX_EVENTS = 1000  # Read at a time, so that a stampede does not keep requests waiting.
 
 
 class Connections:
@@ -35,26 +38,37 @@ class Connections:
 
     def watch(self, context: "zmq.Context[zmq.Socket[bytes]]", listener: zmq.Socket[bytes]) -> None:
         """Begin to count; call this before the listener is bound."""
-        self._limit = _raise_descriptor_limit() - self._settings.spare_descriptors
+        most = _raise_descriptor_limit()
+        self._limit = max(most - self._settings.spare_descriptors, most // 2)
         listener.monitor(_ENDPOINT, _EVENTS)
         self._socket = context.socket(zmq.PAIR)
         self._socket.setsockopt(zmq.RCVHWM, 0)  # A full queue would stop libzmq's I/O thread.
         self._socket.connect(_ENDPOINT)
 
     def read(self, now: float) -> None:
-        """Take up what happened since."""
-        while self.socket.poll(0):
-            event = parse_monitor_message(self.socket.recv_multipart(zmq.NOBLOCK))["event"]
-            self.count += (event == zmq.EVENT_ACCEPTED) - (event == zmq.EVENT_DISCONNECTED)
-            self.refused_count += event == zmq.EVENT_ACCEPT_FAILED
-        if self.count >= self._limit and now >= self._warn_at:
-            self._warn_at = now + self._settings.warn_every_s
-            _log.warning(
-                "%d connections are open, no more than %d can be; raise the limit on open files "
-                "(ulimit -n) before starting the tracker",
-                self.count,
-                self._limit,
-            )
+        """Take up who came and went, and shut out those who are too many."""
+        for _ in range(_MAX_EVENTS):
+            if not self.socket.poll(0):
+                return
+            message = parse_monitor_message(self.socket.recv_multipart(zmq.NOBLOCK))
+            if message["event"] == zmq.EVENT_DISCONNECTED:
+                self.count -= 1
+                continue
+            self.count += 1
+            if self.count > self._limit:
+                self.refused_count += 1
+                _shut_down(message["value"])
+                self._warn(now)
+
+    def _warn(self, now: float) -> None:
+        if now < self._warn_at:
+            return
+        self._warn_at = now + self._settings.warn_every_s
+        _log.warning(
+            "%d connections are open, and more are refused; raise the limit on open files "
+            "(ulimit -n) before starting the tracker",
+            self._limit,
+        )
 
     def close(self) -> None:
         if self._socket is not None:
@@ -71,3 +85,13 @@ def _raise_descriptor_limit() -> int:
         except (OSError, ValueError):  # "As many as you like" is refused by some systems.
             return limit
     return most
+
+
+def _shut_down(descriptor: int) -> None:
+    """End a connection; libzmq closes it when it sees the end."""
+    with contextlib.suppress(OSError):  # It is gone already.
+        connection = socket.socket(socket.AF_INET, socket.SOCK_STREAM, fileno=descriptor)
+        try:
+            connection.shutdown(socket.SHUT_RDWR)
+        finally:
+            connection.detach()  # Not ours to close; and a copy might be one too many.

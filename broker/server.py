@@ -5,7 +5,9 @@ What it must withstand: clients that never read, strangers that send anything, a
 
 import collections
 import logging
+import traceback
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any, Protocol
 
 import msgspec
@@ -63,6 +65,8 @@ class Server:
         settings = self._settings
         router = context.socket(zmq.ROUTER)
         router.setsockopt(zmq.ROUTER_MANDATORY, 1)  # With NOBLOCK: see _send.
+        # With a domain, libzmq refuses ZMTP 1 and 2, for which it takes HTTP, SSH and mere noise.
+        router.setsockopt(zmq.ZAP_DOMAIN, b"tracker")
         router.setsockopt(zmq.MAXMSGSIZE, messages.MAX_REQUEST_BYTES)
         router.setsockopt(zmq.RCVHWM, settings.receive_queue)
         router.setsockopt(zmq.SNDHWM, settings.send_queue)
@@ -147,8 +151,10 @@ class Server:
             return outcome, messages.encode(self._completed(outcome.reply))
         except Exception as error:  # noqa: BLE001 - a bug: it costs one answer, not the service
             self._counters["bugs"] += 1
+            place = traceback.extract_tb(error.__traceback__)[-1]
+            where = f"{Path(place.filename).name}:{place.lineno}"
             kind = type(request).__name__.lower()
-            self._reporter.warn(f"a bug in answering a {kind}: {error!r}", now)
+            self._reporter.warn(f"a bug in answering a {kind}, at {where}: {error!r}", now)
             return _failed(WireCode.INTERNAL, "the tracker failed; its log says why")
 
     def _completed(self, reply: TrackerReply) -> TrackerReply:

@@ -10,15 +10,15 @@ class TrackerSettings:
     """What the tracker's state may grow to, and how much of it one answer tells."""
 
     lease_s: float = 30.0  # Three renewals of 10 s: two may be lost before a node counts as silent.
-    max_nodes: int = 100_000  # Five times the largest cluster aimed at; about 100 MiB.
-    max_versions: int = 1_000_000  # All versions of all names; about 600 MiB.
-    max_holdings: int = 4_000_000  # 200 files on each of 20,000 nodes; about 1 GiB.
+    max_nodes: int = 100_000  # Five times the largest cluster aimed at; about 40 MiB.
+    max_versions: int = 1_000_000  # All versions of all names; about 1 GiB.
+    max_holdings: int = 4_000_000  # 200 files on each of 20,000 nodes; about 350 MiB.
     max_holdings_per_node: int = 100_000  # No single node may use up what all share (fault 66).
     max_handout: int = messages.MAX_HANDOUT
     considered_per_handout: int = 4  # For each handed out; a sample of 200 spares 20,000 look-ups.
     max_other_versions: int = 50  # In one answer; older ones are still found by their id.
     page_files: int = 100  # A page takes a few milliseconds, in which everybody else waits.
-    page_holders: int = 1000  # With the longest names and addresses still under 1 MiB.
+    page_holders: int = 1000  # Twice as many at the most: under 2 MiB, however long the names are.
     page_nodes: int = 500
 
 
@@ -34,7 +34,7 @@ class ServerSettings:
     receive_queue: int = 256  # Messages of one connection: 64 MiB at the most, if all are largest.
     send_queue: int = 256  # Twice the 128 requests a client may have on its way (libzmq#4750).
     linger_ms: int = 500  # For the last replies when the tracker stops.
-    round_requests: int = 64  # Share one commit; at 60 us each, nobody waits for more than 5 ms.
+    round_requests: int = 16  # Share one commit. A flood delays others by a round, about 1 ms.
     poll_s: float = 1.0  # How late a failed save is tried again when nobody says anything.
     spare_descriptors: int = 64  # Never given to connections: the database, the log, the rest.
     retry_save_s: float = 5.0

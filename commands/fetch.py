@@ -1,19 +1,20 @@
-"""`shoal fetch`: has the node that owns the folder fetch, or is that node for as long as it takes."""
+"""`shoal fetch`: has the folder's node fetch, or is that node for as long as it takes."""
 
 import threading
 from collections.abc import Callable
 from pathlib import Path
+from typing import Self
 
 import msgspec
 
 from commands import terminal
-from commands.node import identity_of
+from commands.node import identity_of, take_folder_or_none
 from commands.orders import OrderDesk
 from commands.progress import ProgressView
 from commands.stopping import Stopper
 from config.cluster import Cluster, NodeEntry
 from node.agent import Agent
-from node.lock import FolderLock, FolderTakenError
+from node.lock import FolderLock
 from protocol import manifest, names
 from protocol.control import Fetched, FetchOrder, Working
 from protocol.errors import ExitCode, OperatorError
@@ -45,9 +46,8 @@ def run_fetch(
     for name in what:
         check_what(name)
     output = _checked_output(options.output, what)
-    try:
-        lock = FolderLock.take(entry.folder)
-    except FolderTakenError:
+    lock = take_folder_or_none(entry, options.timeout_s)
+    if lock is None:
         return _order(entry, what, options, output)
     return _be_the_node(cluster, entry, lock, what, options, output)
 
@@ -122,7 +122,7 @@ class _Limit:
         self._timer.daemon = True
         self._has_timer = timeout_s is not None
 
-    def __enter__(self) -> "_Limit":
+    def __enter__(self) -> Self:
         if self._has_timer:
             self._timer.start()
         return self

@@ -2,6 +2,7 @@
 
 import logging
 import threading
+import time
 
 from commands import terminal
 from commands.stopping import Stopper
@@ -11,8 +12,12 @@ from node.control_server import ControlServer
 from node.lock import FolderLock, FolderTakenError
 from protocol.errors import ExitCode, OperatorError
 from protocol.names import display
+from wire import control_socket
 
 log = logging.getLogger("shoal.node")
+
+RETRY_S = 0.1
+TELL_S = 1.0  # A node that has just been started takes orders before that.
 
 
 def run_node(cluster: Cluster, entry: NodeEntry) -> ExitCode:
@@ -52,8 +57,34 @@ def take_folder(entry: NodeEntry) -> FolderLock:
         return FolderLock.take(entry.folder)
     except FolderTakenError as taken:
         owner = f"process {taken.pid}" if taken.pid else "another process"
-        message = f"node {entry.name} is running already: {owner} has the folder {entry.folder}"
+        message = f"node {entry.name} cannot start: {owner} has its folder {entry.folder}"
         raise OperatorError(f"{message}; stop it first") from None
+
+
+def take_folder_or_none(entry: NodeEntry, timeout_s: float | None) -> FolderLock | None:
+    """Return the lock on a node's folder, None if a node that takes orders has it.
+
+    Another command gives it back soon, so that is waited for: `fetch a & fetch b` fetches both.
+
+    Raises:
+        OperatorError: it was not given back in time.
+    """
+    started, has_told = time.monotonic(), False
+    while True:
+        try:
+            return FolderLock.take(entry.folder)
+        except FolderTakenError as taken:
+            if control_socket.takes_orders(entry.folder):
+                return None
+            owner = f"process {taken.pid} uses the folder {entry.folder}"
+        waited_s = time.monotonic() - started
+        if timeout_s is not None and waited_s > timeout_s:
+            message = f"{owner} and did not end in time; run it again when it has"
+            raise OperatorError(message, ExitCode.TIMED_OUT)
+        if not has_told and waited_s > TELL_S:
+            terminal.say(f"{owner}; waiting for it to end")
+            has_told = True
+        time.sleep(RETRY_S)
 
 
 def _greet(cluster: Cluster, entry: NodeEntry, agent: Agent) -> None:

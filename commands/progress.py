@@ -49,21 +49,25 @@ class ProgressView:
         terminal.say(
             f"{display(working.name)}: {100 * working.have_bytes // total} %,"
             f" {terminal.size(working.have_bytes)} of {terminal.size(total)},"
-            f" {working.holders} holders"
+            f" {_holders(working)}"
         )
 
     def _show_bar(self, working: Working) -> None:
         if self._bar is None:
             self._bar = _bar()
-            self._bar.add_task("", holders=0)
+            self._bar.add_task("", holders="")
             self._bar.start()
         self._bar.update(
             self._bar.task_ids[0],
             description=display(working.name),
             completed=working.have_bytes,
             total=working.size_bytes,
-            holders=working.holders,
+            holders=_holders(working),
         )
+
+
+def _holders(working: Working) -> str:
+    return f"{working.holders} holder{'' if working.holders == 1 else 's'}"
 
 
 def _bar() -> "Progress":
@@ -76,6 +80,6 @@ def _bar() -> "Progress":
         progress.DownloadColumn(),
         progress.TransferSpeedColumn(),
         progress.TimeRemainingColumn(),
-        progress.TextColumn("{task.fields[holders]} holders"),
+        progress.TextColumn("{task.fields[holders]}"),
         console=Console(stderr=True),
     )

@@ -5,15 +5,15 @@ import shutil
 from pathlib import Path
 
 from commands import terminal
-from commands.node import identity_of
+from commands.node import identity_of, take_folder_or_none
 from commands.orders import OrderDesk
 from commands.stopping import Stopper
 from config.cluster import Cluster, NodeEntry
 from node.agent import Agent
-from node.lock import FolderLock, FolderTakenError
+from node.lock import FolderLock
 from node.paths import parent_of
 from node.staging import disk_trouble
-from protocol.control import Sharing, ShareOrder
+from protocol.control import ShareOrder, Sharing
 from protocol.errors import ExitCode, OperatorError
 from protocol.names import check_name, display
 
@@ -28,10 +28,7 @@ def run_share(cluster: Cluster, entry: NodeEntry, path: Path, *, as_json: bool) 
     if not path.is_file():
         problem = "is a directory; share its files" if path.is_dir() else "does not exist"
         raise OperatorError(f"{display(str(path))} {problem}")
-    try:
-        lock = FolderLock.take(entry.folder)
-    except FolderTakenError:
-        lock = None
+    lock = take_folder_or_none(entry, None)
     name = _name_in(entry.folder, path)
     if name is None:
         name = _copy(path, entry.folder)

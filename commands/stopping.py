@@ -2,8 +2,8 @@
 
 import os
 import signal
+import threading
 from collections.abc import Callable
-from types import FrameType
 
 from protocol.errors import ExitCode
 
@@ -11,17 +11,23 @@ _CODES = {signal.SIGINT: ExitCode.INTERRUPTED, signal.SIGTERM: ExitCode.TERMINAT
 
 
 class Stopper:
-    """Turns signals into one call of `on_stop`, with the exit code that they stand for."""
+    """Turns signals into one call of `on_stop`, with the exit code that they stand for.
+
+    A thread of its own waits for them, and all others, if they are started later, have them blocked:
+    a handler would run in the main thread, and not before that is awake. The kernel may give a signal
+    to any thread (it does when a suspended process goes on), and then the main one sleeps on.
+    """
 
     def __init__(self, on_stop: Callable[[ExitCode], None]) -> None:
         self.exit_code: ExitCode | None = None
         self._on_stop = on_stop
-        for number in _CODES:
-            signal.signal(number, self._handle)
+        signal.pthread_sigmask(signal.SIG_BLOCK, _CODES)
+        threading.Thread(target=self._listen, name="signals", daemon=True).start()
 
-    def _handle(self, number: int, _: FrameType | None) -> None:
-        code = _CODES[signal.Signals(number)]
-        if self.exit_code is not None:
-            os._exit(code)
-        self.exit_code = code
-        self._on_stop(code)
+    def _listen(self) -> None:
+        while True:
+            code = _CODES[signal.Signals(signal.sigwait(_CODES))]
+            if self.exit_code is not None:
+                os._exit(code)
+            self.exit_code = code
+            self._on_stop(code)

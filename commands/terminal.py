@@ -106,7 +106,7 @@ def run(body: Callable[[], ExitCode | None], *, as_json: bool = False) -> int:
     except BrokenPipeError:
         _drop_stdout()
         return int(ExitCode.DONE)
-    except Exception as error:
+    except Exception as error:  # noqa: BLE001 (a traceback in front of a user is a bug too)
         if os.environ.get("SHOAL_DEBUG"):
             traceback.print_exc()
         bug = f"this is a bug: {type(error).__name__}: {error}"

@@ -105,15 +105,16 @@ class Agent:
         Raises:
             OperatorError: it could not be had.
         """
-        here = None if output else self._already_here(what, force=force)
-        if here is not None:
-            return here
         fetcher = self._new_fetcher(what, on_progress, output)
         try:
+            here = None if output else self._already_here(what, fetcher.check, force=force)
+            if here is not None:
+                return here
             fetched = fetcher.run()
         finally:
             with self._guard:
                 del self._fetchers[what]
+            fetcher.close()
         if output is None:
             self._announce()
         return fetched
@@ -140,6 +141,7 @@ class Agent:
     def cancel_all(self, exit_code: ExitCode) -> None:
         """Stop all fetches, and those that would begin later. For signal handlers too."""
         self._stop_code = exit_code
+        self._watcher.interrupt()
         for fetcher in list(self._fetchers.values()):
             fetcher.stop(exit_code)
 
@@ -172,13 +174,13 @@ class Agent:
             fetcher.stop(self._stop_code)
         return fetcher
 
-    def _already_here(self, what: str, *, force: bool) -> Fetched | None:
+    def _already_here(self, what: str, check: Callable[[], None], *, force: bool) -> Fetched | None:
         """Return the result at once if the folder has what the tracker would send us to.
 
         Raises:
             OperatorError: another file stands under the name, which is no version of it.
         """
-        answer = self._ask_without_wanting(what)
+        answer = self._ask_without_wanting(what, check)
         name = answer.name if answer else what
         file = self.library.find(what) if answer is None else self._watcher.look_at(name)
         if not isinstance(file, WholeFile) or (file := self._watcher.look_at(file.name)) is None:
@@ -190,10 +192,10 @@ class Agent:
         message = f"another {display(name)} lies in {self.identity.folder}, which nobody else has"
         raise OperatorError(f"{message}; move it away, or let --force replace it")
 
-    def _ask_without_wanting(self, what: str) -> Holders | None:
+    def _ask_without_wanting(self, what: str, check: Callable[[], None]) -> Holders | None:
         client = TrackerClient(self._context, self.identity.tracker_address)
         try:
-            reply = client.ask(Query(what))
+            reply = client.ask(Query(what), check)
         finally:
             client.close()
         return reply if isinstance(reply, Holders) else None

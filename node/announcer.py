@@ -1,7 +1,7 @@
 """What to tell the tracker, and when: everything at first, then changes, then that we live.
 
 Sends nothing itself. One message is out at a time. Each update says how the truth differs from what
-the tracker has confirmed, so one whose answer was lost does no harm.
+the tracker has confirmed. What an update said whose answer was lost is in doubt, and said again.
 """
 
 from typing import TYPE_CHECKING, TypeVar
@@ -12,7 +12,7 @@ from protocol.errors import WireCode
 from protocol.messages import Error, Holding, Leave, Message, Ok, Renew, Update, Withdrawal
 
 if TYPE_CHECKING:
-    import random
+    from random import Random
 
 Key = tuple[str, str]
 T = TypeVar("T", Holding, Withdrawal)
@@ -28,7 +28,7 @@ class Announcer:
         node: str,
         address: str,
         epoch: int,
-        rng: "random.Random",
+        rng: "Random",
         settings: NodeSettings | None = None,
     ) -> None:
         """Speak for `node` at `address`; `epoch` counts its starts."""
@@ -39,7 +39,7 @@ class Announcer:
         self._rng = rng
         self._settings = settings or NodeSettings()
         self._wanted: dict[Key, Holding] = {}
-        self._announced: dict[Key, Holding] = {}
+        self._announced: dict[Key, Holding | None] = {}  # None: it may or may not know.
         self._is_known = False  # The tracker has accepted an update of this epoch …
         self._is_all = False  # … what there is to say is all that the folder holds …
         self._has_said_all = False  # … and the tracker knows that there is nothing else.
@@ -60,7 +60,7 @@ class Announcer:
 
     @property
     def _has_news(self) -> bool:
-        return self._wanted != self._announced or self._is_all != self._has_said_all
+        return self._wanted != self._announced or (self._is_all and not self._has_said_all)
 
     def hold(self, holdings: list[Holding], now: float, *, is_all: bool) -> None:
         """Note what this node holds from now on.
@@ -92,7 +92,7 @@ class Announcer:
                 self.trouble = None
                 self._next_at = now if self._has_news else self._renewal(now)
             case Ok(holdings=count), Renew() if self._agrees(count):
-                self._next_at = self._renewal(now)
+                self._next_at = now if self._has_news else self._renewal(now)
             case ((Ok() | Error(code=WireCode.NOT_FOUND)), Renew()):
                 self._start_over()  # The tracker lost something: say it all again.
                 self._next_at = now
@@ -107,7 +107,10 @@ class Announcer:
         """Note that no answer came; the same is said again later, less and less often."""
         self._next_at = now + self._pause_s * self._rng.uniform(1.0, 1.5)
         self._pause_s = min(2 * self._pause_s, self._settings.renew_s)
-        self._out = None
+        said, self._out = self._out, None
+        if isinstance(said, Update):
+            in_doubt: list[Holding | Withdrawal] = [*said.holdings, *said.withdrawn]
+            self._announced |= {(item.name, item.id): None for item in in_doubt}
 
     def farewell(self) -> Message | None:
         """Return the message to leave with, if the tracker knows us."""

@@ -1,4 +1,4 @@
-"""What is remembered about a folder across starts: manifests by signature, and how often it started.
+"""What is remembered of a folder across starts: manifests by signature, and the starts' count.
 
 Only a cache: lost or broken, it is made anew and the folder is hashed again.
 """

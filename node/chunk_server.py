@@ -1,4 +1,4 @@
-"""The REP socket and its thread: requests in, manifests and chunks out. What to send is serving.py's.
+"""The REP socket and its thread: requests in, manifests and chunks out. Decides nothing (serving).
 
 Each request gets exactly one reply, whatever happens: a REP that does not reply is stuck for good.
 """
@@ -92,11 +92,7 @@ class ChunkServer:
 
     def _answer(self, frames: list[bytes]) -> list[bytes]:
         try:
-            if len(frames) != 1:
-                raise MalformedMessageError("a request has one frame after the delimiter")
-            request: NodeRequest = messages.decode(
-                frames[0], NodeRequest, messages.MAX_CHUNK_REQUEST_BYTES
-            )
+            request = _request_in(frames)
         except UnsupportedMessageError as error:
             return [messages.encode(Error(WireCode.UNSUPPORTED, str(error)))]
         except MalformedMessageError as error:
@@ -137,6 +133,14 @@ class ChunkServer:
             return False
         self._unsent = collections.deque(pair for pair in self._unsent if not pair[0].done)
         return sum(size for _, size in self._unsent) > MAX_UNSENT_BYTES
+
+
+def _request_in(frames: list[bytes]) -> NodeRequest:
+    if len(frames) != 1:
+        raise MalformedMessageError("a request has one frame after the delimiter")
+    limit = messages.MAX_CHUNK_REQUEST_BYTES
+    request: NodeRequest = messages.decode(frames[0], NodeRequest, limit)
+    return request
 
 
 class _Talk:

@@ -42,7 +42,7 @@ class Surroundings(msgspec.Struct, frozen=True):
 
 
 class Fetcher:
-    """One fetch, from `run` to its return."""
+    """One fetch: `run` it, then `close` it."""
 
     def __init__(
         self,
@@ -52,7 +52,7 @@ class Fetcher:
         output: Path | None = None,
     ) -> None:
         """Fetch `what` into the node's folder, or to `output`."""
-        rng = random.Random(secrets.randbits(64))
+        rng = random.Random(secrets.randbits(64))  # noqa: S311 (request ids, order of chunks)
         self._with = surroundings
         self._on_progress = on_progress
         self._output = output
@@ -69,6 +69,15 @@ class Fetcher:
         """Have `run` end soon with an OperatorError; callable from any thread or signal handler."""
         self._stop_code = exit_code
         self._wake.set()
+
+    def check(self) -> None:
+        """Raise OperatorError if `stop` was called."""
+        if self._stop_code is not None:
+            raise OperatorError(self._stopped_message(), self._stop_code)
+
+    def close(self) -> None:
+        """Free what waits for `stop`; the last call."""
+        self._wake.close()
 
     def run(self) -> Fetched:
         """Fetch; returns when the thing stands under its name.
@@ -87,15 +96,13 @@ class Fetcher:
             for link in self._links.values():
                 link.close()
             self._put_down()
-            self._wake.close()
         return self._result(time.monotonic() - started)
 
     def _loop(self, tracker: TrackerClient) -> None:
         next_progress = 0.0
         self._feed(steps.TimePassed(), tracker)
         while self._path is None:
-            if self._stop_code is not None:
-                raise OperatorError(self._stopped_message(), self._stop_code)
+            self.check()
             ready = dict(self._poller.poll(self._milliseconds_left(tracker)))
             self._hear_tracker(tracker)
             self._hear_holders(ready, tracker)
@@ -158,30 +165,38 @@ class Fetcher:
         self, action: steps.Action, tracker: TrackerClient, arrival: Arrival | None
     ) -> steps.Event | None:
         match action:
-            case steps.QueryTracker(what, partial):
-                tracker.send(Query(what, self._with.node, partial=partial), time.monotonic())
-            case steps.Connect(node, address):
-                self._connect(node, address)
-            case steps.Disconnect(node, reason):
-                self._disconnect(node, reason)
-            case steps.RequestManifest(node, request_id, what):
-                self._links[node].send(request_id, ManifestRequest(what))
-            case steps.RequestChunk():
-                self._request_chunk(action)
+            case steps.RequestChunk() | steps.RequestManifest():
+                self._request(action)
             case steps.StoreChunk(index):
                 assert arrival is not None
                 self._store(index, arrival.payload)
+            case steps.QueryTracker(what, partial):
+                tracker.send(Query(what, self._with.node, partial=partial), time.monotonic())
+            case steps.Connect() | steps.Disconnect():
+                self._connect_or_not(action)
             case steps.OpenStaging():
                 return self._open(action)
             case steps.Publish():
                 return self._publish()
+            case _:
+                self._end(action)
+        return None
+
+    def _end(self, action: steps.Action) -> None:
+        match action:
             case steps.Finish(path):
                 self._path = path
             case steps.Fail(exit_code, message):
                 raise OperatorError(message, exit_code)
             case _:
                 raise AssertionError(action)
-        return None
+
+    def _connect_or_not(self, action: steps.Connect | steps.Disconnect) -> None:
+        match action:
+            case steps.Connect(node, address):
+                self._connect(node, address)
+            case steps.Disconnect(node, reason):
+                self._disconnect(node, reason)
 
     def _connect(self, node: str, address: str) -> None:
         link = Link(self._with.context, node, address)
@@ -196,11 +211,14 @@ class Fetcher:
         link.close()
         log.info("%s is no longer asked for %s: it %s", node, display(self._download.name), reason)
 
-    def _request_chunk(self, action: steps.RequestChunk) -> None:
-        request = ChunkRequest(
-            action.id, action.offered, self._with.node, action.have, action.patience_ms
-        )
-        self._links[action.node].send(action.request_id, request)
+    def _request(self, action: steps.RequestChunk | steps.RequestManifest) -> None:
+        link = self._links[action.node]
+        match action:
+            case steps.RequestManifest(_, request_id, what):
+                link.send(request_id, ManifestRequest(what))
+            case steps.RequestChunk(_, request_id, content_id, offered, have, patience_ms):
+                request = ChunkRequest(content_id, offered, self._with.node, have, patience_ms)
+                link.send(request_id, request)
 
     def _store(self, index: int, payload: memoryview) -> None:
         assert self._staging is not None
@@ -266,7 +284,7 @@ class Fetcher:
             elapsed_s=round(elapsed_s, 6),
             fetched_bytes=tally.fetched_bytes,
             reused_bytes=tally.reused_bytes,
-            holders={node: count for node, count in sorted(tally.by_holder.items())},
+            holders=dict(sorted(tally.by_holder.items())),
             path=str(self._path),
             duplicate_bytes=tally.duplicate_bytes,
             wrong_chunks=tally.wrong_chunks,

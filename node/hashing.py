@@ -13,7 +13,6 @@ from blake3 import blake3
 from protocol import manifest
 from protocol.manifest import Manifest
 
-
 R = TypeVar("R")
 
 SERIAL_CHUNKS = 8  # Starting threads costs more than hashing so few.

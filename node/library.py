@@ -1,8 +1,8 @@
-"""What a node has, whole and in part, and the bytes of it. Finds nothing by itself (see watcher.py).
+"""What a node has, whole and in part, and the bytes of it. Finds nothing itself (see watcher.py).
 
-May be used from any thread. Bytes are read with `pread` between two looks at the file's signature, so
-that nothing leaves of a file that is no longer what was hashed (fault 98); no mmap, which a truncation
-would turn into a crash.
+May be used from any thread. Bytes are read with `pread` between two looks at the file's signature,
+so that nothing leaves of a file that is no longer what was hashed (fault 98); no mmap, which a
+truncation would turn into a crash.
 """
 
 import os

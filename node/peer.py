@@ -21,11 +21,17 @@ class Request:
     sent_at: float
     due: float
     is_overdue: bool = False  # Its chunks may be asked of others; its reply is still welcome.
-    is_hedged: bool = False
+    is_hedged: bool = False  # Another holder was asked for one of its chunks too, …
+    hedges: int | None = None  # … by a request that names this one here.
     bits: int = dataclasses.field(init=False)
 
     def __post_init__(self) -> None:
         self.bits = bitmap.of(self.offered)
+
+    @property
+    def may_be_hedged(self) -> bool:
+        """Two holders at work on a chunk are enough, and what is overdue is free anyway."""
+        return not self.is_overdue and not self.is_hedged and self.hedges is None
 
     @property
     def written_off_at(self) -> float:
@@ -36,13 +42,25 @@ class Request:
 class Peer:
     """A holder's window and its record."""
 
-    def __init__(self, node: str, have: int | None, now: float, settings: FetchSettings) -> None:
-        """`have` is what it holds (protocol.bitmap), None if it has a part and has not said which."""
+    def __init__(
+        self,
+        node: str,
+        have: int | None,
+        now: float,
+        settings: FetchSettings,
+        give_up_s: float | None = None,
+    ) -> None:
+        """`have` is what it holds (protocol.bitmap), None if that is a part it has not named.
+
+        `give_up_s` is for how long it may be silent, if that is not what the settings say.
+        """
         self.node = node
         self.is_whole = have is not None
         self.outstanding: dict[int, Request] = {}
         self.outstanding_bytes = 0
+        self.asked_at = -math.inf
         self._settings = settings
+        self._give_up_s = give_up_s or settings.give_up_s
         self._have = have or 0
         self._fresh_until = now
         self._window_bytes = 0  # One request at a time until the first reply.
@@ -74,6 +92,10 @@ class Peer:
         """Return what this holder may be asked for: anything, once its word has grown old."""
         if not (self.is_whole or self.outstanding or now < self._fresh_until):
             return -1
+        return self.said_to_have(now)
+
+    def said_to_have(self, now: float) -> int:
+        """Return what it has by its own word or the tracker's, but for what is late just now."""
         late = 0
         for request in self.outstanding.values():
             if request.is_overdue and now < request.written_off_at:
@@ -95,11 +117,12 @@ class Peer:
 
     def lost_at(self) -> float:
         """When it has been silent for too long."""
-        return self._heard_at + self._settings.give_up_s if self.outstanding else math.inf
+        return self._heard_at + self._give_up_s if self.outstanding else math.inf
 
     def sent(self, request: Request) -> None:
         if not self.outstanding:
             self._heard_at = request.sent_at
+        self.asked_at = request.sent_at
         self.outstanding[request.request_id] = request
         self.outstanding_bytes += request.size_bytes
 
@@ -132,6 +155,11 @@ class Peer:
         self._have = have
         self.is_whole = is_whole
         self._fresh_until = now + self._settings.refresh_s
+
+    def had_nothing(self, request: Request, now: float) -> None:
+        """Note that it sent none of the offered chunks: a lie or a loss if it said to have one."""
+        if self._have & request.bits:
+            self.back_off(now)
 
     def back_off(self, now: float) -> None:
         """Leave it alone for a while, longer each time: it is busy, or late."""

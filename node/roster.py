@@ -10,6 +10,17 @@ from node.steps import Connect
 from protocol import addresses
 from protocol.messages import Holder
 
+MAX_SILENCES = 16  # Keeps the doubling finite; the settings' limit is reached long before.
+
+
+@dataclasses.dataclass(frozen=True)
+class Trouble:
+    """Why a holder is not to be asked any more; `reason` is a phrase that follows its name."""
+
+    reason: str
+    lied: bool = False
+    was_silent: bool = False
+
 
 @dataclasses.dataclass
 class _Contact:
@@ -18,6 +29,7 @@ class _Contact:
     is_connected: bool = True
     retry_at: float = 0.0
     pause_s: float = 0.0
+    silences: int = 0
     trouble: str = ""
 
 
@@ -30,10 +42,16 @@ class Roster:
         self._settings = settings
         self._contacts: dict[str, _Contact] = {}
         self._banned: dict[str, str] = {}
+        self._shunned: dict[str, str] = {}
 
     @property
     def connected(self) -> list[str]:
         return sorted(node for node, contact in self._contacts.items() if contact.is_connected)
+
+    @property
+    def is_alone(self) -> bool:
+        """Say whether there is nobody to be asked."""
+        return not any(contact.is_connected for contact in self._contacts.values())
 
     @property
     def has_liars(self) -> bool:
@@ -51,39 +69,43 @@ class Roster:
         """Say whether the tracker called it a holder of the whole thing."""
         return self._contacts[node].complete
 
+    def give_up_s(self, node: str) -> float:
+        """Return how long it may be silent: longer each time, as its link may be that slow."""
+        give_up_s: float = self._settings.give_up_s * 2 ** self._contacts[node].silences
+        return min(give_up_s, self._settings.most_give_up_s)
+
     def learn(self, holders: tuple[Holder, ...]) -> list[Connect]:
         """Take in what the tracker says; return the connections to open.
 
         Ourselves, one address under two names, and addresses that no holder can have are left out.
+        A lost holder that moved to another address is sought there.
         """
-        known = {contact.address for contact in self._contacts.values()}
         connects: list[Connect] = []
         for holder in holders:
-            if holder.node in self._contacts:
-                self._contacts[holder.node].complete |= holder.complete
-                continue
-            if holder.node == self._node or holder.node in self._banned or holder.address in known:
-                continue
-            if not addresses.may_be_holder(holder.address, self._tracker_address):
-                self._banned[holder.node] = f"has an address not to be trusted, {holder.address}"
-                continue
-            known.add(holder.address)
-            self._contacts[holder.node] = _Contact(holder.address, holder.complete)
-            connects.append(Connect(holder.node, holder.address))
+            contact = self._contacts.get(holder.node)
+            if contact is not None:
+                contact.complete |= holder.complete
+                if contact.is_connected or contact.address == holder.address:
+                    continue
+            if self._may_be_asked(holder):
+                self._shunned.pop(holder.node, None)
+                self._contacts[holder.node] = _Contact(holder.address, holder.complete)
+                connects.append(Connect(holder.node, holder.address))
         return connects
 
-    def lose(self, node: str, trouble: str, now: float) -> None:
-        """Leave a holder alone for a while: it is unreachable, silent or does not have it."""
+    def part_with(self, node: str, trouble: Trouble, now: float) -> None:
+        """Leave a holder alone: for good if it lied, which proves it bad, else for a while."""
+        if trouble.lied:
+            self._contacts.pop(node, None)
+            self._banned[node] = trouble.reason
+            return
         contact = self._contacts[node]
         contact.is_connected = False
-        contact.trouble = trouble
-        contact.pause_s = max(2 * contact.pause_s, self._settings.retry_lost_s)
+        contact.trouble = trouble.reason
+        contact.silences = min(contact.silences + trouble.was_silent, MAX_SILENCES)
+        pause_s = max(2 * contact.pause_s, self._settings.retry_lost_s)
+        contact.pause_s = min(pause_s, self._settings.most_retry_s)
         contact.retry_at = now + contact.pause_s
-
-    def ban(self, node: str, trouble: str) -> None:
-        """Never ask it again: what it sent is proof against it alone."""
-        self._contacts.pop(node, None)
-        self._banned[node] = trouble
 
     def retry(self, now: float) -> list[Connect]:
         """Return the connections to open again."""
@@ -105,5 +127,14 @@ class Roster:
     def troubles(self) -> str:
         """Return what is wrong with each holder, for people; empty when nothing is known."""
         troubles = {node: contact.trouble for node, contact in self._contacts.items()}
-        everyone = sorted((troubles | self._banned).items())
+        everyone = sorted((self._shunned | troubles | self._banned).items())
         return "; ".join(f"{node} {trouble}" for node, trouble in everyone if trouble)
+
+    def _may_be_asked(self, holder: Holder) -> bool:
+        known = {contact.address for contact in self._contacts.values()}
+        if holder.node == self._node or holder.node in self._banned or holder.address in known:
+            return False
+        if addresses.may_be_holder(holder.address, self._tracker_address):
+            return True
+        self._shunned[holder.node] = f"has an address not to be trusted, {holder.address}"
+        return False

@@ -1,8 +1,9 @@
 """Which chunk to ask of whom next. Knows nothing of sockets, bytes or disks.
 
-A request offers a holder a few chunks, disjoint from what the others are offered; the holder answers
-with one of them and the rest are free again. The next offer goes to whoever has room in its window, so
-a fast holder delivers more. A chunk whose request is overdue may be asked of somebody else.
+A request offers a holder a few chunks, disjoint from what the others are offered; the holder
+answers with one of them and the rest are free again. The next offer goes to whoever has room in its
+window, so a fast holder delivers more. A chunk whose request is overdue may be asked of somebody
+else.
 """
 
 import itertools
@@ -15,14 +16,14 @@ from protocol import bitmap
 from protocol.manifest import Manifest
 
 if TYPE_CHECKING:
-    import random
+    from random import Random
 
 
 class Scheduler:
     """The chunks of one thing that are missing, and the requests that are out for them."""
 
     def __init__(
-        self, manifest: Manifest, have: int, rng: "random.Random", settings: FetchSettings
+        self, manifest: Manifest, have: int, rng: "Random", settings: FetchSettings
     ) -> None:
         self._manifest = manifest
         self._settings = settings
@@ -46,11 +47,11 @@ class Scheduler:
     def peers(self) -> list[str]:
         return sorted(self._peers)
 
-    def add(self, node: str, now: float, *, complete: bool) -> None:
+    def add(self, node: str, now: float, *, complete: bool, give_up_s: float | None = None) -> None:
         """Take `node` in as a holder; does nothing when it is one already."""
         if node not in self._peers:
             have = bitmap.full(self._manifest.chunk_count) if complete else None
-            self._peers[node] = Peer(node, have, now, self._settings)
+            self._peers[node] = Peer(node, have, now, self._settings, give_up_s)
 
     def drop(self, node: str, now: float) -> None:
         """Forget `node`; what it was asked for is free for the others."""
@@ -80,6 +81,12 @@ class Scheduler:
         bits = bitmap.from_bytes(have, count) if have else bitmap.full(count)
         self._peers[node].learn(bits, now, is_whole=bits == bitmap.full(count))
 
+    def had_nothing(self, node: str, request_id: int, have: bytes, now: float) -> None:
+        """Note that `node` has none of what the request offered, but what `have` says."""
+        self._peers[node].had_nothing(self._requests[request_id], now)
+        self.close(node, request_id, now)
+        self.learn(node, have or b"\0", now)
+
     def back_off(self, node: str, now: float) -> None:
         """Leave `node` alone for a while: it said that it is busy."""
         self._peers[node].back_off(now)
@@ -88,12 +95,11 @@ class Scheduler:
         """Note that a request is answered or given up; what it offered is free again."""
         request = self._requests.pop(request_id)
         self._peers[node].closed(request, now)
-        self._in_flight_bytes -= request.size_bytes
-        still_out = 0
-        for other in self._requests.values():
-            if not other.is_overdue:
-                still_out |= other.bits
-        self._free = (self._free | request.bits & ~still_out) & self._missing
+        if not request.is_overdue:
+            self._in_flight_bytes -= request.size_bytes
+        if request.hedges in self._requests:
+            self._requests[request.hedges].is_hedged = False
+        self._release(request)
 
     def silent(self, now: float) -> list[str]:
         """Return the holders that have not answered for too long."""
@@ -106,10 +112,13 @@ class Scheduler:
         able = dict(self._peers)
         while able:
             # One request each in turn, the least busy first: a small file comes from all of them.
-            peer = min(able.values(), key=lambda peer: (len(peer.outstanding), peer.node))
+            peer = min(able.values(), key=_turn)
             offered = self._choose(peer, now)
+            slower = None if offered else self._slower(peer, now)
             if offered:
                 requests.append(self._send(peer, offered, now))
+            elif slower is not None:
+                requests.append(self._hedge(peer, *slower, now))
             else:
                 del able[peer.node]
         return requests
@@ -130,36 +139,53 @@ class Scheduler:
         for request in self._requests.values():
             if not request.is_overdue and request.due <= now:
                 request.is_overdue = True
-                self._free |= request.bits & self._missing
+                self._in_flight_bytes -= request.size_bytes
+                self._release(request)
                 self._peers[request.node].back_off(now)
+
+    def _release(self, request: Request) -> None:
+        """Free what `request` offered, unless somebody else is about to deliver it."""
+        still_out = 0
+        for other in self._requests.values():
+            if not other.is_overdue:
+                still_out |= other.bits
+        self._free = (self._free | request.bits & ~still_out) & self._missing
 
     def _choose(self, peer: Peer, now: float) -> tuple[int, ...]:
         candidates = self._free & peer.believed_to_have(now)
         if not candidates:
-            return self._hedge(peer, now)
+            return ()
         size_bytes = self._manifest.chunk_size(bitmap.lowest(candidates))
         if not self._has_room_for(size_bytes) or not peer.may_be_asked(size_bytes, now):
             return ()
         plenty = self._free.bit_count() // (8 * len(self._peers))
         wanted = max(1, min(self._settings.offer_chunks, plenty))
-        return tuple(itertools.islice(bitmap.indices(candidates), wanted))
+        first = itertools.islice(bitmap.indices(candidates), wanted)
+        return tuple(index for index in first if self._manifest.chunk_size(index) <= size_bytes)
 
     def _has_room_for(self, size_bytes: int) -> bool:
         room = self._settings.total_window_bytes - self._in_flight_bytes
-        return size_bytes <= room or not self._requests
+        return size_bytes <= room or self._in_flight_bytes == 0
 
-    def _hedge(self, peer: Peer, now: float) -> tuple[int, ...]:
-        """At the end, have an idle holder take over from one that is far slower."""
+    def _slower(self, peer: Peer, now: float) -> tuple[Request, int] | None:
+        """At the end: return a request that an idle holder would beat by far, and a chunk of it."""
         if peer.outstanding or not peer.may_be_asked(0, now):
-            return ()
-        wanted = self._missing & peer.believed_to_have(now)
+            return None
+        wanted = self._missing & ~self._free & peer.said_to_have(now)
         for request in self._requests.values():
-            if request.is_hedged or not request.bits & wanted:
+            bits = request.bits & wanted
+            if not bits or not request.may_be_hedged or peer.takes_over_at(request) > now:
                 continue
-            if peer.takes_over_at(request) <= now:
-                request.is_hedged = True
-                return (bitmap.lowest(request.bits & wanted),)
-        return ()
+            index = bitmap.lowest(bits)
+            if self._has_room_for(self._manifest.chunk_size(index)):
+                return request, index
+        return None
+
+    def _hedge(self, peer: Peer, slow: Request, index: int, now: float) -> Request:
+        request = self._send(peer, (index,), now)
+        request.hedges = slow.request_id
+        slow.is_hedged = True
+        return request
 
     def _send(self, peer: Peer, offered: tuple[int, ...], now: float) -> Request:
         self._next_id += 1
@@ -170,3 +196,7 @@ class Scheduler:
         self._free &= ~request.bits
         peer.sent(request)
         return request
+
+
+def _turn(peer: Peer) -> tuple[int, float, str]:
+    return len(peer.outstanding), peer.asked_at, peer.node

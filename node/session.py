@@ -38,7 +38,7 @@ class Session:
         self._seen = 0  # … and what the tracker has confirmed of it.
         self._progress = threading.Condition()
         self._thread = threading.Thread(target=self._run, name="session", daemon=True)
-        self._was_reached = True
+        self._is_reached: bool | None = None  # Not known yet.
 
     def start(self) -> None:
         self._thread.start()
@@ -99,11 +99,12 @@ class Session:
             client.send(message, now)
 
     def _note_reached(self, trouble: str | None) -> None:
-        if trouble is not None and self._was_reached:
-            log.warning("%s; will go on trying", trouble)
-        elif trouble is None and not self._was_reached:
-            log.info("the tracker answers again")
-        self._was_reached = trouble is None
+        if trouble is not None and self._is_reached is not False:
+            level = logging.WARNING if self._is_reached else logging.INFO  # It may be starting.
+            log.log(level, "%s; will go on trying", trouble)
+        elif trouble is None and self._is_reached is False:
+            log.info("the tracker answers")
+        self._is_reached = trouble is None
 
     def _confirm(self, counted: int) -> None:
         if self._announcer.is_in_step:

@@ -16,17 +16,20 @@ class FetchSettings(msgspec.Struct, frozen=True):
     least_patience_s: float = 1.0  # Below it a busy machine looks dead.
     most_patience_s: float = 30.0
     patience_latencies: float = 4.0  # Overdue: four times the usual.
-    give_up_s: float = 60.0  # Silent for so long: lost. Doubled each time, for very slow links.
+    give_up_s: float = 60.0  # Silent for so long: lost. Doubled each time, for very slow links …
+    most_give_up_s: float = 960.0  # … up to this: 1 MiB at 9 kbit/s.
     hedge_latencies: float = 3.0  # An idle holder takes over what is so much slower than itself …
     hedge_least_s: float = 0.25  # … and not merely unlucky.
     refresh_s: float = 0.2  # A partial holder that had nothing is asked again after this.
     busy_pause_s: float = 0.5  # After "busy"; doubled up to most_patience_s.
     requery_s: float = 3.0  # New holders are found within 5 s (fault 47).
     requery_alone_s: float = 0.5  # While nobody is there to be asked.
-    manifest_patience_s: float = 2.0
+    manifest_patience_s: float = 2.0  # Then the next holder is asked for the manifest too.
     nobody_at_start_s: float = 3.0  # Nodes that are just starting get this long …
     nobody_later_s: float = 10.0  # … and a running fetch this long, before it says: nobody.
-    retry_lost_s: float = 1.0  # A lost holder is tried again after this, doubled each time.
+    stalled_s: float = 600.0  # … and this long while holders are there, but no new chunk comes.
+    retry_lost_s: float = 1.0  # A lost holder is tried again after this, doubled each time …
+    most_retry_s: float = 60.0  # … up to this.
 
 
 class NodeSettings(msgspec.Struct, frozen=True):

@@ -49,8 +49,12 @@ class Watcher:
     def start(self) -> None:
         self._thread.start()
 
-    def stop(self) -> None:
+    def interrupt(self) -> None:
+        """Have what is being hashed given up, for good. For signal handlers too."""
         self._stopping.set()
+
+    def stop(self) -> None:
+        self.interrupt()
         if self._thread.is_alive():
             self._thread.join()
 
@@ -159,12 +163,16 @@ class Watcher:
             debounce=200,
             step=50,
             stop_event=self._stopping,
-            rust_timeout=int(1000 * self._settings.rescan_s),
+            rust_timeout=int(1000 * self._settings.poll_s),
             yield_on_timeout=True,
             raise_interrupt=False,
         )
-        for _ in reports:
-            yield
+        quiet_s = self._settings.rescan_s  # The first look was before the watch: look again soon.
+        for changes in reports:
+            quiet_s = quiet_s + self._settings.poll_s
+            if changes or quiet_s >= self._settings.rescan_s:
+                quiet_s = 0.0
+                yield
 
 
 class _HashProgress:

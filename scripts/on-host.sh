@@ -1,31 +1,27 @@
 # What scripts/shoal-hosts does on one host:  ssh HOST sh -s -- ACTION … <on-host.sh
 #
-#   install PYTHON online|offline   ~/.shoal-hosts/wheels.tar into ~/.shoal-venv
+#   install PYTHON online|offline   from ~/.shoal-hosts/wheels.tar into ~/.shoal-venv
 #   start|state|stop CLUSTER SHOAL tracker|node NAME
 #   run CLUSTER SHOAL ARGUMENT…     a shoal command, to its end
 #
 # SHOAL is the command, perhaps of several words. Pid and log files, the cluster file and what it
 # names by relative paths are in ~/.shoal-hosts/CLUSTER. POSIX sh.
 set -u
-PATH="$HOME/.shoal-venv/bin:$PATH"
 
 install() {
   python=$1 source=$2
   wheels=$(mktemp -d) && trap 'rm -rf "$wheels"' EXIT
   tar xf "$HOME/.shoal-hosts/wheels.tar" -C "$wheels" || return
+  rm "$HOME/.shoal-hosts/wheels.tar"
   "$python" -c 'import sys; sys.exit(sys.version_info < (3, 11))' ||
     fail 2 "$python is not Python 3.11 or newer; name one with --python"
+  # Anew: what another Python, or an older shoal, has left there would get in the way.
   # Debian's venv has no pip of its own without a further package: the host's works on it instead.
-  "$python" -m venv --without-pip "$HOME/.shoal-venv" || return
+  "$python" -m venv --clear --without-pip "$HOME/.shoal-venv" || return
   if [ "$source" = online ]; then set --; else set -- --no-index --find-links "$wheels"; fi
-  pip_install "$@" || return
-  pip_install --no-index --no-deps --force-reinstall || return  # Same version, other contents.
-  echo "installed"
-}
-
-pip_install() {
   "$python" -m pip --python "$HOME/.shoal-venv/bin/python" --disable-pip-version-check \
-    install --quiet "$@" "$wheels"/shoal-*.whl
+    install --quiet --constraint "$wheels/constraints.txt" "$@" "$wheels"/shoal-*.whl || return
+  echo "installed"
 }
 
 start() {
@@ -87,6 +83,7 @@ main() {
   action=$1
   shift
   if [ "$action" = install ]; then install "$@"; return; fi
+  PATH="$HOME/.shoal-venv/bin:$PATH"  # Not for install, whose python3 is another.
   folder="$HOME/.shoal-hosts/$1" shoal=$2
   shift 2
   cd "$folder" 2>/dev/null || fail 2 "no $folder here: nothing was started"

@@ -10,7 +10,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import NamedTuple
 
-from protocol.errors import ExitCode
+from protocol.errors import ExitCode, OperatorError
 
 # No passwords: a hundred cannot be asked for at once.
 SSH = "ssh -o BatchMode=yes -o ConnectTimeout=10 -o ServerAliveInterval=15"
@@ -69,7 +69,12 @@ class Hosts:
             print(f"{shlex.join(argv)} <{shlex.quote(str(source))}")
             return Outcome(role, ExitCode.DONE, "", "")
         with source.open("rb") as stdin:
-            done = subprocess.run(argv, stdin=stdin, capture_output=True, text=True, check=False)
+            try:
+                done = subprocess.run(
+                    argv, stdin=stdin, capture_output=True, text=True, check=False
+                )
+            except OSError as error:
+                raise OperatorError(f"cannot run {argv[0]}: {error.strerror}; see --ssh") from error
         return Outcome(role, done.returncode, done.stdout.strip(), done.stderr.strip())
 
 

@@ -1,6 +1,7 @@
 """The local socket by which a command reaches the node that owns a folder. Only its user can."""
 
 import os
+import socket
 import tempfile
 from pathlib import Path
 
@@ -18,6 +19,12 @@ def endpoint_for(folder: Path) -> str:
         digest = blake3(os.fsencode(path)).hexdigest()[:16]
         path = str(Path(tempfile.gettempdir()) / f"shoal-{os.getuid()}-{digest}")
     return f"ipc://{path}"
+
+
+def takes_orders(folder: Path) -> bool:
+    """Say whether a node listens there now: what a dead one leaves behind does not answer."""
+    with socket.socket(socket.AF_UNIX) as probe:
+        return probe.connect_ex(endpoint_for(folder).removeprefix("ipc://")) == 0
 
 
 def node_end(context: "zmq.Context[zmq.Socket[bytes]]", folder: Path) -> "zmq.Socket[bytes]":

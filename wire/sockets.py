@@ -1,9 +1,9 @@
 """Sockets with the options that keep them from hanging, dying or losing messages in silence.
 
 The reasons, in short: high-water marks count messages, and REP drops replies above half of its own,
-so it stands at four times the requests that one asker may have out. MAXMSGSIZE is what a stranger may
-make us allocate. Heartbeats are off: a PING waits behind the data of a slow link and a live peer would
-be cut; TCP's keepalive sees a dead one within 30 s.
+so it stands at four times the requests that one asker may have out. MAXMSGSIZE is what a stranger
+may make us allocate. Heartbeats are off: a PING waits behind the data of a slow link and a live peer
+would be cut; TCP's keepalive sees a dead one within 30 s.
 """
 
 import errno
@@ -43,8 +43,8 @@ def replier(context: "zmq.Context[zmq.Socket[bytes]]", address: str) -> "zmq.Soc
 def dealer(context: "zmq.Context[zmq.Socket[bytes]]", address: str) -> "zmq.Socket[bytes]":
     """Return a DEALER for one holder, connecting; it never connects again by itself.
 
-    Requests wait in it until the connection stands: there is one endpoint, so none can go astray, and
-    whoever loses the connection closes the socket.
+    Requests wait in it until the connection stands: there is one endpoint, so none can go astray,
+    and whoever loses the connection closes the socket.
     """
     sock = context.socket(zmq.DEALER)
     sock.setsockopt(zmq.RCVHWM, CLIENT_HIGH_WATER)
@@ -69,7 +69,7 @@ def tracker_dealer(
 
 
 def bind(sock: "zmq.Socket[bytes]", address: str) -> None:
-    """Set a server's common options and bind it; closes it and raises OperatorError if it cannot."""
+    """Set a server's common options and bind it; if that cannot be, close it: OperatorError."""
     sock.setsockopt(zmq.LINGER, 0)
     sock.setsockopt(zmq.BACKLOG, BACKLOG)
     sock.setsockopt(zmq.HANDSHAKE_IVL, HANDSHAKE_MS)

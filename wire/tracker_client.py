@@ -1,8 +1,8 @@
 """Asking the tracker: one request at a time, with a deadline and a few tries. Judges no answer."""
 
-import random
 import secrets
 import time
+from collections.abc import Callable
 
 import zmq
 
@@ -13,6 +13,7 @@ from wire import sockets
 
 PATIENCE_S = 1.0  # One try.
 TRIES = 3  # An unreachable tracker is noticed within 3 s.
+CHECK_S = 0.1
 TAG_BYTES = 8
 
 
@@ -28,7 +29,7 @@ class TrackerClient:
     ) -> None:
         self.address = address
         self.tries = tries
-        self.socket = sockets.tracker_dealer(context, address, random.Random(secrets.randbits(64)))
+        self.socket = sockets.tracker_dealer(context, address, secrets.SystemRandom())
         self._tag = b""
         self._body = b""
         self._tries_left = 0
@@ -71,8 +72,8 @@ class TrackerClient:
             self._try(now)
         return None
 
-    def ask(self, message: Message) -> TrackerReply:
-        """Send `message` and wait for the reply.
+    def ask(self, message: Message, check: Callable[[], None] = lambda: None) -> TrackerReply:
+        """Send `message` and wait for the reply; `check` is called meanwhile, and may raise.
 
         Raises:
             OperatorError: there is none.
@@ -85,7 +86,9 @@ class TrackerClient:
                 raise OperatorError(str(error), ExitCode.TRACKER_UNREACHABLE) from None
             if reply is not None:
                 return reply
-            self.socket.poll(max(1, int(1000 * (self._due - time.monotonic()))))
+            check()
+            left_s = min(CHECK_S, self._due - time.monotonic())
+            self.socket.poll(max(1, int(1000 * left_s)))
 
     def close(self) -> None:
         self.socket.close()

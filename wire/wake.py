@@ -8,8 +8,8 @@ class Wake:
 
     def __init__(self) -> None:
         self._reader, self._writer = socket.socketpair()
-        self._reader.setblocking(False)
-        self._writer.setblocking(False)
+        self._reader.settimeout(0)
+        self._writer.settimeout(0)
 
     def fileno(self) -> int:
         return self._reader.fileno()

@@ -57,9 +57,8 @@ def _run(workspace: Workspace, args: argparse.Namespace) -> int:
         except BenchmarkError as error:
             result.failed[START_UP] = str(error)
     if args.json:
-        print(
-            json.dumps(report.as_object(facts, workspace.size_bytes, result, start_up_s), indent=2)
-        )
+        whole = report.as_object(facts, workspace.size_bytes, result, start_up_s)
+        print(json.dumps(whole, indent=2))
     else:
         report.show(facts, workspace.size_bytes, result, start_up_s)
     return 1 if result.failed else 0

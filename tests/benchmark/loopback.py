@@ -41,6 +41,7 @@ def measure(contenders: Sequence[Contender], rounds: int, say: Callable[[str], N
     result = Loopback()
     ready = [contender for contender in contenders if _starts(contender, result, say)]
     for number in range(rounds + 1):
+        label = f"round {number}/{rounds}" if number else "warm-up"
         for contender in list(ready):
             try:
                 transfer = contender.transfer()
@@ -48,8 +49,8 @@ def measure(contenders: Sequence[Contender], rounds: int, say: Callable[[str], N
                 ready.remove(contender)
                 result.transfers.pop(contender.name, None)
                 result.failed[contender.name] = str(error)
+                say(f"{label}: {contender.name} FAILED and is out")
                 continue
-            label = f"round {number}/{rounds}" if number else "warm-up"
             say(f"{label}: {contender.name} {transfer.rate_bytes_per_s / 1e6:.0f} MB/s")
             if number:
                 result.transfers.setdefault(contender.name, []).append(transfer)

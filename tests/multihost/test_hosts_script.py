@@ -136,6 +136,7 @@ def test_a_dry_run_prints_what_it_would_run(tmp_path: Path, command: str) -> Non
     ("arguments", "message"),
     [
         (["--on=n3"], "no node n3"),
+        (["--ssh=/no/ssh"], "cannot run /no/ssh: No such file"),
         (["--host=n3=lab-7"], "no node n3"),
         (["--host=n1"], "expected NAME=HOST"),
         (["--config=/nowhere.yaml"], "/nowhere.yaml"),

@@ -156,10 +156,10 @@ def test_a_full_reply_is_refused_before_it_takes_32_mib(value: bytes) -> None:
 
 
 def with_values(count: int) -> bytes:
-    """Return an array of full maps and a rest, which hold `count` values, themselves included."""
+    """Return an array of full maps and an array of nils, which hold `count` values in all."""
     full = msgpack.packb(dict.fromkeys(map(str, range(messages.MAX_ITEMS))))
-    maps, rest = divmod(count, messages.MAX_ITEMS + 1)
-    data: bytes = array_header(maps + rest) + full * maps + b"\xc0" * rest
+    maps, rest = divmod(count - 1, messages.MAX_ITEMS + 1)
+    data: bytes = array_header(maps + 1) + full * maps + array_header(rest) + b"\xc0" * rest
     return data
 
 

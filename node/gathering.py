@@ -1,0 +1,91 @@
+"""The chunks of one thing while they come in: asks for them, judges what is sent, counts it.
+
+What to ask of whom is the scheduler's; what becomes of a holder that lied is the download's.
+"""
+
+from typing import TYPE_CHECKING
+
+from node import steps
+from node.roster import Trouble
+from node.scheduler import Scheduler
+from node.settings import FetchSettings
+from node.tally import Tally
+from protocol import bitmap
+from protocol.errors import WireCode
+from protocol.names import display
+
+if TYPE_CHECKING:
+    from random import Random
+
+Reply = steps.ChunkReceived | steps.NothingReceived | steps.RequestRefused
+
+
+class Gathering:
+    """One thing's chunks, from the first request to the last arrival."""
+
+    def __init__(
+        self, thing: steps.OpenStaging, have: int, rng: "Random", settings: FetchSettings
+    ) -> None:
+        """Gather the chunks of `thing` that are not in `have`."""
+        self.scheduler = Scheduler(thing.manifest, have, rng, settings)
+        self._thing = thing
+
+    def requests(self, now: float) -> list[steps.Action]:
+        """Return the requests to send now; they count as sent."""
+        have = bitmap.to_bytes(self.scheduler.have, self._thing.manifest.chunk_count)
+        return [
+            steps.RequestChunk(
+                request.node,
+                request.request_id,
+                self._thing.id,
+                request.offered,
+                have,
+                int(1000 * (request.written_off_at - now)),
+            )
+            for request in self.scheduler.next_requests(now)
+        ]
+
+    def take_in(self, reply: Reply, tally: Tally, now: float) -> list[steps.Action] | Trouble:
+        """Return what to do about a reply to a request, if it is one."""
+        node, request_id = reply.node, reply.request_id
+        offered = self.scheduler.offered(node, request_id)
+        match reply:
+            case steps.ChunkReceived(size_bytes=size_bytes) if offered is None:
+                tally.late_replies += 1
+                tally.duplicate_bytes += size_bytes
+            case _ if offered is None:
+                tally.late_replies += 1
+            case steps.ChunkReceived():
+                return self._chunk_came(reply, offered, tally, now)
+            case steps.NothingReceived(have=have):
+                self.scheduler.had_nothing(node, request_id, have, now)
+            case steps.RequestRefused(code=WireCode.BUSY):
+                self.scheduler.back_off(node, now)
+                self.scheduler.close(node, request_id, now)
+            case steps.RequestRefused(reason=reason):
+                return Trouble(f"refused: {display(reason)}")
+        return []
+
+    def _chunk_came(
+        self, reply: steps.ChunkReceived, offered: tuple[int, ...], tally: Tally, now: float
+    ) -> list[steps.Action] | Trouble:
+        lie = self._lie_in(reply, offered)
+        if lie is not None:
+            tally.wrong_chunks += 1
+            return Trouble(lie, lied=True)
+        self.scheduler.learn(reply.node, reply.have, now)
+        if not self.scheduler.received(reply.node, reply.request_id, reply.index, now):
+            tally.duplicate_bytes += reply.size_bytes
+            return []
+        tally.by_holder[reply.node] += reply.size_bytes
+        return [steps.StoreChunk(reply.index)]
+
+    def _lie_in(self, reply: steps.ChunkReceived, offered: tuple[int, ...]) -> str | None:
+        """Return what is wrong with a chunk: the right one of another index is wrong (fault 24)."""
+        if reply.index not in offered:
+            return "sent a chunk that it was not asked for"
+        if reply.size_bytes != self._thing.manifest.chunk_size(reply.index):
+            return "sent a chunk of the wrong size"
+        if reply.digest != self._thing.manifest.digest(reply.index):
+            return "sent wrong bytes"
+        return None

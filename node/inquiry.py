@@ -1,0 +1,74 @@
+"""Of whom a download has asked the manifest, whom it asks next, and what it takes for one."""
+
+import dataclasses
+import itertools
+from typing import TYPE_CHECKING
+
+from node.settings import FetchSettings
+from protocol.errors import MalformedMessageError
+from protocol.manifest import ContentId, Manifest, decode, id_of
+
+if TYPE_CHECKING:
+    from random import Random
+
+
+@dataclasses.dataclass(frozen=True)
+class _Question:
+    request_id: int
+    due: float  # From then on another holder is asked too …
+    lost_at: float  # … and from then on no answer is expected.
+
+
+class Inquiry:
+    """The requests for a manifest that are out, at most one to each holder."""
+
+    def __init__(self, rng: "Random", settings: FetchSettings) -> None:
+        self._settings = settings
+        self._ids = itertools.count(rng.getrandbits(32) << 16)  # A stranger cannot guess them.
+        self._questions: dict[str, _Question] = {}
+
+    def next_of(self, holders: list[str], now: float) -> str | None:
+        """Return who is to be asked now: the next one when the last is taking long."""
+        if any(now < question.due for question in self._questions.values()):
+            return None
+        return next((node for node in holders if node not in self._questions), None)
+
+    def ask(self, node: str, give_up_s: float, now: float) -> int:
+        """Note that `node` is asked, and may be silent for `give_up_s`; return the request's id."""
+        request_id = next(self._ids)
+        due = now + min(self._settings.manifest_patience_s, give_up_s)
+        self._questions[node] = _Question(request_id, due, now + give_up_s)
+        return request_id
+
+    def is_out(self, node: str, request_id: int) -> bool:
+        """Say whether `node` was asked by that request, and has not answered."""
+        question = self._questions.get(node)
+        return question is not None and question.request_id == request_id
+
+    def forget(self, node: str) -> None:
+        self._questions.pop(node, None)
+
+    def forget_all(self) -> None:
+        self._questions.clear()
+
+    def silent(self, now: float) -> list[str]:
+        """Return the holders that have not answered for too long."""
+        return sorted(node for node, one in self._questions.items() if one.lost_at <= now)
+
+    def deadline(self, now: float) -> float | None:
+        """Return when something is due after `now` without any event, None if never."""
+        times = [time for one in self._questions.values() for time in (one.due, one.lost_at)]
+        return min((time for time in times if now < time), default=None)
+
+
+def manifest_in(data: bytes, expected: ContentId | None) -> Manifest | str:
+    """Return the manifest that `data` is, or what is wrong with it, as a phrase.
+
+    Without an `expected` id any manifest will do: the cluster file alone says that there is one.
+    """
+    if expected not in {None, id_of(data)}:
+        return "sent another manifest than it was asked for"
+    try:
+        return decode(data)
+    except MalformedMessageError as error:
+        return f"sent {error}"

@@ -1,0 +1,32 @@
+"""Why a download failed, as the sentence for the operator. Does not decide when."""
+
+from node.roster import Roster
+from node.steps import Fail
+from protocol.errors import ExitCode
+from protocol.names import display
+
+
+def no_such_file(what: str) -> Fail:
+    return Fail(ExitCode.NOT_FOUND, f"no such file was found: {display(what)}")
+
+
+def nobody_delivers(name: str, roster: Roster, offline: list[str]) -> Fail:
+    """Return the failure of a download whose holders have lied, are gone or give nothing.
+
+    Args:
+        name: what was to be fetched.
+        roster: its holders, as they turned out.
+        offline: those of whom the tracker has not heard for long.
+    """
+    troubles = roster.troubles()
+    if not troubles and offline:
+        troubles = f"offline: {', '.join(offline)}"
+    reasons = f": {troubles}" if troubles else ""
+    if roster.has_liars:
+        message = f"no holder could deliver the right bytes of {display(name)}{reasons}"
+        return Fail(ExitCode.INTEGRITY, f"{message}; repair or restart one of them")
+    if not roster.connected:
+        message = f"nobody alive holds {display(name)}{reasons}"
+        return Fail(ExitCode.NOBODY_ALIVE, f"{message}; start a node that has it")
+    message = f"{', '.join(roster.connected)} sent nothing of {display(name)} for long{reasons}"
+    return Fail(ExitCode.TIMED_OUT, f"{message}; run it again to go on")

@@ -1,0 +1,211 @@
+"""The tracker on a real socket: broker/server.py, broker/connections.py, and all below them."""
+
+import logging
+import random
+import socket
+import threading
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+import zmq
+
+from broker.initial import Initial
+from broker.server import Server
+from broker.settings import TrackerSettings
+from broker.store import SqliteStore
+from broker.tracker import Tracker
+from protocol import messages
+from protocol.errors import OperatorError, WireCode
+from protocol.messages import Error, Holders, Leave, List, Ok, Query, Renew, Status
+from tests.integration.running_tracker import (
+    EXAMPLE,
+    Client,
+    RunningTracker,
+    holder_names,
+    update,
+    wait_until,
+)
+
+
+@pytest.fixture
+def tracker(tmp_path: Path) -> Iterator[RunningTracker]:
+    with RunningTracker(tmp_path) as running:
+        yield running
+
+
+@pytest.fixture
+def client(tracker: RunningTracker) -> Iterator[Client]:
+    with tracker.client() as connected:
+        yield connected
+
+
+def test_s1_knows_nodes_and_holders_from_the_start(client: Client) -> None:
+    for name, nodes in EXAMPLE.items():
+        reply = client.ask(Query(name))
+        assert holder_names(reply) == list(nodes)
+        assert {holder.address for holder in reply.holders} == {
+            f"tcp://127.0.0.1:1100{node[1]}" for node in nodes
+        }
+    assert [file.name for file in client.ask(List()).files] == sorted(EXAMPLE)
+    assert [each.node for each in client.ask(Status()).nodes] == ["n1", "n2", "n3"]
+
+
+def test_s2_an_update_adds_the_sender(client: Client) -> None:
+    assert client.ask(update("n1", "new.txt")) == Ok(lease_ms=30_000, holdings=1)
+    assert client.ask(update("n2", "new.txt")) == Ok(lease_ms=30_000, holdings=1)
+    assert holder_names(client.ask(Query("new.txt", "n3"))) == ["n1", "n2"]
+    assert client.ask(Renew("n1", epoch=1, holdings=1)) == Ok(lease_ms=30_000, holdings=1)
+    assert client.ask(Leave("n1", epoch=1)) == Ok(lease_ms=30_000, holdings=1)
+    assert holder_names(client.ask(Query("new.txt", "n3"))) == ["n2"]
+
+
+def test_s3_a_file_that_nobody_holds_is_404(client: Client) -> None:
+    reply = client.ask(Query("nosuch.txt", "n1"))
+    assert reply == Error(WireCode.NOT_FOUND, "no such file: nosuch.txt")
+    assert reply.code == 404
+
+
+def test_s4_a_holder_that_asks_is_taken_off(client: Client) -> None:
+    client.ask(update("n2", "seeds.txt"))
+    assert holder_names(client.ask(Query("seeds.txt", "n2"))) == ["n3"]
+    assert holder_names(client.ask(Query("seeds.txt", "n1"))) == ["n3"]
+    assert client.ask(Query("seeds.txt", "n3")).code == WireCode.NOT_FOUND
+
+
+def test_s5_one_client_that_dawdles_holds_nobody_up(tracker: RunningTracker) -> None:  # fault 75
+    with tracker.client() as client, tracker.client() as dawdler:
+        for sequence in range(4):
+            names = (f"{'long' * 50}{sequence}/{index}" for index in range(100))
+            client.ask(update("n1", *names, sequence=sequence + 1))
+        dawdler.socket.setsockopt(zmq.SNDHWM, 10_000)
+        for _ in range(3000):  # It never reads the 100 MB it asks for.
+            dawdler.socket.send_multipart([b"", messages.encode(List())])
+        slowest_s = 0.0
+        while client.ask(Status()).counters.get("dropped_replies", 0) < 100:
+            began = time.monotonic()
+            assert holder_names(client.ask(Query("net.txt"))) == ["n2"]
+            slowest_s = max(slowest_s, time.monotonic() - began)
+        assert slowest_s < 1
+
+
+def test_s5_many_clients_are_answered_at_the_same_time(tracker: RunningTracker) -> None:
+    sockets = [tracker.socket(zmq.DEALER) for _ in range(100)]
+    for index, each in enumerate(sockets):
+        for request in range(20):
+            query = messages.encode(Query("seeds.txt", "n1"))
+            each.send_multipart([f"{index}/{request}".encode(), b"", query])
+    for index, each in enumerate(sockets):
+        for request in range(20):
+            assert each.poll(5000)
+            tag, _, body = each.recv_multipart()
+            assert tag == f"{index}/{request}".encode()
+            assert holder_names(messages.decode(body, messages.TrackerReply)) == ["n2", "n3"]
+        each.close()
+
+
+def test_s12_what_happens_can_be_seen(client: Client, caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.INFO, "shoal.tracker")
+    client.ask(update("n1", "seeds.txt"))
+    client.ask(Query("seeds.txt", "n1"))
+    client.ask(Status())
+    assert caplog.messages == [
+        "n1 is there, at tcp://127.0.0.1:11001",
+        "n1 added to the holders of seeds.txt",
+        "n1 taken off the holders of seeds.txt: it asked for it",
+        "seeds.txt? n1 is sent to n2, n3",
+    ]
+
+
+def test_req_clients_and_tags_of_all_kinds_are_answered(tracker: RunningTracker) -> None:
+    query = messages.encode(Query("net.txt"))
+    req = tracker.socket(zmq.REQ)
+    req.send(query)
+    assert req.poll(5000)
+    assert isinstance(messages.decode(req.recv(), messages.TrackerReply), Holders)
+    req.close()
+    with tracker.client() as client:
+        for tags in ((), (b"1",), (b"1", b"22", b"333", b"4" * 1000)):
+            assert isinstance(client.ask_frames(*tags, b"", query), Holders)
+
+
+def test_a_node_that_goes_silent_is_not_handed_out(tmp_path: Path) -> None:
+    with RunningTracker(tmp_path, TrackerSettings(lease_s=0.3)) as tracker:
+        tracker.ask(update("n1", "new.txt"))
+        assert holder_names(tracker.ask(Query("new.txt"))) == ["n1"]
+        wait_until(lambda: not tracker.ask(Query("new.txt")).holders)
+        assert [holder.node for holder in tracker.ask(Query("new.txt")).offline] == ["n1"]
+
+
+def test_silence_is_noticed_though_nobody_says_anything(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.INFO, "shoal.tracker")
+    with RunningTracker(tmp_path, TrackerSettings(lease_s=0.1)) as tracker:
+        tracker.ask(update("n1", "new.txt"))
+        wait_until(lambda: "n1 is silent" in caplog.messages, limit_s=0.9)
+
+
+def test_a_restart_keeps_what_was_announced(tmp_path: Path) -> None:
+    with RunningTracker(tmp_path) as tracker:
+        tracker.ask(update("n1", "new.txt"))
+        tracker.ask(update("n2", "new.txt", version=2))
+        tracker.ask(Query("seeds.txt", "n3"))
+    with RunningTracker(tmp_path) as tracker:
+        reply = tracker.ask(Query("new.txt"))
+        assert holder_names(reply) == ["n2"]
+        assert [each.holders for each in reply.versions] == [1]
+        assert tracker.ask(Query("seeds.txt")).code == WireCode.NOT_FOUND
+        assert tracker.ask(Renew("n1", epoch=1, holdings=1)) == Ok(30_000, holdings=1)
+
+
+def test_stops_quickly_under_load(tmp_path: Path) -> None:  # fault 78
+    with RunningTracker(tmp_path) as tracker:
+        query = messages.encode(Query("net.txt"))
+        flooder = tracker.socket(zmq.DEALER)
+        is_over = threading.Event()
+
+        def flood() -> None:
+            while not is_over.is_set():
+                try:
+                    flooder.send_multipart([b"", query], zmq.NOBLOCK)
+                except zmq.Again:
+                    is_over.wait(0.001)
+
+        thread = threading.Thread(target=flood)
+        thread.start()
+        wait_until(lambda: tracker.counters()["requests"] > 1000)
+        began = time.monotonic()
+        tracker.stop()
+        assert time.monotonic() - began < 2
+        is_over.set()
+        thread.join()
+
+
+def test_a_taken_port_is_the_operators_affair(tmp_path: Path) -> None:  # fault 77
+    with RunningTracker(tmp_path) as running:
+        assert_cannot_bind(running.address, "the port is taken", tmp_path)
+
+
+def test_an_address_of_another_machine_is_the_operators_affair(tmp_path: Path) -> None:
+    assert_cannot_bind("tcp://192.0.2.1:12000", "not this machine's", tmp_path)
+    assert_cannot_bind("tcp://nosuch.invalid:12000", "nosuch.invalid", tmp_path)
+
+
+def assert_cannot_bind(address: str, reason: str, folder: Path) -> None:
+    tracker = Tracker(Initial(address), random.Random(7), now=0)
+    server = Server(tracker, SqliteStore(folder / "unused.db"), time.monotonic)
+    with zmq.Context() as context:
+        with pytest.raises(OperatorError, match=reason):
+            server.bind(context, address)
+        server.close()
+
+
+def test_listens_where_a_host_name_points_to(tmp_path: Path) -> None:
+    with RunningTracker(tmp_path) as running:
+        port = int(running.address.rpartition(":")[2])
+    running = RunningTracker(tmp_path)
+    running.address = f"tcp://localhost:{port}"
+    with running, socket.create_connection(("localhost", port), timeout=5):
+        assert holder_names(running.ask(Query("net.txt"))) == ["n1", "n2"]

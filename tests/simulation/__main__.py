@@ -1,0 +1,38 @@
+"""python -m tests.simulation: how long a swarm takes, as a multiple of what the wires need."""
+
+import argparse
+
+from tests.simulation.swarm import Plan, run
+
+
+def main() -> None:
+    """Simulate what the options say, and print one line."""
+    parser = argparse.ArgumentParser(prog="python -m tests.simulation", description=__doc__)
+    parser.add_argument("--hosts", type=int, default=16)
+    parser.add_argument("--size-mib", type=float, default=64)
+    parser.add_argument("--rate-mbit", type=float, default=100)
+    parser.add_argument("--chunk-kib", type=int, help="else what a file of that size has")
+    parser.add_argument("--slow", type=int, default=0, help="so many hosts have --slow-mbit")
+    parser.add_argument("--slow-mbit", type=float, default=10)
+    parser.add_argument("--late", type=int, default=0, help="so many hosts join at --late-at")
+    parser.add_argument("--late-at", type=float, default=0.0, metavar="SECONDS")
+    parser.add_argument("--latency-ms", type=float, default=0.1)
+    parser.add_argument("--seed", type=int, default=1)
+    args = parser.parse_args()
+    plan = Plan(
+        hosts=args.hosts,
+        size_bytes=int(args.size_mib * (1 << 20)),
+        rate_mbit=args.rate_mbit,
+        seed=args.seed,
+        latency_s=args.latency_ms / 1000,
+        chunk_bytes=args.chunk_kib * 1024 if args.chunk_kib else None,
+        slow_hosts=args.slow,
+        slow_rate_mbit=args.slow_mbit,
+        late_hosts=args.late,
+        late_at_s=args.late_at,
+    )
+    print(run(plan).lines())
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,198 @@
+"""One holder's window, its record, and what it is believed to have."""
+
+import math
+
+from node.peer import Peer, Request
+from node.settings import FetchSettings
+from tests.unit.node.things import bits, digits
+
+SETTINGS = FetchSettings(
+    window_bytes=100,
+    window_requests=4,
+    calm_latency_s=0.15,
+    queued_latency_s=0.6,
+    first_patience_s=5,
+    least_patience_s=1,
+    most_patience_s=30,
+    patience_latencies=4,
+    give_up_s=60,
+    busy_pause_s=0.5,
+    refresh_s=0.2,
+)
+
+
+class Asker:
+    """Asks one holder, and has it answer after as many seconds as are told."""
+
+    def __init__(self, have: str | None = "0123456789", now: float = 0.0) -> None:
+        self.now = now
+        self.peer = Peer("n1", None if have is None else bits(have), now, SETTINGS)
+        self._last_id = 0
+
+    def ask(self, chunks: str = "0", size_bytes: int = 10) -> Request:
+        self._last_id += 1
+        offered = tuple(map(int, chunks))
+        due = self.now + self.peer.patience_s
+        request = Request(self._last_id, "n1", offered, size_bytes, self.now, due)
+        self.peer.sent(request)
+        return request
+
+    def deliver(self, request: Request) -> None:
+        self.peer.delivered(request, request.size_bytes, self.now)
+        self.peer.closed(request, self.now)
+
+    def fetch(self, latency_s: float, times: int = 1) -> None:
+        for _ in range(times):
+            request = self.ask()
+            self.now += latency_s
+            self.deliver(request)
+
+    def room_bytes(self) -> int:
+        """Return how much more it may be asked for now."""
+        return max(
+            (size for size in range(1, 200) if self.peer.may_be_asked(size, self.now)), default=0
+        )
+
+
+def test_is_asked_for_one_chunk_until_it_has_delivered_one() -> None:
+    asker = Asker()
+    request = asker.ask()
+    assert not asker.peer.may_be_asked(10, asker.now)
+    asker.now += 0.1
+    asker.deliver(request)
+    asker.ask()
+    assert asker.peer.may_be_asked(10, asker.now)
+
+
+def test_a_chunk_larger_than_the_window_is_asked_for_alone() -> None:
+    asker = Asker()
+    asker.fetch(0.1)
+    assert asker.peer.may_be_asked(10_000, asker.now)
+    asker.ask()
+    assert not asker.peer.may_be_asked(10_000, asker.now)
+
+
+def test_the_window_grows_while_replies_come_back_soon_up_to_its_limit() -> None:
+    asker = Asker()
+    rooms = []
+    for _ in range(12):
+        asker.fetch(0.01)
+        asker.ask(size_bytes=0)
+        rooms.append(asker.room_bytes())
+        asker.peer.closed(next(iter(asker.peer.outstanding.values())), asker.now)
+    assert rooms == [20, 30, 40, 50, 60, 70, 80, 90, 100, 100, 100, 100]
+
+
+def test_the_window_shrinks_when_replies_queue_up_but_not_below_a_chunk() -> None:
+    asker = Asker()
+    asker.fetch(0.01, times=4)
+    rooms = []
+    for _ in range(6):
+        asker.fetch(0.7)
+        asker.ask(size_bytes=0)
+        rooms.append(asker.room_bytes())
+        asker.peer.closed(next(iter(asker.peer.outstanding.values())), asker.now)
+    assert rooms == [40, 30, 20, 10, 10, 10]
+
+
+def test_never_has_more_requests_than_the_holder_answers() -> None:
+    asker = Asker()
+    asker.fetch(0.01, times=20)
+    for _ in range(SETTINGS.window_requests):
+        assert asker.peer.may_be_asked(1, asker.now)
+        asker.ask(size_bytes=1)
+    assert not asker.peer.may_be_asked(1, asker.now)
+
+
+def test_waits_longer_for_a_slow_holder_within_bounds() -> None:
+    asker = Asker()
+    assert asker.peer.patience_s == 5
+    asker.fetch(0.01)
+    assert asker.peer.patience_s == 1
+    asker.fetch(2, times=30)
+    assert 7.9 < asker.peer.patience_s < 8
+    asker.fetch(100)
+    assert asker.peer.patience_s == 30
+
+
+def test_leaves_it_alone_longer_each_time_until_it_delivers() -> None:
+    asker = Asker()
+    pauses = []
+    for _ in range(8):
+        asker.peer.back_off(asker.now)
+        pauses.append(asker.peer.wakes_at() - asker.now)
+        assert not asker.peer.may_be_asked(1, asker.peer.wakes_at() - 0.01)
+        assert asker.peer.may_be_asked(1, asker.peer.wakes_at())
+    assert pauses == [0.5, 1, 2, 4, 8, 16, 30, 30]
+    asker.fetch(0.1)
+    assert asker.peer.may_be_asked(1, asker.now)
+    asker.peer.back_off(asker.now)
+    assert asker.peer.wakes_at() == asker.now + 0.5
+
+
+def test_is_lost_when_it_is_silent_too_long_while_it_is_asked() -> None:
+    asker = Asker()
+    asker.now = 100
+    assert asker.peer.lost_at() == math.inf
+    first = asker.ask()
+    asker.ask()
+    assert asker.peer.lost_at() == 160
+    asker.now = 150
+    asker.deliver(first)
+    assert asker.peer.lost_at() == 210
+
+
+def test_its_silence_may_be_granted_longer() -> None:
+    peer = Peer("n1", None, 0, SETTINGS, give_up_s=500)
+    peer.sent(Request(1, "n1", (0,), 10, sent_at=3, due=8))
+    assert peer.lost_at() == 503
+
+
+def test_is_not_asked_again_for_what_is_late_until_it_is_written_off() -> None:
+    asker = Asker("012")
+    request = asker.ask("1")
+    request.is_overdue = True
+    assert request.written_off_at == 15
+    assert digits(asker.peer.believed_to_have(14.9)) == "02"
+    assert digits(asker.peer.believed_to_have(15)) == "012"
+
+
+def test_may_have_anything_while_it_has_not_said_what() -> None:
+    asker = Asker(None)
+    assert asker.peer.believed_to_have(0) == -1
+    assert asker.peer.said_to_have(0) == 0
+    asker.ask()
+    assert asker.peer.believed_to_have(0) == 0
+
+
+def test_may_have_anything_again_when_its_word_is_old() -> None:
+    asker = Asker(None)
+    asker.peer.learn(bits("35"), 1.0, is_whole=False)
+    assert digits(asker.peer.believed_to_have(1.1)) == "35"
+    assert asker.peer.wakes_at() == 1.2
+    assert asker.peer.believed_to_have(1.2) == -1
+
+
+def test_a_whole_holder_s_word_does_not_grow_old() -> None:
+    asker = Asker("01")
+    assert digits(asker.peer.believed_to_have(1000)) == "01"
+
+
+def test_backs_off_from_one_that_does_not_send_what_it_says_it_has() -> None:
+    asker = Asker("01")
+    asker.peer.had_nothing(asker.ask("2"), 0)
+    assert asker.peer.may_be_asked(1, 0.1) is False  # It has room for one request only …
+    asker.peer.outstanding.clear()
+    assert asker.peer.may_be_asked(1, 0.1)  # … but was not made to wait.
+    asker.peer.had_nothing(Request(9, "n1", (1, 2), 10, 0, 5), 0)
+    assert not asker.peer.may_be_asked(1, 0.1)
+
+
+def test_takes_over_only_what_is_far_slower_than_itself() -> None:
+    asker = Asker()
+    slow = Request(9, "n2", (0,), 10, sent_at=100, due=130)
+    assert asker.peer.takes_over_at(slow) == math.inf
+    asker.fetch(0.01)
+    assert asker.peer.takes_over_at(slow) == 100.25
+    asker.fetch(2, times=40)
+    assert 105.9 < asker.peer.takes_over_at(slow) < 106
