@@ -70,7 +70,8 @@ class Announcements:
 
         A node of the cluster file is remembered to have spoken: its initial holdings are over.
         """
-        if not member.holdings and member.node not in self.state.initial.nodes:
+        is_gone = not self.state.leases.is_alive(member.node)
+        if is_gone and not member.holdings and member.node not in self.state.initial.nodes:
             del self.state.members[member.node]
             self.state.changes.append(ForgetNode(member.node))
 

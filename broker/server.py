@@ -96,10 +96,11 @@ class Server:
 
     def close(self) -> None:
         """Close the socket; replies that wait in it have a moment to leave."""
-        self._connections.close()
         if self._router is not None:
+            self._router.disable_monitor()  # First: libzmq would wait for its reader.
             self._router.close()
             self._router = None
+        self._connections.close()
 
     def _patience_ms(self) -> int:
         deadline = self._tracker.deadline

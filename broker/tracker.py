@@ -119,11 +119,14 @@ class Tracker:
         if self._state.initial_holdings.disown(what, asker):
             self._state.changes.append(DisownedRecord(what, asker))
             self._state.events.append(HolderTakenOff(asker, what))
+        member = self._state.members.get(asker)
+        if member is None:
+            return
         for version in self._meant(what, asker):
             if version.is_held_by(asker):
-                member = self._state.members[asker]
                 self._state.catalogue.remove_holder(version, member, now)
                 self._state.events.append(HolderTakenOff(asker, version.name))
+        self._announcements.forget_if_empty(member)
 
     def _meant(self, what: str, asker: str) -> Iterable[Version]:
         """Yield the versions that `what` means: of a name, down to one that others hold too."""

@@ -57,7 +57,8 @@ def check_what(what: str) -> None:
         if not manifest.is_id(what):
             names.check_name(what)
     except ValueError as error:
-        raise OperatorError(f"{display(what)!r} cannot be a name: it {error}") from None
+        message = f"'{display(what)}' cannot be a name: it {error}"
+        raise OperatorError(f"{message}; `shoal ls` shows the names there are") from None
 
 
 def _checked_output(output: Path | None, what: list[str]) -> Path | None:

@@ -26,7 +26,8 @@ def run_share(cluster: Cluster, entry: NodeEntry, path: Path, *, as_json: bool) 
     """
     terminal.set_up_log()
     if not path.is_file():
-        problem = "is a directory; share its files" if path.is_dir() else "does not exist"
+        there_is_none = "is no file; give the path of one"
+        problem = "is a directory; share its files" if path.is_dir() else there_is_none
         raise OperatorError(f"{display(str(path))} {problem}")
     lock = take_folder_or_none(entry, None)
     name = _name_in(entry.folder, path)
@@ -49,7 +50,8 @@ def _checked(name: str) -> str:
     try:
         return check_name(name)
     except ValueError as error:
-        raise OperatorError(f"{display(name)!r} cannot be shared: its name {error}") from None
+        message = f"'{display(name)}' cannot be shared: its name {error}"
+        raise OperatorError(f"{message}; give it another name") from None
 
 
 def _copy(path: Path, folder: Path) -> str:

@@ -13,9 +13,9 @@ _CODES = {signal.SIGINT: ExitCode.INTERRUPTED, signal.SIGTERM: ExitCode.TERMINAT
 class Stopper:
     """Turns signals into one call of `on_stop`, with the exit code that they stand for.
 
-    A thread of its own waits for them, and all others, if they are started later, have them blocked:
-    a handler would run in the main thread, and not before that is awake. The kernel may give a signal
-    to any thread (it does when a suspended process goes on), and then the main one sleeps on.
+    A thread of its own waits for them; all others that are started later have them blocked. With a
+    handler, which runs in the main thread, that one would have to be awake: the kernel may give a
+    signal to any thread (it does when a suspended process goes on), and the main one sleeps on.
     """
 
     def __init__(self, on_stop: Callable[[ExitCode], None]) -> None:

@@ -26,6 +26,7 @@ from protocol.control import Fetched, Sharing, Working
 from protocol.errors import ExitCode, OperatorError
 from protocol.messages import Holders, Holding, Query
 from protocol.names import display
+from wire.memory import keep_freed_memory
 from wire.tracker_client import TrackerClient
 
 log = logging.getLogger("shoal.node")
@@ -47,6 +48,7 @@ class Agent:
     """One node from `start` to `stop`. Owns the folder's lock, which the caller has taken."""
 
     def __init__(self, identity: Identity, lock: FolderLock) -> None:
+        keep_freed_memory()
         settings = NodeSettings()
         state = identity.folder / ".shoal"
         rng = random.Random(secrets.randbits(64))  # noqa: S311 (jitter, not secrets)

@@ -107,6 +107,9 @@ class Download:
                 return self._manifest_came(event, now)
             case steps.StagingOpened() | steps.DiskFailed() | steps.Published():
                 return self._disk_answered(event, now)
+            case steps.PeerHeard(node, have) if self._gathering is not None:
+                self._gathering.scheduler.heard(node, have, now)
+                return []
             case _:
                 return []
 

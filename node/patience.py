@@ -18,7 +18,7 @@ class Patience:
     def succeeded(self, now: float) -> None:
         """Note that something came: what is needed to begin, or a new chunk."""
         self._has_begun = True
-        self._success_at = now
+        self._success_at = self._looked_at = now
 
     def look(self, now: float, *, is_alone: bool) -> None:
         """Note whether there is anybody to be asked now."""

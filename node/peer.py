@@ -9,6 +9,8 @@ import math
 from node.settings import FetchSettings
 from protocol import bitmap
 
+WRITE_OFF_PATIENCES = 3
+
 
 @dataclasses.dataclass
 class Request:
@@ -20,9 +22,11 @@ class Request:
     size_bytes: int
     sent_at: float
     due: float
+    written_off_at: float  # From then on its holder may be asked for more: it may be lost.
     is_overdue: bool = False  # Its chunks may be asked of others; its reply is still welcome.
     is_hedged: bool = False  # Another holder was asked for one of its chunks too, …
     hedges: int | None = None  # … by a request that names this one here.
+    is_written_off: bool = False
     bits: int = dataclasses.field(init=False)
 
     def __post_init__(self) -> None:
@@ -32,11 +36,6 @@ class Request:
     def may_be_hedged(self) -> bool:
         """Two holders at work on a chunk are enough, and what is overdue is free anyway."""
         return not self.is_overdue and not self.is_hedged and self.hedges is None
-
-    @property
-    def written_off_at(self) -> float:
-        """When its chunks may be asked of the same holder again: a request can be lost."""
-        return self.due + 2 * (self.due - self.sent_at)
 
 
 class Peer:
@@ -57,8 +56,9 @@ class Peer:
         self.node = node
         self.is_whole = have is not None
         self.outstanding: dict[int, Request] = {}
-        self.outstanding_bytes = 0
+        self.waiting = 0  # How many of them are not written off, …
         self.asked_at = -math.inf
+        self._waiting_bytes = 0  # … and how much they may bring.
         self._settings = settings
         self._give_up_s = give_up_s or settings.give_up_s
         self._have = have or 0
@@ -78,27 +78,39 @@ class Peer:
         patience_s = settings.patience_latencies * self._latency_s
         return min(max(patience_s, settings.least_patience_s), settings.most_patience_s)
 
+    @property
+    def write_off_s(self) -> float:
+        """How long until a request that is sent now makes room for the next.
+
+        A reply is hardly ever lost while the connection lasts, and over a very slow link a second
+        request for the same chunk would only double the work: so not before much is known.
+        """
+        if self._latency_s is None:
+            return self._give_up_s
+        latencies = WRITE_OFF_PATIENCES * self._settings.patience_latencies
+        return max(WRITE_OFF_PATIENCES * self.patience_s, latencies * self._latency_s)
+
     def may_be_asked(self, size_bytes: int, now: float) -> bool:
         """Say whether a request for a chunk of `size_bytes` fits into the window now."""
         if now < self._blocked_until:
             return False
-        if not self.outstanding:
+        if self.waiting == 0:
             return True
-        if len(self.outstanding) >= self._settings.window_requests:
+        if self.waiting >= self._settings.window_requests:
             return False
-        return self.outstanding_bytes + size_bytes <= self._window_bytes
+        return self._waiting_bytes + size_bytes <= self._window_bytes
 
     def believed_to_have(self, now: float) -> int:
         """Return what this holder may be asked for: anything, once its word has grown old."""
-        if not (self.is_whole or self.outstanding or now < self._fresh_until):
+        if not (self.is_whole or self.waiting or now < self._fresh_until):
             return -1
-        return self.said_to_have(now)
+        return self.said_to_have()
 
-    def said_to_have(self, now: float) -> int:
+    def said_to_have(self) -> int:
         """Return what it has by its own word or the tracker's, but for what is late just now."""
         late = 0
         for request in self.outstanding.values():
-            if request.is_overdue and now < request.written_off_at:
+            if request.is_overdue and not request.is_written_off:
                 late |= request.bits
         return self._have & ~late
 
@@ -124,13 +136,21 @@ class Peer:
             self._heard_at = request.sent_at
         self.asked_at = request.sent_at
         self.outstanding[request.request_id] = request
-        self.outstanding_bytes += request.size_bytes
+        self.waiting += 1
+        self._waiting_bytes += request.size_bytes
 
     def closed(self, request: Request, now: float) -> None:
         """Note that a request was answered, in whatever way."""
+        self.write_off(request)
         del self.outstanding[request.request_id]
-        self.outstanding_bytes -= request.size_bytes
         self._heard_at = now
+
+    def write_off(self, request: Request) -> None:
+        """Make room in the window: no reply is expected any more, though it is welcome."""
+        if not request.is_written_off:
+            request.is_written_off = True
+            self.waiting -= 1
+            self._waiting_bytes -= request.size_bytes
 
     def delivered(self, request: Request, size_bytes: int, now: float) -> None:
         """Learn from one chunk that came. The window follows the time that replies take.

@@ -117,8 +117,9 @@ class Roster:
         return connects
 
     def proved_good(self, node: str) -> None:
-        """Note that a holder delivered: its next trouble starts from a short pause."""
+        """Note that a holder delivered: its next trouble is its first."""
         self._contacts[node].pause_s = 0.0
+        self._contacts[node].silences = 0
 
     def deadline(self) -> float | None:
         times = [one.retry_at for one in self._contacts.values() if not one.is_connected]

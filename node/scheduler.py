@@ -81,6 +81,11 @@ class Scheduler:
         bits = bitmap.from_bytes(have, count) if have else bitmap.full(count)
         self._peers[node].learn(bits, now, is_whole=bits == bitmap.full(count))
 
+    def heard(self, node: str, have: bytes, now: float) -> None:
+        """Note what `node` said it has when it asked us for a chunk; empty says nothing."""
+        if node in self._peers and have:
+            self.learn(node, have, now)
+
     def had_nothing(self, node: str, request_id: int, have: bytes, now: float) -> None:
         """Note that `node` has none of what the request offered, but what `have` says."""
         self._peers[node].had_nothing(self._requests[request_id], now)
@@ -131,7 +136,7 @@ class Scheduler:
         ]
         for peer in self._peers.values():
             times += [peer.wakes_at(), peer.lost_at()]
-            if not peer.outstanding:
+            if not peer.waiting:
                 times += [peer.takes_over_at(other) for other in self._requests.values()]
         return min((time for time in times if now < time < math.inf), default=None)
 
@@ -142,6 +147,8 @@ class Scheduler:
                 self._in_flight_bytes -= request.size_bytes
                 self._release(request)
                 self._peers[request.node].back_off(now)
+            if not request.is_written_off and request.written_off_at <= now:
+                self._peers[request.node].write_off(request)
 
     def _release(self, request: Request) -> None:
         """Free what `request` offered, unless somebody else is about to deliver it."""
@@ -169,9 +176,9 @@ class Scheduler:
 
     def _slower(self, peer: Peer, now: float) -> tuple[Request, int] | None:
         """At the end: return a request that an idle holder would beat by far, and a chunk of it."""
-        if peer.outstanding or not peer.may_be_asked(0, now):
+        if peer.waiting or not peer.may_be_asked(0, now):
             return None
-        wanted = self._missing & ~self._free & peer.said_to_have(now)
+        wanted = self._missing & ~self._free & peer.said_to_have()
         for request in self._requests.values():
             bits = request.bits & wanted
             if not bits or not request.may_be_hedged or peer.takes_over_at(request) > now:
@@ -190,7 +197,8 @@ class Scheduler:
     def _send(self, peer: Peer, offered: tuple[int, ...], now: float) -> Request:
         self._next_id += 1
         size_bytes = max(self._manifest.chunk_size(index) for index in offered)
-        request = Request(self._next_id, peer.node, offered, size_bytes, now, now + peer.patience_s)
+        due, written_off_at = now + peer.patience_s, now + peer.write_off_s
+        request = Request(self._next_id, peer.node, offered, size_bytes, now, due, written_off_at)
         self._requests[request.request_id] = request
         self._in_flight_bytes += size_bytes
         self._free &= ~request.bits
@@ -199,4 +207,4 @@ class Scheduler:
 
 
 def _turn(peer: Peer) -> tuple[int, float, str]:
-    return len(peer.outstanding), peer.asked_at, peer.node
+    return peer.waiting, peer.asked_at, peer.node

@@ -59,7 +59,8 @@ class Session:
         """Say goodbye and end; takes no longer than FAREWELL_S."""
         self._is_stopping = True
         self._wake.set()
-        self._thread.join()
+        if self._thread.ident is not None:  # It was started: the address could be bound.
+            self._thread.join()
         self._wake.close()
 
     def _run(self) -> None:

@@ -71,6 +71,13 @@ class RequestRefused(Event, frozen=True):
     reason: str
 
 
+class PeerHeard(Event, frozen=True):
+    """A node that fetches the same thing asked us for a chunk, and said what it has."""
+
+    node: str
+    have: bytes
+
+
 class HolderLost(Event, frozen=True):
     """The connection to a holder failed, or it sends what is no message."""
 

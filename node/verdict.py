@@ -7,7 +7,10 @@ from protocol.names import display
 
 
 def no_such_file(what: str) -> Fail:
-    return Fail(ExitCode.NOT_FOUND, f"no such file was found: {display(what)}")
+    return Fail(
+        ExitCode.NOT_FOUND,
+        f"no such file was found: {display(what)}; `shoal ls` shows what there is",
+    )
 
 
 def nobody_delivers(name: str, roster: Roster, offline: list[str]) -> Fail:

@@ -33,9 +33,11 @@ PLAIN_MODE = 0o100644  # Git's modes: what matters about a file, and no more.
 EXECUTABLE_MODE = 0o100755
 
 _ID = re.compile(r"b3:[0-9a-f]{64}\Z")
-_USUAL_CHUNK_BYTES = 1 << 20
 _SMALL_FILE_CHUNKS = 8
 _SMALLEST_CHUNK_BYTES = 256
+_LEAST_CHUNK_BYTES = 256 << 10  # Of a file that is not small …
+_MOST_CHUNK_BYTES = 4 << 20  # … nor huge.
+_USUAL_CHUNKS = 512
 
 
 class Entry(msgspec.Struct, frozen=True, array_like=True, forbid_unknown_fields=True):
@@ -125,20 +127,24 @@ def plain_file(size_bytes: int, mode: int, digests: bytes) -> Manifest:
 def chunk_size_for(size_bytes: int) -> int:
     """Return the chunk size for a file of `size_bytes`, in bytes.
 
-    Usually 1 MiB (as fast as larger ones on loopback, and finer for a swarm), doubled until a huge
-    file has at most MAX_CHUNKS of them. A small file is cut into up to 8, so that it too comes from
-    several holders at once, but never into more than 2 when they would be smaller than 256 bytes.
+    From 256 KiB to 4 MiB, so that a file has about 512 chunks: in a swarm each host waits for a few
+    whole chunks, so they must be short beside the file, and each costs some 0.3 ms, so they must be
+    few. Beyond, doubled until a huge file has at most MAX_CHUNKS. A small file is cut into up to 8,
+    so that it too comes from several holders at once, but into 2 if they had less than 256 bytes
+    (docs/decisions/0003-chunk-sizes.md).
 
     Raises:
         ValueError: it is larger than MAX_SIZE_BYTES.
     """
     if size_bytes > MAX_SIZE_BYTES:
         raise ValueError(f"is larger than {MAX_SIZE_BYTES} bytes")
-    if size_bytes <= _SMALL_FILE_CHUNKS * _USUAL_CHUNK_BYTES:
+    if size_bytes <= _SMALL_FILE_CHUNKS * _LEAST_CHUNK_BYTES:
         eighth = -(-size_bytes // _SMALL_FILE_CHUNKS)
         half = -(-size_bytes // 2)
         return max(1, min(max(eighth, _SMALLEST_CHUNK_BYTES), half))
-    chunk_size = _USUAL_CHUNK_BYTES
+    chunk_size = _LEAST_CHUNK_BYTES
+    while chunk_size * _USUAL_CHUNKS < size_bytes and chunk_size < _MOST_CHUNK_BYTES:
+        chunk_size *= 2
     while chunk_size * MAX_CHUNKS < size_bytes:
         chunk_size *= 2
     return chunk_size

@@ -2,8 +2,8 @@
 
 The reasons, in short: high-water marks count messages, and REP drops replies above half of its own,
 so it stands at four times the requests that one asker may have out. MAXMSGSIZE is what a stranger
-may make us allocate. Heartbeats are off: a PING waits behind the data of a slow link and a live peer
-would be cut; TCP's keepalive sees a dead one within 30 s.
+may make us allocate. Heartbeats are off: a PING waits behind the data of a slow link and a live
+peer would be cut; TCP's keepalive sees a dead one within 30 s.
 """
 
 import errno

@@ -71,10 +71,17 @@ def shaken_hands(tracker: RunningTracker) -> socket.socket:
     """Return a plain socket on which ZMTP's handshake is done."""
     stranger = connected(tracker)
     stranger.sendall(greeting() + ready(b"DEALER"))
-    stranger.recv(64, socket.MSG_WAITALL)
-    header = stranger.recv(2, socket.MSG_WAITALL)
-    stranger.recv(header[1], socket.MSG_WAITALL)
+    received(stranger, 64)
+    _, size = received(stranger, 2)
+    received(stranger, size)
     return stranger
+
+
+def received(stranger: socket.socket, size: int) -> bytes:
+    data = b""
+    while len(data) < size:
+        data += stranger.recv(size - len(data))
+    return data
 
 
 def is_cut(stranger: socket.socket) -> bool:
@@ -149,7 +156,7 @@ def test_cuts_who_sends_a_frame_that_is_too_long(tracker: RunningTracker) -> Non
 def test_serves_who_shook_hands_by_hand(tracker: RunningTracker) -> None:
     with shaken_hands(tracker) as stranger:
         stranger.sendall(b"\x01\x00" + bytes([0, len(QUERY)]) + QUERY)
-        assert stranger.recv(2, socket.MSG_WAITALL) == b"\x01\x00"
+        assert received(stranger, 2) == b"\x01\x00"
 
 
 @pytest.mark.parametrize(
@@ -330,8 +337,8 @@ def test_without_descriptors_it_serves_whom_it_knows_and_recovers(tmp_path: Path
             assert_serves(honest)
             place = addresses.split(address)
             crowd = [socket.create_connection(place, timeout=8) for _ in range(150)]
-            wait_until(lambda: counters(honest)["refused_connections"] >= 95)
-            assert counters(honest)["connections"] <= 56
+            wait_until(lambda: counters(honest)["refused_connections"] >= 91)
+            assert counters(honest)["connections"] <= 60
             assert sum(is_cut(each) for each in crowd[-50:]) == 50
             assert_serves(honest)
             for each in crowd:
@@ -342,7 +349,7 @@ def test_without_descriptors_it_serves_whom_it_knows_and_recovers(tmp_path: Path
             newcomer.close()
             honest.close()
         _, talk = process.communicate()
-    assert "56 connections are open, and more are refused" in talk
+    assert "60 connections are open, and more are refused" in talk
 
 
 def counters(client: Client) -> dict[str, int]:

@@ -1,7 +1,7 @@
 """Virtual links: how long bytes take from one host to another. Loses nothing by itself.
 
-A host's uplink and downlink each pass one message after the other at their rate (store and forward
-of whole messages, cut through from one to the other). TCP shares a link between connections instead;
+A host's uplink and downlink each pass one message after the other at their rate (whole messages in
+a row, cut through from one link to the other). TCP shares a link between connections instead;
 for messages of one size that are queued a few at a time the throughput is the same.
 """
 

@@ -189,6 +189,13 @@ def test_a_stranger_that_leaves_with_nothing_is_forgotten(scene: Scene) -> None:
     assert scene.memory.load().nodes == ()
 
 
+def test_a_stranger_that_left_and_loses_its_last_file_is_forgotten(scene: Scene) -> None:
+    scene.update("n4", "a=1")
+    scene.leave("n4")
+    assert scene.ask("a", "n4").startswith("NOT_FOUND")
+    assert scene.memory.load().nodes == ()
+
+
 def test_what_would_grow_too_large_is_refused() -> None:  # fault 66
     limits = TrackerSettings(max_nodes=2, max_versions=4, max_holdings=6, max_holdings_per_node=3)
     scene = Scene(settings=limits)

@@ -233,5 +233,5 @@ def check(state: State) -> None:
     assert not any(state.leases.is_alive(node) for node, each in state.members.items() if each.left)
 
 
-TrackerAgainstModel.TestCase.settings = settings(max_examples=60, stateful_step_count=30)
+TrackerAgainstModel.TestCase.settings = settings(stateful_step_count=30)
 test_answers_as_the_model_does = TrackerAgainstModel.TestCase

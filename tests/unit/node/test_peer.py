@@ -33,7 +33,8 @@ class Asker:
         self._last_id += 1
         offered = tuple(map(int, chunks))
         due = self.now + self.peer.patience_s
-        request = Request(self._last_id, "n1", offered, size_bytes, self.now, due)
+        written_off_at = self.now + self.peer.write_off_s
+        request = Request(self._last_id, "n1", offered, size_bytes, self.now, due, written_off_at)
         self.peer.sent(request)
         return request
 
@@ -144,23 +145,49 @@ def test_is_lost_when_it_is_silent_too_long_while_it_is_asked() -> None:
 
 def test_its_silence_may_be_granted_longer() -> None:
     peer = Peer("n1", None, 0, SETTINGS, give_up_s=500)
-    peer.sent(Request(1, "n1", (0,), 10, sent_at=3, due=8))
+    peer.sent(Request(1, "n1", (0,), 10, sent_at=3, due=8, written_off_at=63))
     assert peer.lost_at() == 503
 
 
 def test_is_not_asked_again_for_what_is_late_until_it_is_written_off() -> None:
     asker = Asker("012")
     request = asker.ask("1")
+    assert digits(asker.peer.said_to_have()) == "012"
     request.is_overdue = True
-    assert request.written_off_at == 15
-    assert digits(asker.peer.believed_to_have(14.9)) == "02"
-    assert digits(asker.peer.believed_to_have(15)) == "012"
+    assert digits(asker.peer.said_to_have()) == "02"
+    asker.peer.write_off(request)
+    assert digits(asker.peer.said_to_have()) == "012"
+
+
+def test_a_request_that_is_written_off_makes_room() -> None:
+    """Fault 38: one lost reply must not end the asking."""
+    asker = Asker()
+    request = asker.ask()
+    assert not asker.peer.may_be_asked(10, asker.now)
+    asker.peer.write_off(request)
+    asker.peer.write_off(request)
+    assert asker.peer.may_be_asked(10, asker.now)
+    assert asker.peer.lost_at() == 60
+    asker.ask()
+    asker.deliver(request)
+    assert (asker.peer.waiting, asker.peer.may_be_asked(10, asker.now)) == (1, True)
+
+
+def test_nothing_is_written_off_soon_over_a_slow_link() -> None:
+    """1 MiB takes 131 s at 64 kbit/s, and asking twice would make it twice (fault 107)."""
+    asker = Asker()
+    assert asker.peer.write_off_s == 60
+    asker.fetch(131)
+    assert (asker.peer.patience_s, asker.peer.write_off_s) == (30, 12 * 131)
+    quick = Asker()
+    quick.fetch(0.01)
+    assert quick.peer.write_off_s == 3
 
 
 def test_may_have_anything_while_it_has_not_said_what() -> None:
     asker = Asker(None)
     assert asker.peer.believed_to_have(0) == -1
-    assert asker.peer.said_to_have(0) == 0
+    assert asker.peer.said_to_have() == 0
     asker.ask()
     assert asker.peer.believed_to_have(0) == 0
 
@@ -181,16 +208,14 @@ def test_a_whole_holder_s_word_does_not_grow_old() -> None:
 def test_backs_off_from_one_that_does_not_send_what_it_says_it_has() -> None:
     asker = Asker("01")
     asker.peer.had_nothing(asker.ask("2"), 0)
-    assert asker.peer.may_be_asked(1, 0.1) is False  # It has room for one request only …
-    asker.peer.outstanding.clear()
-    assert asker.peer.may_be_asked(1, 0.1)  # … but was not made to wait.
-    asker.peer.had_nothing(Request(9, "n1", (1, 2), 10, 0, 5), 0)
-    assert not asker.peer.may_be_asked(1, 0.1)
+    assert asker.peer.wakes_at() == 0
+    asker.peer.had_nothing(Request(9, "n1", (1, 2), 10, 0, 5, 15), 0)
+    assert asker.peer.wakes_at() == 0.5
 
 
 def test_takes_over_only_what_is_far_slower_than_itself() -> None:
     asker = Asker()
-    slow = Request(9, "n2", (0,), 10, sent_at=100, due=130)
+    slow = Request(9, "n2", (0,), 10, sent_at=100, due=130, written_off_at=190)
     assert asker.peer.takes_over_at(slow) == math.inf
     asker.fetch(0.01)
     assert asker.peer.takes_over_at(slow) == 100.25

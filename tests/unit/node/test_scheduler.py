@@ -161,12 +161,17 @@ def test_takes_a_late_reply_and_counts_the_second_as_not_needed() -> None:
 
 
 def test_asks_the_only_holder_again_when_the_request_is_written_off() -> None:
-    fetch = Fetch("n1", missing="0", settings=SETTINGS)
-    fetch.asked()
-    assert fetch.wait(5).asked() == ""
-    assert fetch.scheduler.deadline(fetch.now) == 5.5
+    fetch = Fetch("n1", missing="01")
+    assert fetch.asked() == "n1:0"
+    fetch.wait(0.7).deliver("n1")
+    assert fetch.asked() == "n1:1"
+    assert fetch.scheduler.deadline(fetch.now) == 0.7 + 2.8
+    assert fetch.wait(2.8).asked() == ""
     fetch.wait(0.5)
-    assert fetch.scheduler.deadline(fetch.now) == 15
+    assert fetch.wait(5).asked() == ""
+    assert fetch.wait(0.1).asked() == "n1:1"
+    assert fetch.deliver("n1")
+    assert not fetch.deliver("n1")
 
 
 def test_what_a_silent_holder_was_asked_for_does_not_keep_the_others_waiting() -> None:
@@ -247,11 +252,20 @@ def test_never_asks_for_more_than_may_be_held_in_memory() -> None:
     assert fetch.asked() == "n3:2"
 
 
+def test_asks_the_holders_in_turn_when_there_is_room_for_one_only() -> None:
+    fetch = Fetch("n1 n2 n3", sizes=[80] * 9)
+    asked = []
+    for _ in range(5):
+        asked.append(fetch.asked())
+        fetch.wait(1).deliver(asked[-1][:2])
+    assert asked == ["n1:0", "n2:1", "n3:2", "n1:3", "n2:4"]
+
+
 def test_a_chunk_larger_than_all_windows_is_asked_for_alone() -> None:
     fetch = Fetch("n1 n2", sizes=[500, 500])
     assert fetch.asked() == "n1:0"
     fetch.deliver("n1")
-    assert fetch.asked() == "n1:1"
+    assert fetch.asked() == "n2:1"
 
 
 def test_offers_no_chunk_that_is_larger_than_the_room() -> None:

@@ -110,7 +110,11 @@ class AnyHolders(RuleBasedStateMachine):
         in_flight = sum(request.size_bytes for request in prompt)
         assert in_flight <= SETTINGS.total_window_bytes or len(prompt) == 1
         for node in self.scheduler.peers:
-            mine = [request for request in self.out.values() if request.node == node]
+            mine = [
+                request
+                for request in self.out.values()
+                if request.node == node and not request.is_written_off
+            ]
             assert len(mine) <= SETTINGS.window_requests
             assert len(mine) <= 1 or sum(each.size_bytes for each in mine) <= SETTINGS.window_bytes
         for request in self.out.values():
@@ -129,18 +133,20 @@ class AnyHolders(RuleBasedStateMachine):
 
     @invariant()
     def knows_what_has_arrived(self) -> None:
-        if hasattr(self, "scheduler"):
-            assert self.scheduler.have == bitmap.of(self.stored)
+        assert self.scheduler.have == bitmap.of(self.stored)
 
     @invariant()
-    def nobody_with_room_is_left_idle(self) -> None:
-        if not hasattr(self, "scheduler"):
-            return
-        asked = {index for request in self.out.values() for index in request.offered}
-        free = set(range(self.thing.chunk_count)) - self.stored - asked
-        waits_for = self.scheduler.deadline(self.now)
-        if free and self.scheduler.peers and not self.out:
-            assert waits_for is not None
+    def a_holder_with_room_is_asked_for_a_free_chunk_that_it_has(self) -> None:
+        prompt = [request for request in self.out.values() if not request.is_overdue]
+        asked = bitmap.of(index for request in prompt for index in request.offered)
+        free = bitmap.full(self.thing.chunk_count) & ~bitmap.of(self.stored) & ~asked
+        room_bytes = SETTINGS.total_window_bytes - sum(each.size_bytes for each in prompt)
+        for peer in self.scheduler._peers.values():
+            wanted = free & peer.believed_to_have(self.now)
+            if wanted:
+                size_bytes = self.thing.chunk_size(bitmap.lowest(wanted))
+                is_room = size_bytes <= room_bytes or not prompt
+                assert not is_room or not peer.may_be_asked(size_bytes, self.now)
 
     def teardown(self) -> None:
         """From now on n9 is honest, and the others are silent: the thing is complete soon."""

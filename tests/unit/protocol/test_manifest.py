@@ -44,14 +44,15 @@ def drawn(size_bytes: int) -> str:
         (513, "2 x 256 + 1 x 1"),
         (2048, "8 x 256"),
         (2049, "7 x 257 + 1 x 250"),
-        (8 * MIB - 1, "7 x 1048576 + 1 x 1048575"),
-        (8 * MIB, "8 x 1048576"),
-        (8 * MIB + 1, "8 x 1048576 + 1 x 1"),
-        (100 * MIB - 1, "99 x 1048576 + 1 x 1048575"),
-        (100 * MIB, "100 x 1048576"),
-        (100 * MIB + 1, "100 x 1048576 + 1 x 1"),
-        (32 << 30, "32768 x 1048576"),
-        ((32 << 30) + 1, "16384 x 2097152 + 1 x 1"),
+        (2 * MIB - 1, "7 x 262144 + 1 x 262143"),
+        (2 * MIB, "8 x 262144"),
+        (2 * MIB + 1, "8 x 262144 + 1 x 1"),
+        (128 * MIB - 1, "511 x 262144 + 1 x 262143"),
+        (128 * MIB, "512 x 262144"),
+        (128 * MIB + 1, "256 x 524288 + 1 x 1"),
+        (2 << 30, "512 x 4194304"),
+        (128 << 30, "32768 x 4194304"),
+        ((128 << 30) + 1, "16384 x 8388608 + 1 x 1"),
         (MAX_SIZE_BYTES, f"{MAX_CHUNKS} x {64 * MIB}"),
     ],
 )
@@ -85,7 +86,7 @@ def test_the_chunks_tile_the_file(size_bytes: int) -> None:
 
 def test_gives_each_chunk_its_digest() -> None:
     digests = [bytes([index]) * 32 for index in range(8)]
-    whole = manifest.plain_file(8 * MIB, PLAIN_MODE, b"".join(digests))
+    whole = manifest.plain_file(2 * MIB, PLAIN_MODE, b"".join(digests))
     assert [whole.digest(index) for index in range(8)] == digests
 
 

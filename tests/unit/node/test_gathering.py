@@ -1,0 +1,107 @@
+"""How the replies to chunk requests are judged."""
+
+import pytest
+from blake3 import blake3
+
+from node import steps
+from node.gathering import Gathering
+from node.roster import Trouble
+from node.settings import FetchSettings
+from node.tally import Tally
+from protocol import bitmap
+from protocol.errors import WireCode
+from tests.unit.node.things import bits, chunk, id_of, rng, thing
+
+SIZES = [10, 10, 10, 4]
+THING = thing(SIZES)
+
+
+class Gatherer:
+    """Asks n1 for everything, one chunk after the other."""
+
+    def __init__(self) -> None:
+        opening = steps.OpenStaging("a.bin", id_of(THING), THING)
+        self.tally = Tally()
+        self.gathering = Gathering(opening, bits("0"), rng(), FetchSettings())
+        self.gathering.scheduler.add("n1", 0, complete=True)
+        (self.request,) = self.requests()
+
+    def requests(self) -> list[steps.RequestChunk]:
+        requests = self.gathering.requests(1.0)
+        return [request for request in requests if isinstance(request, steps.RequestChunk)]
+
+    def take_in(
+        self, index: int, data: bytes, request_id: int | None = None
+    ) -> list[steps.Action] | Trouble:
+        if request_id is None:
+            request_id = self.request.request_id
+        digest = blake3(data).digest()
+        reply = steps.ChunkReceived("n1", request_id, index, len(data), digest, b"")
+        return self.gathering.take_in(reply, self.tally, 1.0)
+
+    def refuse(self, code: WireCode) -> list[steps.Action] | Trouble:
+        reply = steps.RequestRefused("n1", self.request.request_id, code, "no\x07!")
+        return self.gathering.take_in(reply, self.tally, 1.0)
+
+
+def test_a_request_says_what_is_here_and_for_how_long_it_waits() -> None:
+    request = Gatherer().request
+    assert (request.node, request.id, request.offered) == ("n1", id_of(THING), (1,))
+    assert request.have == bitmap.to_bytes(bits("0"), 4)
+    assert request.patience_ms == 60_000
+
+
+def test_the_right_chunk_is_stored() -> None:
+    gatherer = Gatherer()
+    assert gatherer.take_in(1, chunk(1)) == [steps.StoreChunk(1)]
+    assert gatherer.tally.by_holder == {"n1": 10}
+    assert [request.offered for request in gatherer.requests()] == [(2,), (3,)]
+
+
+@pytest.mark.parametrize(
+    ("index", "data", "reason"),
+    [
+        (1, b"0123456789", "sent wrong bytes"),  # fault 30
+        (1, chunk(1)[:-1], "sent a chunk of the wrong size"),  # fault 31
+        (1, chunk(1) + b"!", "sent a chunk of the wrong size"),  # fault 32
+        (1, b"", "sent a chunk of the wrong size"),  # fault 33
+        (1, chunk(1, version=2), "sent wrong bytes"),  # fault 34
+        (2, chunk(2), "sent a chunk that it was not asked for"),  # fault 24
+        (1, chunk(2), "sent wrong bytes"),
+        (999, chunk(1), "sent a chunk that it was not asked for"),
+    ],
+)
+def test_a_wrong_chunk_is_a_lie(index: int, data: bytes, reason: str) -> None:
+    gatherer = Gatherer()
+    assert gatherer.take_in(index, data) == Trouble(reason, lied=True)
+    assert gatherer.tally.wrong_chunks == 1
+    assert gatherer.tally.fetched_bytes == 0
+
+
+def test_a_reply_to_no_request_is_counted_and_dropped() -> None:  # fault 23
+    gatherer = Gatherer()
+    request_id = gatherer.request.request_id
+    assert gatherer.take_in(1, chunk(1), request_id + 1) == []
+    assert gatherer.take_in(1, chunk(1)) == [steps.StoreChunk(1)]
+    assert gatherer.take_in(1, chunk(1), request_id) == []  # fault 40
+    assert (gatherer.tally.late_replies, gatherer.tally.duplicate_bytes) == (2, 20)
+    assert gatherer.tally.fetched_bytes == 10
+
+
+def test_one_that_is_busy_is_asked_again_later() -> None:
+    gatherer = Gatherer()
+    assert gatherer.refuse(WireCode.BUSY) == []
+    assert gatherer.requests() == []
+    assert gatherer.gathering.scheduler.deadline(1.0) == 1.5
+
+
+def test_one_that_refuses_is_left() -> None:
+    assert Gatherer().refuse(WireCode.GONE) == Trouble(r"refused: no\x07!")
+
+
+def test_one_that_has_nothing_is_no_trouble() -> None:
+    gatherer = Gatherer()
+    reply = steps.NothingReceived("n1", gatherer.request.request_id, b"\0")
+    assert gatherer.gathering.take_in(reply, gatherer.tally, 1.0) == []
+    assert gatherer.gathering.take_in(reply, gatherer.tally, 1.0) == []
+    assert gatherer.tally.late_replies == 1

@@ -1,0 +1,18 @@
+"""When the tracker is asked."""
+
+from node.lookup import Lookup
+from node.settings import FetchSettings
+from node.steps import QueryTracker
+
+
+def test_asks_one_query_at_a_time_and_sooner_with_nobody_to_ask() -> None:
+    lookup = Lookup(FetchSettings(requery_s=3, requery_alone_s=0.5))
+    assert lookup.queries("a.bin", 10, partial=False) == [QueryTracker("a.bin", partial=False)]
+    assert (lookup.is_out, lookup.deadline) == (True, None)
+    assert lookup.queries("a.bin", 100, partial=False) == []
+    lookup.answered(100, is_alone=True)
+    assert (lookup.is_out, lookup.deadline) == (False, 100.5)
+    assert lookup.queries("a.bin", 100.4, partial=True) == []
+    assert lookup.queries("a.bin", 100.5, partial=True) == [QueryTracker("a.bin", partial=True)]
+    lookup.answered(101, is_alone=False)
+    assert lookup.deadline == 104

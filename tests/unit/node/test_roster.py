@@ -1,0 +1,154 @@
+"""Which holders may be asked: `n1@a` stands for holder n1 at address a; `+` is asked now."""
+
+from node.roster import Roster, Trouble
+from node.settings import FetchSettings
+from protocol.messages import Holder
+
+TRACKER = "tcp://10.0.0.1:12000"
+SETTINGS = FetchSettings(retry_lost_s=1, most_retry_s=60, give_up_s=60, most_give_up_s=960)
+LOST = Trouble("closed the connection")
+SILENT = Trouble("does not answer", was_silent=True)
+LIED = Trouble("sent wrong bytes", lied=True)
+
+
+def holders(text: str) -> tuple[Holder, ...]:
+    """Return what the tracker says: `~` marks one that has a part."""
+    return tuple(map(holder, text.split()))
+
+
+def holder(text: str) -> Holder:
+    node, _, host = text.rstrip("~").partition("@")
+    address = host if host.startswith("tcp:") else f"tcp://10.0.1.{ord(host or node[1:])}:11000"
+    return Holder(node, address, complete=not text.endswith("~"), alive=True)
+
+
+def a_roster(named: str = "") -> Roster:
+    roster = Roster("me", TRACKER, SETTINGS)
+    roster.learn(holders(named))
+    return roster
+
+
+def learned(roster: Roster, named: str) -> str:
+    """Return who is to be connected to after the tracker has said so."""
+    return " ".join(connect.node for connect in roster.learn(holders(named)))
+
+
+def retried(roster: Roster, now: float) -> str:
+    return " ".join(connect.node for connect in roster.retry(now))
+
+
+def test_connects_to_each_holder_once() -> None:
+    roster = a_roster()
+    assert learned(roster, "n2 n1") == "n2 n1"
+    assert learned(roster, "n1 n2 n3") == "n3"
+    assert roster.connected == ["n1", "n2", "n3"]
+
+
+def test_leaves_itself_out() -> None:  # fault 50
+    assert learned(a_roster(), "n1 me@x") == "n1"
+
+
+def test_one_address_under_two_names_is_one_holder() -> None:  # fault 49
+    assert learned(a_roster(), "n1@x n2@x") == "n1"
+    assert learned(a_roster("n1@x"), "n2@x") == ""
+
+
+def test_does_not_go_where_no_holder_can_be() -> None:  # fault 51
+    bad = ("169.254.169.254:11000", "127.0.0.1:11000", "224.0.0.1:11000", "10.0.0.1:12000")
+    for place in (*bad, "10.0.1.1:22"):
+        roster = a_roster()
+        assert learned(roster, f"n1@tcp://{place} n2") == "n2"
+        assert "n1 has an address not to be trusted" in roster.troubles()
+        assert not roster.has_liars
+
+
+def test_a_bad_address_may_be_put_right() -> None:
+    roster = a_roster("n1@tcp://10.0.1.1:22")
+    assert learned(roster, "n1@x") == "n1"
+    assert roster.troubles() == ""
+
+
+def test_tries_a_lost_holder_again_after_a_pause_that_doubles() -> None:
+    roster = a_roster("n1")
+    pauses = []
+    now = 0.0
+    for _ in range(8):
+        roster.part_with("n1", LOST, now)
+        assert roster.is_alone
+        retry_at = roster.deadline()
+        assert retry_at is not None
+        assert retried(roster, retry_at - 0.01) == ""
+        assert retried(roster, retry_at) == "n1"
+        pauses.append(retry_at - now)
+        now = retry_at
+    assert pauses == [1, 2, 4, 8, 16, 32, 60, 60]
+
+
+def test_the_pause_is_short_again_once_it_has_delivered() -> None:
+    roster = a_roster("n1")
+    for now in (0, 10, 20):
+        roster.part_with("n1", SILENT, now)
+        roster.retry(now + 5)
+    roster.proved_good("n1")
+    roster.part_with("n1", LOST, 30)
+    assert roster.deadline() == 31
+    assert roster.give_up_s("n1") == 60
+
+
+def test_a_silent_holder_gets_longer_each_time() -> None:
+    """Its link may be that slow: 1 MiB takes 131 s at 64 kbit/s (fault 107)."""
+    roster = a_roster("n1")
+    patience = []
+    for _ in range(6):
+        patience.append(roster.give_up_s("n1"))
+        roster.part_with("n1", SILENT, 0)
+    assert patience == [60, 120, 240, 480, 960, 960]
+    for _ in range(2000):
+        roster.part_with("n1", SILENT, 0)
+    assert roster.give_up_s("n1") == 960
+
+
+def test_one_that_is_only_unreachable_gets_no_longer() -> None:
+    roster = a_roster("n1")
+    roster.part_with("n1", LOST, 0)
+    assert roster.give_up_s("n1") == 60
+
+
+def test_a_liar_is_never_asked_again() -> None:
+    roster = a_roster("n1 n2")
+    roster.part_with("n1", LIED, 0)
+    assert learned(roster, "n1 n1@z") == ""
+    assert retried(roster, 10_000) == ""
+    assert (roster.connected, roster.has_liars, roster.is_hopeless) == (["n2"], True, False)
+
+
+def test_is_hopeless_when_everybody_has_lied() -> None:
+    roster = a_roster("n1 n2")
+    assert not roster.is_hopeless
+    roster.part_with("n1", LIED, 0)
+    roster.part_with("n2", LIED, 0)
+    assert roster.is_hopeless
+    assert not a_roster().is_hopeless
+
+
+def test_seeks_a_lost_holder_where_it_is_now() -> None:  # fault 109
+    roster = a_roster("n1@x")
+    assert learned(roster, "n1@y") == ""  # It still answers at the old address.
+    roster.part_with("n1", LOST, 0)
+    assert learned(roster, "n1@x") == ""
+    assert [connect.address[-8:] for connect in roster.learn(holders("n1@y"))] == ["21:11000"]
+    assert roster.connected == ["n1"]
+
+
+def test_remembers_who_has_the_whole() -> None:
+    roster = a_roster("n1~ n2")
+    assert (roster.is_complete("n1"), roster.is_complete("n2")) == (False, True)
+    roster.learn(holders("n1 n2~"))
+    assert (roster.is_complete("n1"), roster.is_complete("n2")) == (True, True)
+
+
+def test_says_what_is_wrong_with_each() -> None:
+    roster = a_roster("n3 n2 n1")
+    roster.part_with("n3", LOST, 0)
+    roster.part_with("n1", LIED, 0)
+    assert roster.troubles() == "n1 sent wrong bytes; n3 closed the connection"

@@ -1,0 +1,150 @@
+"""What a request is answered with: `asked for:chunks` of what is here, and the holder's choice."""
+
+import hypothesis.strategies as st
+from hypothesis import given
+
+from node import serving
+from node.serving import SendChunk, SendError, SendManifest, SendNothing, Serving
+from protocol import bitmap, messages
+from protocol.errors import WireCode
+from protocol.manifest import ContentId
+from protocol.messages import ChunkRequest, Error, ManifestRequest
+from tests.unit.node.things import bits, digits
+
+COUNT = 10
+
+
+class Thing:
+    """A thing of ten chunks, of which some are here."""
+
+    def __init__(self, name: str, number: int, have: str = "0123456789") -> None:
+        self.name = name
+        self.id = ContentId(f"b3:{number:064x}")
+        self.have = bits(have)
+        self.data = b"manifest"
+        self.chunk_count = COUNT
+
+    def read(self, index: int) -> bytes:
+        raise AssertionError(index)
+
+
+class Things(dict[str, Thing]):
+    def __init__(self, *things: Thing) -> None:
+        super().__init__({key: thing for thing in things for key in (thing.name, thing.id)})
+
+    def find(self, what: str) -> Thing | None:
+        return self.get(what)
+
+
+class Scene:
+    def __init__(self, have: str = "0123456789") -> None:
+        self.thing = Thing("a.bin", 1, have)
+        self.serving = Serving(Things(self.thing))
+
+    def ask(self, offered: str, have: str = "", node: str = "n2") -> str:
+        """Return the chunk that is sent, or what is said instead."""
+        said = bitmap.to_bytes(bits(have), COUNT)
+        request = ChunkRequest(self.thing.id, tuple(map(int, offered)), node, said)
+        return drawn(self.serving.handle(request))
+
+
+def drawn(answer: serving.Answer) -> str:
+    match answer:
+        case SendChunk(_, index, have):
+            return f"{index}" if not have else f"{index} of {_said(have)}"
+        case SendNothing(have):
+            return f"nothing of {_said(have)}"
+        case SendError(code):
+            return code.name
+        case SendManifest(shared):
+            return f"manifest of {shared.name}"
+
+
+def _said(have: bytes) -> str:
+    return digits(bitmap.from_bytes(have, COUNT))
+
+
+def test_sends_the_manifest_by_name_and_by_id() -> None:
+    scene = Scene()
+    for what in ("a.bin", scene.thing.id):
+        assert drawn(scene.serving.handle(ManifestRequest(what))) == "manifest of a.bin"
+
+
+def test_says_that_it_does_not_have_it() -> None:
+    scene = Scene()
+    nowhere = ContentId(f"b3:{9:064x}")
+    assert drawn(scene.serving.handle(ManifestRequest("b.bin"))) == "NOT_FOUND"
+    assert drawn(scene.serving.handle(ManifestRequest(nowhere))) == "NOT_FOUND"
+    assert drawn(scene.serving.handle(ChunkRequest(nowhere, (0,), "n2"))) == "NOT_FOUND"
+
+
+def test_a_refusal_is_a_message_however_long_the_name() -> None:
+    longest = "/".join(["x" * 255] * 16)
+    answer = Scene().serving.handle(ManifestRequest(longest))
+    assert isinstance(answer, SendError)
+    reply = messages.encode(Error(answer.code, answer.message))
+    assert messages.decode(reply, messages.NodeReply).code is WireCode.NOT_FOUND
+
+
+def test_sends_what_is_asked_for() -> None:
+    assert Scene().ask("7") == "7"
+
+
+def test_says_what_it_has_when_that_is_not_all() -> None:
+    scene = Scene("135")
+    assert scene.ask("3") == "3 of 135"
+    assert scene.ask("024") == "nothing of 135"
+    assert scene.ask("0145") == "1 of 135"
+
+
+def test_no_chunk_leaves_twice_before_every_chunk_has_left_once() -> None:
+    scene = Scene()
+    assert [scene.ask("012") for _ in range(6)] == ["0", "1", "2", "0", "1", "2"]
+
+
+def test_sends_first_what_the_fewest_have() -> None:
+    scene = Scene()
+    scene.ask("9", have="012", node="n2")
+    scene.ask("8", have="01", node="n3")
+    assert scene.ask("0123", have="", node="n4") == "3"
+    assert scene.ask("012", have="", node="n4") == "2"
+
+
+def test_an_asker_s_last_word_counts() -> None:
+    scene = Scene()
+    scene.ask("9", have="0", node="n2")
+    scene.ask("8", have="1", node="n2")
+    assert scene.ask("01", node="n3") == "0"
+
+
+def test_refuses_a_chunk_that_the_thing_does_not_have() -> None:
+    scene = Scene()
+    for offered in ((10,), (0, 32_767)):
+        request = ChunkRequest(scene.thing.id, offered, "n2")
+        assert drawn(scene.serving.handle(request)) == "MALFORMED"
+
+
+def test_keeps_only_so_many_in_mind() -> None:
+    things = [Thing(f"{number}", number) for number in range(serving.MAX_WATCHED_IDS + 5)]
+    many = Serving(Things(*things))
+    for thing in things:
+        for number in range(serving.MAX_WATCHED_NODES // 50):
+            many.handle(ChunkRequest(thing.id, (0,), f"x{number}"))
+    assert len(many._demand) == serving.MAX_WATCHED_IDS
+    for number in range(serving.MAX_WATCHED_NODES + 5):
+        many.handle(ChunkRequest(things[-1].id, (0,), f"n{number}"))
+    assert len(many._demand[things[-1].id].have_by_node) == serving.MAX_WATCHED_NODES
+
+
+@given(
+    have=st.sets(st.integers(0, 9)),
+    offers=st.lists(st.lists(st.integers(0, 9), min_size=1, unique=True), max_size=30),
+)
+def test_sends_only_what_is_offered_and_here(have: set[int], offers: list[list[int]]) -> None:
+    scene = Scene("".join(map(str, sorted(have))))
+    for offer in offers:
+        answer = scene.ask("".join(map(str, offer)))
+        if set(offer) & have:
+            assert int(answer[0]) in set(offer) & have
+        else:
+            assert answer.startswith("nothing")
