@@ -66,7 +66,6 @@ class Server:
         router = context.socket(zmq.ROUTER)
         router.setsockopt(zmq.ROUTER_MANDATORY, 1)  # With NOBLOCK: see _send.
         # With a domain, libzmq refuses ZMTP 1 and 2, for which it takes HTTP, SSH and mere noise.
-        router.setsockopt(zmq.ZAP_DOMAIN, b"tracker")
         router.setsockopt(zmq.MAXMSGSIZE, messages.MAX_REQUEST_BYTES)
         router.setsockopt(zmq.RCVHWM, settings.receive_queue)
         router.setsockopt(zmq.SNDHWM, settings.send_queue)

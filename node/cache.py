@@ -3,11 +3,18 @@
 Only a cache: lost or broken, it is made anew and the folder is hashed again.
 """
 
+import logging
 import sqlite3
 import threading
+import time
 from pathlib import Path
 
+from blake3 import blake3
+
 from node.hashing import Signature
+from protocol.manifest import DIGEST_BYTES
+
+log = logging.getLogger("shoal.node")
 
 _SCHEMA = """
 CREATE TABLE IF NOT EXISTS manifests (
@@ -27,46 +34,67 @@ class Cache:
 
     def manifest_of(self, name: str, signature: Signature) -> bytes | None:
         """Return the manifest bytes of `name`, if it was hashed with this very signature."""
-        with self._lock:
-            row = self._database.execute(
-                "SELECT data FROM manifests"
-                " WHERE name = ? AND size = ? AND mtime_ns = ? AND inode = ? AND mode = ?",
-                (name, *_columns(signature)),
-            ).fetchone()
-        return row[0] if row else None
+        checked = self._run(
+            "SELECT data FROM manifests"
+            " WHERE name = ? AND size = ? AND mtime_ns = ? AND inode = ? AND mode = ?",
+            (name, *_columns(signature)),
+        )
+        if not isinstance(checked, bytes):
+            return None
+        digest, data = checked[:DIGEST_BYTES], checked[DIGEST_BYTES:]
+        return data if blake3(data).digest() == digest else None
 
     def remember(self, name: str, signature: Signature, data: bytes) -> None:
-        with self._lock, self._database:
-            self._database.execute(
-                "REPLACE INTO manifests VALUES (?, ?, ?, ?, ?, ?)",
-                (name, *_columns(signature), data),
-            )
+        checked = blake3(data).digest() + data
+        values = (name, *_columns(signature), checked)
+        self._run("REPLACE INTO manifests VALUES (?, ?, ?, ?, ?, ?)", values)
 
     def forget(self, name: str) -> None:
-        with self._lock, self._database:
-            self._database.execute("DELETE FROM manifests WHERE name = ?", (name,))
+        self._run("DELETE FROM manifests WHERE name = ?", (name,))
 
     def next_epoch(self) -> int:
-        """Return the number of this start: larger than that of every start before."""
-        with self._lock, self._database:
-            self._database.execute(
-                "INSERT INTO starts VALUES (1, 1) ON CONFLICT (one) DO UPDATE SET count = count + 1"
-            )
-            (count,) = self._database.execute("SELECT count FROM starts").fetchone()
-        assert isinstance(count, int)
-        return count
+        """Return the number of this start: larger than that of every start before.
+
+        It is the clock's milliseconds at least, so that it is larger even if the cache was lost.
+        """
+        now_ms = time.time_ns() // 1_000_000
+        self._run(
+            "INSERT INTO starts VALUES (1, ?)"
+            " ON CONFLICT (one) DO UPDATE SET count = max(count + 1, excluded.count)",
+            (now_ms,),
+        )
+        count = self._run("SELECT count FROM starts", ())
+        return count if isinstance(count, int) else now_ms
 
     def close(self) -> None:
         with self._lock:
             self._database.close()
 
+    def _run(self, statement: str, values: tuple[object, ...]) -> object:
+        """Return the first value that a statement gives; None if it gives none, or fails."""
+        try:
+            with self._lock, self._database:
+                row = self._database.execute(statement, values).fetchone()
+        except sqlite3.OperationalError as error:  # Locked, or the disk is full.
+            log.warning("the cache in %s is of no use now: %s", self._path.parent, error)
+            return None
+        except sqlite3.DatabaseError:
+            with self._lock:
+                self._database.close()
+                self._database = self._anew()
+            return None
+        return row[0] if row else None
+
     def _open(self) -> sqlite3.Connection:
         try:
             return self._connect()
         except sqlite3.DatabaseError:
-            for suffix in ("", "-wal", "-shm"):
-                self._path.with_name(self._path.name + suffix).unlink(missing_ok=True)
-            return self._connect()
+            return self._anew()
+
+    def _anew(self) -> sqlite3.Connection:
+        for suffix in ("", "-wal", "-shm"):
+            self._path.with_name(self._path.name + suffix).unlink(missing_ok=True)
+        return self._connect()
 
     def _connect(self) -> sqlite3.Connection:
         database = sqlite3.connect(self._path, check_same_thread=False, timeout=5.0)

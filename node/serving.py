@@ -60,6 +60,8 @@ class SendError(msgspec.Struct, frozen=True):
     message: str
 
 
+_NOT_HERE = SendError(WireCode.NOT_FOUND, "does not have it")
+
 Answer = SendManifest | SendChunk | SendNothing | SendError
 
 
@@ -98,10 +100,10 @@ class Serving:
         match request:
             case ManifestRequest():
                 shared = self._shelf.find(request.what)
-                return SendManifest(shared) if shared else _not_here(request.what)
+                return SendManifest(shared) if shared else _NOT_HERE
             case ChunkRequest():
                 shared = self._shelf.find(request.id)
-                return self._choose(request, shared) if shared else _not_here(request.id)
+                return self._choose(request, shared) if shared else _NOT_HERE
 
     def _choose(self, request: ChunkRequest, shared: Shared) -> Answer:
         if max(request.offered) >= shared.chunk_count:
@@ -124,7 +126,3 @@ class Serving:
         if len(self._demand) > MAX_WATCHED_IDS:
             self._demand.popitem(last=False)
         return demand
-
-
-def _not_here(what: str) -> SendError:
-    return SendError(WireCode.NOT_FOUND, f"does not have {what}")

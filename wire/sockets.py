@@ -72,6 +72,8 @@ def bind(sock: "zmq.Socket[bytes]", address: str) -> None:
     """Set a server's common options and bind it; if that cannot be, close it: OperatorError."""
     sock.setsockopt(zmq.LINGER, 0)
     sock.setsockopt(zmq.BACKLOG, BACKLOG)
+    # Without a domain libzmq takes HTTP, SSH and noise for ZMTP 1, and keeps the connection.
+    sock.setsockopt(zmq.ZAP_DOMAIN, b"shoal")
     sock.setsockopt(zmq.HANDSHAKE_IVL, HANDSHAKE_MS)
     sock.setsockopt(zmq.IPV6, 1)
     _keep_alive(sock)

@@ -1,0 +1,78 @@
+"""What a fetch is summed up as."""
+
+import pytest
+
+from commands import fetch
+from protocol.control import Fetched
+from protocol.errors import ExitCode, OperatorError
+
+CAME = Fetched(
+    name="seeds.txt",
+    id="b3:" + 64 * "0",
+    size_bytes=371,
+    elapsed_s=0.5,
+    fetched_bytes=300,
+    reused_bytes=71,
+    holders={"n2": 200, "n3": 100},
+    path="/lan/n1/seeds.txt",
+)
+HERE = Fetched("seeds.txt", CAME.id, 371, 0.0, 0, 371, {}, CAME.path)
+
+
+@pytest.mark.parametrize(
+    ("outcomes", "code"),
+    [
+        ([0, 0], 0),
+        ([3], 3),
+        ([3, 4], 3),  # Nothing came: the first reason.
+        ([0, 4], 6),
+        ([4, 0], 6),
+        ([0, 130], 130),  # Whoever ended it knows already that not all came.
+        ([3, 143], 143),
+        ([0, 7], 7),
+    ],
+)
+def test_the_exit_code_sums_up_what_came_of_each(outcomes: list[int], code: int) -> None:
+    came = [OperatorError("no", ExitCode(one)) if one else CAME for one in outcomes]
+    assert fetch._exit_code(came) == code
+
+
+def test_a_fetch_is_told_in_one_sentence() -> None:
+    assert fetch._sentence(CAME) == (
+        "seeds.txt: 371 B in 0.50 s (600 B/s) verified, from n2 200 B, n3 100 B, 71 B were here:"
+        " /lan/n1/seeds.txt"
+    )
+
+
+def test_what_was_here_is_told_to_be_so() -> None:
+    assert fetch._sentence(HERE) == (
+        "seeds.txt is already here and whole: 371 B in /lan/n1/seeds.txt"
+    )
+
+
+def test_a_document_has_the_promised_keys_and_no_tag() -> None:
+    document = fetch._document(CAME)
+    assert isinstance(document, dict)
+    assert list(document)[:8] == [
+        "name",
+        "id",
+        "size_bytes",
+        "elapsed_s",
+        "fetched_bytes",
+        "reused_bytes",
+        "holders",
+        "path",
+    ]
+    assert "type" not in document
+
+
+@pytest.mark.parametrize("what", ["seeds.txt", "a/b.bin", CAME.id])
+def test_names_and_ids_can_be_asked_for(what: str) -> None:
+    fetch.check_what(what)
+
+
+@pytest.mark.parametrize("what", ["", "..", "/x", "a//b", ".shoal/lock", "b\x1b[31m"])
+def test_what_cannot_be_a_name_is_refused_with_a_remedy(what: str) -> None:
+    with pytest.raises(OperatorError, match=r"cannot be a name: it .*; `shoal ls`") as refused:
+        fetch.check_what(what)
+    assert "\x1b" not in str(refused.value)

@@ -1,0 +1,39 @@
+"""What is said while a fetch goes on, where no terminal shows a bar."""
+
+import pytest
+
+from commands import progress
+from commands.progress import ProgressView
+from protocol.control import Working
+
+HALF = Working("a\x1b.bin", 50_000, 100_000, 1)
+
+
+def test_a_line_is_said_now_and_then(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(progress, "LINE_S", 0.0)
+    with ProgressView(quiet=False) as view:
+        view.show(HALF)
+        view.show(Working("a.bin", 0, None, 0))  # Nothing is known yet.
+    assert capsys.readouterr().err == "a\\x1b.bin: 50 %, 50.0 kB of 100.0 kB, 1 holder\n"
+
+
+def test_a_short_fetch_needs_no_line(capsys: pytest.CaptureFixture[str]) -> None:
+    with ProgressView(quiet=False) as view:
+        view.show(HALF)
+    assert capsys.readouterr().err == ""
+
+
+def test_quiet_is_quiet(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(progress, "LINE_S", 0.0)
+    with ProgressView(quiet=True) as view:
+        view.show(HALF)
+    assert capsys.readouterr().err == ""
+
+
+def test_holders_are_counted_in_proper_words() -> None:
+    counts = [progress._holders(Working("a", 0, 1, count)) for count in (0, 1, 2)]
+    assert counts == ["0 holders", "1 holder", "2 holders"]

@@ -1,0 +1,139 @@
+"""What is remembered across starts, and that nothing is lost but time when it breaks."""
+
+import contextlib
+import os
+import sqlite3
+import threading
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from node.cache import Cache
+from node.hashing import Signature
+
+SIGNATURE = Signature(10, 1_000_000_000, 42, 0o100644)
+
+
+@contextlib.contextmanager
+def cache_at(path: Path) -> Iterator[Cache]:
+    cache = Cache(path)
+    try:
+        yield cache
+    finally:
+        cache.close()
+
+
+def test_remembers_by_name_and_signature(tmp_path: Path) -> None:
+    with cache_at(tmp_path / "cache.db") as cache:
+        cache.remember("a/b", SIGNATURE, b"one")
+    with cache_at(tmp_path / "cache.db") as cache:
+        assert cache.manifest_of("a/b", SIGNATURE) == b"one"
+        assert cache.manifest_of("a", SIGNATURE) is None
+        cache.remember("a/b", SIGNATURE, b"two")
+        assert cache.manifest_of("a/b", SIGNATURE) == b"two"
+        cache.forget("a/b")
+        cache.forget("a/b")
+        assert cache.manifest_of("a/b", SIGNATURE) is None
+
+
+@pytest.mark.parametrize("field", ["size_bytes", "mtime_ns", "inode", "mode"])
+def test_any_other_signature_is_another_file(tmp_path: Path, field: str) -> None:
+    values = {name: getattr(SIGNATURE, name) for name in SIGNATURE.__struct_fields__}
+    with cache_at(tmp_path / "cache.db") as cache:
+        cache.remember("a", SIGNATURE, b"one")
+        assert cache.manifest_of("a", Signature(**{**values, field: values[field] + 1})) is None
+
+
+def test_each_start_has_a_larger_number(tmp_path: Path) -> None:
+    epochs = []
+    for _ in range(3):
+        with cache_at(tmp_path / "cache.db") as cache:
+            epochs += [cache.next_epoch(), cache.next_epoch()]
+    assert epochs == sorted(set(epochs))
+
+
+def test_the_number_is_larger_even_when_the_cache_was_lost(tmp_path: Path) -> None:
+    """Else the tracker takes the node for an older process of itself, and does not listen."""
+    with cache_at(tmp_path / "cache.db") as cache:
+        before = cache.next_epoch()
+    for path in tmp_path.iterdir():
+        path.unlink()
+    time.sleep(0.002)  # The clock's milliseconds count.
+    with cache_at(tmp_path / "cache.db") as cache:
+        assert cache.next_epoch() > before
+
+
+def fill(path: Path) -> None:
+    with cache_at(path) as cache:
+        for number in range(200):
+            cache.remember(f"{number}", SIGNATURE, os.urandom(9000))
+        cache.next_epoch()
+
+
+@pytest.mark.parametrize("garbage", [b"", b"no database", os.urandom(10_000), b"SQLite format 3\0"])
+def test_a_file_that_is_none_is_made_anew(tmp_path: Path, garbage: bytes) -> None:
+    path = tmp_path / "cache.db"
+    path.write_bytes(garbage)
+    path.with_name("cache.db-wal").write_bytes(garbage)
+    with cache_at(path) as cache:
+        assert cache.manifest_of("a", SIGNATURE) is None
+        cache.remember("a", SIGNATURE, b"one")
+        assert cache.manifest_of("a", SIGNATURE) == b"one"
+
+
+@pytest.mark.parametrize("page", [0, 1, 3, 7, 50, 200])
+def test_a_broken_page_costs_no_more_than_what_was_cached(tmp_path: Path, page: int) -> None:
+    path = tmp_path / "cache.db"
+    fill(path)
+    with path.open("r+b") as file:
+        file.seek(4096 * page)
+        file.write(os.urandom(4096))
+    with cache_at(path) as cache:
+        for number in range(200):
+            cache.manifest_of(f"{number}", SIGNATURE)
+            cache.remember(f"{number}", SIGNATURE, b"one")
+            cache.forget(f"{number}")
+        assert cache.next_epoch() > 0
+
+
+def test_what_was_spoiled_is_not_believed(tmp_path: Path) -> None:
+    """A manifest with a wrong digest in it would make this node a liar."""
+    path = tmp_path / "cache.db"
+    data = b"manifest" * 1000
+    with cache_at(path) as cache:
+        cache.remember("a", SIGNATURE, data)
+    raw = path.read_bytes()
+    at = raw.index(b"manifestmanifest", len(raw) // 2)
+    path.write_bytes(raw[:at] + b"M" + raw[at + 1 :])
+    with cache_at(path) as cache:
+        assert cache.manifest_of("a", SIGNATURE) is None
+
+
+def test_goes_on_when_nothing_can_be_written(tmp_path: Path) -> None:
+    path = tmp_path / "cache.db"
+    with cache_at(path) as cache:
+        cache.next_epoch()
+        with contextlib.closing(sqlite3.connect(path)) as other:
+            other.executescript("DROP TABLE manifests; DROP TABLE starts;")
+        cache.remember("a", SIGNATURE, b"one")
+        cache.forget("a")
+        assert cache.manifest_of("a", SIGNATURE) is None
+        assert cache.next_epoch() > 0
+
+
+def test_may_be_used_from_any_thread(tmp_path: Path) -> None:
+    with cache_at(tmp_path / "cache.db") as cache:
+
+        def work(number: int) -> None:
+            for _ in range(20):
+                cache.remember(f"{number}", SIGNATURE, b"%d" % number)
+
+        threads = [threading.Thread(target=work, args=(number,)) for number in range(4)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        found = [cache.manifest_of(f"{number}", SIGNATURE) for number in range(4)]
+    assert found == [b"0", b"1", b"2", b"3"]
