@@ -47,7 +47,7 @@ class OrderDesk:
         while True:
             if self._cancelled is not None and cancelled_at is None:
                 cancelled_at = time.monotonic()
-                self._send(tag, Cancel())
+                self._send(tag, Cancel(self._cancelled is ExitCode.TIMED_OUT))
             report = self._next_report(tag)
             now = time.monotonic()
             if report is not None:

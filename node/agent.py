@@ -183,11 +183,16 @@ class Agent:
             OperatorError: another file stands under the name, which is no version of it.
         """
         answer = self._ask_without_wanting(what, check)
-        name = answer.name if answer else what
-        file = self.library.find(what) if answer is None else self._watcher.look_at(name)
-        if not isinstance(file, WholeFile) or (file := self._watcher.look_at(file.name)) is None:
+        if answer is None:
+            known = self.library.find(what)
+            here = self._watcher.look_at(known.name) if isinstance(known, WholeFile) else None
+            return _here(here, self.identity.folder) if here else None
+        name = answer.name
+        file = self._watcher.examine(name)  # What is refused below shall not be announced either.
+        if file is None:
             return None
-        if answer is None or answer.id in {None, file.id}:
+        if answer.id in {None, file.id}:
+            self._watcher.look_at(name)
             return _here(file, self.identity.folder)
         if force or file.id in {version.id for version in answer.versions}:
             return None

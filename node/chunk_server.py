@@ -12,6 +12,7 @@ from collections.abc import Callable
 import zmq
 
 from node.library import GoneError, Library
+from node.pacing import Pacing
 from node.serving import Answer, SendChunk, SendError, SendManifest, SendNothing, Serving
 from node.settings import NodeSettings
 from protocol import messages
@@ -23,7 +24,7 @@ from wire.wake import Wake
 
 log = logging.getLogger("shoal.node")
 
-MAX_UNSENT_BYTES = 64 << 20  # Replies that libzmq still holds, for all askers together.
+PACE_MS = 2  # How often to look whether a reply has left; a chunk takes 20 ms at 100 Mbit/s.
 
 
 class ChunkServer:
@@ -37,14 +38,15 @@ class ChunkServer:
         settings: NodeSettings,
     ) -> None:
         """`on_gone` is told the name of a file that is found to have changed."""
-        self.chunks_served = 0
+        self.replies = 0
         self.bytes_served = 0
         self._context = context
         self._library = library
         self._on_gone = on_gone
         self._serving = Serving(library)
         self._talk = _Talk(settings.say_s)
-        self._unsent: collections.deque[tuple[zmq.MessageTracker, int]] = collections.deque()
+        self._pacing = Pacing()
+        self._trackers: dict[int, zmq.MessageTracker] = {}
         self._wake = Wake()
         self._is_stopping = False
         self._thread: threading.Thread | None = None
@@ -66,10 +68,16 @@ class ChunkServer:
         poller = zmq.Poller()
         poller.register(sock, zmq.POLLIN)
         poller.register(self._wake, zmq.POLLIN)
+        pause = zmq.Poller()
+        pause.register(self._wake, zmq.POLLIN)
         try:
             while not self._is_stopping:
-                poller.poll()
-                self._serve_one(sock)
+                self._note_what_left()
+                if self._pacing.allows(time.monotonic()):
+                    poller.poll(PACE_MS if self._trackers else None)
+                    self._serve_one(sock)
+                else:
+                    pause.poll(PACE_MS)
         finally:
             sock.close()
 
@@ -87,8 +95,9 @@ class ChunkServer:
             sock.send(reply[0])
             return
         sock.send(reply[0], zmq.SNDMORE)
-        tracker = sock.send(reply[1], copy=False, track=True)
-        self._unsent.append((tracker, len(reply[1])))
+        number = self.replies
+        self._trackers[number] = sock.send(reply[1], copy=False, track=True)
+        self._pacing.queued(number, len(reply[1]), time.monotonic())
 
     def _answer(self, frames: list[bytes]) -> list[bytes]:
         try:
@@ -97,13 +106,16 @@ class ChunkServer:
             return [messages.encode(Error(WireCode.UNSUPPORTED, str(error)))]
         except MalformedMessageError as error:
             return [messages.encode(Error(WireCode.MALFORMED, str(error)))]
-        if self._is_overfull():
+        if self._pacing.is_overfull:
             return [messages.encode(Error(WireCode.BUSY, "too many replies are waiting"))]
+        if isinstance(request, ChunkRequest):
+            self._library.heard(request.id, request.node, request.have)
         return self._carry_out(self._serving.handle(request), request)
 
     def _carry_out(self, answer: Answer, request: NodeRequest) -> list[bytes]:
         match answer:
             case SendManifest(shared):
+                self.replies += 1
                 return [messages.encode(ManifestReply(shared.id, shared.name)), shared.data]
             case SendChunk():
                 assert isinstance(request, ChunkRequest)
@@ -122,17 +134,15 @@ class ChunkServer:
             self._on_gone(shared.name)
             return [messages.encode(Error(WireCode.GONE, str(error)))]
         self._talk.uploading(shared.name, answer.index, shared.chunk_count, asker)
-        self.chunks_served += 1
+        self.replies += 1
         self.bytes_served += len(data)
         return [messages.encode(ChunkReply(answer.index, answer.have)), data]
 
-    def _is_overfull(self) -> bool:
-        while self._unsent and self._unsent[0][0].done:
-            self._unsent.popleft()
-        if sum(size for _, size in self._unsent) <= MAX_UNSENT_BYTES:
-            return False
-        self._unsent = collections.deque(pair for pair in self._unsent if not pair[0].done)
-        return sum(size for _, size in self._unsent) > MAX_UNSENT_BYTES
+    def _note_what_left(self) -> None:
+        for number in self._pacing.unsent:
+            if self._trackers[number].done:
+                del self._trackers[number]
+                self._pacing.left(number, time.monotonic())
 
 
 def _request_in(frames: list[bytes]) -> NodeRequest:

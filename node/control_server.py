@@ -73,7 +73,8 @@ class ControlServer:
         if isinstance(order, Cancel):
             what = self._orders.get(sender)
             if what is not None:
-                self._agent.cancel(what, ExitCode.INTERRUPTED)
+                code = ExitCode.TIMED_OUT if order.timed_out else ExitCode.INTERRUPTED
+                self._agent.cancel(what, code)
         elif self._is_stopping or len(self._orders) >= MAX_ORDERS:
             self._reports.put(
                 (sender, Failed(ExitCode.NOBODY_ALIVE, "the node is busy or stopping"))

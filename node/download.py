@@ -91,9 +91,8 @@ class Download:
 
     def _waits_for_the_shell(self) -> bool:
         """Say whether nothing can be done before the tracker or the disk has answered."""
-        if self.phase is Phase.LOOKING:
-            return self._lookup.is_out
-        return self.phase in {Phase.OPENING, Phase.PUBLISHING, Phase.OVER}
+        is_asking = self.phase is Phase.LOOKING and self._lookup.is_out
+        return is_asking or self.phase in {Phase.OPENING, Phase.PUBLISHING, Phase.OVER}
 
     def _take_in(self, event: Event, now: float) -> list[Action]:
         match event:
@@ -108,10 +107,10 @@ class Download:
             case steps.StagingOpened() | steps.DiskFailed() | steps.Published():
                 return self._disk_answered(event, now)
             case steps.PeerHeard(node, have) if self._gathering is not None:
-                self._gathering.scheduler.heard(node, have, now)
-                return []
+                self._gathering.scheduler.heard(node, have)
             case _:
-                return []
+                pass
+        return []
 
     def _tracker_answered(
         self, event: steps.HoldersFound | steps.NotFound | steps.TrackerLost, now: float
@@ -138,8 +137,7 @@ class Download:
         elif self.id is not None and answer.id != self.id:
             return []
         connects = self._roster.learn(answer.holders)
-        for connect in connects:
-            self._ask_from_now_on(connect.node, now)
+        self._ask_from_now_on([connect.node for connect in connects], now)
         return list(connects)
 
     def _manifest_came(self, event: steps.ManifestReceived, now: float) -> list[Action]:
@@ -174,8 +172,7 @@ class Download:
         self._gathering = Gathering(self._opening, have, self._rng, self._settings)
         self.tally.reused_bytes = sum(map(self._opening.manifest.chunk_size, bitmap.indices(have)))
         self._patience.succeeded(now)
-        for node in self._roster.connected:
-            self._ask_from_now_on(node, now)
+        self._ask_from_now_on(self._roster.connected, now)
 
     def _reply_came(self, reply: Reply, now: float) -> list[Action]:
         if self._inquiry.is_out(reply.node, reply.request_id):
@@ -201,9 +198,9 @@ class Download:
         actions = self._ask_tracker(now)
         if self._waits_for_the_shell():
             return actions
-        for connect in self._roster.retry(now):
-            self._ask_from_now_on(connect.node, now)
-            actions.append(connect)
+        connects = self._roster.retry(now)
+        self._ask_from_now_on([connect.node for connect in connects], now)
+        actions += connects
         if self._gathering is not None:
             silent = self._gathering.scheduler.silent(now)
             actions += self._lose_silent(silent, now) + self._gathering.requests(now)
@@ -224,16 +221,17 @@ class Download:
         return [steps.RequestManifest(node, request_id, self.id or self.name)]
 
     def _give_up(self, now: float) -> list[Action]:
-        self._patience.look(now, is_alone=self._roster.is_alone)
+        roster = self._roster
+        self._patience.look(now, is_alone=roster.is_alone, is_hoping=roster.is_hoping)
         if not self._roster.is_hopeless and not self._patience.is_over(now):
             return []
         return self._fail(verdict.nobody_delivers(self.name, self._roster, self._offline))
 
-    def _ask_from_now_on(self, node: str, now: float) -> None:
+    def _ask_from_now_on(self, nodes: list[str], now: float) -> None:
         if self._gathering is not None:
-            complete = self._roster.is_complete(node)
-            give_up_s = self._roster.give_up_s(node)
-            self._gathering.scheduler.add(node, now, complete=complete, give_up_s=give_up_s)
+            for node in nodes:
+                complete, give_up_s = self._roster.is_complete(node), self._roster.give_up_s(node)
+                self._gathering.scheduler.add(node, now, complete=complete, give_up_s=give_up_s)
 
     def _lose_silent(self, nodes: list[str], now: float) -> list[Action]:
         trouble = Trouble("does not answer", was_silent=True)

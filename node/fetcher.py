@@ -1,5 +1,6 @@
 """Carries out one download: real sockets, clock and disk around `download.Download`."""
 
+import collections
 import logging
 import random
 import secrets
@@ -18,7 +19,6 @@ from node.link import Arrival, Link
 from node.staging import Staging, disk_trouble
 from protocol.control import Fetched, Working
 from protocol.errors import ExitCode, OperatorError, WireCode
-from protocol.manifest import encode
 from protocol.messages import ChunkRequest, Error, Holders, ManifestRequest, Query
 from protocol.names import display
 from wire.tracker_client import TrackerClient, TrackerLostError
@@ -28,6 +28,7 @@ log = logging.getLogger("shoal.node")
 
 DRAIN = 32  # Messages taken from one holder before the others have their turn.
 PROGRESS_S = 0.1
+MAX_HEARD = 1024  # Askers' words that wait; the newest count.
 
 
 class Surroundings(msgspec.Struct, frozen=True):
@@ -64,6 +65,7 @@ class Fetcher:
         self._staging: Staging | None = None
         self._partial: PartialFile | None = None
         self._path: str | None = None
+        self._asked: collections.deque[steps.PeerHeard] = collections.deque(maxlen=MAX_HEARD)
 
     def stop(self, exit_code: ExitCode) -> None:
         """Have `run` end soon with an OperatorError; callable from any thread or signal handler."""
@@ -104,13 +106,21 @@ class Fetcher:
         while self._path is None:
             self.check()
             ready = dict(self._poller.poll(self._milliseconds_left(tracker)))
+            self._wake.clear()
             self._hear_tracker(tracker)
             self._hear_holders(ready, tracker)
+            while self._asked:
+                self._feed(self._asked.popleft(), tracker)
             self._feed(steps.TimePassed(), tracker)
             now = time.monotonic()
             if now >= next_progress or self._path is not None:
                 next_progress = now + PROGRESS_S
                 self._on_progress(self._progress())
+
+    def _note_asked(self, node: str, have: bytes) -> None:
+        """Take the word of another fetching node, from the serving thread."""
+        self._asked.append(steps.PeerHeard(node, have))
+        self._wake.set()
 
     def _hear_tracker(self, tracker: TrackerClient) -> None:
         try:
@@ -231,9 +241,7 @@ class Fetcher:
             self._with.folder / ".shoal" / "partial", action.id, action.manifest
         )
         have = self._staging.open()
-        self._partial = PartialFile(
-            action.name, encode(action.manifest), action.manifest, self._staging
-        )
+        self._partial = PartialFile(action.name, self._staging, self._note_asked)
         self._partial.have = have
         self._with.library.put_partial(self._partial)
         return steps.StagingOpened(have)

@@ -13,7 +13,7 @@ from pathlib import Path
 from node.hashing import Signature
 from node.staging import Staging
 from protocol import bitmap
-from protocol.manifest import ContentId, Manifest, decode, id_of
+from protocol.manifest import ContentId, decode, encode, id_of
 from protocol.messages import Holding
 
 
@@ -72,12 +72,14 @@ class WholeFile:
 class PartialFile:
     """A thing that is being fetched. Only its download adds to it."""
 
-    def __init__(self, name: str, data: bytes, manifest: Manifest, staging: Staging) -> None:
+    def __init__(self, name: str, staging: Staging, on_asked: Callable[[str, bytes], None]) -> None:
+        """`on_asked` is told of each request for a chunk: by whom, and what it has."""
         self.name = name
         self.id = staging.id
-        self.data = data
+        self.data = encode(staging.manifest)
         self.have = 0
-        self._manifest = manifest
+        self.on_asked = on_asked
+        self._manifest = staging.manifest
         self._staging = staging
 
     @property
@@ -154,6 +156,12 @@ class Library:
             was_there = self._take_out(name)
         if was_there:
             self._on_change()
+
+    def heard(self, what: str, node: str, have: bytes) -> None:
+        """Pass on what an asker has of a thing that is being fetched here."""
+        partial = self._partial.get(ContentId(what))
+        if partial is not None:
+            partial.on_asked(node, have)
 
     def put_partial(self, partial: PartialFile) -> None:
         with self._lock:

@@ -12,6 +12,7 @@ class Patience:
         self._settings = settings
         self._has_begun = False
         self._alone_since: float | None = None
+        self._is_hoping = False
         self._success_at: float | None = None
         self._looked_at = 0.0
 
@@ -20,13 +21,23 @@ class Patience:
         self._has_begun = True
         self._success_at = self._looked_at = now
 
-    def look(self, now: float, *, is_alone: bool) -> None:
-        """Note whether there is anybody to be asked now."""
+    def look(self, now: float, *, is_alone: bool, is_hoping: bool = False) -> None:
+        """Note whether there is anybody to be asked now.
+
+        Args:
+            now: the time, in seconds.
+            is_alone: nobody is.
+            is_hoping: only those are who were lost and are tried again. If that fails too, the time
+                alone has gone on.
+        """
         if self._success_at is None:
             self._success_at = now
         elif now - self._looked_at > STOPPED_S:
             self._success_at += now - self._looked_at
         self._looked_at = now
+        self._is_hoping = is_hoping
+        if is_hoping:
+            return
         if not is_alone:
             self._alone_since = None
         elif self._alone_since is None:
@@ -42,7 +53,7 @@ class Patience:
         settings, times = self._settings, []
         if self._success_at is not None:
             times.append(self._success_at + settings.stalled_s)
-        if self._alone_since is not None:
+        if self._alone_since is not None and not self._is_hoping:
             grace_s = settings.nobody_later_s if self._has_begun else settings.nobody_at_start_s
             times.append(self._alone_since + grace_s)
         return min(times, default=None)

@@ -61,7 +61,8 @@ class Peer:
         self._waiting_bytes = 0  # … and how much they may bring.
         self._settings = settings
         self._give_up_s = give_up_s or settings.give_up_s
-        self._have = have or 0
+        self._have = have or 0  # By its own word, or the tracker's.
+        self._heard_of = 0
         self._fresh_until = now
         self._window_bytes = 0  # One request at a time until the first reply.
         self._latency_s: float | None = None
@@ -107,12 +108,12 @@ class Peer:
         return self.said_to_have()
 
     def said_to_have(self) -> int:
-        """Return what it has by its own word or the tracker's, but for what is late just now."""
+        """Return what it has by what was said, but for what is late just now."""
         late = 0
         for request in self.outstanding.values():
             if request.is_overdue and not request.is_written_off:
                 late |= request.bits
-        return self._have & ~late
+        return (self._have | self._heard_of) & ~late
 
     def takes_over_at(self, request: Request) -> float:
         """When this holder, if idle, is likely to beat a request that another one has."""
@@ -173,8 +174,16 @@ class Peer:
     def learn(self, have: int, now: float, *, is_whole: bool) -> None:
         """Note what it says it has."""
         self._have = have
+        self._heard_of = 0
         self.is_whole = is_whole
         self._fresh_until = now + self._settings.refresh_s
+
+    def heard(self, have: int) -> None:
+        """Note what it is said to have, by whoever takes its name.
+
+        This can add something, not take away: or a stranger could keep us from asking it.
+        """
+        self._heard_of |= have
 
     def had_nothing(self, request: Request, now: float) -> None:
         """Note that it sent none of the offered chunks: a lie or a loss if it said to have one."""

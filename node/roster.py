@@ -54,6 +54,12 @@ class Roster:
         return not any(contact.is_connected for contact in self._contacts.values())
 
     @property
+    def is_hoping(self) -> bool:
+        """Say whether all who are asked were lost before, and have delivered nothing since."""
+        connected = [one for one in self._contacts.values() if one.is_connected]
+        return bool(connected) and all(one.pause_s > 0 for one in connected)
+
+    @property
     def has_liars(self) -> bool:
         return bool(self._banned)
 

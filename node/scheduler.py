@@ -81,10 +81,11 @@ class Scheduler:
         bits = bitmap.from_bytes(have, count) if have else bitmap.full(count)
         self._peers[node].learn(bits, now, is_whole=bits == bitmap.full(count))
 
-    def heard(self, node: str, have: bytes, now: float) -> None:
-        """Note what `node` said it has when it asked us for a chunk; empty says nothing."""
-        if node in self._peers and have:
-            self.learn(node, have, now)
+    def heard(self, node: str, have: bytes) -> None:
+        """Note what one who calls itself `node` said it has, when it asked us for a chunk."""
+        if node in self._peers:
+            bits = bitmap.from_bytes(have, self._manifest.chunk_count)
+            self._peers[node].heard(bits & self._missing)
 
     def had_nothing(self, node: str, request_id: int, have: bytes, now: float) -> None:
         """Note that `node` has none of what the request offered, but what `have` says."""
@@ -159,7 +160,8 @@ class Scheduler:
         self._free = (self._free | request.bits & ~still_out) & self._missing
 
     def _choose(self, peer: Peer, now: float) -> tuple[int, ...]:
-        candidates = self._free & peer.believed_to_have(now)
+        known = self._free & peer.said_to_have()
+        candidates = known or self._free & peer.believed_to_have(now)
         if not candidates:
             return ()
         size_bytes = self._manifest.chunk_size(bitmap.lowest(candidates))

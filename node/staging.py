@@ -32,6 +32,7 @@ class Staging:
         self.manifest = manifest
         self._place = folder / content_id.removeprefix("b3:")
         self._descriptor = -1
+        self._guard = threading.Lock()
         self._allocation: threading.Thread | None = None
         self._is_closing = False
         self._trouble: OSError | None = None
@@ -69,9 +70,13 @@ class Staging:
             rest = rest[written:]
 
     def read(self, index: int) -> bytes:
-        """Return the bytes that stand where chunk `index` belongs."""
-        size_bytes = self.manifest.chunk_size(index)
-        return os.pread(self._descriptor, size_bytes, self.manifest.chunk_offset(index))
+        """Return the bytes that stand where chunk `index` belongs. May be used from any thread.
+
+        Raises:
+            OSError: the disk refused, or the file is closed.
+        """
+        with self._guard:  # A number that was closed may be another file's already.
+            return self._read(index)
 
     def publish(self, folder: Path, name: str) -> Signature:
         """Make the bytes durable and give them their name in `folder`, in one step.
@@ -94,8 +99,13 @@ class Staging:
         """Make the bytes durable and put them at `target`, on whatever file system that is.
 
         Raises:
+            OperatorError: something that is no file stands there.
             OSError: the disk refused.
         """
+        target = target.resolve()
+        if target.exists() and not target.is_file():  # Not even /dev/null is to be replaced.
+            message = f"cannot write {display(str(target))}: it is no file; choose another place"
+            raise OperatorError(message, ExitCode.DISK)
         self._settle()
         try:
             (self._place / "data").rename(target)
@@ -110,9 +120,14 @@ class Staging:
         self._is_closing = True
         if self._allocation is not None:
             self._allocation.join()
-        if self._descriptor >= 0:
-            os.close(self._descriptor)
-            self._descriptor = -1
+        with self._guard:
+            if self._descriptor >= 0:
+                os.close(self._descriptor)
+                self._descriptor = -1
+
+    def _read(self, index: int) -> bytes:
+        size_bytes = self.manifest.chunk_size(index)
+        return os.pread(self._descriptor, size_bytes, self.manifest.chunk_offset(index))
 
     def _settle(self) -> None:
         assert self._allocation is not None
@@ -133,7 +148,7 @@ class Staging:
             raise
 
     def _verify(self) -> int:
-        size_bytes = os.fstat(self._descriptor).st_size
+        size_bytes = min(os.fstat(self._descriptor).st_size, self.manifest.size_bytes)
         candidates = bitmap.of(())
         position = 0
         while position < size_bytes:
@@ -141,9 +156,11 @@ class Staging:
                 start = os.lseek(self._descriptor, position, os.SEEK_DATA)
             except OSError:  # ENXIO: nothing but a hole up to the end.
                 break
+            if start >= size_bytes:
+                break
             position = os.lseek(self._descriptor, start, os.SEEK_HOLE)
-            candidates |= self._chunks_between(start, position)
-        return verified_chunks(self.read, self.manifest, list(bitmap.indices(candidates)))
+            candidates |= self._chunks_between(start, min(position, size_bytes))
+        return verified_chunks(self._read, self.manifest, list(bitmap.indices(candidates)))
 
     def _chunks_between(self, start: int, end: int) -> int:
         first, last = self.manifest.chunk_at(start), self.manifest.chunk_at(end - 1)

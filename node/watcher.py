@@ -88,6 +88,18 @@ class Watcher:
                 self._take_in(name, signature)
         return self._library.whole(name)
 
+    def examine(self, name: str) -> WholeFile | None:
+        """Return the file of that name as it is now, without taking it into the library."""
+        with self._looking:
+            signature = self._folder.signature_of(name)
+            if signature is None:
+                return None
+            self._progress.begin({name: signature})
+            try:
+                return self._examined(name, signature)
+            except FileChangedError:
+                return None
+
     def forget(self, name: str) -> None:
         """Note that a file was found to be not what it was; it is hashed again if it is there."""
         self._library.remove(name)
@@ -129,6 +141,16 @@ class Watcher:
         """Have `name` in the library as it is now; say whether that could be done."""
         if self._is_known(name, signature):
             return True
+        try:
+            file = self._examined(name, signature)
+        except FileChangedError:
+            return False
+        if file is not None:
+            self._library.put(file)
+        return True
+
+    def _examined(self, name: str, signature: Signature) -> WholeFile | None:
+        """Return the file as it is now, None if it cannot be read."""
         path = self._folder.path / name
         data = self._cache.manifest_of(name, signature)
         try:
@@ -136,13 +158,10 @@ class Watcher:
                 manifest, signature = hash_file(path, self._progress.hashed, self._stopping.is_set)
                 data = encode(manifest)
                 self._cache.remember(name, signature, data)
-        except FileChangedError:
-            return False
         except OSError as error:
             log.warning("%s cannot be read: %s", display(name), error.strerror)
-            return True
-        self._library.put(WholeFile(path, name, data, signature))
-        return True
+            return None
+        return WholeFile(path, name, data, signature)
 
     def _occasions(self) -> Iterator[None]:
         """Yield whenever the folder may have changed."""

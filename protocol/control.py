@@ -22,7 +22,9 @@ class ShareOrder(Message, frozen=True, tag="share"):
 
 
 class Cancel(Message, frozen=True, tag="cancel"):
-    """Stop what the order with the same tag began."""
+    """Stop what the order with the same tag began: its time is up, or somebody said so."""
+
+    timed_out: bool = False
 
 
 class Working(Message, frozen=True, tag="working"):

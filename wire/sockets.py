@@ -19,6 +19,7 @@ from protocol.manifest import MAX_CHUNK_BYTES
 MAX_OUTSTANDING = 16  # Requests that one asker may have out at one holder.
 REPLY_HIGH_WATER = 4 * MAX_OUTSTANDING
 CLIENT_HIGH_WATER = 4 * MAX_OUTSTANDING
+TRACKER_HIGH_WATER = 3  # A tracker that was away for an hour is not to hear all that was tried.
 FRAME_SLACK_BYTES = 64 << 10
 HANDSHAKE_MS = 5000
 CONNECT_MS = 3000
@@ -61,6 +62,7 @@ def tracker_dealer(
     """Return a DEALER for the tracker, which connects again whenever it can."""
     sock = context.socket(zmq.DEALER)
     sock.setsockopt(zmq.MAXMSGSIZE, messages.MAX_REPLY_BYTES)
+    sock.setsockopt(zmq.SNDHWM, TRACKER_HIGH_WATER)
     # RECONNECT_IVL_MAX would switch libzmq's own jitter off, so the base itself is random.
     sock.setsockopt(zmq.RECONNECT_IVL, rng.randrange(100, 400))
     sock.setsockopt(zmq.RECONNECT_IVL_MAX, 2000)

@@ -7,6 +7,7 @@ import json
 import os
 import random
 import re
+import shutil
 import signal
 import socket
 import subprocess
@@ -194,7 +195,7 @@ class Cluster:
         done = subprocess.run(
             [*prefix, *CLI, *command],
             cwd=self.path,
-            env=environment() | (env or {}),
+            env={**environment(), **(env or {})},
             stdin=subprocess.DEVNULL,
             capture_output=True,
             timeout=limit_s,
@@ -229,7 +230,7 @@ class Cluster:
         return "\n".join(f"== {path.name}\n{path.read_text(errors='replace')}" for path in paths)
 
     def close(self) -> None:
-        """End everything. Raises AssertionError if any process said that it has a bug."""
+        """End everything, and remove the files. Raises AssertionError if any process said that it has a bug."""
         tracker = [process for name, process in self._running.items() if name == "tracker"]
         others = [process for name, process in self._running.items() if name != "tracker"]
         for group in (others, tracker):  # Or the nodes would wait for it when they say goodbye.
@@ -241,6 +242,8 @@ class Cluster:
                     process.wait(STOP_S)
                 process.kill()
                 self._forget(process)
+        for node in self.addresses:  # Gigabytes, of which pytest would keep those of three runs.
+            shutil.rmtree(self.folder(node), ignore_errors=True)
         assert not SIGNS_OF_A_BUG.search(self.logs()), self.logs()
 
     def _forget(self, process: HostProcess) -> None:

@@ -125,7 +125,10 @@ def run(plan: Plan) -> Outcome:
     world.run(plan.limit_s, _every(200, is_over))
     return Outcome(
         plan,
-        [None if one.finished_at is None else one.finished_at - joined[one.name] for one in fetchers],
+        [
+            None if one.finished_at is None else one.finished_at - joined[one.name]
+            for one in fetchers
+        ],
         seed.at.up.sent_bytes,
         sum(host.download.tally.duplicate_bytes for host in fetchers if host.download),
     )

@@ -70,28 +70,34 @@ class Scene:
         """Come to the point where chunks are asked for."""
         self.wait()
         self.found(named)
-        self.send_manifest(named.split()[0].rstrip("~"))
+        self.send_manifest(named.split(maxsplit=1)[0].rstrip("~"))
         return self.feed(steps.StagingOpened(have))
 
 
 def drawn(action: steps.Action) -> str:
     match action:
-        case steps.QueryTracker(what, partial):
-            return f"query {'again ' if partial else ''}{'ID' if what == ID else what}"
+        case steps.QueryTracker() | steps.RequestManifest() | steps.RequestChunk():
+            return _question(action)
         case steps.Connect(node):
             return f"connect {node}"
         case steps.Disconnect(node):
             return f"leave {node}"
-        case steps.RequestManifest(node):
-            return f"{node}:manifest"
-        case steps.RequestChunk(node=node, offered=offered):
-            return f"{node}:{''.join(map(str, offered))}"
         case steps.StoreChunk(index):
             return f"store {index}"
         case steps.Fail(exit_code):
             return f"fail {exit_code.name}"
         case _:
             return type(action).__name__.lower()
+
+
+def _question(action: steps.QueryTracker | steps.RequestManifest | steps.RequestChunk) -> str:
+    match action:
+        case steps.QueryTracker(what, partial):
+            return f"query {'again ' if partial else ''}{'ID' if what == ID else what}"
+        case steps.RequestManifest(node):
+            return f"{node}:manifest"
+        case steps.RequestChunk(node=node, offered=offered):
+            return f"{node}:{''.join(map(str, offered))}"
 
 
 def test_a_fetch_from_its_name_to_its_end() -> None:
@@ -297,7 +303,7 @@ def test_one_that_speaks_nonsense_is_left_for_good() -> None:
 def test_leaves_a_silent_holder_and_comes_back_to_it() -> None:  # fault 35
     scene = Scene()
     scene.begin("n1")
-    told = []
+    told: list[str] = []
     while "connect n1" not in "".join(told):
         told.append(scene.jump())
         if "query" in told[-1]:
@@ -349,6 +355,17 @@ def test_stores_each_chunk_once() -> None:  # fault 40
     twice = steps.ChunkReceived("n1", request.request_id, 0, 10, digest, b"")
     assert scene.feed(twice) == ""
     assert scene.download.tally.duplicate_bytes == 10
+
+
+def test_asks_for_what_it_hears_that_another_has() -> None:
+    scene = Scene()
+    scene.wait()
+    assert scene.feed(steps.PeerHeard("n2", b"\x08")) == ""  # Too early to be of use.
+    scene.found("n1 n2~")
+    scene.send_manifest("n1")
+    assert scene.feed(steps.StagingOpened(0b0001)) == "n1:1; n2:2"
+    scene.feed(steps.NothingReceived("n2", scene.request_id("n2"), b"\0"))
+    assert scene.feed(steps.PeerHeard("n2", b"\x08")) == "n2:3"
 
 
 def test_says_what_it_has_with_each_request() -> None:

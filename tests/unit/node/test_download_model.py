@@ -1,4 +1,4 @@
-"""A download among holders of every kind: it ends, only right chunks are stored, only liars banned."""
+"""A download among holders of every kind: it ends, stores only right chunks, bans only liars."""
 
 import heapq
 import itertools
@@ -26,7 +26,7 @@ class Kind:
     """How one kind of holder answers: events, each so many seconds after the request."""
 
     is_liar = False
-    delays_s = (0.001, 0.05, 0.4, 3.0)
+    delays_s: tuple[float, ...] = (0.001, 0.05, 0.4, 3.0)
 
     def __init__(self, node: str, random: Random) -> None:
         self.node = node
@@ -91,12 +91,12 @@ class Refusing(Kind):
 
 
 class Silent(Kind):
-    def answer(self, request: steps.RequestChunk) -> list[steps.Event]:
+    def answer(self, _: steps.RequestChunk) -> list[steps.Event]:
         return []
 
 
 class Mute(Silent):
-    def manifest(self, request_id: int) -> list[steps.Event]:
+    def manifest(self, _: int) -> list[steps.Event]:
         return []
 
 
@@ -138,7 +138,7 @@ class Forger(Kind):
     def manifest(self, request_id: int) -> list[steps.Event]:
         return [steps.ManifestReceived(self.node, request_id, self.random.randbytes(40))]
 
-    def answer(self, request: steps.RequestChunk) -> list[steps.Event]:
+    def answer(self, _: steps.RequestChunk) -> list[steps.Event]:
         return [steps.HolderLost(self.node, "sent what is no message", lied=True)]
 
 
@@ -181,8 +181,6 @@ class World:
 
     def carry_out(self, action: steps.Action, event: steps.Event) -> None:
         match action:
-            case steps.QueryTracker():
-                self.soon(self.tracker_answer(), 0.01)
             case steps.RequestManifest(node, request_id):
                 self.reply(node, self.holders[node].manifest(request_id))
             case steps.RequestChunk(node):
@@ -190,17 +188,20 @@ class World:
                 self.reply(node, self.holders[node].answer(action))
             case steps.StoreChunk(index):
                 self.store(index, event)
-            case steps.OpenStaging():
-                self.soon(steps.StagingOpened(bitmap.of(self.have)), 0.1)
             case steps.Disconnect():
                 self.lied = self.banned()
-            case steps.Publish():
-                assert self.have == set(range(COUNT))
-                self.outcome = action
-            case steps.Fail():
-                self.outcome = action
+            case steps.QueryTracker():
+                self.soon(self.tracker_answer(), 0.01)
+            case steps.OpenStaging():
+                self.soon(steps.StagingOpened(bitmap.of(self.have)), 0.1)
             case _:
-                pass
+                self.end(action)
+
+    def end(self, action: steps.Action) -> None:
+        if isinstance(action, steps.Publish):
+            assert self.have == set(range(COUNT))
+        if isinstance(action, steps.Publish | steps.Fail):
+            self.outcome = action
 
     def reply(self, node: str, events: list[steps.Event]) -> None:
         for event in events:

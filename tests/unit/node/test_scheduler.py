@@ -118,6 +118,26 @@ def test_one_that_had_nothing_is_asked_again_a_moment_later() -> None:
     assert fetch.asked() == "n1:4"
 
 
+def test_asks_one_first_for_what_it_was_heard_to_have() -> None:
+    fetch = Fetch("n1:?", missing="345")
+    fetch.scheduler.heard("n1", bits("45").to_bytes(2, "little"))
+    fetch.scheduler.heard("n9", b"\xff")
+    assert fetch.asked() == "n1:4"
+    fetch.has_nothing("n1", have="")
+    assert fetch.asked() == ""  # Its own word counts, …
+    fetch.scheduler.heard("n1", bits("5").to_bytes(2, "little"))
+    assert fetch.asked() == "n1:5"  # … until something new is heard.
+
+
+def test_a_stranger_who_takes_its_name_cannot_keep_us_from_asking_it() -> None:
+    fetch = Fetch("n1 n2:4", missing="4")
+    for node in ("n1", "n2"):
+        fetch.scheduler.heard(node, b"\0")
+    assert fetch.asked() == "n1:4"
+    fetch.scheduler.drop("n1", fetch.now)
+    assert fetch.asked() == "n2:4"
+
+
 def test_offers_a_choice_when_there_is_plenty() -> None:
     sizes = [10] * 64
     fetch = Fetch("n1 n2", sizes=sizes)

@@ -76,6 +76,11 @@ class AnyHolders(RuleBasedStateMachine):
         self.scheduler.close(request.node, request.request_id, self.now)
         self.ask()
 
+    @rule(node=NODES, have=st.binary(max_size=5))
+    def be_heard(self, node: str, have: bytes) -> None:
+        self.scheduler.heard(node, have)
+        self.ask()
+
     @rule(seconds=st.sampled_from([0.001, 0.1, 0.3, 1.0, 5.0]))
     def pass_time(self, seconds: float) -> None:
         self.now += seconds
@@ -142,7 +147,7 @@ class AnyHolders(RuleBasedStateMachine):
         free = bitmap.full(self.thing.chunk_count) & ~bitmap.of(self.stored) & ~asked
         room_bytes = SETTINGS.total_window_bytes - sum(each.size_bytes for each in prompt)
         for peer in self.scheduler._peers.values():
-            wanted = free & peer.believed_to_have(self.now)
+            wanted = free & peer.said_to_have() or free & peer.believed_to_have(self.now)
             if wanted:
                 size_bytes = self.thing.chunk_size(bitmap.lowest(wanted))
                 is_room = size_bytes <= room_bytes or not prompt

@@ -1,0 +1,60 @@
+"""How many replies may be on their way at a time. Sends nothing; it is told what was sent and left.
+
+On a slow link few at a time: a chunk that has the link for itself is whole at its receiver, who can
+pass it on, while many at once would all be whole at the end. What takes far longer than usual waits
+for a slow receiver, not for our link, and holds nobody up.
+"""
+
+import collections
+
+SLOW_BYTES_PER_S = 50e6  # A link below this is paced: so many replies at a time, …
+SLOW_REPLIES = 2  # … one to send, and one to be ready when it has left.
+QUICK_REPLIES = 8  # Otherwise this only bounds memory: a chunk leaves in a few milliseconds.
+STUCK_LATENCIES = 4.0
+STUCK_LEAST_S = 0.05
+MAX_UNSENT_BYTES = 64 << 20  # For all receivers together, whatever they do.
+
+
+class Pacing:
+    """The replies that have not left yet, by a number that the caller gives each."""
+
+    def __init__(self) -> None:
+        self._unsent: collections.OrderedDict[int, tuple[int, float]] = collections.OrderedDict()
+        self._unsent_bytes = 0
+        self._usual_s = 0.0  # How long a reply takes to leave, …
+        self._s_per_byte = 0.0  # … and how long the link takes for a byte, both of late.
+        self._left_at = 0.0
+
+    @property
+    def unsent(self) -> list[int]:
+        """The replies that have not left, oldest first."""
+        return list(self._unsent)
+
+    @property
+    def is_overfull(self) -> bool:
+        """Say whether receivers have left so much unread that nothing more should be read."""
+        return self._unsent_bytes > MAX_UNSENT_BYTES
+
+    def queued(self, number: int, size_bytes: int, now: float) -> None:
+        """Note that a reply of `size_bytes` was given to the socket."""
+        self._unsent[number] = size_bytes, now
+        self._unsent_bytes += size_bytes
+
+    def left(self, number: int, now: float) -> None:
+        """Note that a reply has left."""
+        size_bytes, queued_at = self._unsent.pop(number)
+        self._unsent_bytes -= size_bytes
+        self._usual_s += (now - queued_at - self._usual_s) / 8
+        busy_s = now - max(queued_at, self._left_at)
+        self._s_per_byte += (busy_s / max(size_bytes, 1) - self._s_per_byte) / 8
+        self._left_at = now
+
+    def allows(self, now: float) -> bool:
+        """Say whether the next reply may be made."""
+        is_slow = self._s_per_byte * SLOW_BYTES_PER_S > 1
+        limit = SLOW_REPLIES if is_slow else QUICK_REPLIES
+        if len(self._unsent) < limit:
+            return True
+        stuck_s = max(STUCK_LATENCIES * self._usual_s, STUCK_LEAST_S)
+        waiting = sum(now - queued_at < stuck_s for _, queued_at in self._unsent.values())
+        return waiting < limit

@@ -1,0 +1,213 @@
+"""The library follows the folder."""
+
+import contextlib
+import functools
+import os
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+import watchfiles
+
+from node.cache import Cache
+from node.hashing import Signature
+from node.library import Library
+from node.settings import NodeSettings
+from node.watcher import Watcher
+from protocol import manifest
+from protocol.manifest import MAX_SIZE_BYTES
+from tests.unit.node.things import id_of, plain
+from tests.unit.wire.places import eventually
+
+SETTINGS = NodeSettings(stable_s=0.05, rescan_s=30, poll_s=0.05)
+
+
+class Scene:
+    """A folder with its watcher, and what the library has of it."""
+
+    def __init__(self, folder: Path, settings: NodeSettings = SETTINGS) -> None:
+        self.folder = folder
+        (folder / ".shoal").mkdir(exist_ok=True)
+        self.looked = threading.Event()
+        self.library = Library(lambda: None)
+        self.cache = Cache(folder / ".shoal" / "cache.db")
+        self.watcher = Watcher(folder, self.library, self.cache, settings, self.looked.set)
+
+    def write(self, name: str, data: bytes) -> None:
+        path = self.folder / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(data)
+
+    def has(self, name: str, data: bytes) -> bool:
+        file = self.library.whole(name)
+        return file is not None and file.id == id_of(plain(data))
+
+    def close(self) -> None:
+        self.watcher.stop()
+        self.cache.close()
+
+
+@contextlib.contextmanager
+def watched(folder: Path, settings: NodeSettings = SETTINGS) -> Iterator[Scene]:
+    scene = Scene(folder, settings)
+    scene.watcher.start()
+    try:
+        assert scene.watcher.wait_for_first_look(10)
+        yield scene
+    finally:
+        scene.close()
+
+
+@pytest.fixture
+def idle(tmp_path: Path) -> Iterator[Scene]:
+    """A watcher that was not started."""
+    scene = Scene(tmp_path)
+    yield scene
+    scene.close()
+
+
+def test_takes_in_what_lies_there_at_the_start(tmp_path: Path) -> None:
+    (tmp_path / "a").write_bytes(b"1")
+    (tmp_path / "b").mkdir()
+    (tmp_path / "b" / "c").write_bytes(b"2")
+    with watched(tmp_path) as scene:
+        assert scene.library.names() == ["a", "b/c"]
+        assert scene.looked.wait(10)
+        assert scene.watcher.has_looked
+
+
+def test_follows_what_happens_in_the_folder(tmp_path: Path) -> None:
+    (tmp_path / "a").write_bytes(b"1")
+    with watched(tmp_path) as scene:
+        scene.write("b/c", b"2")
+        eventually(lambda: scene.has("b/c", b"2"))
+        scene.write("a", b"one")
+        eventually(lambda: scene.has("a", b"one"))
+        (tmp_path / "a").rename(tmp_path / "d")
+        eventually(lambda: scene.library.names() == ["b/c", "d"])
+        (tmp_path / "d").unlink()
+        eventually(lambda: scene.library.names() == ["b/c"])
+
+
+def test_looks_itself_where_changes_are_not_reported(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    def refuse(*_: object, **__: object) -> None:
+        raise OSError(28, "inotify watch limit reached")
+
+    monkeypatch.setattr(watchfiles, "watch", refuse)
+    with watched(tmp_path) as scene:
+        for number in range(3):
+            scene.write("a", b"%d" % number)
+            eventually(functools.partial(scene.has, "a", b"%d" % number))
+        (tmp_path / "a").unlink()
+        eventually(lambda: scene.library.names() == [])
+    assert "will look every second" in caplog.text
+
+
+def test_leaves_a_file_alone_while_it_is_written(idle: Scene) -> None:
+    idle.watcher._look()
+    idle.write("a", b"1")
+    assert not idle.watcher._look()
+    idle.write("a", b"12")
+    assert not idle.watcher._look()
+    assert idle.library.names() == []
+    assert idle.watcher._look()
+    assert idle.has("a", b"12")
+
+
+def test_believes_what_it_hashed_before(idle: Scene) -> None:
+    idle.write("a", b"1")
+    signature = Signature.of((idle.folder / "a").stat())
+    idle.cache.remember("a", signature, manifest.encode(plain(b"2")))
+    idle.watcher._look()
+    assert idle.has("a", b"2")
+    idle.write("a", b"other")
+    idle.watcher._look()
+    idle.watcher._look()
+    assert idle.has("a", b"other")
+
+
+def test_forgets_what_was_found_to_be_gone_and_finds_it_again(idle: Scene) -> None:
+    idle.write("a", b"1")
+    idle.watcher._look()
+    idle.watcher.forget("a")
+    assert idle.library.names() == []
+    idle.watcher._look()
+    assert idle.library.names() == ["a"]
+
+
+def test_looks_at_one_file_at_once(idle: Scene) -> None:
+    idle.write("a", b"1")
+    idle.write("b", b"1")
+    file = idle.watcher.look_at("a")
+    assert file is not None
+    assert (file.id, idle.library.names()) == (id_of(plain(b"1")), ["a"])
+    (idle.folder / "a").unlink()
+    assert idle.watcher.look_at("a") is None
+    assert idle.library.names() == []
+
+
+def test_examines_a_file_without_sharing_it(idle: Scene) -> None:
+    idle.write("a", b"1")
+    file = idle.watcher.examine("a")
+    assert file is not None
+    assert (file.id, idle.library.names()) == (id_of(plain(b"1")), [])
+    assert idle.watcher.examine("b") is None
+
+
+@pytest.mark.parametrize("name", ["../out", "/etc/hostname", ".shoal/cache.db", "a\nb"])
+def test_looks_at_nothing_that_cannot_be_shared(idle: Scene, name: str) -> None:  # fault 79
+    (idle.folder.parent / "out").write_bytes(b"secret")
+    idle.write("a\nb", b"1")
+    assert idle.watcher.look_at(name) is None
+    assert idle.watcher.examine(name) is None
+    assert idle.library.names() == []
+
+
+def test_a_file_that_cannot_be_shared_keeps_nothing_else_from_it(tmp_path: Path) -> None:
+    with (tmp_path / "huge").open("wb") as file:
+        file.truncate(MAX_SIZE_BYTES + 1)
+    os.mkfifo(tmp_path / "fifo")
+    (tmp_path / "zzz").write_bytes(b"1")
+    with watched(tmp_path) as scene:
+        assert scene.library.names() == ["zzz"]
+
+
+def test_a_short_look_ends_in_time_and_counts_if_it_was_whole(idle: Scene) -> None:
+    idle.write("a", b"1")
+    idle.watcher.look_once(10)
+    assert idle.watcher.has_looked
+    assert idle.library.names() == ["a"]
+
+
+def test_a_look_that_was_cut_short_does_not_count(idle: Scene) -> None:
+    idle.write("a", b"1")
+    idle.watcher.interrupt()
+    idle.watcher.look_once(10)
+    assert not idle.watcher.has_looked
+    assert idle.library.names() == []
+
+
+def test_stops_while_it_hashes(tmp_path: Path) -> None:
+    for number in range(3):
+        with (tmp_path / f"{number}").open("wb") as file:
+            file.truncate(20 << 30)
+    scene = Scene(tmp_path)
+    scene.watcher.start()
+    scene.close()
+    assert not scene.watcher._thread.is_alive()
+
+
+def test_says_how_far_the_hashing_is(idle: Scene, caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level("INFO", "shoal.node")
+    idle.write("a", bytes(3000))
+    idle.watcher._progress._said_at -= 10
+    idle.watcher.look_at("a")
+    assert caplog.messages == []
+    progress = idle.watcher._progress
+    progress._said_at -= 10
+    progress.hashed(10)
+    (line,) = caplog.messages
+    assert line.startswith("hashing: 0.0 of 0.0 GB, ")

@@ -1,0 +1,170 @@
+"""Sockets as they must be set up, and what is said when they cannot be."""
+
+import contextlib
+import random
+import socket
+from typing import TypeAlias
+
+import pytest
+import zmq
+
+from protocol import messages
+from protocol.errors import ExitCode, OperatorError
+from protocol.manifest import MAX_CHUNK_BYTES
+from tests.unit.wire.places import LIMIT_S, eventually, free_address, port_of
+from wire import sockets
+
+Context: TypeAlias = "zmq.Context[zmq.Socket[bytes]]"
+LIMIT_MS = int(1000 * LIMIT_S)
+
+
+def echo(server: "zmq.Socket[bytes]", client: "zmq.Socket[bytes]", request: bytes) -> bytes:
+    client.send_multipart([b"tag", b"", request])
+    assert server.poll(LIMIT_MS)
+    server.send(server.recv())
+    assert client.poll(LIMIT_MS)
+    tag, empty, reply = client.recv_multipart()
+    assert (tag, empty) == (b"tag", b"")
+    return reply
+
+
+@pytest.mark.parametrize("host", ["127.0.0.1", "localhost", "[::1]"])
+def test_listens_at_numbers_and_names(context: Context, host: str) -> None:
+    address = f"tcp://{host}:{port_of(free_address())}"
+    if host == "[::1]" and not _has_ipv6():
+        pytest.skip("there is no IPv6 here")
+    server = sockets.replier(context, address)
+    client = sockets.dealer(context, address)
+    assert echo(server, client, b"hello") == b"hello"
+    client.close()
+    server.close()
+
+
+def _has_ipv6() -> bool:
+    try:
+        with socket.create_server(("::1", 0), family=socket.AF_INET6):
+            return True
+    except OSError:
+        return False
+
+
+@pytest.mark.parametrize(
+    ("host", "words"),
+    [
+        ("192.0.2.1", "that address is not this machine's; run this on the host"),
+        ("no-such-host.invalid", "that address is not this machine's; run this on the host"),
+    ],
+)
+def test_says_that_an_address_is_elsewhere(context: Context, host: str, words: str) -> None:
+    with pytest.raises(OperatorError, match=words) as refused:
+        sockets.replier(context, f"tcp://{host}:{port_of(free_address())}")
+    assert refused.value.exit_code is ExitCode.USAGE
+
+
+def test_says_that_a_port_is_taken(context: Context) -> None:  # fault 77
+    address = free_address()
+    server = sockets.replier(context, address)
+    with pytest.raises(OperatorError, match=f"cannot listen on {address}: the port is taken"):
+        sockets.replier(context, address)
+    with socket.create_server(("127.0.0.1", 0)) as other:
+        taken = other.getsockname()[1]
+        with pytest.raises(OperatorError, match="the port is taken"):
+            sockets.replier(context, f"tcp://127.0.0.1:{taken}")
+    server.close()
+
+
+def replier_again(context: Context, address: str) -> "zmq.Socket[bytes]":
+    """Bind where a socket was just closed, which takes effect in another thread."""
+    made: list[zmq.Socket[bytes]] = []
+
+    def is_made() -> bool:
+        with contextlib.suppress(OperatorError):
+            made.append(sockets.replier(context, address))
+        return bool(made)
+
+    eventually(is_made)
+    return made[0]
+
+
+def test_a_port_is_free_again_soon(context: Context) -> None:
+    """Connections in TIME_WAIT do not keep a node from starting again."""
+    address = free_address()
+    for _ in range(3):
+        server = replier_again(context, address)
+        client = sockets.dealer(context, address)
+        echo(server, client, b"hello")
+        server.close()
+        client.close()
+
+
+def test_a_stranger_s_huge_frame_is_cut_and_others_are_served(context: Context) -> None:  # fault 11
+    address = free_address()
+    server = sockets.replier(context, address)
+    stranger, client = sockets.dealer(context, address), sockets.dealer(context, address)
+    most = messages.MAX_CHUNK_REQUEST_BYTES
+    assert len(echo(server, client, bytes(most))) == most
+    stranger.send_multipart([b"", bytes(most + 1)])
+    assert echo(server, client, b"hello") == b"hello"
+    assert not server.poll(50)
+    for each in (stranger, client, server):
+        each.close()
+
+
+def test_the_largest_chunk_arrives(context: Context) -> None:
+    address = free_address()
+    server = sockets.replier(context, address)
+    client = sockets.dealer(context, address)
+    client.send_multipart([b"tag", b"", b"chunk, please"])
+    server.recv()
+    server.send(bytes(MAX_CHUNK_BYTES))
+    assert client.poll(LIMIT_MS)
+    assert len(client.recv_multipart()[2]) == MAX_CHUNK_BYTES
+    client.close()
+    server.close()
+
+
+def test_no_reply_is_lost_among_as_many_as_may_be_out(context: Context) -> None:
+    """REP drops replies in silence when its pipe looks full, above half its high-water mark."""
+    address = free_address()
+    server = sockets.replier(context, address)
+    client = sockets.dealer(context, address)
+    for burst in range(100):
+        for number in range(sockets.MAX_OUTSTANDING):
+            client.send_multipart([b"%d" % number, b"", b"%d" % burst])
+        for _ in range(sockets.MAX_OUTSTANDING):
+            assert server.poll(LIMIT_MS)
+            server.send(server.recv())
+        for number in range(sockets.MAX_OUTSTANDING):
+            assert client.poll(LIMIT_MS)
+            assert client.recv_multipart() == [b"%d" % number, b"", b"%d" % burst]
+    client.close()
+    server.close()
+
+
+def test_a_holder_s_connection_does_not_come_back_by_itself(context: Context) -> None:
+    address = free_address()
+    server = sockets.replier(context, address)
+    client = sockets.dealer(context, address)
+    echo(server, client, b"hello")
+    monitor = client.get_monitor_socket(zmq.EVENT_DISCONNECTED | zmq.EVENT_CONNECTED)
+    server.close()
+    assert monitor.poll(LIMIT_MS)
+    monitor.recv_multipart()
+    server = replier_again(context, address)
+    assert not monitor.poll(700)
+    client.disable_monitor()
+    monitor.close()
+    client.close()
+    server.close()
+
+
+def test_a_tracker_s_connection_comes_back(context: Context) -> None:
+    address = free_address()
+    client = sockets.tracker_dealer(context, address, random.Random(7))
+    server = sockets.replier(context, address)
+    assert echo(server, client, b"hello") == b"hello"
+    server.close()
+    server = replier_again(context, address)
+    assert echo(server, client, b"again") == b"again"
+    client.close()
+    server.close()
