@@ -1,1 +1,1 @@
-"""The machines of the product on virtual hosts: one seed decides everything, no socket is opened."""
+"""The product's machines on virtual hosts: one seed decides everything, no socket is opened."""

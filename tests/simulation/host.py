@@ -1,4 +1,4 @@
-"""One virtual node: the product's download and serving machines, with the network's time around them."""
+"""One virtual node: the product's machines, with the network's time around them."""
 
 import collections
 import random
@@ -6,8 +6,8 @@ from collections.abc import Callable
 
 from node import steps
 from node.download import Download
+from node.pacing import Pacing
 from node.serving import SendChunk, SendManifest, SendNothing, Serving
-from node.settings import NodeSettings
 from protocol.manifest import ContentId, Manifest, encode
 from protocol.messages import (
     ChunkRequest,
@@ -69,7 +69,8 @@ class Host:
         self._waiting: collections.OrderedDict[str, collections.deque[tuple[int, NodeRequest]]] = (
             collections.OrderedDict()
         )
-        self._unsent = 0
+        self._pacing = Pacing()
+        self._replies = 0
         self._ask_tracker: AskTracker | None = None
         self._timer_at = float("inf")
         self._sequence = 0
@@ -99,7 +100,7 @@ class Host:
         self._serve()
 
     def _serve(self) -> None:
-        while self._waiting and self._unsent < NodeSettings().unsent_replies:
+        while self._waiting and self._pacing.allows(self._world.now):
             asker, queue = self._waiting.popitem(last=False)
             request_id, request = queue.popleft()
             if queue:
@@ -123,13 +124,15 @@ class Host:
                 event, size = steps.NothingReceived(name, request_id, have), REPLY_BYTES
             case other:
                 raise AssertionError(other)
-        self._unsent += 1
+        self._replies += 1
+        number = self._replies
+        self._pacing.queued(number, size, self._world.now)
         left_at, arrived_at = send(self.at, asker.at, size, self._world.now)
-        self._world.at(left_at, self._sent)
+        self._world.at(left_at, lambda: self._sent(number))
         self._world.at(arrived_at, lambda: asker.hear(event))
 
-    def _sent(self) -> None:
-        self._unsent -= 1
+    def _sent(self, number: int) -> None:
+        self._pacing.left(number, self._world.now)
         self._serve()
 
     # Fetching.
@@ -163,22 +166,32 @@ class Host:
                 self.shelf.have |= 1 << index
             case steps.QueryTracker(what, partial):
                 self._query(Query(what, self.name, partial=partial))
+            case steps.Connect(node):
+                self._connect(node)
+            case _:
+                self._come_on(action)
+
+    def _come_on(self, action: steps.Action) -> None:
+        """Carry out what happens once in a fetch. A disk takes no time here."""
+        assert self._ask_tracker is not None
+        match action:
             case steps.OpenStaging():
-                assert self._ask_tracker is not None
                 self.announce(self._ask_tracker, complete=False)
                 self._world.at(self._world.now, lambda: self.hear(steps.StagingOpened(0)))
             case steps.Publish():
                 self._world.at(self._world.now, lambda: self.hear(steps.Published("thing")))
             case steps.Finish():
-                assert self._ask_tracker is not None
                 self.finished_at = self._world.now
                 self.announce(self._ask_tracker, complete=True)
             case steps.Fail(_, message):
                 self.failure = message
-            case steps.Connect(node):
-                if not self._peers[node].at.is_alive:
-                    lost = steps.HolderLost(node, "cannot be reached")
-                    self._world.at(self._world.now + self.at.latency_s, lambda: self.hear(lost))
+            case _:
+                assert isinstance(action, steps.Disconnect)
+
+    def _connect(self, node: str) -> None:
+        if not self._peers[node].at.is_alive:
+            lost = steps.HolderLost(node, "cannot be reached")
+            self._world.at(self._world.now + self.at.latency_s, lambda: self.hear(lost))
 
     def _request(self, node: str, request_id: int, request: NodeRequest) -> None:
         peer = self._peers[node]
