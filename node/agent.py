@@ -17,6 +17,7 @@ from node.announcer import Announcer
 from node.cache import Cache
 from node.chunk_server import ChunkServer
 from node.fetcher import Fetcher, Surroundings
+from node.intake import Destination
 from node.library import Library, WholeFile
 from node.lock import FolderLock
 from node.session import Session
@@ -163,14 +164,12 @@ class Agent:
             self._context,
             self.identity.name,
             self.identity.tracker_address,
-            self.identity.folder,
-            self.library,
-            self._cache.remember,
+            Destination(self.identity.folder, self.library, self._cache.remember, output),
         )
         with self._guard:
             if what in self._fetchers:
                 raise OperatorError(f"{display(what)} is being fetched already; wait for it")
-            fetcher = Fetcher(what, surroundings, on_progress, output)
+            fetcher = Fetcher(what, surroundings, on_progress)
             self._fetchers[what] = fetcher
         if self._stop_code is not None:
             fetcher.stop(self._stop_code)

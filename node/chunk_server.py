@@ -11,7 +11,7 @@ from collections.abc import Callable
 
 import zmq
 
-from node.library import GoneError, Library
+from node.library import GoneError, Library, WholeFile
 from node.pacing import Pacing
 from node.serving import Answer, SendChunk, SendError, SendManifest, SendNothing, Serving
 from node.settings import NodeSettings
@@ -131,8 +131,9 @@ class ChunkServer:
             data = shared.read(answer.index)
         except GoneError as error:
             log.warning("cannot serve any more: %s", display(str(error)))
-            self._on_gone(shared.name)
-            return [messages.encode(Error(WireCode.GONE, str(error)))]
+            if isinstance(shared, WholeFile):  # A part ends with its fetch, and may be whole now.
+                self._on_gone(shared.name)
+            return [messages.encode(Error(WireCode.GONE, "does not have it any more"))]
         self._talk.uploading(shared.name, answer.index, shared.chunk_count, asker)
         self.replies += 1
         self.bytes_served += len(data)

@@ -6,17 +6,14 @@ import random
 import secrets
 import time
 from collections.abc import Callable
-from pathlib import Path
 
 import msgspec
 import zmq
 
 from node import steps
 from node.download import Download
-from node.hashing import Signature
-from node.library import Library, PartialFile, WholeFile
+from node.intake import Destination, Intake
 from node.link import Arrival, Link
-from node.staging import Staging, disk_trouble
 from protocol.control import Fetched, Working
 from protocol.errors import ExitCode, OperatorError, WireCode
 from protocol.messages import ChunkRequest, Error, Holders, ManifestRequest, Query
@@ -37,9 +34,7 @@ class Surroundings(msgspec.Struct, frozen=True):
     context: "zmq.Context[zmq.Socket[bytes]]"
     node: str
     tracker_address: str
-    folder: Path
-    library: Library
-    remember: Callable[[str, Signature, bytes], None]
+    destination: Destination
 
 
 class Fetcher:
@@ -50,21 +45,18 @@ class Fetcher:
         what: str,
         surroundings: Surroundings,
         on_progress: Callable[[Working], None],
-        output: Path | None = None,
     ) -> None:
-        """Fetch `what` into the node's folder, or to `output`."""
+        """Fetch `what` to the destination in its surroundings."""
         rng = random.Random(secrets.randbits(64))  # noqa: S311 (request ids, order of chunks)
         self._with = surroundings
         self._on_progress = on_progress
-        self._output = output
         self._download = Download(what, surroundings.node, surroundings.tracker_address, rng)
         self._links: dict[str, Link] = {}
         self._poller = zmq.Poller()
         self._wake = Wake()
         self._stop_code: ExitCode | None = None
-        self._staging: Staging | None = None
-        self._partial: PartialFile | None = None
         self._path: str | None = None
+        self._intake = Intake(surroundings.destination, self._note_asked)
         self._asked: collections.deque[steps.PeerHeard] = collections.deque(maxlen=MAX_HEARD)
 
     def stop(self, exit_code: ExitCode) -> None:
@@ -97,7 +89,7 @@ class Fetcher:
             tracker.close()
             for link in self._links.values():
                 link.close()
-            self._put_down()
+            self._intake.close()
         return self._result(time.monotonic() - started)
 
     def _loop(self, tracker: TrackerClient) -> None:
@@ -138,15 +130,13 @@ class Fetcher:
             case Error(message=message):
                 self._feed(steps.TrackerLost(f"the tracker refused: {display(message)}"), tracker)
             case _:
-                self._feed(
-                    steps.TrackerLost("the tracker gave an answer to something else"), tracker
-                )
+                self._feed(steps.TrackerLost("the tracker answered something else"), tracker)
 
     def _hear_holders(self, ready: dict[object, int], tracker: TrackerClient) -> None:
         for link in list(self._links.values()):
             if link.socket in ready:
                 for _ in range(DRAIN):
-                    arrival = link.receive() if link.node in self._links else None
+                    arrival = link.receive() if self._links.get(link.node) is link else None
                     if arrival is None:
                         break
                     self._feed(arrival.event, tracker, arrival)
@@ -162,12 +152,7 @@ class Fetcher:
         events = [event]
         while events:
             for action in self._download.handle(events.pop(0), time.monotonic()):
-                try:
-                    more = self._carry_out(action, tracker, arrival)
-                except OSError as error:
-                    folder = self._output.parent if self._output else self._with.folder
-                    trouble = disk_trouble(error, self._download.name, folder)
-                    more = steps.DiskFailed(str(trouble))
+                more = self._carry_out(action, tracker, arrival)
                 if more is not None:
                     events.append(more)
 
@@ -179,15 +164,15 @@ class Fetcher:
                 self._request(action)
             case steps.StoreChunk(index):
                 assert arrival is not None
-                self._store(index, arrival.payload)
+                return self._intake.store(index, arrival.payload)
             case steps.QueryTracker(what, partial):
                 tracker.send(Query(what, self._with.node, partial=partial), time.monotonic())
             case steps.Connect() | steps.Disconnect():
                 self._connect_or_not(action)
             case steps.OpenStaging():
-                return self._open(action)
+                return self._intake.open(action)
             case steps.Publish():
-                return self._publish()
+                return self._intake.publish()
             case _:
                 self._end(action)
         return None
@@ -229,41 +214,6 @@ class Fetcher:
             case steps.RequestChunk(_, request_id, content_id, offered, have, patience_ms):
                 request = ChunkRequest(content_id, offered, self._with.node, have, patience_ms)
                 link.send(request_id, request)
-
-    def _store(self, index: int, payload: memoryview) -> None:
-        assert self._staging is not None
-        assert self._partial is not None
-        self._staging.write(index, payload)
-        self._partial.have |= 1 << index
-
-    def _open(self, action: steps.OpenStaging) -> steps.Event:
-        self._staging = Staging(
-            self._with.folder / ".shoal" / "partial", action.id, action.manifest
-        )
-        have = self._staging.open()
-        self._partial = PartialFile(action.name, self._staging, self._note_asked)
-        self._partial.have = have
-        self._with.library.put_partial(self._partial)
-        return steps.StagingOpened(have)
-
-    def _publish(self) -> steps.Event:
-        assert self._staging is not None
-        assert self._partial is not None
-        name = self._download.name
-        if self._output is not None:
-            self._staging.publish_at(self._output)
-            return steps.Published(str(self._output))
-        signature = self._staging.publish(self._with.folder, name)
-        path = self._with.folder / name
-        self._with.remember(name, signature, self._partial.data)
-        self._with.library.put(WholeFile(path, name, self._partial.data, signature))
-        return steps.Published(str(path))
-
-    def _put_down(self) -> None:
-        if self._partial is not None:
-            self._with.library.remove_partial(self._partial.id)
-        if self._staging is not None:
-            self._staging.close()
 
     def _milliseconds_left(self, tracker: TrackerClient) -> int:
         now = time.monotonic()

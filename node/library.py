@@ -163,10 +163,14 @@ class Library:
         if partial is not None:
             partial.on_asked(node, have)
 
-    def put_partial(self, partial: PartialFile) -> None:
+    def put_partial(self, partial: PartialFile) -> bool:
+        """Take in a thing that is being fetched; refuse, and say so, if it is one already."""
         with self._lock:
+            if partial.id in self._partial:
+                return False
             self._partial[partial.id] = partial
         self._on_change()
+        return True
 
     def remove_partial(self, content_id: ContentId) -> None:
         with self._lock:

@@ -53,15 +53,18 @@ class Link:
     def __init__(self, context: "zmq.Context[zmq.Socket[bytes]]", node: str, address: str) -> None:
         self.node = node
         self.address = address
-        self.socket = sockets.dealer(context, address)
         mask = 0
         for kind in _ENDS:
             mask |= kind
-        self.monitor = self.socket.get_monitor_socket(mask)
+        self.socket, self.monitor = sockets.monitored_dealer(context, address, mask)
 
     def send(self, request_id: int, message: Message) -> None:
         """Send one request; it waits until the connection stands."""
-        self.socket.send_multipart([_TAG.pack(request_id), b"", messages.encode(message)])
+        frames = [_TAG.pack(request_id), b"", messages.encode(message)]
+        try:
+            self.socket.send_multipart(frames, zmq.NOBLOCK)
+        except zmq.Again:
+            pass  # The holder does not read. Its deadline says the rest, as if a reply were lost.
 
     def receive(self) -> Arrival | None:
         """Return the next thing that came from the holder, or None."""

@@ -122,5 +122,12 @@ class Session:
         farewell = self._announcer.farewell()
         if farewell is None:
             return
-        client.send(farewell, time.monotonic())
-        client.socket.poll(int(1000 * FAREWELL_S))
+        now = time.monotonic()
+        until = now + FAREWELL_S
+        client.send(farewell, now)
+        try:  # The answer to an earlier message does not mean that this one has left.
+            while now < until and client.receive(now) is None:
+                client.socket.poll(max(1, int(1000 * (until - now))))
+                now = time.monotonic()
+        except TrackerLostError:
+            pass

@@ -29,6 +29,7 @@ LIMIT_S = 30.0  # For anything to come about, on a busy machine.
 STOP_S = 5.0  # What the first signal is allowed to take.
 FIRST_PORT, LAST_PORT = 15_000, 32_000  # Below those that the kernel gives to clients.
 BIG_BYTES = 256 << 20  # Takes 0.3 s at the least: there is a middle to catch.
+_given_ports: set[int] = set()
 SIGNS_OF_A_BUG = re.compile(r"Traceback|this is a bug|made a mistake|Assertion|a bug in")
 
 
@@ -111,7 +112,12 @@ class Cluster:
 
     def start_tracker(self) -> None:
         tracker = self.launch("tracker")
-        self.wait(lambda: "tracker at" in tracker.stderr, "the tracker listens")
+
+        def listens() -> bool:
+            assert tracker.exit_code is None, tracker.stderr
+            return "tracker at" in tracker.stderr
+
+        self.wait(listens, "the tracker listens")
 
     def start_node(self, node: str) -> None:
         self.launch("node", node)
@@ -230,7 +236,10 @@ class Cluster:
         return "\n".join(f"== {path.name}\n{path.read_text(errors='replace')}" for path in paths)
 
     def close(self) -> None:
-        """End everything, and remove the files. Raises AssertionError if any process said that it has a bug."""
+        """End everything, and remove the files.
+
+        Raises AssertionError if any process said that it has a bug.
+        """
         tracker = [process for name, process in self._running.items() if name == "tracker"]
         others = [process for name, process in self._running.items() if name != "tracker"]
         for group in (others, tracker):  # Or the nodes would wait for it when they say goodbye.
@@ -300,12 +309,15 @@ def environment() -> dict[str, str]:
 
 
 def free_address(host: str | None = None) -> str:
+    """Return an address that is free now, and was not given before."""
     host = host or "127.0.0.1"
     while True:
         port = random.randrange(FIRST_PORT, LAST_PORT)
         with socket.socket() as probe, contextlib.suppress(OSError):
             probe.bind((host, port))
-            return f"tcp://{host}:{port}"
+            if port not in _given_ports:
+                _given_ports.add(port)
+                return f"tcp://{host}:{port}"
 
 
 def port_of(address: str) -> int:

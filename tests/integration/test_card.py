@@ -56,7 +56,8 @@ def is_free(port: int) -> bool:
 
 @pytest.fixture
 def clone(tmp_path: Path) -> Path:
-    listed = subprocess.run(["git", "ls-files", "-coz", "--exclude-standard"], cwd=ROOT, capture_output=True, check=True)
+    ls_files = ["git", "ls-files", "-coz", "--exclude-standard"]
+    listed = subprocess.run(ls_files, cwd=ROOT, capture_output=True, check=True)
     for name in listed.stdout.decode().split("\0"):
         if name and (ROOT / name).is_file() and not name.startswith("tests/"):
             (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)

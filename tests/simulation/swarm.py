@@ -1,6 +1,7 @@
 """A whole swarm from one seed: a tracker, a first holder, and N hosts that want what it has."""
 
 import dataclasses
+import functools
 import random
 import statistics
 from collections.abc import Callable
@@ -91,47 +92,45 @@ def run(plan: Plan) -> Outcome:
     """Simulate `plan`; the same plan gives the same outcome."""
     rng = random.Random(plan.seed)
     world = World()
-    shared = thing(plan.size_bytes, plan.chunk_bytes)
-    content_id = id_of(encode(shared))
     tracker = Tracker(Initial("tcp://tracker:4000"), random.Random(rng.getrandbits(64)), 0.0)
 
     def ask(message: Message) -> Message:
         return tracker.handle(message, world.now).reply  # type: ignore[arg-type]
 
-    hosts: dict[str, Host] = {}
-    for number in range(plan.hosts + 1):
-        is_slow = 1 <= number <= plan.slow_hosts
-        rate = plan.rate_bytes_per_s
-        if is_slow:
-            rate = EFFICIENCY * plan.slow_rate_mbit * 1e6 / 8
-        have = bitmap.full(shared.chunk_count) if number == 0 else 0
-        name = f"h{number:04}"
-        shelf = Shelf(content_id, shared, have)
-        hosts[name] = Host(name, place(rate, plan.latency_s), shelf, world, hosts)
-    seed, *fetchers = hosts.values()
+    seed, *fetchers = _hosts(plan, world)
     seed.announce(ask, complete=True)
-    joined: dict[str, float] = {}
+    joined_at: list[float] = []
     for number, host in enumerate(fetchers):
         is_late = number >= plan.hosts - plan.late_hosts
-        at = plan.late_at_s if is_late else rng.uniform(0.0, 0.05)
-        joined[host.name] = at
+        joined_at.append(plan.late_at_s if is_late else rng.uniform(0.0, 0.05))
         child = random.Random(rng.getrandbits(64))
-        world.at(at, lambda host=host, child=child: host.join(child, ask))  # type: ignore[misc]
+        world.at(joined_at[-1], functools.partial(host.join, child, ask))
 
-    def is_over() -> bool:
-        return world.now > 0.1 and all(host.finished_at is not None for host in waiting)
-
-    waiting = fetchers
-    world.run(plan.limit_s, _every(200, is_over))
+    world.run(plan.limit_s, _every(200, lambda: all(host.finished_at for host in fetchers)))
     return Outcome(
         plan,
         [
-            None if one.finished_at is None else one.finished_at - joined[one.name]
-            for one in fetchers
+            None if host.finished_at is None else host.finished_at - at
+            for host, at in zip(fetchers, joined_at, strict=True)
         ],
         seed.at.up.sent_bytes,
         sum(host.download.tally.duplicate_bytes for host in fetchers if host.download),
     )
+
+
+def _hosts(plan: Plan, world: World) -> list[Host]:
+    """Return the first holder, and those who want what it has: the slow ones first."""
+    shared = thing(plan.size_bytes, plan.chunk_bytes)
+    content_id = id_of(encode(shared))
+    hosts: dict[str, Host] = {}
+    for number in range(plan.hosts + 1):
+        is_slow = 1 <= number <= plan.slow_hosts
+        rate_mbit = plan.slow_rate_mbit if is_slow else plan.rate_mbit
+        have = bitmap.full(shared.chunk_count) if number == 0 else 0
+        at = place(EFFICIENCY * rate_mbit * 1e6 / 8, plan.latency_s)
+        name = f"h{number:04}"
+        hosts[name] = Host(name, at, Shelf(content_id, shared, have), world, hosts)
+    return list(hosts.values())
 
 
 def _every(count: int, question: Callable[[], bool]) -> Callable[[], bool]:

@@ -65,6 +65,16 @@ def test_the_number_is_larger_even_when_the_cache_was_lost(tmp_path: Path) -> No
         assert cache.next_epoch() > before
 
 
+def test_the_number_is_larger_even_when_an_old_cache_was_put_back(tmp_path: Path) -> None:
+    path = tmp_path / "cache.db"
+    with cache_at(path) as cache:
+        before = cache.next_epoch()
+        with contextlib.closing(sqlite3.connect(path, isolation_level=None)) as other:
+            other.execute("UPDATE starts SET count = 5")
+        time.sleep(0.002)
+        assert cache.next_epoch() > before
+
+
 def fill(path: Path) -> None:
     with cache_at(path) as cache:
         for number in range(200):

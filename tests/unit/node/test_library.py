@@ -1,6 +1,9 @@
 """What a node can serve, and that nothing leaves of a file that has changed."""
 
+import contextlib
 import os
+import threading
+import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -68,6 +71,31 @@ def test_nothing_leaves_of_a_file_that_may_not_be_read(tmp_path: Path) -> None:
             file.read(0)
     finally:
         os.seteuid(0)
+
+
+def test_nothing_leaves_of_a_file_that_changes_just_now(tmp_path: Path) -> None:
+    size = 4 << 20
+    file = whole(tmp_path, data=b"1" * size)
+    stopping = threading.Event()
+
+    def rewrite() -> None:
+        with (tmp_path / "a.bin").open("r+b", buffering=0) as writer:
+            while not stopping.is_set():
+                for byte in (b"2", b"1"):
+                    writer.seek(0)
+                    writer.write(byte * size)
+                os.utime(tmp_path / "a.bin", ns=(1, 1))
+
+    thread = threading.Thread(target=rewrite)
+    thread.start()
+    until = time.monotonic() + 0.5
+    torn = 0
+    while time.monotonic() < until:
+        with contextlib.suppress(GoneError):
+            torn += bool(file.read(0).strip(b"1"))
+    stopping.set()
+    thread.join()
+    assert torn == 0
 
 
 def test_leaves_no_descriptor_open(tmp_path: Path) -> None:

@@ -1,0 +1,128 @@
+"""A node, all of it together, with a tracker that only says who has the one thing there is."""
+
+import contextlib
+import os
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TypeAlias
+
+import pytest
+import zmq
+
+from node.agent import Agent, Identity
+from node.lock import FolderLock
+from protocol.control import Fetched
+from protocol.errors import ExitCode, OperatorError
+from tests.unit.node.hostile import HONEST, NAME, NUISANCES, NamingTracker, swarm
+from tests.unit.node.things import id_of, plain
+from tests.unit.wire.places import LIMIT_S, eventually, free_address
+from wire import sockets
+
+Context: TypeAlias = "zmq.Context[zmq.Socket[bytes]]"
+DATA = os.urandom(5000)
+
+
+@contextlib.contextmanager
+def a_node(folder: Path, tracker: str, address: str | None = None) -> Iterator[Agent]:
+    folder.mkdir(parents=True, exist_ok=True)
+    identity = Identity("n1", address or free_address(), folder, tracker)
+    agent = Agent(identity, FolderLock.take(folder))
+    try:
+        yield agent
+    finally:
+        agent.stop()
+
+
+def fetch(agent: Agent, what: str = NAME, *, force: bool = False) -> Fetched:
+    return agent.fetch(what, lambda _: None, force=force)
+
+
+@pytest.fixture
+def tracker(context: Context) -> Iterator[NamingTracker]:
+    """A tracker that names one honest holder."""
+    with swarm(context, DATA, [HONEST]) as (tracker, _):
+        yield tracker
+
+
+def test_fetches_and_serves_what_it_has(tracker: NamingTracker, tmp_path: Path) -> None:
+    with a_node(tmp_path, tracker.address) as agent:
+        agent.start()
+        assert agent.wait_for_first_look(LIMIT_S)
+        done = fetch(agent)
+        assert (tmp_path / NAME).read_bytes() == DATA
+        assert done.fetched_bytes == len(DATA)
+        again = fetch(agent)
+        assert (again.fetched_bytes, again.reused_bytes) == (0, len(DATA))
+        assert [holding.name for holding in agent.library.holdings()] == [NAME]
+
+
+def test_does_not_replace_what_nobody_else_has(tracker: NamingTracker, tmp_path: Path) -> None:
+    (tmp_path / NAME).write_bytes(b"mine")
+    with a_node(tmp_path, tracker.address) as agent:
+        agent.start_for_one_fetch()
+        with pytest.raises(OperatorError, match="which nobody else has; move it away"):
+            fetch(agent)
+        assert (tmp_path / NAME).read_bytes() == b"mine"
+        assert fetch(agent, force=True).fetched_bytes == len(DATA)
+        assert (tmp_path / NAME).read_bytes() == DATA
+
+
+def test_shares_what_was_put_there(tracker: NamingTracker, tmp_path: Path) -> None:
+    with a_node(tmp_path, tracker.address) as agent:
+        agent.start_for_one_fetch()
+        (tmp_path / "b.bin").write_bytes(b"new")
+        shared = agent.share("b.bin")
+        assert (shared.id, shared.announced) == (id_of(plain(b"new")), True)
+        agent.look_once()
+
+
+@pytest.mark.parametrize("name", ["nowhere", "../out", "/etc/hostname", ".shoal/lock", "a\nb"])
+def test_shares_nothing_else(tracker: NamingTracker, tmp_path: Path, name: str) -> None:
+    (tmp_path / "out").write_bytes(b"secret")  # fault 79
+    with a_node(tmp_path / "n1", tracker.address) as agent:
+        agent.start_for_one_fetch()
+        with pytest.raises(OperatorError, match="is not in") as refused:
+            agent.share(name)
+        assert refused.value.exit_code is ExitCode.DISK
+
+
+def test_fetches_a_thing_once_at_a_time(context: Context, tmp_path: Path) -> None:  # fault 100
+    silent = swarm(context, DATA, [NUISANCES["silent"]])
+    with silent as (tracker, holders), a_node(tmp_path, tracker.address) as agent:
+        agent.start_for_one_fetch()
+        ends: list[ExitCode] = []
+
+        def wait_for_it() -> None:
+            with pytest.raises(OperatorError) as stopped:
+                fetch(agent)
+            ends.append(stopped.value.exit_code)
+
+        thread = threading.Thread(target=wait_for_it)
+        thread.start()
+        eventually(lambda: holders[0].requests)
+        with pytest.raises(OperatorError, match="is being fetched already"):
+            fetch(agent)
+        agent.cancel("something else", ExitCode.INTERRUPTED)
+        agent.cancel(NAME, ExitCode.INTERRUPTED)
+        thread.join(LIMIT_S)
+        assert ends == [ExitCode.INTERRUPTED]
+        agent.cancel_all(ExitCode.TERMINATED)
+        with pytest.raises(OperatorError) as refused:
+            fetch(agent)
+        assert refused.value.exit_code is ExitCode.TERMINATED
+
+
+def test_a_port_that_is_taken_is_said_so_and_all_is_put_down(
+    context: Context, tracker: NamingTracker, tmp_path: Path
+) -> None:  # fault 77
+    address = free_address()
+    other = sockets.replier(context, address)
+    with pytest.raises(OperatorError, match="the port is taken"):  # noqa: SIM117
+        with a_node(tmp_path, tracker.address, address) as agent:
+            agent.start()
+    FolderLock.take(tmp_path).release()
+    with a_node(tmp_path, tracker.address, address) as agent:
+        agent.start_for_one_fetch()
+        assert fetch(agent).fetched_bytes == len(DATA)
+    other.close()
