@@ -48,7 +48,7 @@ class Honest(Kind):
 
 
 class Lossy(Kind):
-    """Loses replies, never two in a row, repeats them, and loses its connection now and then."""
+    """Loses replies, never two in a row, and repeats others."""
 
     has_answered = False
 
@@ -56,9 +56,16 @@ class Lossy(Kind):
         self.has_answered = not self.has_answered or self.random.random() >= LOSS
         if not self.has_answered:
             return []
-        if self.random.random() < 0.05:
-            return [steps.HolderLost(self.node, "closed the connection")]
         return super().answer(request) * self.random.choice([1, 1, 2])
+
+
+class Flaky(Kind):
+    """Loses its connection now and then."""
+
+    def answer(self, request: steps.RequestChunk) -> list[steps.Event]:
+        if self.random.random() < 0.1:
+            return [steps.HolderLost(self.node, "closed the connection")]
+        return super().answer(request)
 
 
 class Partial(Kind):
@@ -142,7 +149,7 @@ class Forger(Kind):
         return [steps.HolderLost(self.node, "sent what is no message", lied=True)]
 
 
-GOOD = [Honest, Lossy]
+GOOD = [Honest, Lossy, Flaky]
 BAD = [Partial, Contradictory, Busy, Refusing, Silent, Mute, Slow, Guessing, Liar, Forger]
 
 

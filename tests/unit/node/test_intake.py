@@ -1,82 +1,113 @@
-"""What arrives is served at once, and stands under its name when it is whole, not before."""
+"""Where the bytes of a download go."""
 
 from pathlib import Path
-from random import Random
 
 import pytest
 
 from node import steps
+from node.hashing import Signature
 from node.intake import Destination, Intake
-from node.library import Library, PartialFile, WholeFile
+from node.library import Library
 from protocol.errors import OperatorError
-from tests.unit.node.things import id_of, plain
+from tests.unit.node.things import bits, chunk, id_of, thing
 
-DATA = Random(3).randbytes(5_000)
-THING = plain(DATA)
-OPENING = steps.OpenStaging("b.bin", id_of(THING), THING)
-
-
-def intake_into(folder: Path, library: Library, output: Path | None = None) -> Intake:
-    return Intake(Destination(folder, library, lambda *_: None, output), lambda *_: None)
+THING = thing([10] * 4)
+OPENING = steps.OpenStaging("a.bin", id_of(THING), THING)
+RIGHT = b"".join(map(chunk, range(4)))
 
 
-def store_all(intake: Intake) -> None:
-    for index in range(THING.chunk_count):
-        start = THING.chunk_offset(index)
-        payload = memoryview(DATA)[start : start + THING.chunk_size(index)]
-        assert intake.store(index, payload) is None
+class Scene:
+    """A folder, its library, and an intake into them."""
+
+    def __init__(self, folder: Path, output: Path | None = None) -> None:
+        self.library = Library(lambda: None)
+        self.remembered: list[tuple[str, Signature]] = []
+        self.heard: list[tuple[str, bytes]] = []
+        self.to = Destination(folder, self.library, self._remember, output)
+        self.intake = self.another()
+
+    def another(self) -> Intake:
+        return Intake(self.to, lambda node, have: self.heard.append((node, have)))
+
+    def _remember(self, name: str, signature: Signature, _: bytes) -> None:
+        self.remembered.append((name, signature))
+
+    def fill(self) -> None:
+        self.intake.open(OPENING)
+        for index in range(4):
+            assert self.intake.store(index, memoryview(chunk(index))) is None
 
 
-def test_what_arrives_is_served_before_it_is_whole(tmp_path: Path) -> None:
-    library = Library(lambda: None)
-    intake = intake_into(tmp_path, library)
-    assert intake.open(OPENING) == steps.StagingOpened(0)
-    first = memoryview(DATA)[: THING.chunk_size(0)]
-    intake.store(0, first)
-    partial = library.find(OPENING.id)
-    assert isinstance(partial, PartialFile)
-    assert (partial.have, partial.read(0)) == (1, bytes(first))
-    assert not (tmp_path / "b.bin").exists()
-    intake.close()
-    assert library.find(OPENING.id) is None
+def test_what_has_arrived_is_served_at_once(tmp_path: Path) -> None:
+    scene = Scene(tmp_path)
+    assert scene.intake.open(OPENING) == steps.StagingOpened(0)
+    part = scene.library.find(id_of(THING))
+    assert part is not None
+    assert scene.intake.store(2, memoryview(chunk(2))) is None
+    assert (part.have, part.read(2)) == (bits("2"), chunk(2))
+    scene.library.heard(id_of(THING), "n2", b"\x01")
+    assert scene.heard == [("n2", b"\x01")]
+    scene.intake.close()
+    assert scene.library.find(id_of(THING)) is None
 
 
-def test_the_whole_thing_gets_its_name_and_goes_on_being_served(tmp_path: Path) -> None:
-    library = Library(lambda: None)
-    intake = intake_into(tmp_path, library)
-    intake.open(OPENING)
-    store_all(intake)
-    assert intake.publish() == steps.Published(str(tmp_path / "b.bin"))
-    intake.close()
-    assert (tmp_path / "b.bin").read_bytes() == DATA
-    assert isinstance(library.find("b.bin"), WholeFile)
+def test_finds_what_an_earlier_try_left(tmp_path: Path) -> None:
+    first = Scene(tmp_path)
+    first.intake.open(OPENING)
+    first.intake.store(1, memoryview(chunk(1)))
+    first.intake.close()
+    second = Scene(tmp_path)
+    assert second.intake.open(OPENING) == steps.StagingOpened(bits("1"))
+    second.intake.close()
 
 
-def test_goes_on_where_it_was_closed(tmp_path: Path) -> None:
-    library = Library(lambda: None)
-    first = intake_into(tmp_path, library)
-    first.open(OPENING)
-    store_all(first)
-    first.close()
-    again = intake_into(tmp_path, library)
-    assert again.open(OPENING) == steps.StagingOpened((1 << THING.chunk_count) - 1)
-    again.close()
+def test_gives_it_its_name_and_shares_it(tmp_path: Path) -> None:
+    scene = Scene(tmp_path)
+    scene.fill()
+    path = tmp_path / "a.bin"
+    assert scene.intake.publish() == steps.Published(str(path))
+    scene.intake.close()
+    assert path.read_bytes() == RIGHT
+    assert scene.remembered == [("a.bin", Signature.of(path.stat()))]
+    file = scene.library.whole("a.bin")
+    assert file is not None
+    assert file.read(3) == chunk(3)
 
 
-def test_refuses_what_is_being_fetched_already(tmp_path: Path) -> None:  # fault 100
-    library = Library(lambda: None)
-    first, second = intake_into(tmp_path, library), intake_into(tmp_path, library)
-    first.open(OPENING)
+def test_what_goes_elsewhere_is_not_shared(tmp_path: Path) -> None:
+    target = tmp_path / "out.bin"
+    scene = Scene(tmp_path / "n1", target)
+    scene.fill()
+    assert scene.intake.publish() == steps.Published(str(target))
+    scene.intake.close()
+    assert target.read_bytes() == RIGHT
+    assert (scene.remembered, scene.library.holdings()) == ([], [])
+
+
+def test_a_thing_is_taken_in_once_at_a_time(tmp_path: Path) -> None:  # fault 100
+    scene = Scene(tmp_path)
+    scene.intake.open(OPENING)
+    second = scene.another()
     with pytest.raises(OperatorError, match="is being fetched already"):
         second.open(OPENING)
     second.close()
-    first.close()
+    assert scene.library.find(id_of(THING)) is not None
+    scene.intake.close()
 
 
-def test_a_disk_that_refuses_is_told_in_a_sentence(tmp_path: Path) -> None:
-    (tmp_path / ".shoal").write_text("no directory")
-    intake = intake_into(tmp_path, Library(lambda: None))
-    outcome = intake.open(OPENING)
-    assert isinstance(outcome, steps.DiskFailed)
-    assert outcome.reason.startswith("cannot write b.bin in ")
-    intake.close()
+def test_a_disk_that_refuses_is_an_event(tmp_path: Path) -> None:
+    (tmp_path / ".shoal").write_bytes(b"in the way")
+    scene = Scene(tmp_path)
+    failed = scene.intake.open(OPENING)
+    assert isinstance(failed, steps.DiskFailed)
+    assert failed.reason.startswith(f"cannot write a.bin in {tmp_path}: ")
+    scene.intake.close()
+    scene = Scene(tmp_path / "n1", tmp_path / "nowhere" / "a.bin")
+    scene.fill()
+    assert isinstance(scene.intake.publish(), steps.DiskFailed)
+    scene.intake.close()
+    assert not list(tmp_path.rglob("a.bin"))
+
+
+def test_closing_what_was_never_opened_does_no_harm(tmp_path: Path) -> None:
+    Scene(tmp_path).intake.close()
