@@ -69,6 +69,8 @@ def _checked_output(output: Path | None, what: list[str]) -> Path | None:
     if output.is_dir() or not output.absolute().parent.is_dir():
         problem = "is a directory" if output.is_dir() else "lies in no directory that exists"
         raise OperatorError(f"--output {output} {problem}; give the path of the file itself")
+    if output.exists() and not output.is_file():
+        raise OperatorError(f"--output {output} is no file; give the path of one, or of a new one")
     return output.absolute()
 
 

@@ -13,6 +13,7 @@ class Patience:
         self._has_begun = False
         self._alone_since: float | None = None
         self._is_hoping = False
+        self._hoping_since: float | None = None
         self._success_at: float | None = None
         self._looked_at = 0.0
 
@@ -37,11 +38,20 @@ class Patience:
         self._looked_at = now
         self._is_hoping = is_hoping
         if is_hoping:
+            self._hope(now)
             return
+        self._hoping_since = None
         if not is_alone:
             self._alone_since = None
         elif self._alone_since is None:
             self._alone_since = now
+
+    def _hope(self, now: float) -> None:
+        """Forget the time alone once a holder has kept its new connection: it is slow, not gone."""
+        if self._hoping_since is None:
+            self._hoping_since = now
+        elif now - self._hoping_since >= self._settings.nobody_later_s:
+            self._alone_since = None
 
     def is_over(self, now: float) -> bool:
         """Say whether to give up."""

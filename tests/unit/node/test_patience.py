@@ -61,3 +61,19 @@ def test_the_time_in_which_this_process_was_stopped_does_not_count() -> None:  #
     patience.look(10, is_alone=False)
     patience.look(3610, is_alone=False)
     assert patience.deadline == 4200
+
+
+def test_hopes_for_one_that_is_tried_again_but_not_for_ever() -> None:
+    patience = alone_from(100, begun=True)
+    patience.look(105, is_alone=True, is_hoping=True)
+    assert patience.deadline == 700
+    patience.look(111, is_alone=True)  # It failed again: the time alone has gone on.
+    assert patience.is_over(111)
+
+
+def test_one_that_keeps_its_connection_is_slow_and_not_gone() -> None:
+    patience = alone_from(100, begun=True)
+    patience.look(105, is_alone=True, is_hoping=True)
+    patience.look(115, is_alone=True, is_hoping=True)
+    patience.look(160, is_alone=True)  # One reply is lost, after a while.
+    assert patience.deadline == 170
