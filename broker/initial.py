@@ -33,9 +33,9 @@ class Initial:
     @functools.cached_property
     def _zones(self) -> dict[str, dict[str, None]]:
         zones: dict[str, dict[str, None]] = {}
-        for node, entry in self.nodes.items():
-            if entry.zone:
-                zones.setdefault(entry.zone, {})[node] = None
+        zoned = ((node, entry.zone) for node, entry in self.nodes.items() if entry.zone)
+        for node, zone in zoned:
+            zones.setdefault(zone, {})[node] = None
         return zones
 
 

@@ -162,7 +162,7 @@ class Download:
                 return []
             case steps.DiskFailed(reason):
                 return self._fail(steps.Fail(ExitCode.DISK, reason))
-            case steps.Published(path):
+            case steps.Published(path):  # pragma: no branch
                 self.phase = Phase.OVER
                 return [steps.Finish(path)]
 

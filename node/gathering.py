@@ -62,7 +62,7 @@ class Gathering:
             case steps.RequestRefused(code=WireCode.BUSY):
                 self.scheduler.back_off(node, now)
                 self.scheduler.close(node, request_id, now)
-            case steps.RequestRefused(reason=reason):
+            case steps.RequestRefused(reason=reason):  # pragma: no branch
                 return Trouble(f"refused: {display(reason)}")
         return []
 

@@ -183,11 +183,9 @@ class Scheduler:
         wanted = self._missing & ~self._free & peer.said_to_have()
         for request in self._requests.values():
             bits = request.bits & wanted
-            if not bits or not request.may_be_hedged or peer.takes_over_at(request) > now:
-                continue
-            index = bitmap.lowest(bits)
-            if self._has_room_for(self._manifest.chunk_size(index)):
-                return request, index
+            may = request.may_be_hedged and peer.takes_over_at(request) <= now
+            if bits and may and self._has_room_for(self._manifest.chunk_size(bitmap.lowest(bits))):
+                return request, bitmap.lowest(bits)
         return None
 
     def _hedge(self, peer: Peer, slow: Request, index: int, now: float) -> Request:

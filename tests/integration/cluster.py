@@ -121,6 +121,8 @@ class Cluster:
 
     def start_node(self, node: str) -> None:
         self.launch("node", node)
+        # After a kill the tracker counts on the one that died, for a while.
+        self.wait(lambda: "ready to serve" in self.log("node", node), f"{node} is ready")
         self.wait_for_node(node)
 
     def launch(self, *command: str) -> HostProcess:

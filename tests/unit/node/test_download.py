@@ -377,3 +377,12 @@ def test_says_what_it_has_with_each_request() -> None:
     scene.send("n1")
     requests = [action for action in scene.wants if isinstance(action, steps.RequestChunk)]
     assert [digits(int.from_bytes(request.have, "little")) for request in requests] == ["01", "01"]
+
+
+def test_a_chunk_that_comes_before_any_was_asked_for_is_dropped() -> None:  # fault 23
+    scene = Scene()
+    scene.wait()
+    scene.found("n2")
+    event = steps.ChunkReceived("n2", 12345, 0, 10, THING.digest(0), b"")
+    assert scene.feed(event) == ""
+    assert scene.download.tally.late_replies == 1
