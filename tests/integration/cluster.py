@@ -120,9 +120,9 @@ class Cluster:
         self.wait(listens, "the tracker listens")
 
     def start_node(self, node: str) -> None:
-        self.launch("node", node)
+        process = self.launch("node", node)
         # After a kill the tracker counts on the one that died, for a while.
-        self.wait(lambda: "ready to serve" in self.log("node", node), f"{node} is ready")
+        self.wait(lambda: "ready to serve" in process.stderr, f"{node} is ready")
         self.wait_for_node(node)
 
     def launch(self, *command: str) -> HostProcess:
