@@ -11,6 +11,7 @@ class Lookup:
         self.is_out = False
         self._settings = settings
         self._due = 0.0
+        self._pause_s = settings.requery_first_s
 
     def queries(self, what: str, now: float, *, partial: bool) -> list[QueryTracker]:
         """Return the query to send now, if it is time for one; it counts as sent."""
@@ -21,9 +22,9 @@ class Lookup:
 
     def answered(self, now: float, *, is_alone: bool) -> None:
         """Note that the answer came; the next query is due sooner with nobody to ask."""
-        settings = self._settings
         self.is_out = False
-        self._due = now + (settings.requery_alone_s if is_alone else settings.requery_s)
+        self._due = now + (self._settings.requery_alone_s if is_alone else self._pause_s)
+        self._pause_s = min(2 * self._pause_s, self._settings.requery_s)
 
     @property
     def deadline(self) -> float | None:

@@ -8,6 +8,7 @@ else.
 
 import itertools
 import math
+from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from node.peer import Peer, Request
@@ -27,6 +28,7 @@ class Scheduler:
     ) -> None:
         self._manifest = manifest
         self._settings = settings
+        self._rng = rng
         self._missing = bitmap.full(manifest.chunk_count) & ~have
         self._free = self._missing
         self._requests: dict[int, Request] = {}
@@ -164,17 +166,34 @@ class Scheduler:
         candidates = known or self._free & peer.believed_to_have(now)
         if not candidates:
             return ()
-        size_bytes = self._manifest.chunk_size(bitmap.lowest(candidates))
+        share = self._free.bit_count() // (8 * len(self._peers))
+        wanted = max(1, min(self._settings.offer_chunks, share))
+        chosen = tuple(itertools.islice(self._in_order(candidates), wanted))
+        size_bytes = self._manifest.chunk_size(chosen[0])
         if not self._has_room_for(size_bytes) or not peer.may_be_asked(size_bytes, now):
             return ()
-        plenty = self._free.bit_count() // (8 * len(self._peers))
-        wanted = max(1, min(self._settings.offer_chunks, plenty))
-        first = itertools.islice(bitmap.indices(candidates), wanted)
-        return tuple(index for index in first if self._manifest.chunk_size(index) <= size_bytes)
+        return tuple(index for index in chosen if self._manifest.chunk_size(index) <= size_bytes)
+
+    def _in_order(self, candidates: int) -> Iterator[int]:
+        """Yield the candidates as they are to be offered.
+
+        Whole holders are asked for one after the other, which suits their disks. In a swarm every
+        host begins somewhere else, each time, or all would have the same and nothing to exchange.
+        """
+        start = 0 if self._all_whole else self._rng.randrange(self._manifest.chunk_count)
+        later = candidates >> start << start
+        return itertools.chain(bitmap.indices(later), bitmap.indices(candidates ^ later))
 
     def _has_room_for(self, size_bytes: int) -> bool:
+        waiting = sum(not request.is_overdue for request in self._requests.values())
+        if waiting >= self._settings.requests:
+            return False
         room = self._settings.total_window_bytes - self._in_flight_bytes
         return size_bytes <= room or self._in_flight_bytes == 0
+
+    @property
+    def _all_whole(self) -> bool:
+        return all(peer.is_whole for peer in self._peers.values())
 
     def _slower(self, peer: Peer, now: float) -> tuple[Request, int] | None:
         """At the end: return a request that an idle holder would beat by far, and a chunk of it."""

@@ -31,6 +31,11 @@ def test_the_same_seed_gives_the_same_outcome_under_any_hash_seed() -> None:
     assert len(told) == 1
 
 
+def test_a_swarm_is_far_quicker_than_one_after_the_other() -> None:
+    outcome = run(SMALL)
+    assert max(outcome.all_s) < 0.5 * SMALL.hosts * SMALL.bound_s
+
+
 def test_those_who_come_late_finish_too() -> None:
     assert everybody_is_done(run(dataclasses.replace(SMALL, late_hosts=4, late_at_s=1.0)))
 

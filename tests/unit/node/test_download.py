@@ -12,6 +12,7 @@ from tests.unit.node.things import chunk, digits, id_of, rng, thing
 THING = thing([10] * 4)
 ID = id_of(THING)
 DATA = manifest.encode(THING)
+SETTINGS = FetchSettings(requery_first_s=3, requery_s=3, refresh_s=0.2)
 
 
 class Scene:
@@ -19,7 +20,7 @@ class Scene:
 
     def __init__(self, what: str = "a.bin", settings: FetchSettings | None = None) -> None:
         self.now = 0.0
-        self.download = Download(what, "me", TRACKER, rng(), settings)
+        self.download = Download(what, "me", TRACKER, rng(), settings or SETTINGS)
         self.asked: dict[str, list[steps.RequestChunk | steps.RequestManifest]] = {}
         self.wants: list[steps.Action] = []
 
@@ -360,12 +361,12 @@ def test_stores_each_chunk_once() -> None:  # fault 40
 def test_asks_for_what_it_hears_that_another_has() -> None:
     scene = Scene()
     scene.wait()
-    assert scene.feed(steps.PeerHeard("n2", b"\x08")) == ""  # Too early to be of use.
+    assert scene.feed(steps.PeerHeard("n2", b"\x04")) == ""  # Too early to be of use.
     scene.found("n1 n2~")
     scene.send_manifest("n1")
-    assert scene.feed(steps.StagingOpened(0b0001)) == "n1:1; n2:2"
+    assert scene.feed(steps.StagingOpened(0b0001)) == "n1:1; n2:3"
     scene.feed(steps.NothingReceived("n2", scene.request_id("n2"), b"\0"))
-    assert scene.feed(steps.PeerHeard("n2", b"\x08")) == "n2:3"
+    assert scene.feed(steps.PeerHeard("n2", b"\x04")) == "n2:2"
 
 
 def test_says_what_it_has_with_each_request() -> None:
