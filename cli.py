@@ -1,5 +1,6 @@
 """The command line: reads options and hands over to commands/. Does no work itself."""
 
+import math
 import os
 import sys
 from collections.abc import Callable
@@ -51,6 +52,13 @@ def _show_version(wanted: bool) -> None:
         raise typer.Exit
 
 
+def _finite(seconds: float | None) -> float | None:
+    """Refuse what is in every range because it compares with nothing."""
+    if seconds is not None and not math.isfinite(seconds):
+        raise typer.BadParameter(f"{seconds} is no length of time.")
+    return seconds
+
+
 @app.callback()
 def shoal(
     version: Annotated[
@@ -94,7 +102,12 @@ def fetch(
     timeout: Annotated[
         float | None,
         typer.Option(
-            min=0.001, max=1e8, envvar="SHOAL_TIMEOUT", metavar="SECONDS", help="Give up then."
+            callback=_finite,
+            min=0.001,
+            max=1e8,
+            envvar="SHOAL_TIMEOUT",
+            metavar="SECONDS",
+            help="Give up then.",
         ),
     ] = None,
     output: Annotated[
@@ -228,7 +241,7 @@ def main() -> None:
 
 def _told(error: Any) -> OperatorError:
     """Say what is wrong with the command line as everything else is said, in one line."""
-    what = error.format_message().rstrip(".")
+    what = error.format_message().rstrip(".?")
     command = error.ctx.command_path if error.ctx else "shoal"
     return OperatorError(f"{what[:1].lower()}{what[1:]}; see `{command} --help`")
 

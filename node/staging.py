@@ -50,8 +50,9 @@ class Staging:
         found = self._verify()
         self._check_room()
         os.ftruncate(self._descriptor, self.manifest.size_bytes)
-        self._allocation = threading.Thread(target=self._allocate, name="allocate", daemon=True)
-        self._allocation.start()
+        if self._is_on_a_disk():
+            self._allocation = threading.Thread(target=self._allocate, name="allocate", daemon=True)
+            self._allocation.start()
         return found
 
     def write(self, index: int, data: bytes | memoryview) -> None:
@@ -118,8 +119,7 @@ class Staging:
     def close(self) -> None:
         """Let go of the file; what is in it stays for the next try."""
         self._is_closing = True
-        if self._allocation is not None:
-            self._allocation.join()
+        self._end_allocation()
         with self._guard:
             if self._descriptor >= 0:
                 os.close(self._descriptor)
@@ -130,8 +130,7 @@ class Staging:
         return os.pread(self._descriptor, size_bytes, self.manifest.chunk_offset(index))
 
     def _settle(self) -> None:
-        assert self._allocation is not None
-        self._allocation.join()
+        self._end_allocation()
         mode = self.manifest.entries[0].mode & 0o777
         os.fchmod(self._descriptor, mode)
         os.fsync(self._descriptor)
@@ -171,6 +170,14 @@ class Staging:
         free = shutil.disk_usage(self._place).free
         if self.manifest.size_bytes - allocated > free:
             raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    def _is_on_a_disk(self) -> bool:
+        """Say whether extents matter: a RAM disk has none, and pays for each page twice."""
+        return os.major(os.fstat(self._descriptor).st_dev) != 0
+
+    def _end_allocation(self) -> None:
+        if self._allocation is not None:
+            self._allocation.join()
 
     def _allocate(self) -> None:
         for offset in range(0, self.manifest.size_bytes, ALLOCATION_BYTES):

@@ -21,6 +21,9 @@ REPLY_HIGH_WATER = 4 * MAX_OUTSTANDING
 CLIENT_HIGH_WATER = 4 * MAX_OUTSTANDING
 TRACKER_HIGH_WATER = 3  # A tracker that was away for an hour is not to hear all that was tried.
 FRAME_SLACK_BYTES = 64 << 10
+# A quarter of a usual core's L2 cache: left to itself the kernel lets 4 MiB queue up, which then go
+# through main memory (docs/decisions/0007). At 1 ms round trip this still fills 4 Gbit/s a holder.
+SEND_BUFFER_BYTES = 512 << 10
 HANDSHAKE_MS = 5000
 CONNECT_MS = 3000
 UNACKNOWLEDGED_MS = 15_000
@@ -36,6 +39,7 @@ def replier(context: "zmq.Context[zmq.Socket[bytes]]", address: str) -> "zmq.Soc
     sock = context.socket(zmq.REP)
     sock.setsockopt(zmq.SNDHWM, REPLY_HIGH_WATER)
     sock.setsockopt(zmq.RCVHWM, REPLY_HIGH_WATER)
+    sock.setsockopt(zmq.SNDBUF, SEND_BUFFER_BYTES)
     sock.setsockopt(zmq.MAXMSGSIZE, messages.MAX_CHUNK_REQUEST_BYTES)
     bind(sock, address)
     return sock

@@ -105,6 +105,7 @@ class Children:
                 stdout=out,
                 stderr=err,
                 cwd=ROOT,
+                env=_as_users_have_it(),
                 start_new_session=True,  # the terminal's Ctrl-C reaches this benchmark alone
             )
         child = Child(name, process, stdout, stderr)
@@ -134,6 +135,12 @@ class Children:
                 with contextlib.suppress(ProcessLookupError):
                     os.killpg(child.pid, signal.SIGKILL)
                 child.process.wait()
+
+
+def _as_users_have_it() -> dict[str, str]:
+    """Give the environment, but let Python keep what it compiled, as it does by default."""
+    kept = os.environ.items()
+    return {name: value for name, value in kept if name != "PYTHONDONTWRITEBYTECODE"}
 
 
 def wait_until(ready: Callable[[], bool], what: str, needed: Sequence[Child]) -> None:
