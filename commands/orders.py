@@ -1,6 +1,6 @@
 """Orders to the node that owns a folder on this machine. Carries none out itself."""
 
-import secrets
+import os
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -40,7 +40,7 @@ class OrderDesk:
         Raises:
             OperatorError: it could not be, or the node has stopped answering.
         """
-        tag = secrets.token_bytes(8)
+        tag = os.urandom(8)
         self._send(tag, order)
         heard_at = time.monotonic()
         cancelled_at: float | None = None

@@ -2,7 +2,6 @@
 
 import logging
 import random
-import secrets
 import time
 
 import zmq
@@ -36,7 +35,7 @@ def run_tracker(cluster: Cluster) -> ExitCode:
     store = SqliteStore(cluster.tracker.state_folder / "tracker.db")
     try:
         state = store.load()
-        rng = random.Random(secrets.randbits(64))  # noqa: S311 (samples holders)
+        rng = random.Random()  # noqa: S311 (samples holders)
         tracker = Tracker(_initial(cluster), rng, time.monotonic(), state)
         server = Server(tracker, store, time.monotonic)
         server.bind(context, cluster.tracker.address)

@@ -5,7 +5,6 @@ The command `node` keeps one running; `fetch` and `share` are one for as long as
 
 import logging
 import random
-import secrets
 import threading
 from collections.abc import Callable
 from pathlib import Path
@@ -52,7 +51,7 @@ class Agent:
         keep_freed_memory()
         settings = NodeSettings()
         state = identity.folder / ".shoal"
-        rng = random.Random(secrets.randbits(64))  # noqa: S311 (jitter, not secrets)
+        rng = random.Random()  # noqa: S311 (jitter, not secrets)
         self.identity = identity
         self._lock = lock
         self._context: zmq.Context[zmq.Socket[bytes]] = zmq.Context()

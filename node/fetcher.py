@@ -3,7 +3,6 @@
 import collections
 import logging
 import random
-import secrets
 import time
 from collections.abc import Callable
 
@@ -47,7 +46,7 @@ class Fetcher:
         on_progress: Callable[[Working], None],
     ) -> None:
         """Fetch `what` to the destination in its surroundings."""
-        rng = random.Random(secrets.randbits(64))  # noqa: S311 (request ids, order of chunks)
+        rng = random.Random()  # noqa: S311 (request ids, order of chunks)
         self._with = surroundings
         self._on_progress = on_progress
         self._download = Download(what, surroundings.node, surroundings.tracker_address, rng)

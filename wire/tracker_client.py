@@ -1,6 +1,7 @@
 """Asking the tracker: one request at a time, with a deadline and a few tries. Judges no answer."""
 
-import secrets
+import os
+import random
 import time
 from collections.abc import Callable
 
@@ -29,7 +30,7 @@ class TrackerClient:
     ) -> None:
         self.address = address
         self.tries = tries
-        self.socket = sockets.tracker_dealer(context, address, secrets.SystemRandom())
+        self.socket = sockets.tracker_dealer(context, address, random.SystemRandom())
         self._tag = b""
         self._body = b""
         self._tries_left = 0
@@ -96,7 +97,7 @@ class TrackerClient:
     def _try(self, now: float) -> None:
         self._tries_left -= 1
         self._due = now + PATIENCE_S
-        self._tag = secrets.token_bytes(TAG_BYTES)
+        self._tag = os.urandom(TAG_BYTES)
         try:
             self.socket.send_multipart([self._tag, b"", self._body], zmq.NOBLOCK)
         except zmq.Again:

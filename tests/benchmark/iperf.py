@@ -36,7 +36,5 @@ class Iperf:
         cost, output = run_client(self._workspace.children, "iperf3-client", argv, self._servers)
         received = json.loads(output)["end"]["sum_received"]
         # It sends whole blocks, up to 128 KiB too much: count the time for our bytes.
-        elapsed_s = received["seconds"] * size_bytes / received["bytes"]
-        return Transfer(
-            size_bytes=size_bytes, elapsed_s=elapsed_s, reported_s=received["seconds"], cost=cost
-        )
+        transfer_s = received["seconds"] * size_bytes / received["bytes"]
+        return Transfer(size_bytes=size_bytes, transfer_s=transfer_s, cost=cost)

@@ -51,7 +51,9 @@ def measure(contenders: Sequence[Contender], rounds: int, say: Callable[[str], N
                 result.failed[contender.name] = str(error)
                 say(f"{label}: {contender.name} FAILED and is out")
                 continue
-            say(f"{label}: {contender.name} {transfer.rate_bytes_per_s / 1e6:.0f} MB/s")
+            say(
+                f"{label}: {contender.name} {transfer.size_bytes / transfer.cost.process_s / 1e6:.0f} MB/s"
+            )
             if number:
                 result.transfers.setdefault(contender.name, []).append(transfer)
     return result

@@ -46,8 +46,7 @@ class Shoal:
         assert report["fetched_bytes"] >= size_bytes, report  # nothing reused from a round before
         return Transfer(
             size_bytes=size_bytes,
-            elapsed_s=cost.process_s,
-            reported_s=report["elapsed_s"],
+            transfer_s=report["elapsed_s"],
             cost=cost,
         )
 

@@ -14,12 +14,11 @@ GIB = 1 << 30
 class Summary:
     """Medians over the rounds of one contender; the peaks are the highest of all rounds."""
 
-    rate_bytes_per_s: float
+    rate_bytes_per_s: float  # of the whole process, as the next two
     slowest_bytes_per_s: float
     fastest_bytes_per_s: float
-    elapsed_s: float
     process_s: float
-    reported_s: float
+    transfer_s: float
     client_cpu_s_per_gib: float
     server_cpu_s_per_gib: float
     client_peak_bytes: int
@@ -30,14 +29,13 @@ class Summary:
         def typical(number: Callable[[Transfer], float]) -> float:
             return median(number(transfer) for transfer in transfers)
 
-        rates = [transfer.rate_bytes_per_s for transfer in transfers]
+        rates = [transfer.size_bytes / transfer.cost.process_s for transfer in transfers]
         return cls(
             rate_bytes_per_s=median(rates),
             slowest_bytes_per_s=min(rates),
             fastest_bytes_per_s=max(rates),
-            elapsed_s=typical(lambda t: t.elapsed_s),
             process_s=typical(lambda t: t.cost.process_s),
-            reported_s=typical(lambda t: t.reported_s),
+            transfer_s=typical(lambda t: t.transfer_s),
             client_cpu_s_per_gib=typical(lambda t: t.cost.client_cpu_s * GIB / t.size_bytes),
             server_cpu_s_per_gib=typical(lambda t: t.cost.server_cpu_s * GIB / t.size_bytes),
             client_peak_bytes=max(t.cost.client_peak_bytes for t in transfers),
@@ -45,17 +43,31 @@ class Summary:
         )
 
 
-def ratio(ours: Sequence[Transfer], theirs: Sequence[Transfer]) -> float:
+def process_s(transfer: Transfer) -> float:
+    """Return the whole client process, in seconds: what the user waits."""
+    return transfer.cost.process_s
+
+
+def transfer_s(transfer: Transfer) -> float:
+    """Return the transfer alone, in seconds, as the client reports it."""
+    return transfer.transfer_s
+
+
+CLOCKS: dict[str, Callable[[Transfer], float]] = {"process": process_s, "transfer": transfer_s}
+
+
+def ratio(ours: Sequence[Transfer], theirs: Sequence[Transfer], clock: str) -> float:
     """How many times faster: the median of the rounds' own ratios, as noise comes in rounds."""
+    seconds = CLOCKS[clock]
     pairs = zip(ours, theirs, strict=True)
-    return median(our.rate_bytes_per_s / their.rate_bytes_per_s for our, their in pairs)
+    return median(seconds(their) / seconds(our) for our, their in pairs)
 
 
-def ratios(transfers: Mapping[str, Sequence[Transfer]]) -> dict[str, dict[str, float]]:
-    """Every contender against every other: `ratios[ours][theirs]`."""
+def ratios(transfers: Mapping[str, Sequence[Transfer]], clock: str) -> dict[str, dict[str, float]]:
+    """Every contender against every other by the same clock: `ratios[ours][theirs]`."""
     return {
         ours: {
-            theirs: ratio(transfers[ours], transfers[theirs])
+            theirs: ratio(transfers[ours], transfers[theirs], clock)
             for theirs in transfers
             if theirs != ours
         }

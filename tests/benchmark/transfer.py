@@ -23,16 +23,11 @@ class Cost:
 
 @dataclass(frozen=True, kw_only=True)
 class Transfer:
-    """The bytes moved, how long it took, and the cost."""
+    """The bytes moved, the cost, and how long it took without the client's start and end."""
 
     size_bytes: int
-    elapsed_s: float  # what is compared; each contender's docstring says from when to when
-    reported_s: float  # what the client says of itself
+    transfer_s: float  # as the client itself reports it
     cost: Cost
-
-    @property
-    def rate_bytes_per_s(self) -> float:
-        return self.size_bytes / self.elapsed_s
 
 
 def run_client(

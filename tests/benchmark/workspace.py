@@ -40,10 +40,11 @@ class Workspace:
     def make_payload(self) -> None:
         """Write `size_bytes` random bytes, in which no contender can find anything to save."""
         free_bytes = shutil.disk_usage(self.folder).free
-        if free_bytes < 2 * self.size_bytes + SPARE_BYTES:
+        needed_bytes = 2 * self.size_bytes + SPARE_BYTES
+        if free_bytes < needed_bytes:
             raise BenchmarkError(
                 f"{self.folder} has {free_bytes >> 20} MiB free, but the file and its copy need "
-                f"{(2 * self.size_bytes + SPARE_BYTES) >> 20} MiB; choose a smaller --size-mib or another --folder"
+                f"{needed_bytes >> 20} MiB; choose a smaller --size-mib or another --folder"
             )
         with self.payload.open("wb") as file:
             for offset in range(0, self.size_bytes, BLOCK_BYTES):
