@@ -51,9 +51,8 @@ def measure(contenders: Sequence[Contender], rounds: int, say: Callable[[str], N
                 result.failed[contender.name] = str(error)
                 say(f"{label}: {contender.name} FAILED and is out")
                 continue
-            say(
-                f"{label}: {contender.name} {transfer.size_bytes / transfer.cost.process_s / 1e6:.0f} MB/s"
-            )
+            rate_mb_per_s = transfer.size_bytes / transfer.cost.process_s / 1e6
+            say(f"{label}: {contender.name} {rate_mb_per_s:.0f} MB/s")
             if number:
                 result.transfers.setdefault(contender.name, []).append(transfer)
     return result
