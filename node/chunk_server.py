@@ -7,6 +7,7 @@ import collections
 import logging
 import threading
 import time
+import weakref
 from collections.abc import Callable
 
 import zmq
@@ -24,7 +25,7 @@ from wire.wake import Wake
 
 log = logging.getLogger("shoal.node")
 
-PACE_MS = 2  # How often to look whether a reply has left; a chunk takes 20 ms at 100 Mbit/s.
+STUCK_MS = 50  # How often to look whether one who waits for his reply is stuck (node.pacing).
 
 
 class ChunkServer:
@@ -46,7 +47,8 @@ class ChunkServer:
         self._serving = Serving(library)
         self._talk = _Talk(settings.say_s)
         self._pacing = Pacing()
-        self._trackers: dict[int, zmq.MessageTracker] = {}
+        self._sent: dict[int, weakref.ref[memoryview]] = {}
+        self._left: collections.deque[tuple[int, float]] = collections.deque()
         self._wake = Wake()
         self._is_stopping = False
         self._thread: threading.Thread | None = None
@@ -68,17 +70,24 @@ class ChunkServer:
         poller = zmq.Poller()
         poller.register(sock, zmq.POLLIN)
         poller.register(self._wake, zmq.POLLIN)
+        monitor = sockets.accepted(sock)
+        poller.register(monitor, zmq.POLLIN)
         pause = zmq.Poller()
         pause.register(self._wake, zmq.POLLIN)
         try:
             while not self._is_stopping:
                 self._note_what_left()
                 if self._pacing.allows(time.monotonic()):
-                    poller.poll(PACE_MS if self._trackers else None)
+                    poller.poll()
+                    self._wake.clear()
+                    sockets.bound_unsent(monitor)
                     self._serve_one(sock)
                 else:
-                    pause.poll(PACE_MS)
+                    pause.poll(STUCK_MS)
+                    self._wake.clear()
         finally:
+            sock.disable_monitor()
+            monitor.close()
             sock.close()
 
     def _serve_one(self, sock: "zmq.Socket[bytes]") -> None:
@@ -95,9 +104,15 @@ class ChunkServer:
             sock.send(reply[0])
             return
         sock.send(reply[0], zmq.SNDMORE)
-        number = self.replies
-        self._trackers[number] = sock.send(reply[1], copy=False, track=True)
-        self._pacing.queued(number, len(reply[1]), time.monotonic())
+        number, view = self.replies, memoryview(reply[1])
+        self._pacing.queued(number, len(view), time.monotonic())
+        self._sent[number] = weakref.ref(view, lambda _: self._note_left(number))
+        sock.send(view, copy=False)
+
+    def _note_left(self, number: int) -> None:
+        """Take the word of libzmq's thread that it has let go of a reply's bytes."""
+        self._left.append((number, time.monotonic()))
+        self._wake.set()
 
     def _answer(self, frames: list[bytes]) -> list[bytes]:
         try:
@@ -140,10 +155,10 @@ class ChunkServer:
         return [messages.encode(ChunkReply(answer.index, answer.have)), data]
 
     def _note_what_left(self) -> None:
-        for number in self._pacing.unsent:
-            if self._trackers[number].done:
-                del self._trackers[number]
-                self._pacing.left(number, time.monotonic())
+        while self._left:
+            number, at = self._left.popleft()
+            del self._sent[number]
+            self._pacing.left(number, at)
 
 
 def _request_in(frames: list[bytes]) -> NodeRequest:

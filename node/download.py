@@ -12,7 +12,7 @@ from node.gathering import Gathering, Reply
 from node.inquiry import Inquiry, manifest_in
 from node.lookup import Lookup
 from node.patience import Patience
-from node.roster import Roster, Trouble
+from node.roster import Roster, Trouble, refusal
 from node.settings import FetchSettings
 from node.steps import Action, Event
 from node.tally import Tally
@@ -177,7 +177,7 @@ class Download:
     def _reply_came(self, reply: Reply, now: float) -> list[Action]:
         if self._inquiry.is_out(reply.node, reply.request_id):
             reason = reply.reason if isinstance(reply, steps.RequestRefused) else "no manifest"
-            return self._part_with(reply.node, Trouble(f"refused: {display(reason)}"), now)
+            return self._part_with(reply.node, refusal(display(reason)), now)
         if self._gathering is None:
             self.tally.late_replies += 1
             return []

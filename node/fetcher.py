@@ -1,6 +1,5 @@
 """Carries out one download: real sockets, clock and disk around `download.Download`."""
 
-import collections
 import logging
 import random
 import time
@@ -24,7 +23,8 @@ log = logging.getLogger("shoal.node")
 
 DRAIN = 32  # Messages taken from one holder before the others have their turn.
 PROGRESS_S = 0.1
-MAX_HEARD = 1024  # Askers' words that wait; the newest count.
+MAX_HEARD = 1024  # Askers whose words wait.
+MONITOR_S = 0.1  # How often to look for lost connections: half of all sockets, hardly ever ready.
 
 
 class Surroundings(msgspec.Struct, frozen=True):
@@ -56,7 +56,7 @@ class Fetcher:
         self._stop_code: ExitCode | None = None
         self._path: str | None = None
         self._intake = Intake(surroundings.destination, self._note_asked)
-        self._asked: collections.deque[steps.PeerHeard] = collections.deque(maxlen=MAX_HEARD)
+        self._heard: dict[str, bytes] = {}  # The last word of each who asked us, from its thread.
 
     def stop(self, exit_code: ExitCode) -> None:
         """Have `run` end soon with an OperatorError; callable from any thread or signal handler."""
@@ -92,26 +92,32 @@ class Fetcher:
         return self._result(time.monotonic() - started)
 
     def _loop(self, tracker: TrackerClient) -> None:
-        next_progress = 0.0
+        next_progress = next_look = 0.0
         self._feed(steps.TimePassed(), tracker)
         while self._path is None:
             self.check()
-            ready = dict(self._poller.poll(self._milliseconds_left(tracker)))
+            now = time.monotonic()
+            due = self._due(tracker, now)
+            ready = dict(self._poller.poll(max(0, int(1000 * (due - now)) + 1)))
             self._wake.clear()
             self._hear_tracker(tracker)
             self._hear_holders(ready, tracker)
-            while self._asked:
-                self._feed(self._asked.popleft(), tracker)
-            self._feed(steps.TimePassed(), tracker)
             now = time.monotonic()
+            if now >= next_look:
+                next_look = now + MONITOR_S
+                self._look_for_losses(tracker)
+            while self._heard:
+                self._feed(steps.PeerHeard(*self._heard.popitem()), tracker)
+            if now >= due:
+                self._feed(steps.TimePassed(), tracker)
             if now >= next_progress or self._path is not None:
                 next_progress = now + PROGRESS_S
                 self._on_progress(self._progress())
 
     def _note_asked(self, node: str, have: bytes) -> None:
-        """Take the word of another fetching node, from the serving thread."""
-        self._asked.append(steps.PeerHeard(node, have))
-        self._wake.set()
+        """Take another node's word, from another thread. To wake for each doubles the work."""
+        if len(self._heard) < MAX_HEARD:
+            self._heard[node] = have
 
     def _hear_tracker(self, tracker: TrackerClient) -> None:
         try:
@@ -139,10 +145,12 @@ class Fetcher:
                     if arrival is None:
                         break
                     self._feed(arrival.event, tracker, arrival)
-            if link.monitor in ready and self._links.get(link.node) is link:
-                arrival = link.trouble()
-                if arrival is not None:
-                    self._feed(arrival.event, tracker)
+
+    def _look_for_losses(self, tracker: TrackerClient) -> None:
+        for link in list(self._links.values()):
+            arrival = link.trouble()
+            if arrival is not None:
+                self._feed(arrival.event, tracker)
 
     def _feed(
         self, event: steps.Event, tracker: TrackerClient, arrival: Arrival | None = None
@@ -166,8 +174,10 @@ class Fetcher:
                 return self._intake.store(index, arrival.payload)
             case steps.QueryTracker(what, partial):
                 tracker.send(Query(what, self._with.node, partial=partial), time.monotonic())
-            case steps.Connect() | steps.Disconnect():
-                self._connect_or_not(action)
+            case steps.Connect(node, address):
+                self._connect(node, address)
+            case steps.Disconnect(node, reason):
+                self._disconnect(node, reason)
             case steps.OpenStaging():
                 return self._intake.open(action)
             case steps.Publish():
@@ -185,23 +195,14 @@ class Fetcher:
             case _:
                 raise AssertionError(action)
 
-    def _connect_or_not(self, action: steps.Connect | steps.Disconnect) -> None:
-        match action:
-            case steps.Connect(node, address):
-                self._connect(node, address)
-            case steps.Disconnect(node, reason):
-                self._disconnect(node, reason)
-
     def _connect(self, node: str, address: str) -> None:
         link = Link(self._with.context, node, address)
         self._links[node] = link
         self._poller.register(link.socket, zmq.POLLIN)
-        self._poller.register(link.monitor, zmq.POLLIN)
 
     def _disconnect(self, node: str, reason: str) -> None:
         link = self._links.pop(node)
         self._poller.unregister(link.socket)
-        self._poller.unregister(link.monitor)
         link.close()
         log.info("%s is no longer asked for %s: it %s", node, display(self._download.name), reason)
 
@@ -214,11 +215,11 @@ class Fetcher:
                 request = ChunkRequest(content_id, offered, self._with.node, have, patience_ms)
                 link.send(request_id, request)
 
-    def _milliseconds_left(self, tracker: TrackerClient) -> int:
-        now = time.monotonic()
+    def _due(self, tracker: TrackerClient, now: float) -> float:
+        """Return when to look at the clock again, whatever comes in."""
         times = [self._download.deadline(now), tracker.deadline]
-        deadline = min((time_ for time_ in times if time_ is not None), default=now + 1.0)
-        return max(0, int(1000 * (deadline - now)) + 1)
+        due = min((time_ for time_ in times if time_ is not None), default=now + 1.0)
+        return min(due, now + MONITOR_S) if self._links else due
 
     def _progress(self) -> Working:
         download = self._download

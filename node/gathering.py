@@ -6,7 +6,7 @@ What to ask of whom is the scheduler's; what becomes of a holder that lied is th
 from typing import TYPE_CHECKING
 
 from node import steps
-from node.roster import Trouble
+from node.roster import Trouble, refusal
 from node.scheduler import Scheduler
 from node.settings import FetchSettings
 from node.tally import Tally
@@ -32,6 +32,9 @@ class Gathering:
 
     def requests(self, now: float) -> list[steps.Action]:
         """Return the requests to send now; they count as sent."""
+        requests = self.scheduler.next_requests(now)
+        if not requests:
+            return []
         have = bitmap.to_bytes(self.scheduler.have, self._thing.manifest.chunk_count)
         return [
             steps.RequestChunk(
@@ -42,7 +45,7 @@ class Gathering:
                 have,
                 int(1000 * (request.written_off_at - now)),
             )
-            for request in self.scheduler.next_requests(now)
+            for request in requests
         ]
 
     def take_in(self, reply: Reply, tally: Tally, now: float) -> list[steps.Action] | Trouble:
@@ -63,7 +66,7 @@ class Gathering:
                 self.scheduler.back_off(node, now)
                 self.scheduler.close(node, request_id, now)
             case steps.RequestRefused(reason=reason):  # pragma: no branch
-                return Trouble(f"refused: {display(reason)}")
+                return refusal(display(reason))
         return []
 
     def _chunk_came(

@@ -27,7 +27,6 @@ from protocol.messages import (
 from wire import sockets
 
 _TAG = struct.Struct(">Q")
-_MONITOR = struct.Struct("=HI")  # zmq_socket_monitor(3). pyzmq's own reader imports asyncio: 12 ms.
 _ENDS: dict[int, str] = {
     zmq.EVENT_DISCONNECTED: "closed the connection",
     zmq.EVENT_CLOSED: "cannot be reached",
@@ -84,7 +83,7 @@ class Link:
             told, _ = self.monitor.recv_multipart(zmq.NOBLOCK)
         except zmq.Again:
             return None
-        event, _ = _MONITOR.unpack(told)
+        event, _ = sockets.MONITOR.unpack(told)
         reason = f"{_ENDS[event]} ({self.address})"
         return self._ended(reason, lied=False)
 

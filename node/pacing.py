@@ -8,7 +8,9 @@ for a slow receiver, not for our link, and holds nobody up.
 import collections
 
 SLOW_BYTES_PER_S = 50e6  # A link below this is paced: so many replies at a time, …
-SLOW_REPLIES = 2  # … one to send, and one to be ready when it has left.
+SLOW_REPLIES = 2  # … one to send, and one to be ready when it has left. But receivers are often
+STEP_BYTES = 128 << 10  # busy with others, so for each so many bytes of a chunk one more, …
+MOST_SLOW_REPLIES = 6  # … up to this. Many short ones at once lose packets (docs/swarm.md).
 QUICK_REPLIES = 8  # Otherwise this only bounds memory: a chunk leaves in a few milliseconds.
 STUCK_LATENCIES = 4.0
 STUCK_LEAST_S = 0.05
@@ -23,6 +25,7 @@ class Pacing:
         self._unsent_bytes = 0
         self._usual_s = 0.0  # How long a reply takes to leave, …
         self._s_per_byte = 0.0  # … and how long the link takes for a byte, both of late.
+        self._slow_limit = SLOW_REPLIES
         self._left_at = 0.0
 
     @property
@@ -39,6 +42,8 @@ class Pacing:
         """Note that a reply of `size_bytes` was given to the socket."""
         self._unsent[number] = size_bytes, now
         self._unsent_bytes += size_bytes
+        for_size = SLOW_REPLIES + size_bytes // STEP_BYTES - 1
+        self._slow_limit = min(max(for_size, SLOW_REPLIES), MOST_SLOW_REPLIES)
 
     def left(self, number: int, now: float) -> None:
         """Note that a reply has left."""
@@ -52,7 +57,7 @@ class Pacing:
     def allows(self, now: float) -> bool:
         """Say whether the next reply may be made."""
         is_slow = self._s_per_byte * SLOW_BYTES_PER_S > 1
-        limit = SLOW_REPLIES if is_slow else QUICK_REPLIES
+        limit = self._slow_limit if is_slow else QUICK_REPLIES
         if len(self._unsent) < limit:
             return True
         stuck_s = max(STUCK_LATENCIES * self._usual_s, STUCK_LEAST_S)

@@ -10,6 +10,7 @@ from node.settings import FetchSettings
 from protocol import bitmap
 
 WRITE_OFF_PATIENCES = 3
+MAX_NOTHINGS = 3  # In a row: then it is left alone for a while, whatever it says it has.
 
 
 @dataclasses.dataclass
@@ -68,6 +69,7 @@ class Peer:
         self._latency_s: float | None = None
         self._blocked_until = now
         self._pause_s = settings.busy_pause_s
+        self._nothings = 0
         self._heard_at = now
 
     @property
@@ -165,6 +167,7 @@ class Peer:
         before_s = latency_s if self._latency_s is None else self._latency_s
         self._latency_s = before_s + (latency_s - before_s) / 4
         self._pause_s = settings.busy_pause_s
+        self._nothings = 0
         if latency_s <= settings.calm_latency_s:
             self._window_bytes = max(self._window_bytes, size_bytes) + size_bytes
         elif latency_s > settings.queued_latency_s:
@@ -185,10 +188,18 @@ class Peer:
         """
         self._heard_of |= have
 
-    def had_nothing(self, request: Request, now: float) -> None:
-        """Note that it sent none of the offered chunks: a lie or a loss if it said to have one."""
-        if self._have & request.bits:
+    def had_nothing(self, request: Request, have: int, now: float) -> None:
+        """Note that it sent none of the offered chunks, and says that it has `have`.
+
+        What it had said before it may have given away to others since. What it still says to have
+        and does not send is a lie or a loss; and one that always says something else is as bad.
+        """
+        self._nothings += 1
+        if have & self._have & request.bits:
             self.back_off(now)
+        elif self._nothings > MAX_NOTHINGS and self._have & request.bits:
+            pause_s = self._settings.refresh_s * 2 ** min(self._nothings - MAX_NOTHINGS, 8)
+            self._blocked_until = now + min(pause_s, self._settings.busy_pause_s)
 
     def back_off(self, now: float) -> None:
         """Leave it alone for a while, longer each time: it is busy, or late."""

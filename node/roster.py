@@ -10,6 +10,7 @@ from node.steps import Connect
 from protocol import addresses
 from protocol.messages import Holder
 
+REFUSED_GROWTH = 8  # It is asked again once, soon, and then hardly ever (fault 42).
 MAX_SILENCES = 16  # Keeps the doubling finite; the settings' limit is reached long before.
 
 
@@ -20,6 +21,12 @@ class Trouble:
     reason: str
     lied: bool = False
     was_silent: bool = False
+    refused: bool = False
+
+
+def refusal(reason: str) -> Trouble:
+    """Return the trouble with one that answered, but will not send what it is asked for."""
+    return Trouble(f"refused: {reason}", refused=True)
 
 
 @dataclasses.dataclass
@@ -109,8 +116,12 @@ class Roster:
         contact.is_connected = False
         contact.trouble = trouble.reason
         contact.silences = min(contact.silences + trouble.was_silent, MAX_SILENCES)
-        pause_s = max(2 * contact.pause_s, self._settings.retry_lost_s)
-        contact.pause_s = min(pause_s, self._settings.most_retry_s)
+        settings = self._settings
+        if trouble.refused:
+            pause_s = max(REFUSED_GROWTH * contact.pause_s, settings.retry_refused_s)
+        else:
+            pause_s = max(2 * contact.pause_s, settings.retry_lost_s)
+        contact.pause_s = min(pause_s, settings.most_retry_s)
         contact.retry_at = now + contact.pause_s
 
     def retry(self, now: float) -> list[Connect]:

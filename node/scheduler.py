@@ -6,6 +6,7 @@ window, so a fast holder delivers more. A chunk whose request is overdue may be 
 else.
 """
 
+import heapq
 import itertools
 import math
 from collections.abc import Iterator
@@ -34,6 +35,8 @@ class Scheduler:
         self._requests: dict[int, Request] = {}
         self._peers: dict[str, Peer] = {}
         self._in_flight_bytes = 0
+        self._overdue = 0  # So many of the requests.
+        self._hedges_left = max(4, manifest.chunk_count // settings.hedged_share)
         self._next_id = rng.getrandbits(32) << 16  # A stranger cannot guess it.
 
     @property
@@ -91,7 +94,8 @@ class Scheduler:
 
     def had_nothing(self, node: str, request_id: int, have: bytes, now: float) -> None:
         """Note that `node` has none of what the request offered, but what `have` says."""
-        self._peers[node].had_nothing(self._requests[request_id], now)
+        has = bitmap.from_bytes(have, self._manifest.chunk_count)
+        self._peers[node].had_nothing(self._requests[request_id], has, now)
         self.close(node, request_id, now)
         self.learn(node, have or b"\0", now)
 
@@ -103,7 +107,9 @@ class Scheduler:
         """Note that a request is answered or given up; what it offered is free again."""
         request = self._requests.pop(request_id)
         self._peers[node].closed(request, now)
-        if not request.is_overdue:
+        if request.is_overdue:
+            self._overdue -= 1
+        else:
             self._in_flight_bytes -= request.size_bytes
         if request.hedges in self._requests:
             self._requests[request.hedges].is_hedged = False
@@ -117,10 +123,11 @@ class Scheduler:
         """Return the requests to send now; they count as sent."""
         self._expire(now)
         requests: list[Request] = []
-        able = dict(self._peers)
-        while able:
+        turns = [] if self._is_full else [(_turn(peer), peer) for peer in self._peers.values()]
+        heapq.heapify(turns)
+        while turns and not self._is_full:
             # One request each in turn, the least busy first: a small file comes from all of them.
-            peer = min(able.values(), key=_turn)
+            _, peer = heapq.heappop(turns)
             offered = self._choose(peer, now)
             slower = None if offered else self._slower(peer, now)
             if offered:
@@ -128,7 +135,8 @@ class Scheduler:
             elif slower is not None:
                 requests.append(self._hedge(peer, *slower, now))
             else:
-                del able[peer.node]
+                continue
+            heapq.heappush(turns, (_turn(peer), peer))
         return requests
 
     def deadline(self, now: float) -> float | None:
@@ -138,15 +146,17 @@ class Scheduler:
             for request in self._requests.values()
         ]
         for peer in self._peers.values():
-            times += [peer.wakes_at(), peer.lost_at()]
+            times += (peer.wakes_at(), peer.lost_at())
             if not peer.waiting:
-                times += [peer.takes_over_at(other) for other in self._requests.values()]
+                take_overs = map(peer.takes_over_at, self._requests.values())  # In their order.
+                times.append(next((time for time in take_overs if time > now), math.inf))
         return min((time for time in times if now < time < math.inf), default=None)
 
     def _expire(self, now: float) -> None:
         for request in self._requests.values():
             if not request.is_overdue and request.due <= now:
                 request.is_overdue = True
+                self._overdue += 1
                 self._in_flight_bytes -= request.size_bytes
                 self._release(request)
                 self._peers[request.node].back_off(now)
@@ -184,10 +194,14 @@ class Scheduler:
         later = candidates >> start << start
         return itertools.chain(bitmap.indices(later), bitmap.indices(candidates ^ later))
 
+    @property
+    def _is_full(self) -> bool:
+        """Say whether as many requests are out as may be, to all holders together."""
+        settings = self._settings
+        limit = max(settings.requests, min(len(self._peers), settings.most_requests))
+        return len(self._requests) - self._overdue >= limit
+
     def _has_room_for(self, size_bytes: int) -> bool:
-        waiting = sum(not request.is_overdue for request in self._requests.values())
-        if waiting >= self._settings.requests:
-            return False
         room = self._settings.total_window_bytes - self._in_flight_bytes
         return size_bytes <= room or self._in_flight_bytes == 0
 
@@ -200,16 +214,22 @@ class Scheduler:
         if peer.waiting or not peer.may_be_asked(0, now):
             return None
         wanted = self._missing & ~self._free & peer.said_to_have()
-        for request in self._requests.values():
+        if not wanted or not self._hedges_left:
+            return None
+        for request in self._requests.values():  # The oldest first.
+            if peer.takes_over_at(request) > now:
+                return None
             bits = request.bits & wanted
-            may = request.may_be_hedged and peer.takes_over_at(request) <= now
-            if bits and may and self._has_room_for(self._manifest.chunk_size(bitmap.lowest(bits))):
-                return request, bitmap.lowest(bits)
+            if bits and request.may_be_hedged:
+                index = bitmap.lowest(bits)
+                size_bytes = self._manifest.chunk_size(index)
+                return (request, index) if self._has_room_for(size_bytes) else None
         return None
 
     def _hedge(self, peer: Peer, slow: Request, index: int, now: float) -> Request:
         request = self._send(peer, (index,), now)
         request.hedges = slow.request_id
+        self._hedges_left -= 1
         slow.is_hedged = True
         return request
 
@@ -226,4 +246,5 @@ class Scheduler:
 
 
 def _turn(peer: Peer) -> tuple[int, float, str]:
+    """Order holders by whose turn it is; no two are equal."""
     return peer.waiting, peer.asked_at, peer.node

@@ -12,6 +12,7 @@ from protocol.messages import ChunkRequest, ManifestRequest, NodeRequest
 
 MAX_WATCHED_IDS = 64  # Things whose chunks' popularity is kept in mind …
 MAX_WATCHED_NODES = 256  # … and askers of each. 4 KiB a bitmap: at most 64 MiB, usually far less.
+RECENT_REQUESTS = 32  # Among so many, more than one asker makes a swarm.
 
 
 class Shared(Protocol):
@@ -71,24 +72,46 @@ class _Demand:
     def __init__(self) -> None:
         self.served: collections.Counter[int] = collections.Counter()
         self.have_by_node: collections.OrderedDict[str, int] = collections.OrderedDict()
+        self._recent: collections.deque[str] = collections.deque(maxlen=RECENT_REQUESTS)
+        self._unserved = 0  # What has not left yet in this round, of a thing that is whole here.
 
     def note(self, node: str, have: int) -> None:
         self.have_by_node[node] = have
         self.have_by_node.move_to_end(node)
+        self._recent.append(node)
         if len(self.have_by_node) > MAX_WATCHED_NODES:
             self.have_by_node.popitem(last=False)
 
-    def rarity(self, index: int) -> tuple[int, int, int]:
-        """Order chunks by how much the swarm needs them: the smallest first."""
-        known = sum(have >> index & 1 for have in self.have_by_node.values())
-        return self.served[index], known, index
+    def for_swarm(self, everything: int) -> int:
+        """Return what a whole holder gives away: all to one asker, to several what is unserved."""
+        if len(set(self._recent)) < 2:  # noqa: PLR2004 (two are several)
+            return everything
+        if not self._unserved:
+            self._unserved = everything
+        return self._unserved
+
+    def serve(self, index: int) -> None:
+        """Note that a chunk leaves."""
+        self.served[index] += 1
+        self._unserved &= ~(1 << index)
+
+    def rarest(self, indices: list[int]) -> int:
+        """Return the chunk that the swarm needs most: the least served, then the least known."""
+        least = min(self.served[index] for index in indices)
+        indices = [index for index in indices if self.served[index] == least]
+        return min(indices, key=self._known) if len(indices) > 1 else indices[0]
+
+    def _known(self, index: int) -> int:
+        return sum(have >> index & 1 for have in self.have_by_node.values())
 
 
 class Serving:
     """The holder's choice: of the chunks that are offered, the one that is needed most.
 
     That is the one that this node has served least, and of those the one that the fewest askers
-    have. So no chunk leaves twice before every chunk has left once.
+    have. A whole holder with several askers gives each chunk away once before it gives any twice
+    (super-seeding, BEP 16): it says that it has what has not left yet, and the askers have the rest
+    from each other. One who has all of that already gets what it asks for.
     """
 
     def __init__(self, shelf: Shelf) -> None:
@@ -108,16 +131,20 @@ class Serving:
     def _choose(self, request: ChunkRequest, shared: Shared) -> Answer:
         if max(request.offered) >= shared.chunk_count:
             return SendError(WireCode.MALFORMED, "offers a chunk that the file does not have")
-        have = shared.have
-        is_whole = have == bitmap.full(shared.chunk_count)
-        said = b"" if is_whole else bitmap.to_bytes(have, shared.chunk_count)
-        here = [index for index in request.offered if have >> index & 1]
-        if not here:
-            return SendNothing(said)
+        everything = bitmap.full(shared.chunk_count)
         demand = self._demand_for(shared.id)
-        demand.note(request.node, bitmap.from_bytes(request.have, shared.chunk_count))
-        index = min(here, key=demand.rarity) if len(here) > 1 else here[0]
-        demand.served[index] += 1
+        asker_has = bitmap.from_bytes(request.have, shared.chunk_count)
+        demand.note(request.node, asker_has)
+        gives = shared.have
+        if gives == everything and request.have:  # Who does not say what it has is no swarm.
+            unserved = demand.for_swarm(everything)
+            gives = unserved if unserved & ~asker_has else everything
+        here = [index for index in request.offered if gives >> index & 1]
+        if not here:
+            return SendNothing(bitmap.to_bytes(gives, shared.chunk_count))
+        index = demand.rarest(here)
+        demand.serve(index)
+        said = b"" if gives == everything else bitmap.to_bytes(gives, shared.chunk_count)
         return SendChunk(shared, index, said)
 
     def _demand_for(self, content_id: ContentId) -> _Demand:

@@ -12,7 +12,8 @@ class FetchSettings(msgspec.Struct, frozen=True):
     calm_latency_s: float = 0.15  # A window is filled while replies come back sooner than this …
     queued_latency_s: float = 0.6  # … and cut when they take longer: the link is full anyway.
     offer_chunks: int = 16  # The holder chooses among so many, when there is plenty.
-    requests: int = 12  # To all holders: more would only wait in their queues (simulated: 6 to 32).
+    requests: int = 16  # To all holders: more would only wait in their queues …
+    most_requests: int = 32  # … but one for each holder, up to this.
     first_patience_s: float = 5.0  # Before anything is known of a holder.
     least_patience_s: float = 1.0  # Below it a busy machine looks dead.
     most_patience_s: float = 30.0
@@ -21,6 +22,7 @@ class FetchSettings(msgspec.Struct, frozen=True):
     most_give_up_s: float = 960.0  # … up to this: 1 MiB at 9 kbit/s.
     hedge_latencies: float = 3.0  # An idle holder takes over what is so much slower than itself …
     hedge_least_s: float = 0.25  # … and not merely unlucky.
+    hedged_share: int = 64  # One in so many chunks: duplicates are to stay below 2 %.
     refresh_s: float = 0.05  # A partial holder that had nothing is asked again after this.
     busy_pause_s: float = 0.5  # After "busy"; doubled up to most_patience_s.
     requery_first_s: float = 0.05  # Hosts that start together find each other soon; then doubled …
@@ -31,6 +33,9 @@ class FetchSettings(msgspec.Struct, frozen=True):
     nobody_later_s: float = 10.0  # … and a running fetch this long, before it says: nobody.
     stalled_s: float = 600.0  # … and this long while holders are there, but no new chunk comes.
     retry_lost_s: float = 1.0  # A lost holder is tried again after this, doubled each time …
+    retry_refused_s: float = (
+        2.0  # One that refused may just be starting: again after this, then 16.
+    )
     most_retry_s: float = 60.0  # … up to this.
 
 

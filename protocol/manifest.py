@@ -35,7 +35,7 @@ EXECUTABLE_MODE = 0o100755
 _ID = re.compile(r"b3:[0-9a-f]{64}\Z")
 _SMALL_FILE_CHUNKS = 8
 _SMALLEST_CHUNK_BYTES = 256
-_LEAST_CHUNK_BYTES = 256 << 10  # Of a file that is not small …
+_LEAST_CHUNK_BYTES = 128 << 10  # Of a file that is not small …
 _MOST_CHUNK_BYTES = 4 << 20  # … nor huge.
 _USUAL_CHUNKS = 512
 
@@ -127,7 +127,7 @@ def plain_file(size_bytes: int, mode: int, digests: bytes) -> Manifest:
 def chunk_size_for(size_bytes: int) -> int:
     """Return the chunk size for a file of `size_bytes`, in bytes.
 
-    From 256 KiB to 4 MiB, so that a file has about 512 chunks: in a swarm each host waits for a few
+    From 128 KiB to 4 MiB, so that a file has about 512 chunks: in a swarm each host waits for a few
     whole chunks, so they must be short beside the file, and each costs some 0.3 ms, so they must be
     few. Beyond, doubled until a huge file has at most MAX_CHUNKS. A small file is cut into up to 8,
     so that it too comes from several holders at once, but into 2 if they had less than 256 bytes

@@ -7,8 +7,10 @@ peer would be cut; TCP's keepalive sees a dead one within 30 s.
 """
 
 import errno
+import os
 import random
 import socket
+import struct
 
 import zmq
 
@@ -20,10 +22,12 @@ MAX_OUTSTANDING = 16  # Requests that one asker may have out at one holder.
 REPLY_HIGH_WATER = 4 * MAX_OUTSTANDING
 CLIENT_HIGH_WATER = 4 * MAX_OUTSTANDING
 TRACKER_HIGH_WATER = 3  # A tracker that was away for an hour is not to hear all that was tried.
+MONITOR = struct.Struct("=Hi")  # zmq_socket_monitor(3). pyzmq's own reader imports asyncio: 12 ms.
 FRAME_SLACK_BYTES = 64 << 10
-# A quarter of a usual core's L2 cache: left to itself the kernel lets 4 MiB queue up, which then go
-# through main memory (docs/decisions/0007). At 1 ms round trip this still fills 4 Gbit/s a holder.
-SEND_BUFFER_BYTES = 512 << 10
+# What may wait in the kernel's buffer of one connection, beside what is on its way: more would
+# leave the processor's caches, and no choice of chunks reaches it any more (docs/decisions/0007).
+UNSENT_BYTES = 64 << 10
+SEND_BUFFER_BYTES = 512 << 10  # With what is on its way: at 1 ms round trip 4 Gbit/s a holder.
 HANDSHAKE_MS = 5000
 CONNECT_MS = 3000
 UNACKNOWLEDGED_MS = 15_000
@@ -43,6 +47,29 @@ def replier(context: "zmq.Context[zmq.Socket[bytes]]", address: str) -> "zmq.Soc
     sock.setsockopt(zmq.MAXMSGSIZE, messages.MAX_CHUNK_REQUEST_BYTES)
     bind(sock, address)
     return sock
+
+
+def accepted(sock: "zmq.Socket[bytes]") -> "zmq.Socket[bytes]":
+    """Return the socket that tells what connections `sock` accepts, for `bound_unsent`."""
+    return sock.get_monitor_socket(zmq.EVENT_ACCEPTED)
+
+
+def bound_unsent(monitor: "zmq.Socket[bytes]") -> None:
+    """Bound what may wait unsent in each connection that `monitor` says was accepted.
+
+    libzmq has no option for it (TCP_NOTSENT_LOWAT), but tells the number of the file. If that one
+    was closed meanwhile, nothing happens; if the number is another's by now, that one is bounded.
+    """
+    option = getattr(socket, "TCP_NOTSENT_LOWAT", None)
+    while monitor.poll(0):
+        told, _ = monitor.recv_multipart(zmq.NOBLOCK)
+        _, number = MONITOR.unpack(told)
+        try:
+            with socket.socket(fileno=os.dup(number)) as connection:
+                if option is not None:
+                    connection.setsockopt(socket.IPPROTO_TCP, option, UNSENT_BYTES)
+        except OSError:
+            pass
 
 
 def dealer(context: "zmq.Context[zmq.Socket[bytes]]", address: str) -> "zmq.Socket[bytes]":

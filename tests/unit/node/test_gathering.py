@@ -96,7 +96,7 @@ def test_one_that_is_busy_is_asked_again_later() -> None:
 
 
 def test_one_that_refuses_is_left() -> None:
-    assert Gatherer().refuse(WireCode.GONE) == Trouble(r"refused: no\x07!")
+    assert Gatherer().refuse(WireCode.GONE) == Trouble(r"refused: no\x07!", refused=True)
 
 
 def test_one_that_has_nothing_is_no_trouble() -> None:

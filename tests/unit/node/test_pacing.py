@@ -1,5 +1,7 @@
 """How many replies may be on their way at a time."""
 
+import pytest
+
 from node import pacing
 from node.pacing import Pacing
 
@@ -28,12 +30,15 @@ class Link:
         self.pacing.left(self.pacing.unsent[0], self.now)
 
 
-def test_few_at_a_time_on_a_slow_link() -> None:
+@pytest.mark.parametrize(
+    ("size_kib", "replies"), [(1, 2), (128, 2), (256, 3), (384, 4), (512, 5), (768, 6), (4096, 6)]
+)
+def test_few_at_a_time_on_a_slow_link(size_kib: int, replies: int) -> None:
     link = Link(12.5e6)
     for _ in range(20):
-        link.fill()
-        link.send()
-    assert link.fill() == pacing.SLOW_REPLIES
+        link.fill(size_kib << 10)
+        link.send(size_kib << 10)
+    assert link.fill(size_kib << 10) == replies
 
 
 def test_more_at_a_time_on_a_quick_link() -> None:

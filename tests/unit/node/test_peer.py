@@ -207,10 +207,24 @@ def test_a_whole_holder_s_word_does_not_grow_old() -> None:
 
 def test_backs_off_from_one_that_does_not_send_what_it_says_it_has() -> None:
     asker = Asker("01")
-    asker.peer.had_nothing(asker.ask("2"), 0)
+    asker.peer.had_nothing(asker.ask("2"), bits("01"), 0)
     assert asker.peer.wakes_at() == 0
-    asker.peer.had_nothing(Request(9, "n1", (1, 2), 10, 0, 5, 15), 0)
+    asker.peer.had_nothing(Request(9, "n1", (1, 2), 10, 0, 5, 15), bits("01"), 0)
     assert asker.peer.wakes_at() == 0.5
+
+
+def test_one_that_gave_it_to_others_meanwhile_is_asked_at_once_but_not_for_ever() -> None:
+    asker = Asker("01")
+    pauses = []
+    for _ in range(10):
+        asker.peer.had_nothing(asker.ask("1"), bits("0"), 100)
+        asker.peer.learn(bits("01"), 100, is_whole=True)
+        pauses.append(max(0, round(asker.peer.wakes_at() - 100, 3)))
+    assert pauses[:3] == [0, 0, 0]
+    assert pauses[3:6] == [0.4, 0.5, 0.5]
+    asker.fetch(0.01)
+    asker.peer.had_nothing(asker.ask("1"), bits("0"), 200)
+    assert asker.peer.wakes_at() < 200
 
 
 def test_takes_over_only_what_is_far_slower_than_itself() -> None:

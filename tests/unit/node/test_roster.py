@@ -8,6 +8,7 @@ TRACKER = "tcp://10.0.0.1:12000"
 SETTINGS = FetchSettings(retry_lost_s=1, most_retry_s=60, give_up_s=60, most_give_up_s=960)
 LOST = Trouble("closed the connection")
 SILENT = Trouble("does not answer", was_silent=True)
+REFUSED = Trouble("refused: no", refused=True)
 LIED = Trouble("sent wrong bytes", lied=True)
 
 
@@ -82,6 +83,18 @@ def test_tries_a_lost_holder_again_after_a_pause_that_doubles() -> None:
         pauses.append(retry_at - now)
         now = retry_at
     assert pauses == [1, 2, 4, 8, 16, 32, 60, 60]
+
+
+def test_one_that_refuses_is_asked_three_times_in_a_minute_at_most() -> None:  # fault 42
+    roster = a_roster("n1")
+    asked = [0.0]
+    while asked[-1] < 60:
+        roster.part_with("n1", REFUSED, asked[-1])
+        retry_at = roster.deadline()
+        assert retry_at is not None
+        assert retried(roster, retry_at) == "n1"
+        asked.append(retry_at)
+    assert asked == [0, 2, 18, 78]
 
 
 def test_the_pause_is_short_again_once_it_has_delivered() -> None:

@@ -246,6 +246,28 @@ def test_two_at_work_on_one_chunk_are_enough() -> None:
     assert fetch.wait(0.3).asked() == ""
 
 
+def test_only_so_many_are_taken_over() -> None:
+    fetch = Fetch("n1 n2:? n3:? n4:? n5:? n6:?", missing="0123456789")
+    requests = fetch.scheduler.next_requests(0)
+    assert len(requests) == 6
+    fetch.out += requests
+    fetch.wait(0.01).deliver("n1")
+    fetch.wait(0.9)
+    for _ in range(30):
+        fetch.asked()
+        if any(request.node == "n1" for request in fetch.out):
+            fetch.deliver("n1")
+    assert fetch.scheduler._hedges_left == 0
+
+
+def test_as_many_are_asked_as_there_are_holders() -> None:
+    many = " ".join(f"n{number:02}" for number in range(40))
+    settings = FetchSettings(requests=3, most_requests=7)
+    for holders, asked in (("n1", 1), ("n1 n2", 2), ("n1 n2 n3 n4 n5", 5), (many, 7)):
+        fetch = Fetch(holders, sizes=[10] * 60, settings=settings)
+        assert len(fetch.scheduler.next_requests(0)) == asked
+
+
 def test_another_takes_over_when_the_first_to_do_so_is_lost() -> None:
     fetch = Fetch("n1 n2 n3", missing="012")
     fetch.asked()

@@ -103,11 +103,47 @@ def test_no_chunk_leaves_twice_before_every_chunk_has_left_once() -> None:
 
 
 def test_sends_first_what_the_fewest_have() -> None:
+    scene = Scene("012345678")
+    scene.ask("8", have="012", node="n2")
+    scene.ask("7", have="01", node="n3")
+    assert scene.ask("0123", have="", node="n4")[0] == "3"
+    assert scene.ask("012", have="", node="n4")[0] == "2"
+
+
+def test_a_whole_holder_gives_each_chunk_to_a_swarm_once_before_any_twice() -> None:
     scene = Scene()
-    scene.ask("9", have="012", node="n2")
-    scene.ask("8", have="01", node="n3")
-    assert scene.ask("0123", have="", node="n4") == "3"
-    assert scene.ask("012", have="", node="n4") == "2"
+    assert scene.ask("9", node="n2") == "9"
+    assert scene.ask("0", node="n3") == "0"  # From here on there are two.
+    assert scene.ask("0", node="n2") == "nothing of 123456789"
+    for index in "123456789":
+        assert scene.ask(index, node="n2")[0] == index
+    assert scene.ask("0", node="n2") == "0"  # The next round.
+    assert scene.ask("0", node="n3") == "nothing of 123456789"
+
+
+def test_one_who_has_all_that_was_not_served_yet_gets_what_it_asks_for() -> None:
+    scene = Scene()
+    scene.ask("0", node="n3")
+    scene.ask("0", node="n2")
+    assert scene.ask("0", have="123456", node="n2") == "nothing of 123456789"
+    assert scene.ask("0", have="123456789", node="n2") == "0"
+
+
+def test_one_who_does_not_say_what_it_has_gets_what_it_asks_for() -> None:
+    scene = Scene()
+    scene.ask("0", node="n3")
+    scene.ask("0", node="n2")
+    request = ChunkRequest(scene.thing.id, (0,), "n2", b"")
+    assert drawn(scene.serving.handle(request)) == "0"
+
+
+def test_alone_again_it_gets_everything() -> None:
+    scene = Scene()
+    scene.ask("0", node="n3")
+    answers = [scene.ask("0", node="n2") for _ in range(serving.RECENT_REQUESTS)]
+    assert answers[0] == "0"
+    assert answers[1] == "nothing of 123456789"
+    assert answers[-1] == "0"
 
 
 def test_an_asker_s_last_word_counts() -> None:

@@ -44,9 +44,11 @@ def drawn(size_bytes: int) -> str:
         (513, "2 x 256 + 1 x 1"),
         (2048, "8 x 256"),
         (2049, "7 x 257 + 1 x 250"),
-        (2 * MIB - 1, "7 x 262144 + 1 x 262143"),
-        (2 * MIB, "8 x 262144"),
-        (2 * MIB + 1, "8 x 262144 + 1 x 1"),
+        (MIB - 1, "7 x 131072 + 1 x 131071"),
+        (MIB, "8 x 131072"),
+        (MIB + 1, "8 x 131072 + 1 x 1"),
+        (64 * MIB, "512 x 131072"),
+        (64 * MIB + 1, "256 x 262144 + 1 x 1"),
         (128 * MIB - 1, "511 x 262144 + 1 x 262143"),
         (128 * MIB, "512 x 262144"),
         (128 * MIB + 1, "256 x 524288 + 1 x 1"),
@@ -86,7 +88,7 @@ def test_the_chunks_tile_the_file(size_bytes: int) -> None:
 
 def test_gives_each_chunk_its_digest() -> None:
     digests = [bytes([index]) * 32 for index in range(8)]
-    whole = manifest.plain_file(2 * MIB, PLAIN_MODE, b"".join(digests))
+    whole = manifest.plain_file(MIB, PLAIN_MODE, b"".join(digests))
     assert [whole.digest(index) for index in range(8)] == digests
 
 

@@ -1,8 +1,11 @@
 """Sockets as they must be set up, and what is said when they cannot be."""
 
 import contextlib
+import os
 import random
 import socket
+import sys
+from pathlib import Path
 from typing import TypeAlias
 
 import pytest
@@ -108,6 +111,47 @@ def test_a_stranger_s_huge_frame_is_cut_and_others_are_served(context: Context) 
     assert not server.poll(50)
     for each in (stranger, client, server):
         each.close()
+
+
+def unsent_bounds(port: int) -> list[int]:
+    """Return the bounds of this process's connections from `port`."""
+    bounds = []
+    for number in [int(entry.name) for entry in Path("/proc/self/fd").iterdir()]:
+        try:
+            with socket.socket(fileno=os.dup(number)) as one:
+                one.getpeername()
+                if one.getsockname()[1] == port:
+                    bounds.append(one.getsockopt(socket.IPPROTO_TCP, socket.TCP_NOTSENT_LOWAT))
+        except OSError:
+            pass
+    return bounds
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="looks into /proc")
+def test_bounds_what_waits_in_each_connection(context: Context) -> None:
+    address = free_address()
+    server = sockets.replier(context, address)
+    monitor = sockets.accepted(server)
+    clients = [sockets.dealer(context, address) for _ in range(3)]
+    for client in clients:
+        echo(server, client, b"hello")
+    sockets.bound_unsent(monitor)
+    assert unsent_bounds(port_of(address)) == [sockets.UNSENT_BYTES] * 3
+    server.disable_monitor()
+    for each in (monitor, server, *clients):
+        each.close()
+
+
+def test_a_connection_that_is_gone_needs_no_bound(context: Context) -> None:
+    ours, theirs = context.socket(zmq.PAIR), context.socket(zmq.PAIR)
+    ours.bind("inproc://told")
+    theirs.connect("inproc://told")
+    for number in (999_999, -1):
+        theirs.send_multipart([sockets.MONITOR.pack(zmq.EVENT_ACCEPTED, number), b"tcp://x:1"])
+    sockets.bound_unsent(ours)
+    assert not ours.poll(0)
+    ours.close()
+    theirs.close()
 
 
 def test_the_largest_chunk_arrives(context: Context) -> None:
