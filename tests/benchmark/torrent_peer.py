@@ -15,10 +15,7 @@ import libtorrent
 
 PIECE_BYTES = 2 << 20
 POLL_S = 0.005
-SETTINGS: dict[str, Any] = {
-    **libtorrent.high_performance_seed(),
-    "tick_interval": 100,  # ms; connections and request queues grow by the tick
-    "aio_threads": 1,  # more only contend on a RAM disk
+PLAIN: dict[str, Any] = {
     "mixed_mode_algorithm": 0,  # prefer TCP
     "enable_outgoing_utp": False,
     "enable_incoming_utp": False,
@@ -28,8 +25,14 @@ SETTINGS: dict[str, Any] = {
     "enable_lsd": False,
     "enable_upnp": False,
     "enable_natpmp": False,
-    "allow_multiple_connections_per_ip": True,  # three seeders share 127.0.0.1
     "alert_mask": 0,
+}
+SETTINGS: dict[str, Any] = {
+    **libtorrent.high_performance_seed(),
+    **PLAIN,
+    "tick_interval": 100,  # ms; connections and request queues grow by the tick
+    "aio_threads": 1,  # more only contend on a RAM disk
+    "allow_multiple_connections_per_ip": True,  # three seeders share 127.0.0.1
 }
 
 

@@ -13,6 +13,12 @@ def cpu_s(pids: Iterable[int]) -> float:
     return sum(_ticks(pid) for pid in families(pids)) / TICKS_PER_S
 
 
+def busy_s() -> float:
+    """Processor time so far that was not idle, of the whole machine, interrupts included."""
+    user, nice, system, _, _, *rest = Path("/proc/stat").read_text().splitlines()[0].split()[1:9]
+    return sum(map(int, (user, nice, system, *rest))) / TICKS_PER_S
+
+
 def anonymous_bytes(pids: Iterable[int]) -> int:
     """Memory of these processes and all below them, without any page of a file.
 

@@ -114,9 +114,16 @@ class Lab:
 
     def received_bytes(self, host: int) -> int:
         """Count what has come in over the host's link so far, headers included."""
+        return self._bytes(host, "rx")
+
+    def sent_bytes(self, host: int) -> int:
+        """Count what has gone out over the host's link so far, headers included."""
+        return self._bytes(host, "tx")
+
+    def _bytes(self, host: int, direction: str) -> int:
         show = ["ip", "-n", self.namespace(host), "-json", "-stats", "link", "show", "uplink"]
         answer = json.loads(subprocess.check_output(show))
-        count: int = answer[0]["stats64"]["rx"]["bytes"]
+        count: int = answer[0]["stats64"][direction]["bytes"]
         return count
 
     def _set_up(self) -> None:

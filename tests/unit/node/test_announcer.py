@@ -117,6 +117,13 @@ def test_then_says_only_what_changes() -> None:
     assert scene.says() == "+b=1 +c=1 -a=1"
 
 
+def test_renews_again_when_no_answer_came() -> None:
+    scene = in_step("a=1")
+    assert scene.jump() == "renew 1"
+    scene.lost()
+    assert scene.jump() == "renew 1"
+
+
 def test_renews_with_jitter() -> None:
     scene = in_step("a=1")
     gaps = []

@@ -1,0 +1,43 @@
+"""One BitTorrent peer of a swarm, on a host of its own: starts at a given moment, stays as a seed.
+
+Run as: torrent_member.py TORRENT FOLDER ADDRESS START_AT PEER…, START_AT by the machine's
+monotonic clock, the addresses without ports. In a swarm over slow links libtorrent's defaults are
+better than what is best on loopback (docs/benchmarks.md).
+"""
+
+import json
+import signal
+import sys
+import time
+from pathlib import Path
+
+import libtorrent
+
+from tests.benchmark.torrent_peer import PLAIN, POLL_S
+
+PORT = 6881
+# As small as shoal's chunks: nobody can pass on half a piece.
+LEAST_PIECE_BYTES = 128 << 10
+
+
+def main() -> None:
+    torrent, folder, address, start_at, *peers = sys.argv[1:]
+    session = libtorrent.session({**PLAIN, "listen_interfaces": f"{address}:{PORT}"})
+    params = libtorrent.add_torrent_params()
+    params.ti = libtorrent.torrent_info(torrent)
+    params.save_path = folder
+    params.flags &= ~(libtorrent.torrent_flags.auto_managed | libtorrent.torrent_flags.paused)
+    Path(folder).mkdir(exist_ok=True)
+    time.sleep(max(0.0, float(start_at) - time.monotonic()))
+    started = time.monotonic()
+    handle = session.add_torrent(params)
+    for peer in peers:
+        handle.connect_peer((peer, PORT))
+    while not handle.status().is_seeding:
+        time.sleep(POLL_S)
+    print(json.dumps({"elapsed_s": time.monotonic() - started}), flush=True)
+    signal.pause()
+
+
+if __name__ == "__main__":
+    main()
