@@ -90,7 +90,7 @@ def take_folder_or_none(entry: NodeEntry, timeout_s: float | None) -> FolderLock
 def _greet(cluster: Cluster, entry: NodeEntry, agent: Agent) -> None:
     """Say what is served once it is known, and what the cluster file wrongly says is here."""
     agent.wait_for_first_look()
-    names = agent.library.names()
+    names = agent.inventory.names()
     log.info("%d files are ready to serve", len(names))
     for name, nodes in cluster.holdings.items():
         if entry.name in nodes and name not in names:

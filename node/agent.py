@@ -17,7 +17,7 @@ from node.cache import Cache
 from node.chunk_server import ChunkServer
 from node.fetcher import Fetcher, Surroundings
 from node.intake import Destination
-from node.library import Library, WholeFile
+from node.inventory import Inventory, WholeFile
 from node.lock import FolderLock
 from node.session import Session
 from node.settings import NodeSettings
@@ -56,10 +56,12 @@ class Agent:
         self._lock = lock
         self._context: zmq.Context[zmq.Socket[bytes]] = zmq.Context()
         self._context.set(zmq.MAX_SOCKETS, 4096)
-        self.library = Library(self._changed)
+        self.inventory = Inventory(self._changed)
         self._cache = Cache(state / "cache.db")
-        self._watcher = Watcher(identity.folder, self.library, self._cache, settings, self._changed)
-        self._server = ChunkServer(self._context, self.library, self._watcher.forget, settings)
+        self._watcher = Watcher(
+            identity.folder, self.inventory, self._cache, settings, self._changed
+        )
+        self._server = ChunkServer(self._context, self.inventory, self._watcher.forget, settings)
         epoch = self._cache.next_epoch()
         announcer = Announcer(identity.name, identity.address, epoch, rng, settings)
         self._session = Session(self._context, identity.tracker_address, announcer, self._holdings)
@@ -163,7 +165,7 @@ class Agent:
             self._context,
             self.identity.name,
             self.identity.tracker_address,
-            Destination(self.identity.folder, self.library, self._cache.remember, output),
+            Destination(self.identity.folder, self.inventory, self._cache.remember, output),
         )
         with self._guard:
             if what in self._fetchers:
@@ -182,7 +184,7 @@ class Agent:
         """
         answer = self._ask_without_wanting(what, check)
         if answer is None:
-            known = self.library.find(what)
+            known = self.inventory.find(what)
             here = self._watcher.look_at(known.name) if isinstance(known, WholeFile) else None
             return _here(here, self.identity.folder) if here else None
         name = answer.name
@@ -216,7 +218,7 @@ class Agent:
         self._session.changed()
 
     def _holdings(self) -> tuple[list[Holding], bool]:
-        return self.library.holdings(), self._watcher.has_looked
+        return self.inventory.holdings(), self._watcher.has_looked
 
 
 def _here(file: WholeFile, folder: Path) -> Fetched:

@@ -12,7 +12,7 @@ from collections.abc import Callable
 
 import zmq
 
-from node.library import GoneError, Library, WholeFile
+from node.inventory import GoneError, Inventory, WholeFile
 from node.pacing import Pacing
 from node.serving import Answer, SendChunk, SendError, SendManifest, SendNothing, Serving
 from node.settings import NodeSettings
@@ -29,12 +29,12 @@ STUCK_MS = 50  # How often to look whether one who waits for his reply is stuck 
 
 
 class ChunkServer:
-    """Serves a library at one address, from `start` to `stop`."""
+    """Serves an inventory at one address, from `start` to `stop`."""
 
     def __init__(
         self,
         context: "zmq.Context[zmq.Socket[bytes]]",
-        library: Library,
+        inventory: Inventory,
         on_gone: Callable[[str], None],
         settings: NodeSettings,
     ) -> None:
@@ -42,9 +42,9 @@ class ChunkServer:
         self.replies = 0
         self.bytes_served = 0
         self._context = context
-        self._library = library
+        self._inventory = inventory
         self._on_gone = on_gone
-        self._serving = Serving(library)
+        self._serving = Serving(inventory)
         self._talk = _Talk(settings.say_s)
         self._pacing = Pacing()
         self._sent: dict[int, weakref.ref[memoryview]] = {}
@@ -76,11 +76,11 @@ class ChunkServer:
         pause.register(self._wake, zmq.POLLIN)
         try:
             while not self._is_stopping:
+                sockets.bound_unsent(monitor)
                 self._note_what_left()
                 if self._pacing.allows(time.monotonic()):
                     poller.poll()
                     self._wake.clear()
-                    sockets.bound_unsent(monitor)
                     self._serve_one(sock)
                 else:
                     pause.poll(STUCK_MS)
@@ -124,7 +124,7 @@ class ChunkServer:
         if self._pacing.is_overfull:
             return [messages.encode(Error(WireCode.BUSY, "too many replies are waiting"))]
         if isinstance(request, ChunkRequest):
-            self._library.heard(request.id, request.node, request.have)
+            self._inventory.heard(request.id, request.node, request.have)
         return self._carry_out(self._serving.handle(request), request)
 
     def _carry_out(self, answer: Answer, request: NodeRequest) -> list[bytes]:

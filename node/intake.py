@@ -10,17 +10,17 @@ import msgspec
 
 from node import steps
 from node.hashing import Signature
-from node.library import Library, PartialFile, WholeFile
+from node.inventory import Inventory, PartialFile, WholeFile
 from node.staging import Staging, disk_trouble
 from protocol.errors import OperatorError
 from protocol.names import display
 
 
 class Destination(msgspec.Struct, frozen=True):
-    """Where a thing is to lie: in a node's folder and library, or at `output` instead."""
+    """Where a thing is to lie: in a node's folder and inventory, or at `output` instead."""
 
     folder: Path
-    library: Library
+    inventory: Inventory
     remember: Callable[[str, Signature, bytes], None]
     output: Path | None = None
 
@@ -44,7 +44,7 @@ class Intake:
         place = self._to.folder / ".shoal" / "partial"
         self._staging = Staging(place, action.id, action.manifest)
         partial = PartialFile(action.name, self._staging, self._on_asked)
-        if not self._to.library.put_partial(partial):
+        if not self._to.inventory.put_partial(partial):
             raise OperatorError(f"{display(action.name)} is being fetched already; wait for it")
         self._partial = partial
         try:
@@ -78,7 +78,7 @@ class Intake:
     def close(self) -> None:
         """Let go of it; what is not whole stays for the next try."""
         if self._partial is not None:
-            self._to.library.remove_partial(self._partial.id)
+            self._to.inventory.remove_partial(self._partial.id)
         if self._staging is not None:
             self._staging.close()
 
@@ -88,7 +88,7 @@ class Intake:
         signature = staging.publish(self._to.folder, name)
         path = self._to.folder / name
         self._to.remember(name, signature, data)
-        self._to.library.put(WholeFile(path, name, data, signature))
+        self._to.inventory.put(WholeFile(path, name, data, signature))
         return str(path)
 
     def _failed(self, error: OSError) -> steps.DiskFailed:

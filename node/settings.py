@@ -33,9 +33,7 @@ class FetchSettings(msgspec.Struct, frozen=True):
     nobody_later_s: float = 10.0  # … and a running fetch this long, before it says: nobody.
     stalled_s: float = 600.0  # … and this long while holders are there, but no new chunk comes.
     retry_lost_s: float = 1.0  # A lost holder is tried again after this, doubled each time …
-    retry_refused_s: float = (
-        2.0  # One that refused may just be starting: again after this, then 16.
-    )
+    retry_refused_s: float = 2.0  # One that refused may just be starting; then after 16 s.
     most_retry_s: float = 60.0  # … up to this.
 
 
@@ -46,7 +44,6 @@ class NodeSettings(msgspec.Struct, frozen=True):
     renew_jitter: float = 0.2  # So that 1,000 nodes started at once do not stay in step.
     tracker_patience_s: float = 1.0  # One try of one request …
     tracker_tries: int = 3  # … and how many before it counts as unreachable.
-    unsent_replies: int = 4  # Replies that libzmq still holds: more would only queue up.
     rescan_s: float = 30.0  # In case the file system reports no changes (NFS).
     poll_s: float = 1.0  # Where nothing can be watched at all.
     stable_s: float = 0.2  # A file that changed within this is still being written.

@@ -1,4 +1,4 @@
-"""The thread that keeps the library true to the folder: hashes what is new, drops what is gone.
+"""The thread that keeps the inventory true to the folder: hashes what is new, drops what is gone.
 
 A file that is still being written is left alone until it has been quiet for a moment.
 """
@@ -12,7 +12,7 @@ from pathlib import Path
 from node.cache import Cache
 from node.folder import Folder
 from node.hashing import FileChangedError, Signature, hash_file
-from node.library import Library, WholeFile
+from node.inventory import Inventory, WholeFile
 from node.settings import NodeSettings
 from protocol.manifest import encode
 from protocol.names import RESERVED_FOLDER, display
@@ -28,15 +28,15 @@ class Watcher:
     def __init__(
         self,
         folder: Path,
-        library: Library,
+        inventory: Inventory,
         cache: Cache,
         settings: NodeSettings,
         on_looked: Callable[[], None],
     ) -> None:
-        """`on_looked` is called when everything that lay there at the start is in the library."""
+        """`on_looked` is called when everything that lay there at the start is in the inventory."""
         self._on_looked = on_looked
         self._folder = Folder(folder)
-        self._library = library
+        self._inventory = inventory
         self._cache = cache
         self._settings = settings
         self._stopping = threading.Event()
@@ -60,7 +60,7 @@ class Watcher:
 
     @property
     def has_looked(self) -> bool:
-        """Say whether all that lay in the folder at the start is in the library."""
+        """Say whether all that lay in the folder at the start is in the inventory."""
         return self._first_look_is_over.is_set()
 
     def look_once(self, limit_s: float) -> None:
@@ -74,7 +74,7 @@ class Watcher:
             timer.cancel()
 
     def wait_for_first_look(self, timeout_s: float | None = None) -> bool:
-        """Wait until everything that lay in the folder at the start is in the library."""
+        """Wait until everything that lay in the folder at the start is in the inventory."""
         return self._first_look_is_over.wait(timeout_s)
 
     def look_at(self, name: str) -> WholeFile | None:
@@ -82,14 +82,14 @@ class Watcher:
         with self._looking:
             signature = self._folder.signature_of(name)
             if signature is None:
-                self._library.remove(name)
+                self._inventory.remove(name)
             else:
                 self._progress.begin({name: signature})
                 self._take_in(name, signature)
-        return self._library.whole(name)
+        return self._inventory.whole(name)
 
     def examine(self, name: str) -> WholeFile | None:
-        """Return the file of that name as it is now, without taking it into the library."""
+        """Return the file of that name as it is now, without taking it into the inventory."""
         with self._looking:
             signature = self._folder.signature_of(name)
             if signature is None:
@@ -102,7 +102,7 @@ class Watcher:
 
     def forget(self, name: str) -> None:
         """Note that a file was found to be not what it was; it is hashed again if it is there."""
-        self._library.remove(name)
+        self._inventory.remove(name)
 
     def _run(self) -> None:
         self._look()
@@ -114,12 +114,12 @@ class Watcher:
                     return
 
     def _look(self) -> bool:
-        """Compare the library with the folder; say whether all files were at rest."""
+        """Compare the inventory with the folder; say whether all files were at rest."""
         with self._looking:
             seen = self._folder.files()
-            for name in self._library.names():
+            for name in self._inventory.names():
                 if name not in seen:
-                    self._library.remove(name)
+                    self._inventory.remove(name)
                     self._cache.forget(name)
                     log.info("%s is gone from the folder", display(name))
             at_rest = True
@@ -134,11 +134,11 @@ class Watcher:
             return at_rest
 
     def _is_known(self, name: str, signature: Signature) -> bool:
-        known = self._library.whole(name)
+        known = self._inventory.whole(name)
         return known is not None and known.signature == signature
 
     def _take_in(self, name: str, signature: Signature) -> bool:
-        """Have `name` in the library as it is now; say whether that could be done."""
+        """Have `name` in the inventory as it is now; say whether that could be done."""
         if self._is_known(name, signature):
             return True
         try:
@@ -146,7 +146,7 @@ class Watcher:
         except FileChangedError:
             return False
         if file is not None:
-            self._library.put(file)
+            self._inventory.put(file)
         return True
 
     def _examined(self, name: str, signature: Signature) -> WholeFile | None:

@@ -13,7 +13,7 @@ from blake3 import blake3
 
 from node.chunk_server import ChunkServer
 from node.hashing import hash_file
-from node.library import Library, WholeFile
+from node.inventory import Inventory, WholeFile
 from node.settings import NodeSettings
 from protocol import manifest, messages
 from protocol.errors import WireCode
@@ -44,11 +44,11 @@ class Scene:
         self.path.write_bytes(DATA)
         self.thing, signature = hash_file(self.path, lambda _: None, lambda: False)
         data = manifest.encode(self.thing)
-        self.library = Library(lambda: None)
+        self.inventory = Inventory(lambda: None)
         self.file = WholeFile(self.path, "a.bin", data, signature)
-        self.library.put(self.file)
+        self.inventory.put(self.file)
         self.gone: list[str] = []
-        self.server = ChunkServer(context, self.library, self.gone.append, NodeSettings())
+        self.server = ChunkServer(context, self.inventory, self.gone.append, NodeSettings())
         self.address = free_address()
         self.server.start(self.address)
         self.client = sockets.dealer(context, self.address)
@@ -158,12 +158,12 @@ def test_goes_on_after_a_mistake_of_its_own(
             raise ZeroDivisionError(index)
 
     broken = Broken(scene.path, "a.bin", scene.file.data, scene.file.signature)
-    scene.library.put(broken)
+    scene.inventory.put(broken)
     reply, _ = scene.chunk(0)
     assert isinstance(reply, Error)
     assert reply.code is WireCode.INTERNAL
     assert "ZeroDivisionError" in caplog.text
-    scene.library.put(scene.file)
+    scene.inventory.put(scene.file)
     assert scene.still_serves()
 
 

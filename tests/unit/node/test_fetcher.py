@@ -12,7 +12,7 @@ import zmq
 
 from node.fetcher import Fetcher, Surroundings
 from node.intake import Destination
-from node.library import Library
+from node.inventory import Inventory
 from protocol.control import Fetched, Working
 from protocol.errors import ExitCode, OperatorError
 from tests.unit.node.hostile import HONEST, LIARS, NAME, NUISANCES, AnyHolder, Way, swarm
@@ -31,10 +31,10 @@ class Fetch:
         self, context: Context, folder: Path, tracker: str, output: Path | None = None
     ) -> None:
         self.folder = folder
-        self.library = Library(lambda: None)
+        self.inventory = Inventory(lambda: None)
         self.remembered: list[str] = []
         self.progress: list[Working] = []
-        to = Destination(folder, self.library, lambda name, *_: self.note(name), output)
+        to = Destination(folder, self.inventory, lambda name, *_: self.note(name), output)
         self.with_ = Surroundings(context, "me", tracker, to)
         self.fetcher = Fetcher(NAME, self.with_, self.progress.append)
 
@@ -51,7 +51,7 @@ class Fetch:
         with pytest.raises(OperatorError) as failed:
             self.run()
         assert not (self.folder / NAME).exists()
-        assert self.library.holdings() == []
+        assert self.inventory.holdings() == []
         return failed.value
 
 
@@ -74,8 +74,8 @@ def test_fetches_from_all_at_once(context: Context, tmp_path: Path) -> None:
     assert set(done.holders) == {"h00", "h01", "h02"}
     assert sum(done.holders.values()) == len(DATA)
     assert done.path == str(tmp_path / NAME)
-    assert fetch.library.names() == fetch.remembered == [NAME]
-    assert [holding.complete for holding in fetch.library.holdings()] == [True]
+    assert fetch.inventory.names() == fetch.remembered == [NAME]
+    assert [holding.complete for holding in fetch.inventory.holdings()] == [True]
     assert fetch.progress[-1].have_bytes == len(DATA)
     assert list((tmp_path / ".shoal/partial").iterdir()) == []
 
@@ -211,7 +211,7 @@ def test_fetches_to_another_place(context: Context, tmp_path: Path) -> None:
         fetch = Fetch(context, tmp_path, tracker.address, target)
         assert fetch.run().path == str(target)
     assert target.read_bytes() == DATA
-    assert fetch.library.holdings() == []
+    assert fetch.inventory.holdings() == []
 
 
 def test_what_is_fetched_already_is_not_fetched_again_beside_it(
@@ -221,14 +221,14 @@ def test_what_is_fetched_already_is_not_fetched_again_beside_it(
         first = Fetch(context, tmp_path, tracker.address)
         thread = threading.Thread(target=first.run)
         thread.start()
-        eventually(first.library.holdings)
+        eventually(first.inventory.holdings)
         second = Fetcher(id_of(plain(DATA)), first.with_, lambda _: None)
         try:
             with pytest.raises(OperatorError, match="is being fetched already"):
                 second.run()
         finally:
             second.close()
-        assert len(first.library.holdings()) == 1
+        assert len(first.inventory.holdings()) == 1
         holders[0].way = HONEST
         thread.join(SOON_S)
     assert (tmp_path / NAME).read_bytes() == DATA

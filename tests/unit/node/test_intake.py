@@ -7,7 +7,7 @@ import pytest
 from node import steps
 from node.hashing import Signature
 from node.intake import Destination, Intake
-from node.library import Library
+from node.inventory import Inventory
 from protocol.errors import OperatorError
 from tests.unit.node.things import bits, chunk, id_of, thing
 
@@ -17,13 +17,13 @@ RIGHT = b"".join(map(chunk, range(4)))
 
 
 class Scene:
-    """A folder, its library, and an intake into them."""
+    """A folder, its inventory, and an intake into them."""
 
     def __init__(self, folder: Path, output: Path | None = None) -> None:
-        self.library = Library(lambda: None)
+        self.inventory = Inventory(lambda: None)
         self.remembered: list[tuple[str, Signature]] = []
         self.heard: list[tuple[str, bytes]] = []
-        self.to = Destination(folder, self.library, self._remember, output)
+        self.to = Destination(folder, self.inventory, self._remember, output)
         self.intake = self.another()
 
     def another(self) -> Intake:
@@ -41,14 +41,14 @@ class Scene:
 def test_what_has_arrived_is_served_at_once(tmp_path: Path) -> None:
     scene = Scene(tmp_path)
     assert scene.intake.open(OPENING) == steps.StagingOpened(0)
-    part = scene.library.find(id_of(THING))
+    part = scene.inventory.find(id_of(THING))
     assert part is not None
     assert scene.intake.store(2, memoryview(chunk(2))) is None
     assert (part.have, part.read(2)) == (bits("2"), chunk(2))
-    scene.library.heard(id_of(THING), "n2", b"\x01")
+    scene.inventory.heard(id_of(THING), "n2", b"\x01")
     assert scene.heard == [("n2", b"\x01")]
     scene.intake.close()
-    assert scene.library.find(id_of(THING)) is None
+    assert scene.inventory.find(id_of(THING)) is None
 
 
 def test_finds_what_an_earlier_try_left(tmp_path: Path) -> None:
@@ -69,7 +69,7 @@ def test_gives_it_its_name_and_shares_it(tmp_path: Path) -> None:
     scene.intake.close()
     assert path.read_bytes() == RIGHT
     assert scene.remembered == [("a.bin", Signature.of(path.stat()))]
-    file = scene.library.whole("a.bin")
+    file = scene.inventory.whole("a.bin")
     assert file is not None
     assert file.read(3) == chunk(3)
 
@@ -81,7 +81,7 @@ def test_what_goes_elsewhere_is_not_shared(tmp_path: Path) -> None:
     assert scene.intake.publish() == steps.Published(str(target))
     scene.intake.close()
     assert target.read_bytes() == RIGHT
-    assert (scene.remembered, scene.library.holdings()) == ([], [])
+    assert (scene.remembered, scene.inventory.holdings()) == ([], [])
 
 
 def test_a_thing_is_taken_in_once_at_a_time(tmp_path: Path) -> None:  # fault 100
@@ -91,7 +91,7 @@ def test_a_thing_is_taken_in_once_at_a_time(tmp_path: Path) -> None:  # fault 10
     with pytest.raises(OperatorError, match="is being fetched already"):
         second.open(OPENING)
     second.close()
-    assert scene.library.find(id_of(THING)) is not None
+    assert scene.inventory.find(id_of(THING)) is not None
     scene.intake.close()
 
 

@@ -1,4 +1,4 @@
-"""The library follows the folder."""
+"""The inventory follows the folder."""
 
 import contextlib
 import functools
@@ -12,7 +12,7 @@ import watchfiles
 
 from node.cache import Cache
 from node.hashing import Signature
-from node.library import Library
+from node.inventory import Inventory
 from node.settings import NodeSettings
 from node.watcher import Watcher
 from protocol import manifest
@@ -24,15 +24,15 @@ SETTINGS = NodeSettings(stable_s=0.05, rescan_s=30, poll_s=0.05)
 
 
 class Scene:
-    """A folder with its watcher, and what the library has of it."""
+    """A folder with its watcher, and what the inventory has of it."""
 
     def __init__(self, folder: Path, settings: NodeSettings = SETTINGS) -> None:
         self.folder = folder
         (folder / ".shoal").mkdir(exist_ok=True)
         self.looked = threading.Event()
-        self.library = Library(lambda: None)
+        self.inventory = Inventory(lambda: None)
         self.cache = Cache(folder / ".shoal" / "cache.db")
-        self.watcher = Watcher(folder, self.library, self.cache, settings, self.looked.set)
+        self.watcher = Watcher(folder, self.inventory, self.cache, settings, self.looked.set)
 
     def write(self, name: str, data: bytes) -> None:
         path = self.folder / name
@@ -40,7 +40,7 @@ class Scene:
         path.write_bytes(data)
 
     def has(self, name: str, data: bytes) -> bool:
-        file = self.library.whole(name)
+        file = self.inventory.whole(name)
         return file is not None and file.id == id_of(plain(data))
 
     def close(self) -> None:
@@ -72,7 +72,7 @@ def test_takes_in_what_lies_there_at_the_start(tmp_path: Path) -> None:
     (tmp_path / "b").mkdir()
     (tmp_path / "b" / "c").write_bytes(b"2")
     with watched(tmp_path) as scene:
-        assert scene.library.names() == ["a", "b/c"]
+        assert scene.inventory.names() == ["a", "b/c"]
         assert scene.looked.wait(10)
         assert scene.watcher.has_looked
 
@@ -85,9 +85,9 @@ def test_follows_what_happens_in_the_folder(tmp_path: Path) -> None:
         scene.write("a", b"one")
         eventually(lambda: scene.has("a", b"one"))
         (tmp_path / "a").rename(tmp_path / "d")
-        eventually(lambda: scene.library.names() == ["b/c", "d"])
+        eventually(lambda: scene.inventory.names() == ["b/c", "d"])
         (tmp_path / "d").unlink()
-        eventually(lambda: scene.library.names() == ["b/c"])
+        eventually(lambda: scene.inventory.names() == ["b/c"])
 
 
 def test_looks_itself_where_changes_are_not_reported(
@@ -102,7 +102,7 @@ def test_looks_itself_where_changes_are_not_reported(
             scene.write("a", b"%d" % number)
             eventually(functools.partial(scene.has, "a", b"%d" % number))
         (tmp_path / "a").unlink()
-        eventually(lambda: scene.library.names() == [])
+        eventually(lambda: scene.inventory.names() == [])
     assert "will look every second" in caplog.text
 
 
@@ -112,7 +112,7 @@ def test_leaves_a_file_alone_while_it_is_written(idle: Scene) -> None:
     assert not idle.watcher._look()
     idle.write("a", b"12")
     assert not idle.watcher._look()
-    assert idle.library.names() == []
+    assert idle.inventory.names() == []
     assert idle.watcher._look()
     assert idle.has("a", b"12")
 
@@ -133,9 +133,9 @@ def test_forgets_what_was_found_to_be_gone_and_finds_it_again(idle: Scene) -> No
     idle.write("a", b"1")
     idle.watcher._look()
     idle.watcher.forget("a")
-    assert idle.library.names() == []
+    assert idle.inventory.names() == []
     idle.watcher._look()
-    assert idle.library.names() == ["a"]
+    assert idle.inventory.names() == ["a"]
 
 
 def test_looks_at_one_file_at_once(idle: Scene) -> None:
@@ -143,17 +143,17 @@ def test_looks_at_one_file_at_once(idle: Scene) -> None:
     idle.write("b", b"1")
     file = idle.watcher.look_at("a")
     assert file is not None
-    assert (file.id, idle.library.names()) == (id_of(plain(b"1")), ["a"])
+    assert (file.id, idle.inventory.names()) == (id_of(plain(b"1")), ["a"])
     (idle.folder / "a").unlink()
     assert idle.watcher.look_at("a") is None
-    assert idle.library.names() == []
+    assert idle.inventory.names() == []
 
 
 def test_examines_a_file_without_sharing_it(idle: Scene) -> None:
     idle.write("a", b"1")
     file = idle.watcher.examine("a")
     assert file is not None
-    assert (file.id, idle.library.names()) == (id_of(plain(b"1")), [])
+    assert (file.id, idle.inventory.names()) == (id_of(plain(b"1")), [])
     assert idle.watcher.examine("b") is None
 
 
@@ -163,7 +163,7 @@ def test_looks_at_nothing_that_cannot_be_shared(idle: Scene, name: str) -> None:
     idle.write("a\nb", b"1")
     assert idle.watcher.look_at(name) is None
     assert idle.watcher.examine(name) is None
-    assert idle.library.names() == []
+    assert idle.inventory.names() == []
 
 
 def test_a_file_that_cannot_be_shared_keeps_nothing_else_from_it(tmp_path: Path) -> None:
@@ -172,14 +172,14 @@ def test_a_file_that_cannot_be_shared_keeps_nothing_else_from_it(tmp_path: Path)
     os.mkfifo(tmp_path / "fifo")
     (tmp_path / "zzz").write_bytes(b"1")
     with watched(tmp_path) as scene:
-        assert scene.library.names() == ["zzz"]
+        assert scene.inventory.names() == ["zzz"]
 
 
 def test_a_short_look_ends_in_time_and_counts_if_it_was_whole(idle: Scene) -> None:
     idle.write("a", b"1")
     idle.watcher.look_once(10)
     assert idle.watcher.has_looked
-    assert idle.library.names() == ["a"]
+    assert idle.inventory.names() == ["a"]
 
 
 def test_a_look_that_was_cut_short_does_not_count(idle: Scene) -> None:
@@ -187,7 +187,7 @@ def test_a_look_that_was_cut_short_does_not_count(idle: Scene) -> None:
     idle.watcher.interrupt()
     idle.watcher.look_once(10)
     assert not idle.watcher.has_looked
-    assert idle.library.names() == []
+    assert idle.inventory.names() == []
 
 
 def test_stops_while_it_hashes(tmp_path: Path) -> None:

@@ -98,7 +98,7 @@ class PartialFile:
             raise GoneError(f"{self.name}: {error.strerror}") from None
 
 
-class Library:
+class Inventory:
     """Everything that a node can serve, by name and by id."""
 
     def __init__(self, on_change: Callable[[], None]) -> None:

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from node.hashing import hash_file
-from node.library import GoneError, Library, PartialFile, WholeFile
+from node.inventory import GoneError, Inventory, PartialFile, WholeFile
 from node.staging import Staging
 from protocol import manifest
 from tests.unit.node.things import bits, chunk, id_of, plain, thing
@@ -109,18 +109,18 @@ def test_leaves_no_descriptor_open(tmp_path: Path) -> None:
 
 
 class Shelf:
-    """A library that notes how often it said that it changed."""
+    """An inventory that notes how often it said that it changed."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
         self.changes = 0
-        self.library = Library(self._changed)
+        self.inventory = Inventory(self._changed)
 
     def _changed(self) -> None:
         self.changes += 1
 
     def announced(self) -> list[tuple[str, bool]]:
-        return [(holding.name, holding.complete) for holding in self.library.holdings()]
+        return [(holding.name, holding.complete) for holding in self.inventory.holdings()]
 
 
 @pytest.fixture
@@ -130,38 +130,38 @@ def shelf(tmp_path: Path) -> Shelf:
 
 def test_finds_a_file_by_name_and_by_id(shelf: Shelf) -> None:
     file = whole(shelf.folder)
-    shelf.library.put(file)
-    assert shelf.library.find("a.bin") is shelf.library.find(file.id) is file
-    assert shelf.library.find("b.bin") is None
-    assert shelf.library.find(id_of(plain(b"other"))) is None
-    assert (shelf.library.names(), shelf.changes) == (["a.bin"], 1)
+    shelf.inventory.put(file)
+    assert shelf.inventory.find("a.bin") is shelf.inventory.find(file.id) is file
+    assert shelf.inventory.find("b.bin") is None
+    assert shelf.inventory.find(id_of(plain(b"other"))) is None
+    assert (shelf.inventory.names(), shelf.changes) == (["a.bin"], 1)
 
 
 def test_the_same_bytes_may_have_two_names(shelf: Shelf) -> None:
     one, two = whole(shelf.folder, "a"), whole(shelf.folder, "b")
-    shelf.library.put(one)
-    shelf.library.put(two)
+    shelf.inventory.put(one)
+    shelf.inventory.put(two)
     assert shelf.announced() == [("a", True), ("b", True)]
-    shelf.library.remove("a")
-    assert shelf.library.find(one.id) is two
-    shelf.library.remove("b")
-    assert shelf.library.find(one.id) is None
+    shelf.inventory.remove("a")
+    assert shelf.inventory.find(one.id) is two
+    shelf.inventory.remove("b")
+    assert shelf.inventory.find(one.id) is None
 
 
 def test_a_new_version_takes_the_old_one_s_place(shelf: Shelf) -> None:
     old = whole(shelf.folder, data=b"old")
-    shelf.library.put(old)
+    shelf.inventory.put(old)
     new = whole(shelf.folder, data=b"new")
-    shelf.library.put(new)
-    assert shelf.library.find("a.bin") is shelf.library.whole("a.bin") is new
-    assert shelf.library.find(old.id) is None
+    shelf.inventory.put(new)
+    assert shelf.inventory.find("a.bin") is shelf.inventory.whole("a.bin") is new
+    assert shelf.inventory.find(old.id) is None
 
 
 def test_says_only_what_changes(shelf: Shelf) -> None:
-    shelf.library.remove("a")
+    shelf.inventory.remove("a")
     assert shelf.changes == 0
-    shelf.library.put(whole(shelf.folder, "a"))
-    shelf.library.remove("a")
+    shelf.inventory.put(whole(shelf.folder, "a"))
+    shelf.inventory.remove("a")
     assert shelf.changes == 2
 
 
@@ -175,15 +175,15 @@ def a_partial(folder: Path) -> tuple[PartialFile, Staging]:
 def test_a_part_is_served_by_its_id_alone(shelf: Shelf) -> None:
     partial, staging = a_partial(shelf.folder)
     try:
-        shelf.library.put_partial(partial)
+        shelf.inventory.put_partial(partial)
         staging.write(2, chunk(2))
         partial.have = bits("2")
-        assert shelf.library.find("a.bin") is None
-        assert shelf.library.find(partial.id) is partial
+        assert shelf.inventory.find("a.bin") is None
+        assert shelf.inventory.find(partial.id) is partial
         assert (partial.size_bytes, partial.chunk_count, partial.read(2)) == (40, 4, chunk(2))
         assert partial.data == manifest.encode(thing([10] * 4))
         assert shelf.announced() == [("a.bin", False)]
-        shelf.library.remove_partial(partial.id)
+        shelf.inventory.remove_partial(partial.id)
         assert (shelf.announced(), shelf.changes) == ([], 2)
     finally:
         staging.close()
@@ -199,12 +199,12 @@ def test_a_part_that_is_put_down_is_gone(shelf: Shelf) -> None:
 def test_what_is_whole_is_not_announced_as_a_part_too(shelf: Shelf) -> None:
     partial, staging = a_partial(shelf.folder)
     staging.close()
-    shelf.library.put_partial(partial)
+    shelf.inventory.put_partial(partial)
     data = b"".join(map(chunk, range(4)))
     path = shelf.folder / "a.bin"
     path.write_bytes(data)
     _, signature = hash_file(path, lambda _: None, lambda: False)
-    shelf.library.put(WholeFile(path, "a.bin", partial.data, signature))
+    shelf.inventory.put(WholeFile(path, "a.bin", partial.data, signature))
     assert shelf.announced() == [("a.bin", True)]
 
 
@@ -213,7 +213,7 @@ def test_what_an_asker_has_is_passed_on_to_the_fetch(shelf: Shelf) -> None:
     partial, staging = a_partial(shelf.folder)
     staging.close()
     partial.on_asked = lambda node, have: heard.append((node, have))
-    shelf.library.put_partial(partial)
-    shelf.library.heard(partial.id, "n2", b"\x01")
-    shelf.library.heard(id_of(plain(b"other")), "n2", b"\x01")
+    shelf.inventory.put_partial(partial)
+    shelf.inventory.heard(partial.id, "n2", b"\x01")
+    shelf.inventory.heard(id_of(plain(b"other")), "n2", b"\x01")
     assert heard == [("n2", b"\x01")]
