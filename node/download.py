@@ -48,27 +48,20 @@ class Download:
     ) -> None:
         """Fetch `what`, a name or an id, as `node`."""
         self.what = self.name = what
-        self.id: ContentId | None = ContentId(what) if is_id(what) else None
+        self.id = ContentId(what) if is_id(what) else None
         self.manifest: Manifest | None = None
         self.phase = Phase.LOOKING
         self.tally = Tally()
         self._settings = settings or FetchSettings()
         self._rng = rng
-        self._roster = Roster(node, tracker_address, self._settings)
+        self.roster = Roster(node, tracker_address, self._settings)
         self._inquiry = Inquiry(rng, self._settings)
         self._patience = Patience(self._settings)
         self._lookup = Lookup(self._settings)
         self._opening: steps.OpenStaging | None = None
         self._gathering: Gathering | None = None
         self._offline: list[str] = []
-
-    @property
-    def holders(self) -> list[str]:
-        return self._roster.connected
-
-    @property
-    def have_bytes(self) -> int:
-        return self.tally.reused_bytes + self.tally.fetched_bytes
+        self._chores_at = 0.0
 
     def handle(self, event: Event, now: float) -> list[Action]:
         """Take in what happened; return what is to be done, in order."""
@@ -80,55 +73,59 @@ class Download:
         """Return when to send `TimePassed` if nothing happens before; it lies after `now`."""
         if self._waits_for_the_shell():
             return None
-        times = [
-            self._lookup.deadline,
-            self._roster.deadline(),
-            self._inquiry.deadline(now),
-            self._patience.deadline,
-            self._gathering.scheduler.deadline(now) if self._gathering else None,
-        ]
-        return min((time for time in times if time is not None), default=None)
+        due = self._gathering.scheduler.deadline(now) if self._gathering else None
+        return min((time for time in (self._chores_at, due) if time and time > now), default=None)
 
     def _waits_for_the_shell(self) -> bool:
         """Say whether nothing can be done before the tracker or the disk has answered."""
-        is_asking = self.phase is Phase.LOOKING and self._lookup.is_out
-        return is_asking or self.phase in {Phase.OPENING, Phase.PUBLISHING, Phase.OVER}
+        if self.phase is Phase.FETCHING or self.phase is Phase.MANIFEST:
+            return False
+        return self.phase is not Phase.LOOKING or self._lookup.is_out
 
     def _take_in(self, event: Event, now: float) -> list[Action]:
         match event:
             case steps.ChunkReceived() | steps.NothingReceived() | steps.RequestRefused():
                 return self._reply_came(event, now)
-            case steps.HolderLost(node, reason, lied) if self._roster.is_connected(node):
+            case steps.PeerHeard(node, have) if self._gathering is not None:
+                self._gathering.scheduler.heard(node, have)
+            case steps.PeerHeard() | steps.TimePassed():
+                pass
+            case _:
+                self._chores_at = now  # The tracker, the disk or a holder: look at everything.
+                return self._take_in_rarity(event, now)
+        return []
+
+    def _take_in_rarity(self, event: Event, now: float) -> list[Action]:
+        """Take in what does not happen for each chunk."""
+        match event:
+            case steps.HolderLost(node, reason, lied) if self.roster.is_connected(node):
                 return self._part_with(node, Trouble(reason, lied=lied), now)
             case steps.HoldersFound() | steps.NotFound() | steps.TrackerLost():
-                return self._tracker_answered(event, now)
+                actions = self._tracker_answered(event)
+                self._lookup.answered(now, is_alone=self.roster.is_alone)
+                self._ask_them_all(now)
+                return actions
             case steps.ManifestReceived():
                 return self._manifest_came(event, now)
             case steps.StagingOpened() | steps.DiskFailed() | steps.Published():
                 return self._disk_answered(event, now)
-            case steps.PeerHeard(node, have) if self._gathering is not None:
-                self._gathering.scheduler.heard(node, have)
             case _:
-                pass
-        return []
+                return []
 
     def _tracker_answered(
-        self, event: steps.HoldersFound | steps.NotFound | steps.TrackerLost, now: float
+        self, event: steps.HoldersFound | steps.NotFound | steps.TrackerLost
     ) -> list[Action]:
-        actions: list[Action] = []
         match event:
             case steps.HoldersFound(answer):
-                actions = self._found(answer, now)
-            case steps.NotFound() if self.phase is Phase.LOOKING:
-                actions = self._fail(verdict.no_such_file(self.what))
-            case steps.TrackerLost(reason) if self.phase is Phase.LOOKING:
-                actions = self._fail(steps.Fail(ExitCode.TRACKER_UNREACHABLE, reason))
-            case _:
-                pass  # Those who are known still deliver.
-        self._lookup.answered(now, is_alone=self._roster.is_alone)
-        return actions
+                return self._found(answer)
+            case _ if self.phase is not Phase.LOOKING:
+                return []  # Those who are known still deliver.
+            case steps.NotFound():
+                return self._fail(verdict.no_such_file(self.what))
+            case steps.TrackerLost(reason):  # pragma: no branch
+                return self._fail(steps.Fail(ExitCode.TRACKER_UNREACHABLE, reason))
 
-    def _found(self, answer: Holders, now: float) -> list[Action]:
+    def _found(self, answer: Holders) -> list[Action]:
         if self.phase is Phase.LOOKING:
             self.name, self.id = answer.name, ContentId(answer.id) if answer.id else None
             self._offline = [holder.node for holder in answer.offline]
@@ -136,9 +133,7 @@ class Download:
                 self.phase = Phase.MANIFEST
         elif self.id is not None and answer.id != self.id:
             return []
-        connects = self._roster.learn(answer.holders)
-        self._ask_from_now_on([connect.node for connect in connects], now)
-        return list(connects)
+        return list(self.roster.learn(answer.holders))
 
     def _manifest_came(self, event: steps.ManifestReceived, now: float) -> list[Action]:
         if not self._inquiry.is_out(event.node, event.request_id):
@@ -158,21 +153,21 @@ class Download:
     ) -> list[Action]:
         match event:
             case steps.StagingOpened(have):
-                self._begin(have, now)
-                return []
+                return self._begin(have, now)
             case steps.DiskFailed(reason):
                 return self._fail(steps.Fail(ExitCode.DISK, reason))
             case steps.Published(path):  # pragma: no branch
                 self.phase = Phase.OVER
                 return [steps.Finish(path)]
 
-    def _begin(self, have: int, now: float) -> None:
+    def _begin(self, have: int, now: float) -> list[Action]:
         assert self._opening is not None
         self.phase = Phase.FETCHING
         self._gathering = Gathering(self._opening, have, self._rng, self._settings)
         self.tally.reused_bytes = sum(map(self._opening.manifest.chunk_size, bitmap.indices(have)))
         self._patience.succeeded(now)
-        self._ask_from_now_on(self._roster.connected, now)
+        self._ask_them_all(now)
+        return []
 
     def _reply_came(self, reply: Reply, now: float) -> list[Action]:
         if self._inquiry.is_out(reply.node, reply.request_id):
@@ -185,61 +180,65 @@ class Download:
         if isinstance(outcome, Trouble):
             return self._part_with(reply.node, outcome, now)
         if outcome:  # A chunk that was missing.
-            self._roster.proved_good(reply.node)
+            if self.roster.proved_good(reply.node):
+                self._chores_at = now
             self._patience.succeeded(now)
         return outcome
 
     def _go_on(self, now: float) -> list[Action]:
         if self._waits_for_the_shell():
             return []
-        if self._gathering is not None and self._gathering.scheduler.is_complete:
+        if self._gathering is None:
+            return self._chores(now) if now >= self._chores_at else []
+        if self._gathering.scheduler.wanted.is_complete:
             self.phase = Phase.PUBLISHING
             return [steps.Publish()]
-        actions = self._ask_tracker(now)
-        if self._waits_for_the_shell():
-            return actions
-        connects = self._roster.retry(now)
-        self._ask_from_now_on([connect.node for connect in connects], now)
-        actions += connects
-        if self._gathering is not None:
-            silent = self._gathering.scheduler.silent(now)
-            actions += self._lose_silent(silent, now) + self._gathering.requests(now)
-        elif self.phase is Phase.MANIFEST:
-            actions += self._lose_silent(self._inquiry.silent(now), now) + self._ask_manifest(now)
-        return actions + self._give_up(now)
+        actions = self._lose_silent(self._gathering.scheduler.silent(now), now)
+        if now >= self._chores_at:
+            actions += self._chores(now)
+        return actions + (self._gathering.requests(now) if self.phase is Phase.FETCHING else [])
 
-    def _ask_tracker(self, now: float) -> list[Action]:
+    def _chores(self, now: float) -> list[Action]:
+        """Do what is not done for each chunk: see to the tracker and to lost holders."""
         is_known = self.phase is not Phase.LOOKING
         what = self.id or self.name if is_known else self.what
-        return list(self._lookup.queries(what, now, partial=is_known))
-
-    def _ask_manifest(self, now: float) -> list[Action]:
-        node = self._inquiry.next_of(self._roster.connected, now)
-        if node is None:
-            return []
-        request_id = self._inquiry.ask(node, self._roster.give_up_s(node), now)
-        return [steps.RequestManifest(node, request_id, self.id or self.name)]
+        actions: list[Action] = list(self._lookup.queries(what, now, partial=is_known))
+        if self._waits_for_the_shell():
+            return actions
+        actions += self.roster.retry(now)
+        self._ask_them_all(now)
+        if self.phase is Phase.MANIFEST:
+            actions += self._lose_silent(self._inquiry.silent(now), now)
+            give_up_s = {node: self.roster.give_up_s(node) for node in self.roster.connected}
+            actions += self._inquiry.requests(give_up_s, self.id or self.name, now)
+        actions += self._give_up(now)
+        lookup, roster = self._lookup.deadline, self.roster.deadline()
+        times = (lookup, roster, self._inquiry.deadline(now), self._patience.deadline)
+        self._chores_at = min((time for time in times if time is not None), default=now + 1.0)
+        return actions
 
     def _give_up(self, now: float) -> list[Action]:
-        roster = self._roster
+        roster = self.roster
         self._patience.look(now, is_alone=roster.is_alone, is_hoping=roster.is_hoping)
-        if not self._roster.is_hopeless and not self._patience.is_over(now):
+        if not roster.is_hopeless and not self._patience.is_over(now):
             return []
-        return self._fail(verdict.nobody_delivers(self.name, self._roster, self._offline))
+        return self._fail(verdict.nobody_delivers(self.name, roster, self._offline))
 
-    def _ask_from_now_on(self, nodes: list[str], now: float) -> None:
-        if self._gathering is not None:
-            for node in nodes:
-                complete, give_up_s = self._roster.is_complete(node), self._roster.give_up_s(node)
-                self._gathering.scheduler.add(node, now, complete=complete, give_up_s=give_up_s)
+    def _ask_them_all(self, now: float) -> None:
+        if self._gathering is None:
+            return
+        for node in self.roster.connected:
+            complete, give_up_s = self.roster.is_complete(node), self.roster.give_up_s(node)
+            self._gathering.scheduler.add(node, now, complete=complete, give_up_s=give_up_s)
 
     def _lose_silent(self, nodes: list[str], now: float) -> list[Action]:
         trouble = Trouble("does not answer", was_silent=True)
         return [action for node in nodes for action in self._part_with(node, trouble, now)]
 
     def _part_with(self, node: str, trouble: Trouble, now: float) -> list[Action]:
+        self._chores_at = now
         self.tally.lost_holders += not trouble.lied
-        self._roster.part_with(node, trouble, now)
+        self.roster.part_with(node, trouble, now)
         self._inquiry.forget(node)
         if self._gathering is not None:
             self._gathering.scheduler.drop(node, now)

@@ -8,7 +8,7 @@ from collections.abc import Callable
 import msgspec
 import zmq
 
-from node import steps
+from node import steps, summary
 from node.download import Download
 from node.intake import Destination, Intake
 from node.link import Arrival, Link
@@ -89,7 +89,7 @@ class Fetcher:
             for link in self._links.values():
                 link.close()
             self._intake.close()
-        return self._result(time.monotonic() - started)
+        return summary.of(self._download, self._path, time.monotonic() - started)
 
     def _loop(self, tracker: TrackerClient) -> None:
         next_progress = next_look = 0.0
@@ -99,7 +99,8 @@ class Fetcher:
             now = time.monotonic()
             due = self._due(tracker, now)
             ready = dict(self._poller.poll(max(0, int(1000 * (due - now)) + 1)))
-            self._wake.clear()
+            if self._wake.fileno() in ready:
+                self._wake.clear()
             self._hear_tracker(tracker)
             self._hear_holders(ready, tracker)
             now = time.monotonic()
@@ -224,27 +225,12 @@ class Fetcher:
     def _progress(self) -> Working:
         download = self._download
         size_bytes = download.manifest.size_bytes if download.manifest else None
-        return Working(download.name, download.have_bytes, size_bytes, len(download.holders))
+        return Working(
+            download.name, download.tally.have_bytes, size_bytes, len(download.roster.connected)
+        )
 
     def _stopped_message(self) -> str:
         done = "what has arrived is kept; run it again to go on"
         if self._stop_code is ExitCode.TIMED_OUT:
             return f"{display(self._download.name)} did not arrive in time; {done}"
         return f"interrupted; {done}"
-
-    def _result(self, elapsed_s: float) -> Fetched:
-        download, tally = self._download, self._download.tally
-        assert download.manifest is not None
-        return Fetched(
-            name=download.name,
-            id=str(download.id),
-            size_bytes=download.manifest.size_bytes,
-            elapsed_s=round(elapsed_s, 6),
-            fetched_bytes=tally.fetched_bytes,
-            reused_bytes=tally.reused_bytes,
-            holders=dict(sorted(tally.by_holder.items())),
-            path=str(self._path),
-            duplicate_bytes=tally.duplicate_bytes,
-            wrong_chunks=tally.wrong_chunks,
-            lost_holders=tally.lost_holders,
-        )

@@ -35,7 +35,7 @@ class Gathering:
         requests = self.scheduler.next_requests(now)
         if not requests:
             return []
-        have = bitmap.to_bytes(self.scheduler.have, self._thing.manifest.chunk_count)
+        have = bitmap.to_bytes(self.scheduler.wanted.have, self._thing.manifest.chunk_count)
         return [
             steps.RequestChunk(
                 request.node,

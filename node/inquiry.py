@@ -5,6 +5,7 @@ import itertools
 from typing import TYPE_CHECKING
 
 from node.settings import FetchSettings
+from node.steps import RequestManifest
 from protocol.errors import MalformedMessageError
 from protocol.manifest import ContentId, Manifest, decode, id_of
 
@@ -27,18 +28,21 @@ class Inquiry:
         self._ids = itertools.count(rng.getrandbits(32) << 16)  # A stranger cannot guess them.
         self._questions: dict[str, _Question] = {}
 
-    def next_of(self, holders: list[str], now: float) -> str | None:
-        """Return who is to be asked now: the next one when the last is taking long."""
-        if any(now < question.due for question in self._questions.values()):
-            return None
-        return next((node for node in holders if node not in self._questions), None)
+    def requests(self, give_up_s: dict[str, float], what: str, now: float) -> list[RequestManifest]:
+        """Return the request for the manifest of `what` to send now, if any; it counts as sent.
 
-    def ask(self, node: str, give_up_s: float, now: float) -> int:
-        """Note that `node` is asked, and may be silent for `give_up_s`; return the request's id."""
+        `give_up_s` are those who can be asked, and for how long each may be silent: the next one is
+        asked when the last is taking long.
+        """
+        if any(now < question.due for question in self._questions.values()):
+            return []
+        node = next((node for node in give_up_s if node not in self._questions), None)
+        if node is None:
+            return []
         request_id = next(self._ids)
-        due = now + min(self._settings.manifest_patience_s, give_up_s)
-        self._questions[node] = _Question(request_id, due, now + give_up_s)
-        return request_id
+        due = now + min(self._settings.manifest_patience_s, give_up_s[node])
+        self._questions[node] = _Question(request_id, due, now + give_up_s[node])
+        return [RequestManifest(node, request_id, what)]
 
     def is_out(self, node: str, request_id: int) -> bool:
         """Say whether `node` was asked by that request, and has not answered."""

@@ -67,6 +67,8 @@ class Link:
 
     def receive(self) -> Arrival | None:
         """Return the next thing that came from the holder, or None."""
+        if not int(self.socket.getsockopt(zmq.EVENTS)) & zmq.POLLIN:
+            return None  # Asking first spares an exception, which costs five times as much.
         try:
             frames = self.socket.recv_multipart(zmq.NOBLOCK, copy=False)
         except zmq.Again:

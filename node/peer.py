@@ -3,40 +3,13 @@
 Decides nothing about chunks; that is the scheduler's.
 """
 
-import dataclasses
 import math
 
+from node.outstanding import Request
 from node.settings import FetchSettings
-from protocol import bitmap
 
 WRITE_OFF_PATIENCES = 3
 MAX_NOTHINGS = 3  # In a row: then it is left alone for a while, whatever it says it has.
-
-
-@dataclasses.dataclass
-class Request:
-    """One request that is out. `size_bytes` is the most that its reply may carry."""
-
-    request_id: int
-    node: str
-    offered: tuple[int, ...]
-    size_bytes: int
-    sent_at: float
-    due: float
-    written_off_at: float  # From then on its holder may be asked for more: it may be lost.
-    is_overdue: bool = False  # Its chunks may be asked of others; its reply is still welcome.
-    is_hedged: bool = False  # Another holder was asked for one of its chunks too, …
-    hedges: int | None = None  # … by a request that names this one here.
-    is_written_off: bool = False
-    bits: int = dataclasses.field(init=False)
-
-    def __post_init__(self) -> None:
-        self.bits = bitmap.of(self.offered)
-
-    @property
-    def may_be_hedged(self) -> bool:
-        """Two holders at work on a chunk are enough, and what is overdue is free anyway."""
-        return not self.is_overdue and not self.is_hedged and self.hedges is None
 
 
 class Peer:
@@ -64,6 +37,7 @@ class Peer:
         self._give_up_s = give_up_s or settings.give_up_s
         self._have = have or 0  # By its own word, or the tracker's.
         self._heard_of = 0
+        self._late = 0  # What it was asked for and is overdue with.
         self._fresh_until = now
         self._window_bytes = 0  # One request at a time until the first reply.
         self._latency_s: float | None = None
@@ -93,6 +67,11 @@ class Peer:
         latencies = WRITE_OFF_PATIENCES * self._settings.patience_latencies
         return max(WRITE_OFF_PATIENCES * self.patience_s, latencies * self._latency_s)
 
+    @property
+    def turn(self) -> tuple[int, float, str]:
+        """What orders holders by whose turn it is; no two are equal."""
+        return self.waiting, self.asked_at, self.node
+
     def may_be_asked(self, size_bytes: int, now: float) -> bool:
         """Say whether a request for a chunk of `size_bytes` fits into the window now."""
         if now < self._blocked_until:
@@ -111,11 +90,7 @@ class Peer:
 
     def said_to_have(self) -> int:
         """Return what it has by what was said, but for what is late just now."""
-        late = 0
-        for request in self.outstanding.values():
-            if request.is_overdue and not request.is_written_off:
-                late |= request.bits
-        return (self._have | self._heard_of) & ~late
+        return (self._have | self._heard_of) & ~self._late
 
     def takes_over_at(self, request: Request) -> float:
         """When this holder, if idle, is likely to beat a request that another one has."""
@@ -126,7 +101,7 @@ class Peer:
 
     def wakes_at(self) -> float:
         """When it may be asked again although no reply has come."""
-        if self._blocked_until < self._fresh_until and not self.is_whole:
+        if self._blocked_until < self._fresh_until and not self.is_whole and not self.waiting:
             return self._fresh_until
         return self._blocked_until
 
@@ -144,9 +119,13 @@ class Peer:
 
     def closed(self, request: Request, now: float) -> None:
         """Note that a request was answered, in whatever way."""
-        self.write_off(request)
         del self.outstanding[request.request_id]
         self._heard_at = now
+        self.write_off(request)
+
+    def is_late_with(self, request: Request) -> None:
+        """Note that a request is overdue: its chunks are to be had elsewhere, if anywhere."""
+        self._late |= request.bits
 
     def write_off(self, request: Request) -> None:
         """Make room in the window: no reply is expected any more, though it is welcome."""
@@ -154,6 +133,11 @@ class Peer:
             request.is_written_off = True
             self.waiting -= 1
             self._waiting_bytes -= request.size_bytes
+        if self._late:
+            late = (one for one in self.outstanding.values() if one.is_overdue)
+            self._late = 0
+            for each in late:
+                self._late |= 0 if each.is_written_off else each.bits
 
     def delivered(self, request: Request, size_bytes: int, now: float) -> None:
         """Learn from one chunk that came. The window follows the time that replies take.
@@ -181,12 +165,14 @@ class Peer:
         self.is_whole = is_whole
         self._fresh_until = now + self._settings.refresh_s
 
-    def heard(self, have: int) -> None:
-        """Note what it is said to have, by whoever takes its name.
+    def heard(self, have: int) -> bool:
+        """Note what it is said to have, by whoever takes its name; say whether that is news.
 
         This can add something, not take away: or a stranger could keep us from asking it.
         """
+        is_news = bool(have & ~(self._have | self._heard_of))
         self._heard_of |= have
+        return is_news
 
     def had_nothing(self, request: Request, have: int, now: float) -> None:
         """Note that it sent none of the offered chunks, and says that it has `have`.

@@ -133,10 +133,13 @@ class Roster:
                 connects.append(Connect(node, contact.address))
         return connects
 
-    def proved_good(self, node: str) -> None:
-        """Note that a holder delivered: its next trouble is its first."""
-        self._contacts[node].pause_s = 0.0
-        self._contacts[node].silences = 0
+    def proved_good(self, node: str) -> bool:
+        """Note that a holder delivered: its next trouble is its first. Say whether it had any."""
+        contact = self._contacts[node]
+        if not contact.pause_s:
+            return False
+        contact.pause_s, contact.silences = 0.0, 0
+        return True
 
     def deadline(self) -> float | None:
         times = [one.retry_at for one in self._contacts.values() if not one.is_connected]

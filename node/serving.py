@@ -71,16 +71,26 @@ class _Demand:
 
     def __init__(self) -> None:
         self.served: collections.Counter[int] = collections.Counter()
-        self.have_by_node: collections.OrderedDict[str, int] = collections.OrderedDict()
+        self._known: collections.Counter[int] = collections.Counter()  # How many askers have it.
+        self._have_by_node: collections.OrderedDict[str, int] = collections.OrderedDict()
         self._recent: collections.deque[str] = collections.deque(maxlen=RECENT_REQUESTS)
         self._unserved = 0  # What has not left yet in this round, of a thing that is whole here.
 
     def note(self, node: str, have: int) -> None:
-        self.have_by_node[node] = have
-        self.have_by_node.move_to_end(node)
+        before = self._have_by_node.get(node, 0)
+        self._have_by_node[node] = have
+        self._have_by_node.move_to_end(node)
+        self._count(have & ~before, before & ~have)
         self._recent.append(node)
-        if len(self.have_by_node) > MAX_WATCHED_NODES:
-            self.have_by_node.popitem(last=False)
+        if len(self._have_by_node) > MAX_WATCHED_NODES:
+            _, gone = self._have_by_node.popitem(last=False)
+            self._count(0, gone)
+
+    def _count(self, more: int, fewer: int) -> None:
+        for index in bitmap.indices(more):
+            self._known[index] += 1
+        for index in bitmap.indices(fewer):
+            self._known[index] -= 1
 
     def for_swarm(self, everything: int) -> int:
         """Return what a whole holder gives away: all to one asker, to several what is unserved."""
@@ -97,12 +107,7 @@ class _Demand:
 
     def rarest(self, indices: list[int]) -> int:
         """Return the chunk that the swarm needs most: the least served, then the least known."""
-        least = min(self.served[index] for index in indices)
-        indices = [index for index in indices if self.served[index] == least]
-        return min(indices, key=self._known) if len(indices) > 1 else indices[0]
-
-    def _known(self, index: int) -> int:
-        return sum(have >> index & 1 for have in self.have_by_node.values())
+        return min(indices, key=lambda index: (self.served[index], self._known[index]))
 
 
 class Serving:
@@ -148,8 +153,11 @@ class Serving:
         return SendChunk(shared, index, said)
 
     def _demand_for(self, content_id: ContentId) -> _Demand:
-        demand = self._demand.setdefault(content_id, _Demand())
-        self._demand.move_to_end(content_id)
-        if len(self._demand) > MAX_WATCHED_IDS:
-            self._demand.popitem(last=False)
+        demand = self._demand.get(content_id)
+        if demand is None:
+            demand = self._demand[content_id] = _Demand()
+            if len(self._demand) > MAX_WATCHED_IDS:
+                self._demand.popitem(last=False)
+        else:
+            self._demand.move_to_end(content_id)
         return demand

@@ -19,3 +19,8 @@ class Tally:
     def fetched_bytes(self) -> int:
         """Bytes that arrived, were right and were missing."""
         return self.by_holder.total()
+
+    @property
+    def have_bytes(self) -> int:
+        """Bytes that are here, from wherever."""
+        return self.reused_bytes + self.fetched_bytes

@@ -38,6 +38,7 @@ _SMALLEST_CHUNK_BYTES = 256
 _LEAST_CHUNK_BYTES = 128 << 10  # Of a file that is not small …
 _MOST_CHUNK_BYTES = 4 << 20  # … nor huge.
 _USUAL_CHUNKS = 512
+_SWARM_BYTES = 512 << 20  # Up to this size twice as many: they are worth their cost.
 
 
 class Entry(msgspec.Struct, frozen=True, array_like=True, forbid_unknown_fields=True):
@@ -127,7 +128,7 @@ def plain_file(size_bytes: int, mode: int, digests: bytes) -> Manifest:
 def chunk_size_for(size_bytes: int) -> int:
     """Return the chunk size for a file of `size_bytes`, in bytes.
 
-    From 128 KiB to 4 MiB, so that a file has about 512 chunks: in a swarm each host waits for a few
+    From 128 KiB to 4 MiB, so that a file has some 512 to 1024 chunks: in a swarm each host waits for a few
     whole chunks, so they must be short beside the file, and each costs some 0.3 ms, so they must be
     few. Beyond, doubled until a huge file has at most MAX_CHUNKS. A small file is cut into up to 8,
     so that it too comes from several holders at once, but into 2 if they had less than 256 bytes
@@ -142,8 +143,9 @@ def chunk_size_for(size_bytes: int) -> int:
         eighth = -(-size_bytes // _SMALL_FILE_CHUNKS)
         half = -(-size_bytes // 2)
         return max(1, min(max(eighth, _SMALLEST_CHUNK_BYTES), half))
+    usual = 2 * _USUAL_CHUNKS if size_bytes <= _SWARM_BYTES else _USUAL_CHUNKS
     chunk_size = _LEAST_CHUNK_BYTES
-    while chunk_size * _USUAL_CHUNKS < size_bytes and chunk_size < _MOST_CHUNK_BYTES:
+    while chunk_size * usual < size_bytes and chunk_size < _MOST_CHUNK_BYTES:
         chunk_size *= 2
     while chunk_size * MAX_CHUNKS < size_bytes:
         chunk_size *= 2

@@ -10,6 +10,7 @@ import signal
 import sys
 import time
 from pathlib import Path
+from typing import Any
 
 import libtorrent
 
@@ -22,7 +23,8 @@ LEAST_PIECE_BYTES = 128 << 10
 
 def main() -> None:
     torrent, folder, address, start_at, *peers = sys.argv[1:]
-    session = libtorrent.session({**PLAIN, "listen_interfaces": f"{address}:{PORT}"})
+    settings: Any = {**PLAIN, "listen_interfaces": f"{address}:{PORT}"}
+    session = libtorrent.session(settings)
     params = libtorrent.add_torrent_params()
     params.ti = libtorrent.torrent_info(torrent)
     params.save_path = folder

@@ -28,7 +28,8 @@ def chunk_size_for(size_bytes: int) -> int:
     if size_bytes <= 1 << 20:
         return max(1, min(max(-(-size_bytes // 8), 256), -(-size_bytes // 2)))
     chunk_size = 128 << 10
-    while 512 * chunk_size < size_bytes and chunk_size < 4 << 20:
+    usual = 1024 if size_bytes <= 512 << 20 else 512
+    while usual * chunk_size < size_bytes and chunk_size < 4 << 20:
         chunk_size *= 2
     while 32768 * chunk_size < size_bytes:
         chunk_size *= 2

@@ -233,7 +233,7 @@ class World:
         self.have.add(index)
 
     def banned(self) -> set[str]:
-        return set(self.download._roster._banned)
+        return set(self.download.roster._banned)
 
 
 @given(

@@ -10,29 +10,37 @@ from tests.unit.node.things import id_of, rng, thing
 SETTINGS = FetchSettings(manifest_patience_s=2)
 THING = thing([10, 10])
 DATA = manifest.encode(THING)
-NODES = ["n1", "n2"]
+BOTH = {"n1": 60.0, "n2": 60.0}
 
 
 def an_inquiry() -> Inquiry:
     return Inquiry(rng(), SETTINGS)
 
 
+def ask(inquiry: Inquiry, give_up_s: dict[str, float], now: float) -> int:
+    (request,) = inquiry.requests(give_up_s, "a.bin", now)
+    assert request.what == "a.bin"
+    return request.request_id
+
+
+def asked(inquiry: Inquiry, now: float) -> str:
+    return " ".join(request.node for request in inquiry.requests(BOTH, "a.bin", now))
+
+
 def test_asks_one_holder_and_the_next_when_it_takes_long() -> None:
     inquiry = an_inquiry()
-    assert inquiry.next_of(NODES, 0) == "n1"
-    inquiry.ask("n1", give_up_s=60, now=0)
-    assert inquiry.next_of(NODES, 1.9) is None
+    assert asked(inquiry, 0) == "n1"
+    assert asked(inquiry, 1.9) == ""
     assert inquiry.deadline(1.9) == 2
-    assert inquiry.next_of(NODES, 2) == "n2"
-    inquiry.ask("n2", give_up_s=60, now=2)
-    assert inquiry.next_of(NODES, 4) is None
+    assert asked(inquiry, 2) == "n2"
+    assert asked(inquiry, 4) == ""
 
 
 def test_a_slow_manifest_is_waited_for_long_after_another_was_asked() -> None:
     """Losing its sender would begin 1 MiB anew over a slow link, again and again."""
     inquiry = an_inquiry()
-    request_id = inquiry.ask("n1", give_up_s=60, now=0)
-    inquiry.ask("n2", give_up_s=30, now=2)
+    request_id = ask(inquiry, {"n1": 60}, now=0)
+    ask(inquiry, {"n2": 30}, now=2)
     assert inquiry.deadline(4) == 32
     assert inquiry.silent(59) == ["n2"]
     assert inquiry.is_out("n1", request_id)
@@ -41,14 +49,14 @@ def test_a_slow_manifest_is_waited_for_long_after_another_was_asked() -> None:
 
 def test_the_deadline_always_lies_ahead() -> None:
     inquiry = an_inquiry()
-    inquiry.ask("n1", give_up_s=60, now=0)
+    ask(inquiry, {"n1": 60}, now=0)
     assert [inquiry.deadline(now) for now in (0, 2, 59, 60)] == [2, 60, 60, None]
 
 
 def test_knows_a_request_by_holder_and_id() -> None:
     inquiry = an_inquiry()
-    first = inquiry.ask("n1", give_up_s=60, now=0)
-    second = inquiry.ask("n2", give_up_s=60, now=0)
+    first = ask(inquiry, {"n1": 60}, now=0)
+    second = ask(inquiry, {"n2": 60}, now=2)
     assert first != second
     assert inquiry.is_out("n1", first)
     assert not inquiry.is_out("n1", second)

@@ -2,7 +2,8 @@
 
 import math
 
-from node.peer import Peer, Request
+from node.outstanding import Request
+from node.peer import Peer
 from node.settings import FetchSettings
 from tests.unit.node.things import bits, digits
 
@@ -18,6 +19,8 @@ SETTINGS = FetchSettings(
     give_up_s=60,
     busy_pause_s=0.5,
     refresh_s=0.2,
+    hedge_latencies=3,
+    hedge_least_s=0.25,
 )
 
 
@@ -154,6 +157,7 @@ def test_is_not_asked_again_for_what_is_late_until_it_is_written_off() -> None:
     request = asker.ask("1")
     assert digits(asker.peer.said_to_have()) == "012"
     request.is_overdue = True
+    asker.peer.is_late_with(request)
     assert digits(asker.peer.said_to_have()) == "02"
     asker.peer.write_off(request)
     assert digits(asker.peer.said_to_have()) == "012"

@@ -1,6 +1,6 @@
 """Which chunk is asked of whom: drawn as `holder:chunks`, a chunk a digit."""
 
-from node.peer import Request
+from node.outstanding import Request
 from node.scheduler import Scheduler
 from node.settings import FetchSettings
 from tests.unit.node.things import bits, digits, rng, thing
@@ -99,8 +99,8 @@ def test_asks_nobody_when_nothing_is_missing() -> None:
     fetch = Fetch("n1", missing="4")
     assert fetch.asked() == "n1:4"
     assert fetch.deliver("n1")
-    assert (fetch.scheduler.is_complete, fetch.asked()) == (True, "")
-    assert digits(fetch.scheduler.have) == "0123456789"
+    assert (fetch.scheduler.wanted.is_complete, fetch.asked()) == (True, "")
+    assert digits(fetch.scheduler.wanted.have) == "0123456789"
 
 
 def test_asks_one_whose_part_is_not_known_for_anything() -> None:
@@ -177,7 +177,7 @@ def test_takes_a_late_reply_and_counts_the_second_as_not_needed() -> None:
     fetch.wait(5).asked()
     assert fetch.deliver("n1")
     assert not fetch.deliver("n2")
-    assert fetch.scheduler.is_complete
+    assert fetch.scheduler.wanted.is_complete
 
 
 def test_asks_the_only_holder_again_when_the_request_is_written_off() -> None:
@@ -237,26 +237,35 @@ def test_an_idle_holder_takes_over_from_one_that_is_far_slower() -> None:
     assert not fetch.deliver("n2")
 
 
-def test_two_at_work_on_one_chunk_are_enough() -> None:
+def test_another_takes_over_when_the_second_is_slow_too() -> None:
     fetch = Fetch("n1 n2 n3", missing="012")
     assert fetch.asked() == "n1:0 n2:1 n3:2"
     fetch.wait(0.01).deliver("n1")
     fetch.deliver("n2")
     assert fetch.wait(0.3).asked() == "n1:2"
-    assert fetch.wait(0.3).asked() == ""
+    assert fetch.wait(0.1).asked() == ""
+    assert fetch.wait(0.2).asked() == "n2:2"
+
+
+def test_guesses_only_so_often_at_a_time() -> None:
+    """Few requests find out who has what nobody is known to have, not as many as there may be."""
+    fetch = Fetch("n1:? n2:? n3:? n4:? n5:? n6:?", sizes=[10] * 40)
+    requests = fetch.scheduler.next_requests(0)
+    assert [len(request.offered) for request in requests] == [3, 3, 2, 2]
+    fetch.out += requests
+    fetch.has_nothing("n1", have="")
+    assert fetch.asked()[:3] == "n5:"
 
 
 def test_only_so_many_are_taken_over() -> None:
-    fetch = Fetch("n1 n2:? n3:? n4:? n5:? n6:?", missing="0123456789")
-    requests = fetch.scheduler.next_requests(0)
-    assert len(requests) == 6
-    fetch.out += requests
+    fetch = Fetch("n1 n2 n3 n4 n5 n6 n7", missing="0123456")
+    assert fetch.asked() == "n1:0 n2:1 n3:2 n4:3 n5:4 n6:5 n7:6"
     fetch.wait(0.01).deliver("n1")
     fetch.wait(0.9)
-    for _ in range(30):
-        fetch.asked()
-        if any(request.node == "n1" for request in fetch.out):
-            fetch.deliver("n1")
+    for _ in range(4):
+        assert fetch.asked()[:3] == "n1:"
+        fetch.deliver("n1")
+    assert fetch.asked() == ""
     assert fetch.scheduler._hedges_left == 0
 
 
@@ -266,6 +275,13 @@ def test_as_many_are_asked_as_there_are_holders() -> None:
     for holders, asked in (("n1", 1), ("n1 n2", 2), ("n1 n2 n3 n4 n5", 5), (many, 7)):
         fetch = Fetch(holders, sizes=[10] * 60, settings=settings)
         assert len(fetch.scheduler.next_requests(0)) == asked
+
+
+def test_does_not_take_over_what_there_is_no_memory_for() -> None:
+    fetch = Fetch("n1 n2", sizes=[30, 50])
+    assert fetch.asked() == "n1:0 n2:1"
+    fetch.wait(0.01).deliver("n1")
+    assert fetch.wait(0.9).asked() == ""
 
 
 def test_another_takes_over_when_the_first_to_do_so_is_lost() -> None:
@@ -325,7 +341,7 @@ def test_what_a_dropped_holder_was_asked_for_is_asked_of_the_others() -> None:
     assert fetch.asked() == ""
     fetch.scheduler.drop("n1", fetch.now)
     assert fetch.asked() == "n2:0"
-    assert fetch.scheduler.peers == ["n2"]
+    assert list(fetch.scheduler._peers) == ["n2"]
     fetch.scheduler.drop("n1", fetch.now)
 
 

@@ -1,12 +1,13 @@
 """The scheduler under whatever its holders do: what must never happen, and what always must."""
 
+import itertools
 import math
 
 import hypothesis.strategies as st
 from hypothesis import settings
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
-from node.peer import Request
+from node.outstanding import Request
 from node.scheduler import Scheduler
 from node.settings import FetchSettings
 from protocol import bitmap
@@ -114,7 +115,7 @@ class AnyHolders(RuleBasedStateMachine):
         prompt = [request for request in self.out.values() if not request.is_overdue]
         in_flight = sum(request.size_bytes for request in prompt)
         assert in_flight <= SETTINGS.total_window_bytes or len(prompt) == 1
-        for node in self.scheduler.peers:
+        for node in self.scheduler._peers:
             mine = [
                 request
                 for request in self.out.values()
@@ -131,14 +132,12 @@ class AnyHolders(RuleBasedStateMachine):
         prompt = [request for request in self.out.values() if not request.is_overdue]
         for index in range(self.thing.chunk_count if prompt else 0):
             for_it = [request for request in prompt if index in request.offered]
-            assert len(for_it) <= 2
-            if len(for_it) == 2:
-                first, second = for_it
+            for first, second in itertools.pairwise(for_it):
                 assert second.hedges == first.request_id
 
     @invariant()
     def knows_what_has_arrived(self) -> None:
-        assert self.scheduler.have == bitmap.of(self.stored)
+        assert self.scheduler.wanted.have == bitmap.of(self.stored)
 
     @invariant()
     def a_holder_with_room_is_asked_for_a_free_chunk_that_it_has(self) -> None:
@@ -149,7 +148,7 @@ class AnyHolders(RuleBasedStateMachine):
         for peer in self.scheduler._peers.values():
             wanted = free & peer.said_to_have() or free & peer.believed_to_have(self.now)
             if wanted:
-                size_bytes = self.thing.chunk_size(bitmap.lowest(wanted))
+                size_bytes = max(map(self.thing.chunk_size, bitmap.indices(wanted)))
                 is_room = size_bytes <= room_bytes or not prompt
                 assert not is_room or not peer.may_be_asked(size_bytes, self.now)
 
@@ -160,7 +159,7 @@ class AnyHolders(RuleBasedStateMachine):
         self.scheduler.add("n9", self.now, complete=True)
         self.ask()
         until = self.now + 100
-        while not self.scheduler.is_complete:
+        while not self.scheduler.wanted.is_complete:
             honest = [each for each in self.out.values() if each.node == "n9"]
             for request in honest:
                 del self.out[request.request_id]
@@ -168,7 +167,7 @@ class AnyHolders(RuleBasedStateMachine):
                 self.scheduler.received("n9", request.request_id, index, self.now)
                 self.stored.add(index)
             deadline = self.scheduler.deadline(self.now)
-            if not honest and not self.scheduler.is_complete:
+            if not honest and not self.scheduler.wanted.is_complete:
                 assert deadline is not None
                 self.now = deadline
                 assert self.now < until

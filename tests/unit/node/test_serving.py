@@ -169,7 +169,7 @@ def test_keeps_only_so_many_in_mind() -> None:
     assert len(many._demand) == serving.MAX_WATCHED_IDS
     for number in range(serving.MAX_WATCHED_NODES + 5):
         many.handle(ChunkRequest(things[-1].id, (0,), f"n{number}"))
-    assert len(many._demand[things[-1].id].have_by_node) == serving.MAX_WATCHED_NODES
+    assert len(many._demand[things[-1].id]._have_by_node) == serving.MAX_WATCHED_NODES
 
 
 @given(

@@ -1,0 +1,98 @@
+"""The requests that are out: what they keep from being asked of others, and until when.
+
+Asks for nothing itself. A request is out, then overdue (its chunks may be asked of others, its
+reply is still welcome), then written off (its holder may be asked for more: it may be lost).
+"""
+
+import dataclasses
+import math
+from collections.abc import Iterator
+
+from protocol import bitmap
+
+
+@dataclasses.dataclass(slots=True, eq=False)
+class Request:
+    """One request that is out. `size_bytes` is the most that its reply may carry."""
+
+    request_id: int
+    node: str
+    offered: tuple[int, ...]
+    size_bytes: int
+    sent_at: float
+    due: float
+    written_off_at: float
+    is_guess: bool = False  # Nothing said that its holder has any of it.
+    is_overdue: bool = False
+    is_hedged: bool = False  # Another holder was asked for one of its chunks too, …
+    hedges: int | None = None  # … by a request that names this one here.
+    is_written_off: bool = False
+    bits: int = dataclasses.field(init=False)
+
+    def __post_init__(self) -> None:
+        self.bits = bitmap.of(self.offered)
+
+    @property
+    def may_be_hedged(self) -> bool:
+        """The last one at work on a chunk may be; what is overdue is free anyway."""
+        return not self.is_overdue and not self.is_hedged
+
+
+class Outstanding:
+    """All requests of one download, the oldest first."""
+
+    def __init__(self) -> None:
+        self.prompt = 0  # How many are not overdue, …
+        self.prompt_bytes = 0  # … and how much they may bring.
+        self.guesses = 0
+        self.due = math.inf  # No request turns before this.
+        self._requests: dict[int, Request] = {}
+
+    def __iter__(self) -> Iterator[Request]:
+        return iter(self._requests.values())
+
+    def get(self, request_id: int) -> Request | None:
+        return self._requests.get(request_id)
+
+    def add(self, request: Request) -> None:
+        self._requests[request.request_id] = request
+        self.prompt += 1
+        self.prompt_bytes += request.size_bytes
+        self.guesses += request.is_guess
+        self.due = min(self.due, request.due)
+
+    def pop(self, request_id: int) -> tuple[Request, int]:
+        """Take a request off; return it, and the chunks that nobody is about to deliver now."""
+        request = self._requests.pop(request_id)
+        self.guesses -= request.is_guess
+        is_alone = request.may_be_hedged and request.hedges is None
+        if not request.is_overdue:
+            self._no_longer_prompt(request)
+        if request.hedges is not None and request.hedges in self._requests:
+            self._requests[request.hedges].is_hedged = False
+        # Offers are disjoint: only what is overdue or hedged may be on its way elsewhere too.
+        return request, request.bits if is_alone else self._unclaimed(request.bits)
+
+    def turn(self, now: float) -> tuple[list[Request], list[Request], int]:
+        """Let time pass: return what is overdue now, what to write off, and the chunks freed."""
+        overdue = [one for one in self if not one.is_overdue and one.due <= now]
+        freed = 0
+        for request in overdue:
+            request.is_overdue = True
+            self._no_longer_prompt(request)
+            freed |= request.bits
+        written_off = [one for one in self if not one.is_written_off and one.written_off_at <= now]
+        times = (one.written_off_at if one.is_overdue else one.due for one in self)
+        self.due = min((time for time in times if time > now), default=math.inf)
+        return overdue, written_off, self._unclaimed(freed)
+
+    def _no_longer_prompt(self, request: Request) -> None:
+        self.prompt -= 1
+        self.prompt_bytes -= request.size_bytes
+
+    def _unclaimed(self, bits: int) -> int:
+        """Return which of the chunks no request is about to deliver."""
+        for other in self._requests.values():
+            if not other.is_overdue:
+                bits &= ~other.bits
+        return bits

@@ -1,0 +1,61 @@
+"""The chunks that are missing, and which of them nobody is asked for. Knows no holder."""
+
+import itertools
+from typing import TYPE_CHECKING
+
+from protocol import bitmap
+
+if TYPE_CHECKING:
+    from random import Random
+
+
+class Wanted:
+    """Sets of chunks (protocol.bitmap): `missing`, and `free`, the part of it not asked for."""
+
+    def __init__(self, count: int, have: int, rng: "Random") -> None:
+        """Want all chunks of `count` that are not in `have`."""
+        self.missing = bitmap.full(count) & ~have
+        self.free = self.missing
+        self._everything = bitmap.full(count)
+        self._count = count
+        self._rng = rng
+
+    @property
+    def is_complete(self) -> bool:
+        return self.missing == 0
+
+    @property
+    def have(self) -> int:
+        return self._everything & ~self.missing
+
+    def arrived(self, index: int) -> bool:
+        """Note that a chunk is there; say whether it was missing."""
+        bit = 1 << index
+        was_missing = bool(self.missing & bit)
+        self.missing &= ~bit
+        self.free &= ~bit
+        return was_missing
+
+    def claim(self, bits: int) -> None:
+        """Note that somebody is asked for these."""
+        self.free &= ~bits
+
+    def release(self, bits: int) -> None:
+        """Note that nobody is about to deliver these any more."""
+        self.free |= bits & self.missing
+
+    def first(self, candidates: int, count: int, *, scattered: bool) -> tuple[int, ...]:
+        """Return the first `count` candidates, of which there is one at least.
+
+        Whole holders are asked for one after the other, which suits their disks. In a swarm
+        (`scattered`) every host begins somewhere else, each time, or all would have the same and
+        nothing to exchange.
+        """
+        if not scattered:
+            return tuple(itertools.islice(bitmap.indices(candidates), count))
+        start = int(self._rng.random() * self._count)
+        later = candidates >> start << start
+        if count == 1:
+            return (bitmap.lowest(later or candidates),)
+        in_order = itertools.chain(bitmap.indices(later), bitmap.indices(candidates ^ later))
+        return tuple(itertools.islice(in_order, count))

@@ -1,0 +1,38 @@
+"""The sets of chunks that are missing and free."""
+
+from node.wanted import Wanted
+from tests.unit.node.things import bits, digits, rng
+
+
+def wanted(have: str = "") -> Wanted:
+    return Wanted(10, bits(have), rng())
+
+
+def test_wants_what_is_not_there() -> None:
+    assert (digits(wanted("037").missing), digits(wanted("037").free)) == ("1245689",) * 2
+    assert digits(wanted("037").have) == "037"
+
+
+def test_a_chunk_arrives_once() -> None:
+    chunks = wanted("0123456")
+    assert chunks.arrived(8)
+    assert not chunks.arrived(8)
+    assert (digits(chunks.missing), digits(chunks.have)) == ("79", "01234568")
+
+
+def test_what_is_claimed_is_free_again_unless_it_has_arrived() -> None:
+    chunks = wanted("01234")
+    chunks.claim(bits("678"))
+    assert digits(chunks.free) == "59"
+    chunks.arrived(7)
+    chunks.release(bits("67"))
+    assert digits(chunks.free) == "569"
+
+
+def test_gives_the_first_in_order_unless_they_are_to_be_scattered() -> None:
+    chunks = wanted()
+    assert chunks.first(bits("2479"), 3, scattered=False) == (2, 4, 7)
+    begins = {chunks.first(bits("2479"), 1, scattered=True)[0] for _ in range(100)}
+    assert begins == {2, 4, 7, 9}
+    whole = {chunks.first(bits("2479"), 4, scattered=True) for _ in range(100)}
+    assert whole == {(2, 4, 7, 9), (4, 7, 9, 2), (7, 9, 2, 4), (9, 2, 4, 7)}
