@@ -128,11 +128,11 @@ def plain_file(size_bytes: int, mode: int, digests: bytes) -> Manifest:
 def chunk_size_for(size_bytes: int) -> int:
     """Return the chunk size for a file of `size_bytes`, in bytes.
 
-    From 128 KiB to 4 MiB, so that a file has some 512 to 1024 chunks: in a swarm each host waits for a few
-    whole chunks, so they must be short beside the file, and each costs some 0.3 ms, so they must be
-    few. Beyond, doubled until a huge file has at most MAX_CHUNKS. A small file is cut into up to 8,
-    so that it too comes from several holders at once, but into 2 if they had less than 256 bytes
-    (docs/decisions/0003-chunk-sizes.md).
+    From 128 KiB to 4 MiB, so that a file has some 512 to 1024 chunks: in a swarm each host waits
+    for a few whole chunks, so they must be short beside the file, and each costs some 0.3 ms, so
+    they must be few. Beyond, doubled until a huge file has at most MAX_CHUNKS. A small file is cut
+    into up to 8, so that it too comes from several holders at once, but into 2 if they had less
+    than 256 bytes (docs/decisions/0003-chunk-sizes.md).
 
     Raises:
         ValueError: it is larger than MAX_SIZE_BYTES.
