@@ -10,6 +10,7 @@ import zmq
 
 from node import steps, summary
 from node.download import Download
+from node.inflow import Inflow
 from node.intake import Destination, Intake
 from node.link import Arrival, Link
 from protocol.control import Fetched, Working
@@ -24,7 +25,7 @@ log = logging.getLogger("shoal.node")
 DRAIN = 32  # Messages taken from one holder before the others have their turn.
 PROGRESS_S = 0.1
 MAX_HEARD = 1024  # Askers whose words wait.
-MONITOR_S = 0.1  # How often to look for lost connections: half of all sockets, hardly ever ready.
+MONITOR_S = 0.1  # How often to look after connections: half of all sockets, hardly ever ready.
 
 
 class Surroundings(msgspec.Struct, frozen=True):
@@ -56,6 +57,7 @@ class Fetcher:
         self._stop_code: ExitCode | None = None
         self._path: str | None = None
         self._intake = Intake(surroundings.destination, self._note_asked)
+        self._inflow = Inflow()
         self._heard: dict[str, bytes] = {}  # The last word of each who asked us, from its thread.
 
     def stop(self, exit_code: ExitCode) -> None:
@@ -106,7 +108,7 @@ class Fetcher:
             now = time.monotonic()
             if now >= next_look:
                 next_look = now + MONITOR_S
-                self._look_for_losses(tracker)
+                self._look_after_links(tracker)
             while self._heard:
                 self._feed(steps.PeerHeard(*self._heard.popitem()), tracker)
             if now >= due:
@@ -147,11 +149,13 @@ class Fetcher:
                         break
                     self._feed(arrival.event, tracker, arrival)
 
-    def _look_for_losses(self, tracker: TrackerClient) -> None:
+    def _look_after_links(self, tracker: TrackerClient) -> None:
         for link in list(self._links.values()):
             arrival = link.trouble()
             if arrival is not None:
                 self._feed(arrival.event, tracker)
+            else:
+                link.bound(self._inflow, len(self._links))
 
     def _feed(
         self, event: steps.Event, tracker: TrackerClient, arrival: Arrival | None = None
@@ -172,6 +176,7 @@ class Fetcher:
                 self._request(action)
             case steps.StoreChunk(index):
                 assert arrival is not None
+                self._inflow.arrived(len(arrival.payload), time.monotonic())
                 return self._intake.store(index, arrival.payload)
             case steps.QueryTracker(what, partial):
                 tracker.send(Query(what, self._with.node, partial=partial), time.monotonic())

@@ -1,11 +1,13 @@
 """One connection to one holder: requests out, events in. Decides nothing."""
 
+import socket
 import struct
 
 import msgspec
 import zmq
 from blake3 import blake3
 
+from node.inflow import Inflow
 from node.steps import (
     ChunkReceived,
     Event,
@@ -52,7 +54,9 @@ class Link:
     def __init__(self, context: "zmq.Context[zmq.Socket[bytes]]", node: str, address: str) -> None:
         self.node = node
         self.address = address
-        mask = 0
+        self._connection: socket.socket | None = None
+        self._is_bound = False
+        mask = int(zmq.EVENT_CONNECTED)
         for kind in _ENDS:
             mask |= kind
         self.socket, self.monitor = sockets.monitored_dealer(context, address, mask)
@@ -81,18 +85,31 @@ class Link:
 
     def trouble(self) -> Arrival | None:
         """Return the loss of the connection, if it was lost."""
-        try:
-            told, _ = self.monitor.recv_multipart(zmq.NOBLOCK)
-        except zmq.Again:
-            return None
-        event, _ = sockets.MONITOR.unpack(told)
-        reason = f"{_ENDS[event]} ({self.address})"
-        return self._ended(reason, lied=False)
+        while True:
+            try:
+                told, _ = self.monitor.recv_multipart(zmq.NOBLOCK)
+            except zmq.Again:
+                return None
+            event, number = sockets.MONITOR.unpack(told)
+            if event != zmq.EVENT_CONNECTED:
+                return self._ended(f"{_ENDS[event]} ({self.address})", lied=False)
+            self._connection = sockets.connection(number)
+
+    def bound(self, inflow: Inflow, holders: int) -> None:
+        """Have TCP keep to what one of so many holders may have on its way, once that is known."""
+        if self._connection is None or self._is_bound:
+            return
+        window_bytes = inflow.window_bytes(holders, sockets.round_trip_s(self._connection))
+        if window_bytes is not None:
+            self._is_bound = True
+            sockets.bound_window(self._connection, window_bytes)
 
     def close(self) -> None:
         self.socket.disable_monitor()
         self.monitor.close()
         self.socket.close()
+        if self._connection is not None:
+            self._connection.close()
 
     def _read(self, frames: list[memoryview]) -> Arrival:
         if len(frames) not in {3, 4} or len(frames[0]) != _TAG.size or len(frames[1]) != 0:

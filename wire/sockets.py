@@ -6,6 +6,7 @@ may make us allocate. Heartbeats are off: a PING waits behind the data of a slow
 peer would be cut; TCP's keepalive sees a dead one within 30 s.
 """
 
+import contextlib
 import errno
 import os
 import random
@@ -28,6 +29,7 @@ FRAME_SLACK_BYTES = 64 << 10
 # leave the processor's caches, and no choice of chunks reaches it any more (docs/decisions/0007).
 UNSENT_BYTES = 64 << 10
 SEND_BUFFER_BYTES = 512 << 10  # With what is on its way: at 1 ms round trip 4 Gbit/s a holder.
+TCP_INFO_BYTES = 152  # Of Linux's struct tcp_info, up to tcpi_min_rtt, in microseconds.
 HANDSHAKE_MS = 5000
 CONNECT_MS = 3000
 UNACKNOWLEDGED_MS = 15_000
@@ -64,12 +66,45 @@ def bound_unsent(monitor: "zmq.Socket[bytes]") -> None:
     while monitor.poll(0):
         told, _ = monitor.recv_multipart(zmq.NOBLOCK)
         _, number = MONITOR.unpack(told)
-        try:
-            with socket.socket(fileno=os.dup(number)) as connection:
+        opened = connection(number)
+        if opened is not None:
+            with opened, contextlib.suppress(OSError):
                 if option is not None:
-                    connection.setsockopt(socket.IPPROTO_TCP, option, UNSENT_BYTES)
-        except OSError:
-            pass
+                    opened.setsockopt(socket.IPPROTO_TCP, option, UNSENT_BYTES)
+
+
+def connection(number: int) -> socket.socket | None:
+    """Return the connection whose file number a monitor told, None if it is closed by now."""
+    try:
+        mine = os.dup(number)
+    except OSError:
+        return None
+    try:
+        return socket.socket(fileno=mine)
+    except OSError:  # Another kind of file has the number by now.
+        os.close(mine)
+        return None
+
+
+def round_trip_s(opened: socket.socket) -> float:
+    """Return the least round trip seen on a connection, in seconds; 0 where it is not known."""
+    try:
+        info = opened.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, TCP_INFO_BYTES)
+    except (OSError, AttributeError):
+        return 0.0
+    if len(info) < TCP_INFO_BYTES:
+        return 0.0
+    least_us: int = struct.unpack_from("=I", info, TCP_INFO_BYTES - 4)[0]
+    return least_us / 1e6
+
+
+def bound_window(opened: socket.socket, window_bytes: int) -> None:
+    """Bound what the other end of a connection may have on its way to us.
+
+    The kernel doubles the number for its own overhead, and no longer grows the buffer by itself.
+    """
+    with contextlib.suppress(OSError):
+        opened.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, window_bytes)
 
 
 def dealer(context: "zmq.Context[zmq.Socket[bytes]]", address: str) -> "zmq.Socket[bytes]":

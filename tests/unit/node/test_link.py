@@ -1,5 +1,6 @@
 """One connection to one holder: what comes in as events."""
 
+import socket
 from collections.abc import Iterator
 from typing import TypeAlias
 
@@ -8,7 +9,8 @@ import zmq
 from blake3 import blake3
 
 from node import steps
-from node.link import Arrival, Link
+from node.inflow import WINDOW_BYTES, Inflow
+from node.link import Link
 from protocol import messages
 from protocol.errors import WireCode
 from protocol.messages import ChunkReply, Error, ManifestReply, ManifestRequest, Nothing
@@ -109,10 +111,27 @@ def test_an_envelope_that_we_did_not_send_is_proof_too(scene: Scene, envelope: F
 
 
 def trouble_of(link: Link) -> steps.Event:
-    assert link.monitor.poll(LIMIT_MS)
-    arrival = link.trouble()
-    assert isinstance(arrival, Arrival)
+    arrival = None
+    while arrival is None:
+        assert link.monitor.poll(LIMIT_MS)
+        arrival = link.trouble()
     return arrival.event
+
+
+def test_bounds_what_many_holders_send_over_a_slow_link(scene: Scene) -> None:
+    inflow = Inflow()
+    for step in range(50):
+        inflow.arrived(10_000, step * 0.01)
+    scene.link.bound(inflow, 8)  # Nothing can be done before it is connected.
+    assert scene.link.monitor.poll(LIMIT_MS)
+    assert scene.link.trouble() is None
+    assert scene.link._connection is not None
+    before = scene.link._connection.getsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF)
+    scene.link.bound(inflow, 3)
+    assert scene.link._connection.getsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF) == before
+    scene.link.bound(inflow, 8)
+    after = scene.link._connection.getsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF)
+    assert WINDOW_BYTES <= after <= 2 * WINDOW_BYTES < before
 
 
 def test_notices_that_the_connection_was_closed(scene: Scene) -> None:

@@ -31,7 +31,7 @@ class Link:
 
 
 @pytest.mark.parametrize(
-    ("size_kib", "replies"), [(1, 2), (128, 2), (256, 3), (384, 4), (512, 5), (768, 6), (4096, 6)]
+    ("size_kib", "replies"), [(1, 2), (64, 2), (128, 3), (192, 4), (256, 5), (384, 6), (4096, 6)]
 )
 def test_few_at_a_time_on_a_slow_link(size_kib: int, replies: int) -> None:
     link = Link(12.5e6)
