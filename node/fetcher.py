@@ -13,6 +13,7 @@ from node.download import Download
 from node.inflow import Inflow
 from node.intake import Destination, Intake
 from node.link import Arrival, Link
+from node.links import Links
 from protocol.control import Fetched, Working
 from protocol.errors import ExitCode, OperatorError, WireCode
 from protocol.messages import ChunkRequest, Error, Holders, ManifestRequest, Query
@@ -51,8 +52,6 @@ class Fetcher:
         self._with = surroundings
         self._on_progress = on_progress
         self._download = Download(what, surroundings.node, surroundings.tracker_address, rng)
-        self._links: dict[str, Link] = {}
-        self._poller = zmq.Poller()
         self._wake = Wake()
         self._stop_code: ExitCode | None = None
         self._path: str | None = None
@@ -82,14 +81,12 @@ class Fetcher:
         """
         started = time.monotonic()
         tracker = TrackerClient(self._with.context, self._with.tracker_address)
-        self._poller.register(tracker.socket, zmq.POLLIN)
-        self._poller.register(self._wake, zmq.POLLIN)
+        self._links = Links(self._wake, tracker.socket)
         try:
             self._loop(tracker)
         finally:
+            self._links.close()
             tracker.close()
-            for link in self._links.values():
-                link.close()
             self._intake.close()
         return summary.of(self._download, self._path, time.monotonic() - started)
 
@@ -100,11 +97,10 @@ class Fetcher:
             self.check()
             now = time.monotonic()
             due = self._due(tracker, now)
-            ready = dict(self._poller.poll(max(0, int(1000 * (due - now)) + 1)))
-            if self._wake.fileno() in ready:
-                self._wake.clear()
+            ready = self._links.wait(due - now)
             self._hear_tracker(tracker)
-            self._hear_holders(ready, tracker)
+            for link in ready:
+                self._hear(link, tracker)
             now = time.monotonic()
             if now >= next_look:
                 next_look = now + MONITOR_S
@@ -140,17 +136,17 @@ class Fetcher:
             case _:
                 self._feed(steps.TrackerLost("the tracker answered something else"), tracker)
 
-    def _hear_holders(self, ready: dict[object, int], tracker: TrackerClient) -> None:
-        for link in list(self._links.values()):
-            if link.socket in ready:
-                for _ in range(DRAIN):
-                    arrival = link.receive() if self._links.get(link.node) is link else None
-                    if arrival is None:
-                        break
-                    self._feed(arrival.event, tracker, arrival)
+    def _hear(self, link: Link, tracker: TrackerClient) -> None:
+        for _ in range(DRAIN):
+            arrival = link.receive() if link in self._links else None
+            if arrival is None:
+                return
+            self._feed(arrival.event, tracker, arrival)
+        if link in self._links:
+            self._links.touch(link)
 
     def _look_after_links(self, tracker: TrackerClient) -> None:
-        for link in list(self._links.values()):
+        for link in self._links.all():
             arrival = link.trouble()
             if arrival is not None:
                 self._feed(arrival.event, tracker)
@@ -181,7 +177,7 @@ class Fetcher:
             case steps.QueryTracker(what, partial):
                 tracker.send(Query(what, self._with.node, partial=partial), time.monotonic())
             case steps.Connect(node, address):
-                self._connect(node, address)
+                self._links.add(Link(self._with.context, node, address))
             case steps.Disconnect(node, reason):
                 self._disconnect(node, reason)
             case steps.OpenStaging():
@@ -201,19 +197,13 @@ class Fetcher:
             case _:
                 raise AssertionError(action)
 
-    def _connect(self, node: str, address: str) -> None:
-        link = Link(self._with.context, node, address)
-        self._links[node] = link
-        self._poller.register(link.socket, zmq.POLLIN)
-
     def _disconnect(self, node: str, reason: str) -> None:
-        link = self._links.pop(node)
-        self._poller.unregister(link.socket)
-        link.close()
+        self._links.remove(node)
         log.info("%s is no longer asked for %s: it %s", node, display(self._download.name), reason)
 
     def _request(self, action: steps.RequestChunk | steps.RequestManifest) -> None:
         link = self._links[action.node]
+        self._links.touch(link)
         match action:
             case steps.RequestManifest(_, request_id, what):
                 link.send(request_id, ManifestRequest(what))
@@ -225,7 +215,7 @@ class Fetcher:
         """Return when to look at the clock again, whatever comes in."""
         times = [self._download.deadline(now), tracker.deadline]
         due = min((time_ for time_ in times if time_ is not None), default=now + 1.0)
-        return min(due, now + MONITOR_S) if self._links else due
+        return min(due, now + MONITOR_S) if len(self._links) else due
 
     def _progress(self) -> Working:
         download = self._download

@@ -82,6 +82,13 @@ class Peer:
             return False
         return self._waiting_bytes + size_bytes <= self._window_bytes
 
+    def has_room(self, now: float) -> bool:
+        """Say whether one that is asked already may be asked for more, if it is little enough."""
+        if not self.waiting or now < self._blocked_until:
+            return False
+        is_below = self._waiting_bytes < self._window_bytes
+        return is_below and self.waiting < self._settings.window_requests
+
     def believed_to_have(self, now: float) -> int:
         """Return what this holder may be asked for: anything, once its word has grown old."""
         if not (self.is_whole or self.waiting or now < self._fresh_until):

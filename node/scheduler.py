@@ -22,10 +22,7 @@ if TYPE_CHECKING:
 
 
 class Scheduler:
-    """The chunks of one thing that are missing, and the requests that are out for them.
-
-    Holders are looked through only when there is room for a request and something has changed.
-    """
+    """Looks through the holders when there is room for a request and something has changed."""
 
     def __init__(
         self, manifest: Manifest, have: int, rng: "Random", settings: FetchSettings
@@ -36,6 +33,7 @@ class Scheduler:
         self._out = Outstanding()
         self._peers: dict[str, Peer] = {}  # The longest unasked first.
         self._partial_count = 0
+        self._most_requests = settings.requests  # To all holders together.
         self._has_news = True
         self._wakes_at = math.inf  # When a holder may be asked that could not be, without news.
         self._lost_at = math.inf  # Nobody is silent for too long before this.
@@ -48,7 +46,7 @@ class Scheduler:
             have = bitmap.full(self._manifest.chunk_count) if complete else None
             self._peers[node] = Peer(node, have, now, self._settings, give_up_s)
             self._partial_count += not complete
-            self._has_news = True
+            self._note_peers()
 
     def drop(self, node: str, now: float) -> None:
         """Forget `node`; what it was asked for is free for the others."""
@@ -56,7 +54,7 @@ class Scheduler:
             for request_id in list(self._peers[node].outstanding):
                 self.close(node, request_id, now)
             self._partial_count -= not self._peers.pop(node).is_whole
-            self._has_news = True
+            self._note_peers()
 
     def offered(self, node: str, request_id: int) -> tuple[int, ...] | None:
         """Return what the request offered, or None if `node` has no such request out."""
@@ -148,13 +146,13 @@ class Scheduler:
         """
         requests: list[Request] = []
         for peer in list(self._peers.values()):
-            if not peer.waiting:
+            if not peer.waiting and self._may_help(peer):
                 request = self._ask(peer, now)
                 if request is not None:
                     requests.append(request)
                     if self._is_full:
                         return requests
-        turns = [(peer.turn, peer) for peer in self._peers.values() if peer.waiting]
+        turns = [(peer.turn, peer) for peer in self._peers.values() if peer.has_room(now)]
         heapq.heapify(turns)
         while turns and not self._is_full:
             _, peer = turns[0]
@@ -165,6 +163,11 @@ class Scheduler:
                 requests.append(request)
                 heapq.heapreplace(turns, (peer.turn, peer))
         return requests
+
+    def _may_help(self, peer: Peer) -> bool:
+        """Say whether it is worth a closer look: in a swarm most have nothing new, most times."""
+        has_some = not self.wanted.free or self.wanted.free & peer.said_to_have()
+        return bool(has_some) or self._out.guesses < self._settings.guesses
 
     def _ask(self, peer: Peer, now: float) -> Request | None:
         """Return the next request to `peer`, which counts as sent; None if there is none now."""
@@ -198,10 +201,12 @@ class Scheduler:
 
     @property
     def _is_full(self) -> bool:
-        """Say whether as many requests are out as may be, to all holders together."""
-        settings = self._settings
-        limit = max(settings.requests, min(len(self._peers), settings.most_requests))
-        return self._out.prompt >= limit
+        return self._out.prompt >= self._most_requests
+
+    def _note_peers(self) -> None:
+        most = min(len(self._peers), self._settings.most_requests)
+        self._most_requests = max(self._settings.requests, most)
+        self._has_news = True
 
     def _has_room_for(self, size_bytes: int) -> bool:
         in_flight = self._out.prompt_bytes

@@ -11,7 +11,7 @@ from protocol.manifest import ContentId
 from protocol.messages import ChunkRequest, ManifestRequest, NodeRequest
 
 MAX_WATCHED_IDS = 64  # Things whose chunks' popularity is kept in mind …
-MAX_WATCHED_NODES = 256  # … and askers of each. 4 KiB a bitmap: at most 64 MiB, usually far less.
+MAX_WATCHED_NODES = 64  # … and askers of each, those of late. 4 KiB a bitmap: at most 16 MiB.
 RECENT_REQUESTS = 32  # Among so many, more than one asker makes a swarm.
 
 
@@ -71,26 +71,16 @@ class _Demand:
 
     def __init__(self) -> None:
         self.served: collections.Counter[int] = collections.Counter()
-        self._known: collections.Counter[int] = collections.Counter()  # How many askers have it.
         self._have_by_node: collections.OrderedDict[str, int] = collections.OrderedDict()
         self._recent: collections.deque[str] = collections.deque(maxlen=RECENT_REQUESTS)
         self._unserved = 0  # What has not left yet in this round, of a thing that is whole here.
 
     def note(self, node: str, have: int) -> None:
-        before = self._have_by_node.get(node, 0)
         self._have_by_node[node] = have
         self._have_by_node.move_to_end(node)
-        self._count(have & ~before, before & ~have)
         self._recent.append(node)
         if len(self._have_by_node) > MAX_WATCHED_NODES:
-            _, gone = self._have_by_node.popitem(last=False)
-            self._count(0, gone)
-
-    def _count(self, more: int, fewer: int) -> None:
-        for index in bitmap.indices(more):
-            self._known[index] += 1
-        for index in bitmap.indices(fewer):
-            self._known[index] -= 1
+            self._have_by_node.popitem(last=False)
 
     def for_swarm(self, everything: int) -> int:
         """Return what a whole holder gives away: all to one asker, to several what is unserved."""
@@ -107,7 +97,14 @@ class _Demand:
 
     def rarest(self, indices: list[int]) -> int:
         """Return the chunk that the swarm needs most: the least served, then the least known."""
-        return min(indices, key=lambda index: (self.served[index], self._known[index]))
+        if len(indices) == 1:
+            return indices[0]
+        least = min(self.served[index] for index in indices)
+        indices = [index for index in indices if self.served[index] == least]
+        return min(indices, key=self._known) if len(indices) > 1 else indices[0]
+
+    def _known(self, index: int) -> int:
+        return sum(have >> index & 1 for have in self._have_by_node.values())
 
 
 class Serving:

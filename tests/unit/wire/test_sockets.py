@@ -154,6 +154,29 @@ def test_a_connection_that_is_gone_needs_no_bound(context: Context) -> None:
     theirs.close()
 
 
+def test_a_number_that_is_no_connection_any_more_gives_none(tmp_path: Path) -> None:
+    assert sockets.connection(999_999) is None
+    with (tmp_path / "file").open("wb") as file:
+        assert sockets.connection(file.fileno()) is None
+
+
+def test_measures_the_round_trip_and_bounds_the_window() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        client = socket.create_connection(server.getsockname())
+        accepted, _ = server.accept()
+        found = sockets.connection(client.fileno())
+        assert found is not None
+        client.sendall(b"x")
+        assert accepted.recv(1) == b"x"
+        assert 0 <= sockets.round_trip_s(found) < LIMIT_S
+        sockets.bound_window(found, 50_000)
+        assert 50_000 <= client.getsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF) <= 100_000
+        for each in (client, accepted, found):
+            each.close()
+        assert sockets.round_trip_s(found) == 0.0
+        sockets.bound_window(found, 50_000)  # Too late, and no harm.
+
+
 def test_the_largest_chunk_arrives(context: Context) -> None:
     address = free_address()
     server = sockets.replier(context, address)

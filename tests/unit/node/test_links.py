@@ -1,0 +1,123 @@
+"""The connections of one download: who has something to say, with real sockets."""
+
+import threading
+import time
+from collections.abc import Iterator
+from typing import TypeAlias
+
+import pytest
+import zmq
+
+from node.link import Link
+from node.links import Links
+from protocol import messages
+from protocol.messages import ManifestRequest, Nothing
+from tests.unit.wire.places import LIMIT_S, eventually, free_address
+from wire import sockets
+from wire.wake import Wake
+
+Context: TypeAlias = "zmq.Context[zmq.Socket[bytes]]"
+
+
+class Scene:
+    """Two holders that answer when they are told to, and the links to them."""
+
+    def __init__(self, context: Context) -> None:
+        self.wake = Wake()
+        self.tracker = context.socket(zmq.DEALER)
+        self.links = Links(self.wake, self.tracker)
+        self.holders = {}
+        for node in ("n1", "n2"):
+            address = free_address()
+            self.holders[node] = sockets.replier(context, address)
+            self.links.add(Link(context, node, address))
+
+    def ask(self, node: str, number: int) -> None:
+        self.links[node].send(number, ManifestRequest("a.bin"))
+        self.links.touch(self.links[node])
+
+    def answer(self, node: str) -> None:
+        assert self.holders[node].poll(int(1000 * LIMIT_S))
+        self.holders[node].recv_multipart()
+        self.holders[node].send(messages.encode(Nothing(b"")))
+
+    def heard(self, timeout_s: float = LIMIT_S) -> list[str]:
+        """Return who has said something, waiting again for those with mere signals."""
+        until = time.monotonic() + timeout_s
+        said: list[str] = []
+        while not said and time.monotonic() < until:
+            for link in self.links.wait(until - time.monotonic()):
+                while link.receive() is not None:
+                    said.append(link.node)
+        return said
+
+    def close(self) -> None:
+        self.links.close()
+        for holder in self.holders.values():
+            holder.close()
+        self.tracker.close()
+        self.wake.close()
+
+
+@pytest.fixture
+def scene(context: Context) -> Iterator[Scene]:
+    made = Scene(context)
+    yield made
+    made.close()
+
+
+def test_tells_who_has_something_to_say(scene: Scene) -> None:
+    scene.ask("n1", 1)
+    scene.ask("n2", 2)
+    scene.answer("n2")
+    assert scene.heard() == ["n2"]
+    scene.answer("n1")
+    assert scene.heard() == ["n1"]
+    assert scene.heard(0.05) == []
+
+
+def test_no_reply_is_missed_however_it_falls_between_requests(scene: Scene) -> None:
+    """A signal that is taken in while something is sent announces nothing any more."""
+    for number in range(300):
+        scene.ask("n1", number)
+        scene.answer("n1")
+        if number % 2:
+            eventually(lambda: scene.links["n1"].has_mail)  # Takes the signal in.
+            scene.ask("n1", 1000 + number)
+            assert scene.heard() == ["n1"]
+            scene.answer("n1")
+        assert scene.heard() == ["n1"]
+
+
+def test_what_is_left_is_told_again(scene: Scene) -> None:
+    for number in range(3):
+        scene.ask("n1", number)
+    for _ in range(3):
+        scene.answer("n1")
+    eventually(lambda: scene.links["n1"].has_mail)
+    link = scene.links["n1"]
+    assert link in scene.links.wait(LIMIT_S)
+    assert link.receive() is not None
+    scene.links.touch(link)
+    eventually(lambda: link in scene.links.wait(0))
+    assert link.receive() is not None
+
+
+def test_wakes_up_when_it_is_told_to(scene: Scene) -> None:
+    assert scene.heard(0.2) == []  # Takes in that the connections stand.
+    timer = threading.Timer(0.05, scene.wake.set)
+    timer.start()
+    began = time.monotonic()
+    assert scene.links.wait(LIMIT_S) == []
+    assert time.monotonic() - began < LIMIT_S
+    timer.join()
+
+
+def test_a_link_that_is_removed_is_closed_and_forgotten(scene: Scene) -> None:
+    link = scene.links["n1"]
+    scene.links.touch(link)
+    assert (link in scene.links, len(scene.links)) == (True, 2)
+    scene.links.remove("n1")
+    assert (link in scene.links, len(scene.links)) == (False, 1)
+    assert link.socket.closed
+    assert [each.node for each in scene.links.all()] == ["n2"]
