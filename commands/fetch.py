@@ -162,6 +162,8 @@ def _tell(outcome: Fetched | OperatorError, options: FetchOptions) -> None:
         terminal.report(outcome, as_json=False)
     elif not options.quiet and not options.as_json:
         terminal.put(_sentence(outcome))
+        if outcome.ratio is not None:
+            terminal.say(_verdict(outcome))
 
 
 def _document(outcome: Fetched | OperatorError) -> object:
@@ -182,6 +184,12 @@ def _sentence(fetched: Fetched) -> str:
         f"{display(fetched.name)}: {size} in {fetched.elapsed_s:.2f} s ({rate}/s) verified,"
         f" from {sources or 'nobody'}{reused}: {fetched.path}"
     )
+
+
+def _verdict(fetched: Fetched) -> str:
+    """Return how near to the possible it came, as far as that was seen."""
+    share = round(100 * (fetched.ratio or 0.0))
+    return f"{share} % of the best rate seen; bound by: {fetched.bound_reason}"
 
 
 def _exit_code(outcomes: list[Fetched | OperatorError]) -> ExitCode:

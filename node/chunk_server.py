@@ -164,7 +164,7 @@ class ChunkServer:
         self._talk.uploading(shared.name, answer.index, shared.chunk_count, asker)
         self.replies += 1
         self.bytes_served += len(data)
-        return [messages.encode(ChunkReply(answer.index, answer.have)), data]
+        return [messages.encode(ChunkReply(answer.index, answer.have, answer.askers)), data]
 
     def _note_what_left(self) -> None:
         while self._left:

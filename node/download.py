@@ -163,7 +163,8 @@ class Download:
     def _begin(self, have: int, now: float) -> list[Action]:
         assert self._opening is not None
         self.phase = Phase.FETCHING
-        self._gathering = Gathering(self._opening, have, self._rng, self._settings)
+        parts = self._opening, have, self._rng, self._settings, self.tally
+        self._gathering = Gathering(*parts)
         self.tally.reused_bytes = sum(map(self._opening.manifest.chunk_size, bitmap.indices(have)))
         self._patience.succeeded(now)
         self._ask_them_all(now)
@@ -176,7 +177,7 @@ class Download:
         if self._gathering is None:
             self.tally.late_replies += 1
             return []
-        outcome = self._gathering.take_in(reply, self.tally, now)
+        outcome = self._gathering.take_in(reply, now)
         if isinstance(outcome, Trouble):
             return self._part_with(reply.node, outcome, now)
         if outcome:  # A chunk that was missing.
@@ -232,8 +233,8 @@ class Download:
             self._gathering.scheduler.add(node, now, complete=complete, give_up_s=give_up_s)
 
     def _lose_silent(self, nodes: list[str], now: float) -> list[Action]:
-        trouble = Trouble("does not answer", was_silent=True)
-        return [action for node in nodes for action in self._part_with(node, trouble, now)]
+        silent = Trouble("does not answer", was_silent=True)
+        return [action for node in nodes for action in self._part_with(node, silent, now)]
 
     def _part_with(self, node: str, trouble: Trouble, now: float) -> list[Action]:
         self._chores_at = now

@@ -57,6 +57,7 @@ class Fetcher:
         self._path: str | None = None
         self._intake = Intake(surroundings.destination, self._note_asked)
         self._inflow = Inflow()
+        self._link_rate: float | None = None
         self._heard: dict[str, bytes] = {}  # The last word of each who asked us, from its thread.
 
     def stop(self, exit_code: ExitCode) -> None:
@@ -79,16 +80,24 @@ class Fetcher:
         Raises:
             OperatorError: it could not be had, or `stop` was called.
         """
-        started = time.monotonic()
+        started, worked_s = time.monotonic(), time.thread_time()
         tracker = TrackerClient(self._with.context, self._with.tracker_address)
         self._links = Links(self._wake, tracker.socket)
         try:
             self._loop(tracker)
+            self._link_rate = self._links.rate()
         finally:
             self._links.close()
             tracker.close()
             self._intake.close()
-        return summary.of(self._download, self._path, time.monotonic() - started)
+        costs = summary.Costs(
+            elapsed_s=time.monotonic() - started,
+            best_rate=self._inflow.best_rate,
+            working_s=time.thread_time() - worked_s,
+            disk_s=self._intake.writing_s,
+            link_rate=self._link_rate,
+        )
+        return summary.of(self._download, self._with.node, self._path, costs)
 
     def _loop(self, tracker: TrackerClient) -> None:
         next_progress = next_look = 0.0

@@ -24,15 +24,23 @@ class Gathering:
     """One thing's chunks, from the first request to the last arrival."""
 
     def __init__(
-        self, thing: steps.OpenStaging, have: int, rng: "Random", settings: FetchSettings
+        self,
+        thing: steps.OpenStaging,
+        have: int,
+        rng: "Random",
+        settings: FetchSettings,
+        tally: Tally,
     ) -> None:
-        """Gather the chunks of `thing` that are not in `have`."""
+        """Gather the chunks of `thing` that are not in `have`; count in `tally`."""
         self.scheduler = Scheduler(thing.manifest, have, rng, settings)
         self._thing = thing
+        self._tally = tally
+        self._starves_since: float | None = None
 
     def requests(self, now: float) -> list[steps.Action]:
         """Return the requests to send now; they count as sent."""
         requests = self.scheduler.next_requests(now)
+        self._count_time(now)
         if not requests:
             return []
         have = bitmap.to_bytes(self.scheduler.wanted.have, self._thing.manifest.chunk_count)
@@ -48,18 +56,26 @@ class Gathering:
             for request in requests
         ]
 
-    def take_in(self, reply: Reply, tally: Tally, now: float) -> list[steps.Action] | Trouble:
+    def _count_time(self, now: float) -> None:
+        if self._starves_since is not None:
+            self._tally.starved_s += now - self._starves_since
+        out = self.scheduler.out
+        is_starving = out.prompt <= out.guesses and not self.scheduler.wanted.is_complete
+        self._starves_since = now if is_starving else None
+        self._tally.retries = out.retries
+
+    def take_in(self, reply: Reply, now: float) -> list[steps.Action] | Trouble:
         """Return what to do about a reply to a request, if it is one."""
         node, request_id = reply.node, reply.request_id
         offered = self.scheduler.offered(node, request_id)
         match reply:
             case steps.ChunkReceived(size_bytes=size_bytes) if offered is None:
-                tally.late_replies += 1
-                tally.duplicate_bytes += size_bytes
+                self._tally.late_replies += 1
+                self._tally.duplicate_bytes += size_bytes
             case _ if offered is None:
-                tally.late_replies += 1
+                self._tally.late_replies += 1
             case steps.ChunkReceived():
-                return self._chunk_came(reply, offered, tally, now)
+                return self._chunk_came(reply, offered, now)
             case steps.NothingReceived(have=have):
                 self.scheduler.had_nothing(node, request_id, have, now)
             case steps.RequestRefused(code=WireCode.BUSY):
@@ -70,17 +86,18 @@ class Gathering:
         return []
 
     def _chunk_came(
-        self, reply: steps.ChunkReceived, offered: tuple[int, ...], tally: Tally, now: float
+        self, reply: steps.ChunkReceived, offered: tuple[int, ...], now: float
     ) -> list[steps.Action] | Trouble:
         lie = self._lie_in(reply, offered)
         if lie is not None:
-            tally.wrong_chunks += 1
+            self._tally.wrong_chunks += 1
             return Trouble(lie, lied=True)
         self.scheduler.learn(reply.node, reply.have, now)
         if not self.scheduler.received(reply.node, reply.request_id, reply.index, now):
-            tally.duplicate_bytes += reply.size_bytes
+            self._tally.duplicate_bytes += reply.size_bytes
             return []
-        tally.by_holder[reply.node] += reply.size_bytes
+        self._tally.by_holder[reply.node] += reply.size_bytes
+        self._tally.askers_weighed += reply.askers * reply.size_bytes
         return [steps.StoreChunk(reply.index)]
 
     def _lie_in(self, reply: steps.ChunkReceived, offered: tuple[int, ...]) -> str | None:

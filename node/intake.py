@@ -3,6 +3,7 @@
 Carries out what the download says of its disk; knows nothing of holders.
 """
 
+import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -32,6 +33,7 @@ class Intake:
         """`on_asked` is told, from another thread, who asks us for a chunk and what it has."""
         self._to = to
         self._on_asked = on_asked
+        self.writing_s = 0.0  # So far, in calls that write.
         self._staging: Staging | None = None
         self._partial: PartialFile | None = None
 
@@ -57,16 +59,19 @@ class Intake:
         """Write a chunk that was verified, and serve it from now on."""
         assert self._staging is not None
         assert self._partial is not None
+        began = time.monotonic()
         try:
             self._staging.write(index, payload)
         except OSError as error:
             return self._failed(error)
+        self.writing_s += time.monotonic() - began
         self._partial.have |= 1 << index
         return None
 
     def publish(self) -> steps.Event:
         """Give the whole thing its name."""
         assert self._staging is not None
+        began = time.monotonic()
         try:
             if self._to.output is None:
                 return steps.Published(self._publish(self._staging))
@@ -74,6 +79,8 @@ class Intake:
             return steps.Published(str(self._to.output))
         except OSError as error:
             return self._failed(error)
+        finally:
+            self.writing_s += time.monotonic() - began
 
     def close(self) -> None:
         """Let go of it; what is not whole stays for the next try."""

@@ -109,6 +109,16 @@ class Link:
             self._is_bound = True
             sockets.bound_window(self._connection, window_bytes)
 
+    @property
+    def local_address(self) -> str | None:
+        """The address of ours that the connection begins at, None while there is none."""
+        if self._connection is None:
+            return None
+        try:
+            return str(self._connection.getsockname()[0])
+        except OSError:
+            return None
+
     def close(self) -> None:
         self.socket.disable_monitor()
         self.monitor.close()
@@ -126,9 +136,9 @@ class Link:
 
     def _event(self, reply: NodeReply, request_id: int, payload: memoryview) -> Event:
         match reply:
-            case ChunkReply(index=index, have=have):
-                digest = blake3(payload).digest()
-                return ChunkReceived(self.node, request_id, index, len(payload), digest, have)
+            case ChunkReply(index=index, have=have, askers=askers):
+                digest, size = blake3(payload).digest(), len(payload)
+                return ChunkReceived(self.node, request_id, index, size, digest, have, askers)
             case ManifestReply():
                 return ManifestReceived(self.node, request_id, bytes(payload))
             case Nothing(have=have):

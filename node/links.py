@@ -12,6 +12,7 @@ from typing import Any
 import zmq
 
 from node.link import Link
+from wire import link_rate
 from wire.wake import Wake
 
 
@@ -66,6 +67,11 @@ class Links:
             elif key.fd == self._wake.fileno():
                 self._wake.clear()
         return list(ready.values())
+
+    def rate(self) -> float | None:
+        """Return what the network card that holders are reached by says it carries, bytes/s."""
+        local = {address for link in self._by_node.values() if (address := link.local_address)}
+        return link_rate.of(local.pop()) if len(local) == 1 else None
 
     def close(self) -> None:
         for node in list(self._by_node):

@@ -45,6 +45,7 @@ class Outstanding:
         self.prompt = 0  # How many are not overdue, …
         self.prompt_bytes = 0  # … and how much they may bring.
         self.guesses = 0
+        self.retries = 0  # What was asked for once more because the first request took long.
         self.due = math.inf  # No request turns before this.
         self._requests: dict[int, Request] = {}
 
@@ -59,6 +60,7 @@ class Outstanding:
         self.prompt += 1
         self.prompt_bytes += request.size_bytes
         self.guesses += request.is_guess
+        self.retries += request.hedges is not None
         self.due = min(self.due, request.due)
 
     def pop(self, request_id: int) -> tuple[Request, int]:
@@ -68,8 +70,6 @@ class Outstanding:
         is_alone = request.may_be_hedged and request.hedges is None
         if not request.is_overdue:
             self._no_longer_prompt(request)
-        if request.hedges is not None and request.hedges in self._requests:
-            self._requests[request.hedges].is_hedged = False
         # Offers are disjoint: only what is overdue or hedged may be on its way elsewhere too.
         return request, request.bits if is_alone else self._unclaimed(request.bits)
 
@@ -77,6 +77,7 @@ class Outstanding:
         """Let time pass: return what is overdue now, what to write off, and the chunks freed."""
         overdue = [one for one in self if not one.is_overdue and one.due <= now]
         freed = 0
+        self.retries += len(overdue)
         for request in overdue:
             request.is_overdue = True
             self._no_longer_prompt(request)
@@ -89,6 +90,8 @@ class Outstanding:
     def _no_longer_prompt(self, request: Request) -> None:
         self.prompt -= 1
         self.prompt_bytes -= request.size_bytes
+        if request.hedges is not None and request.hedges in self._requests:
+            self._requests[request.hedges].is_hedged = False
 
     def _unclaimed(self, bits: int) -> int:
         """Return which of the chunks no request is about to deliver."""

@@ -30,7 +30,7 @@ class Scheduler:
         self._manifest = manifest
         self._settings = settings
         self.wanted = Wanted(manifest.chunk_count, have, rng)
-        self._out = Outstanding()
+        self.out = Outstanding()
         self._peers: dict[str, Peer] = {}  # The longest unasked first.
         self._partial_count = 0
         self._most_requests = settings.requests  # To all holders together.
@@ -58,12 +58,12 @@ class Scheduler:
 
     def offered(self, node: str, request_id: int) -> tuple[int, ...] | None:
         """Return what the request offered, or None if `node` has no such request out."""
-        request = self._out.get(request_id)
+        request = self.out.get(request_id)
         return request.offered if request is not None and request.node == node else None
 
     def received(self, node: str, request_id: int, index: int, now: float) -> bool:
         """Note that the right bytes of a chunk came; say whether it was still missing."""
-        request = self._out.get(request_id)
+        request = self.out.get(request_id)
         assert request is not None
         self._peers[node].delivered(request, self._manifest.chunk_size(index), now)
         was_missing = self.wanted.arrived(index)
@@ -89,7 +89,7 @@ class Scheduler:
 
     def had_nothing(self, node: str, request_id: int, have: bytes, now: float) -> None:
         """Note that `node` has none of what the request offered, but what `have` says."""
-        request = self._out.get(request_id)
+        request = self.out.get(request_id)
         assert request is not None
         has = bitmap.from_bytes(have, self._manifest.chunk_count)
         self._peers[node].had_nothing(request, has, now)
@@ -102,7 +102,7 @@ class Scheduler:
 
     def close(self, node: str, request_id: int, now: float) -> None:
         """Note that a request is answered or given up; what it offered is free again."""
-        request, freed = self._out.pop(request_id)
+        request, freed = self.out.pop(request_id)
         self._peers[node].closed(request, now)
         self.wanted.release(freed)
         self._has_news = True
@@ -116,7 +116,7 @@ class Scheduler:
 
     def next_requests(self, now: float) -> list[Request]:
         """Return the requests to send now; they count as sent."""
-        if now >= self._out.due:
+        if now >= self.out.due:
             self._expire(now)
         if not self._has_news and now < self._wakes_at:
             return []
@@ -126,11 +126,11 @@ class Scheduler:
 
     def deadline(self, now: float) -> float | None:
         """Return when something is due after `now` without any event, None if never."""
-        times = (self._out.due, self._wakes_at, self._lost_at)
+        times = (self.out.due, self._wakes_at, self._lost_at)
         return min((time for time in times if now < time < math.inf), default=None)
 
     def _expire(self, now: float) -> None:
-        overdue, written_off, freed = self._out.turn(now)
+        overdue, written_off, freed = self.out.turn(now)
         for request in overdue:
             self._peers[request.node].is_late_with(request)
             self._peers[request.node].back_off(now)
@@ -167,7 +167,7 @@ class Scheduler:
     def _may_help(self, peer: Peer) -> bool:
         """Say whether it is worth a closer look: in a swarm most have nothing new, most times."""
         has_some = not self.wanted.free or self.wanted.free & peer.said_to_have()
-        return bool(has_some) or self._out.guesses < self._settings.guesses
+        return bool(has_some) or self.out.guesses < self._settings.guesses
 
     def _ask(self, peer: Peer, now: float) -> Request | None:
         """Return the next request to `peer`, which counts as sent; None if there is none now."""
@@ -186,7 +186,7 @@ class Scheduler:
         candidates, settings = free & peer.said_to_have(), self._settings
         share, most = free.bit_count() // len(self._peers), settings.offer_chunks
         count = max(1, min(most, share // 8))
-        if not candidates and self._out.guesses < settings.guesses:
+        if not candidates and self.out.guesses < settings.guesses:
             # It will have nothing of most of them, so the choice is larger.
             candidates, count = free & peer.believed_to_have(now), max(1, min(most, share // 2))
         if not candidates:
@@ -201,7 +201,7 @@ class Scheduler:
 
     @property
     def _is_full(self) -> bool:
-        return self._out.prompt >= self._most_requests
+        return self.out.prompt >= self._most_requests
 
     def _note_peers(self) -> None:
         most = min(len(self._peers), self._settings.most_requests)
@@ -209,28 +209,25 @@ class Scheduler:
         self._has_news = True
 
     def _has_room_for(self, size_bytes: int) -> bool:
-        in_flight = self._out.prompt_bytes
+        in_flight = self.out.prompt_bytes
         return in_flight == 0 or size_bytes <= self._settings.total_window_bytes - in_flight
 
     def _take_over(self, peer: Peer, now: float) -> Request | None:
         """At the end: ask an idle holder for a chunk with which another is far slower than it."""
         wanted = self.wanted.missing & peer.said_to_have()
-        if not wanted or not peer.may_be_asked(0, now):
+        slow = next((one for one in self.out if one.bits & wanted and one.may_be_hedged), None)
+        if slow is None or not peer.may_be_asked(0, now):
             return None
-        for request in self._out:  # The oldest first.
-            takes_over_at = peer.takes_over_at(request)
-            if takes_over_at > now:
-                self._wakes_at = min(self._wakes_at, takes_over_at)
-                return None
-            bits = request.bits & wanted
-            if bits and request.may_be_hedged:
-                index = bitmap.lowest(bits)
-                if not self._has_room_for(self._manifest.chunk_size(index)):
-                    return None
-                self._hedges_left -= 1
-                request.is_hedged = True
-                return self._send(peer, (index,), now, hedges=request.request_id)
-        return None
+        takes_over_at = peer.takes_over_at(slow)
+        if takes_over_at > now:
+            self._wakes_at = min(self._wakes_at, takes_over_at)
+            return None
+        index = bitmap.lowest(slow.bits & wanted)
+        if not self._has_room_for(self._manifest.chunk_size(index)):
+            return None
+        self._hedges_left -= 1
+        slow.is_hedged = True
+        return self._send(peer, (index,), now, hedges=slow.request_id)
 
     def _send(
         self, peer: Peer, offered: tuple[int, ...], now: float, hedges: int | None = None
@@ -240,7 +237,7 @@ class Scheduler:
         due, written_off_at = now + peer.patience_s, now + peer.write_off_s
         request = Request(self._next_id, peer.node, offered, size_bytes, now, due, written_off_at)
         request.hedges, request.is_guess = hedges, not request.bits & peer.said_to_have()
-        self._out.add(request)
+        self.out.add(request)
         self.wanted.claim(request.bits)
         peer.sent(request)
         self._lost_at = min(self._lost_at, peer.lost_at())

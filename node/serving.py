@@ -50,6 +50,7 @@ class SendChunk(msgspec.Struct, frozen=True):
     shared: Shared
     index: int
     have: bytes
+    askers: int  # That were served of late, this one included.
 
 
 class SendNothing(msgspec.Struct, frozen=True):
@@ -82,9 +83,13 @@ class _Demand:
         if len(self._have_by_node) > MAX_WATCHED_NODES:
             self._have_by_node.popitem(last=False)
 
+    @property
+    def askers(self) -> int:
+        return len(set(self._recent))
+
     def for_swarm(self, everything: int) -> int:
         """Return what a whole holder gives away: all to one asker, to several what is unserved."""
-        if len(set(self._recent)) < 2:  # noqa: PLR2004 (two are several)
+        if self.askers < 2:  # noqa: PLR2004 (two are several)
             return everything
         if not self._unserved:
             self._unserved = everything
@@ -147,7 +152,7 @@ class Serving:
         index = demand.rarest(here)
         demand.serve(index)
         said = b"" if gives == everything else bitmap.to_bytes(gives, shared.chunk_count)
-        return SendChunk(shared, index, said)
+        return SendChunk(shared, index, said, demand.askers)
 
     def _demand_for(self, content_id: ContentId) -> _Demand:
         demand = self._demand.get(content_id)

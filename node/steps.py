@@ -52,6 +52,7 @@ class ChunkReceived(Event, frozen=True):
     size_bytes: int
     digest: bytes
     have: bytes
+    askers: int = 0  # How many the holder serves at a time, by its own word; 0: it says nothing.
 
 
 class NothingReceived(Event, frozen=True):

@@ -14,11 +14,19 @@ class Tally:
     wrong_chunks: int = 0
     late_replies: int = 0
     lost_holders: int = 0
+    retries: int = 0  # Chunks that were asked for once more, of whomever.
+    starved_s: float = 0.0  # While nobody was known to have anything that was missing.
+    askers_weighed: int = 0  # How many the holders served at a time, times the bytes they sent.
 
     @property
     def fetched_bytes(self) -> int:
         """Bytes that arrived, were right and were missing."""
         return self.by_holder.total()
+
+    @property
+    def askers(self) -> float:
+        """How many each holder served at a time, on the average of its bytes; 0: not known."""
+        return self.askers_weighed / max(1, self.fetched_bytes)
 
     @property
     def have_bytes(self) -> int:

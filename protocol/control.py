@@ -50,6 +50,11 @@ class Fetched(Message, frozen=True, tag="fetched"):
     duplicate_bytes: Size = 0
     wrong_chunks: Count = 0
     lost_holders: Count = 0
+    retries: Count = 0
+    bound_s: float | None = None  # The least time at the best rate seen, …
+    ratio: float | None = None  # … and that as a share of elapsed_s; none where it is not known.
+    bound_by: Text = "unknown"
+    bound_reason: Text = ""
 
 
 class Sharing(Message, frozen=True, tag="sharing"):

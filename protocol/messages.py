@@ -245,10 +245,14 @@ class ManifestReply(Message, frozen=True, tag="manifest"):
 
 
 class ChunkReply(Message, frozen=True, tag="chunk"):
-    """The bytes of chunk `index` follow in the next frame. Empty `have`: the holder has all."""
+    """The bytes of chunk `index` follow in the next frame. Empty `have`: the holder has all.
+
+    `askers` is how many nodes the holder has served this thing to of late; 0 says nothing.
+    """
 
     index: Index
     have: Have = b""
+    askers: Count = 0
 
 
 class Nothing(Message, frozen=True, tag="nothing"):

@@ -110,11 +110,11 @@ class Host:
     def _reply(self, asker: "Host", request_id: int, request: NodeRequest) -> None:
         name = self.name
         match self._serving.handle(request):
-            case SendChunk(_, index, have):
+            case SendChunk(_, index, have, askers):
                 size = self.shelf.manifest.chunk_size(index)
                 digest = self.shelf.manifest.digest(index)
                 event: steps.Event = steps.ChunkReceived(
-                    name, request_id, index, size, digest, have
+                    name, request_id, index, size, digest, have, askers
                 )
                 size += REPLY_BYTES
             case SendManifest():

@@ -1,5 +1,6 @@
 """What a fetch is summed up as."""
 
+import msgspec
 import pytest
 
 from commands import fetch
@@ -42,6 +43,11 @@ def test_a_fetch_is_told_in_one_sentence() -> None:
         "seeds.txt: 371 B in 0.50 s (600 B/s) verified, from n2 200 B, n3 100 B, 71 B were here:"
         " /lan/n1/seeds.txt"
     )
+
+
+def test_the_verdict_says_how_near_it_came_and_why_no_nearer() -> None:
+    bound = msgspec.structs.replace(CAME, ratio=0.938, bound_s=0.47, bound_reason="the disk of n1")
+    assert fetch._verdict(bound) == "94 % of the best rate seen; bound by: the disk of n1"
 
 
 def test_what_was_here_is_told_to_be_so() -> None:

@@ -22,7 +22,7 @@ class Gatherer:
     def __init__(self) -> None:
         opening = steps.OpenStaging("a.bin", id_of(THING), THING)
         self.tally = Tally()
-        self.gathering = Gathering(opening, bits("0"), rng(), FetchSettings())
+        self.gathering = Gathering(opening, bits("0"), rng(), FetchSettings(), self.tally)
         self.gathering.scheduler.add("n1", 0, complete=True)
         (self.request,) = self.requests()
 
@@ -37,11 +37,11 @@ class Gatherer:
             request_id = self.request.request_id
         digest = blake3(data).digest()
         reply = steps.ChunkReceived("n1", request_id, index, len(data), digest, b"")
-        return self.gathering.take_in(reply, self.tally, 1.0)
+        return self.gathering.take_in(reply, 1.0)
 
     def refuse(self, code: WireCode) -> list[steps.Action] | Trouble:
         reply = steps.RequestRefused("n1", self.request.request_id, code, "no\x07!")
-        return self.gathering.take_in(reply, self.tally, 1.0)
+        return self.gathering.take_in(reply, 1.0)
 
 
 def test_a_request_says_what_is_here_and_for_how_long_it_waits() -> None:
@@ -102,6 +102,6 @@ def test_one_that_refuses_is_left() -> None:
 def test_one_that_has_nothing_is_no_trouble() -> None:
     gatherer = Gatherer()
     reply = steps.NothingReceived("n1", gatherer.request.request_id, b"\0")
-    assert gatherer.gathering.take_in(reply, gatherer.tally, 1.0) == []
-    assert gatherer.gathering.take_in(reply, gatherer.tally, 1.0) == []
+    assert gatherer.gathering.take_in(reply, 1.0) == []
+    assert gatherer.gathering.take_in(reply, 1.0) == []
     assert gatherer.tally.late_replies == 1

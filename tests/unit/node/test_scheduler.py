@@ -1,5 +1,7 @@
 """Which chunk is asked of whom: drawn as `holder:chunks`, a chunk a digit."""
 
+import msgspec
+
 from node.outstanding import Request
 from node.scheduler import Scheduler
 from node.settings import FetchSettings
@@ -245,6 +247,17 @@ def test_another_takes_over_when_the_second_is_slow_too() -> None:
     assert fetch.wait(0.3).asked() == "n1:2"
     assert fetch.wait(0.1).asked() == ""
     assert fetch.wait(0.2).asked() == "n2:2"
+
+
+def test_another_takes_over_when_the_second_is_overdue() -> None:
+    fetch = Fetch(
+        "n1 n2 n3", missing="012", settings=msgspec.structs.replace(SETTINGS, hedge_least_s=2)
+    )
+    fetch.asked()
+    fetch.wait(0.01).deliver("n1")
+    fetch.deliver("n2")
+    assert fetch.wait(2).asked() == "n1:2"
+    assert fetch.wait(1).asked() == "n2:2"
 
 
 def test_guesses_only_so_often_at_a_time() -> None:

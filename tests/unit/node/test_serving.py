@@ -50,7 +50,7 @@ class Scene:
 
 def drawn(answer: serving.Answer) -> str:
     match answer:
-        case SendChunk(_, index, have):
+        case SendChunk(_, index, have, _):
             return f"{index}" if not have else f"{index} of {_said(have)}"
         case SendNothing(have):
             return f"nothing of {_said(have)}"
