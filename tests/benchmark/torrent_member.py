@@ -1,8 +1,9 @@
 """One BitTorrent peer of a swarm, on a host of its own: starts at a given moment, stays as a seed.
 
 Run as: torrent_member.py TORRENT FOLDER ADDRESS START_AT PEER…, START_AT by the machine's
-monotonic clock, the addresses without ports. In a swarm over slow links libtorrent's defaults are
-better than what is best on loopback (docs/benchmarks.md).
+monotonic clock, or a file that will be there; the addresses without ports. Says when it has half.
+In a swarm over slow links libtorrent's defaults are better than what is best on loopback
+(docs/benchmarks.md).
 """
 
 import json
@@ -17,8 +18,17 @@ import libtorrent
 from tests.benchmark.torrent_peer import PLAIN, POLL_S
 
 PORT = 6881
+HALF = 0.5
 # As small as shoal's chunks: nobody can pass on half a piece.
 LEAST_PIECE_BYTES = 128 << 10
+
+
+def _wait_for(start_at: str) -> None:
+    if start_at.startswith("/"):
+        while not Path(start_at).exists():
+            time.sleep(POLL_S)
+    else:
+        time.sleep(max(0.0, float(start_at) - time.monotonic()))
 
 
 def main() -> None:
@@ -30,12 +40,16 @@ def main() -> None:
     params.save_path = folder
     params.flags &= ~(libtorrent.torrent_flags.auto_managed | libtorrent.torrent_flags.paused)
     Path(folder).mkdir(exist_ok=True)
-    time.sleep(max(0.0, float(start_at) - time.monotonic()))
+    _wait_for(start_at)
     started = time.monotonic()
     handle = session.add_torrent(params)
     for peer in peers:
         handle.connect_peer((peer, PORT))
+    has_told = False
     while not handle.status().is_seeding:
+        if not has_told and handle.status().progress >= HALF:
+            print("half", flush=True)
+            has_told = True
         time.sleep(POLL_S)
     print(json.dumps({"elapsed_s": time.monotonic() - started}), flush=True)
     signal.pause()

@@ -1,0 +1,222 @@
+"""shoal and libtorrent as swarms on a lab: how long each host took, and what that cost.
+
+Hosts 1 to `holders` have the file, the others want it.
+"""
+
+import json
+import statistics
+import sys
+import threading
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Self
+
+import libtorrent
+
+from commands.orders import OrderDesk
+from protocol.control import Fetched, FetchOrder, Working
+from tests.benchmark import usage
+from tests.benchmark.torrent_member import LEAST_PIECE_BYTES
+from tests.benchmark.workspace import PAYLOAD
+from tests.multihost.host_process import HostProcess
+from tests.multihost.lab import Lab
+from tests.multihost.swarm import Swarm
+from tests.multihost.wait import wait_until
+
+MEMBER = [sys.executable, "-m", "tests.benchmark.torrent_member"]
+LIMIT_S = 600.0
+SETTLE_S = 3.0  # From the start of the processes to the moment at which all begin.
+PIECES = 512
+
+
+@dataclass(frozen=True)
+class Plan:
+    """Who takes part. Rates in Mbit/s, sizes in bytes."""
+
+    fetchers: int
+    rate_mbit: float
+    size_bytes: int
+    holders: int = 1
+    holder_mbit: float | None = None  # None: the same as the fetchers.
+    slow: int = 0  # So many of the fetchers, the first ones, …
+    slow_mbit: float = 10.0  # … have this.
+    late: int = 0  # So many of them, the last ones, begin when the first are half done.
+
+    @property
+    def hosts(self) -> int:
+        return self.holders + self.fetchers
+
+    def limit_links(self, lab: Lab) -> None:
+        """Give the hosts that differ their own rates."""
+        for host in range(1, self.holders + 1) if self.holder_mbit else ():
+            lab.set_rate(host, self.holder_mbit)
+        for host in range(self.holders + 1, self.holders + 1 + self.slow):
+            lab.set_rate(host, self.slow_mbit)
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """How one swarm went. Times in seconds since each host was told to begin, in hosts' order."""
+
+    plan: Plan
+    times_s: list[float]
+    seed_sent_bytes: int  # On the wire, headers included, by the first holder.
+    busy_s: float  # Of all processors, whoever was to blame.
+    duplicate_share: float | None = None
+
+    @property
+    def early_s(self) -> list[float]:
+        """The times of those that are neither slow nor late."""
+        return self.times_s[self.plan.slow : self.plan.fetchers - self.plan.late]
+
+    @property
+    def late_s(self) -> list[float]:
+        return self.times_s[self.plan.fetchers - self.plan.late :]
+
+    def line(self, bound_s: float) -> str:
+        first, middle, last = (
+            seconds / bound_s
+            for seconds in (min(self.early_s), statistics.median(self.early_s), max(self.early_s))
+        )
+        late = f"  late ones' last {max(self.late_s) / bound_s:.3f}" if self.plan.late else ""
+        twice = (
+            "" if self.duplicate_share is None else f", {100 * self.duplicate_share:.2f} % twice"
+        )
+        sent = self.seed_sent_bytes / self.plan.size_bytes
+        return (
+            f"first {first:.3f}  median {middle:.3f}  last {last:.3f}{late} x the bound of"
+            f" {bound_s:.2f} s; the seed sent {sent:.2f} x the file{twice};"
+            f" {self.busy_s:.1f} processor seconds"
+        )
+
+
+class _Order:
+    """One node's fetch, ordered from a thread."""
+
+    def __init__(self, swarm: Swarm, node: str) -> None:
+        self.report: Fetched | None = None
+        self.have_bytes = 0
+        self._desk = OrderDesk(node, swarm.folder(node))
+        self._thread = threading.Thread(target=self._run)
+
+    def start(self) -> None:
+        self._thread.start()
+
+    def finish(self) -> Fetched:
+        self._thread.join(LIMIT_S)
+        self._desk.close()
+        assert self.report is not None
+        return self.report
+
+    def _run(self) -> None:
+        report = self._desk.give(FetchOrder(PAYLOAD), self._progress)
+        assert isinstance(report, Fetched)
+        self.report, self.have_bytes = report, report.size_bytes
+
+    def _progress(self, working: Working) -> None:
+        self.have_bytes = working.have_bytes
+
+
+def shoal(lab: Lab, folder: Path, payload: Path, plan: Plan) -> Outcome:
+    """Run a tracker and a node on each host; order all fetches at once."""
+    swarm = Swarm(lab, folder)
+    names = list(swarm.nodes)
+    holders, fetchers = names[: plan.holders], names[plan.holders :]
+    for node in holders:
+        swarm.folder(node).joinpath(PAYLOAD).hardlink_to(payload)
+    swarm.start({PAYLOAD: holders})
+    plan.limit_links(lab)
+    time.sleep(SETTLE_S)
+    orders = [_Order(swarm, node) for node in fetchers]
+    early, late = orders[: plan.fetchers - plan.late], orders[plan.fetchers - plan.late :]
+    with _Watched(lab, plan) as watched:
+        for order in early:
+            order.start()
+        half = plan.size_bytes / 2
+        if late:
+            wait_until(
+                lambda: statistics.median(one.have_bytes for one in early) >= half, LIMIT_S, "half"
+            )
+        for order in late:
+            order.start()
+        reports = [order.finish() for order in orders]
+    twice = sum(one.duplicate_bytes for one in reports) / (plan.fetchers * plan.size_bytes)
+    return watched.outcome([one.elapsed_s for one in reports], twice)
+
+
+def torrent(lab: Lab, folder: Path, payload: Path, plan: Plan) -> Outcome:
+    """Run a peer on each host, all of whom know all addresses, and let them begin at once."""
+    metadata, go = folder / "payload.torrent", folder / "late-ones-go"
+    _make_torrent(payload, metadata)
+    peers = [lab.address(host) for host in lab.hosts]
+    seeds = [
+        lab.start(host, [*MEMBER, metadata, payload.parent, address, "0"])
+        for host, address in zip(lab.hosts, peers, strict=True)
+        if host <= plan.holders
+    ]
+    wait_until(lambda: all(seed.stdout for seed in seeds), LIMIT_S, "the seeds have checked")
+    plan.limit_links(lab)
+    start_at = time.monotonic() + SETTLE_S + 0.2 * len(peers)
+    members = [
+        lab.start(
+            host,
+            [
+                *MEMBER,
+                metadata,
+                folder / str(host),
+                address,
+                str(go) if host > plan.hosts - plan.late else str(start_at),
+                *peers,
+            ],
+        )
+        for host, address in zip(lab.hosts, peers, strict=True)
+        if host > plan.holders
+    ]
+    early = members[: plan.fetchers - plan.late]
+    time.sleep(max(0.0, start_at - time.monotonic()))
+    with _Watched(lab, plan) as watched:
+        if plan.late:
+            wait_until(
+                lambda: sum("half" in one.stdout for one in early) > len(early) // 2,
+                LIMIT_S,
+                "half",
+            )
+            go.touch()
+        wait_until(lambda: all("elapsed" in one.stdout for one in members), LIMIT_S, "all have it")
+    return watched.outcome([_elapsed_s(member) for member in members], None)
+
+
+class _Watched:
+    """What the swarm cost between entry and exit."""
+
+    def __init__(self, lab: Lab, plan: Plan) -> None:
+        self._lab = lab
+        self._plan = plan
+
+    def __enter__(self) -> Self:
+        self._sent_bytes = self._lab.sent_bytes(1)
+        self._busy_s = usage.busy_s()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._sent_bytes = self._lab.sent_bytes(1) - self._sent_bytes
+        self._busy_s = usage.busy_s() - self._busy_s
+
+    def outcome(self, times_s: list[float], duplicate_share: float | None) -> Outcome:
+        return Outcome(self._plan, times_s, self._sent_bytes, self._busy_s, duplicate_share)
+
+
+def _make_torrent(payload: Path, metadata: Path) -> None:
+    piece_bytes = LEAST_PIECE_BYTES
+    while piece_bytes * PIECES < payload.stat().st_size:
+        piece_bytes *= 2
+    files = libtorrent.list_files(str(payload))
+    creator = libtorrent.create_torrent(files, piece_bytes, libtorrent.create_torrent.v1_only)
+    libtorrent.set_piece_hashes(creator, str(payload.parent))
+    metadata.write_bytes(libtorrent.bencode(creator.generate()))
+
+
+def _elapsed_s(member: HostProcess) -> float:
+    elapsed_s: float = json.loads(member.stdout.splitlines()[-1])["elapsed_s"]
+    return elapsed_s
