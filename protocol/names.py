@@ -2,7 +2,7 @@
 
 The rules start from the cases that other clients were broken with (CVE-2009-1760, CVE-2007-1384,
 Syncthing's TestCheckFilename): a name is a relative path that stays below the folder it is put in.
-Every route by which a name comes in uses `check_name`.
+Every route by which a name comes in uses `check_name`; a path in a tree, `check_path`.
 """
 
 import re
@@ -23,6 +23,14 @@ def check_name(text: str) -> str:
     Raises:
         ValueError: it may not; the message is a phrase that says why.
     """
+    check_path(text)
+    if text.split("/", 1)[0].casefold() == RESERVED_FOLDER:  # Some disks fold case.
+        raise ValueError(f"lies in {RESERVED_FOLDER}, which is not shared")
+    return text
+
+
+def check_path(text: str) -> str:
+    """Return `text` if it may be a path in a shared folder; raises as `check_name`."""
     _check_length(text)
     if any(_is_control(ord(character)) for character in text):
         raise ValueError("has a control character in it")
@@ -32,8 +40,6 @@ def check_name(text: str) -> str:
         raise ValueError("is an absolute path")
     for component in text.split("/"):
         _check_component(component)
-    if text.split("/", 1)[0].casefold() == RESERVED_FOLDER:  # Some disks fold case.
-        raise ValueError(f"lies in {RESERVED_FOLDER}, which is not shared")
     return text
 
 

@@ -1,0 +1,230 @@
+"""What a shared folder (a tree) has in it: files, empty folders, links. Reads no disk.
+
+A listing's canonical bytes are the msgpack of `[FORMAT, paths, kinds, sizes, targets]`. `paths` are
+the entries' paths in the tree, joined by NUL; `kinds` one byte for each entry; `sizes` 8 bytes,
+big-endian, for each file; `targets` those of the links, joined by NUL. The entries are in the order
+of their paths' parts, so what lies in a folder stands together, and no path lies below another: a
+folder is an entry only if it is empty.
+
+The sharer may be hostile: what the bytes can cost is bounded, and no entry lies outside the tree,
+nor any link's target (`is_inside`).
+"""
+
+import array
+import functools
+import re
+import struct
+from collections.abc import Iterable, Iterator
+from typing import NamedTuple
+
+import msgspec
+
+from protocol import codec, names
+from protocol.errors import MalformedMessageError
+from protocol.manifest import MAX_LISTING_BYTES, MAX_SIZE_BYTES
+
+FORMAT = "shoal/1 tree"
+MAX_ENTRIES = 2_000_000  # Some 200 MB in memory.
+SIZE_BYTES = 8
+
+FILE = "f"
+EXECUTABLE = "x"
+FOLDER = "d"
+LINK = "l"
+_FILES = frozenset({FILE, EXECUTABLE})
+_KINDS = _FILES | {FOLDER, LINK}
+
+# What `names.check_path` keeps, of bytes that are valid UTF-8 and not too long as a whole: it alone
+# takes 5 s for a million paths. C2 80 to C2 9F are control characters.
+_PART = rb"(?!\.\.?(?:/|\Z))(?![^/]{%d})" % (names.MAX_COMPONENT_BYTES + 1)
+_PART += rb"(?:[ -.0-\[\]-~\x80-\xc1\xc3-\xff]++|\xc2[\xa0-\xbf])++"
+_PARTS = rb"(?![A-Za-z]:)" + _PART + rb"(?:/" + _PART + rb")*+"
+_PATH = re.compile(_PARTS)
+_TARGET = re.compile(rb"(?:\.\./)*+(?:\.\.|" + _PARTS + rb")")
+_ABOVE_ALL_BELOW = b"\0\xff"  # After a path with NUL for "/"; UTF-8 has no FF.
+
+
+class Entry(NamedTuple):
+    """A file, an empty folder or a link. `path` is relative to the tree, with "/" in it."""
+
+    path: str
+    kind: str
+    size_bytes: int = 0  # Of a file.
+    target: str = ""  # Of a link: relative to the folder that the link lies in.
+
+
+class _Document(msgspec.Struct, frozen=True, array_like=True, forbid_unknown_fields=True):
+    format: str
+    paths: bytes
+    kinds: bytes
+    sizes: bytes
+    targets: bytes
+
+
+class Listing(msgspec.Struct, frozen=True, dict=True):
+    """The entries of one tree, checked. Files are counted from 0, in the order of the entries."""
+
+    paths: list[bytes]
+    kinds: bytes  # One for each path.
+    sizes: "array.array[int]"  # One for each file.
+    targets: list[bytes]  # One for each link.
+
+    @functools.cached_property
+    def size_bytes(self) -> int:
+        return sum(self.sizes)
+
+    @functools.cached_property
+    def _files(self) -> "array.array[int]":
+        kinds = enumerate(self.kinds.decode())
+        return array.array("I", (index for index, kind in kinds if kind in _FILES))
+
+    def file_path(self, file: int) -> bytes:
+        return self.paths[self._files[file]]
+
+    def is_executable(self, file: int) -> bool:
+        return self.kinds[self._files[file]] == ord(EXECUTABLE)
+
+    def empty_folders(self) -> Iterator[bytes]:
+        return self._paths_of(FOLDER)
+
+    def links(self) -> Iterator[tuple[bytes, bytes]]:
+        return zip(self._paths_of(LINK), self.targets, strict=True)
+
+    def _paths_of(self, wanted: str) -> Iterator[bytes]:
+        paths = zip(self.paths, self.kinds.decode(), strict=True)
+        return (path for path, kind in paths if kind == wanted)
+
+    def entries(self) -> Iterator[Entry]:
+        sizes, targets = iter(self.sizes), iter(self.targets)
+        for path, kind in zip(self.paths, self.kinds.decode(), strict=True):
+            size_bytes = next(sizes) if kind in _FILES else 0
+            target = next(targets) if kind == LINK else b""
+            yield Entry(path.decode(), kind, size_bytes, target.decode())
+
+
+def encode(entries: Iterable[Entry]) -> bytes:
+    """Return the canonical bytes of the listing of `entries`, which may come in any order.
+
+    Raises:
+        ValueError: they break a rule; the message is a phrase that says which.
+    """
+    ordered = sorted(entries, key=lambda entry: entry.path.replace("/", "\0"))
+    for entry in ordered:
+        _check_entry(entry)
+    sizes = [entry.size_bytes for entry in ordered if entry.kind in _FILES]
+    document = _Document(
+        FORMAT,
+        paths=_join(entry.path for entry in ordered),
+        kinds="".join(entry.kind for entry in ordered).encode(),
+        sizes=struct.pack(f">{len(sizes)}Q", *sizes),
+        targets=_join(entry.target for entry in ordered if entry.kind == LINK),
+    )
+    _read(document)
+    data = codec.pack(document)
+    if len(data) > MAX_LISTING_BYTES:
+        raise ValueError(f"has more than {MAX_LISTING_BYTES} bytes")
+    return data
+
+
+def _check_entry(entry: Entry) -> None:
+    if entry.kind not in _KINDS:
+        raise ValueError(f"has {entry.path!r} of an unknown kind, {entry.kind!r}")
+    if not 0 <= entry.size_bytes <= (MAX_SIZE_BYTES if entry.kind in _FILES else 0):
+        raise ValueError(f"has {entry.path!r} with a size of {entry.size_bytes}")
+    if entry.target and entry.kind != LINK:
+        raise ValueError(f"has {entry.path!r} with a target, though it is no link")
+
+
+def _join(texts: Iterable[str]) -> bytes:
+    return "\0".join(texts).encode(errors="surrogatepass")  # `_split` refuses surrogates.
+
+
+def decode(data: bytes) -> Listing:
+    """Return the listing that `data` is the canonical bytes of.
+
+    Raises:
+        MalformedMessageError: it is none, breaks a rule or is not in canonical form.
+    """
+    document = codec.unpack(data, _Document, MAX_LISTING_BYTES, len(_Document.__struct_fields__))
+    if document.format != FORMAT:
+        raise MalformedMessageError(f"listing format {document.format[:20]!r} is not {FORMAT!r}")
+    if codec.pack(document) != data:
+        raise MalformedMessageError("the listing is not in canonical form")
+    try:
+        return _read(document)
+    except ValueError as error:
+        raise MalformedMessageError(f"the listing {error}") from None
+
+
+def _read(document: _Document) -> Listing:
+    kinds = document.kinds
+    if len(kinds) > MAX_ENTRIES:
+        raise ValueError(f"has more than {MAX_ENTRIES} entries")
+    if kinds.translate(None, delete="".join(_KINDS).encode()):
+        raise ValueError("has an entry of an unknown kind")
+    if len(document.sizes) != SIZE_BYTES * sum(kinds.count(kind.encode()) for kind in _FILES):
+        raise ValueError("has not one size for each file")
+    listing = Listing(
+        _split("path", document.paths, len(kinds)),
+        kinds,
+        array.array("Q", (size for (size,) in struct.iter_unpack(">Q", document.sizes))),
+        _split("target", document.targets, kinds.count(LINK.encode())),
+    )
+    if listing.size_bytes > MAX_SIZE_BYTES:  # And so no file has more.
+        raise ValueError(f"has files of more than {MAX_SIZE_BYTES} bytes")
+    _check_paths(listing.paths)
+    for path, target in listing.links():
+        if not is_inside(path.decode(), target.decode()):
+            raise ValueError(f"has the link {_shown(path)}, whose target is {_shown(target)}")
+    return listing
+
+
+def _split(what: str, joined: bytes, count: int) -> list[bytes]:
+    """Return the `count` texts in `joined`; counted first, as each takes 34 bytes and more."""
+    texts = joined.count(b"\0") + 1 if joined or count else 0
+    if texts != count:
+        raise ValueError(f"has {texts} {what}s where there should be {count} (or a NUL in one)")
+    split = joined.split(b"\0") if count else []
+    for text in split:
+        if len(text) > names.MAX_NAME_BYTES:  # Of a target too.
+            raise ValueError(f"has a {what} longer than {names.MAX_NAME_BYTES} bytes")
+        try:
+            text.decode()
+        except UnicodeDecodeError:
+            raise ValueError(f"has the {what} {_shown(text)}, which is not valid UTF-8") from None
+    return split
+
+
+def _check_paths(paths: list[bytes]) -> None:
+    """Check each, and that each comes after all that lies below the one before it."""
+    least = b""
+    for path in paths:
+        if _PATH.fullmatch(path) is None:
+            try:
+                names.check_path(path.decode())
+            except ValueError as error:
+                raise ValueError(f"has the path {_shown(path)}, which {error}") from None
+        key = path.replace(b"/", b"\0")
+        if key < least:
+            raise ValueError(f"has {_shown(path)} twice, in the wrong place or below another entry")
+        least = key + _ABOVE_ALL_BELOW
+
+
+def is_inside(path: str, target: str) -> bool:
+    """Say whether a link at `path` may have this target.
+
+    It must lead to something in the tree: up at most to the tree's root, and then down. As ".." may
+    only come first, where the link itself lies, it always leads up from a real folder of the tree,
+    never from wherever another link has led; so no chain of links leads out.
+    """
+    try:
+        encoded = target.encode()
+    except UnicodeEncodeError:
+        return False
+    if len(encoded) > names.MAX_NAME_BYTES or _TARGET.fullmatch(encoded) is None:
+        return False
+    return target.split("/").count("..") <= path.count("/")
+
+
+def _shown(text: bytes) -> str:
+    return repr(text[:80].decode(errors="replace"))
