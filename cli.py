@@ -1,6 +1,5 @@
 """The command line: reads options and hands over to commands/. Does no work itself."""
 
-import math
 import os
 import sys
 from collections.abc import Callable
@@ -12,6 +11,7 @@ if __package__:  # Installed as shoal.cli: find our packages as `python cli.py` 
 
 import typer
 
+from commands import options as opt
 from commands import terminal
 from protocol.errors import ExitCode, OperatorError
 
@@ -32,17 +32,6 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 
-ConfigOption = Annotated[
-    str | None,
-    typer.Option(
-        "--config", metavar="FILE", help="The cluster file; else $SHOAL_CONFIG, else lan.yaml."
-    ),
-]
-AsOption = Annotated[
-    str, typer.Option("--as", help="The node to do it as.", envvar="SHOAL_AS", metavar="NAME")
-]
-JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON, for scripts.")]
-
 
 def _show_version(wanted: bool) -> None:
     if wanted:
@@ -50,13 +39,6 @@ def _show_version(wanted: bool) -> None:
 
         terminal.put(f"shoal {VERSION}, pyzmq {zmq.__version__}, libzmq {zmq.zmq_version()}")
         raise typer.Exit
-
-
-def _finite(seconds: float | None) -> float | None:
-    """Refuse what is in every range because it compares with nothing."""
-    if seconds is not None and not math.isfinite(seconds):
-        raise typer.BadParameter(f"{seconds} is no length of time.")
-    return seconds
 
 
 @app.callback()
@@ -69,7 +51,7 @@ def shoal(
 
 
 @app.command()
-def tracker(config: ConfigOption = None) -> None:
+def tracker(config: opt.ConfigOption = None) -> None:
     """Run the tracker: it knows who holds what."""
 
     def body() -> ExitCode:
@@ -81,7 +63,9 @@ def tracker(config: ConfigOption = None) -> None:
 
 
 @app.command()
-def node(name: Annotated[str, typer.Argument(metavar="NAME")], config: ConfigOption = None) -> None:
+def node(
+    name: Annotated[str, typer.Argument(metavar="NAME")], config: opt.ConfigOption = None
+) -> None:
     """Run node NAME: it serves its folder, announces it, and takes fetches."""
 
     def body() -> ExitCode:
@@ -94,35 +78,25 @@ def node(name: Annotated[str, typer.Argument(metavar="NAME")], config: ConfigOpt
 
 @app.command()
 def fetch(
-    what: Annotated[list[str], typer.Argument(metavar="WHAT", help="Names or ids.")],
-    as_node: AsOption,
-    config: ConfigOption = None,
-    as_json: JsonOption = False,
-    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Only say what fails.")] = False,
-    timeout: Annotated[
-        float | None,
-        typer.Option(
-            callback=_finite,
-            min=0.001,
-            max=1e8,
-            envvar="SHOAL_TIMEOUT",
-            metavar="SECONDS",
-            help="Give up then.",
-        ),
-    ] = None,
-    output: Annotated[
-        Path | None, typer.Option(metavar="PATH", help="Put it here, not into NAME's folder.")
-    ] = None,
-    force: Annotated[
-        bool, typer.Option("--force", help="Replace a file of that name that nobody else has.")
-    ] = False,
+    what: opt.WhatArguments,
+    as_node: opt.AsOption,
+    config: opt.ConfigOption = None,
+    as_json: opt.JsonOption = False,
+    quiet: opt.QuietOption = False,
+    timeout: opt.TimeoutOption = None,
+    output: opt.OutputOption = None,
+    include: opt.IncludeOption = None,
+    exclude: opt.ExcludeOption = None,
+    in_place: opt.InPlaceOption = False,
+    force: opt.FetchForceOption = False,
 ) -> None:
-    """Fetch files by name or id into NAME's folder; goes on where an earlier try stopped."""
+    """Fetch by name, id or NAME@ID into NAME's folder; goes on where an earlier try stopped."""
 
     def body() -> ExitCode:
         from commands.fetch import FetchOptions, run_fetch  # noqa: PLC0415 (--help stays quick)
 
-        options = FetchOptions(as_json, quiet, timeout, output, force)
+        parts = tuple(include or ()), tuple(exclude or ())
+        options = FetchOptions(as_json, quiet, timeout, output, force, *parts, in_place)
         return run_fetch(*_cluster_and_node(config, as_node), what, options)
 
     _run(body, as_json=as_json)
@@ -130,23 +104,65 @@ def fetch(
 
 @app.command()
 def share(
-    path: Annotated[Path, typer.Argument(metavar="PATH", help="A file.")],
-    as_node: AsOption,
-    config: ConfigOption = None,
-    as_json: JsonOption = False,
+    path: opt.PathArgument,
+    as_node: opt.AsOption,
+    config: opt.ConfigOption = None,
+    as_json: opt.JsonOption = False,
+    include: opt.IncludeOption = None,
+    exclude: opt.ExcludeOption = None,
+    chunking: opt.ChunkingOption = None,
+    force: opt.ShareForceOption = False,
 ) -> None:
-    """Add a file to NAME's folder and announce it."""
+    """Add a file or a directory to NAME's folder and announce it."""
 
     def body() -> ExitCode:
-        from commands.share import run_share  # noqa: PLC0415 (--help stays quick)
+        from commands.share import ShareOptions, run_share  # noqa: PLC0415 (--help stays quick)
 
-        return run_share(*_cluster_and_node(config, as_node), path, as_json=as_json)
+        parts = tuple(include or ()), tuple(exclude or ())
+        options = ShareOptions(as_json, force, *parts, chunking.value if chunking else None)
+        return run_share(*_cluster_and_node(config, as_node), path, options)
+
+    _run(body, as_json=as_json)
+
+
+@app.command()
+def forget(
+    what: opt.WhatArgument,
+    as_node: opt.AsOption,
+    config: opt.ConfigOption = None,
+    as_json: opt.JsonOption = False,
+    delete: opt.DeleteOption = False,
+) -> None:
+    """Share WHAT no longer; its bytes stay unless --delete is given."""
+
+    def body() -> ExitCode:
+        from commands.upkeep import run_forget  # noqa: PLC0415 (--help stays quick)
+
+        place = _cluster_and_node(config, as_node)
+        return run_forget(*place, what, delete=delete, as_json=as_json)
+
+    _run(body, as_json=as_json)
+
+
+@app.command()
+def verify(
+    as_node: opt.AsOption,
+    what: opt.OptionalWhatArgument = None,
+    config: opt.ConfigOption = None,
+    as_json: opt.JsonOption = False,
+) -> None:
+    """Hash again what NAME holds, or only WHAT; fetch anew what has rotted."""
+
+    def body() -> ExitCode:
+        from commands.upkeep import run_verify  # noqa: PLC0415 (--help stays quick)
+
+        return run_verify(*_cluster_and_node(config, as_node), what, as_json=as_json)
 
     _run(body, as_json=as_json)
 
 
 @app.command("ls")
-def list_files(config: ConfigOption = None, as_json: JsonOption = False) -> None:
+def list_files(config: opt.ConfigOption = None, as_json: opt.JsonOption = False) -> None:
     """Show what there is, and who has it."""
 
     def body() -> ExitCode:
@@ -159,9 +175,9 @@ def list_files(config: ConfigOption = None, as_json: JsonOption = False) -> None
 
 @app.command()
 def where(
-    what: Annotated[str, typer.Argument(metavar="WHAT", help="A name or an id.")],
-    config: ConfigOption = None,
-    as_json: JsonOption = False,
+    what: opt.WhatArgument,
+    config: opt.ConfigOption = None,
+    as_json: opt.JsonOption = False,
 ) -> None:
     """Show who has WHAT, whole or in part."""
 
@@ -174,7 +190,7 @@ def where(
 
 
 @app.command()
-def status(config: ConfigOption = None, as_json: JsonOption = False) -> None:
+def status(config: opt.ConfigOption = None, as_json: opt.JsonOption = False) -> None:
     """Show who is alive."""
 
     def body() -> ExitCode:
@@ -186,7 +202,7 @@ def status(config: ConfigOption = None, as_json: JsonOption = False) -> None:
 
 
 @app.command()
-def check(config: ConfigOption = None, as_json: JsonOption = False) -> None:
+def check(config: opt.ConfigOption = None, as_json: opt.JsonOption = False) -> None:
     """Look for what would go wrong, before it does."""
 
     def body() -> ExitCode:

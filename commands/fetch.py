@@ -30,9 +30,12 @@ class FetchOptions(msgspec.Struct, frozen=True):
     timeout_s: float | None
     output: Path | None
     force: bool
+    include: tuple[str, ...] = ()
+    exclude: tuple[str, ...] = ()
+    in_place: bool = False
 
 
-Worker = Callable[[str, Callable[[Working], None]], Fetched]
+Worker = Callable[[FetchOrder, Callable[[Working], None]], Fetched]
 
 
 def run_fetch(
@@ -48,10 +51,21 @@ def run_fetch(
     for name in what:
         check_what(name)
     output = _checked_output(options.output, what)
+    orders = [
+        FetchOrder(
+            name,
+            str(output) if output else None,
+            options.force,
+            options.include,
+            options.exclude,
+            options.in_place,
+        )
+        for name in what
+    ]
     lock = take_folder_or_none(entry, options.timeout_s)
     if lock is None:
-        return _order(entry, what, options, output)
-    return _be_the_node(cluster, entry, lock, what, options, output)
+        return _order(entry, orders, options)
+    return _be_the_node(cluster, entry, lock, orders, options)
 
 
 def check_what(what: str) -> None:
@@ -80,19 +94,14 @@ def _be_the_node(
     cluster: Cluster,
     entry: NodeEntry,
     lock: FolderLock,
-    what: list[str],
+    orders: list[FetchOrder],
     options: FetchOptions,
-    output: Path | None,
 ) -> ExitCode:
     agent = Agent(identity_of(cluster, entry), lock)
-
-    def fetch(name: str, on_progress: Callable[[Working], None]) -> Fetched:
-        return agent.fetch(name, on_progress, output, force=options.force)
-
     with _Limit(options.timeout_s, agent.cancel_all) as limit:
         try:
             agent.start_for_one_fetch()
-            code = _fetch_all(fetch, what, options, limit)
+            code = _fetch_all(agent.fetch, orders, options, limit)
             if code is ExitCode.DONE:
                 agent.look_once()
         finally:
@@ -100,20 +109,17 @@ def _be_the_node(
     return code
 
 
-def _order(
-    entry: NodeEntry, what: list[str], options: FetchOptions, output: Path | None
-) -> ExitCode:
+def _order(entry: NodeEntry, orders: list[FetchOrder], options: FetchOptions) -> ExitCode:
     desk = OrderDesk(entry.name, entry.folder)
 
-    def fetch(name: str, on_progress: Callable[[Working], None]) -> Fetched:
-        path = str(output) if output else None
-        report = desk.give(FetchOrder(name, path, options.force), on_progress)
+    def fetch(order: FetchOrder, on_progress: Callable[[Working], None]) -> Fetched:
+        report = desk.give(order, on_progress)
         assert isinstance(report, Fetched)
         return report
 
     try:
         with _Limit(options.timeout_s, desk.cancel) as limit:
-            return _fetch_all(fetch, what, options, limit)
+            return _fetch_all(fetch, orders, options, limit)
     finally:
         desk.close()
 
@@ -140,12 +146,14 @@ class _Limit:
         return self._stopper.exit_code is not None
 
 
-def _fetch_all(fetch: Worker, what: list[str], options: FetchOptions, limit: _Limit) -> ExitCode:
+def _fetch_all(
+    fetch: Worker, orders: list[FetchOrder], options: FetchOptions, limit: _Limit
+) -> ExitCode:
     outcomes: list[Fetched | OperatorError] = []
-    for name in what:
+    for order in orders:
         try:
             with ProgressView(quiet=options.quiet) as view:
-                outcomes.append(fetch(name, view.show))
+                outcomes.append(fetch(order, view.show))
         except OperatorError as error:
             outcomes.append(error)
         _tell(outcomes[-1], options)
@@ -153,7 +161,7 @@ def _fetch_all(fetch: Worker, what: list[str], options: FetchOptions, limit: _Li
             break
     if options.as_json:
         documents = [_document(outcome) for outcome in outcomes]
-        terminal.put_json(documents[0] if len(what) == 1 else documents)
+        terminal.put_json(documents[0] if len(orders) == 1 else documents)
     return _exit_code(outcomes)
 
 

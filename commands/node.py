@@ -7,8 +7,9 @@ import time
 from commands import terminal
 from commands.stopping import Stopper
 from config.cluster import Cluster, NodeEntry
-from node.agent import Agent, Identity
+from node.agent import Agent
 from node.control_server import ControlServer
+from node.home import Identity
 from node.lock import FolderLock, FolderTakenError
 from protocol.errors import ExitCode, OperatorError
 from protocol.names import display
@@ -48,7 +49,9 @@ def run_node(cluster: Cluster, entry: NodeEntry) -> ExitCode:
 
 
 def identity_of(cluster: Cluster, entry: NodeEntry) -> Identity:
-    return Identity(entry.name, entry.address, entry.folder, cluster.tracker.address)
+    return Identity(
+        entry.name, entry.address, entry.folder, cluster.tracker.address, entry.quota_bytes
+    )
 
 
 def take_folder(entry: NodeEntry) -> FolderLock:
@@ -91,8 +94,8 @@ def _greet(cluster: Cluster, entry: NodeEntry, agent: Agent) -> None:
     """Say what is served once it is known, and what the cluster file wrongly says is here."""
     agent.wait_for_first_look()
     names = agent.inventory.names()
-    log.info("%d files are ready to serve", len(names))
+    log.info("%d %s ready to serve", len(names), "thing is" if len(names) == 1 else "things are")
     for name, nodes in cluster.holdings.items():
-        if entry.name in nodes and name not in names:
+        if entry.name in nodes and name.split("/")[0] not in names:
             where = f"{cluster.path} says that {entry.name} holds {display(name)}"
             log.warning("%s, but it is not in %s", where, entry.folder)

@@ -8,7 +8,7 @@ from pathlib import Path
 import zmq
 
 from protocol import messages
-from protocol.control import Cancel, Failed, FetchOrder, Report, ShareOrder, Working
+from protocol.control import Cancel, Failed, Order, Report, Task, Working
 from protocol.errors import ExitCode, OperatorError
 from wire import control_socket
 from wire.wake import Wake
@@ -32,9 +32,7 @@ class OrderDesk:
         self._cancelled = exit_code
         self._wake.set()
 
-    def give(
-        self, order: FetchOrder | ShareOrder, on_progress: Callable[[Working], None]
-    ) -> Report:
+    def give(self, order: Task, on_progress: Callable[[Working], None]) -> Report:
         """Give an order and wait until it is carried out.
 
         Raises:
@@ -67,7 +65,7 @@ class OrderDesk:
         self._context.term()
         self._wake.close()
 
-    def _send(self, tag: bytes, order: FetchOrder | ShareOrder | Cancel) -> None:
+    def _send(self, tag: bytes, order: Order) -> None:
         self._socket.send_multipart([tag, b"", messages.encode(order)])
 
     def _next_report(self, tag: bytes) -> Report | None:

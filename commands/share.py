@@ -1,49 +1,75 @@
-"""`shoal share`: adds a file to a node's folder and announces it."""
+"""`shoal share`: adds a file or a directory to a node's folder and announces it."""
 
-import os
-import shutil
 from pathlib import Path
 
+import msgspec
+
 from commands import terminal
-from commands.node import identity_of, take_folder_or_none
-from commands.orders import OrderDesk
-from commands.stopping import Stopper
+from commands.doing import Doer
+from commands.progress import ProgressView
 from config.cluster import Cluster, NodeEntry
-from node.agent import Agent
-from node.lock import FolderLock
-from node.paths import parent_of
+from node.copying import copy_into
+from node.hashing import same_bytes
+from node.quota import Quota, bytes_below
+from node.selection import Selection
 from node.staging import disk_trouble
-from protocol.control import ShareOrder, Sharing
+from protocol.control import Chunking, ShareOrder, Sharing, Working
 from protocol.errors import ExitCode, OperatorError
 from protocol.names import check_name, display
 
 
-def run_share(cluster: Cluster, entry: NodeEntry, path: Path, *, as_json: bool) -> ExitCode:
+class ShareOptions(msgspec.Struct, frozen=True):
+    """The options of the command line."""
+
+    as_json: bool = False
+    force: bool = False
+    include: tuple[str, ...] = ()
+    exclude: tuple[str, ...] = ()
+    chunking: Chunking | None = None
+
+
+def run_share(cluster: Cluster, entry: NodeEntry, path: Path, options: ShareOptions) -> ExitCode:
     """Put `path` into the node's folder, if it is not there, and have it announced.
 
     Raises:
-        OperatorError: it is no file, cannot be copied, or another of that name is there.
+        OperatorError: there is none, it cannot be copied, or another of that name is there.
     """
     terminal.set_up_log()
-    if not path.is_file():
-        there_is_none = "is no file; give the path of one"
-        problem = "is a directory; share its files" if path.is_dir() else there_is_none
-        raise OperatorError(f"{display(str(path))} {problem}")
-    lock = take_folder_or_none(entry, None)
-    name = _name_in(entry.folder, path)
-    if name is None:
-        name = _copy(path, entry.folder)
-    sharing = _order(entry, name) if lock is None else _announce(cluster, entry, lock, name)
-    _tell(sharing, entry, as_json=as_json, is_served=lock is None)
+    if not path.is_file() and not path.is_dir():
+        message = f"{display(str(path))} is neither a file nor a directory"
+        raise OperatorError(f"{message}; give the path of one")
+    if path.is_file() and (options.include or options.exclude):
+        message = f"{display(str(path))} is a file, and can only be shared as a whole"
+        raise OperatorError(f"{message}; leave --include and --exclude out")
+    with Doer(cluster, entry) as doer, ProgressView(quiet=options.as_json) as view:
+        name = _name_in(entry.folder, path)
+        if name is None:
+            name = _copy(path, entry, options, view)
+        order = ShareOrder(name, options.include, options.exclude, options.chunking)
+        sharing = doer.carry_out(order, view.show)
+    assert isinstance(sharing, Sharing)
+    _tell(sharing, entry, as_json=options.as_json, is_served=doer.is_running)
     return ExitCode.DONE
 
 
 def _name_in(folder: Path, path: Path) -> str | None:
-    """Return the name of a file that lies in the folder already."""
+    """Return the name of what lies in the folder already.
+
+    Raises:
+        OperatorError: it is only a part of a directory that is shared as a whole, or the folder.
+    """
     place = path.absolute().parent.resolve() / path.name
-    if place.is_relative_to(folder.resolve()):
-        return _checked(str(place.relative_to(folder.resolve())))
-    return None
+    if not place.is_relative_to(folder.resolve()):
+        return None
+    name = str(place.relative_to(folder.resolve()))
+    if name == ".":
+        message = f"{display(str(path))} is the node's folder: all that is in it is shared"
+        raise OperatorError(f"{message}; give the path of something else")
+    if "/" in name:
+        top = name.split("/", maxsplit=1)[0]
+        message = f"{display(name)} lies in {display(top)}, which is shared as a whole"
+        raise OperatorError(f"{message}; share {display(str(folder / top))}")
+    return _checked(name)
 
 
 def _checked(name: str) -> str:
@@ -54,53 +80,32 @@ def _checked(name: str) -> str:
         raise OperatorError(f"{message}; give it another name") from None
 
 
-def _copy(path: Path, folder: Path) -> str:
-    """Copy the file into the folder, where it appears whole, or not at all."""
-    name = _checked(path.name)
-    aside = folder / ".shoal" / f"incoming-{os.getpid()}"
+def _copy(path: Path, entry: NodeEntry, options: ShareOptions, view: ProgressView) -> str:
+    name = _checked(path.resolve().name if path.name in {"", ".", ".."} else path.name)
+    folder, size_bytes = entry.folder, bytes_below(path)
+    Quota(folder, entry.name, entry.quota_bytes).require(name, size_bytes)
+    copied_bytes = 0
+
+    def on_copied(count: int) -> None:
+        nonlocal copied_bytes
+        copied_bytes += count
+        view.show(Working(name, min(copied_bytes, size_bytes), size_bytes, 0))
+
     try:
-        shutil.copyfile(path, aside)
-        shutil.copymode(path, aside)
-        with aside.open("rb") as file:
-            os.fsync(file.fileno())
-        with parent_of(folder, name) as (directory, last):
-            _refuse_to_replace(folder / name, path)
-            os.rename(aside, last, dst_dir_fd=directory)
+        if (folder / name).exists():
+            if path.is_file() and same_bytes(path, folder / name):
+                return name
+            if not options.force:
+                message = f"another {display(name)} lies in {folder} already"
+                remedy = "--force makes this a new version in its place"
+                raise OperatorError(f"{message}; {remedy}, or give it another name")
+        selection = Selection(options.include, options.exclude)
+        copy_into(path, folder, name, selection, on_copied)
     except OSError as error:
         raise disk_trouble(error, name, folder) from None
-    finally:
-        aside.unlink(missing_ok=True)
+    except ValueError as error:
+        raise OperatorError(f"{display(name)} {error}; share parts of it") from None
     return name
-
-
-def _refuse_to_replace(target: Path, path: Path) -> None:
-    if not target.exists():
-        return
-    same = target.stat().st_size == path.stat().st_size and target.read_bytes() == path.read_bytes()
-    if not same:
-        message = f"another {display(target.name)} lies in {target.parent} already"
-        raise OperatorError(f"{message}; move it away, or give the new one another name")
-
-
-def _order(entry: NodeEntry, name: str) -> Sharing:
-    desk = OrderDesk(entry.name, entry.folder)
-    Stopper(desk.cancel)
-    try:
-        report = desk.give(ShareOrder(name), lambda _: None)
-    finally:
-        desk.close()
-    assert isinstance(report, Sharing)
-    return report
-
-
-def _announce(cluster: Cluster, entry: NodeEntry, lock: FolderLock, name: str) -> Sharing:
-    agent = Agent(identity_of(cluster, entry), lock)
-    Stopper(agent.cancel_all)
-    try:
-        agent.start_for_one_fetch()
-        return agent.share(name)
-    finally:
-        agent.stop()
 
 
 def _tell(sharing: Sharing, entry: NodeEntry, *, as_json: bool, is_served: bool) -> None:

@@ -19,6 +19,7 @@ DEFAULT_FILE = "lan.yaml"
 DEFAULT_STATE_FOLDER = ".shoal"
 ENVIRONMENT_VARIABLE = "SHOAL_CONFIG"
 SHIPPED_FOLDER = Path(__file__).parent
+MAX_QUOTA_GB = 1e9
 MAX_ZONE_CHARACTERS = 64  # As long as a node's name may be.
 MAX_HOST_CHARACTERS = 253  # RFC 1035: 255 bytes on the wire.
 
@@ -50,6 +51,7 @@ class NodeEntry:
     address: str
     folder: Path
     zone: str | None = None
+    quota_bytes: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,14 +125,14 @@ def _nodes(value: Value, base: Path, tracker_address: str) -> dict[str, NodeEntr
             raise entry.error(
                 "not a node's name", "expected 1 to 64 of A-Z, a-z, 0-9, `.`, `_`, `-`"
             )
-        fields = entry.fields(required=("address", "folder"), optional=("zone",))
+        fields = entry.fields(required=("address", "folder"), optional=("zone", "quota_gb"))
         address, endpoint = _address(fields["address"])
         _claim(taken, endpoint, name, fields["address"])
         _refuse_unreachable(fields["address"], tracker_address)
         folder = _folder(fields["folder"], base)
         _claim(taken, (_machine(endpoint), folder), name, fields["folder"])
         zone = _zone(fields["zone"]) if "zone" in fields else None
-        nodes[name] = NodeEntry(name, address, folder, zone)
+        nodes[name] = NodeEntry(name, address, folder, zone, _quota(fields.get("quota_gb")))
     if not nodes:
         raise value.error("found no nodes", "expected at least one")
     return nodes
@@ -175,6 +177,16 @@ def _zone(value: Value) -> str:
         found = f"found {len(zone)} characters"
         raise value.error(found, f"expected a zone of at most {MAX_ZONE_CHARACTERS}")
     return zone
+
+
+def _quota(value: Value | None) -> int | None:
+    """Return the quota in bytes."""
+    if value is None:
+        return None
+    gigabytes = value.number("a number of gigabytes, as in 500 or 0.5")
+    if not 0 < gigabytes < MAX_QUOTA_GB:
+        raise value.error(f"found {gigabytes}", "expected more than 0 gigabytes")
+    return int(gigabytes * 1_000_000_000)
 
 
 def _address(value: Value) -> tuple[str, Endpoint]:

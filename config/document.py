@@ -20,6 +20,7 @@ MAX_SHOWN_CHARACTERS = 80  # So that an error stays one line that can be read.
 MAX_SHOWN_CHOICES = 20
 
 _TEXT = "tag:yaml.org,2002:str"
+_NUMBERS = {"tag:yaml.org,2002:int", "tag:yaml.org,2002:float"}
 _NULL = "tag:yaml.org,2002:null"
 _MERGE = "tag:yaml.org,2002:merge"
 _KINDS = {
@@ -44,6 +45,15 @@ class Value:
         """Return the error that says, of this value, what was found and what is expected."""
         place = f"{self.source}:{self.line}: "
         return OperatorError(place + (f"{self.key}: " if self.key else "") + "; ".join(clauses))
+
+    def number(self, expected: str) -> float:
+        """Return the number that stands here."""
+        if not isinstance(self.node, yaml.ScalarNode) or self.node.tag not in _NUMBERS:
+            raise self._wrong_kind(expected)
+        try:
+            return float(self.node.value.replace("_", ""))
+        except ValueError:  # Another notation than decimal.
+            raise self._wrong_kind(expected) from None
 
     def text(self, expected: str) -> str:
         """Return the text that stands here: not empty, and without control characters."""

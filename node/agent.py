@@ -5,43 +5,43 @@ The command `node` keeps one running; `fetch` and `share` are one for as long as
 
 import logging
 import random
-import threading
 from collections.abc import Callable
-from pathlib import Path
 
-import msgspec
 import zmq
 
 from node.announcer import Announcer
 from node.cache import Cache
 from node.chunk_server import ChunkServer
-from node.fetcher import Fetcher, Surroundings
-from node.intake import Destination
-from node.inventory import Inventory, WholeFile
+from node.fetches import Fetches
+from node.home import Home, Identity
+from node.inventory import Inventory
 from node.lock import FolderLock
+from node.quota import Quota
+from node.rules import Rules
 from node.session import Session
 from node.settings import NodeSettings
+from node.upkeep import Upkeep
 from node.watcher import Watcher
-from protocol.control import Fetched, Sharing, Working
+from protocol.control import (
+    Fetched,
+    FetchOrder,
+    ForgetOrder,
+    Report,
+    ShareOrder,
+    Task,
+    VerifyOrder,
+    Working,
+)
 from protocol.errors import ExitCode, OperatorError
-from protocol.messages import Holders, Holding, Query
-from protocol.names import display
+from protocol.messages import Holding
 from wire.memory import keep_freed_memory
-from wire.tracker_client import TrackerClient
 
 log = logging.getLogger("shoal.node")
 
 LOOK_S = 1.0  # A command does not hash a whole folder that it has never seen.
+OnProgress = Callable[[Working], None]
+
 ANNOUNCE_S = 3.0  # How long a finished order waits for the tracker to know.
-
-
-class Identity(msgspec.Struct, frozen=True):
-    """Who the node is, and where the tracker."""
-
-    name: str
-    address: str
-    folder: Path
-    tracker_address: str
 
 
 class Agent:
@@ -58,16 +58,19 @@ class Agent:
         self._context.set(zmq.MAX_SOCKETS, 4096)
         self.inventory = Inventory(self._changed)
         self._cache = Cache(state / "cache.db")
+        self._rules = Rules(state)
         self._watcher = Watcher(
-            identity.folder, self.inventory, self._cache, settings, self._changed
+            identity.folder, self.inventory, self._cache, self._rules, settings, self._changed
         )
         self._server = ChunkServer(self._context, self.inventory, self._watcher.forget, settings)
         epoch = self._cache.next_epoch()
         announcer = Announcer(identity.name, identity.address, epoch, rng, settings)
         self._session = Session(self._context, identity.tracker_address, announcer, self._holdings)
-        self._guard = threading.Lock()
-        self._fetchers: dict[str, Fetcher] = {}
-        self._stop_code: ExitCode | None = None
+        quota = Quota(identity.folder, identity.name, identity.quota_bytes)
+        parts = self.inventory, self._cache, self._rules, self._watcher, quota
+        home = Home(identity, self._context, *parts)
+        self._fetches = Fetches(home)
+        self._upkeep = Upkeep(home, self._fetches, self._announce)
 
     def start(self) -> None:
         """Serve, announce and look after the folder.
@@ -96,58 +99,41 @@ class Agent:
         self._watcher.look_once(LOOK_S)
         self._announce()
 
-    def fetch(
-        self,
-        what: str,
-        on_progress: Callable[[Working], None],
-        output: Path | None = None,
-        *,
-        force: bool = False,
-    ) -> Fetched:
-        """Fetch `what` into the folder, or to `output`, and announce it.
+    def fetch(self, order: FetchOrder, on_progress: OnProgress) -> Fetched:
+        """Fetch into the folder, or to the order's output, and announce it.
 
         Raises:
             OperatorError: it could not be had.
         """
-        fetcher = self._new_fetcher(what, on_progress, output)
-        try:
-            here = None if output else self._already_here(what, fetcher.check, force=force)
-            if here is not None:
-                return here
-            fetched = fetcher.run()
-        finally:
-            with self._guard:
-                del self._fetchers[what]
-            fetcher.close()
-        if output is None:
+        fetched = self._fetches.fetch(order, on_progress)
+        if order.output is None:
             self._announce()
         return fetched
 
-    def share(self, name: str) -> Sharing:
-        """Hash and announce a file that was just put into the folder.
+    def carry_out(self, order: Task, on_progress: OnProgress) -> Report:
+        """Do what was ordered, in the caller's thread.
 
         Raises:
-            OperatorError: it is not there.
+            OperatorError: it could not be done.
         """
-        file = self._watcher.look_at(name)
-        if file is None:
-            message = f"{display(name)} is not in {self.identity.folder}, or keeps changing"
-            raise OperatorError(f"{message}; put it there and run it again", ExitCode.DISK)
-        return Sharing(file.name, file.id, file.size_bytes, announced=self._announce())
+        match order:
+            case FetchOrder():
+                return self.fetch(order, on_progress)
+            case ShareOrder():
+                return self._upkeep.share(order, on_progress)
+            case ForgetOrder():
+                return self._upkeep.forget(order)
+            case VerifyOrder():
+                return self._upkeep.verify(order, on_progress)
 
     def cancel(self, what: str, exit_code: ExitCode) -> None:
         """Stop one fetch; what it has is kept."""
-        with self._guard:
-            fetcher = self._fetchers.get(what)
-        if fetcher is not None:
-            fetcher.stop(exit_code)
+        self._fetches.cancel(what, exit_code)
 
     def cancel_all(self, exit_code: ExitCode) -> None:
         """Stop all fetches, and those that would begin later. For signal handlers too."""
-        self._stop_code = exit_code
         self._watcher.interrupt()
-        for fetcher in list(self._fetchers.values()):
-            fetcher.stop(exit_code)
+        self._fetches.cancel_all(exit_code)
 
     def stop(self) -> None:
         """Stop serving, say goodbye to the tracker, let go of the folder."""
@@ -157,55 +143,6 @@ class Agent:
         self._cache.close()
         self._context.term()
         self._lock.release()
-
-    def _new_fetcher(
-        self, what: str, on_progress: Callable[[Working], None], output: Path | None
-    ) -> Fetcher:
-        surroundings = Surroundings(
-            self._context,
-            self.identity.name,
-            self.identity.tracker_address,
-            Destination(self.identity.folder, self.inventory, self._cache.remember, output),
-        )
-        with self._guard:
-            if what in self._fetchers:
-                raise OperatorError(f"{display(what)} is being fetched already; wait for it")
-            fetcher = Fetcher(what, surroundings, on_progress)
-            self._fetchers[what] = fetcher
-        if self._stop_code is not None:
-            fetcher.stop(self._stop_code)
-        return fetcher
-
-    def _already_here(self, what: str, check: Callable[[], None], *, force: bool) -> Fetched | None:
-        """Return the result at once if the folder has what the tracker would send us to.
-
-        Raises:
-            OperatorError: another file stands under the name, which is no version of it.
-        """
-        answer = self._ask_without_wanting(what, check)
-        if answer is None:
-            known = self.inventory.find(what)
-            here = self._watcher.look_at(known.name) if isinstance(known, WholeFile) else None
-            return _here(here, self.identity.folder) if here else None
-        name = answer.name
-        file = self._watcher.examine(name)  # What is refused below shall not be announced either.
-        if file is None:
-            return None
-        if answer.id in {None, file.id}:
-            self._watcher.look_at(name)
-            return _here(file, self.identity.folder)
-        if force or file.id in {version.id for version in answer.versions}:
-            return None
-        message = f"another {display(name)} lies in {self.identity.folder}, which nobody else has"
-        raise OperatorError(f"{message}; move it away, or let --force replace it")
-
-    def _ask_without_wanting(self, what: str, check: Callable[[], None]) -> Holders | None:
-        client = TrackerClient(self._context, self.identity.tracker_address)
-        try:
-            reply = client.ask(Query(what), check)
-        finally:
-            client.close()
-        return reply if isinstance(reply, Holders) else None
 
     def _announce(self) -> bool:
         self._session.changed()
@@ -219,16 +156,3 @@ class Agent:
 
     def _holdings(self) -> tuple[list[Holding], bool]:
         return self.inventory.holdings(), self._watcher.has_looked
-
-
-def _here(file: WholeFile, folder: Path) -> Fetched:
-    return Fetched(
-        name=file.name,
-        id=file.id,
-        size_bytes=file.size_bytes,
-        elapsed_s=0.0,
-        fetched_bytes=0,
-        reused_bytes=file.size_bytes,
-        holders={},
-        path=str(folder / file.name),
-    )

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from blake3 import blake3
 
-from node.hashing import Signature
+from node.whole import Signature
 from protocol.manifest import DIGEST_BYTES
 
 log = logging.getLogger("shoal.node")

@@ -13,10 +13,11 @@ from typing import Any
 
 import zmq
 
-from node.inventory import GoneError, Inventory, WholeFile
+from node.inventory import Inventory
 from node.pacing import Pacing
 from node.serving import Answer, SendChunk, SendError, SendManifest, SendNothing, Serving
 from node.settings import NodeSettings
+from node.whole import GoneError, Whole
 from protocol import messages
 from protocol.errors import MalformedMessageError, UnsupportedMessageError, WireCode
 from protocol.messages import ChunkReply, ChunkRequest, Error, ManifestReply, NodeRequest, Nothing
@@ -158,7 +159,7 @@ class ChunkServer:
             data = shared.read(answer.index)
         except GoneError as error:
             log.warning("cannot serve any more: %s", display(str(error)))
-            if isinstance(shared, WholeFile):  # A part ends with its fetch, and may be whole now.
+            if isinstance(shared, Whole):  # A part ends with its fetch, and may be whole now.
                 self._on_gone(shared.name)
             return [messages.encode(Error(WireCode.GONE, "does not have it any more"))]
         self._talk.uploading(shared.name, answer.index, shared.chunk_count, asker)

@@ -3,13 +3,12 @@
 import logging
 import queue
 import threading
-from pathlib import Path
 
 import zmq
 
 from node.agent import Agent
 from protocol import messages
-from protocol.control import Cancel, Failed, FetchOrder, Order, Report, ShareOrder, Working
+from protocol.control import Cancel, Failed, FetchOrder, Order, Report, Task, Working
 from protocol.errors import ExitCode, MalformedMessageError, OperatorError
 from wire import control_socket
 from wire.wake import Wake
@@ -80,29 +79,19 @@ class ControlServer:
                 (sender, Failed(ExitCode.NOBODY_ALIVE, "the node is busy or stopping"))
             )
         else:
-            self._orders[sender] = order.what if isinstance(order, FetchOrder) else order.name
+            self._orders[sender] = order.what if isinstance(order, FetchOrder) else ""
             arguments = (sender, order)
             threading.Thread(target=self._carry_out, args=arguments, daemon=True).start()
 
-    def _carry_out(self, sender: Sender, order: FetchOrder | ShareOrder) -> None:
+    def _carry_out(self, sender: Sender, order: Task) -> None:
         try:
-            report = self._done(sender, order)
+            report = self._agent.carry_out(order, lambda working: self._report(sender, working))
         except OperatorError as error:
             report = Failed(error.exit_code, str(error))
         except Exception as error:
             log.exception("an order failed")
             report = Failed(ExitCode.BUG, f"the node made a mistake: {error!r}")
         self._report(sender, report)
-
-    def _done(self, sender: Sender, order: FetchOrder | ShareOrder) -> Report:
-        if isinstance(order, ShareOrder):
-            return self._agent.share(order.name)
-
-        def on_progress(working: Working) -> None:
-            self._report(sender, working)
-
-        output = Path(order.output) if order.output is not None else None
-        return self._agent.fetch(order.what, on_progress, output, force=order.force)
 
     def _report(self, sender: Sender, report: Report) -> None:
         self._reports.put((sender, report))

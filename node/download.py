@@ -16,7 +16,6 @@ from node.roster import Roster, Trouble, refusal
 from node.settings import FetchSettings
 from node.steps import Action, Event
 from node.tally import Tally
-from protocol import bitmap
 from protocol.errors import ExitCode
 from protocol.manifest import ContentId, Manifest, id_of, is_id
 from protocol.messages import Holders
@@ -107,7 +106,7 @@ class Download:
                 return actions
             case steps.ManifestReceived():
                 return self._manifest_came(event, now)
-            case steps.StagingOpened() | steps.DiskFailed() | steps.Published():
+            case steps.DiskAnswered():
                 return self._disk_answered(event, now)
             case _:
                 return []
@@ -148,24 +147,25 @@ class Download:
         self._opening = steps.OpenStaging(self.name, self.id, manifest)
         return [self._opening]
 
-    def _disk_answered(
-        self, event: steps.StagingOpened | steps.DiskFailed | steps.Published, now: float
-    ) -> list[Action]:
+    def _disk_answered(self, event: steps.DiskAnswered, now: float) -> list[Action]:
         match event:
-            case steps.StagingOpened(have):
-                return self._begin(have, now)
+            case steps.StagingOpened():
+                return self._begin(event, now)
+            case steps.ListingRefused(reason):
+                return self._fail(verdict.bad_listing(self.name, reason))
             case steps.DiskFailed(reason):
                 return self._fail(steps.Fail(ExitCode.DISK, reason))
-            case steps.Published(path):  # pragma: no branch
+            case steps.Published(path):
                 self.phase = Phase.OVER
                 return [steps.Finish(path)]
+            case _:  # pragma: no cover
+                raise AssertionError(event)
 
-    def _begin(self, have: int, now: float) -> list[Action]:
+    def _begin(self, room: steps.StagingOpened, now: float) -> list[Action]:
         assert self._opening is not None
         self.phase = Phase.FETCHING
-        parts = self._opening, have, self._rng, self._settings, self.tally
-        self._gathering = Gathering(*parts)
-        self.tally.reused_bytes = sum(map(self._opening.manifest.chunk_size, bitmap.indices(have)))
+        self._gathering = Gathering(self._opening, room, self._rng, self._settings, self.tally)
+        self.tally.begin(self._opening.manifest.chunk_size, room)
         self._patience.succeeded(now)
         self._ask_them_all(now)
         return []
@@ -192,12 +192,18 @@ class Download:
         if self._gathering is None:
             return self._chores(now) if now >= self._chores_at else []
         if self._gathering.scheduler.wanted.is_complete:
-            self.phase = Phase.PUBLISHING
-            return [steps.Publish()]
+            return self._all_is_there(self._gathering)
         actions = self._lose_silent(self._gathering.scheduler.silent(now), now)
         if now >= self._chores_at:
             actions += self._chores(now)
         return actions + (self._gathering.requests(now) if self.phase is Phase.FETCHING else [])
+
+    def _all_is_there(self, gathered: Gathering) -> list[Action]:
+        if gathered.is_all:
+            self.phase = Phase.PUBLISHING
+            return [steps.Publish()]
+        self.phase = Phase.OPENING
+        return [steps.LayOut()]
 
     def _chores(self, now: float) -> list[Action]:
         """Do what is not done for each chunk: see to the tracker and to lost holders."""

@@ -68,7 +68,7 @@ class Fetcher:
     def check(self) -> None:
         """Raise OperatorError if `stop` was called."""
         if self._stop_code is not None:
-            raise OperatorError(self._stopped_message(), self._stop_code)
+            raise stopped(self._download.name, self._stop_code)
 
     def close(self) -> None:
         """Free what waits for `stop`; the last call."""
@@ -97,7 +97,8 @@ class Fetcher:
             disk_s=self._intake.writing_s,
             link_rate=self._link_rate,
         )
-        return summary.of(self._download, self._with.node, self._path, costs)
+        fetched = summary.of(self._download, self._with.node, self._path, costs)
+        return msgspec.structs.replace(fetched, name=self._with.destination.name or fetched.name)
 
     def _loop(self, tracker: TrackerClient) -> None:
         next_progress = next_look = 0.0
@@ -189,10 +190,8 @@ class Fetcher:
                 self._links.add(Link(self._with.context, node, address))
             case steps.Disconnect(node, reason):
                 self._disconnect(node, reason)
-            case steps.OpenStaging():
-                return self._intake.open(action)
-            case steps.Publish():
-                return self._intake.publish()
+            case steps.OpenStaging() | steps.LayOut() | steps.Publish():
+                return self._intake.carry_out(action)
             case _:
                 self._end(action)
         return None
@@ -228,13 +227,15 @@ class Fetcher:
 
     def _progress(self) -> Working:
         download = self._download
-        size_bytes = download.manifest.size_bytes if download.manifest else None
+        size_bytes = download.tally.needed_bytes if download.manifest else None
         return Working(
             download.name, download.tally.have_bytes, size_bytes, len(download.roster.connected)
         )
 
-    def _stopped_message(self) -> str:
-        done = "what has arrived is kept; run it again to go on"
-        if self._stop_code is ExitCode.TIMED_OUT:
-            return f"{display(self._download.name)} did not arrive in time; {done}"
-        return f"interrupted; {done}"
+
+def stopped(name: str, exit_code: ExitCode) -> OperatorError:
+    """Return what to say of a fetch that was to stop."""
+    done = "what has arrived is kept; run it again to go on"
+    if exit_code is ExitCode.TIMED_OUT:
+        return OperatorError(f"{display(name)} did not arrive in time; {done}", exit_code)
+    return OperatorError(f"interrupted; {done}", exit_code)

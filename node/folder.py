@@ -1,11 +1,16 @@
-"""Which files lie in a node's folder, by the name they are shared under. Reads no bytes of them."""
+"""What lies in a node's folder: files, and directories as trees, by the name they are shared under.
+
+Reads no bytes of them.
+"""
 
 import logging
-import os
 import stat
+from collections.abc import Callable
 from pathlib import Path
 
-from node.hashing import Signature
+from node.rules import FORGOTTEN, Rules
+from node.tree import look_through
+from node.whole import FileSource, GoneError, Signature, Source
 from protocol.manifest import MAX_SIZE_BYTES
 from protocol.names import RESERVED_FOLDER, check_name, display
 
@@ -15,61 +20,68 @@ log = logging.getLogger("shoal.node")
 class Folder:
     """A folder that is looked through again and again; says once what it leaves out."""
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, rules: Rules, should_stop: Callable[[], bool]) -> None:
         self.path = path
+        self._rules = rules
+        self._should_stop = should_stop
         self._left_out: set[str] = set()
 
-    def files(self) -> dict[str, Signature]:
-        """Return the files that can be shared, in subdirectories too, by name.
+    def things(self) -> dict[str, Source]:
+        """Return what can be shared, by name: each file, each directory; links to files too.
 
-        Links to files are followed, links to directories are not: they may lead in circles.
+        Links to directories are not followed: they may lead in circles.
+
+        Raises:
+            GoneError: it was to stop.
         """
-        found: dict[str, Signature] = {}
-        waiting = [""]  # Not by recursion: directories may lie in each other a thousand deep.
-        while waiting:
-            prefix = waiting.pop()
-            for entry in self._entries(prefix):
-                name = prefix + entry.name
-                if entry.is_dir(follow_symlinks=False):
-                    waiting.append(f"{name}/")
-                elif (signature := self._signature(entry, name)) is not None:
-                    found[name] = signature
-        return found
-
-    def signature_of(self, name: str) -> Signature | None:
-        """Return the signature of one file, None if there is no such file that can be shared."""
         try:
-            status = (self.path / check_name(name)).stat()
-        except (OSError, ValueError):
+            names = sorted(path.name for path in self.path.iterdir())
+        except OSError as error:
+            self._leave_out(str(self.path), error.strerror or "cannot be read")
+            return {}
+        found = {name: self._look_at(name) for name in names if name != RESERVED_FOLDER}
+        return {name: source for name, source in found.items() if source is not None}
+
+    def source_of(self, name: str, *, even_forgotten: bool = False) -> Source | None:
+        """Return one thing, None if there is no such one that can be shared."""
+        if "/" in name or name == RESERVED_FOLDER:
             return None
-        can_be_shared = stat.S_ISREG(status.st_mode) and status.st_size <= MAX_SIZE_BYTES
-        return Signature.of(status) if can_be_shared else None
+        return self._look_at(name, even_forgotten=even_forgotten)
 
-    def _entries(self, prefix: str) -> list[os.DirEntry[str]]:
+    def _look_at(self, name: str, *, even_forgotten: bool = False) -> Source | None:
+        path = self.path / name
         try:
-            with os.scandir(f"{self.path}/{prefix}") as entries:
-                shared = [entry for entry in entries if prefix + entry.name != RESERVED_FOLDER]
-        except OSError as error:
-            self._leave_out(prefix or str(self.path), error.strerror or "cannot be read")
-            return []
-        return sorted(shared, key=lambda entry: entry.name)
-
-    def _signature(self, entry: os.DirEntry[str], name: str) -> Signature | None:
-        """Return the signature of a file, None if it is none or cannot be shared."""
-        try:
-            status = entry.stat()
-            if not stat.S_ISREG(status.st_mode):
-                return None
             check_name(name)
+            withheld = self._rules.of(name).withheld
+            if withheld and not (even_forgotten and withheld == FORGOTTEN):
+                return None
+            if path.is_dir() and not path.is_symlink():
+                return self._tree(path)
+            return self._file(path)
         except OSError as error:
-            self._leave_out(name, error.strerror or "cannot be read")
+            if path.is_symlink() or not isinstance(error, FileNotFoundError):
+                self._leave_out(name, error.strerror or "cannot be read")
+        except GoneError:
+            raise
         except ValueError as error:
-            self._leave_out(name, f"its name {error}")
-        else:
-            if status.st_size <= MAX_SIZE_BYTES:
-                return Signature.of(status)
-            self._leave_out(name, f"it is larger than {MAX_SIZE_BYTES} bytes")
+            self._leave_out(name, f"it {error}" if path.is_dir() else f"its name {error}")
         return None
+
+    def _tree(self, path: Path) -> Source:
+        def leave_out(inside: str, reason: str) -> None:
+            self._leave_out(f"{path.name}/{inside}", reason)
+
+        selection = self._rules.of(path.name).selection
+        return look_through(path, selection, leave_out, self._should_stop)
+
+    def _file(self, path: Path) -> Source | None:
+        status = path.stat()
+        if not stat.S_ISREG(status.st_mode):
+            return None
+        if status.st_size > MAX_SIZE_BYTES:
+            self._leave_out(path.name, f"it is larger than {MAX_SIZE_BYTES} bytes")
+            return None
+        return FileSource(path, Signature.of(status))
 
     def _leave_out(self, name: str, reason: str) -> None:
         if name not in self._left_out:

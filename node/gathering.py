@@ -26,13 +26,14 @@ class Gathering:
     def __init__(
         self,
         thing: steps.OpenStaging,
-        have: int,
+        room: steps.StagingOpened,
         rng: "Random",
         settings: FetchSettings,
         tally: Tally,
     ) -> None:
-        """Gather the chunks of `thing` that are not in `have`; count in `tally`."""
-        self.scheduler = Scheduler(thing.manifest, have, rng, settings)
+        """Gather those chunks of `thing` that there is `room` for; count in `tally`."""
+        self.scheduler = Scheduler(thing.manifest, room.have, room.needed, rng, settings)
+        self.is_all = room.is_all
         self._thing = thing
         self._tally = tally
         self._starves_since: float | None = None

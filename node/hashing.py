@@ -1,76 +1,61 @@
-"""From a file's bytes to its manifest, with all cores. Remembers nothing (that is the cache's)."""
+"""From a thing's bytes to its manifest, with all cores. Remembers nothing (that is the cache's)."""
 
 import os
-import stat
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from itertools import accumulate
 from pathlib import Path
 from typing import TypeVar
 
-import msgspec
 from blake3 import blake3
 
+from node.whole import GoneError, Source
 from protocol import manifest
 from protocol.manifest import Manifest
 
+Item = TypeVar("Item")
 R = TypeVar("R")
 
+COMPARE_BYTES = 1 << 20
 SERIAL_CHUNKS = 8  # Starting threads costs more than hashing so few.
 
 
-class FileChangedError(Exception):
-    """The file was written to while it was read."""
-
-
-class Signature(msgspec.Struct, frozen=True):
-    """What a file's bytes are taken to be the same by."""
-
-    size_bytes: int
-    mtime_ns: int
-    inode: int
-    mode: int
-
-    @classmethod
-    def of(cls, status: os.stat_result) -> "Signature":
-        is_executable = bool(status.st_mode & stat.S_IXUSR)
-        mode = manifest.EXECUTABLE_MODE if is_executable else manifest.PLAIN_MODE
-        return cls(status.st_size, status.st_mtime_ns, status.st_ino, mode)
-
-
-def hash_file(
-    path: Path, on_progress: Callable[[int], None], should_stop: Callable[[], bool]
-) -> tuple[Manifest, Signature]:
-    """Return the manifest of the file at `path` and the signature it holds for.
+def hash_source(
+    source: Source, on_progress: Callable[[int], None], should_stop: Callable[[], bool]
+) -> Manifest:
+    """Return the manifest of what `source` has; each byte is read once.
 
     Args:
-        path: a regular file.
+        source: a file or a tree.
         on_progress: called with the bytes of each chunk once it is hashed.
         should_stop: asked before each chunk.
 
     Raises:
-        FileChangedError: it changed meanwhile, or `should_stop` said so.
+        GoneError: it changed meanwhile, or `should_stop` said so.
         OSError: it cannot be read.
+        ValueError: it is too large.
     """
-    with path.open("rb", buffering=0) as file:
-        before = Signature.of(os.fstat(file.fileno()))
-        size_bytes = before.size_bytes
-        chunk_size = manifest.chunk_size_for(size_bytes)
+    sizes = source.cut()
 
-        def digest(offset: int) -> bytes:
-            if should_stop():
-                raise FileChangedError(f"{path}: stopped")
-            wanted = min(chunk_size, size_bytes - offset)
-            data = os.pread(file.fileno(), wanted, offset)
-            if len(data) != wanted:
-                raise FileChangedError(f"{path} became shorter while it was read")
-            on_progress(wanted)
-            return blake3(data).digest()
+    def digest(chunk: tuple[int, int]) -> bytes:
+        offset, size_bytes = chunk
+        if should_stop():
+            raise GoneError("stopped")
+        data = source.read(offset, size_bytes)
+        on_progress(size_bytes)
+        return blake3(data).digest()
 
-        offsets = range(0, size_bytes, chunk_size)
-        digests = b"".join(_map(digest, offsets))
-        if Signature.of(os.fstat(file.fileno())) != before:
-            raise FileChangedError(f"{path} changed while it was read")
-    return manifest.plain_file(size_bytes, before.mode, digests), before
+    offsets = accumulate(sizes[:-1], initial=0)
+    chunks = list(zip(offsets, sizes, strict=True)) if sizes else []
+    digests = b"".join(map_with_all_cores(digest, chunks))
+    return described(source, sizes, digests)
+
+
+def described(source: Source, sizes: Sequence[int], digests: bytes) -> Manifest:
+    """Return the manifest of what `source` has, cut into chunks of these sizes."""
+    if source.listing_bytes:
+        return manifest.of_tree(source.listing_bytes, sizes, digests)
+    return manifest.of_file(source.signature.mode, sizes, digests)
 
 
 def verified_chunks(read: Callable[[int], bytes], thing: Manifest, candidates: list[int]) -> int:
@@ -79,10 +64,21 @@ def verified_chunks(read: Callable[[int], bytes], thing: Manifest, candidates: l
     def is_right(index: int) -> int:
         return (blake3(read(index)).digest() == thing.digest(index)) << index
 
-    return sum(_map(is_right, candidates))
+    return sum(map_with_all_cores(is_right, candidates))
 
 
-def _map(function: Callable[[int], R], items: Sequence[int]) -> Iterable[R]:
+def same_bytes(one: Path, two: Path) -> bool:
+    """Say whether two files have the same bytes, reading no more of them than is needed."""
+    if not two.is_file() or one.stat().st_size != two.stat().st_size:
+        return False
+    with one.open("rb") as first, two.open("rb") as second:
+        while block := first.read(COMPARE_BYTES):
+            if block != second.read(COMPARE_BYTES):
+                return False
+    return True
+
+
+def map_with_all_cores(function: Callable[[Item], R], items: Sequence[Item]) -> Iterable[R]:
     """Apply `function` with all cores: reading and hashing both let other threads run."""
     if len(items) <= SERIAL_CHUNKS:
         return map(function, items)

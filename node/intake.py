@@ -10,10 +10,17 @@ from pathlib import Path
 import msgspec
 
 from node import steps
-from node.hashing import Signature
-from node.inventory import Inventory, PartialFile, WholeFile
+from node.appearing import Appearing
+from node.inventory import Inventory, PartialFile
+from node.quota import Quota
+from node.reuse import copy_chunks
+from node.rules import FETCHING, PART, Rule, Rules
+from node.selection import EVERYTHING, Selection
 from node.staging import Staging, disk_trouble
-from protocol.errors import OperatorError
+from node.tree_staging import TreeStaging
+from node.whole import Signature, Source, Whole
+from protocol.errors import ExitCode, MalformedMessageError, OperatorError
+from protocol.manifest import Manifest, pack_sizes
 from protocol.names import display
 
 
@@ -24,6 +31,13 @@ class Destination(msgspec.Struct, frozen=True):
     inventory: Inventory
     remember: Callable[[str, Signature, bytes], None]
     output: Path | None = None
+    selection: Selection = EVERYTHING  # What of a tree.
+    in_place: bool = False  # The files of a tree appear one by one.
+    older: tuple[Whole, ...] = ()  # What else may have some of the bytes.
+    rules: Rules | None = None
+    quota: Quota | None = None
+    name: str | None = None  # Else that of the thing.
+    inside: str = ""  # The one path of a tree that is wanted, if it is one.
 
 
 class Intake:
@@ -34,26 +48,52 @@ class Intake:
         self._to = to
         self._on_asked = on_asked
         self.writing_s = 0.0  # So far, in calls that write.
-        self._staging: Staging | None = None
+        self._staging: Staging | TreeStaging | None = None
         self._partial: PartialFile | None = None
+
+    def carry_out(self, action: steps.OpenStaging | steps.LayOut | steps.Publish) -> steps.Event:
+        """Do what the download wants of the disk, and say what came of it; raises as `open`."""
+        match action:
+            case steps.OpenStaging():
+                return self.open(action)
+            case steps.LayOut():
+                return self.lay_out()
+            case steps.Publish():
+                return self.publish()
 
     def open(self, action: steps.OpenStaging) -> steps.Event:
         """Make room, and have what is there already served.
 
         Raises:
-            OperatorError: the same thing is being fetched by another order.
+            OperatorError: the same thing is being fetched by another order, or is too much.
         """
-        place = self._to.folder / ".shoal" / "partial"
-        self._staging = Staging(place, action.id, action.manifest)
-        partial = PartialFile(action.name, self._staging, self._on_asked)
+        name = self._to.name or action.name
+        self._require_room(name, action.manifest)
+        self._staging = self._staging_for(name, action)
+        partial = PartialFile(name, self._staging, self._on_asked)
         if not self._to.inventory.put_partial(partial):
-            raise OperatorError(f"{display(action.name)} is being fetched already; wait for it")
+            raise OperatorError(f"{display(name)} is being fetched already; wait for it")
         self._partial = partial
         try:
-            partial.have = self._staging.open()
+            have = self._staging.open()
+            return self._opened(have, is_all=not action.manifest.is_tree)
         except OSError as error:
             return self._failed(error)
-        return steps.StagingOpened(partial.have)
+
+    def lay_out(self) -> steps.Event:
+        """Make room for the files of the tree, whose listing is there."""
+        assert isinstance(self._staging, TreeStaging)
+        assert self._partial is not None
+        try:
+            if self._to.rules is not None and self._to.output is None:
+                self._withhold(self._to.rules, self._partial.name)
+            have = self._staging.lay_out()
+            self._require_any(self._staging)
+            return self._opened(have, is_all=True)
+        except MalformedMessageError as error:
+            return steps.ListingRefused(str(error))
+        except OSError as error:
+            return self._failed(error)
 
     def store(self, index: int, payload: memoryview) -> steps.Event | None:
         """Write a chunk that was verified, and serve it from now on."""
@@ -75,7 +115,7 @@ class Intake:
         try:
             if self._to.output is None:
                 return steps.Published(self._publish(self._staging))
-            self._staging.publish_at(self._to.output)
+            self._staging.publish_at(self._to.output, self._to.inside)
             return steps.Published(str(self._to.output))
         except OSError as error:
             return self._failed(error)
@@ -89,14 +129,68 @@ class Intake:
         if self._staging is not None:
             self._staging.close()
 
-    def _publish(self, staging: Staging) -> str:
+    def _require_any(self, staging: TreeStaging) -> None:
+        if not staging.has_any:
+            assert self._partial is not None
+            place = f"{self._partial.name}/{self._to.inside}" if self._to.inside else None
+            message = (
+                f"no such file was found: {display(place)}"
+                if place
+                else f"nothing in {display(self._partial.name)} matches"
+            )
+            remedy = f"`shoal fetch {display(self._partial.name)}` fetches all of it"
+            raise OperatorError(f"{message}; {remedy}", ExitCode.NOT_FOUND)
+
+    def _require_room(self, name: str, thing: Manifest) -> None:
+        is_partly = not self._to.selection.is_everything
+        if is_partly and not thing.is_tree:
+            message = f"{display(name)} is a file, and can only be fetched as a whole"
+            raise OperatorError(f"{message}; leave --include and --exclude out")
+        if self._to.quota is not None and self._to.output is None and not is_partly:
+            self._to.quota.require(name, thing.size_bytes)
+
+    def _staging_for(self, name: str, action: steps.OpenStaging) -> Staging | TreeStaging:
+        place = self._to.folder / ".shoal" / "partial"
+        if not action.manifest.is_tree:
+            return Staging(place, action.id, action.manifest)
+        appears = self._to.in_place and self._to.output is None
+        appearing = Appearing(self._to.folder, name) if appears else None
+        return TreeStaging(place, action.id, action.manifest, self._to.selection, appearing)
+
+    def _opened(self, have: int, *, is_all: bool) -> steps.StagingOpened:
+        """Copy what is in the folder already, and serve what is there so far."""
+        assert self._staging is not None
+        assert self._partial is not None
+        thing, needed = self._staging.manifest, self._staging.needed
+        missing = needed & ~have
+        if missing:
+            wholes = (*self._to.older, *self._to.inventory.wholes())
+            have |= copy_chunks(thing, missing, wholes, self._staging.write)
+        self._partial.have = have
+        return steps.StagingOpened(have, needed, is_all)
+
+    def _publish(self, staging: Staging | TreeStaging) -> str:
         assert self._partial is not None
         name, data = self._partial.name, self._partial.data
-        signature = staging.publish(self._to.folder, name)
-        path = self._to.folder / name
-        self._to.remember(name, signature, data)
-        self._to.inventory.put(WholeFile(path, name, data, signature))
-        return str(path)
+        source = staging.publish(self._to.folder, name)
+        if self._to.selection.is_everything or not staging.manifest.is_tree:
+            self._to.remember(name, source.signature, data)
+            self._to.inventory.put(Whole(name, data, source))
+            self._note_how_it_is_shared(name, source, staging.manifest)
+        return str(self._to.folder / name / self._to.inside)
+
+    def _withhold(self, rules: Rules, name: str) -> None:
+        """Have the watcher leave alone what is not all of it, or not yet."""
+        if not self._to.selection.is_everything:
+            rules.set(name, Rule(withheld=PART))
+        elif self._to.in_place:
+            rules.set(name, Rule(withheld=FETCHING))
+
+    def _note_how_it_is_shared(self, name: str, source: Source, thing: Manifest) -> None:
+        if self._to.rules is None:
+            return
+        is_fixed = pack_sizes(source.cut()) == thing.sizes
+        self._to.rules.set(name, Rule(chunking=None if is_fixed else "content"))
 
     def _failed(self, error: OSError) -> steps.DiskFailed:
         assert self._partial is not None

@@ -1,78 +1,24 @@
 """What a node has, whole and in part, and the bytes of it. Finds nothing itself (see watcher.py).
 
-May be used from any thread. Bytes are read with `pread` between two looks at the file's signature,
-so that nothing leaves of a file that is no longer what was hashed (fault 98); no mmap, which a
-truncation would turn into a crash.
+May be used from any thread.
 """
 
-import os
 import threading
 from collections.abc import Callable
-from pathlib import Path
 
-from node.hashing import Signature
 from node.staging import Staging
-from protocol import bitmap
-from protocol.manifest import ContentId, decode, encode, id_of
+from node.tree_staging import TreeStaging
+from node.whole import GoneError, Whole
+from protocol.manifest import ContentId, encode
 from protocol.messages import Holding
-
-
-class GoneError(Exception):
-    """The bytes are no longer what they were."""
-
-
-class WholeFile:
-    """A file in the folder, hashed."""
-
-    def __init__(self, path: Path, name: str, data: bytes, signature: Signature) -> None:
-        """`data` is the canonical manifest of what `path` was at `signature`."""
-        self.name = name
-        self.id = id_of(data)
-        self.data = data
-        self.signature = signature
-        self._path = path
-        self._manifest = decode(data)
-
-    @property
-    def size_bytes(self) -> int:
-        return self._manifest.size_bytes
-
-    @property
-    def chunk_count(self) -> int:
-        return self._manifest.chunk_count
-
-    @property
-    def have(self) -> int:
-        return bitmap.full(self._manifest.chunk_count)
-
-    def read(self, index: int) -> bytes:
-        """Return the bytes of chunk `index`; raise GoneError if the file has changed."""
-        size_bytes = self._manifest.chunk_size(index)
-        try:
-            descriptor = os.open(self._path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
-        except OSError as error:
-            raise GoneError(f"{self.name}: {error.strerror}") from None
-        try:
-            self._check(descriptor)
-            data = os.pread(descriptor, size_bytes, self._manifest.chunk_offset(index))
-            self._check(descriptor)
-        except OSError as error:
-            raise GoneError(f"{self.name}: {error.strerror}") from None
-        finally:
-            os.close(descriptor)
-        if len(data) != size_bytes:
-            raise GoneError(f"{self.name} is shorter than it was")
-        return data
-
-    def _check(self, descriptor: int) -> None:
-        if Signature.of(os.fstat(descriptor)) != self.signature:
-            raise GoneError(f"{self.name} changed after it was hashed")
 
 
 class PartialFile:
     """A thing that is being fetched. Only its download adds to it."""
 
-    def __init__(self, name: str, staging: Staging, on_asked: Callable[[str, bytes], None]) -> None:
+    def __init__(
+        self, name: str, staging: Staging | TreeStaging, on_asked: Callable[[str, bytes], None]
+    ) -> None:
         """`on_asked` is told of each request for a chunk: by whom, and what it has."""
         self.name = name
         self.id = staging.id
@@ -105,11 +51,11 @@ class Inventory:
         """`on_change` is called after each change, from the thread that made it."""
         self._on_change = on_change
         self._lock = threading.Lock()
-        self._whole: dict[str, WholeFile] = {}
-        self._whole_by_id: dict[ContentId, dict[str, WholeFile]] = {}
+        self._whole: dict[str, Whole] = {}
+        self._whole_by_id: dict[ContentId, dict[str, Whole]] = {}
         self._partial: dict[ContentId, PartialFile] = {}
 
-    def find(self, what: str) -> WholeFile | PartialFile | None:
+    def find(self, what: str) -> Whole | PartialFile | None:
         """Return what is here under a name or an id."""
         with self._lock:
             named = self._whole.get(what)
@@ -120,14 +66,18 @@ class Inventory:
                 return next(iter(same.values()))
             return self._partial.get(ContentId(what))
 
-    def whole(self, name: str) -> WholeFile | None:
-        """Return the whole file of that name."""
+    def whole(self, name: str) -> Whole | None:
+        """Return the whole thing of that name."""
         with self._lock:
             return self._whole.get(name)
 
     def names(self) -> list[str]:
         with self._lock:
             return sorted(self._whole)
+
+    def wholes(self) -> list[Whole]:
+        with self._lock:
+            return list(self._whole.values())
 
     def holdings(self) -> list[Holding]:
         """Return what to announce."""
@@ -142,16 +92,16 @@ class Inventory:
                 if (one.name, one.id) not in known
             ]
 
-    def put(self, file: WholeFile) -> None:
-        """Take in a whole file, in place of what had its name."""
+    def put(self, thing: Whole) -> None:
+        """Take in a whole thing, in place of what had its name."""
         with self._lock:
-            self._take_out(file.name)
-            self._whole[file.name] = file
-            self._whole_by_id.setdefault(file.id, {})[file.name] = file
+            self._take_out(thing.name)
+            self._whole[thing.name] = thing
+            self._whole_by_id.setdefault(thing.id, {})[thing.name] = thing
         self._on_change()
 
     def remove(self, name: str) -> None:
-        """Forget the whole file of that name, if there is one."""
+        """Forget the whole thing of that name, if there is one."""
         with self._lock:
             was_there = self._take_out(name)
         if was_there:

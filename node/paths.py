@@ -22,7 +22,8 @@ def parent_of(folder: Path, name: str) -> Iterator[tuple[int, str]]:
     """Give a descriptor of the directory that `name` lies in, made if need be, and its last part.
 
     Raises:
-        OperatorError: a part of the way is a link or a file, or what stands at the end is no file.
+        OperatorError: a part of the way is a link or a file, or what stands at the end is neither a
+            file nor a directory.
         OSError: the disk refused.
     """
     *parents, last = check_name(name).split("/")
@@ -34,7 +35,7 @@ def parent_of(folder: Path, name: str) -> Iterator[tuple[int, str]]:
             below = _open_directory(part, descriptor, folder, name)
             os.close(descriptor)
             descriptor = below
-        _refuse_what_is_no_file(last, descriptor, folder, name)
+        _refuse_what_is_neither(last, descriptor, folder, name)
         yield descriptor, last
     finally:
         os.close(descriptor)
@@ -50,13 +51,13 @@ def _open_directory(part: str, descriptor: int, folder: Path, name: str) -> int:
         raise OperatorError(f"{message}; move it away", ExitCode.DISK) from None
 
 
-def _refuse_what_is_no_file(last: str, descriptor: int, folder: Path, name: str) -> None:
+def _refuse_what_is_neither(last: str, descriptor: int, folder: Path, name: str) -> None:
     try:
         status = os.stat(last, dir_fd=descriptor, follow_symlinks=False)
     except FileNotFoundError:
         return
-    if not stat.S_ISREG(status.st_mode):
+    if not stat.S_ISREG(status.st_mode) and not stat.S_ISDIR(status.st_mode):
         message = (
-            f"cannot put {display(name)} into {folder}: something that is no file stands there"
+            f"cannot put {display(name)} into {folder}: neither a file nor a directory stands there"
         )
         raise OperatorError(f"{message}; move it away", ExitCode.DISK)

@@ -25,11 +25,12 @@ class Scheduler:
     """Looks through the holders when there is room for a request and something has changed."""
 
     def __init__(
-        self, manifest: Manifest, have: int, rng: "Random", settings: FetchSettings
+        self, manifest: Manifest, have: int, needed: int, rng: "Random", settings: FetchSettings
     ) -> None:
+        """Ask for those chunks of `manifest` that are `needed` and not in `have`."""
         self._manifest = manifest
         self._settings = settings
-        self.wanted = Wanted(manifest.chunk_count, have, rng)
+        self.wanted = Wanted(manifest.chunk_count, have, needed, rng)
         self.out = Outstanding()
         self._peers: dict[str, Peer] = {}  # The longest unasked first.
         self._partial_count = 0

@@ -11,8 +11,9 @@ import shutil
 import threading
 from pathlib import Path
 
-from node.hashing import Signature, verified_chunks
-from node.paths import parent_of
+from node.hashing import verified_chunks
+from node.placing import put_in_place, put_outside, remove
+from node.whole import FileSource, Signature, Source
 from protocol import bitmap
 from protocol.errors import ExitCode, OperatorError
 from protocol.manifest import ContentId, Manifest, encode
@@ -30,6 +31,7 @@ class Staging:
         """Only assigns; `open` makes the room in `folder`/`content_id`."""
         self.id = content_id
         self.manifest = manifest
+        self.needed = bitmap.full(manifest.chunk_count)
         self._place = folder / content_id.removeprefix("b3:")
         self._descriptor = -1
         self._guard = threading.Lock()
@@ -48,7 +50,8 @@ class Staging:
         flags = os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC
         self._descriptor = os.open(self._place / "data", flags, 0o600)
         found = self._verify()
-        self._check_room()
+        allocated = os.fstat(self._descriptor).st_blocks * 512
+        require_room(self._place, self.manifest.size_bytes - allocated)
         os.ftruncate(self._descriptor, self.manifest.size_bytes)
         if self._is_on_a_disk():
             self._allocation = threading.Thread(target=self._allocate, name="allocate", daemon=True)
@@ -79,42 +82,31 @@ class Staging:
         with self._guard:  # A number that was closed may be another file's already.
             return self._read(index)
 
-    def publish(self, folder: Path, name: str) -> Signature:
+    def publish(self, folder: Path, name: str) -> Source:
         """Make the bytes durable and give them their name in `folder`, in one step.
 
-        What stood under the name is replaced. Returns the signature of the file.
+        What stood under the name is replaced. Returns where the bytes are now.
 
         Raises:
-            OperatorError: something that is no file stands in the way.
+            OperatorError: something that must not be replaced stands in the way.
             OSError: the disk refused.
         """
         self._settle()
-        with parent_of(folder, name) as (directory, last):
-            os.rename(self._place / "data", last, dst_dir_fd=directory)
-            os.fsync(directory)
+        put_in_place(self._place / "data", folder, name)
         signature = Signature.of(os.fstat(self._descriptor))
-        shutil.rmtree(self._place, ignore_errors=True)
-        return signature
+        remove(self._place)
+        return FileSource(folder / name, signature)
 
-    def publish_at(self, target: Path) -> None:
+    def publish_at(self, target: Path, _: str = "") -> None:
         """Make the bytes durable and put them at `target`, on whatever file system that is.
 
         Raises:
-            OperatorError: something that is no file stands there.
+            OperatorError: something that must not be replaced stands there.
             OSError: the disk refused.
         """
-        target = target.resolve()
-        if target.exists() and not target.is_file():  # Not even /dev/null is to be replaced.
-            message = f"cannot write {display(str(target))}: it is no file; choose another place"
-            raise OperatorError(message, ExitCode.DISK)
         self._settle()
-        try:
-            (self._place / "data").rename(target)
-        except OSError as error:
-            if error.errno != errno.EXDEV:
-                raise
-            self._copy_to(target)
-        shutil.rmtree(self._place, ignore_errors=True)
+        put_outside(self._place / "data", target)
+        remove(self._place)
 
     def close(self) -> None:
         """Let go of the file; what is in it stays for the next try."""
@@ -131,20 +123,9 @@ class Staging:
 
     def _settle(self) -> None:
         self._end_allocation()
-        mode = self.manifest.entries[0].mode & 0o777
+        mode = self.manifest.mode & 0o777
         os.fchmod(self._descriptor, mode)
         os.fsync(self._descriptor)
-
-    def _copy_to(self, target: Path) -> None:
-        aside = target.with_name(f".{target.name[:200]}.shoal-part")
-        try:
-            shutil.copy(self._place / "data", aside)
-            with aside.open("rb") as file:
-                os.fsync(file.fileno())
-            aside.rename(target)
-        except BaseException:
-            aside.unlink(missing_ok=True)
-            raise
 
     def _verify(self) -> int:
         size_bytes = min(os.fstat(self._descriptor).st_size, self.manifest.size_bytes)
@@ -165,12 +146,6 @@ class Staging:
         first, last = self.manifest.chunk_at(start), self.manifest.chunk_at(end - 1)
         return bitmap.full(last + 1) & ~bitmap.full(first)
 
-    def _check_room(self) -> None:
-        allocated = os.fstat(self._descriptor).st_blocks * 512
-        free = shutil.disk_usage(self._place).free
-        if self.manifest.size_bytes - allocated > free:
-            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
-
     def _is_on_a_disk(self) -> bool:
         """Say whether extents matter: a RAM disk has none, and pays for each page twice."""
         return os.major(os.fstat(self._descriptor).st_dev) != 0
@@ -190,6 +165,12 @@ class Staging:
                 if error.errno in {errno.ENOSPC, errno.EDQUOT, errno.EIO}:
                     self._trouble = error
                 return  # Others cannot allocate ahead (EOPNOTSUPP); writing will tell.
+
+
+def require_room(place: Path, size_bytes: int) -> None:
+    """Raise OSError (ENOSPC) if the disk has no room for so many bytes."""
+    if size_bytes > shutil.disk_usage(place).free:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
 
 def disk_trouble(error: OSError, name: str, folder: Path) -> OperatorError:

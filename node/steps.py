@@ -87,19 +87,34 @@ class HolderLost(Event, frozen=True):
     lied: bool = False
 
 
-class StagingOpened(Event, frozen=True):
-    """There is room for the bytes; the chunks in `have` were on the disk already, and verified."""
+class DiskAnswered(Event, frozen=True):
+    """What was asked of the disk is done, or cannot be."""
+
+
+class StagingOpened(DiskAnswered, frozen=True):
+    """There is room for the chunks in `needed`; those in `have` are there already, and verified.
+
+    `is_all`: these are all that is wanted. Of a tree it is the listing first.
+    """
 
     have: int
+    needed: int
+    is_all: bool = True
 
 
-class DiskFailed(Event, frozen=True):
+class ListingRefused(DiskAnswered, frozen=True):
+    """Who shared the tree made a listing that is none; `reason` is a phrase for people."""
+
+    reason: str
+
+
+class DiskFailed(DiskAnswered, frozen=True):
     """The disk refused; `reason` is a sentence for people."""
 
     reason: str
 
 
-class Published(Event, frozen=True):
+class Published(DiskAnswered, frozen=True):
     """The whole thing stands under its own name."""
 
     path: str
@@ -153,6 +168,10 @@ class OpenStaging(Action, frozen=True):
     name: str
     id: ContentId
     manifest: Manifest
+
+
+class LayOut(Action, frozen=True):
+    """The listing of the tree is there: make room for its files, and see what is there of them."""
 
 
 class StoreChunk(Action, frozen=True):

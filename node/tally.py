@@ -2,12 +2,17 @@
 
 import collections
 import dataclasses
+from collections.abc import Callable
+
+from node.steps import StagingOpened
+from protocol import bitmap
 
 
 @dataclasses.dataclass
 class Tally:
     """Bytes by where they came from, and how often things went wrong."""
 
+    needed_bytes: int = 0
     reused_bytes: int = 0
     by_holder: collections.Counter[str] = dataclasses.field(default_factory=collections.Counter)
     duplicate_bytes: int = 0
@@ -17,6 +22,11 @@ class Tally:
     retries: int = 0  # Chunks that were asked for once more, of whomever.
     starved_s: float = 0.0  # While nobody was known to have anything that was missing.
     askers_weighed: int = 0  # How many the holders served at a time, times the bytes they sent.
+
+    def begin(self, size_of: Callable[[int], int], room: StagingOpened) -> None:
+        """Note what is wanted, and that all that is there and was not fetched was there before."""
+        self.needed_bytes = sum(map(size_of, bitmap.indices(room.needed)))
+        self.reused_bytes = sum(map(size_of, bitmap.indices(room.have))) - self.fetched_bytes
 
     @property
     def fetched_bytes(self) -> int:

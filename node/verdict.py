@@ -13,6 +13,11 @@ def no_such_file(what: str) -> Fail:
     )
 
 
+def bad_listing(name: str, reason: str) -> Fail:
+    message = f"{display(name)} was shared with a list of files that is none: {display(reason)}"
+    return Fail(ExitCode.INTEGRITY, f"{message}; have whoever shared it share it again")
+
+
 def nobody_delivers(name: str, roster: Roster, offline: list[str]) -> Fail:
     """Return the failure of a download whose holders have lied, are gone or give nothing.
 

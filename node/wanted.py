@@ -12,11 +12,11 @@ if TYPE_CHECKING:
 class Wanted:
     """Sets of chunks (protocol.bitmap): `missing`, and `free`, the part of it not asked for."""
 
-    def __init__(self, count: int, have: int, rng: "Random") -> None:
-        """Want all chunks of `count` that are not in `have`."""
-        self.missing = bitmap.full(count) & ~have
+    def __init__(self, count: int, have: int, needed: int, rng: "Random") -> None:
+        """Want those of `count` chunks that are `needed` and not in `have`."""
+        self.missing = needed & ~have
         self.free = self.missing
-        self._everything = bitmap.full(count)
+        self._have_or_missing = have | needed
         self._count = count
         self._rng = rng
 
@@ -26,7 +26,7 @@ class Wanted:
 
     @property
     def have(self) -> int:
-        return self._everything & ~self.missing
+        return self._have_or_missing & ~self.missing
 
     def arrived(self, index: int) -> bool:
         """Note that a chunk is there; say whether it was missing."""

@@ -1,6 +1,6 @@
 """The thread that keeps the inventory true to the folder: hashes what is new, drops what is gone.
 
-A file that is still being written is left alone until it has been quiet for a moment.
+A thing that is still being written is left alone until it has been quiet for a moment.
 """
 
 import logging
@@ -11,15 +11,19 @@ from pathlib import Path
 
 from node.cache import Cache
 from node.folder import Folder
-from node.hashing import FileChangedError, Signature, hash_file
-from node.inventory import Inventory, WholeFile
+from node.hash_progress import HashProgress
+from node.hashing import hash_source
+from node.inventory import Inventory
+from node.rules import Rules
 from node.settings import NodeSettings
+from node.whole import GoneError, Signature, Source, Whole
+from protocol.errors import MalformedMessageError
 from protocol.manifest import encode
 from protocol.names import RESERVED_FOLDER, display
 
 log = logging.getLogger("shoal.node")
 
-SAY_HASHING_S = 2.0
+REST = 9  # Times what a look takes: a tree of a million files is not looked through all the time.
 
 
 class Watcher:
@@ -30,21 +34,23 @@ class Watcher:
         folder: Path,
         inventory: Inventory,
         cache: Cache,
+        rules: Rules,
         settings: NodeSettings,
         on_looked: Callable[[], None],
     ) -> None:
         """`on_looked` is called when everything that lay there at the start is in the inventory."""
         self._on_looked = on_looked
-        self._folder = Folder(folder)
+        self._stopping = threading.Event()
+        self._folder = Folder(folder, rules, self._stopping.is_set)
         self._inventory = inventory
         self._cache = cache
         self._settings = settings
-        self._stopping = threading.Event()
         self._looking = threading.Lock()
         self._last_seen: dict[str, Signature] | None = None
+        self._rest_s = 0.0
         self._first_look_is_over = threading.Event()
         self._thread = threading.Thread(target=self._run, name="watch", daemon=True)
-        self._progress = _HashProgress()
+        self._progress = HashProgress()
 
     def start(self) -> None:
         self._thread.start()
@@ -77,31 +83,44 @@ class Watcher:
         """Wait until everything that lay in the folder at the start is in the inventory."""
         return self._first_look_is_over.wait(timeout_s)
 
-    def look_at(self, name: str) -> WholeFile | None:
-        """Bring one file up to date now, in the caller's thread; return it if it is there."""
+    def look_at(
+        self, name: str, on_hashed: Callable[[int, int], None] | None = None
+    ) -> Whole | None:
+        """Bring one thing up to date now, in the caller's thread; return it if it is there.
+
+        `on_hashed` is told, again and again, how many bytes are hashed, and of how many.
+        """
         with self._looking:
-            signature = self._folder.signature_of(name)
-            if signature is None:
+            source = self._source_of(name)
+            if source is None:
                 self._inventory.remove(name)
             else:
-                self._progress.begin({name: signature})
-                self._take_in(name, signature)
+                self._progress.begin([source], on_hashed)
+                self._take_in(name, source)
         return self._inventory.whole(name)
 
-    def examine(self, name: str) -> WholeFile | None:
-        """Return the file of that name as it is now, without taking it into the inventory."""
+    def look_through(self) -> None:
+        """Bring everything up to date now, in the caller's thread."""
+        while not self._look() and not self._stopping.wait(self._settings.stable_s):
+            pass
+
+    def examine(self, name: str) -> Whole | None:
+        """Return the thing of that name as it is now, without taking it into the inventory.
+
+        What was to be forgotten is found too.
+        """
         with self._looking:
-            signature = self._folder.signature_of(name)
-            if signature is None:
+            source = self._source_of(name, even_forgotten=True)
+            if source is None:
                 return None
-            self._progress.begin({name: signature})
+            self._progress.begin([source])
             try:
-                return self._examined(name, signature)
-            except FileChangedError:
+                return self._examined(name, source)
+            except GoneError:
                 return None
 
     def forget(self, name: str) -> None:
-        """Note that a file was found to be not what it was; it is hashed again if it is there."""
+        """Note that a thing was found to be not what it was; it is hashed again if it is there."""
         self._inventory.remove(name)
 
     def _run(self) -> None:
@@ -110,58 +129,80 @@ class Watcher:
         self._on_looked()
         for _ in self._occasions():
             while not self._look():
-                if self._stopping.wait(self._settings.stable_s):
+                if self._stopping.wait(self._settings.stable_s + self._rest_s):
                     return
+            if self._stopping.wait(self._rest_s):
+                return
 
     def _look(self) -> bool:
-        """Compare the inventory with the folder; say whether all files were at rest."""
+        """Compare the inventory with the folder; say whether everything was at rest."""
         with self._looking:
-            seen = self._folder.files()
-            for name in self._inventory.names():
-                if name not in seen:
-                    self._inventory.remove(name)
-                    self._cache.forget(name)
-                    log.info("%s is gone from the folder", display(name))
+            began = time.monotonic()
+            try:
+                seen = self._folder.things()
+            except GoneError:
+                return True  # It is to stop.
+            self._rest_s = REST * (time.monotonic() - began)
+            self._drop_what_is_gone(seen)
+            new = {
+                name: source for name, source in seen.items() if not self._is_known(name, source)
+            }
+            self._progress.begin(new.values())
             at_rest = True
-            new = {name: sign for name, sign in seen.items() if not self._is_known(name, sign)}
-            self._progress.begin(new)
-            for name, signature in new.items():
+            for name, source in new.items():
                 if self._stopping.is_set():
                     return True
-                is_steady = self._last_seen is None or self._last_seen.get(name) == signature
-                at_rest &= is_steady and self._take_in(name, signature)
-            self._last_seen = seen
+                is_steady = self._last_seen is None or (
+                    self._last_seen.get(name) == source.signature
+                )
+                at_rest &= is_steady and self._take_in(name, source)
+            self._last_seen = {name: source.signature for name, source in seen.items()}
             return at_rest
 
-    def _is_known(self, name: str, signature: Signature) -> bool:
-        known = self._inventory.whole(name)
-        return known is not None and known.signature == signature
+    def _drop_what_is_gone(self, seen: dict[str, Source]) -> None:
+        for name in self._inventory.names():
+            if name not in seen:
+                self._inventory.remove(name)
+                self._cache.forget(name)
+                log.info("%s is gone from the folder", display(name))
 
-    def _take_in(self, name: str, signature: Signature) -> bool:
+    def _source_of(self, name: str, *, even_forgotten: bool = False) -> Source | None:
+        try:
+            return self._folder.source_of(name, even_forgotten=even_forgotten)
+        except GoneError:
+            return None
+
+    def _is_known(self, name: str, source: Source) -> bool:
+        known = self._inventory.whole(name)
+        return known is not None and known.signature == source.signature
+
+    def _take_in(self, name: str, source: Source) -> bool:
         """Have `name` in the inventory as it is now; say whether that could be done."""
-        if self._is_known(name, signature):
+        if self._is_known(name, source):
             return True
         try:
-            file = self._examined(name, signature)
-        except FileChangedError:
+            thing = self._examined(name, source)
+        except GoneError:
             return False
-        if file is not None:
-            self._inventory.put(file)
+        if thing is not None:
+            self._inventory.put(thing)
         return True
 
-    def _examined(self, name: str, signature: Signature) -> WholeFile | None:
-        """Return the file as it is now, None if it cannot be read."""
-        path = self._folder.path / name
-        data = self._cache.manifest_of(name, signature)
+    def _examined(self, name: str, source: Source) -> Whole | None:
+        """Return the thing as it is now, None if it cannot be read."""
+        data = self._cache.manifest_of(name, source.signature)
+        if data is not None:
+            try:
+                return Whole(name, data, source)
+            except MalformedMessageError:  # An earlier version of shoal wrote it.
+                pass
         try:
-            if data is None:
-                manifest, signature = hash_file(path, self._progress.hashed, self._stopping.is_set)
-                data = encode(manifest)
-                self._cache.remember(name, signature, data)
+            data = encode(hash_source(source, self._progress.hashed, self._stopping.is_set))
         except OSError as error:
             log.warning("%s cannot be read: %s", display(name), error.strerror)
             return None
-        return WholeFile(path, name, data, signature)
+        self._cache.remember(name, source.signature, data)
+        return Whole(name, data, source)
 
     def _occasions(self) -> Iterator[None]:
         """Yield whenever the folder may have changed."""
@@ -192,28 +233,3 @@ class Watcher:
             if changes or quiet_s >= self._settings.rescan_s:
                 quiet_s = 0.0
                 yield
-
-
-class _HashProgress:
-    """Says how far the hashing is, when it takes long."""
-
-    def __init__(self) -> None:
-        self._lock = threading.Lock()
-        self._total_bytes = 0
-        self._done_bytes = 0
-        self._said_at = time.monotonic()
-
-    def begin(self, files: dict[str, Signature]) -> None:
-        self._total_bytes = sum(signature.size_bytes for signature in files.values())
-        self._done_bytes = 0
-        self._said_at = time.monotonic()
-
-    def hashed(self, size_bytes: int) -> None:
-        with self._lock:
-            self._done_bytes += size_bytes
-            now = time.monotonic()
-            if now - self._said_at < SAY_HASHING_S:
-                return
-            self._said_at = now
-            done, total = self._done_bytes, max(self._total_bytes, self._done_bytes)
-        log.info("hashing: %.1f of %.1f GB, %d %%", done / 1e9, total / 1e9, 100 * done // total)

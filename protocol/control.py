@@ -1,24 +1,56 @@
 """What a command says to the node that owns a folder, over a local socket, and what it answers."""
 
-from typing import Annotated
+from typing import Annotated, Literal
 
+import msgspec
 from msgspec import Meta
 
 from protocol.messages import Count, Id, Message, Size, Text, What
+
+MAX_PATTERNS = 100
+
+Pattern = Annotated[str, Meta(min_length=1, max_length=4096)]
+Patterns = Annotated[tuple[Pattern, ...], Meta(max_length=MAX_PATTERNS)]
+Chunking = Literal["fixed", "content"]
 
 
 class FetchOrder(Message, frozen=True, tag="fetch"):
     """Fetch `what`; answered by Working again and again, then by Fetched or Failed."""
 
-    what: What
+    what: What  # A name, an id, NAME@ID or a path in a tree.
     output: Text | None = None
     force: bool = False
+    include: Patterns = ()  # What of a tree; none: all of it.
+    exclude: Patterns = ()
+    in_place: bool = False  # The files of a tree appear one by one.
 
 
 class ShareOrder(Message, frozen=True, tag="share"):
-    """The file of that name was put into the folder: announce it. Answered by Sharing or Failed."""
+    """The thing of that name was put into the folder: announce it.
+
+    Answered by Working again and again, then by Sharing or Failed.
+    """
 
     name: What
+    include: Patterns = ()
+    exclude: Patterns = ()
+    chunking: Chunking | None = None  # none: as before.
+
+
+class ForgetOrder(Message, frozen=True, tag="forget"):
+    """Share it no longer. Answered by Forgotten or Failed."""
+
+    what: What
+    delete: bool = False
+
+
+class VerifyOrder(Message, frozen=True, tag="verify"):
+    """Hash again what is held, all of it if `what` is none; heal what has rotted.
+
+    Answered by Working again and again, then by Verified or Failed.
+    """
+
+    what: What | None = None
 
 
 class Cancel(Message, frozen=True, tag="cancel"):
@@ -66,6 +98,31 @@ class Sharing(Message, frozen=True, tag="sharing"):
     announced: bool
 
 
+class Forgotten(Message, frozen=True, tag="forgotten"):
+    """It is no longer shared; `deleted` says whether its bytes are gone too."""
+
+    name: What
+    id: Id
+    deleted: bool
+
+
+class Examined(msgspec.Struct, frozen=True):
+    """One thing that was verified."""
+
+    name: What
+    id: Id
+    chunks: Count
+    damaged: Count  # Of the chunks.
+    healed: bool = False  # The right bytes were fetched from others.
+    trouble: Text = ""  # Why they were not.
+
+
+class Verified(Message, frozen=True, tag="verified"):
+    """All that was to be verified."""
+
+    things: tuple[Examined, ...]
+
+
 class Failed(Message, frozen=True, tag="failed"):
     """It could not be done."""
 
@@ -73,5 +130,6 @@ class Failed(Message, frozen=True, tag="failed"):
     message: Text
 
 
-Order = FetchOrder | ShareOrder | Cancel
-Report = Working | Fetched | Sharing | Failed
+Task = FetchOrder | ShareOrder | ForgetOrder | VerifyOrder
+Order = Task | Cancel
+Report = Working | Fetched | Sharing | Forgotten | Verified | Failed

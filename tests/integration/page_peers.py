@@ -28,7 +28,7 @@ def chunk_size_for(size_bytes: int) -> int:
     if size_bytes <= 1 << 20:
         return max(1, min(max(-(-size_bytes // 8), 256), -(-size_bytes // 2)))
     chunk_size = 128 << 10
-    usual = 1024 if size_bytes <= 512 << 20 else 512
+    usual = 1024 if size_bytes <= 1 << 30 else 512
     while usual * chunk_size < size_bytes and chunk_size < 4 << 20:
         chunk_size *= 2
     while 32768 * chunk_size < size_bytes:
@@ -43,9 +43,9 @@ def chunks_of(data: bytes) -> list[bytes]:
 
 def manifest_of(data: bytes) -> bytes:
     chunks = chunks_of(data)
-    runs = [[size, len(list(same))] for size, same in itertools.groupby(map(len, chunks))]
+    sizes = struct.pack(f">{len(chunks)}I", *map(len, chunks))
     digests = b"".join(blake3(chunk).digest() for chunk in chunks)
-    manifest: bytes = msgpack.packb(["shoal/1 blake3", [["", len(data), 33188]], runs, digests])
+    manifest: bytes = msgpack.packb(["shoal/2 blake3", 33188, 0, len(data), sizes, digests])
     return manifest
 
 
@@ -55,9 +55,9 @@ def id_of(manifest: bytes) -> str:
 
 def chunks_in(manifest: bytes) -> list[tuple[int, bytes]]:
     """Return the size and digest of each chunk."""
-    form, ((path, size_bytes, mode),), runs, digests = msgpack.unpackb(manifest)
-    assert (form, path, mode) == ("shoal/1 blake3", "", 33188)
-    sizes = [size for size, count in runs for _ in range(count)]
+    form, mode, listing_bytes, size_bytes, packed_sizes, digests = msgpack.unpackb(manifest)
+    assert (form, mode, listing_bytes) == ("shoal/2 blake3", 33188, 0)
+    sizes = [size for (size,) in struct.iter_unpack(">I", packed_sizes)]
     assert sum(sizes) == size_bytes
     return [(size, digests[32 * at : 32 * at + 32]) for at, size in enumerate(sizes)]
 

@@ -8,6 +8,7 @@ from node import steps
 from node.download import Download
 from node.pacing import Pacing
 from node.serving import SendChunk, SendManifest, SendNothing, Serving
+from protocol import bitmap
 from protocol.manifest import ContentId, Manifest, encode
 from protocol.messages import (
     ChunkRequest,
@@ -177,7 +178,8 @@ class Host:
         match action:
             case steps.OpenStaging():
                 self.announce(self._ask_tracker, complete=False)
-                self._world.at(self._world.now, lambda: self.hear(steps.StagingOpened(0)))
+                opened = steps.StagingOpened(0, bitmap.full(self.shelf.chunk_count))
+                self._world.at(self._world.now, lambda: self.hear(opened))
             case steps.Publish():
                 self._world.at(self._world.now, lambda: self.hear(steps.Published("thing")))
             case steps.Finish():

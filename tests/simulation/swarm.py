@@ -8,7 +8,7 @@ from collections.abc import Callable
 
 from broker.initial import Initial
 from broker.tracker import Tracker
-from protocol import bitmap, manifest
+from protocol import bitmap, cutting, manifest
 from protocol.manifest import Manifest, encode, id_of
 from protocol.messages import Message
 from tests.simulation.host import Host, Shelf
@@ -77,15 +77,13 @@ class Outcome:
 
 def thing(size_bytes: int, chunk_bytes: int | None = None) -> Manifest:
     """Return the manifest of a file whose chunks all differ."""
-    chunk = chunk_bytes or manifest.chunk_size_for(size_bytes)
-    count, rest = divmod(size_bytes, chunk)
-    runs = [manifest.Run(chunk, count)] if count else []
-    if rest:
-        runs.append(manifest.Run(rest, 1))
-    total = count + bool(rest)
-    digests = b"".join(index.to_bytes(manifest.DIGEST_BYTES, "big") for index in range(total))
-    entry = manifest.Entry("", size_bytes, manifest.PLAIN_MODE)
-    return Manifest((entry,), tuple(runs), digests)
+    if chunk_bytes is None:
+        sizes = cutting.file_cut(size_bytes)
+    else:
+        count, rest = divmod(size_bytes, chunk_bytes)
+        sizes = [chunk_bytes] * count + [rest] * bool(rest)
+    digests = (index.to_bytes(manifest.DIGEST_BYTES, "big") for index in range(len(sizes)))
+    return manifest.of_file(manifest.PLAIN_MODE, sizes, b"".join(digests))
 
 
 def run(plan: Plan) -> Outcome:

@@ -260,7 +260,6 @@ def test_the_page_tells_every_limit() -> None:
         "bytes of a chunk": manifest.MAX_CHUNK_BYTES,
         "bytes of a thing": manifest.MAX_SIZE_BYTES,
         "chunks of a thing": manifest.MAX_CHUNKS,
-        "runs in a manifest": manifest.MAX_RUNS,
         "items in one list or map": messages.MAX_ITEMS,
         "values in one message": codec.MAX_VALUES,
         "chunks offered in one request": messages.MAX_OFFERED,

@@ -10,9 +10,10 @@ from typing import TypeAlias
 import pytest
 import zmq
 
-from node.agent import Agent, Identity
+from node.agent import Agent
+from node.home import Identity
 from node.lock import FolderLock
-from protocol.control import Fetched
+from protocol.control import Fetched, FetchOrder
 from protocol.errors import ExitCode, OperatorError
 from tests.unit.node.hostile import HONEST, NAME, NUISANCES, NamingTracker, swarm
 from tests.unit.node.things import id_of, plain
@@ -35,7 +36,13 @@ def a_node(folder: Path, tracker: str, address: str | None = None) -> Iterator[A
 
 
 def fetch(agent: Agent, what: str = NAME, *, force: bool = False) -> Fetched:
-    return agent.fetch(what, lambda _: None, force=force)
+    return agent.fetch(FetchOrder(what, force=force), lambda _: None)
+
+
+def share(agent: Agent, name: str) -> Sharing:
+    report = agent.carry_out(ShareOrder(name), lambda _: None)
+    assert isinstance(report, Sharing)
+    return report
 
 
 @pytest.fixture
@@ -72,7 +79,7 @@ def test_shares_what_was_put_there(tracker: NamingTracker, tmp_path: Path) -> No
     with a_node(tmp_path, tracker.address) as agent:
         agent.start_for_one_fetch()
         (tmp_path / "b.bin").write_bytes(b"new")
-        shared = agent.share("b.bin")
+        shared = share(agent, "b.bin")
         assert (shared.id, shared.announced) == (id_of(plain(b"new")), True)
         agent.look_once()
 
@@ -83,7 +90,7 @@ def test_shares_nothing_else(tracker: NamingTracker, tmp_path: Path, name: str) 
     with a_node(tmp_path / "n1", tracker.address) as agent:
         agent.start_for_one_fetch()
         with pytest.raises(OperatorError, match="is not in") as refused:
-            agent.share(name)
+            share(agent, name)
         assert refused.value.exit_code is ExitCode.DISK
 
 

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from node.cache import Cache
-from node.hashing import Signature
+from node.whole import Signature
 
 SIGNATURE = Signature(10, 1_000_000_000, 42, 0o100644)
 

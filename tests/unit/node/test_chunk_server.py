@@ -12,9 +12,9 @@ import zmq
 from blake3 import blake3
 
 from node.chunk_server import ChunkServer
-from node.hashing import hash_file
-from node.inventory import Inventory, WholeFile
+from node.inventory import Inventory
 from node.settings import NodeSettings
+from node.whole import Whole
 from protocol import manifest, messages
 from protocol.errors import WireCode
 from protocol.messages import (
@@ -25,6 +25,7 @@ from protocol.messages import (
     ManifestRequest,
     Message,
 )
+from tests.unit.node.things import whole
 from tests.unit.wire.places import LIMIT_S, eventually, free_address, port_of
 from wire import sockets
 
@@ -42,10 +43,9 @@ class Scene:
         self.context = context
         self.path = folder / "a.bin"
         self.path.write_bytes(DATA)
-        self.thing, signature = hash_file(self.path, lambda _: None, lambda: False)
-        data = manifest.encode(self.thing)
         self.inventory = Inventory(lambda: None)
-        self.file = WholeFile(self.path, "a.bin", data, signature)
+        self.file = whole(self.path, "a.bin")
+        self.thing = self.file.manifest
         self.inventory.put(self.file)
         self.gone: list[str] = []
         self.server = ChunkServer(context, self.inventory, self.gone.append, NodeSettings())
@@ -153,11 +153,11 @@ def test_a_file_that_changed_is_gone(scene: Scene) -> None:  # fault 98
 def test_goes_on_after_a_mistake_of_its_own(
     scene: Scene, caplog: pytest.LogCaptureFixture
 ) -> None:  # fault 27
-    class Broken(WholeFile):
+    class Broken(Whole):
         def read(self, index: int) -> bytes:
             raise ZeroDivisionError(index)
 
-    broken = Broken(scene.path, "a.bin", scene.file.data, scene.file.signature)
+    broken = Broken("a.bin", scene.file.data, scene.file.source)
     scene.inventory.put(broken)
     reply, _ = scene.chunk(0)
     assert isinstance(reply, Error)

@@ -72,7 +72,7 @@ class Scene:
         self.wait()
         self.found(named)
         self.send_manifest(named.split(maxsplit=1)[0].rstrip("~"))
-        return self.feed(steps.StagingOpened(have))
+        return self.feed(steps.StagingOpened(have, 0b1111))
 
 
 def drawn(action: steps.Action) -> str:
@@ -106,7 +106,7 @@ def test_a_fetch_from_its_name_to_its_end() -> None:
     assert scene.wait() == "query a.bin"
     assert scene.found("n1 n2") == "connect n1; connect n2; n1:manifest"
     assert scene.send_manifest("n1") == "openstaging"
-    assert scene.feed(steps.StagingOpened(0)) == "n1:0; n2:1"
+    assert scene.feed(steps.StagingOpened(0, 0b1111)) == "n1:0; n2:1"
     assert scene.send("n1") == "store 0; n1:2; n1:3"
     assert scene.send("n2") == "store 1"
     assert scene.send("n1") == "store 2"
@@ -364,7 +364,7 @@ def test_asks_for_what_it_hears_that_another_has() -> None:
     assert scene.feed(steps.PeerHeard("n2", b"\x04")) == ""  # Too early to be of use.
     scene.found("n1 n2~")
     scene.send_manifest("n1")
-    assert scene.feed(steps.StagingOpened(0b0001)) == "n1:1; n2:2"
+    assert scene.feed(steps.StagingOpened(0b0001, 0b1111)) == "n1:1; n2:2"
     scene.feed(steps.NothingReceived("n2", scene.request_id("n2"), b"\0"))
     assert scene.feed(steps.PeerHeard("n2", b"\x04")) == "n2:2"
 

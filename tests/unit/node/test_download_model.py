@@ -200,7 +200,8 @@ class World:
             case steps.QueryTracker():
                 self.soon(self.tracker_answer(), 0.01)
             case steps.OpenStaging():
-                self.soon(steps.StagingOpened(bitmap.of(self.have)), 0.1)
+                everything = bitmap.full(action.manifest.chunk_count)
+                self.soon(steps.StagingOpened(bitmap.of(self.have), everything), 0.1)
             case _:
                 self.end(action)
 

@@ -7,7 +7,9 @@ from pathlib import Path
 import pytest
 
 from node.folder import Folder
-from node.hashing import Signature
+from node.rules import Rule, Rules
+from node.tree import Tree
+from node.whole import FileSource, GoneError, Signature, Source
 from protocol.manifest import MAX_SIZE_BYTES
 
 
@@ -18,17 +20,46 @@ def write(folder: Path, *names: str) -> None:
         path.write_bytes(b"x")
 
 
-def test_finds_files_in_all_subdirectories(tmp_path: Path) -> None:
+def folder_at(path: Path) -> Folder:
+    return Folder(path, Rules(path / ".shoal"), lambda: False)
+
+
+def signature_of(source: Source | None) -> Signature | None:
+    return source.signature if source else None
+
+
+def test_finds_files_and_directories(tmp_path: Path) -> None:
     write(tmp_path, "a", "b/c", "b/d/e f", "ü", ".hidden", ".shoal-notes")
-    folder = Folder(tmp_path)
-    names = ["a", "b/c", "b/d/e f", "ü", ".hidden", ".shoal-notes"]
-    assert sorted(folder.files()) == sorted(names)
-    assert folder.files()["b/c"] == Signature.of((tmp_path / "b/c").stat())
+    (tmp_path / "empty").mkdir()
+    things = folder_at(tmp_path).things()
+    assert sorted(things) == sorted(["a", "b", "ü", ".hidden", ".shoal-notes", "empty"])
+    assert signature_of(things["a"]) == Signature.of((tmp_path / "a").stat())
+    assert isinstance(things["a"], FileSource)
+    assert isinstance(things["b"], Tree)
+    assert things["b"].file_count == 2
 
 
 def test_leaves_its_own_things_out(tmp_path: Path) -> None:
     write(tmp_path, ".shoal/cache.db", ".shoal/partial/x/data", "a/.shoal/b")
-    assert list(Folder(tmp_path).files()) == ["a/.shoal/b"]
+    (tree,) = folder_at(tmp_path).things().values()
+    assert isinstance(tree, Tree)
+    assert tree.file_count == 1  # That of another node, whose folder lies in this one.
+
+
+def test_leaves_out_what_is_withheld(tmp_path: Path) -> None:
+    write(tmp_path, ".shoal/x", "a", "b/c")
+    rules = Rules(tmp_path / ".shoal")
+    folder = Folder(tmp_path, rules, lambda: False)
+    for name in ("a", "b"):
+        rules.set(name, Rule(withheld="because"))
+        assert name not in folder.things()
+        assert folder.source_of(name) is None
+
+
+def test_stops_when_it_is_told_to(tmp_path: Path) -> None:
+    write(tmp_path, "a/b")
+    with pytest.raises(GoneError):
+        Folder(tmp_path, Rules(tmp_path), lambda: True).things()
 
 
 def test_says_once_what_cannot_be_shared(
@@ -38,9 +69,9 @@ def test_says_once_what_cannot_be_shared(
     bad = os.fsencode(tmp_path) + b"/\xff\xfe"
     with open(bad, "wb"):  # noqa: PTH123 (a Path is text)
         pass
-    folder = Folder(tmp_path)
+    folder = folder_at(tmp_path)
     for _ in range(2):
-        assert list(folder.files()) == ["good"]
+        assert list(folder.things()) == ["good"]
     assert len(caplog.messages) == 5
     assert all(line.isprintable() for line in caplog.messages)
     assert r"\udcff\udcfe is not shared: its name is not valid UTF-8" in caplog.messages
@@ -56,34 +87,32 @@ def test_follows_links_to_files_but_not_to_directories(
     (folder / "circle").symlink_to(folder)
     (folder / "dangling").symlink_to(tmp_path / "nowhere")
     (folder / "self").symlink_to(folder / "self")
-    assert list(Folder(folder).files()) == ["link"]
+    assert list(folder_at(folder).things()) == ["link"]
     told = {line.split(" is not")[0] for line in caplog.messages}
     assert told == {"dangling", "self"}
 
 
 def test_leaves_out_what_is_no_file(tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "fifo")
-    (tmp_path / "empty").mkdir()
-    folder = Folder(tmp_path)
-    assert folder.files() == {}
-    assert folder.signature_of("fifo") is None
-    assert folder.signature_of("empty") is None
+    folder = folder_at(tmp_path)
+    assert folder.things() == {}
+    assert folder.source_of("fifo") is None
 
 
 def test_leaves_out_what_is_too_large(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     path = tmp_path / "huge"
     with path.open("wb") as file:
         file.truncate(MAX_SIZE_BYTES + 1)
-    folder = Folder(tmp_path)
-    assert folder.files() == {}
-    assert folder.signature_of("huge") is None
+    folder = folder_at(tmp_path)
+    assert folder.things() == {}
+    assert folder.source_of("huge") is None
     assert caplog.messages == [f"huge is not shared: it is larger than {MAX_SIZE_BYTES} bytes"]
     os.truncate(path, MAX_SIZE_BYTES)
-    assert list(folder.files()) == ["huge"]
+    assert list(folder.things()) == ["huge"]
 
 
 def test_a_folder_that_is_gone_is_empty(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
-    assert Folder(tmp_path / "nowhere").files() == {}
+    assert folder_at(tmp_path / "nowhere").things() == {}
     (line,) = caplog.messages
     assert line.endswith("nowhere is not shared: No such file or directory")
 
@@ -93,7 +122,9 @@ def test_goes_as_deep_as_names_may(tmp_path: Path) -> None:
     script = f"mkdir -p {deep} && echo x > {deep}/file"
     try:
         subprocess.run(["sh", "-c", script], cwd=tmp_path, check=True)
-        assert list(Folder(tmp_path).files()) == [f"{deep}/file"]
+        (tree,) = folder_at(tmp_path).things().values()
+        assert isinstance(tree, Tree)
+        assert tree.read(tree.listing_bytes, 2) == b"x\n"
     finally:
         subprocess.run(["rm", "-rf", "d"], cwd=tmp_path, check=True)
 
@@ -101,11 +132,13 @@ def test_goes_as_deep_as_names_may(tmp_path: Path) -> None:
 @pytest.mark.parametrize("name", ["../out", "/etc/hostname", "", "a/../b", ".shoal/lock", "a\0b"])
 def test_looks_at_no_file_outside(tmp_path: Path, name: str) -> None:  # fault 79
     write(tmp_path, "out", "in/b", "in/.shoal/lock", "in/a/c")
-    assert Folder(tmp_path / "in").signature_of(name) is None
+    assert folder_at(tmp_path / "in").source_of(name) is None
 
 
-def test_the_signature_of_one_file(tmp_path: Path) -> None:
-    write(tmp_path, "a/b")
-    folder = Folder(tmp_path)
-    assert folder.signature_of("a/b") == Signature.of((tmp_path / "a/b").stat())
-    assert folder.signature_of("a/c") is None
+def test_one_thing(tmp_path: Path) -> None:
+    write(tmp_path, "a/b", "c")
+    folder = folder_at(tmp_path)
+    assert signature_of(folder.source_of("c")) == Signature.of((tmp_path / "c").stat())
+    assert signature_of(folder.source_of("a")) == folder.things()["a"].signature
+    assert folder.source_of("a/b") is None
+    assert folder.source_of("d") is None

@@ -21,8 +21,9 @@ class Gatherer:
 
     def __init__(self) -> None:
         opening = steps.OpenStaging("a.bin", id_of(THING), THING)
+        room = steps.StagingOpened(bits("0"), bits("0123"))
         self.tally = Tally()
-        self.gathering = Gathering(opening, bits("0"), rng(), FetchSettings(), self.tally)
+        self.gathering = Gathering(opening, room, rng(), FetchSettings(), self.tally)
         self.gathering.scheduler.add("n1", 0, complete=True)
         (self.request,) = self.requests()
 

@@ -6,15 +6,20 @@ from pathlib import Path
 import pytest
 
 from node import hashing
-from node.hashing import FileChangedError, Signature, hash_file, verified_chunks
+from node.hashing import hash_source, verified_chunks
+from node.whole import FileSource, GoneError, Signature
 from protocol import manifest
 from tests.unit.node.things import bits, chunk, digits, plain, thing
 
 MIB = 1 << 20
 
 
+def source_at(path: Path) -> FileSource:
+    return FileSource(path, Signature.of(path.stat()))
+
+
 def hashed(path: Path) -> manifest.Manifest:
-    return hash_file(path, lambda _: None, lambda: False)[0]
+    return hash_source(source_at(path), lambda _: None, lambda: False)
 
 
 @pytest.mark.parametrize(
@@ -31,19 +36,19 @@ def test_says_how_far_it_is(tmp_path: Path) -> None:
     path = tmp_path / "a"
     path.write_bytes(bytes(20 * MIB + 5))
     done: list[int] = []
-    found, _ = hash_file(path, done.append, lambda: False)
+    found = hash_source(source_at(path), done.append, lambda: False)
     assert (len(done), sum(done)) == (found.chunk_count, 20 * MIB + 5)
 
 
 def test_remembers_whether_a_file_may_be_run(tmp_path: Path) -> None:
     path = tmp_path / "a"
     path.write_bytes(b"x")
-    assert hashed(path).entries[0].mode == manifest.PLAIN_MODE
+    assert hashed(path).mode == manifest.PLAIN_MODE
     path.chmod(0o755)
-    assert hashed(path).entries[0].mode == manifest.EXECUTABLE_MODE
+    assert hashed(path).mode == manifest.EXECUTABLE_MODE
 
 
-@pytest.mark.parametrize("change", ["append", "truncate", "touch", "run", "rewrite"])
+@pytest.mark.parametrize("change", ["append", "truncate", "touch", "run", "rewrite", "replace"])
 def test_notices_a_change_while_it_reads(tmp_path: Path, change: str) -> None:
     path = tmp_path / "a"
     path.write_bytes(bytes(4096))
@@ -59,34 +64,22 @@ def test_notices_a_change_while_it_reads(tmp_path: Path, change: str) -> None:
             os.utime(path, ns=(5, 5))
         elif change == "run":
             path.chmod(0o755)
+        elif change == "replace":
+            path.with_name("b").write_bytes(bytes(4096))
+            path.with_name("b").rename(path)
         else:
             path.write_bytes(b"y" * 4096)
 
-    with pytest.raises(FileChangedError):
-        hash_file(path, meddle, lambda: False)
-
-
-def test_a_file_that_is_replaced_while_it_is_read_is_what_it_was(tmp_path: Path) -> None:
-    path, other = tmp_path / "a", tmp_path / "b"
-    path.write_bytes(b"1" * 4096)
-    other.write_bytes(b"2" * 4096)
-    was = Signature.of(path.stat())
-
-    def replace(_: int) -> None:
-        if other.exists():
-            other.rename(path)
-
-    found, signature = hash_file(path, replace, lambda: False)
-    assert found == plain(b"1" * 4096)
-    assert signature == was != Signature.of(path.stat())
+    with pytest.raises(GoneError):
+        hash_source(source_at(path), meddle, lambda: False)
 
 
 def test_stops_when_it_is_told_to(tmp_path: Path) -> None:
     path = tmp_path / "a"
     path.write_bytes(bytes(40 * MIB))
     done: list[int] = []
-    with pytest.raises(FileChangedError):
-        hash_file(path, done.append, lambda: len(done) >= 3)
+    with pytest.raises(GoneError):
+        hash_source(source_at(path), done.append, lambda: len(done) >= 3)
     assert len(done) < 10
 
 
@@ -107,5 +100,6 @@ def test_says_which_chunks_are_right() -> None:
 
 
 def test_uses_threads_only_where_they_pay() -> None:
-    assert len(list(hashing._map(str, range(hashing.SERIAL_CHUNKS)))) == hashing.SERIAL_CHUNKS
-    assert list(hashing._map(str, range(100))) == [str(number) for number in range(100)]
+    for count in (hashing.SERIAL_CHUNKS, 100):
+        texts = hashing.map_with_all_cores(str, range(count))
+        assert list(texts) == [str(number) for number in range(count)]

@@ -5,9 +5,9 @@ from pathlib import Path
 import pytest
 
 from node import steps
-from node.hashing import Signature
 from node.intake import Destination, Intake
 from node.inventory import Inventory
+from node.whole import Signature
 from protocol.errors import OperatorError
 from tests.unit.node.things import bits, chunk, id_of, thing
 
@@ -40,7 +40,7 @@ class Scene:
 
 def test_what_has_arrived_is_served_at_once(tmp_path: Path) -> None:
     scene = Scene(tmp_path)
-    assert scene.intake.open(OPENING) == steps.StagingOpened(0)
+    assert scene.intake.open(OPENING) == steps.StagingOpened(0, bits("0123"))
     part = scene.inventory.find(id_of(THING))
     assert part is not None
     assert scene.intake.store(2, memoryview(chunk(2))) is None
@@ -57,7 +57,7 @@ def test_finds_what_an_earlier_try_left(tmp_path: Path) -> None:
     first.intake.store(1, memoryview(chunk(1)))
     first.intake.close()
     second = Scene(tmp_path)
-    assert second.intake.open(OPENING) == steps.StagingOpened(bits("1"))
+    assert second.intake.open(OPENING) == steps.StagingOpened(bits("1"), bits("0123"))
     second.intake.close()
 
 

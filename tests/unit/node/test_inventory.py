@@ -9,21 +9,21 @@ from pathlib import Path
 
 import pytest
 
-from node.hashing import hash_file
-from node.inventory import GoneError, Inventory, PartialFile, WholeFile
+from node.inventory import Inventory, PartialFile
 from node.staging import Staging
+from node.whole import GoneError, Whole
 from protocol import manifest
+from tests.unit.node import things
 from tests.unit.node.things import bits, chunk, id_of, plain, thing
 
 DATA = os.urandom(5000)
 
 
-def whole(folder: Path, name: str = "a.bin", data: bytes = DATA) -> WholeFile:
+def whole(folder: Path, name: str = "a.bin", data: bytes = DATA) -> Whole:
     path = folder / name
     path.write_bytes(data)
     os.utime(path, ns=(1, 1))
-    found, signature = hash_file(path, lambda _: None, lambda: False)
-    return WholeFile(path, name, manifest.encode(found), signature)
+    return things.whole(path, name)
 
 
 def test_a_whole_file_can_be_read_chunk_by_chunk(tmp_path: Path) -> None:
@@ -203,8 +203,7 @@ def test_what_is_whole_is_not_announced_as_a_part_too(shelf: Shelf) -> None:
     data = b"".join(map(chunk, range(4)))
     path = shelf.folder / "a.bin"
     path.write_bytes(data)
-    _, signature = hash_file(path, lambda _: None, lambda: False)
-    shelf.inventory.put(WholeFile(path, "a.bin", partial.data, signature))
+    shelf.inventory.put(Whole("a.bin", partial.data, things.whole(path, "a.bin").source))
     assert shelf.announced() == [("a.bin", True)]
 
 

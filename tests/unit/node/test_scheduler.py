@@ -5,6 +5,7 @@ import msgspec
 from node.outstanding import Request
 from node.scheduler import Scheduler
 from node.settings import FetchSettings
+from protocol import bitmap
 from tests.unit.node.things import bits, digits, rng, thing
 
 SETTINGS = FetchSettings(
@@ -36,9 +37,9 @@ class Fetch:
         """`n1:02` has chunks 0 and 2, `n1` all of them, `n1:?` some that are not known yet."""
         self.now = 0.0
         self.sizes = sizes or [10] * 10
-        everything = bits("".join(map(str, range(len(self.sizes)))))
+        everything = bitmap.full(len(self.sizes))
         have = everything & ~bits(missing) if missing else 0
-        self.scheduler = Scheduler(thing(self.sizes), have, rng(), settings)
+        self.scheduler = Scheduler(thing(self.sizes), have, everything, rng(), settings)
         self.out: list[Request] = []
         for text in holders.split():
             self.add(text)

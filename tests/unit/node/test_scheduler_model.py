@@ -38,7 +38,9 @@ class AnyHolders(RuleBasedStateMachine):
         self.thing = thing(sizes)
         at_start = have & bitmap.full(len(sizes))
         self.stored = set(bitmap.indices(at_start))
-        self.scheduler = Scheduler(self.thing, at_start, rng(), SETTINGS)
+        self.scheduler = Scheduler(
+            self.thing, at_start, bitmap.full(self.thing.chunk_count), rng(), SETTINGS
+        )
 
     @rule(node=NODES, complete=st.booleans())
     def come(self, node: str, complete: bool) -> None:  # noqa: FBT001 (drawn)

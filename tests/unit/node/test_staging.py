@@ -15,8 +15,8 @@ import hypothesis.strategies as st
 import pytest
 from hypothesis import HealthCheck, given, settings
 
-from node.hashing import Signature
 from node.staging import Staging, disk_trouble
+from node.whole import Signature
 from protocol import bitmap, manifest
 from protocol.errors import ExitCode, OperatorError
 from protocol.manifest import Manifest
@@ -161,11 +161,11 @@ def test_publishes_in_one_step_and_tidies_up(tmp_path: Path) -> None:
         for index in range(10):
             staging.write(index, chunk(index, SIZES[index]))
         assert (folder / "a.bin").read_bytes() == b"the old one"
-        signature = staging.publish(folder, "a.bin")
+        source = staging.publish(folder, "a.bin")
         assert staging.read(4) == chunk(4, PAGE)  # Those who are just reading may finish.
     path = folder / "a.bin"
     assert path.read_bytes() == RIGHT
-    assert signature == Signature.of(path.stat())
+    assert source.signature == Signature.of(path.stat())
     assert list(partial.iterdir()) == []
 
 
@@ -240,11 +240,7 @@ def test_reading_after_the_end_is_an_error_and_not_another_file(tmp_path: Path) 
 
 def test_refuses_at_once_what_the_disk_has_no_room_for(tmp_path: Path) -> None:  # fault 91
     huge = thing([60 << 20] * 4)
-    many = Manifest(
-        (manifest.Entry("", (60 << 20) * 30_000, manifest.PLAIN_MODE),),
-        (manifest.Run(60 << 20, 30_000),),
-        huge.digests[:32] * 30_000,
-    )
+    many = manifest.of_file(manifest.PLAIN_MODE, [60 << 20] * 30_000, huge.digests[:32] * 30_000)
     with pytest.raises(OSError, match="space") as full, opened(tmp_path, many):
         pass
     assert full.value.errno == errno.ENOSPC

@@ -14,7 +14,7 @@ def finished() -> Download:
     scene.wait()
     scene.found("n1 n2")
     scene.send_manifest("n1")
-    scene.feed(steps.StagingOpened(0b0001))
+    scene.feed(steps.StagingOpened(0b0001, 0b1111))
     for node in ("n1", "n2", "n1"):
         scene.send(node)
     return scene.download

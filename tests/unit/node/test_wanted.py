@@ -5,7 +5,7 @@ from tests.unit.node.things import bits, digits, rng
 
 
 def wanted(have: str = "") -> Wanted:
-    return Wanted(10, bits(have), rng())
+    return Wanted(10, bits(have), bits("0123456789"), rng())
 
 
 def test_wants_what_is_not_there() -> None:

@@ -11,10 +11,11 @@ import pytest
 import watchfiles
 
 from node.cache import Cache
-from node.hashing import Signature
 from node.inventory import Inventory
+from node.rules import Rules
 from node.settings import NodeSettings
 from node.watcher import Watcher
+from node.whole import Signature
 from protocol import manifest
 from protocol.manifest import MAX_SIZE_BYTES
 from tests.unit.node.things import id_of, plain
@@ -31,8 +32,11 @@ class Scene:
         (folder / ".shoal").mkdir(exist_ok=True)
         self.looked = threading.Event()
         self.inventory = Inventory(lambda: None)
+        self.rules = Rules(folder / ".shoal")
         self.cache = Cache(folder / ".shoal" / "cache.db")
-        self.watcher = Watcher(folder, self.inventory, self.cache, settings, self.looked.set)
+        self.watcher = Watcher(
+            folder, self.inventory, self.cache, self.rules, settings, self.looked.set
+        )
 
     def write(self, name: str, data: bytes) -> None:
         path = self.folder / name
@@ -40,8 +44,10 @@ class Scene:
         path.write_bytes(data)
 
     def has(self, name: str, data: bytes) -> bool:
-        file = self.inventory.whole(name)
-        return file is not None and file.id == id_of(plain(data))
+        thing = self.inventory.whole(name)
+        if thing is not None and thing.manifest.is_tree:
+            return thing.source.read(thing.manifest.listing_bytes, thing.size_bytes) == data
+        return thing is not None and thing.id == id_of(plain(data))
 
     def close(self) -> None:
         self.watcher.stop()
@@ -72,7 +78,7 @@ def test_takes_in_what_lies_there_at_the_start(tmp_path: Path) -> None:
     (tmp_path / "b").mkdir()
     (tmp_path / "b" / "c").write_bytes(b"2")
     with watched(tmp_path) as scene:
-        assert scene.inventory.names() == ["a", "b/c"]
+        assert scene.inventory.names() == ["a", "b"]
         assert scene.looked.wait(10)
         assert scene.watcher.has_looked
 
@@ -81,13 +87,15 @@ def test_follows_what_happens_in_the_folder(tmp_path: Path) -> None:
     (tmp_path / "a").write_bytes(b"1")
     with watched(tmp_path) as scene:
         scene.write("b/c", b"2")
-        eventually(lambda: scene.has("b/c", b"2"))
+        eventually(lambda: scene.has("b", b"2"))
+        scene.write("b/d", b"3")
+        eventually(lambda: scene.has("b", b"23"))
         scene.write("a", b"one")
         eventually(lambda: scene.has("a", b"one"))
         (tmp_path / "a").rename(tmp_path / "d")
-        eventually(lambda: scene.inventory.names() == ["b/c", "d"])
+        eventually(lambda: scene.inventory.names() == ["b", "d"])
         (tmp_path / "d").unlink()
-        eventually(lambda: scene.inventory.names() == ["b/c"])
+        eventually(lambda: scene.inventory.names() == ["b"])
 
 
 def test_looks_itself_where_changes_are_not_reported(

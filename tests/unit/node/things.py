@@ -1,12 +1,17 @@
 """Things to fetch and serve, made of a few chunks whose bytes are known; and random numbers."""
 
+import itertools
 from collections.abc import Sequence
+from pathlib import Path
 from random import Random
 
 from blake3 import blake3
 
+from node.hashing import hash_source
+from node.whole import FileSource, Signature, Whole
 from protocol import bitmap, manifest
-from protocol.manifest import ContentId, Entry, Manifest, Run
+from protocol.cutting import file_cut
+from protocol.manifest import ContentId, Manifest
 
 RNG_SEED = 7
 
@@ -22,24 +27,27 @@ def chunk(index: int, size_bytes: int = 10, version: int = 1) -> bytes:
 
 def thing(sizes: Sequence[int], version: int = 1) -> Manifest:
     """Return the manifest of chunks of these sizes in bytes."""
-    runs: list[Run] = []
-    for size in sizes:
-        if runs and runs[-1].size_bytes == size:
-            runs[-1] = Run(size, runs[-1].count + 1)
-        else:
-            runs.append(Run(size, 1))
     digests = b"".join(
         blake3(chunk(index, size, version)).digest() for index, size in enumerate(sizes)
     )
-    return Manifest((Entry("", sum(sizes), manifest.PLAIN_MODE),), tuple(runs), digests)
+    return manifest.of_file(manifest.PLAIN_MODE, sizes, digests)
 
 
 def plain(data: bytes, mode: int = manifest.PLAIN_MODE) -> Manifest:
     """Return the manifest that the product would make of a file with this content."""
-    size = manifest.chunk_size_for(len(data))
-    chunks = [data[start : start + size] for start in range(0, len(data), size)]
-    digests = b"".join(blake3(each).digest() for each in chunks)
-    return manifest.plain_file(len(data), mode, digests)
+    sizes = file_cut(len(data))
+    ends = itertools.accumulate(sizes)
+    digests = (
+        blake3(data[end - size : end]).digest() for size, end in zip(sizes, ends, strict=True)
+    )
+    return manifest.of_file(mode, sizes, b"".join(digests))
+
+
+def whole(path: Path, name: str) -> Whole:
+    """Return the file at `path` as a thing, hashed."""
+    source = FileSource(path, Signature.of(path.stat()))
+    data = manifest.encode(hash_source(source, lambda _: None, lambda: False))
+    return Whole(name, data, source)
 
 
 def id_of(thing: Manifest) -> ContentId:

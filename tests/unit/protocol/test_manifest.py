@@ -1,6 +1,6 @@
-"""Manifests: the rule for chunk sizes, the canonical form, and forged ones."""
+"""Manifests: the canonical form, and forged ones."""
 
-import itertools
+from collections.abc import Sequence
 
 import msgspec
 import pytest
@@ -10,167 +10,124 @@ from hypothesis import strategies as st
 
 from protocol import codec, manifest
 from protocol.errors import MalformedMessageError
-from protocol.manifest import MAX_CHUNKS, MAX_SIZE_BYTES, PLAIN_MODE, Manifest
+from protocol.manifest import EXECUTABLE_MODE, MAX_CHUNKS, PLAIN_MODE, TREE_MODE, Manifest
 
 MIB = 1 << 20
 DIGEST = blake3(b"chunk").digest()
-SIZES = st.integers(0, 4096) | st.integers(0, 40 * MIB) | st.integers(0, MAX_SIZE_BYTES)
-
-
-def chunk_count(size_bytes: int) -> int:
-    return -(-size_bytes // manifest.chunk_size_for(size_bytes))
-
-
-def plain_file(size_bytes: int, mode: int = PLAIN_MODE) -> Manifest:
-    return manifest.plain_file(size_bytes, mode, DIGEST * chunk_count(size_bytes))
-
-
-def drawn(size_bytes: int) -> str:
-    """Return the chunk sizes of a file as text, neighbours of one size together."""
-    runs = plain_file(size_bytes).runs
-    return " + ".join(f"{run.count} x {run.size_bytes}" for run in runs)
-
-
-@pytest.mark.parametrize(
-    ("size_bytes", "chunks"),
-    [
-        (0, ""),
-        (1, "1 x 1"),
-        (2, "2 x 1"),
-        (3, "1 x 2 + 1 x 1"),
-        (371, "1 x 186 + 1 x 185"),
-        (511, "1 x 256 + 1 x 255"),
-        (512, "2 x 256"),
-        (513, "2 x 256 + 1 x 1"),
-        (2048, "8 x 256"),
-        (2049, "7 x 257 + 1 x 250"),
-        (MIB - 1, "7 x 131072 + 1 x 131071"),
-        (MIB, "8 x 131072"),
-        (MIB + 1, "8 x 131072 + 1 x 1"),
-        (64 * MIB, "512 x 131072"),
-        (128 * MIB, "1024 x 131072"),
-        (128 * MIB + 1, "512 x 262144 + 1 x 1"),
-        (512 * MIB - 1, "1023 x 524288 + 1 x 524287"),
-        (512 * MIB, "1024 x 524288"),
-        (512 * MIB + 1, "256 x 2097152 + 1 x 1"),
-        (2 << 30, "512 x 4194304"),
-        (128 << 30, "32768 x 4194304"),
-        ((128 << 30) + 1, "16384 x 8388608 + 1 x 1"),
-        (MAX_SIZE_BYTES, f"{MAX_CHUNKS} x {64 * MIB}"),
-    ],
-)
-def test_cuts_a_file_into_chunks(size_bytes: int, chunks: str) -> None:  # fault 88
-    assert drawn(size_bytes) == chunks
-
-
-@given(SIZES)
-def test_the_chunk_size_keeps_its_limits(size_bytes: int) -> None:
-    chunk_size_bytes, count = manifest.chunk_size_for(size_bytes), chunk_count(size_bytes)
-    assert 1 <= chunk_size_bytes <= manifest.MAX_CHUNK_BYTES
-    assert count <= MAX_CHUNKS
-    assert count <= 2 or chunk_size_bytes >= 256
-    assert count > 1 or size_bytes < 2  # What can be shared out is.
-
-
-@pytest.mark.parametrize("size_bytes", [0, 1, 2, 371, 8 * MIB, 8 * MIB + 1, 40 * MIB - 1])
-def test_the_chunks_tile_the_file(size_bytes: int) -> None:
-    whole = plain_file(size_bytes)
-    ranges = [
-        (whole.chunk_offset(index), whole.chunk_offset(index) + whole.chunk_size(index))
-        for index in range(whole.chunk_count)
-    ]
-    edges = [0, *itertools.chain.from_iterable(ranges), size_bytes]
-    assert edges[::2] == edges[1::2]  # Each begins where the one before ends.
-    assert all(begin < end for begin, end in ranges)
-    assert whole.size_bytes == size_bytes
-    for index, (begin, end) in enumerate(ranges):
-        assert whole.chunk_at(begin) == whole.chunk_at(end - 1) == index
 
 
 def test_gives_each_chunk_its_digest() -> None:
     digests = [bytes([index]) * 32 for index in range(8)]
-    whole = manifest.plain_file(MIB, PLAIN_MODE, b"".join(digests))
+    whole = manifest.of_file(PLAIN_MODE, [10] * 8, b"".join(digests))
     assert [whole.digest(index) for index in range(8)] == digests
 
 
-@pytest.mark.parametrize("size_bytes", [MAX_SIZE_BYTES + 1, 2**63, 2**200])
-def test_refuses_a_file_that_is_too_large(size_bytes: int) -> None:
-    with pytest.raises(ValueError, match="is larger than"):
-        manifest.plain_file(size_bytes, PLAIN_MODE, b"")
+def plain_file(sizes: Sequence[int], mode: int = PLAIN_MODE) -> Manifest:
+    return manifest.of_file(mode, sizes, DIGEST * len(sizes))
 
 
-@given(SIZES.filter(lambda size_bytes: size_bytes < 1 << 35), st.booleans())
-def test_survives_the_wire(size_bytes: int, executable: bool) -> None:  # noqa: FBT001  # Drawn.
-    mode = manifest.EXECUTABLE_MODE if executable else PLAIN_MODE
-    whole = plain_file(size_bytes, mode)
+@given(
+    st.lists(st.integers(1, 64 * MIB), max_size=50),
+    st.sampled_from([PLAIN_MODE, EXECUTABLE_MODE]),
+)
+def test_survives_the_wire(sizes: list[int], mode: int) -> None:
+    whole = plain_file(sizes, mode)
     assert manifest.decode(manifest.encode(whole)) == whole
 
 
+@given(st.lists(st.integers(1, 1000), min_size=1), st.lists(st.integers(1, 1000)))
+def test_a_trees_first_chunks_are_its_listing(listing: list[int], files: list[int]) -> None:
+    sizes = listing + files
+    tree = manifest.of_tree(sum(listing), sizes, DIGEST * len(sizes))
+    assert tree.listing_chunks == len(listing)
+    assert (tree.listing_bytes, tree.size_bytes) == (sum(listing), sum(files))
+    assert tree.stream_bytes == sum(sizes)
+    assert tree.chunk_offset(len(listing)) == sum(listing)
+    assert manifest.decode(manifest.encode(tree)) == tree
+
+
 def test_the_largest_fits_in_one_reply() -> None:
-    data = manifest.encode(plain_file(MAX_SIZE_BYTES))
+    data = manifest.encode(plain_file([64 * MIB] * MAX_CHUNKS))
     assert len(data) < manifest.MAX_MANIFEST_BYTES
     assert manifest.decode(data).chunk_count == MAX_CHUNKS
+    assert manifest.decode(data).size_bytes == manifest.MAX_SIZE_BYTES
 
 
 def test_has_these_bytes_for_ever() -> None:
     content = b"0123456789"  # Two chunks of five bytes; the same example as in docs/protocol.md.
     digests = blake3(content[:5]).digest() + blake3(content[5:]).digest()
-    data = manifest.encode(manifest.plain_file(10, PLAIN_MODE, digests))
-    head = bytes.fromhex("94ae73686f616c2f3120626c616b65339193a00acd81a491920502c440")
+    data = manifest.encode(manifest.of_file(PLAIN_MODE, [5, 5], digests))
+    head = bytes.fromhex("96ae73686f616c2f3220626c616b6533cd81a4000ac4080000000500000005c440")
     assert data == head + digests
-    digest = "8b247555999a0f80ab88af209ecbcfdbdf463e2be145eeecf5aa4aac423a5639"
+    digest = "3dd74848dda28e0985bebbda6c1125cbb553c32dfe5dc8d46cf98c2d821e5c2c"
     assert manifest.id_of(data) == f"b3:{digest}"
 
 
-# Forged manifests: [format, entries, runs, digests].
+# Forged manifests: [format, mode, listing_bytes, size_bytes, sizes, digests].
 
-ENTRY = ["", 10, PLAIN_MODE]
+FIVES = manifest.pack_sizes([5, 5])
 TWO = DIGEST * 2
-FORGED = {
-    "other format": ["shoal/2 blake3", [ENTRY], [[5, 2]], TWO],
-    "other algorithm": ["shoal/1 md5", [ENTRY], [[5, 2]], TWO],  # fault 90
-    "no format": [[ENTRY], [[5, 2]], TWO],
-    "a field more": [manifest.FORMAT, [ENTRY], [[5, 2]], TWO, 1],
+FORGED: dict[str, object] = {
+    "other format": ["shoal/1 blake3", PLAIN_MODE, 0, 10, FIVES, TWO],
+    "other algorithm": ["shoal/2 md5", PLAIN_MODE, 0, 10, FIVES, TWO],  # fault 90
+    "no format": [PLAIN_MODE, 0, 10, FIVES, TWO],
+    "a field more": [manifest.FORMAT, PLAIN_MODE, 0, 10, FIVES, TWO, 1],
     "a map": {"format": manifest.FORMAT},
-    "no entry": [manifest.FORMAT, [], [], b""],
-    "two entries": [manifest.FORMAT, [ENTRY, ENTRY], [[5, 4]], TWO * 2],
-    "a path": [manifest.FORMAT, [["../net.txt", 10, PLAIN_MODE]], [[5, 2]], TWO],
-    "a link": [manifest.FORMAT, [["", 10, 0o120000]], [[5, 2]], TWO],
-    "set-user-id": [manifest.FORMAT, [["", 10, 0o104755]], [[5, 2]], TWO],
-    "an entry with a field more": [manifest.FORMAT, [[*ENTRY, 1]], [[5, 2]], TWO],
-    "negative size": [manifest.FORMAT, [["", -10, PLAIN_MODE]], [[5, 2]], TWO],
-    "size of 2^63": [manifest.FORMAT, [["", 2**63, PLAIN_MODE]], [[5, 2]], TWO],
-    "size of 2^64 - 1": [manifest.FORMAT, [["", 2**64 - 1, PLAIN_MODE]], [[5, 2]], TWO],
-    "size as float": [manifest.FORMAT, [["", 10.0, PLAIN_MODE]], [[5, 2]], TWO],
-    "no chunks": [manifest.FORMAT, [ENTRY], [], b""],
-    "chunks of an empty file": [manifest.FORMAT, [["", 0, PLAIN_MODE]], [[5, 2]], TWO],
-    "too few bytes": [manifest.FORMAT, [ENTRY], [[4, 2]], TWO],
-    "too many bytes": [manifest.FORMAT, [ENTRY], [[6, 2]], TWO],
-    "a run of none": [manifest.FORMAT, [ENTRY], [[5, 2], [1, 0]], TWO],
-    "a run of -2": [manifest.FORMAT, [ENTRY], [[5, 4], [5, -2]], TWO],
-    "a run of 2^31": [manifest.FORMAT, [ENTRY], [[5, 2**31]], TWO],
-    "chunks of 0 bytes": [manifest.FORMAT, [ENTRY], [[5, 2], [0, 1]], DIGEST * 3],
-    "chunks of -5 bytes": [manifest.FORMAT, [ENTRY], [[15, 1], [-5, 1]], TWO],
-    "chunks of 2^40 bytes": [manifest.FORMAT, [["", 2**40, PLAIN_MODE]], [[2**40, 1]], DIGEST],
-    "two runs of one size": [manifest.FORMAT, [ENTRY], [[5, 1], [5, 1]], TWO],
+    "a link": [manifest.FORMAT, 0o120000, 0, 10, FIVES, TWO],
+    "set-user-id": [manifest.FORMAT, 0o104755, 0, 10, FIVES, TWO],
+    "negative size": [manifest.FORMAT, PLAIN_MODE, 0, -10, FIVES, TWO],
+    "size of 2^63": [manifest.FORMAT, PLAIN_MODE, 0, 2**63, FIVES, TWO],
+    "size of 2^64 - 1": [manifest.FORMAT, PLAIN_MODE, 0, 2**64 - 1, FIVES, TWO],
+    "size as float": [manifest.FORMAT, PLAIN_MODE, 0, 10.0, FIVES, TWO],
+    "no chunks": [manifest.FORMAT, PLAIN_MODE, 0, 10, b"", b""],
+    "chunks of an empty file": [manifest.FORMAT, PLAIN_MODE, 0, 0, FIVES, TWO],
+    "too few bytes": [manifest.FORMAT, PLAIN_MODE, 0, 11, FIVES, TWO],
+    "too many bytes": [manifest.FORMAT, PLAIN_MODE, 0, 9, FIVES, TWO],
+    "a size that is cut off": [manifest.FORMAT, PLAIN_MODE, 0, 10, FIVES[:-1], TWO],
+    "sizes as a list": [manifest.FORMAT, PLAIN_MODE, 0, 10, [5, 5], TWO],
+    "chunks of 0 bytes": [
+        manifest.FORMAT,
+        PLAIN_MODE,
+        0,
+        10,
+        manifest.pack_sizes([10, 0]),
+        TWO,
+    ],
+    "chunks of 2^31 bytes": [
+        manifest.FORMAT,
+        PLAIN_MODE,
+        0,
+        2**31,
+        manifest.pack_sizes([2**31]),
+        DIGEST,
+    ],
     "too many chunks": [
         manifest.FORMAT,
-        [["", MAX_CHUNKS + 3, PLAIN_MODE]],
-        [[1, MAX_CHUNKS], [3, 1]],
+        PLAIN_MODE,
+        0,
+        MAX_CHUNKS + 1,
+        manifest.pack_sizes([1] * (MAX_CHUNKS + 1)),
         DIGEST * (MAX_CHUNKS + 1),
     ],
-    "too many runs": [
+    "no digests": [manifest.FORMAT, PLAIN_MODE, 0, 10, FIVES, b""],
+    "a digest too few": [manifest.FORMAT, PLAIN_MODE, 0, 10, FIVES, DIGEST],
+    "a digest too many": [manifest.FORMAT, PLAIN_MODE, 0, 10, FIVES, DIGEST * 3],
+    "digests cut to 8 bytes": [manifest.FORMAT, PLAIN_MODE, 0, 10, FIVES, TWO[:16]],  # fault 90
+    "a digest a byte short": [manifest.FORMAT, PLAIN_MODE, 0, 10, FIVES, TWO[:-1]],
+    "digests as text": [manifest.FORMAT, PLAIN_MODE, 0, 10, FIVES, "0" * 64],
+    "a tree without a listing": [manifest.FORMAT, TREE_MODE, 0, 10, FIVES, TWO],
+    "a file with a listing": [manifest.FORMAT, PLAIN_MODE, 5, 5, FIVES, TWO],
+    "a chunk that is half listing": [manifest.FORMAT, TREE_MODE, 4, 6, FIVES, TWO],
+    "a listing that is longer than all": [manifest.FORMAT, TREE_MODE, 11, 0, FIVES, TWO],
+    "a negative listing": [manifest.FORMAT, TREE_MODE, -5, 15, FIVES, TWO],
+    "a huge listing": [
         manifest.FORMAT,
-        [["", 6144 + 1, PLAIN_MODE]],
-        [[1 + index % 2, 1] for index in range(4097)],
-        DIGEST * 4097,
+        TREE_MODE,
+        manifest.MAX_LISTING_BYTES + 1,
+        0,
+        FIVES,
+        TWO,
     ],
-    "no digests": [manifest.FORMAT, [ENTRY], [[5, 2]], b""],
-    "a digest too few": [manifest.FORMAT, [ENTRY], [[5, 2]], DIGEST],
-    "a digest too many": [manifest.FORMAT, [ENTRY], [[5, 2]], DIGEST * 3],
-    "digests cut to 8 bytes": [manifest.FORMAT, [ENTRY], [[5, 2]], TWO[:16]],  # fault 90
-    "a digest a byte short": [manifest.FORMAT, [ENTRY], [[5, 2]], TWO[:-1]],
-    "digests as text": [manifest.FORMAT, [ENTRY], [[5, 2]], "0" * 64],
 }
 
 
@@ -181,13 +138,13 @@ def test_refuses(case: str) -> None:  # fault 85
 
 
 def test_accepts_what_the_forged_ones_were_made_from() -> None:
-    data = codec.pack([manifest.FORMAT, [ENTRY], [[5, 2]], TWO])
+    data = codec.pack([manifest.FORMAT, PLAIN_MODE, 0, 10, FIVES, TWO])
     assert manifest.encode(manifest.decode(data)) == data
 
 
 def test_refuses_another_spelling_of_the_same() -> None:
-    canonical = manifest.encode(manifest.plain_file(10, PLAIN_MODE, TWO))
-    spelled = canonical.replace(b"\x93\xa0\x0a", b"\x93\xa0\xcc\x0a")  # 10 in two bytes.
+    canonical = manifest.encode(plain_file([5, 5]))
+    spelled = canonical.replace(b"\x00\x0a\xc4", b"\x00\xcc\x0a\xc4")  # 10 in two bytes.
     assert spelled != canonical
     with pytest.raises(MalformedMessageError, match="canonical"):
         manifest.decode(spelled)
@@ -201,7 +158,7 @@ def test_arbitrary_bytes_raise_nothing_else(data: bytes) -> None:
 
 @given(st.integers(0, 100), st.binary(min_size=1, max_size=3))
 def test_a_manifest_changed_anywhere_is_refused_or_another_thing(at: int, change: bytes) -> None:
-    data = manifest.encode(manifest.plain_file(10, PLAIN_MODE, TWO))
+    data = manifest.encode(plain_file([5, 5]))
     changed = data[:at] + change + data[at + len(change) :]
     try:
         manifest.decode(changed)
@@ -216,11 +173,11 @@ def test_refuses_a_manifest_that_is_too_long() -> None:  # fault 86
 
 
 def test_cannot_be_made_inconsistent() -> None:
-    whole = manifest.plain_file(10, PLAIN_MODE, TWO)
+    whole = plain_file([5, 5])
     with pytest.raises(ValueError, match="do not add up"):
-        msgspec.structs.replace(whole, runs=(manifest.Run(4, 2),))
-    with pytest.raises(ValueError, match="more than"):
-        msgspec.structs.replace(whole, runs=(manifest.Run(1, MAX_CHUNKS + 1),))
+        msgspec.structs.replace(whole, sizes=manifest.pack_sizes([4, 4]))
+    with pytest.raises(ValueError, match="has not up to"):
+        plain_file([1] * (MAX_CHUNKS + 1))
 
 
 @pytest.mark.parametrize(

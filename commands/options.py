@@ -1,0 +1,84 @@
+"""The arguments and options of the command line, each with its help. Used by cli.py alone."""
+
+import enum
+import math
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+
+def _finite(seconds: float | None) -> float | None:
+    """Refuse what is in every range because it compares with nothing."""
+    if seconds is not None and not math.isfinite(seconds):
+        raise typer.BadParameter(f"{seconds} is no length of time.")
+    return seconds
+
+
+class Cut(enum.Enum):
+    """Where chunks are cut."""
+
+    FIXED = "fixed"
+    CONTENT = "content"
+
+
+WhatArgument = Annotated[str, typer.Argument(metavar="WHAT", help="A name, an id or NAME@ID.")]
+WhatArguments = Annotated[
+    list[str], typer.Argument(metavar="WHAT", help="Names, ids, NAME@ID, or DIRECTORY/PATH.")
+]
+OptionalWhatArgument = Annotated[
+    str | None, typer.Argument(metavar="WHAT", help="A name, an id or NAME@ID; else everything.")
+]
+PathArgument = Annotated[Path, typer.Argument(metavar="PATH", help="A file or a directory.")]
+
+ConfigOption = Annotated[
+    str | None,
+    typer.Option(
+        "--config", metavar="FILE", help="The cluster file; else $SHOAL_CONFIG, else lan.yaml."
+    ),
+]
+AsOption = Annotated[
+    str, typer.Option("--as", help="The node to do it as.", envvar="SHOAL_AS", metavar="NAME")
+]
+JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON, for scripts.")]
+QuietOption = Annotated[bool, typer.Option("--quiet", "-q", help="Only say what fails.")]
+TimeoutOption = Annotated[
+    float | None,
+    typer.Option(
+        callback=_finite,
+        min=0.001,
+        max=1e8,
+        envvar="SHOAL_TIMEOUT",
+        metavar="SECONDS",
+        help="Give up then.",
+    ),
+]
+OutputOption = Annotated[
+    Path | None, typer.Option(metavar="PATH", help="Put it here, not into NAME's folder.")
+]
+IncludeOption = Annotated[
+    list[str] | None,
+    typer.Option(metavar="PATTERN", help="Of a directory only this, as in .gitignore; repeatable."),
+]
+ExcludeOption = Annotated[
+    list[str] | None,
+    typer.Option(metavar="PATTERN", help="Of a directory leave this out; repeatable."),
+]
+InPlaceOption = Annotated[
+    bool,
+    typer.Option("--in-place", help="Let a directory's files appear one by one, each whole."),
+]
+FetchForceOption = Annotated[
+    bool, typer.Option("--force", help="Replace what has that name and nobody else has.")
+]
+ShareForceOption = Annotated[
+    bool, typer.Option("--force", help="Make it a new version of what has that name.")
+]
+ChunkingOption = Annotated[
+    Cut | None,
+    typer.Option(
+        help="Cut by size, or where the content says so: then insertions move little (fixed).",
+        show_default=False,
+    ),
+]
+DeleteOption = Annotated[bool, typer.Option("--delete", help="Delete its bytes too.")]

@@ -1,0 +1,66 @@
+"""`shoal forget` and `shoal verify`: what a node does with what it holds."""
+
+import msgspec
+
+from commands import terminal
+from commands.doing import Doer
+from commands.fetch import check_what
+from commands.progress import ProgressView
+from config.cluster import Cluster, NodeEntry
+from protocol.control import Examined, ForgetOrder, Forgotten, Verified, VerifyOrder
+from protocol.errors import ExitCode
+from protocol.names import display
+
+
+def run_forget(
+    cluster: Cluster, entry: NodeEntry, what: str, *, delete: bool, as_json: bool
+) -> ExitCode:
+    """Have the node share a thing no longer; delete its bytes if that is wanted.
+
+    Raises:
+        OperatorError: it does not hold it.
+    """
+    terminal.set_up_log()
+    check_what(what)
+    with Doer(cluster, entry) as doer:
+        done = doer.carry_out(ForgetOrder(what, delete), lambda _: None)
+    assert isinstance(done, Forgotten)
+    if as_json:
+        terminal.put_json({"name": done.name, "id": done.id, "deleted": done.deleted})
+        return ExitCode.DONE
+    terminal.put(f"{display(done.name)}: no longer shared by {entry.name}, {done.id}")
+    if not done.deleted:
+        place = display(str(entry.folder / done.name))
+        terminal.say(f"its bytes are still in {place}; `shoal share` shares them again")
+    return ExitCode.DONE
+
+
+def run_verify(cluster: Cluster, entry: NodeEntry, what: str | None, *, as_json: bool) -> ExitCode:
+    """Have the node hash again what it holds, and heal what has rotted.
+
+    Raises:
+        OperatorError: it does not hold it.
+    """
+    terminal.set_up_log(quiet=True)
+    if what is not None:
+        check_what(what)
+    with Doer(cluster, entry) as doer, ProgressView(quiet=as_json) as view:
+        done = doer.carry_out(VerifyOrder(what), view.show)
+    assert isinstance(done, Verified)
+    if as_json:
+        terminal.put_json(msgspec.to_builtins(done.things))
+    for thing in () if as_json else done.things:
+        terminal.put(_sentence(thing))
+    if not done.things and not as_json:
+        terminal.say(f"{entry.name} holds nothing")
+    is_sound = all(thing.healed or not thing.damaged for thing in done.things)
+    return ExitCode.DONE if is_sound else ExitCode.INTEGRITY
+
+
+def _sentence(thing: Examined) -> str:
+    if not thing.damaged:
+        return f"{display(thing.name)}: right, all {thing.chunks} chunks"
+    found = f"{display(thing.name)}: {thing.damaged} of {thing.chunks} chunks were damaged"
+    if thing.healed:
+        return f"{found}, and healed"
+    return f"{found}; not shared any more, as they could not be healed: {display(thing.trouble)}"

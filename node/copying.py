@@ -1,0 +1,81 @@
+"""Copies a file or a directory into a node's folder, where it appears whole, or not at all."""
+
+import contextlib
+import os
+import shutil
+import stat
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+from node.placing import put_in_place, remove, sync
+from node.selection import Selection
+from node.tree import look_through
+
+_BLOCK_BYTES = 64 << 20
+
+
+def copy_into(
+    path: Path, folder: Path, name: str, selection: Selection, on_copied: Callable[[int], None]
+) -> None:
+    """Copy `path` to `name` in `folder`, in place of what is there.
+
+    Args:
+        path: a file or a directory; of a directory links are copied as links.
+        folder: a node's folder.
+        name: a checked name.
+        selection: what of a directory.
+        on_copied: called with numbers of bytes, from several threads.
+
+    Raises:
+        OperatorError: something that must not be replaced stands there.
+        OSError: it cannot be read, or the disk refused.
+        ValueError: there is too much in the directory.
+    """
+    aside = folder / ".shoal" / f"incoming-{os.getpid()}"
+    try:
+        if path.is_dir():
+            _copy_tree(path, aside, selection, on_copied)
+        else:
+            _copy_file(path, aside, on_copied)
+        sync(aside.parent)
+        put_in_place(aside, folder, name)
+    finally:
+        remove(aside)
+
+
+def _copy_tree(
+    path: Path, aside: Path, selection: Selection, on_copied: Callable[[int], None]
+) -> None:
+    tree = look_through(path, selection, lambda _, __: None, lambda: False)
+    aside.mkdir()
+    made = {""}
+    for entry in tree.entries():
+        directory = entry.path if entry.kind == "d" else entry.path.rpartition("/")[0]
+        if directory not in made:
+            (aside / directory).mkdir(parents=True, exist_ok=True)
+            made.add(directory)
+        if entry.kind == "l":
+            (aside / entry.path).symlink_to(entry.target)
+
+    def copy(inside: str) -> None:
+        _copy_file(path / inside, aside / inside, on_copied)
+
+    with ThreadPoolExecutor(os.cpu_count() or 1, "copy") as pool:
+        for _ in pool.map(copy, tree.file_paths(), chunksize=64):
+            pass
+
+
+def _copy_file(path: Path, target: Path, on_copied: Callable[[int], None]) -> None:
+    """Copy bytes within the kernel, where it can: a file system may share them."""
+    with path.open("rb", buffering=0) as source, target.open("xb", buffering=0) as copy:
+        status = os.fstat(source.fileno())
+        os.fchmod(copy.fileno(), 0o755 if status.st_mode & stat.S_IXUSR else 0o644)
+        with contextlib.suppress(OSError):
+            while count := os.copy_file_range(source.fileno(), copy.fileno(), _BLOCK_BYTES):
+                on_copied(count)
+            if os.fstat(copy.fileno()).st_size == status.st_size:
+                return
+        source.seek(copy.tell())  # Not between these two file systems: by hand.
+        shutil.copyfileobj(source, copy, 1 << 20)
+        on_copied(os.fstat(copy.fileno()).st_size)

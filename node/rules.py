@@ -1,0 +1,74 @@
+"""What the operator said of things in a node's folder: what to share of them, and how.
+
+Kept in `.shoal/rules.json`, which is no cache: a thing that was to be forgotten must not come back.
+"""
+
+import os
+import threading
+from pathlib import Path
+
+import msgspec
+
+from node.selection import EVERYTHING, Selection
+from protocol.control import Chunking
+
+FORGOTTEN = "it was to be forgotten"
+FETCHING = "it is being fetched"
+PART = "only a part of it was fetched"
+DAMAGED = "its bytes have rotted"
+
+
+class Rule(msgspec.Struct, frozen=True, omit_defaults=True):
+    """What holds for one name. `withheld` says why it is not shared, if it is not."""
+
+    withheld: str = ""
+    include: tuple[str, ...] = ()
+    exclude: tuple[str, ...] = ()
+    chunking: Chunking | None = None
+
+    @property
+    def selection(self) -> Selection:
+        if not self.include and not self.exclude:
+            return EVERYTHING
+        return Selection(self.include, self.exclude)
+
+
+NO_RULE = Rule()
+
+
+class Rules:
+    """The rules of one folder. May be used from any thread."""
+
+    def __init__(self, state: Path) -> None:
+        """`state` is the folder's `.shoal`. A file that cannot be read counts as none."""
+        self._path = state / "rules.json"
+        self._lock = threading.Lock()
+        self._rules = self._load()
+
+    def of(self, name: str) -> Rule:
+        return self._rules.get(name, NO_RULE)
+
+    def set(self, name: str, rule: Rule) -> None:
+        """Have `rule` hold for `name`, durably; raise OSError if the disk refuses."""
+        with self._lock:
+            if self.of(name) == rule:
+                return
+            rules = self._rules | {name: rule}
+            if rule == NO_RULE:
+                del rules[name]
+            self._save(rules)
+            self._rules = rules
+
+    def _load(self) -> dict[str, Rule]:
+        try:
+            return msgspec.json.decode(self._path.read_bytes(), type=dict[str, Rule])
+        except (FileNotFoundError, msgspec.DecodeError):
+            return {}
+
+    def _save(self, rules: dict[str, Rule]) -> None:
+        aside = self._path.with_suffix(".new")
+        with aside.open("wb") as file:
+            file.write(msgspec.json.format(msgspec.json.encode(rules)))
+            file.flush()
+            os.fsync(file.fileno())
+        aside.rename(self._path)

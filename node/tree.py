@@ -1,0 +1,172 @@
+"""A directory as one thing: what lies in it, looked through at one moment, and the bytes of it."""
+
+import array
+import os
+import re
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+from blake3 import blake3
+
+from node.layout import Layout
+from node.selection import Selection
+from node.whole import GoneError, Signature, read_unchanged
+from protocol import listing, manifest
+from protocol.cutting import tree_cut
+from protocol.listing import Entry
+from protocol.names import check_path
+
+_ORDINARY = re.compile(r"[^\x00-\x1f\x7f-\x9f\\:\ud800-\udfff]{1,63}\Z")  # 255 bytes at most.
+_ORDINARY_PATH = 1000  # Characters: 4096 bytes at most.
+
+
+class Tree:
+    """What `look_through` found. Its bytes are those of its listing, then those of its files."""
+
+    def __init__(self, root: Path, entries: list[Entry], signatures: list[Signature]) -> None:
+        """`signatures` are those of the files among the entries, in their order.
+
+        Raises:
+            ValueError: there are too many, or too many bytes.
+        """
+        self.root = root
+        self._listing = listing.encode(entries)
+        self._files = [entry.path for entry in entries if entry.kind in "fx"]
+        self._sizes = array.array("Q", (one.size_bytes for one in signatures))
+        self._mtimes = array.array("q", (one.mtime_ns for one in signatures))
+        self._inodes = array.array("Q", (one.inode for one in signatures))
+        self._modes = array.array("I", (one.mode for one in signatures))
+        self._layout = Layout([len(self._listing), *self._sizes])
+        parts = (self._listing, self._mtimes.tobytes(), self._inodes.tobytes())
+        digest = blake3(b"".join(parts)).digest()
+        self.signature = Signature(
+            sum(self._sizes),
+            max(self._mtimes, default=0),
+            int.from_bytes(digest[:8], "big") >> 1,  # It goes into SQLite, which has 63 bits.
+            manifest.TREE_MODE,
+        )
+
+    def entries(self) -> Iterator[Entry]:
+        """Yield what lies in it, in order."""
+        return listing.decode(self._listing).entries()
+
+    def file_paths(self) -> list[str]:
+        """Return the paths of its files."""
+        return self._files
+
+    @property
+    def file_count(self) -> int:
+        return len(self._files)
+
+    @property
+    def listing_bytes(self) -> int:
+        return len(self._listing)
+
+    @property
+    def size_bytes(self) -> int:
+        return self._layout.size_bytes
+
+    def cut(self) -> list[int]:
+        return tree_cut(len(self._listing), self._sizes)
+
+    def read(self, offset: int, size_bytes: int) -> bytes:
+        """Return so many bytes from there on; raises as `Source` says."""
+        parts = [self._part(*piece) for piece in self._layout.pieces(offset, size_bytes)]
+        return parts[0] if len(parts) == 1 else b"".join(parts)
+
+    def _part(self, part: int, offset: int, size_bytes: int) -> bytes:
+        if part == 0:
+            return self._listing[offset : offset + size_bytes]
+        file = part - 1
+        signature = Signature(
+            self._sizes[file], self._mtimes[file], self._inodes[file], self._modes[file]
+        )
+        return read_unchanged(f"{self.root}/{self._files[file]}", signature, offset, size_bytes)
+
+
+def look_through(
+    root: Path,
+    selection: Selection,
+    leave_out: Callable[[str, str], None],
+    should_stop: Callable[[], bool],
+) -> Tree:
+    """Return what lies in the directory `root` now, as far as it is selected.
+
+    Args:
+        root: a directory.
+        selection: what of it counts.
+        leave_out: told of what cannot be shared: its path in the tree, and why.
+        should_stop: asked before each directory.
+
+    Raises:
+        GoneError: `should_stop` said so.
+        OSError: a directory cannot be read.
+        ValueError: there is too much in it.
+    """
+    walk = _Walk(str(root), selection, leave_out)
+    levels = [iter([""])]
+    while levels:  # Not by recursion: directories may lie in each other a thousand deep.
+        directory = next(levels[-1], None)
+        if directory is None:
+            levels.pop()
+        elif should_stop():
+            raise GoneError(f"{root}: stopped")
+        else:
+            levels.append(walk.directories_in(directory))
+    return Tree(root, walk.entries, walk.signatures)
+
+
+class _Walk:
+    """Collects what lies in a tree, in the order of a listing."""
+
+    def __init__(
+        self, root: str, selection: Selection, leave_out: Callable[[str, str], None]
+    ) -> None:
+        self.entries: list[Entry] = []
+        self.signatures: list[Signature] = []
+        self._root = root
+        self._selection = selection
+        self._leave_out = leave_out
+
+    def directories_in(self, directory: str) -> Iterator[str]:
+        """Take in what lies in one directory; yield those in it, each when its turn comes."""
+        with os.scandir(f"{self._root}/{directory}") as found:
+            inside = sorted(found, key=lambda entry: entry.name)
+        if directory and not inside and self._selection.chooses(directory):
+            self.entries.append(Entry(directory, "d"))
+        for entry in inside:
+            path = f"{directory}/{entry.name}" if directory else entry.name
+            if not self._has_a_good_name(entry.name, path):
+                continue
+            if entry.is_dir(follow_symlinks=False):
+                yield path
+            elif self._selection.chooses(path):
+                self._take_in(entry, path)
+
+    def _has_a_good_name(self, name: str, path: str) -> bool:
+        if _ORDINARY.match(name) and len(path) < _ORDINARY_PATH:
+            return True
+        try:
+            check_path(path)
+        except ValueError as error:
+            self._leave_out(path, f"its name {error}")
+            return False
+        return True
+
+    def _take_in(self, entry: os.DirEntry[str], path: str) -> None:
+        if entry.is_symlink():
+            self._take_in_link(entry, path)
+        elif entry.is_file():
+            signature = Signature.of(entry.stat())
+            self.signatures.append(signature)
+            kind = "x" if signature.mode == manifest.EXECUTABLE_MODE else "f"
+            self.entries.append(Entry(path, kind, signature.size_bytes))
+        else:
+            self._leave_out(path, "it is neither a file, a directory nor a link")
+
+    def _take_in_link(self, entry: os.DirEntry[str], path: str) -> None:
+        target = os.readlink(entry.path)
+        if listing.is_inside(path, target):
+            self.entries.append(Entry(path, "l", target=target))
+        else:
+            self._leave_out(path, "it is a link that may lead out of the directory")

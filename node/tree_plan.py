@@ -1,0 +1,88 @@
+"""Which files of a tree are wanted, and which chunks they lie in. Reads and writes none of them."""
+
+from collections.abc import Iterable, Iterator
+
+from node.layout import Layout
+from node.selection import Selection
+from protocol import bitmap
+from protocol.listing import Listing
+from protocol.manifest import Manifest
+
+
+class TreePlan:
+    """One tree's files, by their numbers in its listing, as far as they are selected."""
+
+    def __init__(self, manifest: Manifest, listing: Listing, selection: Selection) -> None:
+        """`listing` is that of the tree whose `manifest` this is."""
+        self.listing = listing
+        self.is_everything = selection.is_everything
+        self._manifest = manifest
+        self._selection = selection
+        self._layout = Layout([manifest.listing_bytes, *listing.sizes])
+        files = range(len(listing.sizes))
+        self._is_chosen = bytearray(self._chooses(listing.file_path(file)) for file in files)
+        self.needed = bitmap.full(manifest.listing_chunks) | self._chunks_of_chosen()
+
+    @property
+    def needed_bytes(self) -> int:
+        return sum(map(self._manifest.chunk_size, bitmap.indices(self.needed)))
+
+    def is_chosen(self, file: int) -> bool:
+        return bool(self._is_chosen[file])
+
+    def chosen_files(self) -> Iterator[tuple[int, bytes]]:
+        """Yield the numbers and paths of the files that are wanted."""
+        for file, is_chosen in enumerate(self._is_chosen):
+            if is_chosen:
+                yield file, self.listing.file_path(file)
+
+    def chosen_links(self) -> Iterator[tuple[bytes, bytes]]:
+        """Yield the paths and targets of the links that are wanted."""
+        return ((path, target) for path, target in self.listing.links() if self._chooses(path))
+
+    def chosen_folders(self) -> Iterator[bytes]:
+        """Yield the paths of the empty directories that are wanted."""
+        return (path for path in self.listing.empty_folders() if self._chooses(path))
+
+    def chosen_paths(self) -> Iterator[bytes]:
+        """Yield the paths of all that is wanted."""
+        return filter(self._chooses, self.listing.paths)
+
+    def mode(self, file: int) -> int:
+        return 0o755 if self.listing.is_executable(file) else 0o644
+
+    def pieces(self, index: int) -> Iterator[tuple[int, int, int]]:
+        """Yield the parts of chunk `index`: file, offset in it and size in bytes.
+
+        The listing counts as file -1.
+        """
+        thing = self._manifest
+        for piece in self._layout.pieces(thing.chunk_offset(index), thing.chunk_size(index)):
+            yield piece.file - 1, piece.offset, piece.size_bytes
+
+    def start(self, file: int) -> int:
+        """Return where a file begins in the thing's bytes."""
+        return self._layout.stretch(file + 1)[0]
+
+    def files_in(self, chunks: int) -> set[int]:
+        """Return the files that these chunks (protocol.bitmap) have a part of."""
+        found = (file for index in bitmap.indices(chunks) for file, _, _ in self.pieces(index))
+        return set(found) - {-1}
+
+    def chunks_of(self, files: Iterable[int]) -> int:
+        """Return the chunks that have a part of these files."""
+        at = self._manifest.chunk_at
+        chunks: set[int] = set()
+        for file in files:
+            start, end = self._layout.stretch(file + 1)
+            if end > start:
+                chunks.update(range(at(start), at(end - 1) + 1))
+        return bitmap.of(chunks)
+
+    def _chooses(self, path: bytes) -> bool:
+        return self.is_everything or self._selection.chooses(path.decode())
+
+    def _chunks_of_chosen(self) -> int:
+        if self.is_everything:
+            return bitmap.full(self._manifest.chunk_count)
+        return self.chunks_of(file for file, _ in self.chosen_files())

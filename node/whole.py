@@ -1,0 +1,140 @@
+"""A thing that lies in a node's folder, hashed, and the bytes of it.
+
+Bytes are read with `pread` between two looks at the file's signature, so that nothing leaves of a
+file that is no longer what was hashed (fault 98); no mmap, which a truncation would turn into a
+crash.
+"""
+
+import os
+import stat
+from pathlib import Path
+from typing import Protocol
+
+import msgspec
+
+from protocol import bitmap, manifest
+from protocol.cutting import file_cut
+from protocol.manifest import decode, id_of
+
+
+class GoneError(Exception):
+    """The bytes are no longer what they were."""
+
+
+class Signature(msgspec.Struct, frozen=True):
+    """What a thing's bytes are taken to be the same by.
+
+    Of a tree the time is that of its newest file, and instead of an inode stands a digest of all
+    that `node.tree` found.
+    """
+
+    size_bytes: int
+    mtime_ns: int
+    inode: int
+    mode: int
+
+    @classmethod
+    def of(cls, status: os.stat_result) -> "Signature":
+        is_executable = bool(status.st_mode & stat.S_IXUSR)
+        mode = manifest.EXECUTABLE_MODE if is_executable else manifest.PLAIN_MODE
+        return cls(status.st_size, status.st_mtime_ns, status.st_ino, mode)
+
+
+class Source(Protocol):
+    """Where a thing's bytes are, as they were at one moment."""
+
+    @property
+    def signature(self) -> Signature: ...
+    @property
+    def listing_bytes(self) -> int: ...
+    @property
+    def size_bytes(self) -> int:
+        """Return how many bytes can be read: the listing's, if it is a tree, and the files'."""
+
+    def cut(self) -> list[int]:
+        """Return the sizes of its chunks, by the rule for sizes; ValueError if it is too large."""
+
+    def read(self, offset: int, size_bytes: int) -> bytes:
+        """Return so many bytes from there on.
+
+        Raises:
+            GoneError: they have changed.
+            OSError: they cannot be read.
+        """
+
+
+class FileSource:
+    """One file."""
+
+    listing_bytes = 0
+
+    def __init__(self, path: Path, signature: Signature) -> None:
+        self.signature = signature
+        self._path = path
+
+    @property
+    def size_bytes(self) -> int:
+        return self.signature.size_bytes
+
+    def cut(self) -> list[int]:
+        return file_cut(self.size_bytes)
+
+    def read(self, offset: int, size_bytes: int) -> bytes:
+        return read_unchanged(str(self._path), self.signature, offset, size_bytes)
+
+
+def read_unchanged(path: str, signature: Signature, offset: int, size_bytes: int) -> bytes:
+    """Return a part of a file that is as it was.
+
+    Raises:
+        GoneError: it is not.
+        OSError: it cannot be read.
+    """
+    descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
+    try:
+        before = Signature.of(os.fstat(descriptor))
+        data = os.pread(descriptor, size_bytes, offset)
+        after = Signature.of(os.fstat(descriptor))
+    finally:
+        os.close(descriptor)
+    if before != signature or after != signature:
+        raise GoneError(f"{path} changed after it was looked at")
+    if len(data) != size_bytes:
+        raise GoneError(f"{path} is shorter than it was")
+    return data
+
+
+class Whole:
+    """A thing in the folder, hashed."""
+
+    def __init__(self, name: str, data: bytes, source: Source) -> None:
+        """`data` is the canonical manifest of what `source` has."""
+        self.name = name
+        self.id = id_of(data)
+        self.data = data
+        self.source = source
+        self.manifest = decode(data)
+
+    @property
+    def signature(self) -> Signature:
+        return self.source.signature
+
+    @property
+    def size_bytes(self) -> int:
+        return self.manifest.size_bytes
+
+    @property
+    def chunk_count(self) -> int:
+        return self.manifest.chunk_count
+
+    @property
+    def have(self) -> int:
+        return bitmap.full(self.manifest.chunk_count)
+
+    def read(self, index: int) -> bytes:
+        """Return the bytes of chunk `index`; raise GoneError if they are no longer there."""
+        thing = self.manifest
+        try:
+            return self.source.read(thing.chunk_offset(index), thing.chunk_size(index))
+        except OSError as error:
+            raise GoneError(f"{self.name}: {error.strerror}") from None
