@@ -4,7 +4,7 @@ import os
 import sys
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING
 
 if __package__:  # Installed as shoal.cli: find our packages as `python cli.py` does.
     sys.path.insert(0, str(Path(__file__).parent))
@@ -13,14 +13,10 @@ import typer
 
 from commands import options as opt
 from commands import terminal
-from protocol.errors import ExitCode, OperatorError
+from protocol.errors import ExitCode
 
 if TYPE_CHECKING:
     from config.cluster import Cluster, NodeEntry
-
-VERSION = "0.1.0"
-
-UsageError: Any = typer.BadParameter.__base__  # Click's, or the copy of it that typer brings.
 
 app = typer.Typer(
     name="shoal",
@@ -33,19 +29,9 @@ app = typer.Typer(
 )
 
 
-def _show_version(wanted: bool) -> None:
-    if wanted:
-        import zmq  # noqa: PLC0415 (only the version needs it here)
-
-        terminal.put(f"shoal {VERSION}, pyzmq {zmq.__version__}, libzmq {zmq.zmq_version()}")
-        raise typer.Exit
-
-
 @app.callback()
 def shoal(
-    version: Annotated[
-        bool, typer.Option("--version", callback=_show_version, is_eager=True, help="Say which.")
-    ] = False,
+    version: opt.VersionOption = False,
 ) -> None:
     """Peer-to-peer file distribution for LANs and clusters."""
 
@@ -63,9 +49,7 @@ def tracker(config: opt.ConfigOption = None) -> None:
 
 
 @app.command()
-def node(
-    name: Annotated[str, typer.Argument(metavar="NAME")], config: opt.ConfigOption = None
-) -> None:
+def node(name: opt.NameArgument, config: opt.ConfigOption = None) -> None:
     """Run node NAME: it serves its folder, announces it, and takes fetches."""
 
     def body() -> ExitCode:
@@ -247,19 +231,12 @@ def main() -> None:
     terminal.prepare()
     try:
         sys.exit(app(prog_name="shoal", standalone_mode=False))
-    except UsageError as error:
+    except opt.UsageError as error:
         if len(sys.argv) == 1:
             error.show()  # Nothing was asked for: this is the help.
         else:
-            terminal.report(_told(error), as_json="--json" in sys.argv)
+            terminal.report(opt.told(error), as_json="--json" in sys.argv)
         sys.exit(ExitCode.USAGE)
-
-
-def _told(error: Any) -> OperatorError:
-    """Say what is wrong with the command line as everything else is said, in one line."""
-    what = error.format_message().rstrip(".?")
-    command = error.ctx.command_path if error.ctx else "shoal"
-    return OperatorError(f"{what[:1].lower()}{what[1:]}; see `{command} --help`")
 
 
 if __name__ == "__main__":

@@ -3,9 +3,31 @@
 import enum
 import math
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
+
+from commands import terminal
+from protocol.errors import OperatorError
+
+VERSION = "0.1.0"
+
+UsageError: Any = typer.BadParameter.__base__  # Click's, or the copy of it that typer brings.
+
+
+def told(error: Any) -> OperatorError:
+    """Say what is wrong with the command line as everything else is said, in one line."""
+    what = error.format_message().rstrip(".?")
+    command = error.ctx.command_path if error.ctx else "shoal"
+    return OperatorError(f"{what[:1].lower()}{what[1:]}; see `{command} --help`")
+
+
+def _show_version(wanted: bool) -> None:  # noqa: FBT001  # Typer calls it so.
+    if wanted:
+        import zmq  # noqa: PLC0415 (only the version needs it here)
+
+        terminal.put(f"shoal {VERSION}, pyzmq {zmq.__version__}, libzmq {zmq.zmq_version()}")
+        raise typer.Exit
 
 
 def _finite(seconds: float | None) -> float | None:
@@ -22,6 +44,10 @@ class Cut(enum.Enum):
     CONTENT = "content"
 
 
+VersionOption = Annotated[
+    bool, typer.Option("--version", callback=_show_version, is_eager=True, help="Say which.")
+]
+NameArgument = Annotated[str, typer.Argument(metavar="NAME")]
 WhatArgument = Annotated[str, typer.Argument(metavar="WHAT", help="A name, an id or NAME@ID.")]
 WhatArguments = Annotated[
     list[str], typer.Argument(metavar="WHAT", help="Names, ids, NAME@ID, or DIRECTORY/PATH.")

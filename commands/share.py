@@ -8,8 +8,7 @@ from commands import terminal
 from commands.doing import Doer
 from commands.progress import ProgressView
 from config.cluster import Cluster, NodeEntry
-from node.copying import copy_into
-from node.hashing import same_bytes
+from node.copying import copy_into, same
 from node.quota import Quota, bytes_below
 from node.selection import Selection
 from node.staging import disk_trouble
@@ -91,15 +90,15 @@ def _copy(path: Path, entry: NodeEntry, options: ShareOptions, view: ProgressVie
         copied_bytes += count
         view.show(Working(name, min(copied_bytes, size_bytes), size_bytes, 0))
 
+    selection = Selection(options.include, options.exclude)
     try:
         if (folder / name).exists():
-            if path.is_file() and same_bytes(path, folder / name):
+            if same(path, folder / name, selection):
                 return name
             if not options.force:
                 message = f"another {display(name)} lies in {folder} already"
                 remedy = "--force makes this a new version in its place"
                 raise OperatorError(f"{message}; {remedy}, or give it another name")
-        selection = Selection(options.include, options.exclude)
         copy_into(path, folder, name, selection, on_copied)
     except OSError as error:
         raise disk_trouble(error, name, folder) from None

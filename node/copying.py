@@ -13,6 +13,7 @@ from node.selection import Selection
 from node.tree import look_through
 
 _BLOCK_BYTES = 64 << 20
+_COMPARE_BYTES = 1 << 20
 
 
 def copy_into(
@@ -42,6 +43,28 @@ def copy_into(
         put_in_place(aside, folder, name)
     finally:
         remove(aside)
+
+
+def same(path: Path, other: Path, selection: Selection) -> bool:
+    """Say whether two files or directories have the same in them, as far as it is shared."""
+    if path.is_file() or other.is_file():
+        return path.is_file() and _same_bytes(path, other)
+    one = look_through(path, selection, lambda _, __: None, lambda: False)
+    two = look_through(other, selection, lambda _, __: None, lambda: False)
+    return list(one.entries()) == list(two.entries()) and all(
+        _same_bytes(path / inside, other / inside) for inside in one.file_paths()
+    )
+
+
+def _same_bytes(one: Path, two: Path) -> bool:
+    """Say whether two files have the same bytes, reading no more of them than is needed."""
+    if not two.is_file() or one.stat().st_size != two.stat().st_size:
+        return False
+    with one.open("rb") as first, two.open("rb") as second:
+        while block := first.read(_COMPARE_BYTES):
+            if block != second.read(_COMPARE_BYTES):
+                return False
+    return True
 
 
 def _copy_tree(

@@ -2,6 +2,7 @@
 
 import contextlib
 import functools
+import os
 import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -48,7 +49,7 @@ class Fetches:
             if order.output is None:
                 standing = self._standing(meant, selection, force=order.force)
             if isinstance(standing, Fetched):
-                return standing
+                return _inside(standing, meant.inside)
             to = msgspec.structs.replace(
                 self._destination(meant.name, (standing,) if standing else ()),
                 output=Path(order.output) if order.output is not None else None,
@@ -183,6 +184,15 @@ class _Running:
         finally:
             fetcher, self._fetcher = self._fetcher, None
             fetcher.close()
+
+
+def _inside(standing: Fetched, inside: str) -> Fetched:
+    """Return the result for a path in a tree that is here; OperatorError if there is none."""
+    path = Path(standing.path) / inside
+    if inside and not os.path.lexists(path):
+        message = f"no such file was found: {display(standing.name)}/{display(inside)}"
+        raise OperatorError(f"{message}; look into {standing.path}", ExitCode.NOT_FOUND)
+    return msgspec.structs.replace(standing, path=str(path))
 
 
 def _here(thing: Whole, folder: Path) -> Fetched:

@@ -4,7 +4,6 @@ import os
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from itertools import accumulate
-from pathlib import Path
 from typing import TypeVar
 
 from blake3 import blake3
@@ -16,7 +15,6 @@ from protocol.manifest import Manifest
 Item = TypeVar("Item")
 R = TypeVar("R")
 
-COMPARE_BYTES = 1 << 20
 SERIAL_CHUNKS = 8  # Starting threads costs more than hashing so few.
 
 
@@ -65,17 +63,6 @@ def verified_chunks(read: Callable[[int], bytes], thing: Manifest, candidates: l
         return (blake3(read(index)).digest() == thing.digest(index)) << index
 
     return sum(map_with_all_cores(is_right, candidates))
-
-
-def same_bytes(one: Path, two: Path) -> bool:
-    """Say whether two files have the same bytes, reading no more of them than is needed."""
-    if not two.is_file() or one.stat().st_size != two.stat().st_size:
-        return False
-    with one.open("rb") as first, two.open("rb") as second:
-        while block := first.read(COMPARE_BYTES):
-            if block != second.read(COMPARE_BYTES):
-                return False
-    return True
 
 
 def map_with_all_cores(function: Callable[[Item], R], items: Sequence[Item]) -> Iterable[R]:

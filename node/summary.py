@@ -33,7 +33,7 @@ def of(download: Download, node: str, path: str | None, costs: Costs) -> Fetched
     return Fetched(
         name=download.name,
         id=str(download.id),
-        size_bytes=download.manifest.size_bytes,
+        size_bytes=min(download.manifest.size_bytes, tally.needed_bytes),
         elapsed_s=round(costs.elapsed_s, 6),
         fetched_bytes=tally.fetched_bytes,
         reused_bytes=tally.reused_bytes,

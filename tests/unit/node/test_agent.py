@@ -13,7 +13,7 @@ import zmq
 from node.agent import Agent
 from node.home import Identity
 from node.lock import FolderLock
-from protocol.control import Fetched, FetchOrder
+from protocol.control import Fetched, FetchOrder, ShareOrder, Sharing
 from protocol.errors import ExitCode, OperatorError
 from tests.unit.node.hostile import HONEST, NAME, NUISANCES, NamingTracker, swarm
 from tests.unit.node.things import id_of, plain
