@@ -1,6 +1,7 @@
 """The house's rules, and that docs/protocol.md says what the code does."""
 
 import ast
+import itertools
 import json
 import re
 import tomllib
@@ -13,9 +14,12 @@ from typing import Annotated, Any, get_args, get_origin, get_type_hints
 import msgpack  # type: ignore[import-untyped]  # It ships no stubs.
 import msgspec
 import pytest
+from blake3 import blake3
 
-from protocol import codec, manifest, messages, names
+from protocol import codec, listing, manifest, messages, names
+from protocol.cutting import file_cut, tree_cut
 from protocol.errors import WireCode
+from protocol.listing import Entry
 
 ROOT = Path(__file__).parents[2]
 PACKAGES = sorted(
@@ -257,6 +261,8 @@ def test_the_page_tells_every_limit() -> None:
         "bytes of a request to a node": messages.MAX_CHUNK_REQUEST_BYTES,
         "bytes of a reply's body": messages.MAX_REPLY_BYTES,
         "bytes of a manifest": manifest.MAX_MANIFEST_BYTES,
+        "bytes of a listing": manifest.MAX_LISTING_BYTES,
+        "entries of a listing": listing.MAX_ENTRIES,
         "bytes of a chunk": manifest.MAX_CHUNK_BYTES,
         "bytes of a thing": manifest.MAX_SIZE_BYTES,
         "chunks of a thing": manifest.MAX_CHUNKS,
@@ -293,9 +299,27 @@ def is_of(plain: dict[str, Any], union: Any) -> bool:
     return plain.keys() - {"v", "type"} <= set(kinds[plain["type"]].__struct_fields__)
 
 
+def digests(data: bytes, sizes: list[int]) -> bytes:
+    ends = list(itertools.accumulate(sizes, initial=0))
+    return b"".join(blake3(data[start:end]).digest() for start, end in itertools.pairwise(ends))
+
+
 def test_the_pages_manifest_is_one() -> None:
     assert len(EXAMPLES) >= 12
-    (written,) = re.findall(r"```hex\n(.*?)```", PAGE, re.DOTALL)
-    data = bytes.fromhex(written)
-    assert manifest.decode(data).size_bytes == 10
-    assert f"its id is `{manifest.id_of(data)}`" in PAGE
+    of_file, of_tree = map(bytes.fromhex, re.findall(r"```hex\n(.*?)```", PAGE, re.DOTALL))
+    cut, content = file_cut(10), b"0123456789"
+    assert manifest.decode(of_file) == manifest.of_file(
+        manifest.PLAIN_MODE, cut, digests(content, cut)
+    )
+    assert f"its id is `{manifest.id_of(of_file)}`" in PAGE
+    assert f"Its manifest has {len(of_file)} bytes" in PAGE
+    assert list(listing.decode(of_tree).entries()) == [
+        Entry("bin/digits", listing.LINK, target="../digits.txt"),
+        Entry("bin/run", listing.EXECUTABLE, 5),
+        Entry("digits.txt", listing.FILE, 10),
+        Entry("old", listing.FOLDER),
+    ]
+    assert f"Its listing has {len(of_tree)} bytes" in PAGE
+    cut = tree_cut(len(of_tree), [5, 10])
+    tree = manifest.of_tree(len(of_tree), cut, digests(of_tree + b"date\n" + content, cut))
+    assert f"its id is `{manifest.id_of(manifest.encode(tree))}`" in PAGE
