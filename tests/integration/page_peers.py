@@ -4,11 +4,13 @@ They use nothing of our code, not even its names: whoever implements the page ha
 """
 
 import contextlib
+import io
 import itertools
+import re
 import struct
 import threading
 from collections.abc import Callable, Sequence
-from typing import Any, Self
+from typing import Any, NamedTuple, Self
 
 import msgpack  # type: ignore[import-untyped]  # It ships no stubs.
 import zmq
@@ -36,30 +38,43 @@ def chunk_size_for(size_bytes: int) -> int:
     return chunk_size
 
 
-def chunks_of(data: bytes) -> list[bytes]:
-    size = chunk_size_for(len(data))
+def cut(data: bytes, size: int) -> list[bytes]:
     return [data[offset : offset + size] for offset in range(0, len(data), size)]
 
 
-def manifest_of(data: bytes) -> bytes:
-    chunks = chunks_of(data)
+class Thing(NamedTuple):
+    manifest: bytes
+    chunks: list[bytes]
+    size_bytes: int
+
+    @property
+    def id(self) -> str:
+        return id_of(self.manifest)
+
+    def holding(self, name: str) -> Map:
+        return {"name": name, "id": self.id, "size_bytes": self.size_bytes}
+
+
+def file_of(content: bytes) -> Thing:
+    return thing_of(33188, 0, cut(content, chunk_size_for(len(content))))
+
+
+def thing_of(mode: int, listing_bytes: int, chunks: list[bytes]) -> Thing:
+    size_bytes = sum(map(len, chunks)) - listing_bytes
     sizes = struct.pack(f">{len(chunks)}I", *map(len, chunks))
     digests = b"".join(blake3(chunk).digest() for chunk in chunks)
-    manifest: bytes = msgpack.packb(["shoal/2 blake3", 33188, 0, len(data), sizes, digests])
-    return manifest
+    fields = ["shoal/2 blake3", mode, listing_bytes, size_bytes, sizes, digests]
+    return Thing(msgpack.packb(fields), chunks, size_bytes)
 
 
 def id_of(manifest: bytes) -> str:
     return "b3:" + blake3(manifest).hexdigest()
 
 
-def chunks_in(manifest: bytes) -> list[tuple[int, bytes]]:
+def chunks_in(sizes: bytes, digests: bytes) -> list[tuple[int, bytes]]:
     """Return the size and digest of each chunk."""
-    form, mode, listing_bytes, size_bytes, packed_sizes, digests = msgpack.unpackb(manifest)
-    assert (form, mode, listing_bytes) == ("shoal/2 blake3", 33188, 0)
-    sizes = [size for (size,) in struct.iter_unpack(">I", packed_sizes)]
-    assert sum(sizes) == size_bytes
-    return [(size, digests[32 * at : 32 * at + 32]) for at, size in enumerate(sizes)]
+    counted = enumerate(struct.iter_unpack(">I", sizes))
+    return [(size, digests[32 * at : 32 * at + 32]) for at, (size,) in counted]
 
 
 def bitmap_of(indices: set[int], count: int) -> bytes:
@@ -72,6 +87,101 @@ def bitmap_of(indices: set[int], count: int) -> bytes:
 def packed(kind: str, **fields: Any) -> bytes:
     data: bytes = msgpack.packb({"v": 1, "type": kind, **fields})
     return data
+
+
+# The page: listings.
+
+Tree = dict[str, tuple[str, bytes]]  # By path: the kind, and a file's bytes or a link's target.
+FORBIDDEN = re.compile(r"^[A-Za-z]:|[\\\x00-\x1f\x7f-\x9f]")
+
+
+def order(path: str) -> list[bytes]:
+    return path.encode().split(b"/")
+
+
+def listing_of(tree: Tree) -> bytes:
+    paths = sorted(tree, key=order)
+    kinds = "".join(tree[path][0] for path in paths)
+    sizes = [len(tree[path][1]) for path in paths if tree[path][0] in "fx"]
+    targets = [tree[path][1] for path in paths if tree[path][0] == "l"]
+    fields = [
+        "\0".join(paths).encode(),
+        kinds.encode(),
+        struct.pack(f">{len(sizes)}Q", *sizes),
+        b"\0".join(targets),
+    ]
+    listing: bytes = msgpack.packb(["shoal/1 tree", *fields])
+    return listing
+
+
+def tree_of(tree: Tree) -> Thing:
+    listing = listing_of(tree)
+    files = [tree[path][1] for path in sorted(tree, key=order) if tree[path][0] in "fx"]
+    size = chunk_size_for(sum(map(len, files)))
+    while True:
+        chunks, small = cut(listing, 256 << 10), b""
+        for content in files:
+            if len(content) < size:
+                small += content
+            else:
+                chunks += cut(small, size) + cut(content, size)
+                small = b""
+        chunks += cut(small, size)
+        if len(chunks) <= 32768:
+            return thing_of(16384, len(listing), chunks)
+        size *= 2
+
+
+def read_listing(listing: bytes, size_bytes: int) -> list[tuple[str, str, int, str]]:
+    """Return path, kind, size and target of each entry, all of which are checked."""
+    document = msgpack.unpackb(listing)
+    assert msgpack.packb(document) == listing
+    form, joined_paths, packed_kinds, packed_sizes, joined_targets = document
+    assert form == "shoal/1 tree"
+    paths, kinds = texts_in(joined_paths), packed_kinds.decode()
+    sizes = [size for (size,) in struct.iter_unpack(">Q", packed_sizes)]
+    targets = texts_in(joined_targets)
+    assert len(paths) == len(kinds)
+    assert len(sizes) == sum(kind in "fx" for kind in kinds)
+    assert len(targets) == kinds.count("l")
+    assert set(kinds) <= set("fxdl")
+    assert sum(sizes) == size_bytes
+    assert all(map(is_path, paths))
+    for path, following in itertools.pairwise(paths):
+        assert order(path) < order(following)
+        assert not following.startswith(f"{path}/")
+    entries = [
+        (path, kind, sizes.pop(0) if kind in "fx" else 0, targets.pop(0) if kind == "l" else "")
+        for path, kind in zip(paths, kinds, strict=True)
+    ]
+    assert all(is_inside(path, target) for path, kind, _, target in entries if kind == "l")
+    return entries
+
+
+def texts_in(joined: bytes) -> list[str]:
+    return joined.decode().split("\0") if joined else []
+
+
+def is_path(text: str) -> bool:
+    parts = text.split("/")
+    fits = len(text.encode()) <= 4096 and all(0 < len(part.encode()) <= 255 for part in parts)
+    return fits and not FORBIDDEN.search(text) and not {".", ".."}.intersection(parts)
+
+
+def is_inside(path: str, target: str) -> bool:
+    parts = target.split("/")
+    down = list(itertools.dropwhile("..".__eq__, parts))
+    goes_up = len(parts) - len(down)
+    fits = is_path("/".join(down)) if down else goes_up > 0
+    return fits and goes_up <= path.count("/") and len(target.encode()) <= 4096
+
+
+def tree_in(listing: bytes, contents: bytes) -> Tree:
+    tree = Tree()
+    rest = io.BytesIO(contents)
+    for path, kind, size_bytes, target in read_listing(listing, len(contents)):
+        tree[path] = kind, rest.read(size_bytes) or target.encode()
+    return tree
 
 
 # The page: a client.
@@ -111,8 +221,8 @@ class Connection:
         raise AssertionError("no reply")
 
 
-def fetched(context: Context, found: Map, asker: str) -> bytes:
-    """Fetch what the tracker said of, from all holders in turn, and check everything."""
+def fetched(context: Context, found: Map, asker: str) -> tuple[bytes, bytes]:
+    """Fetch what the tracker said of, and check everything; return the listing, and the rest."""
     with contextlib.ExitStack() as stack:
         holders = [
             stack.enter_context(Connection(context, holder["address"]))
@@ -120,21 +230,59 @@ def fetched(context: Context, found: Map, asker: str) -> bytes:
         ]
         first, manifest = holders[0].ask("manifest", what=found["id"])
         assert first["id"] == found["id"] == id_of(manifest)
-        chunks, parts = chunks_in(manifest), dict[int, bytes]()
-        for holder in itertools.cycle(holders):
-            missing = sorted(set(range(len(chunks))) - parts.keys())
-            if not missing:
-                return b"".join(parts[index] for index in range(len(chunks)))
-            have = bitmap_of(set(parts), len(chunks))
-            offered = missing[:4]
-            reply, data = holder.ask(
-                "chunk", id=found["id"], offered=offered, node=asker, have=have
-            )
-            assert reply["type"] == "chunk"
-            assert reply["index"] in offered
-            assert (len(data), blake3(data).digest()) == chunks[reply["index"]]
-            parts[reply["index"]] = data
-    raise AssertionError("nobody holds it")
+        document = msgpack.unpackb(manifest)
+        assert msgpack.packb(document) == manifest
+        form, mode, listing_bytes, size_bytes, sizes, digests = document
+        assert form == "shoal/2 blake3"
+        assert mode in {33188, 33261, 16384}
+        assert (listing_bytes > 0) == (mode == 16384)
+        gathering = Gathering(holders, found["id"], chunks_in(sizes, digests), asker)
+        listing = gathering.gather(listing_bytes)
+        if listing_bytes:
+            read_listing(listing, size_bytes)
+        contents = gathering.gather(size_bytes)
+        assert not gathering.missing
+        return listing, contents
+
+
+class Gathering:
+    """Asks all holders in turn, for some chunks at a time."""
+
+    def __init__(
+        self,
+        holders: list[Connection],
+        content_id: str,
+        chunks: list[tuple[int, bytes]],
+        asker: str,
+    ) -> None:
+        self._holders = itertools.cycle(holders)
+        self._ask: Map = {"id": content_id, "node": asker}
+        self._chunks = chunks
+        self._have: set[int] = set()
+
+    @property
+    def missing(self) -> list[int]:
+        return [index for index in range(len(self._chunks)) if index not in self._have]
+
+    def gather(self, size_bytes: int) -> bytes:
+        """Return the next so many bytes, which are whole chunks."""
+        ends = list(itertools.accumulate(self._chunks[index][0] for index in self.missing))
+        assert size_bytes in {0, *ends}
+        wanted = self.missing[: ends.index(size_bytes) + 1 if size_bytes else 0]
+        parts: dict[int, bytes] = {}
+        while lacking := [index for index in wanted if index not in parts]:
+            index, data = self._one_of(lacking[:4])
+            self._have.add(index)
+            parts[index] = data
+        return b"".join(parts[index] for index in wanted)
+
+    def _one_of(self, offered: list[int]) -> tuple[int, bytes]:
+        have = bitmap_of(self._have, len(self._chunks))
+        reply, data = next(self._holders).ask("chunk", **self._ask, offered=offered, have=have)
+        assert reply["type"] == "chunk"
+        assert reply["index"] in offered
+        assert (len(data), blake3(data).digest()) == self._chunks[reply["index"]]
+        return reply["index"], data
 
 
 # The page: a node and a tracker.
@@ -170,15 +318,13 @@ class Server(threading.Thread):
         self._socket.close()
 
 
-def smallest_node(name: str, content: bytes) -> Callable[[Map], Sequence[bytes]]:
-    manifest, chunks = manifest_of(content), chunks_of(content)
-
+def smallest_node(name: str, thing: Thing) -> Callable[[Map], Sequence[bytes]]:
     def answer(request: Map) -> Sequence[bytes]:
-        if request["type"] == "manifest" and request["what"] in {name, id_of(manifest)}:
-            return [packed("manifest", id=id_of(manifest), name=name), manifest]
-        if request["type"] == "chunk" and request["id"] == id_of(manifest):
+        if request["type"] == "manifest" and request["what"] in {name, thing.id}:
+            return [packed("manifest", id=thing.id, name=name), thing.manifest]
+        if request["type"] == "chunk" and request["id"] == thing.id:
             index = request["offered"][-1]  # Any of them will do.
-            return [packed("chunk", index=index), chunks[index]]
+            return [packed("chunk", index=index), thing.chunks[index]]
         return [packed("error", code=404, message="not here")]
 
     return answer

@@ -28,6 +28,15 @@ ROOT = Path(__file__).parents[2]
 LIMIT_S = 30.0  # For anything to come about, on a busy machine.
 SEEDS = random.Random(7).randbytes(3000)  # Eight chunks.
 RELAY = random.Random(8).randbytes(5001)
+PHOTOS: page_peers.Tree = {
+    "a/b/c/up": ("l", b"../../../cat.jpg"),
+    "a/empty": ("d", b""),
+    "a/run.sh": ("x", b"#!/bin/sh\n"),
+    "a.txt": ("f", b"after all that lies in a"),
+    "cat.jpg": ("f", random.Random(9).randbytes(1500)),  # Larger than a chunk.
+    "nothing": ("f", b""),
+    "\u00fc \U0001f41f": ("f", b"the last"),
+}
 
 
 def until(find: Callable[[], T | None]) -> T:
@@ -65,10 +74,15 @@ class Cluster:
 
     def run(self, *command: str) -> Any:
         """Return what a command prints with --json."""
-        line = self._line(*command, "--json")
-        done = subprocess.run(line, capture_output=True, timeout=LIMIT_S, check=False)
+        done = self._done(*command, "--json")
         assert done.returncode == 0, done.stderr.decode()
         return json.loads(done.stdout)
+
+    def fail(self, *command: str) -> str:
+        """Return what a command says that cannot be carried out."""
+        done = self._done(*command)
+        assert done.returncode > 0, done.stdout.decode()
+        return done.stderr.decode()
 
     def holders_of(self, name: str) -> dict[str, bool]:
         """Return who has it according to `where`, and whether it has all of it."""
@@ -85,6 +99,10 @@ class Cluster:
             except subprocess.TimeoutExpired:
                 process.kill()
                 process.wait()
+
+    def _done(self, *command: str) -> subprocess.CompletedProcess[bytes]:
+        line = self._line(*command)
+        return subprocess.run(line, capture_output=True, timeout=LIMIT_S, check=False)
 
     def _line(self, *command: str) -> list[str]:
         return [sys.executable, str(ROOT / "cli.py"), *command, "--config", str(self._file)]
@@ -125,6 +143,34 @@ def announced(tracker: Connection, name: str, count: int) -> Map:
     return until(find)
 
 
+def lay(tree: page_peers.Tree, folder: Path) -> None:
+    """Make what is in `tree`, as whoever shares it would have it."""
+    for path, (kind, content) in tree.items():
+        place = folder / path
+        place.parent.mkdir(parents=True, exist_ok=True)
+        if kind == "d":
+            place.mkdir()
+        elif kind == "l":
+            place.symlink_to(content.decode())
+        else:
+            place.write_bytes(content)
+            place.chmod(0o755 if kind == "x" else 0o644)
+
+
+def found_in(folder: Path) -> page_peers.Tree:
+    """Return what lies there, as `lay` takes it."""
+    tree = page_peers.Tree()
+    for place in folder.rglob("*"):
+        path = str(place.relative_to(folder))
+        if place.is_symlink():
+            tree[path] = "l", str(place.readlink()).encode()
+        elif place.is_file():
+            tree[path] = "x" if place.stat().st_mode & 0o100 else "f", place.read_bytes()
+        elif not any(place.iterdir()):
+            tree[path] = "d", b""
+    return tree
+
+
 def test_uses_nothing_of_ours() -> None:
     imported = set()
     for node in ast.walk(ast.parse(Path(page_peers.__file__).read_text())):
@@ -146,9 +192,9 @@ def test_a_client_from_the_page_fetches_and_becomes_a_holder(
     cluster.start("node", "n3")
     with Connection(context, cluster.tracker) as tracker:
         found = announced(tracker, "seeds.txt", count=2)
-        assert found["id"] == page_peers.id_of(page_peers.manifest_of(SEEDS))
-        assert page_peers.fetched(context, found, asker="n1") == SEEDS
-        holding = {"name": "seeds.txt", "id": found["id"], "size_bytes": len(SEEDS)}
+        holding = page_peers.file_of(SEEDS).holding("seeds.txt")
+        assert holding.items() <= found.items()
+        assert page_peers.fetched(context, found, asker="n1") == (b"", SEEDS)
         update = {"node": "n1", "address": cluster.nodes["n1"], "epoch": 1, "sequence": 1}
         first, _ = tracker.ask("update", **update, holdings=[holding], replace=True)
         again, _ = tracker.ask("update", **update, holdings=[holding], replace=True)
@@ -161,6 +207,20 @@ def test_a_client_from_the_page_fetches_and_becomes_a_holder(
         tracker.ask("query", what="seeds.txt", node="n1")  # It would not ask if it had it.
         assert cluster.holders_of("seeds.txt") == {"n2": True, "n3": True}
         assert tracker.ask("leave", node="n1", epoch=1)[0]["type"] == "ok"
+
+
+def test_a_client_from_the_page_fetches_a_tree(cluster: Cluster, context: Context) -> None:
+    for node in ("n2", "n3"):
+        lay(PHOTOS, cluster.folder / node / "photos")
+    cluster.start("tracker")
+    cluster.start("node", "n2")
+    cluster.start("node", "n3")
+    with Connection(context, cluster.tracker) as tracker:
+        found = announced(tracker, "photos", count=2)
+        assert page_peers.tree_of(PHOTOS).holding("photos").items() <= found.items()
+        listing, contents = page_peers.fetched(context, found, asker="n1")
+        assert page_peers.tree_in(listing, contents) == PHOTOS
+        assert tracker.ask("query", what="photos/cat.jpg")[0]["code"] == 404
 
 
 def test_a_client_from_the_page_is_told_what_is_wrong(cluster: Cluster, context: Context) -> None:
@@ -180,23 +240,66 @@ def test_a_client_from_the_page_is_told_what_is_wrong(cluster: Cluster, context:
             assert connection.ask_raw(msgpack.packb({"v": 2, "type": "query"}))[0]["code"] == 501
 
 
-def test_a_node_from_the_page_serves_our_fetch(cluster: Cluster, context: Context) -> None:
+@contextlib.contextmanager
+def served_from_the_page(
+    cluster: Cluster, context: Context, name: str, thing: page_peers.Thing
+) -> Iterator[Connection]:
+    """Have our tracker know that n2, a node from the page, holds `thing`; give the tracker."""
     cluster.start("tracker")
     address = cluster.nodes["n2"]
     with (
         Connection(context, cluster.tracker) as tracker,
-        Server(context, zmq.REP, address, page_peers.smallest_node("relay.bin", RELAY)),
+        Server(context, zmq.REP, address, page_peers.smallest_node(name, thing)),
     ):
-        manifest = page_peers.manifest_of(RELAY)
-        holding = {"name": "relay.bin", "id": page_peers.id_of(manifest), "size_bytes": len(RELAY)}
-        reply, _ = tracker.ask(
-            "update", node="n2", address=address, epoch=1, sequence=1, holdings=[holding]
-        )
+        start = {"node": "n2", "address": address, "epoch": 1, "sequence": 1}
+        reply, _ = tracker.ask("update", **start, holdings=[thing.holding(name)])
         assert reply["type"] == "ok"
+        yield tracker
+
+
+def test_a_node_from_the_page_serves_our_fetch(cluster: Cluster, context: Context) -> None:
+    relay = page_peers.file_of(RELAY)
+    with served_from_the_page(cluster, context, "relay.bin", relay):
         told = cluster.run("fetch", "relay.bin", "--as", "n1")
     assert (cluster.folder / "n1" / "relay.bin").read_bytes() == RELAY
-    assert told["id"] == page_peers.id_of(manifest)
+    assert told["id"] == relay.id
     assert told["holders"] == {"n2": len(RELAY)}
+
+
+def test_a_node_from_the_page_serves_our_fetch_of_a_tree(
+    cluster: Cluster, context: Context
+) -> None:
+    photos = page_peers.tree_of(PHOTOS)
+    with served_from_the_page(cluster, context, "photos", photos):
+        told = cluster.run("fetch", "photos", "--as", "n1")
+    assert found_in(cluster.folder / "n1" / "photos") == PHOTOS
+    assert told["id"] == photos.id
+    assert told["holders"] == {"n2": sum(map(len, photos.chunks))}
+
+
+FORGED = {
+    "a path out": {"../out.txt": ("f", b"x")},
+    "an absolute path": {"/out.txt": ("f", b"x")},
+    "a link out": {"a/out": ("l", b"../../out.txt")},
+    "a link out by way of another": {"a/b/up": ("l", b".."), "out": ("l", b"a/b/up/../..")},
+    "a file below a link": {"a": ("l", b"b"), "a/out.txt": ("f", b"x"), "b": ("d", b"")},
+    "an unknown kind": {"a": ("p", b"")},
+}
+
+
+@pytest.mark.parametrize("case", FORGED)
+def test_neither_ours_nor_a_client_from_the_page_takes_a_forged_tree(
+    cluster: Cluster, context: Context, case: str
+) -> None:
+    forged = page_peers.tree_of(FORGED[case])
+    with served_from_the_page(cluster, context, "photos", forged) as tracker:
+        found = announced(tracker, "photos", count=1)
+        with pytest.raises(AssertionError):
+            page_peers.fetched(context, found, asker="n3")
+        said = cluster.fail("fetch", "photos", "--as", "n1")
+    assert "listing" in said
+    assert [path.name for path in (cluster.folder / "n1").iterdir()] == [".shoal"]
+    assert not list(cluster.folder.rglob("out*"))
 
 
 def test_a_tracker_from_the_page_serves_our_nodes(cluster: Cluster, context: Context) -> None:
