@@ -2,7 +2,6 @@
 
 import contextlib
 import os
-import shutil
 import stat
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -13,6 +12,8 @@ from node.selection import Selection
 from node.tree import look_through
 
 _BLOCK_BYTES = 64 << 20
+_SMALL_BYTES = 1 << 20
+_AT_A_TIME = 256  # Files for one thread: each is soon done.
 _COMPARE_BYTES = 1 << 20
 
 
@@ -38,7 +39,7 @@ def copy_into(
         if path.is_dir():
             _copy_tree(path, aside, selection, on_copied)
         else:
-            _copy_file(path, aside, on_copied)
+            _copy_file(str(path), str(aside), on_copied)
         sync(aside.parent)
         put_in_place(aside, folder, name)
     finally:
@@ -81,24 +82,42 @@ def _copy_tree(
         if entry.kind == "l":
             (aside / entry.path).symlink_to(entry.target)
 
-    def copy(inside: str) -> None:
-        _copy_file(path / inside, aside / inside, on_copied)
+    def copy(some: list[str]) -> None:
+        for inside in some:
+            _copy_file(f"{path}/{inside}", f"{aside}/{inside}", on_copied)
 
     with ThreadPoolExecutor(os.cpu_count() or 1, "copy") as pool:
-        for _ in pool.map(copy, tree.file_paths(), chunksize=64):
+        paths = tree.file_paths()
+        blocks = (paths[start : start + _AT_A_TIME] for start in range(0, len(paths), _AT_A_TIME))
+        for _ in pool.map(copy, blocks):
             pass
 
 
-def _copy_file(path: Path, target: Path, on_copied: Callable[[int], None]) -> None:
-    """Copy bytes within the kernel, where it can: a file system may share them."""
-    with path.open("rb", buffering=0) as source, target.open("xb", buffering=0) as copy:
-        status = os.fstat(source.fileno())
-        os.fchmod(copy.fileno(), 0o755 if status.st_mode & stat.S_IXUSR else 0o644)
-        with contextlib.suppress(OSError):
-            while count := os.copy_file_range(source.fileno(), copy.fileno(), _BLOCK_BYTES):
-                on_copied(count)
-            if os.fstat(copy.fileno()).st_size == status.st_size:
-                return
-        source.seek(copy.tell())  # Not between these two file systems: by hand.
-        shutil.copyfileobj(source, copy, 1 << 20)
-        on_copied(os.fstat(copy.fileno()).st_size)
+def _copy_file(path: str, target: str, on_copied: Callable[[int], None]) -> None:
+    source = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+    try:
+        status = os.fstat(source)
+        mode = 0o755 if status.st_mode & stat.S_IXUSR else 0o644
+        copy = os.open(target, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, mode)
+        try:
+            os.fchmod(copy, mode)
+            _copy_bytes(source, copy, status.st_size, on_copied)
+        finally:
+            os.close(copy)
+    finally:
+        os.close(source)
+
+
+def _copy_bytes(source: int, copy: int, size_bytes: int, on_copied: Callable[[int], None]) -> None:
+    """Copy large files within the kernel, where it can: a file system may share the bytes."""
+    done_bytes = 0
+    with contextlib.suppress(OSError):  # Not between these two file systems: by hand.
+        while _SMALL_BYTES < size_bytes > done_bytes:
+            count = os.copy_file_range(source, copy, _BLOCK_BYTES)
+            if count == 0:
+                break
+            on_copied(count)
+            done_bytes += count
+    while block := os.pread(source, _COMPARE_BYTES, done_bytes):
+        done_bytes += os.pwrite(copy, block, done_bytes)
+        on_copied(len(block))

@@ -5,7 +5,7 @@ Reads no bytes of them.
 
 import logging
 import stat
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from pathlib import Path
 
 from node.rules import FORGOTTEN, Rules
@@ -26,10 +26,11 @@ class Folder:
         self._should_stop = should_stop
         self._left_out: set[str] = set()
 
-    def things(self) -> dict[str, Source]:
+    def things(self, but: Collection[str] = ()) -> dict[str, Source]:
         """Return what can be shared, by name: each file, each directory; links to files too.
 
-        Links to directories are not followed: they may lead in circles.
+        Links to directories are not followed: they may lead in circles. What is named in `but` is
+        left out.
 
         Raises:
             GoneError: it was to stop.
@@ -39,7 +40,11 @@ class Folder:
         except OSError as error:
             self._leave_out(str(self.path), error.strerror or "cannot be read")
             return {}
-        found = {name: self._look_at(name) for name in names if name != RESERVED_FOLDER}
+        found = {
+            name: self._look_at(name)
+            for name in names
+            if name != RESERVED_FOLDER and name not in but
+        }
         return {name: source for name, source in found.items() if source is not None}
 
     def source_of(self, name: str, *, even_forgotten: bool = False) -> Source | None:

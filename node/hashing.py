@@ -1,8 +1,9 @@
 """From a thing's bytes to its manifest, with all cores. Remembers nothing (that is the cache's)."""
 
+import collections
 import os
 from collections.abc import Callable, Iterable, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from itertools import accumulate
 from typing import TypeVar
 
@@ -10,16 +11,21 @@ from blake3 import blake3
 
 from node.whole import GoneError, Source
 from protocol import manifest
+from protocol.control import Chunking
 from protocol.manifest import Manifest
 
 Item = TypeVar("Item")
 R = TypeVar("R")
 
+QUEUED_CHUNKS = 64  # 16 MiB each at most, and 1 MiB mostly.
 SERIAL_CHUNKS = 8  # Starting threads costs more than hashing so few.
 
 
 def hash_source(
-    source: Source, on_progress: Callable[[int], None], should_stop: Callable[[], bool]
+    source: Source,
+    on_progress: Callable[[int], None],
+    should_stop: Callable[[], bool],
+    chunking: Chunking = "fixed",
 ) -> Manifest:
     """Return the manifest of what `source` has; each byte is read once.
 
@@ -27,26 +33,47 @@ def hash_source(
         source: a file or a tree.
         on_progress: called with the bytes of each chunk once it is hashed.
         should_stop: asked before each chunk.
+        chunking: where to cut. A huge thing is cut by sizes in any case.
 
     Raises:
         GoneError: it changed meanwhile, or `should_stop` said so.
         OSError: it cannot be read.
         ValueError: it is too large.
     """
-    sizes = source.cut()
 
-    def digest(chunk: tuple[int, int]) -> bytes:
-        offset, size_bytes = chunk
+    def digest(data: bytes | memoryview) -> bytes:
         if should_stop():
             raise GoneError("stopped")
-        data = source.read(offset, size_bytes)
-        on_progress(size_bytes)
+        on_progress(len(data))
         return blake3(data).digest()
 
+    if chunking == "content":
+        from node.cut_source import MOST_CONTENT_BYTES, cut_source  # noqa: PLC0415 (few need it)
+
+        if source.size_bytes <= MOST_CONTENT_BYTES:
+            return _hashed_in_pieces(source, cut_source(source), digest)
+    sizes = source.cut()
     offsets = accumulate(sizes[:-1], initial=0)
     chunks = list(zip(offsets, sizes, strict=True)) if sizes else []
-    digests = b"".join(map_with_all_cores(digest, chunks))
-    return described(source, sizes, digests)
+    digests = map_with_all_cores(lambda chunk: digest(source.read(*chunk)), chunks)
+    return described(source, sizes, b"".join(digests))
+
+
+def _hashed_in_pieces(
+    source: Source, pieces: Iterable[memoryview], digest: Callable[[memoryview], bytes]
+) -> Manifest:
+    """Read and cut in this thread, while others hash what is cut already."""
+    sizes: list[int] = []
+    futures: collections.deque[Future[bytes]] = collections.deque()
+    digests: list[bytes] = []
+    with ThreadPoolExecutor(os.cpu_count() or 1, "hash") as pool:
+        for piece in pieces:
+            sizes.append(len(piece))
+            futures.append(pool.submit(digest, piece))
+            if len(futures) >= QUEUED_CHUNKS:
+                digests.append(futures.popleft().result())
+        digests += (future.result() for future in futures)
+    return described(source, sizes, b"".join(digests))
 
 
 def described(source: Source, sizes: Sequence[int], digests: bytes) -> Manifest:

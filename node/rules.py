@@ -12,6 +12,8 @@ import msgspec
 from node.selection import EVERYTHING, Selection
 from protocol.control import Chunking
 
+DEFAULT_CHUNKING: Chunking = "fixed"
+
 FORGOTTEN = "it was to be forgotten"
 FETCHING = "it is being fetched"
 PART = "only a part of it was fetched"

@@ -1,10 +1,12 @@
 """Which paths of a tree are meant, by patterns as in .gitignore: what to take, what to leave."""
 
 import functools
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import msgspec
-import pathspec
+
+if TYPE_CHECKING:
+    import pathspec
 
 
 class Selection(msgspec.Struct, frozen=True, dict=True):
@@ -25,11 +27,17 @@ class Selection(msgspec.Struct, frozen=True, dict=True):
 
     @functools.cached_property
     def _included(self) -> "pathspec.PathSpec[Any]":
-        return pathspec.PathSpec.from_lines("gitignore", self.include)
+        return _compiled(self.include)
 
     @functools.cached_property
     def _excluded(self) -> "pathspec.PathSpec[Any]":
-        return pathspec.PathSpec.from_lines("gitignore", self.exclude)
+        return _compiled(self.exclude)
+
+
+def _compiled(patterns: tuple[str, ...]) -> "pathspec.PathSpec[Any]":
+    import pathspec  # noqa: PLC0415 (takes 7 ms, and most fetches have no pattern)
+
+    return pathspec.PathSpec.from_lines("gitignore", patterns)
 
 
 EVERYTHING = Selection()

@@ -3,7 +3,7 @@
 import array
 import os
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 
 from blake3 import blake3
@@ -17,21 +17,21 @@ from protocol.listing import Entry
 from protocol.names import check_path
 
 _ORDINARY = re.compile(r"[^\x00-\x1f\x7f-\x9f\\:\ud800-\udfff]{1,63}\Z")  # 255 bytes at most.
+_FILES = {listing.FILE, listing.EXECUTABLE}
 _ORDINARY_PATH = 1000  # Characters: 4096 bytes at most.
 
 
 class Tree:
     """What `look_through` found. Its bytes are those of its listing, then those of its files."""
 
-    def __init__(self, root: Path, entries: list[Entry], signatures: list[Signature]) -> None:
-        """`signatures` are those of the files among the entries, in their order.
-
-        Raises:
-            ValueError: there are too many, or too many bytes.
-        """
+    def __init__(
+        self, root: Path, listing_data: bytes, files: list[str], signatures: Iterable[Signature]
+    ) -> None:
+        """`files` are the paths of the files in the listing, in order, with their signatures."""
         self.root = root
-        self._listing = listing.encode(entries)
-        self._files = [entry.path for entry in entries if entry.kind in "fx"]
+        self._listing = listing_data
+        self._files = files
+        signatures = list(signatures)
         self._sizes = array.array("Q", (one.size_bytes for one in signatures))
         self._mtimes = array.array("q", (one.mtime_ns for one in signatures))
         self._inodes = array.array("Q", (one.inode for one in signatures))
@@ -45,6 +45,14 @@ class Tree:
             int.from_bytes(digest[:8], "big") >> 1,  # It goes into SQLite, which has 63 bits.
             manifest.TREE_MODE,
         )
+
+    @classmethod
+    def made(cls, root: Path, listing_data: bytes) -> "Tree":
+        """Return the tree that was just made at `root`, of which it is known what is in it."""
+        found = listing.decode(listing_data)
+        files = [found.file_path(file).decode() for file in range(len(found.sizes))]
+        signatures = (Signature.of(os.lstat(f"{root}/{path}")) for path in files)
+        return cls(root, listing_data, files, signatures)
 
     def entries(self) -> Iterator[Entry]:
         """Yield what lies in it, in order."""
@@ -113,7 +121,8 @@ def look_through(
             raise GoneError(f"{root}: stopped")
         else:
             levels.append(walk.directories_in(directory))
-    return Tree(root, walk.entries, walk.signatures)
+    files = [entry.path for entry in walk.entries if entry.kind in _FILES]
+    return Tree(root, listing.encode(walk.entries), files, walk.signatures)
 
 
 class _Walk:

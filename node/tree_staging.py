@@ -51,6 +51,7 @@ class TreeStaging:
         self._listing_path = os.fsencode(self._place / "listing")
         self._rest_path = os.fsencode(self._place / "rest")
         self._is_laid_out = False
+        self._is_new = False  # Nothing was there before: nothing is but what we wrote.
         self._is_made = bytearray()
         self._is_closed = False
 
@@ -80,13 +81,13 @@ class TreeStaging:
         self._is_laid_out = True
         self._is_made = bytearray(len(listing.sizes))
         self.needed = self._plan.needed
-        is_new = not self._tree.exists()
+        self._is_new = not self._tree.exists()
         require_room(self._place, self._plan.needed_bytes)
         self._make_directories()
         if self._appearing is not None:
             self._appearing.begin(self._plan.chosen_files(), listing.sizes)
             return self._let_appear(self._right_ones(self.needed))
-        if is_new:
+        if self._is_new:
             return bitmap.full(self.manifest.listing_chunks)
         return self._right_ones(self.needed)
 
@@ -132,7 +133,10 @@ class TreeStaging:
         if self._appearing is not None:
             remove(self._place)
             return _found(target)
-        tree = _found(self._tree)  # While nobody else can change it.
+        if self._is_new and self._plan.is_everything:  # While nobody else can change it.
+            tree = Tree.made(self._tree, Path(os.fsdecode(self._listing_path)).read_bytes())
+        else:
+            tree = _found(self._tree)
         put_in_place(self._tree, folder, name)
         remove(self._place)
         tree.root = target

@@ -47,6 +47,9 @@ class Upkeep:
         rule = home.rules.of(name)
         chunking = order.chunking or rule.chunking
         home.rules.set(name, Rule("", order.include, order.exclude, chunking))
+        if chunking != rule.chunking:
+            home.inventory.remove(name)
+            home.cache.forget(name)
 
         def on_hashed(done_bytes: int, size_bytes: int) -> None:
             on_progress(Working(name, done_bytes, size_bytes, 0))

@@ -6,7 +6,7 @@ A thing that is still being written is left alone until it has been quiet for a 
 import logging
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from pathlib import Path
 
 from node.cache import Cache
@@ -14,11 +14,11 @@ from node.folder import Folder
 from node.hash_progress import HashProgress
 from node.hashing import hash_source
 from node.inventory import Inventory
-from node.rules import Rules
+from node.rules import DEFAULT_CHUNKING, Rules
 from node.settings import NodeSettings
 from node.whole import GoneError, Signature, Source, Whole
 from protocol.errors import MalformedMessageError
-from protocol.manifest import encode
+from protocol.manifest import Manifest, encode
 from protocol.names import RESERVED_FOLDER, display
 
 log = logging.getLogger("shoal.node")
@@ -41,6 +41,7 @@ class Watcher:
         """`on_looked` is called when everything that lay there at the start is in the inventory."""
         self._on_looked = on_looked
         self._stopping = threading.Event()
+        self._rules = rules
         self._folder = Folder(folder, rules, self._stopping.is_set)
         self._inventory = inventory
         self._cache = cache
@@ -70,11 +71,14 @@ class Watcher:
         return self._first_look_is_over.is_set()
 
     def look_once(self, limit_s: float) -> None:
-        """Look through the folder in the caller's thread, for at most about `limit_s`."""
+        """Look through the folder in the caller's thread, for at most about `limit_s`.
+
+        What is in the inventory was looked at just now, and is believed.
+        """
         timer = threading.Timer(limit_s, self._stopping.set)
         timer.start()
         try:
-            if self._look() and not self._stopping.is_set():
+            if self._look(but=self._inventory.names()) and not self._stopping.is_set():
                 self._first_look_is_over.set()
         finally:
             timer.cancel()
@@ -134,16 +138,19 @@ class Watcher:
             if self._stopping.wait(self._rest_s):
                 return
 
-    def _look(self) -> bool:
-        """Compare the inventory with the folder; say whether everything was at rest."""
+    def _look(self, but: Collection[str] = ()) -> bool:
+        """Compare the inventory with the folder; say whether everything was at rest.
+
+        What is named in `but` is taken to be as it is known.
+        """
         with self._looking:
             began = time.monotonic()
             try:
-                seen = self._folder.things()
+                seen = self._folder.things(but)
             except GoneError:
                 return True  # It is to stop.
             self._rest_s = REST * (time.monotonic() - began)
-            self._drop_what_is_gone(seen)
+            self._drop_what_is_gone({*seen, *but})
             new = {
                 name: source for name, source in seen.items() if not self._is_known(name, source)
             }
@@ -159,7 +166,7 @@ class Watcher:
             self._last_seen = {name: source.signature for name, source in seen.items()}
             return at_rest
 
-    def _drop_what_is_gone(self, seen: dict[str, Source]) -> None:
+    def _drop_what_is_gone(self, seen: Collection[str]) -> None:
         for name in self._inventory.names():
             if name not in seen:
                 self._inventory.remove(name)
@@ -197,12 +204,16 @@ class Watcher:
             except MalformedMessageError:  # An earlier version of shoal wrote it.
                 pass
         try:
-            data = encode(hash_source(source, self._progress.hashed, self._stopping.is_set))
+            data = encode(self._hashed(name, source))
         except OSError as error:
             log.warning("%s cannot be read: %s", display(name), error.strerror)
             return None
         self._cache.remember(name, source.signature, data)
         return Whole(name, data, source)
+
+    def _hashed(self, name: str, source: Source) -> Manifest:
+        chunking = self._rules.of(name).chunking or DEFAULT_CHUNKING
+        return hash_source(source, self._progress.hashed, self._stopping.is_set, chunking)
 
     def _occasions(self) -> Iterator[None]:
         """Yield whenever the folder may have changed."""
