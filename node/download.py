@@ -1,10 +1,12 @@
 """One thing's fetch, from its name to its publication. Does nothing itself: events in, actions out.
 
-LOOKING for holders -> asking them for the MANIFEST -> OPENING the staging file -> FETCHING chunks
-from all of them -> PUBLISHING. Whatever a holder does, the worst it can achieve is not to be asked.
+LOOKING for holders -> asking them for the MANIFEST -> OPENING the staging place -> FETCHING chunks
+from all of them -> PUBLISHING. Of a tree the listing's chunks are fetched first, and then the place
+is OPENING once more, for the files.
+
+Whatever a holder does, the worst it can achieve is not to be asked.
 """
 
-import enum
 from typing import TYPE_CHECKING
 
 from node import steps, verdict
@@ -14,7 +16,7 @@ from node.lookup import Lookup
 from node.patience import Patience
 from node.roster import Roster, Trouble, refusal
 from node.settings import FetchSettings
-from node.steps import Action, Event
+from node.steps import Action, Event, Phase
 from node.tally import Tally
 from protocol.errors import ExitCode
 from protocol.manifest import ContentId, Manifest, id_of, is_id
@@ -23,15 +25,6 @@ from protocol.names import display
 
 if TYPE_CHECKING:
     from random import Random
-
-
-class Phase(enum.Enum):
-    LOOKING = enum.auto()
-    MANIFEST = enum.auto()
-    OPENING = enum.auto()
-    FETCHING = enum.auto()
-    PUBLISHING = enum.auto()
-    OVER = enum.auto()
 
 
 class Download:

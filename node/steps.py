@@ -4,11 +4,24 @@ Events are past tense, actions imperative. Bytes of chunks never pass through he
 them until it is told to store or to drop them.
 """
 
+import enum
+
 import msgspec
 
 from protocol.errors import ExitCode
 from protocol.manifest import ContentId, Manifest
 from protocol.messages import Holders
+
+
+class Phase(enum.Enum):
+    """Where a download is."""
+
+    LOOKING = enum.auto()
+    MANIFEST = enum.auto()
+    OPENING = enum.auto()
+    FETCHING = enum.auto()
+    PUBLISHING = enum.auto()
+    OVER = enum.auto()
 
 
 class Event(msgspec.Struct, frozen=True):
