@@ -8,13 +8,14 @@ import zmq
 
 from node.agent import Agent
 from protocol import messages
-from protocol.control import Cancel, Failed, FetchOrder, Order, Report, Task, Working
+from protocol.control import Cancel, Failed, Order, Report, ShareOrder, Task, Working
 from protocol.errors import ExitCode, MalformedMessageError, OperatorError
 from wire import control_socket
 from wire.wake import Wake
 
 log = logging.getLogger("shoal.node")
 
+ALIVE_MS = 1000
 MAX_ORDERS = 64  # At a time: each is a thread.
 
 Sender = tuple[bytes, bytes]  # The routing id of the command's connection, and its order's tag.
@@ -39,7 +40,9 @@ class ControlServer:
         poller.register(self._wake, zmq.POLLIN)
         try:
             while not self._is_stopping or self._orders:
-                ready = dict(poller.poll())
+                ready = dict(poller.poll(ALIVE_MS if self._orders else None))
+                if not ready:
+                    self._say_alive()
                 self._wake.clear()
                 if sock in ready:
                     self._take(sock)
@@ -79,7 +82,9 @@ class ControlServer:
                 (sender, Failed(ExitCode.NOBODY_ALIVE, "the node is busy or stopping"))
             )
         else:
-            self._orders[sender] = order.what if isinstance(order, FetchOrder) else ""
+            self._orders[sender] = (
+                order.name if isinstance(order, ShareOrder) else order.what or "*"
+            )
             arguments = (sender, order)
             threading.Thread(target=self._carry_out, args=arguments, daemon=True).start()
 
@@ -92,6 +97,11 @@ class ControlServer:
             log.exception("an order failed")
             report = Failed(ExitCode.BUG, f"the node made a mistake: {error!r}")
         self._report(sender, report)
+
+    def _say_alive(self) -> None:
+        """Have those who wait know that their orders are still worked on."""
+        for sender, what in list(self._orders.items()):
+            self._reports.put((sender, Working(what, 0, None, 0)))
 
     def _report(self, sender: Sender, report: Report) -> None:
         self._reports.put((sender, report))

@@ -8,6 +8,7 @@ from collections.abc import Iterable, Iterator
 from protocol.manifest import MAX_CHUNK_BYTES, MAX_CHUNKS, MAX_SIZE_BYTES
 
 LISTING_CHUNK_BYTES = 256 << 10
+MOST_FILES = 256  # That share a chunk: each costs whoever reads or writes it some 10 us.
 
 _SMALL_FILE_CHUNKS = 8
 _SMALLEST_CHUNK_BYTES = 256
@@ -52,8 +53,8 @@ def file_cut(size_bytes: int) -> list[int]:
 def tree_cut(listing_bytes: int, file_sizes: Iterable[int]) -> list[int]:
     """Return the sizes of a tree's chunks: of its listing, and of its files in their order.
 
-    Neighbouring small files share chunks. A file as large as a chunk begins one and ends one, so
-    that what changes in one large file shifts nothing in the others.
+    Up to MOST_FILES neighbouring small files share chunks. A file as large as a chunk begins one
+    and ends one, so that what changes in one large file shifts nothing in the others.
 
     Raises:
         ValueError: it is too large.
@@ -71,15 +72,17 @@ def tree_cut(listing_bytes: int, file_sizes: Iterable[int]) -> list[int]:
 
 
 def _stretches(file_sizes: list[int], chunk_size: int) -> Iterator[int]:
-    """Yield the sizes of what is cut by itself: one large file, or the small ones between two."""
-    together = 0
+    """Yield the sizes of what is cut by itself: one large file, or some small neighbours."""
+    together, count = 0, 0
     for size in file_sizes:
-        if size < chunk_size:
+        if size >= chunk_size or count == MOST_FILES:
+            yield together
+            together, count = 0, 0
+        if size >= chunk_size:
+            yield size
+        elif size:
             together += size
-            continue
-        yield together
-        yield size
-        together = 0
+            count += 1
     yield together
 
 
