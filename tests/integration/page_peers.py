@@ -119,13 +119,16 @@ def tree_of(tree: Tree) -> Thing:
     files = [tree[path][1] for path in sorted(tree, key=order) if tree[path][0] in "fx"]
     size = chunk_size_for(sum(map(len, files)))
     while True:
-        chunks, small = cut(listing, 256 << 10), b""
+        chunks, small, count = cut(listing, 256 << 10), b"", 0
         for content in files:
-            if len(content) < size:
-                small += content
+            if len(content) >= size or count == 256:
+                chunks += cut(small, size)
+                small, count = b"", 0
+            if len(content) >= size:
+                chunks += cut(content, size)
             else:
-                chunks += cut(small, size) + cut(content, size)
-                small = b""
+                small += content
+                count += content != b""
         chunks += cut(small, size)
         if len(chunks) <= 32768:
             return thing_of(16384, len(listing), chunks)
