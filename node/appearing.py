@@ -2,23 +2,33 @@
 
 import array
 import contextlib
+import filecmp
 import os
 import shutil
 import stat
 import threading
 from collections.abc import Iterable, Sequence
 from pathlib import Path
+from typing import Literal
 
+from node.others import others
 from node.paths import parent_of
+from protocol.errors import OperatorError
+from protocol.names import display
+
+# What becomes of what lies there already and is not what should: it goes, or stays where it is not
+# replaced, or it hinders: then nothing of it is lost.
+Others = Literal["go", "stay", "hinder"]
 
 
 class Appearing:
     """Which files of a tree are whole, and so stand where they belong: they are *out*."""
 
-    def __init__(self, folder: Path, name: str) -> None:
+    def __init__(self, folder: Path, name: str, others: Others = "go") -> None:
         """Let them appear in the directory `name` of `folder`."""
         self._folder = folder
         self._name = name
+        self._others = others
         self._root = os.fsencode(folder / name) + b"/"
         self._is_out = bytearray()
         self._left = array.array("Q")  # Bytes of each file that are not there yet.
@@ -28,6 +38,9 @@ class Appearing:
         """See which of the `files`, numbers and paths, stand there with the size they should have.
 
         They may have other bytes: `take_back` those.
+
+        Raises:
+            OperatorError: another one hinders.
         """
         self._is_out = bytearray(len(sizes))
         self._left = array.array("Q", sizes)
@@ -36,6 +49,8 @@ class Appearing:
                 status = os.lstat(self._root + path)
                 is_right = stat.S_ISREG(status.st_mode) and status.st_size == sizes[file]
                 self._is_out[file] = is_right
+                if not is_right:
+                    self._hinder(path)
 
     def is_out(self, file: int) -> bool:
         return bool(self._is_out[file])
@@ -64,6 +79,8 @@ class Appearing:
             OperatorError: something stands in the way.
             OSError: the disk refused.
         """
+        if self._others == "hinder" and _is_another(self._root + path, made):
+            self._hinder(path)
         if file is not None:
             _sync(made)
         with parent_of(self._folder, f"{self._name}/{path.decode()}") as (directory, last):
@@ -74,11 +91,26 @@ class Appearing:
             self._is_out[file] = 1
 
     def end(self, folders: Iterable[bytes], known: set[bytes] | None) -> None:
-        """Make the empty directories; of what else is there, leave what is `known` (None: all)."""
-        if known is not None:
+        """Make the empty directories; of what else is there, leave what is `known` (None: all).
+
+        Raises:
+            OperatorError: something else is there, and hinders.
+            OSError: the disk refused.
+        """
+        if known is not None and self._others == "hinder":
+            for path in others(self._root, known):
+                self._hinder(path)
+        if known is not None and self._others == "go":
             _remove_others(self._root, known)
         for path in folders:
             os.makedirs(self._root + path, exist_ok=True)
+
+    def _hinder(self, path: bytes) -> None:
+        """Raise OperatorError if what is there must not be lost."""
+        if self._others == "hinder":
+            place = display(f"{self._name}/{path.decode(errors='replace')}")
+            message = f"another {place} lies in {self._folder}, which perhaps nobody else has"
+            raise OperatorError(f"{message}; move it away, or let --force replace it")
 
 
 def _sync(path: bytes) -> None:
@@ -87,6 +119,16 @@ def _sync(path: bytes) -> None:
         os.fsync(descriptor)
     finally:
         os.close(descriptor)
+
+
+def _is_another(there: bytes, made: bytes) -> bool:
+    """Say whether something else than what was made stands there."""
+    if not os.path.lexists(there):
+        return False
+    if os.path.islink(there) or os.path.islink(made):
+        is_same = os.path.islink(there) and os.path.islink(made)
+        return not is_same or os.readlink(there) != os.readlink(made)
+    return not os.path.isfile(there) or not filecmp.cmp(there, made, shallow=False)
 
 
 def _is_directory(last: str, directory: int) -> bool:

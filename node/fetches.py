@@ -9,13 +9,12 @@ from pathlib import Path
 
 import msgspec
 
-from node import versions
+from node import standing, versions
 from node.fetcher import Fetcher, Surroundings, stopped
 from node.home import Home
 from node.intake import Destination
-from node.rules import FORGOTTEN
 from node.selection import Selection
-from node.versions import Meant
+from node.standing import Standing
 from node.whole import Whole
 from protocol.control import Fetched, FetchOrder, Working
 from protocol.errors import ExitCode, OperatorError
@@ -43,19 +42,19 @@ class Fetches:
         """
         with self._run(order.what) as running:
             meant = versions.find(order.what, functools.partial(self._ask, running.check))
-            inside = (versions.pattern_of(meant.inside),) if meant.inside else ()
-            selection = Selection(order.include + inside, order.exclude)
-            standing = None
+            selection = Selection(order.include, order.exclude, meant.inside)
+            found = Standing()
             if order.output is None:
-                standing = self._standing(meant, selection, force=order.force)
-            if isinstance(standing, Fetched):
-                return _inside(standing, meant.inside)
+                found = standing.look(self._home, meant, selection, force=order.force)
+            if found.is_meant:
+                return _here(found, self._home.identity.folder, meant.inside)
+            in_place = order.in_place or not selection.is_everything or bool(found.withheld)
             to = msgspec.structs.replace(
-                self._destination(meant.name, (standing,) if standing else ()),
+                self._destination(meant.name, found.thing),
                 output=Path(order.output) if order.output is not None else None,
                 selection=selection,
-                inside=meant.inside,
-                in_place=order.in_place or not selection.is_everything,
+                in_place=in_place,
+                others="go" if order.force or found.may_go else "hinder",
             )
             return running.fetch(meant.what, self._surroundings(to), on_progress)
 
@@ -66,7 +65,8 @@ class Fetches:
             OperatorError: nobody could deliver it.
         """
         with self._run(damaged.id) as running:
-            to = self._destination(damaged.name, (damaged,))
+            to = self._destination(damaged.name, damaged)
+            to = msgspec.structs.replace(to, in_place=True, others="stay")
             return running.fetch(damaged.id, self._surroundings(to), on_progress)
 
     def cancel(self, what: str, exit_code: ExitCode) -> None:
@@ -97,7 +97,7 @@ class Fetches:
             with self._guard:
                 del self._running[what]
 
-    def _destination(self, name: str | None, older: tuple[Whole, ...]) -> Destination:
+    def _destination(self, name: str | None, older: Whole | None) -> Destination:
         home = self._home
         return Destination(
             home.identity.folder,
@@ -106,7 +106,7 @@ class Fetches:
             rules=home.rules,
             quota=home.quota,
             name=name,
-            older=older,
+            older=(older,) if older else (),
         )
 
     def _surroundings(self, to: Destination) -> Surroundings:
@@ -121,40 +121,6 @@ class Fetches:
         finally:
             client.close()
         return reply if isinstance(reply, Holders) else None
-
-    def _standing(
-        self, meant: Meant, selection: Selection, *, force: bool
-    ) -> "Fetched | Whole | None":
-        """Return what stands under the name: the result, if it is what is meant, or what it is.
-
-        Raises:
-            OperatorError: it must not be replaced, as nobody else has it.
-        """
-        folder, watcher = self._home.identity.folder, self._home.watcher
-        answer = meant.answer
-        if answer is None:
-            known = self._home.inventory.find(meant.what)
-            here = watcher.look_at(known.name) if isinstance(known, Whole) else None
-            return _here(here, folder) if here else None
-        name = meant.name or answer.name
-        thing = watcher.examine(name)  # What is refused below shall not be announced either.
-        if thing is None:
-            return None
-        if answer.id in {None, thing.id}:
-            self._share_again(name)
-            return _here(watcher.look_at(name) or thing, folder)
-        if not selection.is_everything:
-            message = f"another {display(name)} lies in {folder}, and a part of this one would mix"
-            raise OperatorError(f"{message} with it; give --output")
-        if force or thing.id in {version.id for version in answer.versions}:
-            return thing
-        message = f"another {display(name)} lies in {folder}, which nobody else has"
-        raise OperatorError(f"{message}; move it away, or let --force replace it")
-
-    def _share_again(self, name: str) -> None:
-        rule = self._home.rules.of(name)
-        if rule.withheld == FORGOTTEN:
-            self._home.rules.set(name, msgspec.structs.replace(rule, withheld=""))
 
 
 class _Running:
@@ -186,16 +152,14 @@ class _Running:
             fetcher.close()
 
 
-def _inside(standing: Fetched, inside: str) -> Fetched:
-    """Return the result for a path in a tree that is here; OperatorError if there is none."""
-    path = Path(standing.path) / inside
+def _here(found: Standing, folder: Path, inside: str) -> Fetched:
+    """Return the result for what is here already; OperatorError if it has nothing `inside`."""
+    thing = found.thing
+    assert thing is not None
+    path = folder / thing.name / inside
     if inside and not os.path.lexists(path):
-        message = f"no such file was found: {display(standing.name)}/{display(inside)}"
-        raise OperatorError(f"{message}; look into {standing.path}", ExitCode.NOT_FOUND)
-    return msgspec.structs.replace(standing, path=str(path))
-
-
-def _here(thing: Whole, folder: Path) -> Fetched:
+        message = f"no such file was found: {display(thing.name)}/{display(inside)}"
+        raise OperatorError(f"{message}; look into {folder / thing.name}", ExitCode.NOT_FOUND)
     return Fetched(
         name=thing.name,
         id=thing.id,
@@ -204,5 +168,5 @@ def _here(thing: Whole, folder: Path) -> Fetched:
         fetched_bytes=0,
         reused_bytes=thing.size_bytes,
         holders={},
-        path=str(folder / thing.name),
+        path=str(path),
     )

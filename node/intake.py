@@ -10,15 +10,17 @@ from pathlib import Path
 import msgspec
 
 from node import steps
-from node.appearing import Appearing
+from node.appearing import Appearing, Others
+from node.hashing import verified_chunks
 from node.inventory import Inventory, PartialFile
 from node.quota import Quota
 from node.reuse import copy_chunks
-from node.rules import FETCHING, PART, Rule, Rules
+from node.rules import DAMAGED, FETCHING, PART, REPLACING, Rule, Rules
 from node.selection import EVERYTHING, Selection
 from node.staging import Staging, disk_trouble
 from node.tree_staging import TreeStaging
 from node.whole import Signature, Source, Whole
+from protocol import bitmap
 from protocol.errors import ExitCode, MalformedMessageError, OperatorError
 from protocol.manifest import Manifest, pack_sizes
 from protocol.names import display
@@ -32,12 +34,12 @@ class Destination(msgspec.Struct, frozen=True):
     remember: Callable[[str, Signature, bytes], None]
     output: Path | None = None
     selection: Selection = EVERYTHING  # What of a tree.
-    in_place: bool = False  # The files of a tree appear one by one.
+    in_place: bool = False  # The files of a tree appear one by one …
+    others: Others = "go"  # … and this becomes of what else lies there.
     older: tuple[Whole, ...] = ()  # What else may have some of the bytes.
     rules: Rules | None = None
     quota: Quota | None = None
     name: str | None = None  # Else that of the thing.
-    inside: str = ""  # The one path of a tree that is wanted, if it is one.
 
 
 class Intake:
@@ -89,6 +91,7 @@ class Intake:
                 self._withhold(self._to.rules, self._partial.name)
             have = self._staging.lay_out()
             self._require_any(self._staging)
+            self._require_room_for_a_part(self._staging, have)
             return self._opened(have, is_all=True)
         except MalformedMessageError as error:
             return steps.ListingRefused(str(error))
@@ -115,7 +118,7 @@ class Intake:
         try:
             if self._to.output is None:
                 return steps.Published(self._publish(self._staging))
-            self._staging.publish_at(self._to.output, self._to.inside)
+            self._staging.publish_at(self._to.output, self._to.selection.inside)
             return steps.Published(str(self._to.output))
         except OSError as error:
             return self._failed(error)
@@ -132,29 +135,39 @@ class Intake:
     def _require_any(self, staging: TreeStaging) -> None:
         if not staging.has_any:
             assert self._partial is not None
-            place = f"{self._partial.name}/{self._to.inside}" if self._to.inside else None
-            message = (
-                f"no such file was found: {display(place)}"
-                if place
-                else f"nothing in {display(self._partial.name)} matches"
-            )
-            remedy = f"`shoal fetch {display(self._partial.name)}` fetches all of it"
+            name, inside = self._partial.name, self._to.selection.inside
+            message = f"nothing in {display(name)} matches"
+            if inside:
+                message = f"no such file was found: {display(f'{name}/{inside}')}"
+            remedy = f"`shoal fetch {display(name)}` fetches all of it"
             raise OperatorError(f"{message}; {remedy}", ExitCode.NOT_FOUND)
 
     def _require_room(self, name: str, thing: Manifest) -> None:
         is_partly = not self._to.selection.is_everything
+        inside = self._to.selection.inside
+        if inside and not thing.is_tree:
+            message = f"no such file was found: {display(f'{name}/{inside}')}"
+            raise OperatorError(f"{message}; {display(name)} is a file", ExitCode.NOT_FOUND)
         if is_partly and not thing.is_tree:
             message = f"{display(name)} is a file, and can only be fetched as a whole"
             raise OperatorError(f"{message}; leave --include and --exclude out")
         if self._to.quota is not None and self._to.output is None and not is_partly:
             self._to.quota.require(name, thing.size_bytes)
 
+    def _require_room_for_a_part(self, staging: TreeStaging, have: int) -> None:
+        if self._to.selection.is_everything or self._to.quota is None or self._to.output:
+            return
+        assert self._partial is not None
+        missing = bitmap.indices(staging.needed & ~have)
+        more_bytes = sum(map(staging.manifest.chunk_size, missing))
+        self._to.quota.require(self._partial.name, more_bytes, replaces=False)
+
     def _staging_for(self, name: str, action: steps.OpenStaging) -> Staging | TreeStaging:
         place = self._to.folder / ".shoal" / "partial"
         if not action.manifest.is_tree:
             return Staging(place, action.id, action.manifest)
         appears = self._to.in_place and self._to.output is None
-        appearing = Appearing(self._to.folder, name) if appears else None
+        appearing = Appearing(self._to.folder, name, self._to.others) if appears else None
         return TreeStaging(place, action.id, action.manifest, self._to.selection, appearing)
 
     def _opened(self, have: int, *, is_all: bool) -> steps.StagingOpened:
@@ -173,18 +186,22 @@ class Intake:
         assert self._partial is not None
         name, data = self._partial.name, self._partial.data
         source = staging.publish(self._to.folder, name)
-        if self._to.selection.is_everything or not staging.manifest.is_tree:
-            self._to.remember(name, source.signature, data)
-            self._to.inventory.put(Whole(name, data, source))
+        is_healed = self._to.others == "stay" and staging.manifest.is_tree  # The rest is not ours.
+        if self._to.selection.is_everything and not is_healed:
+            if _has_this_listing(source, staging.manifest):
+                self._to.remember(name, source.signature, data)
+                self._to.inventory.put(Whole(name, data, source))
             self._note_how_it_is_shared(name, source, staging.manifest)
-        return str(self._to.folder / name / self._to.inside)
+        return str(self._to.folder / name / self._to.selection.inside)
 
     def _withhold(self, rules: Rules, name: str) -> None:
         """Have the watcher leave alone what is not all of it, or not yet."""
+        rule = rules.of(name)
         if not self._to.selection.is_everything:
-            rules.set(name, Rule(withheld=PART))
-        elif self._to.in_place:
-            rules.set(name, Rule(withheld=FETCHING))
+            rules.set(name, msgspec.structs.replace(rule, withheld=PART))
+        elif self._to.in_place and rule.withheld not in {PART, DAMAGED}:
+            withheld = FETCHING if self._to.others == "hinder" else REPLACING
+            rules.set(name, msgspec.structs.replace(rule, withheld=withheld))
 
     def _note_how_it_is_shared(self, name: str, source: Source, thing: Manifest) -> None:
         if self._to.rules is None:
@@ -196,3 +213,15 @@ class Intake:
         assert self._partial is not None
         folder = self._to.output.parent if self._to.output else self._to.folder
         return steps.DiskFailed(str(disk_trouble(error, self._partial.name, folder)))
+
+
+def _has_this_listing(source: Source, thing: Manifest) -> bool:
+    """Say whether there is nothing else in a tree; somebody may just have put it there."""
+    if source.listing_bytes != thing.listing_bytes:
+        return False
+
+    def read(index: int) -> bytes:
+        return source.read(thing.chunk_offset(index), thing.chunk_size(index))
+
+    listing = list(range(thing.listing_chunks))
+    return verified_chunks(read, thing, listing) == bitmap.of(listing)

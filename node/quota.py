@@ -1,6 +1,8 @@
 """How much a node's folder may take in. Counts bytes of files, not blocks."""
 
+import contextlib
 import os
+import stat
 from pathlib import Path
 
 from protocol.errors import ExitCode, OperatorError
@@ -17,17 +19,16 @@ class Quota:
         self._node = node
         self._limit_bytes = limit_bytes
 
-    def require(self, name: str, size_bytes: int) -> None:
-        """Raise OperatorError if the folder may not take in `name`, which has so many bytes.
+    def require(self, name: str, size_bytes: int, *, replaces: bool = True) -> None:
+        """Raise OperatorError if the folder may not take in so many bytes under `name`.
 
-        What stands under that name now does not count: it will be replaced.
+        What stands under that name now does not count, if what is taken in `replaces` it.
         """
         if self._limit_bytes is None:
             return
+        others = {RESERVED_FOLDER, name} if replaces else {RESERVED_FOLDER}
         used_bytes = sum(
-            bytes_below(path)
-            for path in self._folder.iterdir()
-            if path.name not in {RESERVED_FOLDER, name}
+            bytes_below(path) for path in self._folder.iterdir() if path.name not in others
         )
         if used_bytes + size_bytes <= self._limit_bytes:
             return
@@ -40,18 +41,19 @@ class Quota:
 
 
 def bytes_below(path: Path) -> int:
-    """Return the bytes of all files in a directory, or of a file; links have none."""
-    if path.is_symlink():
-        return 0
-    if not path.is_dir():
-        return path.lstat().st_size
+    """Return the bytes of all files in a directory, or of a file; links have none.
+
+    What cannot be looked at has none either: it may just have gone.
+    """
     total = 0
     waiting = [str(path)]
     while waiting:
-        with os.scandir(waiting.pop()) as entries:
-            for entry in entries:
-                if entry.is_dir(follow_symlinks=False):
-                    waiting.append(entry.path)
-                else:
-                    total += entry.stat(follow_symlinks=False).st_size
+        place = waiting.pop()
+        with contextlib.suppress(OSError):
+            status = os.lstat(place)
+            if stat.S_ISREG(status.st_mode):
+                total += status.st_size
+            elif stat.S_ISDIR(status.st_mode):
+                with os.scandir(place) as entries:
+                    waiting += (entry.path for entry in entries)
     return total

@@ -16,6 +16,7 @@ DEFAULT_CHUNKING: Chunking = "fixed"
 
 FORGOTTEN = "it was to be forgotten"
 FETCHING = "it is being fetched"
+REPLACING = "another version of it is being fetched to its place"
 PART = "only a part of it was fetched"
 DAMAGED = "its bytes have rotted"
 

@@ -1,26 +1,32 @@
-"""Which paths of a tree are meant, by patterns as in .gitignore: what to take, what to leave."""
+"""Which paths of a tree are meant: by patterns as in .gitignore, or all that lies at one place."""
 
 import functools
-from typing import TYPE_CHECKING, Any
+import re
+from collections.abc import Iterable
+from typing import Any
 
 import msgspec
-
-if TYPE_CHECKING:
-    import pathspec
+import pathspec
 
 
 class Selection(msgspec.Struct, frozen=True, dict=True):
-    """What matches one of `include` (or everything, if there is none) but none of `exclude`."""
+    """What matches one of `include` (or everything, if there is none) but none of `exclude`.
+
+    If `inside` names a path, only that, or what lies below it.
+    """
 
     include: tuple[str, ...] = ()
     exclude: tuple[str, ...] = ()
+    inside: str = ""
 
     @property
     def is_everything(self) -> bool:
-        return not self.include and not self.exclude
+        return not (self.include or self.exclude or self.inside)
 
     def chooses(self, path: str) -> bool:
         """Say whether the file, link or empty directory at `path`, in its tree, is meant."""
+        if self.inside and path != self.inside and not path.startswith(f"{self.inside}/"):
+            return False
         if self.include and not self._included.match_file(path):
             return False
         return not (self.exclude and self._excluded.match_file(path))
@@ -34,10 +40,18 @@ class Selection(msgspec.Struct, frozen=True, dict=True):
         return _compiled(self.exclude)
 
 
-def _compiled(patterns: tuple[str, ...]) -> "pathspec.PathSpec[Any]":
-    import pathspec  # noqa: PLC0415 (takes 7 ms, and most fetches have no pattern)
-
-    return pathspec.PathSpec.from_lines("gitignore", patterns)
-
-
 EVERYTHING = Selection()
+
+
+def check_pattern(pattern: str) -> None:
+    """Raise ValueError if it is no pattern, or an empty line or comment to pathspec."""
+    try:
+        rules = _compiled([pattern]).patterns
+    except re.error as error:
+        raise ValueError(str(error)) from None
+    if all(rule.include is None for rule in rules):
+        raise ValueError("it means nothing")
+
+
+def _compiled(patterns: Iterable[str]) -> "pathspec.PathSpec[Any]":
+    return pathspec.PathSpec.from_lines("gitignore", patterns)

@@ -1,4 +1,4 @@
-"""From what the operator typed to what is meant: a name, an id, NAME@ID or a path in a tree.
+"""From what the operator typed to what is meant: a name, an id, NAME@ID, and a path in a tree.
 
 Asks the tracker through a function that is given; knows no sockets.
 """
@@ -13,7 +13,6 @@ from protocol.messages import Holders
 from protocol.names import display
 
 _VERSION = re.compile(r"(?P<name>.+)@(?:b3:)?(?P<prefix>[0-9a-f]{4,64})\Z", re.DOTALL)
-_SPECIAL = re.compile(r"([*?\[\]!#\\ ])")
 
 Ask = Callable[[str], Holders | None]
 
@@ -21,13 +20,15 @@ Ask = Callable[[str], Holders | None]
 class Meant(msgspec.Struct, frozen=True):
     """What to fetch: `what` is a name or an id, `name` what it is to be called here.
 
-    `answer` is what the tracker says of it, none if it knows of nothing. `inside` is the path of
-    what is wanted of a tree; empty: all of it.
+    `answer` is what the tracker says of it, none if it knows of nothing. `known` are the ids of all
+    versions of that name that somebody holds. `inside` is the path of what is wanted of a tree;
+    empty: all of it.
     """
 
     what: str
     name: str | None = None
     answer: Holders | None = None
+    known: frozenset[str] = frozenset()
     inside: str = ""
 
 
@@ -39,19 +40,19 @@ def find(what: str, ask: Ask) -> Meant:
     """
     answer = ask(what)
     if answer is not None:
-        return Meant(what, answer=answer)
+        return Meant(what, answer=answer, known=_ids(answer))
     version = _VERSION.match(what)
     if version is not None:
         name, prefix = version.group("name", "prefix")
         of_that_name = ask(name)
         if of_that_name is not None:
             content_id = _version_of(of_that_name, prefix)
-            return Meant(content_id, name, ask(content_id))
+            return Meant(content_id, name, ask(content_id), _ids(of_that_name))
     tree, _, inside = what.partition("/")
     if inside:
-        answer = ask(tree)
-        if answer is not None:
-            return Meant(tree, answer=answer, inside=inside)
+        meant = find(tree, ask)
+        if meant.answer is not None:
+            return msgspec.structs.replace(meant, inside=inside)
     return Meant(what)
 
 
@@ -67,14 +68,13 @@ def matches(content_id: str, what: str, name: str) -> bool:
     )
 
 
-def pattern_of(inside: str) -> str:
-    """Return the pattern that means this very path in a tree."""
-    return "/" + _SPECIAL.sub(r"\\\1", inside)
+def _ids(answer: Holders) -> frozenset[str]:
+    newest = frozenset({answer.id} if answer.id else ())
+    return newest.union(version.id for version in answer.versions)
 
 
 def _version_of(answer: Holders, prefix: str) -> str:
-    known = [answer.id, *(version.id for version in answer.versions)]
-    ids = [one for one in known if one is not None and one.startswith(f"b3:{prefix}")]
+    ids = sorted(one for one in _ids(answer) if one.startswith(f"b3:{prefix}"))
     name = display(answer.name)
     if not ids:
         message = f"{name} has no version whose id begins with {prefix}"

@@ -1,0 +1,19 @@
+"""What lies in a directory beside what should. Changes nothing."""
+
+import contextlib
+import os
+from collections.abc import Container, Iterator
+
+
+def others(root: bytes, known: Container[bytes]) -> Iterator[bytes]:
+    """Yield the paths, relative to `root`, of files and links below it that are not `known`."""
+    waiting = [b""]
+    while waiting:  # Not by recursion: directories may lie in each other a thousand deep.
+        directory = waiting.pop()
+        with contextlib.suppress(OSError), os.scandir(root + b"/" + directory) as entries:
+            for entry in entries:
+                path = directory + b"/" + entry.name if directory else entry.name
+                if entry.is_dir(follow_symlinks=False):
+                    waiting.append(path)
+                elif path not in known:
+                    yield path
