@@ -1,6 +1,7 @@
 """A directory as one thing: what lies in it, looked through at one moment, and the bytes of it."""
 
 import array
+import contextlib
 import os
 import re
 from collections.abc import Callable, Iterable, Iterator
@@ -100,6 +101,8 @@ def look_through(
 ) -> Tree:
     """Return what lies in the directory `root` now, as far as it is selected.
 
+    What goes while it is looked at may count or not; reading it will tell.
+
     Args:
         root: a directory.
         selection: what of it counts.
@@ -139,9 +142,14 @@ class _Walk:
 
     def directories_in(self, directory: str) -> Iterator[str]:
         """Take in what lies in one directory; yield those in it, each when its turn comes."""
-        with os.scandir(f"{self._root}/{directory}") as found:
-            inside = sorted(found, key=lambda entry: entry.name)
-        if directory and not inside and self._selection.chooses(directory):
+        try:
+            with os.scandir(f"{self._root}/{directory}") as found:
+                inside = sorted(found, key=lambda entry: entry.name)
+        except FileNotFoundError:
+            if directory:
+                return  # It has gone just now.
+            raise
+        if directory and not inside and self._selection.chooses(f"{directory}/"):
             self.entries.append(Entry(directory, "d"))
         for entry in inside:
             path = f"{directory}/{entry.name}" if directory else entry.name
@@ -150,7 +158,8 @@ class _Walk:
             if entry.is_dir(follow_symlinks=False):
                 yield path
             elif self._selection.chooses(path):
-                self._take_in(entry, path)
+                with contextlib.suppress(FileNotFoundError):
+                    self._take_in(entry, path)
 
     def _has_a_good_name(self, name: str, path: str) -> bool:
         if _ORDINARY.match(name) and len(path) < _ORDINARY_PATH:
