@@ -1,5 +1,6 @@
 """Which files of a tree are wanted, and which chunks they lie in. Reads and writes none of them."""
 
+import itertools
 from collections.abc import Iterable, Iterator
 
 from node.layout import Layout
@@ -24,8 +25,14 @@ class TreePlan:
         self.needed = bitmap.full(manifest.listing_chunks) | self._chunks_of_chosen()
 
     @property
-    def needed_bytes(self) -> int:
-        return sum(map(self._manifest.chunk_size, bitmap.indices(self.needed)))
+    def has_any(self) -> bool:
+        """Say whether anything is selected; an empty tree is something too."""
+        chosen = itertools.chain(self.chosen_files(), self.chosen_links(), self.chosen_folders())
+        return self.is_everything or any(True for _ in chosen)
+
+    def bytes_of(self, chunks: int) -> int:
+        """Return how many bytes these chunks (protocol.bitmap) have."""
+        return sum(map(self._manifest.chunk_size, bitmap.indices(chunks)))
 
     def is_chosen(self, file: int) -> bool:
         return bool(self._is_chosen[file])
@@ -42,11 +49,7 @@ class TreePlan:
 
     def chosen_folders(self) -> Iterator[bytes]:
         """Yield the paths of the empty directories that are wanted."""
-        return (path for path in self.listing.empty_folders() if self._chooses(path))
-
-    def chosen_paths(self) -> Iterator[bytes]:
-        """Yield the paths of all that is wanted."""
-        return filter(self._chooses, self.listing.paths)
+        return (path for path in self.listing.empty_folders() if self._chooses(path + b"/"))
 
     def mode(self, file: int) -> int:
         return 0o755 if self.listing.is_executable(file) else 0o644

@@ -82,7 +82,7 @@ class TreeStaging:
         self._is_made = bytearray(len(listing.sizes))
         self.needed = self._plan.needed
         self._is_new = not self._tree.exists()
-        require_room(self._place, self._plan.needed_bytes)
+        require_room(self._place, self._plan.bytes_of(self.needed))
         self._make_directories()
         if self._appearing is not None:
             self._appearing.begin(self._plan.chosen_files(), listing.sizes)
@@ -158,7 +158,7 @@ class TreeStaging:
     @property
     def has_any(self) -> bool:
         """Say whether anything was selected, once it is laid out."""
-        return self._plan.is_everything or any(True for _ in self._plan.chosen_paths())
+        return self._plan.has_any
 
     def close(self) -> None:
         """Read no more; what is there stays for the next try."""
