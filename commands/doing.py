@@ -1,4 +1,4 @@
-"""Has one order carried out: by the node that runs, or by being that node for as long."""
+"""Has orders carried out: by the node that runs, or by being that node for as long as it takes."""
 
 from collections.abc import Callable
 from types import TracebackType
@@ -9,6 +9,7 @@ from commands.orders import OrderDesk
 from commands.stopping import Stopper
 from config.cluster import Cluster, NodeEntry
 from node.agent import Agent
+from node.lock import FolderLock
 from protocol.control import Report, Task, Working
 
 
@@ -18,6 +19,9 @@ class Doer:
     def __init__(self, cluster: Cluster, entry: NodeEntry) -> None:
         self._cluster = cluster
         self._entry = entry
+        self._lock: FolderLock | None = None
+        self._agent: Agent | None = None
+        self._desk: OrderDesk | None = None
         self.is_running = False  # Whether the node is, beside this command.
 
     def __enter__(self) -> Self:
@@ -31,29 +35,32 @@ class Doer:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        if self._lock is not None:
+        if self._desk is not None:
+            self._desk.close()
+        if self._agent is not None:
+            try:
+                if error is None:
+                    self._agent.look_once()
+            finally:
+                self._agent.stop()
+        elif self._lock is not None:
             self._lock.release()
 
     def carry_out(self, order: Task, on_progress: Callable[[Working], None]) -> Report:
         """Have it done, and the tracker told; raise OperatorError if it could not be done."""
-        if self._lock is not None:
-            return self._be_the_node(order, on_progress)
-        desk = OrderDesk(self._entry.name, self._entry.folder)
-        Stopper(desk.cancel)
-        try:
-            return desk.give(order, on_progress)
-        finally:
-            desk.close()
+        if self._lock is None:
+            return self._open_desk().give(order, on_progress)
+        return self._be_the_node(self._lock).carry_out(order, on_progress)
 
-    def _be_the_node(self, order: Task, on_progress: Callable[[Working], None]) -> Report:
-        lock, self._lock = self._lock, None  # From now on it is the agent's.
-        assert lock is not None
-        agent = Agent(identity_of(self._cluster, self._entry), lock)
-        Stopper(agent.cancel_all)
-        try:
-            agent.start_for_one_fetch()
-            report = agent.carry_out(order, on_progress)
-            agent.look_once()
-        finally:
-            agent.stop()
-        return report
+    def _open_desk(self) -> OrderDesk:
+        if self._desk is None:
+            self._desk = OrderDesk(self._entry.name, self._entry.folder)
+            Stopper(self._desk.cancel)
+        return self._desk
+
+    def _be_the_node(self, lock: FolderLock) -> Agent:
+        if self._agent is None:
+            self._agent = Agent(identity_of(self._cluster, self._entry), lock)
+            Stopper(self._agent.cancel_all)
+            self._agent.start_for_one_fetch()
+        return self._agent

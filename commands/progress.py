@@ -46,11 +46,12 @@ class ProgressView:
 
     def _show_line(self, working: Working) -> None:
         total = working.size_bytes or 1
-        terminal.say(
-            f"{display(working.name)}: {100 * working.have_bytes // total} %,"
-            f" {terminal.size(working.have_bytes)} of {terminal.size(total)},"
-            f" {_holders(working)}"
-        )
+        parts = [
+            f"{display(working.name)}: {100 * working.have_bytes // total} %",
+            f"{terminal.size(working.have_bytes)} of {terminal.size(total)}",
+            _holders(working),
+        ]
+        terminal.say(", ".join(filter(None, parts)))
 
     def _show_bar(self, working: Working) -> None:
         if self._bar is None:
@@ -67,6 +68,8 @@ class ProgressView:
 
 
 def _holders(working: Working) -> str:
+    if working.holders is None:
+        return ""
     return f"{working.holders} holder{'' if working.holders == 1 else 's'}"
 
 

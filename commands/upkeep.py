@@ -1,6 +1,6 @@
 """`shoal forget` and `shoal verify`: what a node does with what it holds."""
 
-import msgspec
+from collections.abc import Iterator
 
 from commands import terminal
 from commands.doing import Doer
@@ -28,7 +28,9 @@ def run_forget(
     if as_json:
         terminal.put_json({"name": done.name, "id": done.id, "deleted": done.deleted})
         return ExitCode.DONE
-    terminal.put(f"{display(done.name)}: no longer shared by {entry.name}, {done.id}")
+    what_it_was = f", {done.id}" if done.id else ""
+    gone = " and deleted" if done.deleted else ""
+    terminal.put(f"{display(done.name)}: no longer shared by {entry.name}{gone}{what_it_was}")
     if not done.deleted:
         place = display(str(entry.folder / done.name))
         terminal.say(f"its bytes are still in {place}; `shoal share` shares them again")
@@ -44,17 +46,28 @@ def run_verify(cluster: Cluster, entry: NodeEntry, what: str | None, *, as_json:
     terminal.set_up_log(quiet=True)
     if what is not None:
         check_what(what)
+    things: list[Examined] = []
     with Doer(cluster, entry) as doer, ProgressView(quiet=as_json) as view:
-        done = doer.carry_out(VerifyOrder(what), view.show)
-    assert isinstance(done, Verified)
+        for page in _pages(doer, what, view):
+            things += page
     if as_json:
-        terminal.put_json(msgspec.to_builtins(done.things))
-    for thing in () if as_json else done.things:
-        terminal.put(_sentence(thing))
-    if not done.things and not as_json:
+        terminal.put_json(things)
+    elif not things:
         terminal.say(f"{entry.name} holds nothing")
-    is_sound = all(thing.healed or not thing.damaged for thing in done.things)
+    for thing in () if as_json else things:
+        terminal.put(_sentence(thing))
+    is_sound = all(thing.healed or not thing.damaged for thing in things)
     return ExitCode.DONE if is_sound else ExitCode.INTEGRITY
+
+
+def _pages(doer: Doer, what: str | None, view: ProgressView) -> Iterator[tuple[Examined, ...]]:
+    """Yield what was examined, a report at a time."""
+    after: str | None = ""
+    while after is not None:
+        done = doer.carry_out(VerifyOrder(what, after), view.show)
+        assert isinstance(done, Verified)
+        yield done.things
+        after = done.next
 
 
 def _sentence(thing: Examined) -> str:
@@ -63,4 +76,4 @@ def _sentence(thing: Examined) -> str:
     found = f"{display(thing.name)}: {thing.damaged} of {thing.chunks} chunks were damaged"
     if thing.healed:
         return f"{found}, and healed"
-    return f"{found}; not shared any more, as they could not be healed: {display(thing.trouble)}"
+    return f"{found}; it is not shared any more, as {display(thing.trouble)}"

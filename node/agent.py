@@ -9,6 +9,7 @@ from collections.abc import Callable
 
 import zmq
 
+from node import leftovers
 from node.announcer import Announcer
 from node.cache import Cache
 from node.chunk_server import ChunkServer
@@ -21,6 +22,7 @@ from node.rules import Rules
 from node.session import Session
 from node.settings import NodeSettings
 from node.upkeep import Upkeep
+from node.verifying import Verifying
 from node.watcher import Watcher
 from protocol.control import (
     Fetched,
@@ -54,11 +56,11 @@ class Agent:
         rng = random.Random()  # noqa: S311 (jitter, not secrets)
         self.identity = identity
         self._lock = lock
+        self._rules = Rules(state)
         self._context: zmq.Context[zmq.Socket[bytes]] = zmq.Context()
         self._context.set(zmq.MAX_SOCKETS, 4096)
         self.inventory = Inventory(self._changed)
         self._cache = Cache(state / "cache.db")
-        self._rules = Rules(state)
         self._watcher = Watcher(
             identity.folder, self.inventory, self._cache, self._rules, settings, self._changed
         )
@@ -70,7 +72,8 @@ class Agent:
         parts = self.inventory, self._cache, self._rules, self._watcher, quota
         home = Home(identity, self._context, *parts)
         self._fetches = Fetches(home)
-        self._upkeep = Upkeep(home, self._fetches, self._announce)
+        self._upkeep = Upkeep(home, self._announce)
+        self._verifying = Verifying(home, self._fetches, self._announce)
 
     def start(self) -> None:
         """Serve, announce and look after the folder.
@@ -78,12 +81,14 @@ class Agent:
         Raises:
             OperatorError: the address cannot be bound.
         """
+        leftovers.sweep(self.identity.folder)
         self._server.start(self.identity.address)
         self._watcher.start()
         self._session.start()
 
     def start_for_one_fetch(self) -> None:
         """The same, for a command: without a free address it fetches, but serves nobody."""
+        leftovers.sweep(self.identity.folder)
         try:
             self._server.start(self.identity.address)
         except OperatorError as error:
@@ -124,15 +129,22 @@ class Agent:
             case ForgetOrder():
                 return self._upkeep.forget(order)
             case VerifyOrder():
-                return self._upkeep.verify(order, on_progress)
+                return self._verifying.verify(order, on_progress)
 
-    def cancel(self, what: str, exit_code: ExitCode) -> None:
-        """Stop one fetch; what it has is kept."""
-        self._fetches.cancel(what, exit_code)
+    def cancel(self, order: Task, exit_code: ExitCode) -> None:
+        """Stop what was ordered, if it takes long and nothing is lost by that."""
+        match order:
+            case FetchOrder():
+                self._fetches.cancel(order.what, exit_code)
+            case VerifyOrder():
+                self._verifying.cancel(order.what, exit_code)
+            case ShareOrder() | ForgetOrder():
+                pass
 
     def cancel_all(self, exit_code: ExitCode) -> None:
-        """Stop all fetches, and those that would begin later. For signal handlers too."""
+        """Stop all that takes long, and what would begin later. For signal handlers too."""
         self._watcher.interrupt()
+        self._verifying.cancel_all(exit_code)
         self._fetches.cancel_all(exit_code)
 
     def stop(self) -> None:

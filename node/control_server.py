@@ -3,6 +3,7 @@
 import logging
 import queue
 import threading
+import time
 
 import zmq
 
@@ -10,12 +11,13 @@ from node.agent import Agent
 from protocol import messages
 from protocol.control import Cancel, Failed, Order, Report, ShareOrder, Task, Working
 from protocol.errors import ExitCode, MalformedMessageError, OperatorError
+from protocol.messages import MAX_TEXT_CHARACTERS
 from wire import control_socket
 from wire.wake import Wake
 
 log = logging.getLogger("shoal.node")
 
-ALIVE_MS = 1000
+ALIVE_S = 1.0
 MAX_ORDERS = 64  # At a time: each is a thread.
 
 Sender = tuple[bytes, bytes]  # The routing id of the command's connection, and its order's tag.
@@ -28,7 +30,8 @@ class ControlServer:
         self._agent = agent
         self._context: zmq.Context[zmq.Socket[bytes]] = zmq.Context()
         self._reports: queue.SimpleQueue[tuple[Sender, Report]] = queue.SimpleQueue()
-        self._orders: dict[Sender, str] = {}
+        self._orders: dict[Sender, Task] = {}
+        self._alive_at = 0.0
         self._wake = Wake()
         self._is_stopping = False
 
@@ -40,9 +43,8 @@ class ControlServer:
         poller.register(self._wake, zmq.POLLIN)
         try:
             while not self._is_stopping or self._orders:
-                ready = dict(poller.poll(ALIVE_MS if self._orders else None))
-                if not ready:
-                    self._say_alive()
+                ready = dict(poller.poll(int(1000 * ALIVE_S) if self._orders else None))
+                self._say_alive(time.monotonic())
                 self._wake.clear()
                 if sock in ready:
                     self._take(sock)
@@ -73,18 +75,16 @@ class ControlServer:
             self._reports.put((sender, Failed(ExitCode.USAGE, f"not an order: {error}")))
             return
         if isinstance(order, Cancel):
-            what = self._orders.get(sender)
-            if what is not None:
+            task = self._orders.get(sender)
+            if task is not None:
                 code = ExitCode.TIMED_OUT if order.timed_out else ExitCode.INTERRUPTED
-                self._agent.cancel(what, code)
+                self._agent.cancel(task, code)
         elif self._is_stopping or len(self._orders) >= MAX_ORDERS:
             self._reports.put(
                 (sender, Failed(ExitCode.NOBODY_ALIVE, "the node is busy or stopping"))
             )
         else:
-            self._orders[sender] = (
-                order.name if isinstance(order, ShareOrder) else order.what or "*"
-            )
+            self._orders[sender] = order
             arguments = (sender, order)
             threading.Thread(target=self._carry_out, args=arguments, daemon=True).start()
 
@@ -92,16 +92,21 @@ class ControlServer:
         try:
             report = self._agent.carry_out(order, lambda working: self._report(sender, working))
         except OperatorError as error:
-            report = Failed(error.exit_code, str(error))
+            report = _failed(error.exit_code, str(error))
         except Exception as error:
             log.exception("an order failed")
-            report = Failed(ExitCode.BUG, f"the node made a mistake: {error!r}")
+            report = Failed(
+                ExitCode.BUG, f"the node made a mistake: {error!r}"[:MAX_TEXT_CHARACTERS]
+            )
         self._report(sender, report)
 
-    def _say_alive(self) -> None:
-        """Have those who wait know that their orders are still worked on."""
-        for sender, what in list(self._orders.items()):
-            self._reports.put((sender, Working(what, 0, None, 0)))
+    def _say_alive(self, now: float) -> None:
+        """Have those who wait know that their orders are still worked on: all, as it is cheap."""
+        if now >= self._alive_at:
+            self._alive_at = now + ALIVE_S
+            for sender, order in self._orders.items():
+                what = order.name if isinstance(order, ShareOrder) else order.what
+                self._reports.put((sender, Working(what or "*", 0, None, None)))
 
     def _report(self, sender: Sender, report: Report) -> None:
         self._reports.put((sender, report))
@@ -117,3 +122,7 @@ class ControlServer:
                 sock.send_multipart([connection, tag, b"", messages.encode(report)], zmq.NOBLOCK)
             except zmq.Again:
                 pass  # The command does not read; its next look says as much.
+
+
+def _failed(exit_code: ExitCode, message: str) -> Failed:
+    return Failed(exit_code, message[:MAX_TEXT_CHARACTERS])

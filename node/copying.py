@@ -7,6 +7,7 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
+from node import leftovers
 from node.placing import put_in_place, remove, sync
 from node.selection import Selection
 from node.tree import look_through
@@ -34,7 +35,7 @@ def copy_into(
         OSError: it cannot be read, or the disk refused.
         ValueError: there is too much in the directory.
     """
-    aside = folder / ".shoal" / f"incoming-{os.getpid()}"
+    aside = leftovers.incoming(folder)
     try:
         if path.is_dir():
             _copy_tree(path, aside, selection, on_copied)

@@ -11,6 +11,7 @@ import msgspec
 
 from node.selection import EVERYTHING, Selection
 from protocol.control import Chunking
+from protocol.errors import ExitCode, OperatorError
 
 DEFAULT_CHUNKING: Chunking = "fixed"
 
@@ -43,7 +44,11 @@ class Rules:
     """The rules of one folder. May be used from any thread."""
 
     def __init__(self, state: Path) -> None:
-        """`state` is the folder's `.shoal`. A file that cannot be read counts as none."""
+        """`state` is the folder's `.shoal`.
+
+        Raises:
+            OperatorError: the rules cannot be read; without them too much would be shared.
+        """
         self._path = state / "rules.json"
         self._lock = threading.Lock()
         self._rules = self._load()
@@ -52,21 +57,34 @@ class Rules:
         return self._rules.get(name, NO_RULE)
 
     def set(self, name: str, rule: Rule) -> None:
-        """Have `rule` hold for `name`, durably; raise OSError if the disk refuses."""
+        """Have `rule` hold for `name`, durably; raise OperatorError if the disk refuses."""
         with self._lock:
             if self.of(name) == rule:
                 return
             rules = self._rules | {name: rule}
             if rule == NO_RULE:
                 del rules[name]
-            self._save(rules)
+            try:
+                self._save(rules)
+            except OSError as error:
+                message = f"cannot write {self._path}: {error.strerror}"
+                raise OperatorError(
+                    f"{message}; check the disk and run it again", ExitCode.DISK
+                ) from None
             self._rules = rules
 
     def _load(self) -> dict[str, Rule]:
         try:
             return msgspec.json.decode(self._path.read_bytes(), type=dict[str, Rule])
-        except (FileNotFoundError, msgspec.DecodeError):
+        except FileNotFoundError:
             return {}
+        except OSError as error:
+            message = f"cannot read {self._path}: {error.strerror}"
+            raise OperatorError(f"{message}; change its permissions", ExitCode.DISK) from None
+        except msgspec.DecodeError as error:
+            message = f"{self._path} is not as shoal wrote it: {error}"
+            remedy = "mend it, or remove it and forget again what is to be forgotten"
+            raise OperatorError(f"{message}; {remedy}") from None
 
     def _save(self, rules: dict[str, Rule]) -> None:
         aside = self._path.with_suffix(".new")

@@ -1,4 +1,4 @@
-"""What stands in a node's folder where something is to be fetched, and whether it may be replaced.
+"""What stands in a node's folder under a name, and whether a fetch may replace it.
 
 Replaces nothing.
 """
@@ -12,9 +12,9 @@ from node.others import others
 from node.rules import FORGOTTEN, REPLACING
 from node.selection import Selection
 from node.tree import Tree
-from node.versions import Meant
+from node.versions import Meant, matches
 from node.whole import Whole
-from protocol.errors import OperatorError
+from protocol.errors import ExitCode, OperatorError
 from protocol.names import display
 
 
@@ -55,6 +55,28 @@ def look(home: Home, meant: Meant, selection: Selection, *, force: bool) -> Stan
         return Standing(home.watcher.look_at(name) or thing, is_meant=True)
     _refuse_to_replace(home, thing, meant, selection, force=force)
     return Standing(thing)
+
+
+def held(home: Home, what: str) -> Whole:
+    """Return the thing that is held and meant by `what`; all are looked at if need be.
+
+    Raises:
+        OperatorError: there is none.
+    """
+    home.watcher.look_at(what)  # This is quick, if it is a name.
+    thing = _known(home, what)
+    if thing is None:
+        home.watcher.look_through()
+        thing = _known(home, what)
+    if thing is not None:
+        return thing
+    message = f"{home.identity.name} holds no {display(what)}"
+    raise OperatorError(f"{message}; `shoal ls` shows who holds what", ExitCode.NOT_FOUND)
+
+
+def _known(home: Home, what: str) -> Whole | None:
+    wholes = home.inventory.wholes()
+    return next((thing for thing in wholes if matches(thing.id, what, thing.name)), None)
 
 
 def _refuse_what_cannot_be_read(home: Home, name: str, *, force: bool) -> None:

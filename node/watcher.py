@@ -92,16 +92,16 @@ class Watcher:
     ) -> Whole | None:
         """Bring one thing up to date now, in the caller's thread; return it if it is there.
 
-        `on_hashed` is told, again and again, how many bytes are hashed, and of how many.
+        None too if it keeps changing. `on_hashed` is told, again and again, how many bytes are
+        hashed, and of how many.
         """
         with self._looking:
             source = self._source_of(name)
             if source is None:
                 self._inventory.remove(name)
-            else:
-                self._progress.begin([source], on_hashed)
-                self._take_in(name, source)
-        return self._inventory.whole(name)
+                return None
+            self._progress.begin([source], on_hashed)
+            return self._inventory.whole(name) if self._take_in(name, source) else None
 
     def look_through(self) -> None:
         """Bring everything up to date now, in the caller's thread."""

@@ -47,10 +47,12 @@ class ForgetOrder(Message, frozen=True, tag="forget"):
 class VerifyOrder(Message, frozen=True, tag="verify"):
     """Hash again what is held, all of it if `what` is none; heal what has rotted.
 
-    Answered by Working again and again, then by Verified or Failed.
+    Of all, some of what sorts `after` a name. Answered by Working again and again, then by Verified
+    or Failed.
     """
 
     what: What | None = None
+    after: Text = ""
 
 
 class Cancel(Message, frozen=True, tag="cancel"):
@@ -65,7 +67,7 @@ class Working(Message, frozen=True, tag="working"):
     name: What
     have_bytes: Size
     size_bytes: Size | None
-    holders: Count
+    holders: Count | None  # none: it is not about holders.
 
 
 class Fetched(Message, frozen=True, tag="fetched"):
@@ -102,7 +104,7 @@ class Forgotten(Message, frozen=True, tag="forgotten"):
     """It is no longer shared; `deleted` says whether its bytes are gone too."""
 
     name: What
-    id: Id
+    id: Id | None  # none: it was not shared, so it has none.
     deleted: bool
 
 
@@ -118,9 +120,10 @@ class Examined(msgspec.Struct, frozen=True):
 
 
 class Verified(Message, frozen=True, tag="verified"):
-    """All that was to be verified."""
+    """What was verified; if there is more, it comes after the name `next`."""
 
     things: tuple[Examined, ...]
+    next: What | None = None
 
 
 class Failed(Message, frozen=True, tag="failed"):

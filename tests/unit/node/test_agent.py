@@ -110,8 +110,8 @@ def test_fetches_a_thing_once_at_a_time(context: Context, tmp_path: Path) -> Non
         eventually(lambda: holders[0].requests)
         with pytest.raises(OperatorError, match="is being fetched already"):
             fetch(agent)
-        agent.cancel("something else", ExitCode.INTERRUPTED)
-        agent.cancel(NAME, ExitCode.INTERRUPTED)
+        agent.cancel(FetchOrder("something else"), ExitCode.INTERRUPTED)
+        agent.cancel(FetchOrder(NAME), ExitCode.INTERRUPTED)
         thread.join(LIMIT_S)
         assert ends == [ExitCode.INTERRUPTED]
         agent.cancel_all(ExitCode.TERMINATED)

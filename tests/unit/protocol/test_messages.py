@@ -3,14 +3,14 @@
 import inspect
 import types
 import typing
-from typing import Annotated, Any, get_args, get_origin, get_type_hints
+from typing import Annotated, Any, Literal, get_args, get_origin, get_type_hints
 
 import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from protocol import codec, messages, names
+from protocol import codec, control, messages, names
 from protocol.errors import MalformedMessageError, UnsupportedMessageError, WireCode
 
 UNIONS: dict[str, Any] = {
@@ -29,6 +29,7 @@ FIELDS: dict[Any, st.SearchStrategy[Any]] = {
     messages.Address: st.integers(1, 65535).map(lambda port: f"tcp://10.0.0.1:{port}"),
     messages.Id: IDS,
     messages.What: NAMES,
+    control.Pattern: NAMES,
     messages.Count: st.integers(0, 2**53),
     messages.Index: st.integers(0, 32_767),
     messages.Have: st.binary(max_size=4096),
@@ -49,6 +50,8 @@ def drawn(hint: Any) -> st.SearchStrategy[Any]:
         return all_of(hint)
     if get_origin(hint) is Annotated:
         return drawn(get_args(hint)[0])
+    if get_origin(hint) is Literal:
+        return st.sampled_from(get_args(hint))
     if get_origin(hint) is tuple:
         return st.lists(drawn(get_args(hint)[0]), min_size=1, max_size=3).map(tuple)
     if get_origin(hint) is dict:

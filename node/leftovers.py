@@ -1,0 +1,29 @@
+"""What commands and orders that died in the middle have left in `.shoal`: found and removed."""
+
+import os
+import tempfile
+from pathlib import Path
+
+from node.placing import remove
+
+_KINDS = ("incoming", "deleted")
+
+
+def incoming(folder: Path) -> Path:
+    """Return where to make what is to appear in a node's `folder`; nothing is there yet."""
+    return folder / ".shoal" / f"incoming-{os.getpid()}"
+
+
+def deleted(folder: Path) -> Path:
+    """Return where to put what is to go from a node's `folder`; nothing is there yet."""
+    place = tempfile.mkdtemp(prefix=f"deleted-{os.getpid()}-", dir=folder / ".shoal")
+    return Path(place) / "it"
+
+
+def sweep(folder: Path) -> None:
+    """Remove what processes have left that are no longer there."""
+    for kind in _KINDS:
+        for place in (folder / ".shoal").glob(f"{kind}-*"):
+            process = place.name.split("-")[1]
+            if process == str(os.getpid()) or not Path("/proc", process).exists():
+                remove(place)
