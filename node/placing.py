@@ -7,12 +7,14 @@ import os
 import shutil
 from pathlib import Path
 
+from node.directories import opened, sweep
 from node.paths import parent_of
 from protocol.errors import ExitCode, OperatorError
 from protocol.names import display
 
 _AT_FDCWD = -100
 _RENAME_EXCHANGE = 2  # Linux, renameat2(2): two names change places in one step.
+_ASIDE_BYTES = 200  # Of a name, which may have 255.
 
 _libc = ctypes.CDLL(None, use_errno=True)
 
@@ -65,13 +67,15 @@ def sync(directory: Path) -> None:
         os.close(descriptor)
 
 
-def remove(path: Path) -> None:
-    """Remove a file or a whole directory, as far as it goes."""
-    if path.is_dir() and not path.is_symlink():
-        shutil.rmtree(path, ignore_errors=True)
-    else:
-        with contextlib.suppress(OSError):
-            path.unlink(missing_ok=True)
+def remove(path: Path | str | bytes, above: int | None = None) -> None:
+    """Remove a file or a whole directory, as far as it goes; `path` counts from `above`."""
+    with contextlib.suppress(OSError):
+        os.unlink(path, dir_fd=above)
+        return
+    with contextlib.suppress(OSError), opened(path, above) as directory:
+        sweep(directory, lambda _, __: False)
+    with contextlib.suppress(OSError):
+        os.rmdir(path, dir_fd=above)
 
 
 def _is_directory(last: str, directory: int) -> bool:
@@ -84,27 +88,62 @@ def _is_directory(last: str, directory: int) -> bool:
 
 def _replace(made: Path, directory: int, last: str) -> None:
     """Rename where one of both is a directory, which plain rename refuses."""
-    old, new = os.fsencode(made), os.fsencode(last)
-    if _libc.renameat2(_AT_FDCWD, old, directory, new, _RENAME_EXCHANGE) == 0:
+    if _exchange(made, directory, last):
         return
-    if ctypes.get_errno() not in {errno.ENOENT, errno.EINVAL, errno.ENOSYS}:
-        raise OSError(ctypes.get_errno(), os.strerror(ctypes.get_errno()))
-    aside = made.with_name(f"{made.name}.replaced")
-    with contextlib.suppress(FileNotFoundError):  # The file system cannot exchange: two steps.
+    aside = made.with_name(f"{made.name}.replaced")  # In two steps.
+    remove(aside)  # A try that was cut off may have left it.
+    with contextlib.suppress(FileNotFoundError):
         os.rename(last, aside, src_dir_fd=directory)
-    os.rename(made, last, dst_dir_fd=directory)
+    try:
+        os.rename(made, last, dst_dir_fd=directory)
+    except OSError:
+        with contextlib.suppress(FileNotFoundError):
+            os.rename(aside, last, dst_dir_fd=directory)
+        raise
     remove(aside)
 
 
-def _copy(made: Path, target: Path) -> None:
-    aside = target.with_name(f".{target.name[:200]}.shoal-part")
+def _exchange(made: Path, directory: int, last: str) -> bool:
+    """Let both names change places; say if that cannot be done here, or one is not there."""
     try:
-        if made.is_dir():
-            shutil.copytree(made, aside, symlinks=True)
-        else:
-            shutil.copy(made, aside)
-        sync(aside.parent)
-        aside.rename(target)
-    except BaseException:
+        renameat2 = _libc.renameat2
+    except AttributeError:  # Some C libraries have no such function.
+        return False
+    old, new = os.fsencode(made), os.fsencode(last)
+    if renameat2(_AT_FDCWD, old, directory, new, _RENAME_EXCHANGE) == 0:
+        return True
+    if ctypes.get_errno() not in {errno.ENOENT, errno.EINVAL, errno.ENOSYS}:
+        raise OSError(ctypes.get_errno(), os.strerror(ctypes.get_errno()))
+    return False
+
+
+def _copy(made: Path, target: Path) -> None:
+    """Copy into a directory that nobody else may write to, as all may where it is made."""
+    name = target.name.encode()[:_ASIDE_BYTES].decode(errors="ignore")
+    aside = target.with_name(f".{name}.shoal-part")
+    remove(aside)  # A try that was cut off may have left it.
+    try:
+        aside.mkdir(0o700)
+        _copy_all(made, aside / "made")
+        sync(aside)
+        (aside / "made").rename(target)
+    finally:
         remove(aside)
-        raise
+
+
+def _copy_all(made: Path, copy: Path) -> None:
+    """Copy what shutil.copytree would, however deep."""
+    if made.is_symlink() or not made.is_dir():
+        shutil.copy(made, copy, follow_symlinks=False)
+        return
+    copy.mkdir()
+    inside = [""]
+    for directory in inside:  # It grows.
+        with os.scandir(made / directory) as found:
+            for entry in found:
+                path = f"{directory}{entry.name}"
+                if entry.is_dir(follow_symlinks=False):
+                    (copy / path).mkdir()
+                    inside.append(f"{path}/")
+                else:
+                    shutil.copy(entry.path, copy / path, follow_symlinks=False)

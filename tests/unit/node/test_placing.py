@@ -1,0 +1,348 @@
+"""What was made aside gets its name: in one step, whatever stood there, on whatever disk."""
+
+import ctypes
+import errno
+import os
+import subprocess
+import threading
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from node import placing
+from node.placing import put_in_place, put_outside, remove, sync
+from protocol.errors import ExitCode, OperatorError
+from tests.unit.node.trees import (
+    FOLDER,
+    TREE,
+    Item,
+    Items,
+    file,
+    link,
+    make,
+    open_descriptors,
+    run,
+    seen,
+)
+
+OLD: Items = {"old": file(b"old"), "d/e": file()}
+
+
+@pytest.fixture
+def other_disk() -> Iterator[Path]:
+    """Give a directory on another file system than the tests' usual one."""
+    place = Path("/dev/shm") / f"shoal-{os.getpid()}"  # noqa: S108 (a directory of its own)
+    if not place.parent.is_dir():
+        pytest.skip("there is no second file system here")
+    place.mkdir()
+    yield place
+    subprocess.run(["rm", "-rf", place], check=True)
+
+
+def made(folder: Path, what: str) -> Path:
+    """Make a file or a directory aside, as it is while it is fetched."""
+    place = folder / ".shoal" / "partial"
+    if what == "tree":
+        return make(place / "tree", TREE)
+    make(place, {"tree": run(b"new")})
+    return place / "tree"
+
+
+def old(folder: Path, what: str) -> None:
+    """Let something stand there before."""
+    if what == "tree":
+        make(folder / "name", OLD)
+    elif what == "file":
+        make(folder, {"name": file(b"old")})
+
+
+def is_new(path: Path, what: str) -> bool:
+    if what == "tree":
+        return seen(path) == TREE
+    return path.is_file() and (path.read_bytes(), path.stat().st_mode & 0o777) == (b"new", 0o755)
+
+
+def refuse(monkeypatch: pytest.MonkeyPatch, number: int) -> None:
+    """Have the system refuse to exchange two names; with 0, have the C library not know how."""
+
+    class Libc:
+        def __getattr__(self, name: str) -> Callable[..., int]:
+            if name == "renameat2":
+                if not number:
+                    raise AttributeError(name)
+                return lambda *_: ctypes.set_errno(number) or -1
+            function: Callable[..., int] = getattr(real, name)
+            return function
+
+    real = placing._libc
+    monkeypatch.setattr(placing, "_libc", Libc())
+
+
+WAYS = ["exchange", errno.EINVAL, errno.ENOSYS, 0]
+
+
+@pytest.mark.parametrize("way", WAYS)
+@pytest.mark.parametrize("before", ["nothing", "file", "tree"])
+@pytest.mark.parametrize("what", ["file", "tree"])
+def test_takes_the_place_of_whatever_stood_there(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, what: str, before: str, way: int | str
+) -> None:
+    old(tmp_path, before)
+    if isinstance(way, int):
+        refuse(monkeypatch, way)
+    descriptors = open_descriptors()
+    put_in_place(made(tmp_path, what), tmp_path, "name")
+    assert is_new(tmp_path / "name", what)
+    assert sorted(path.name for path in tmp_path.iterdir()) == [".shoal", "name"]
+    assert list((tmp_path / ".shoal/partial").iterdir()) == []
+    assert open_descriptors() == descriptors
+
+
+def test_makes_the_directories_above_it(tmp_path: Path) -> None:
+    put_in_place(made(tmp_path, "tree"), tmp_path, "a/b/name")
+    assert is_new(tmp_path / "a/b/name", "tree")
+
+
+def test_the_old_or_the_new_one_stands_there_at_every_moment(tmp_path: Path) -> None:
+    for number in range(30):
+        make(tmp_path / "name", {"which": file(b"%d" % number)})
+        make(tmp_path / "new", {"which": file(b"%d" % number)})
+        stopping = threading.Event()
+        missed: list[str] = []
+
+        def look(stopping: threading.Event = stopping, missed: list[str] = missed) -> None:
+            while not stopping.is_set():
+                if not (tmp_path / "name").exists():
+                    missed.append("name")
+
+        thread = threading.Thread(target=look)
+        thread.start()
+        put_in_place(tmp_path / "new", tmp_path, "name")
+        stopping.set()
+        thread.join()
+        assert missed == []
+        remove(tmp_path / "name")
+
+
+@pytest.mark.parametrize("what", ["file", "tree"])
+@pytest.mark.parametrize("in_the_way", ["fifo", "link", "dangling"])
+def test_does_not_take_the_place_of_what_is_neither(
+    tmp_path: Path, what: str, in_the_way: str
+) -> None:  # fault 84
+    name = tmp_path / "name"
+    if in_the_way == "fifo":
+        os.mkfifo(name)
+    else:
+        name.symlink_to("." if in_the_way == "link" else "nowhere")
+    status, new = name.lstat(), made(tmp_path, what)
+    with pytest.raises(OperatorError, match="neither a file nor a directory") as refused:
+        put_in_place(new, tmp_path, "name")
+    assert refused.value.exit_code is ExitCode.DISK
+    assert name.lstat().st_ino == status.st_ino
+    assert is_new(new, what)
+
+
+def test_does_not_follow_a_link_on_the_way(tmp_path: Path) -> None:  # fault 83
+    folder, out = tmp_path / "in", make(tmp_path / "out", OLD)
+    new = made(folder, "tree")
+    (folder / "a").symlink_to(out)
+    with pytest.raises(OperatorError, match="a is not a directory there"):
+        put_in_place(new, folder, "a/name")
+    assert seen(out) == OLD
+
+
+@pytest.mark.parametrize("way", WAYS)
+def test_what_stands_there_stays_if_nothing_can_take_its_place(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, way: int | str
+) -> None:
+    old(tmp_path, "tree")
+    if isinstance(way, int):
+        refuse(monkeypatch, way)
+    with pytest.raises(FileNotFoundError):
+        put_in_place(tmp_path / "nothing", tmp_path, "name")
+    assert seen(tmp_path / "name") == OLD
+
+
+def test_what_was_left_of_an_earlier_try_is_no_obstacle(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A kill between two steps leaves the old one aside."""
+    refuse(monkeypatch, errno.EINVAL)
+    old(tmp_path, "tree")
+    new = made(tmp_path, "tree")
+    make(new.with_name("tree.replaced"), OLD)
+    put_in_place(new, tmp_path, "name")
+    assert is_new(tmp_path / "name", "tree")
+    assert list((tmp_path / ".shoal/partial").iterdir()) == []
+
+
+def test_another_failure_is_the_disk_s(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    old(tmp_path, "tree")
+    new = made(tmp_path, "tree")
+    refuse(monkeypatch, errno.EIO)
+    with pytest.raises(OSError, match="Input/output") as failed:
+        put_in_place(new, tmp_path, "name")
+    assert failed.value.errno == errno.EIO
+    assert (seen(tmp_path / "name"), is_new(new, "tree")) == (OLD, True)
+
+
+# Outside of the folder.
+
+
+@pytest.mark.parametrize("disk", ["this", "another"])
+@pytest.mark.parametrize("name", ["name", "x" * 250, "ü" * 125, "🐟" * 63], ids=len)
+@pytest.mark.parametrize("what", ["file", "tree"])
+def test_goes_to_any_place(
+    tmp_path: Path, other_disk: Path, what: str, name: str, disk: str
+) -> None:  # fault 102
+    target = (tmp_path if disk == "this" else other_disk) / "out" / name
+    target.parent.mkdir()
+    put_outside(made(tmp_path, what), target)
+    assert is_new(target, what)
+    assert list(target.parent.iterdir()) == [target]
+
+
+@pytest.mark.parametrize("disk", ["this", "another"])
+def test_a_file_takes_the_place_of_a_file(tmp_path: Path, other_disk: Path, disk: str) -> None:
+    folder = tmp_path if disk == "this" else other_disk
+    make(folder, {"name": file(b"old"), "link": link("name")})
+    put_outside(made(tmp_path, "file"), folder / "link")  # Where it leads to.
+    assert is_new(folder / "name", "file")
+    assert (folder / "link").is_symlink()
+
+
+IN_THE_WAY: dict[str, tuple[Item | None, bool, bool]] = {
+    "nothing": (None, True, True),
+    "dangling link": (link("elsewhere"), True, True),
+    "file": (file(b"old"), True, False),
+    "empty directory": (FOLDER, False, False),
+    "device": (link("/dev/null"), False, False),
+    "fifo": (link("fifo"), False, False),
+}
+
+
+@pytest.mark.parametrize("in_the_way", IN_THE_WAY)
+@pytest.mark.parametrize("what", ["file", "tree"])
+def test_replaces_nothing_but_a_file_by_a_file(tmp_path: Path, what: str, in_the_way: str) -> None:
+    """Fault 84. As root, `--output /dev/null` would put it there."""
+    item, file_may, tree_may = IN_THE_WAY[in_the_way]
+    os.mkfifo(tmp_path / "fifo")
+    make(tmp_path, {"name": item} if item else {})
+    new = made(tmp_path, what)
+    if file_may if what == "file" else tree_may:
+        put_outside(new, tmp_path / "name")
+        assert is_new((tmp_path / "name").resolve(), what)
+        return
+    before = seen(tmp_path)
+    with pytest.raises(OperatorError, match="it is there already, and") as refused:
+        put_outside(new, tmp_path / "name")
+    assert refused.value.exit_code is ExitCode.DISK
+    assert seen(tmp_path) == before
+
+
+def test_a_place_that_is_not_there_is_an_error_and_nothing_is_lost(
+    tmp_path: Path, other_disk: Path
+) -> None:
+    for folder in (tmp_path, other_disk):
+        new = made(tmp_path, "tree")
+        with pytest.raises(FileNotFoundError):
+            put_outside(new, folder / "nowhere" / "name")
+        assert is_new(new, "tree")
+        remove(new)
+    assert list(other_disk.iterdir()) == []
+
+
+def test_a_copy_that_was_cut_off_is_no_obstacle(tmp_path: Path, other_disk: Path) -> None:
+    for what, item in (("tree", file(b"half of it")), ("file", FOLDER)):
+        make(other_disk, {f".{what}.shoal-part": item})
+        put_outside(made(tmp_path / what, what), other_disk / what)
+        assert is_new(other_disk / what, what)
+    assert len(list(other_disk.iterdir())) == 2
+
+
+@pytest.mark.parametrize("what", ["file", "tree"])
+def test_a_copy_is_not_written_through_a_link(tmp_path: Path, other_disk: Path, what: str) -> None:
+    """Somebody else may put one where all may write, as in /tmp."""
+    make(other_disk, {"victim": file(b"mine"), "d/a": file()})
+    (other_disk / ".name.shoal-part").symlink_to("victim" if what == "file" else "d")
+    put_outside(made(tmp_path, what), other_disk / "name")
+    assert is_new(other_disk / "name", what)
+    assert not (other_disk / "name").is_symlink()
+    remove(other_disk / "name")
+    assert seen(other_disk) == {"victim": file(b"mine"), "d/a": file()}
+
+
+def test_a_copy_appears_whole_or_not_at_all(tmp_path: Path, other_disk: Path) -> None:
+    new = made(tmp_path, "tree")
+    os.mkfifo(new / "zzz")  # It cannot be copied.
+    with pytest.raises(OSError, match="named pipe"):
+        put_outside(new, other_disk / "name")
+    assert list(other_disk.iterdir()) == []
+    assert (new / "b.txt").exists()
+
+
+@pytest.mark.parametrize("disk", ["this", "another"])
+def test_a_link_goes_as_a_link(tmp_path: Path, other_disk: Path, disk: str) -> None:
+    make(tmp_path / "t", {"up": link("../x"), "x": file()})
+    target = (tmp_path if disk == "this" else other_disk) / "name"
+    put_outside(tmp_path / "t/up", target)
+    assert os.readlink(target) == "../x"  # noqa: PTH115
+
+
+def test_nothing_is_too_deep(tmp_path: Path, other_disk: Path) -> None:
+    deep = "/".join(["d"] * 1100)
+    try:
+        for _ in range(2):  # The second replaces the first.
+            subprocess.run(["mkdir", "-p", f"new/{deep}"], cwd=tmp_path, check=True)
+            put_in_place(tmp_path / "new", tmp_path, "name")
+        assert not (tmp_path / "new").exists()
+        put_outside(tmp_path / "name", other_disk / "name")
+        assert (other_disk / "name" / deep).is_dir()
+        remove(other_disk / "name")
+        assert list(other_disk.iterdir()) == []
+    finally:
+        subprocess.run(["rm", "-rf", "new", "name"], cwd=tmp_path, check=True)
+
+
+# Small things.
+
+
+@pytest.mark.parametrize("item", [None, file(), FOLDER, link("keep"), link("nowhere")])
+def test_removes_whatever_it_is(tmp_path: Path, item: Item | None) -> None:
+    make(tmp_path, {"keep/a": file()} | ({"it": item} if item else {}))
+    remove(tmp_path / "it")
+    assert seen(tmp_path) == {"keep/a": file()}
+
+
+def test_removes_below_an_open_directory(tmp_path: Path) -> None:
+    make(tmp_path / "d", {"it/a": file(), "b": file()})
+    directory = os.open(tmp_path / "d", os.O_RDONLY)
+    remove("it", directory)
+    remove("b", directory)
+    os.close(directory)
+    assert seen(tmp_path) == {"d": FOLDER}
+
+
+def test_makes_durable_what_is_there(tmp_path: Path) -> None:
+    descriptors = open_descriptors()
+    sync(tmp_path)
+    with pytest.raises(FileNotFoundError):
+        sync(tmp_path / "nowhere")
+    (tmp_path / "file").touch()
+    with pytest.raises(NotADirectoryError):
+        sync(tmp_path / "file")
+    assert open_descriptors() == descriptors
+
+
+def test_a_disk_that_cannot_make_durable_is_an_error(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:  # fault 94
+    class Libc:
+        def syncfs(self, _: int) -> int:
+            ctypes.set_errno(errno.EIO)
+            return -1
+
+    monkeypatch.setattr(placing, "_libc", Libc())
+    with pytest.raises(OSError, match="Input/output"):
+        sync(tmp_path)
