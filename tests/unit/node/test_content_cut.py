@@ -90,8 +90,8 @@ def test_cuts_what_never_changes_into_the_largest_chunks() -> None:
 def test_what_is_put_in_front_leaves_nearly_all_chunks_as_they_were(seed: int) -> None:
     data = noise(seed, MIB)
     were = set(chunks(data, KIB))
-    changed = [chunk for chunk in chunks(b"x" * (1 + 7 * seed) + data, KIB) if chunk not in were]
-    assert sum(map(len, changed)) <= 0.04 * MIB
+    changed = [chunk for chunk in chunks(b"x" * (1 + 50 * seed) + data, KIB) if chunk not in were]
+    assert 0 < sum(map(len, changed)) <= 0.01 * MIB
 
 
 @pytest.mark.parametrize("average", [KIB, 16 * KIB])
@@ -100,7 +100,8 @@ def test_is_near_the_average(average: int) -> None:
 
 
 def test_has_these_cuts_for_ever() -> None:  # Else an update of the library changes every id.
-    assert cuts(noise(0, 10 * KIB), KIB) == []
+    assert cuts(noise(0, 10 * KIB), KIB) == [1133, 2268, 3592, 4831, 7236, 9020, 10240]
+    assert cuts(noise(0, 4 * MIB), MIB) == [1080593, 2416477, 3840082, 4 * MIB]
 
 
 def test_lets_go_of_the_bytes() -> None:
@@ -116,7 +117,6 @@ def test_takes_no_average_that_the_library_does_not(average: int) -> None:
         cuts(b"x", average)
 
 
-@pytest.mark.parametrize("view", [memoryview(b"0123")[::2], memoryview(b"0123").cast("I")])
-def test_takes_no_bytes_with_gaps(view: memoryview) -> None:
+def test_takes_no_bytes_with_gaps() -> None:
     with pytest.raises(AssertionError):
-        cut_points(view, AVERAGE, is_end=True)
+        cut_points(memoryview(b"0123")[::2], AVERAGE, is_end=True)
