@@ -11,6 +11,7 @@ import msgspec
 from commands import terminal
 from commands.node import identity_of, take_folder_or_none
 from commands.orders import OrderDesk
+from commands.patterns import check_patterns
 from commands.progress import ProgressView
 from commands.stopping import Stopper
 from config.cluster import Cluster, NodeEntry
@@ -50,7 +51,12 @@ def run_fetch(
     gc.freeze()  # What is imported stays: without it each collection walks 100,000 objects.
     for name in what:
         check_what(name)
+    check_patterns("--include", options.include)
+    check_patterns("--exclude", options.exclude)
     output = _checked_output(options.output, what)
+    if output is not None and options.in_place:
+        message = "--in-place is about NAME's folder, and --output leads elsewhere"
+        raise OperatorError(f"{message}; leave one of them out")
     orders = [
         FetchOrder(
             name,
@@ -81,10 +87,10 @@ def _checked_output(output: Path | None, what: list[str]) -> Path | None:
     if output is None:
         return None
     if len(what) > 1:
-        raise OperatorError("--output takes one file; give one name, or leave --output out")
+        raise OperatorError("--output takes one thing; give one name, or leave --output out")
     if output.is_dir() or not output.absolute().parent.is_dir():
         problem = "is a directory" if output.is_dir() else "lies in no directory that exists"
-        raise OperatorError(f"--output {output} {problem}; give the path of the file itself")
+        raise OperatorError(f"--output {output} {problem}; give the path of what is to be there")
     if output.exists() and not output.is_file():
         raise OperatorError(f"--output {output} is no file; give the path of one, or of a new one")
     return output.absolute()

@@ -6,12 +6,14 @@ import msgspec
 
 from commands import terminal
 from commands.doing import Doer
+from commands.patterns import check_patterns
 from commands.progress import ProgressView
 from config.cluster import Cluster, NodeEntry
 from node.copying import copy_into, same
-from node.quota import Quota, bytes_below
+from node.quota import Quota
 from node.selection import Selection
 from node.staging import disk_trouble
+from node.tree import look_through
 from protocol.control import Chunking, ShareOrder, Sharing, Working
 from protocol.errors import ExitCode, OperatorError
 from protocol.names import check_name, display
@@ -40,15 +42,35 @@ def run_share(cluster: Cluster, entry: NodeEntry, path: Path, options: ShareOpti
     if path.is_file() and (options.include or options.exclude):
         message = f"{display(str(path))} is a file, and can only be shared as a whole"
         raise OperatorError(f"{message}; leave --include and --exclude out")
+    check_patterns("--include", options.include)
+    check_patterns("--exclude", options.exclude)
+    if path.name in {"", ".."}:  # "." has none.
+        path = path.resolve()
     with Doer(cluster, entry) as doer, ProgressView(quiet=options.as_json) as view:
-        name = _name_in(entry.folder, path)
-        if name is None:
-            name = _copy(path, entry, options, view)
+        name = _put_there(path, entry, options, view, is_running=doer.is_running)
         order = ShareOrder(name, options.include, options.exclude, options.chunking)
         sharing = doer.carry_out(order, view.show)
     assert isinstance(sharing, Sharing)
     _tell(sharing, entry, as_json=options.as_json, is_served=doer.is_running)
     return ExitCode.DONE
+
+
+def _put_there(
+    path: Path, entry: NodeEntry, options: ShareOptions, view: ProgressView, *, is_running: bool
+) -> str:
+    """Return the name under which it lies in the folder, from now on or already."""
+    name = _name_in(entry.folder, path)
+    try:
+        if name is None:
+            name = _checked(path.name)
+            _copy(path, name, entry, options, view)
+        elif is_running:
+            _size(path, options)  # What it leaves out is said here too, not by the node alone.
+    except OSError as error:
+        raise disk_trouble(error, path.name, entry.folder) from None
+    except ValueError as error:
+        raise OperatorError(f"{display(path.name)} {error}; share parts of it") from None
+    return name
 
 
 def _name_in(folder: Path, path: Path) -> str | None:
@@ -57,13 +79,14 @@ def _name_in(folder: Path, path: Path) -> str | None:
     Raises:
         OperatorError: it is only a part of a directory that is shared as a whole, or the folder.
     """
-    place = path.absolute().parent.resolve() / path.name
-    if not place.is_relative_to(folder.resolve()):
-        return None
-    name = str(place.relative_to(folder.resolve()))
-    if name == ".":
-        message = f"{display(str(path))} is the node's folder: all that is in it is shared"
+    folder, place = folder.resolve(), path.absolute().parent.resolve() / path.name
+    if folder.is_relative_to(place):
+        is_it = "is the node's folder" if folder == place else "has the node's folder in it"
+        message = f"{display(str(path))} {is_it}, and all that lies in there is shared"
         raise OperatorError(f"{message}; give the path of something else")
+    if not place.is_relative_to(folder):
+        return None
+    name = str(place.relative_to(folder))
     if "/" in name:
         top = name.split("/", maxsplit=1)[0]
         message = f"{display(name)} lies in {display(top)}, which is shared as a whole"
@@ -79,32 +102,44 @@ def _checked(name: str) -> str:
         raise OperatorError(f"{message}; give it another name") from None
 
 
-def _copy(path: Path, entry: NodeEntry, options: ShareOptions, view: ProgressView) -> str:
-    name = _checked(path.resolve().name if path.name in {"", ".", ".."} else path.name)
-    folder, size_bytes = entry.folder, bytes_below(path)
+def _copy(
+    path: Path, name: str, entry: NodeEntry, options: ShareOptions, view: ProgressView
+) -> None:
+    size_bytes, folder = _size(path, options), entry.folder
     Quota(folder, entry.name, entry.quota_bytes).require(name, size_bytes)
+    selection = Selection(options.include, options.exclude)
+    if (folder / name).exists():
+        if same(path, folder / name, selection):
+            return
+        if not options.force:
+            message = f"another {display(name)} lies in {folder} already"
+            remedy = "--force makes this a new version in its place"
+            raise OperatorError(f"{message}; {remedy}, or give it another name")
     copied_bytes = 0
 
     def on_copied(count: int) -> None:
         nonlocal copied_bytes
         copied_bytes += count
-        view.show(Working(name, min(copied_bytes, size_bytes), size_bytes, 0))
+        view.show(Working(name, min(copied_bytes, size_bytes), size_bytes, None))
+
+    copy_into(path, folder, name, selection, on_copied)
+
+
+def _size(path: Path, options: ShareOptions) -> int:
+    """Return how many bytes are to be shared; say what is left out.
+
+    Raises:
+        OSError: it cannot be looked at.
+        ValueError: there is too much in it.
+    """
+    if path.is_file():
+        return path.stat().st_size
+
+    def leave_out(inside: str, reason: str) -> None:
+        terminal.say(f"warning: {display(f'{path.name}/{inside}')} is not shared: {reason}")
 
     selection = Selection(options.include, options.exclude)
-    try:
-        if (folder / name).exists():
-            if same(path, folder / name, selection):
-                return name
-            if not options.force:
-                message = f"another {display(name)} lies in {folder} already"
-                remedy = "--force makes this a new version in its place"
-                raise OperatorError(f"{message}; {remedy}, or give it another name")
-        copy_into(path, folder, name, selection, on_copied)
-    except OSError as error:
-        raise disk_trouble(error, name, folder) from None
-    except ValueError as error:
-        raise OperatorError(f"{display(name)} {error}; share parts of it") from None
-    return name
+    return look_through(path, selection, leave_out, lambda: False).signature.size_bytes
 
 
 def _tell(sharing: Sharing, entry: NodeEntry, *, as_json: bool, is_served: bool) -> None:

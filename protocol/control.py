@@ -8,8 +8,9 @@ from msgspec import Meta
 from protocol.messages import Count, Id, Message, Size, Text, What
 
 MAX_PATTERNS = 100
+MAX_PATTERN_CHARACTERS = 1000
 
-Pattern = Annotated[str, Meta(min_length=1, max_length=4096)]
+Pattern = Annotated[str, Meta(min_length=1, max_length=MAX_PATTERN_CHARACTERS)]
 Patterns = Annotated[tuple[Pattern, ...], Meta(max_length=MAX_PATTERNS)]
 Chunking = Literal["fixed", "content"]
 

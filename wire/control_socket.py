@@ -9,7 +9,7 @@ import zmq
 from blake3 import blake3
 
 MAX_SOCKET_PATH_BYTES = 100  # sun_path holds 108.
-MAX_ORDER_BYTES = 64 << 10
+MAX_ORDER_BYTES = 1 << 20  # Twice 100 patterns of 1000 characters, of up to four bytes each.
 
 
 def endpoint_for(folder: Path) -> str:

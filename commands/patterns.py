@@ -1,0 +1,25 @@
+"""Looks at --include and --exclude before anything is done with them."""
+
+from collections.abc import Iterable
+
+from node.selection import check_pattern
+from protocol.control import MAX_PATTERN_CHARACTERS, MAX_PATTERNS
+from protocol.errors import OperatorError
+from protocol.names import display
+
+
+def check_patterns(option: str, patterns: Iterable[str]) -> None:
+    """Raise OperatorError if one is none, or there are too many."""
+    every = list(patterns)
+    if len(every) > MAX_PATTERNS:
+        message = f"{option} was given {len(every)} times; give it {MAX_PATTERNS} times at most"
+        raise OperatorError(message)
+    for pattern in every:
+        shown = f"{option} '{display(pattern[:80])}'"
+        if len(pattern) > MAX_PATTERN_CHARACTERS:
+            raise OperatorError(f"{shown}… is too long; {MAX_PATTERN_CHARACTERS} fit")
+        try:
+            check_pattern(pattern)
+        except ValueError as error:
+            reason = display(str(error))
+            raise OperatorError(f"{shown} is no pattern as in .gitignore; {reason}") from None
