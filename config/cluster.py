@@ -185,7 +185,9 @@ def _quota(value: Value | None) -> int | None:
         return None
     gigabytes = value.number("a number of gigabytes, as in 500 or 0.5")
     if not 0 < gigabytes < MAX_QUOTA_GB:
-        raise value.error(f"found {gigabytes}", "expected more than 0 gigabytes")
+        raise value.error(
+            f"found {gigabytes:g}", f"expected more than 0 gigabytes and less than {MAX_QUOTA_GB:g}"
+        )
     return int(gigabytes * 1_000_000_000)
 
 

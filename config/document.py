@@ -4,6 +4,7 @@ Not the schema: which keys there are, and what may stand under them, is told by 
 """
 
 import difflib
+import re
 import unicodedata
 from collections.abc import Collection, Iterable
 from dataclasses import dataclass
@@ -22,6 +23,7 @@ MAX_SHOWN_CHOICES = 20
 _TEXT = "tag:yaml.org,2002:str"
 _NUMBERS = {"tag:yaml.org,2002:int", "tag:yaml.org,2002:float"}
 _NULL = "tag:yaml.org,2002:null"
+_DECIMAL = re.compile(r"-?(0|[1-9][0-9]{0,300})(\.[0-9]+)?", re.ASCII)
 _MERGE = "tag:yaml.org,2002:merge"
 _KINDS = {
     _TEXT: "the text",
@@ -47,13 +49,12 @@ class Value:
         return OperatorError(place + (f"{self.key}: " if self.key else "") + "; ".join(clauses))
 
     def number(self, expected: str) -> float:
-        """Return the number that stands here."""
+        """Return the number that stands here, in plain decimal: YAML takes 010 for 8."""
         if not isinstance(self.node, yaml.ScalarNode) or self.node.tag not in _NUMBERS:
             raise self._wrong_kind(expected)
-        try:
-            return float(self.node.value.replace("_", ""))
-        except ValueError:  # Another notation than decimal.
-            raise self._wrong_kind(expected) from None
+        if not _DECIMAL.fullmatch(self.node.value):
+            raise self._wrong_kind(expected)
+        return float(self.node.value)
 
     def text(self, expected: str) -> str:
         """Return the text that stands here: not empty, and without control characters."""

@@ -76,6 +76,16 @@ def test_holdings_may_be_left_out(tmp_path: Path) -> None:
     assert cluster.load(written(tmp_path, VALID.partition("holdings")[0])).holdings == {}
 
 
+@pytest.mark.parametrize(
+    ("written_as", "quota_bytes"),
+    [("500", 500_000_000_000), ("0.5", 500_000_000), ("1.25", 1_250_000_000)],
+)
+def test_a_quota_is_told_in_gigabytes(tmp_path: Path, written_as: str, quota_bytes: int) -> None:
+    text = VALID.replace("rack-1", f"rack-1, quota_gb: {written_as}")
+    loaded = cluster.load(written(tmp_path, text))
+    assert (loaded.nodes["n1"].quota_bytes, loaded.nodes["n2"].quota_bytes) == (quota_bytes, None)
+
+
 def test_the_same_folder_on_two_hosts_is_two_folders(tmp_path: Path) -> None:
     loaded = cluster.load(written(tmp_path, VALID.replace("../two", "/srv/three")))
     assert loaded.nodes["n2"].folder == loaded.nodes["n3"].folder
@@ -85,7 +95,7 @@ def test_the_same_folder_on_two_hosts_is_two_folders(tmp_path: Path) -> None:
 REFUSED = """
 {address: tcp://10.0.0.2 -> {adress: tcp://10.0.0.2
 4: nodes.n1.adress: unknown key
-one of address, folder, zone; did you mean address?
+one of address, folder, zone, quota_gb; did you mean address?
 
 nodes: -> node:
 3: node: unknown key
@@ -114,6 +124,30 @@ the name of a zone, as in rack-1
 rack-1 -> a-zone-with-a-name-of-more-than-the-sixty-four-characters-there-are
 4: nodes.n1.zone: found 67 characters
 a zone of at most 64
+
+rack-1 -> rack-1, quota_gb: 0
+4: nodes.n1.quota_gb: found 0
+more than 0 gigabytes and less than 1e+09
+
+rack-1 -> rack-1, quota_gb: -3.5
+4: nodes.n1.quota_gb: found -3.5
+more than 0 gigabytes and less than 1e+09
+
+rack-1 -> rack-1, quota_gb: 1000000000
+4: nodes.n1.quota_gb: found 1e+09
+more than 0 gigabytes and less than 1e+09
+
+rack-1 -> rack-1, quota_gb: 5 GB
+4: nodes.n1.quota_gb: found the text 5 GB
+a number of gigabytes, as in 500 or 0.5
+
+rack-1 -> rack-1, quota_gb: "5"
+4: nodes.n1.quota_gb: found the text 5
+a number of gigabytes, as in 500 or 0.5
+
+rack-1 -> rack-1, quota_gb: [5]
+4: nodes.n1.quota_gb: found a list
+a number of gigabytes, as in 500 or 0.5
 
 n1: { -> no: {
 4: nodes: found the truth value no

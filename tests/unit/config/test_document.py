@@ -154,3 +154,35 @@ def outcome(content: bytes) -> str:
 @given(content=st.binary(max_size=200) | YAMLISH.map(str.encode))
 def test_arbitrary_bytes_raise_only_errors_of_one_line(content: bytes) -> None:
     assert len(outcome(content).splitlines()) == 1
+
+
+def number(tmp_path: Path, text: str) -> float:
+    path = tmp_path / "lan.yaml"
+    path.write_text(f"a: {text}\n")
+    return document.read(path).fields(required=("a",))["a"].number("a number")
+
+
+@pytest.mark.parametrize(("text", "value"), [("0", 0), ("12", 12), ("-0.5", -0.5), ("10.0", 10)])
+def test_a_number_is_read_as_it_looks(tmp_path: Path, text: str, value: float) -> None:
+    assert number(tmp_path, text) == value
+
+
+@pytest.mark.parametrize(
+    ("text", "found"),
+    [
+        ("010", "the number 010"),  # 8 in YAML 1.1.
+        ("0x10", "the number 0x10"),
+        ("1:30", "the number 1:30"),
+        ("1_000", "the number 1_000"),
+        (".inf", "the number .inf"),
+        (".nan", "the number .nan"),
+        ("1" + 400 * "0", "the number 1000"),
+        ("1e3", "the text 1e3"),
+        ("yes", "the truth value yes"),
+        ("", "nothing"),
+        ("{b: 1}", "a mapping"),
+    ],
+)
+def test_what_is_no_plain_number_is_refused(tmp_path: Path, text: str, found: str) -> None:
+    with pytest.raises(OperatorError, match=rf"1: a: found {found}.*; expected a number"):
+        number(tmp_path, text)
