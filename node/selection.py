@@ -2,11 +2,9 @@
 
 import functools
 import re
-from collections.abc import Iterable
-from typing import Any
 
 import msgspec
-import pathspec
+from pathspec import GitIgnoreSpec
 
 
 class Selection(msgspec.Struct, frozen=True, dict=True):
@@ -32,26 +30,22 @@ class Selection(msgspec.Struct, frozen=True, dict=True):
         return not (self.exclude and self._excluded.match_file(path))
 
     @functools.cached_property
-    def _included(self) -> "pathspec.PathSpec[Any]":
-        return _compiled(self.include)
+    def _included(self) -> GitIgnoreSpec:
+        return GitIgnoreSpec.from_lines(self.include)
 
     @functools.cached_property
-    def _excluded(self) -> "pathspec.PathSpec[Any]":
-        return _compiled(self.exclude)
+    def _excluded(self) -> GitIgnoreSpec:
+        return GitIgnoreSpec.from_lines(self.exclude)
 
 
 EVERYTHING = Selection()
 
 
 def check_pattern(pattern: str) -> None:
-    """Raise ValueError if it is no pattern, or an empty line or comment to pathspec."""
+    """Raise ValueError if it is no pattern, or none that can mean anything."""
     try:
-        rules = _compiled([pattern]).patterns
+        rules = GitIgnoreSpec.from_lines([pattern]).patterns
     except re.error as error:
         raise ValueError(str(error)) from None
     if all(rule.include is None for rule in rules):
         raise ValueError("it means nothing")
-
-
-def _compiled(patterns: Iterable[str]) -> "pathspec.PathSpec[Any]":
-    return pathspec.PathSpec.from_lines("gitignore", patterns)
