@@ -1,23 +1,29 @@
-"""Cuts what a source has where its content says so, as it is read. Hashes nothing.
+"""Cuts what a source has where its content says so, and hashes the chunks, with all cores.
 
-Finding the cuts takes longer than hashing, so two threads look for them, each in one half of a
-piece. Where the second begins its cuts are not the right ones; but as nothing but a chunk's own
-bytes decides where it ends, all cuts after the first one that both have found are the same.
+Each thread reads a piece of it into memory of its own, used again and again, and looks for cuts
+from the piece's own start. These are not the right ones, as the last chunk of the piece before goes
+on in this one; but nothing decides where a chunk ends but its own bytes. So the threads take turns:
+each cuts from the right start until it meets a cut that it has found already. From there on all are
+right, and the next may have its turn while this one hashes.
 """
 
-from collections.abc import Iterator
+import os
+import threading
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from itertools import pairwise
 
 from node.content_cut import MOST_AVERAGE_BYTES, SPREAD, cut_points
-from node.whole import Source
+from node.whole import GoneError, Source
 from protocol.cutting import LISTING_CHUNK_BYTES
 from protocol.manifest import MAX_CHUNKS
 
-READ_BYTES = 4 * SPREAD * MOST_AVERAGE_BYTES  # At a time: each half has one whole chunk at least.
+PIECE_BYTES = 16 << 20
 MOST_CONTENT_BYTES = MAX_CHUNKS * MOST_AVERAGE_BYTES // 2  # Beyond, there might be too many chunks.
 
 _AVERAGES = ((4 << 20, 16 << 10), (256 << 20, 128 << 10), (16 << 30, 1 << 20))  # Up to which size.
-_STEP_CHUNKS = 4  # Of the largest size, at a time, to find the first cut that both have found.
+
+Digest = Callable[[memoryview], bytes]
 
 
 def average_for(size_bytes: int) -> int:
@@ -31,66 +37,121 @@ def average_for(size_bytes: int) -> int:
     return next(averages, MOST_AVERAGE_BYTES)
 
 
-def cut_source(source: Source) -> Iterator[memoryview]:
-    """Yield the chunks of `source` in order; its listing is cut by sizes.
+class ContentCut:
+    """The chunks of one source: `run` finds them."""
 
-    Raises:
-        GoneError: it changed meanwhile.
-        OSError: it cannot be read.
-    """
-    for offset in range(0, source.listing_bytes, LISTING_CHUNK_BYTES):
-        size_bytes = min(LISTING_CHUNK_BYTES, source.listing_bytes - offset)
-        yield memoryview(source.read(offset, size_bytes))
-    average_bytes = average_for(source.size_bytes - source.listing_bytes)
-    rest = memoryview(b"")
-    with ThreadPoolExecutor(2, "cut") as pool:
-        for piece, is_end in _pieces(source, pool):
-            data = memoryview(b"".join((rest, piece)))
-            start = 0
-            for end in _cuts(data, average_bytes, pool, is_end=is_end):
-                yield data[start:end]
-                start = end
-            rest = data[start:]
+    def __init__(self, source: Source, digest: Digest) -> None:
+        """`digest` hashes one chunk, in any thread; what it raises, `run` raises."""
+        self._source = source
+        self._digest = digest
+        self._average_bytes = average_for(source.size_bytes - source.listing_bytes)
+        self._turns = _Turns()
+        self._found: dict[int, list[tuple[int, bytes]]] = {}  # Sizes and digests, by the piece.
+
+    def run(self) -> tuple[list[int], bytes]:
+        """Return the sizes of the chunks and their digests, end to end; the listing's come first.
+
+        Raises:
+            GoneError: the source changed meanwhile.
+            OSError: it cannot be read.
+        """
+        threads = os.cpu_count() or 1
+        with ThreadPoolExecutor(threads, "cut") as pool:
+            chunks = list(self._listing())
+            for done in [pool.submit(self._work) for _ in range(threads)]:
+                done.result()
+        for number in sorted(self._found):
+            chunks += self._found[number]
+        return [size_bytes for size_bytes, _ in chunks], b"".join(digest for _, digest in chunks)
+
+    def _listing(self) -> Iterator[tuple[int, bytes]]:
+        """Yield the chunks of the listing, which is cut by sizes."""
+        listing = memoryview(self._source.read(0, self._source.listing_bytes))
+        for start in range(0, len(listing), LISTING_CHUNK_BYTES):
+            chunk = listing[start : start + LISTING_CHUNK_BYTES]
+            yield len(chunk), self._digest(chunk)
+
+    def _work(self) -> None:
+        headroom = SPREAD * self._average_bytes  # The rest of the piece before is shorter.
+        buffer = memoryview(bytearray(headroom + min(PIECE_BYTES, self._source.size_bytes)))
+        try:
+            while (number := self._turns.take()) * PIECE_BYTES < self._size_bytes:
+                self._found[number] = self._piece(number, buffer, headroom)
+        except BaseException:
+            self._turns.give_up()
+            raise
+
+    @property
+    def _size_bytes(self) -> int:
+        return self._source.size_bytes - self._source.listing_bytes
+
+    def _piece(self, number: int, buffer: memoryview, headroom: int) -> list[tuple[int, bytes]]:
+        start = number * PIECE_BYTES
+        end = min(start + PIECE_BYTES, self._size_bytes)
+        piece = buffer[headroom : headroom + end - start]
+        self._source.read_into(self._source.listing_bytes + start, piece)
+        is_end = end == self._size_bytes
+        guessed = cut_points(piece, self._average_bytes, is_end=is_end)
+        rest = self._turns.wait(number)
+        data = buffer[headroom - len(rest) : headroom + len(piece)]
+        data[: len(rest)] = rest
+        cuts = self._joined(data, [len(rest) + cut for cut in guessed], len(rest), is_end=is_end)
+        self._turns.end(bytes(data[cuts[-1] if cuts else 0 :]))
+        return [(two - one, self._digest(data[one:two])) for one, two in pairwise([0, *cuts])]
+
+    def _joined(
+        self, data: memoryview, guessed: list[int], start: int, *, is_end: bool
+    ) -> list[int]:
+        """Return the cuts of `data`: the `guessed` ones are right from the first true one on.
+
+        They are those from `start` on: if that is 0, all are right.
+        """
+        known = {start, *guessed}
+        cuts = [0]
+        step_bytes = SPREAD * self._average_bytes  # It has one whole chunk, if `data` has.
+        while cuts[-1] not in known:
+            window = data[cuts[-1] : cuts[-1] + step_bytes]
+            at_end = is_end and cuts[-1] + len(window) == len(data)
+            more = cut_points(window, self._average_bytes, is_end=at_end)
+            if not more:
+                return cuts[1:]
+            for cut in [cuts[-1] + end for end in more]:
+                cuts.append(cut)
+                if cut in known:
+                    break
+        return cuts[1:] + [cut for cut in guessed if cut > cuts[-1]]
 
 
-def _pieces(source: Source, pool: ThreadPoolExecutor) -> Iterator[tuple[bytes, bool]]:
-    """Yield what the source has, and whether that is the last; the next is read meanwhile."""
-    sizes = [
-        (offset, min(READ_BYTES, source.size_bytes - offset))
-        for offset in range(source.listing_bytes, source.size_bytes, READ_BYTES)
-    ]
-    following = pool.submit(source.read, *sizes[0]) if sizes else None
-    for number in range(len(sizes)):
-        assert following is not None
-        piece = following.result()
-        is_end = number + 1 == len(sizes)
-        if not is_end:
-            following = pool.submit(source.read, *sizes[number + 1])
-        yield piece, is_end
+class _Turns:
+    """Hands out the numbers of pieces, and what each leaves to the next, in order."""
 
+    def __init__(self) -> None:
+        self._changed = threading.Condition()
+        self._taken = 0
+        self._turn = 0
+        self._rest = b""
+        self._is_over = False
 
-def _cuts(
-    data: memoryview, average_bytes: int, pool: ThreadPoolExecutor, *, is_end: bool
-) -> list[int]:
-    """Return what `cut_points` does, found by two threads."""
-    step_bytes = _STEP_CHUNKS * SPREAD * average_bytes
-    middle = len(data) // 2
-    if middle < step_bytes:
-        return cut_points(data, average_bytes, is_end=is_end)
-    second = pool.submit(cut_points, data[middle:], average_bytes, is_end=is_end)
-    cuts = cut_points(data[:middle], average_bytes, is_end=False)
-    later = [middle, *(middle + end for end in second.result())]
-    known = set(later)
-    while cuts and cuts[-1] not in known:
-        start = cuts[-1]
-        window = data[start : start + step_bytes]
-        at_end = is_end and start + len(window) == len(data)
-        more = cut_points(window, average_bytes, is_end=at_end)
-        if not more:
-            return cuts
-        for end in more:
-            cuts.append(start + end)
-            if cuts[-1] in known:
-                break
-    last = cuts[-1] if cuts else 0
-    return cuts + [end for end in later if end > last]
+    def take(self) -> int:
+        with self._changed:
+            self._taken += 1
+            return self._taken - 1
+
+    def wait(self, number: int) -> bytes:
+        """Return what the piece before has left; raise GoneError if another thread gave up."""
+        with self._changed:
+            self._changed.wait_for(lambda: self._turn == number or self._is_over)
+            if self._is_over:
+                raise GoneError("stopped")
+            return self._rest
+
+    def end(self, rest: bytes) -> None:
+        with self._changed:
+            self._rest = rest
+            self._turn += 1
+            self._changed.notify_all()
+
+    def give_up(self) -> None:
+        with self._changed:
+            self._is_over = True
+            self._changed.notify_all()

@@ -1,9 +1,8 @@
 """From a thing's bytes to its manifest, with all cores. Remembers nothing (that is the cache's)."""
 
-import collections
 import os
 from collections.abc import Callable, Iterable, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor
 from itertools import accumulate
 from typing import TypeVar
 
@@ -17,7 +16,6 @@ from protocol.manifest import Manifest
 Item = TypeVar("Item")
 R = TypeVar("R")
 
-QUEUED_CHUNKS = 64  # 16 MiB each at most, and 1 MiB mostly.
 SERIAL_CHUNKS = 8  # Starting threads costs more than hashing so few.
 
 
@@ -48,31 +46,14 @@ def hash_source(
         return blake3(data).digest()
 
     if chunking == "content":
-        from node.cut_source import MOST_CONTENT_BYTES, cut_source  # noqa: PLC0415 (few need it)
+        from node.cut_source import MOST_CONTENT_BYTES, ContentCut  # noqa: PLC0415 (few need it)
 
         if source.size_bytes <= MOST_CONTENT_BYTES:
-            return _hashed_in_pieces(source, cut_source(source), digest)
+            return described(source, *ContentCut(source, digest).run())
     sizes = source.cut()
     offsets = accumulate(sizes[:-1], initial=0)
     chunks = list(zip(offsets, sizes, strict=True)) if sizes else []
     digests = map_with_all_cores(lambda chunk: digest(source.read(*chunk)), chunks)
-    return described(source, sizes, b"".join(digests))
-
-
-def _hashed_in_pieces(
-    source: Source, pieces: Iterable[memoryview], digest: Callable[[memoryview], bytes]
-) -> Manifest:
-    """Read and cut in this thread, while others hash what is cut already."""
-    sizes: list[int] = []
-    futures: collections.deque[Future[bytes]] = collections.deque()
-    digests: list[bytes] = []
-    with ThreadPoolExecutor(os.cpu_count() or 1, "hash") as pool:
-        for piece in pieces:
-            sizes.append(len(piece))
-            futures.append(pool.submit(digest, piece))
-            if len(futures) >= QUEUED_CHUNKS:
-                digests.append(futures.popleft().result())
-        digests += (future.result() for future in futures)
     return described(source, sizes, b"".join(digests))
 
 

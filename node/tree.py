@@ -11,7 +11,7 @@ from blake3 import blake3
 
 from node.layout import Layout
 from node.selection import Selection
-from node.whole import GoneError, Signature, read_unchanged
+from node.whole import GoneError, Signature, read_unchanged, read_unchanged_into
 from protocol import listing, manifest
 from protocol.cutting import tree_cut
 from protocol.listing import Entry
@@ -83,14 +83,25 @@ class Tree:
         parts = [self._part(*piece) for piece in self._layout.pieces(offset, size_bytes)]
         return parts[0] if len(parts) == 1 else b"".join(parts)
 
+    def read_into(self, offset: int, buffer: memoryview) -> None:
+        """Fill `buffer` with the bytes from there on; raises as `Source` says."""
+        for part, start, size_bytes in self._layout.pieces(offset, len(buffer)):
+            if part == 0:
+                buffer[:size_bytes] = self._listing[start : start + size_bytes]
+            else:
+                read_unchanged_into(*self._file(part - 1), start, buffer[:size_bytes])
+            buffer = buffer[size_bytes:]
+
     def _part(self, part: int, offset: int, size_bytes: int) -> bytes:
         if part == 0:
             return self._listing[offset : offset + size_bytes]
-        file = part - 1
+        return read_unchanged(*self._file(part - 1), offset, size_bytes)
+
+    def _file(self, file: int) -> tuple[str, Signature]:
         signature = Signature(
             self._sizes[file], self._mtimes[file], self._inodes[file], self._modes[file]
         )
-        return read_unchanged(f"{self.root}/{self._files[file]}", signature, offset, size_bytes)
+        return f"{self.root}/{self._files[file]}", signature
 
 
 def look_through(

@@ -74,6 +74,9 @@ class Source(Protocol):
             OSError: they cannot be read.
         """
 
+    def read_into(self, offset: int, buffer: memoryview) -> None:
+        """Fill `buffer` with the bytes from there on; raises as `read`."""
+
 
 class FileSource:
     """One file."""
@@ -94,6 +97,9 @@ class FileSource:
     def read(self, offset: int, size_bytes: int) -> bytes:
         return read_unchanged(str(self._path), self.signature, offset, size_bytes)
 
+    def read_into(self, offset: int, buffer: memoryview) -> None:
+        read_unchanged_into(str(self._path), self.signature, offset, buffer)
+
 
 def read_unchanged(path: str, signature: Signature, offset: int, size_bytes: int) -> bytes:
     """Return a part of a file that is as it was.
@@ -111,11 +117,21 @@ def read_unchanged(path: str, signature: Signature, offset: int, size_bytes: int
         status = os.fstat(descriptor)
     finally:
         os.close(descriptor)
-    if not signature.fits(status):
+    if not signature.fits(status) or len(data) != size_bytes:
         raise GoneError(f"{path} changed after it was looked at")
-    if len(data) != size_bytes:
-        raise GoneError(f"{path} is shorter than it was")
     return data
+
+
+def read_unchanged_into(path: str, signature: Signature, offset: int, buffer: memoryview) -> None:
+    """Fill `buffer` as `read_unchanged` reads: the same memory can be used again and again."""
+    descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
+    try:
+        count = os.preadv(descriptor, [buffer], offset)
+        status = os.fstat(descriptor)
+    finally:
+        os.close(descriptor)
+    if not signature.fits(status) or count != len(buffer):
+        raise GoneError(f"{path} changed after it was looked at")
 
 
 class Whole:

@@ -4,11 +4,12 @@ import itertools
 import random
 
 import pytest
+from blake3 import blake3
 
 from node import cut_source as module
-from node.content_cut import SPREAD, cut_points
-from node.cut_source import average_for, cut_source
-from node.whole import Signature
+from node.content_cut import cut_points
+from node.cut_source import ContentCut, average_for
+from node.whole import GoneError, Signature
 from protocol.manifest import PLAIN_MODE, TREE_MODE
 
 KIB, MIB = 1 << 10, 1 << 20
@@ -22,6 +23,7 @@ class Bytes:
         self.signature = Signature(len(data) - listing_bytes, 0, 0, mode)
         self.listing_bytes = listing_bytes
         self.size_bytes = len(data)
+        self.gone_at = len(data) + 1
         self._data = data
 
     def cut(self) -> list[int]:
@@ -30,13 +32,27 @@ class Bytes:
     def read(self, offset: int, size_bytes: int) -> bytes:
         return self._data[offset : offset + size_bytes]
 
+    def read_into(self, offset: int, buffer: memoryview) -> None:
+        if offset >= self.gone_at:
+            raise GoneError("it changed")
+        buffer[:] = self.read(offset, len(buffer))
+
 
 def noise(size_bytes: int, seed: int = 1) -> bytes:
     return random.Random(seed).randbytes(size_bytes)
 
 
+def digest(data: bytes | memoryview) -> bytes:
+    return blake3(data).digest()
+
+
 def chunks(data: bytes, listing_bytes: int = 0) -> list[bytes]:
-    return list(map(bytes, cut_source(Bytes(data, listing_bytes))))
+    sizes, digests = ContentCut(Bytes(data, listing_bytes), digest).run()
+    ends = itertools.accumulate(sizes, initial=0)
+    found = [data[start:end] for start, end in itertools.pairwise(ends)]
+    assert b"".join(map(digest, found)) == digests
+    assert sum(sizes) == len(data)
+    return found
 
 
 def at_once(data: bytes) -> list[bytes]:
@@ -50,13 +66,13 @@ def test_cuts_as_if_all_were_cut_at_once(size_bytes: int) -> None:
     assert chunks(data) == at_once(data)
 
 
-@pytest.mark.parametrize("read_bytes", [2 * MIB, 3 * MIB + 1, 9 * MIB])
+@pytest.mark.parametrize("piece_bytes", [MIB, 2 * MIB, 3 * MIB + 1, 9 * MIB])
 @pytest.mark.parametrize("kind", ["noise", "zeros", "both"])
-def test_the_pieces_and_the_halves_leave_no_trace(
-    monkeypatch: pytest.MonkeyPatch, read_bytes: int, kind: str
+def test_the_pieces_leave_no_trace(
+    monkeypatch: pytest.MonkeyPatch, piece_bytes: int, kind: str
 ) -> None:
-    monkeypatch.setattr(module, "READ_BYTES", read_bytes)
-    zeros = bytes(3 * MIB)  # No cut but by size: the two threads never find the same.
+    monkeypatch.setattr(module, "PIECE_BYTES", piece_bytes)
+    zeros = bytes(3 * MIB)  # Cuts by size alone: guessed ones are never right.
     parts = {
         "noise": noise(20 * MIB),
         "zeros": zeros * 6,
@@ -85,4 +101,12 @@ def test_the_average_follows_the_size_in_few_steps() -> None:
     assert average_for(4 * MIB + 1) == average_for(256 * MIB) == 128 * KIB
     assert average_for(1 << 30) == average_for(16 << 30) == MIB
     assert average_for((16 << 30) + 1) == average_for(module.MOST_CONTENT_BYTES) == 4 * MIB
-    assert 2 * SPREAD * average_for(1 << 40) <= module.READ_BYTES
+
+
+@pytest.mark.parametrize("gone_at", [0, 3 * MIB, 19 * MIB])
+def test_a_thread_that_fails_ends_them_all(monkeypatch: pytest.MonkeyPatch, gone_at: int) -> None:
+    monkeypatch.setattr(module, "PIECE_BYTES", MIB)
+    source = Bytes(noise(20 * MIB))
+    source.gone_at = gone_at
+    with pytest.raises(GoneError):
+        ContentCut(source, digest).run()
