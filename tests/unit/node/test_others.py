@@ -1,0 +1,39 @@
+"""What lies in a directory beside what should."""
+
+import os
+from pathlib import Path
+
+from node.others import others
+from tests.unit.node.trees import FOLDER, Items, file, link, make, run
+
+ITEMS: Items = {
+    "a": file(b"1"),
+    "b/c": run(b"2"),
+    "b/d/e": file(),
+    "b/empty": FOLDER,
+    "l": link("b"),
+    "ü/x": file(b"3"),
+}
+
+
+def found(root: Path, *known: str) -> list[str]:
+    return sorted(
+        path.decode() for path in others(os.fsencode(root), {one.encode() for one in known})
+    )
+
+
+def test_all_but_the_known_is_found(tmp_path: Path) -> None:
+    root = make(tmp_path / "tree", ITEMS)
+    os.mkfifo(root / "b" / "pipe")
+    assert found(root) == ["a", "b/c", "b/d/e", "b/pipe", "l", "ü/x"]
+    assert found(root, "a", "b/d/e", "l") == ["b/c", "b/pipe", "ü/x"]
+    assert found(root, *found(root)) == []
+
+
+def test_a_directory_is_nothing_by_itself(tmp_path: Path) -> None:
+    assert found(make(tmp_path / "tree", {"a/b/c": FOLDER})) == []
+
+
+def test_where_nothing_is_there_is_nothing_else(tmp_path: Path) -> None:
+    (tmp_path / "file").write_bytes(b"")
+    assert found(tmp_path / "nowhere") == found(tmp_path / "file") == []

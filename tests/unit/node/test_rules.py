@@ -1,0 +1,92 @@
+"""What is to hold for the things in a folder, and lasts."""
+
+import json
+import os
+import threading
+from pathlib import Path
+
+import pytest
+
+from node.rules import DAMAGED, FORGOTTEN, NO_RULE, PART, Rule, Rules
+from node.selection import EVERYTHING, Selection
+from protocol.errors import ExitCode, OperatorError
+
+ALL_OF_IT = Rule(PART, ("*.txt",), ("tmp/", "ü\n"), "content")
+
+
+def test_what_was_never_said_is_no_rule(tmp_path: Path) -> None:
+    assert Rules(tmp_path).of("a") == NO_RULE
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_rule_outlives_the_process(tmp_path: Path) -> None:
+    rules = Rules(tmp_path)
+    rules.set("a", ALL_OF_IT)
+    rules.set("ü/\u202e", Rule(FORGOTTEN))
+    later = Rules(tmp_path)
+    assert (later.of("a"), later.of("ü/\u202e")) == (ALL_OF_IT, Rule(FORGOTTEN))
+    assert [path.name for path in tmp_path.iterdir()] == ["rules.json"]
+
+
+def test_a_rule_that_is_taken_back_leaves_nothing(tmp_path: Path) -> None:
+    rules = Rules(tmp_path)
+    rules.set("a", Rule(DAMAGED))
+    rules.set("b", Rule(DAMAGED))
+    rules.set("a", NO_RULE)
+    rules.set("c", NO_RULE)
+    assert Rules(tmp_path).of("a") == NO_RULE
+    assert list(json.loads((tmp_path / "rules.json").read_bytes())) == ["b"]
+
+
+def test_what_holds_already_is_not_written_again(tmp_path: Path) -> None:
+    rules = Rules(tmp_path)
+    rules.set("a", ALL_OF_IT)
+    before = (tmp_path / "rules.json").stat().st_ino
+    rules.set("a", ALL_OF_IT)
+    assert (tmp_path / "rules.json").stat().st_ino == before
+
+
+def test_a_selection_is_made_of_the_patterns() -> None:
+    assert ALL_OF_IT.selection == Selection(("*.txt",), ("tmp/", "ü\n"))
+    assert Rule(exclude=("a",)).selection == Selection((), ("a",))
+    assert NO_RULE.selection is EVERYTHING
+
+
+def test_threads_do_not_lose_each_others_rules(tmp_path: Path) -> None:
+    rules = Rules(tmp_path)
+    names = [f"{number}" for number in range(20)]
+    threads = [threading.Thread(target=rules.set, args=(name, ALL_OF_IT)) for name in names]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert all(Rules(tmp_path).of(name) == ALL_OF_IT for name in names)
+
+
+@pytest.mark.parametrize(
+    "content", [b"{", b"[]", b'{"a": 5}', b'{"a": {"chunking": "x"}}', b"\xff"]
+)
+def test_rules_that_cannot_be_read_are_not_taken_for_none(tmp_path: Path, content: bytes) -> None:
+    path = tmp_path / "rules.json"
+    path.write_bytes(content)  # To share what was to be forgotten would be worse than to stop.
+    with pytest.raises(OperatorError, match=r"rules\.json is not as shoal wrote it: .*; mend it"):
+        Rules(tmp_path)
+    path.unlink()
+    path.mkdir()
+    with pytest.raises(OperatorError, match=r"cannot read .*rules\.json") as unreadable:
+        Rules(tmp_path)
+    assert unreadable.value.exit_code is ExitCode.DISK
+
+
+def test_a_disk_that_refuses_is_told_and_nothing_is_changed(tmp_path: Path) -> None:
+    rules = Rules(tmp_path)
+    rules.set("a", ALL_OF_IT)
+    os.mkfifo(tmp_path / "rules.new")  # In the way: it can be opened, but not be synced.
+    reader = os.open(tmp_path / "rules.new", os.O_RDONLY | os.O_NONBLOCK)
+    with pytest.raises(
+        OperatorError, match=r"cannot write .*rules\.json: .*; check the disk"
+    ) as no:
+        rules.set("a", NO_RULE)
+    os.close(reader)
+    assert no.value.exit_code is ExitCode.DISK
+    assert rules.of("a") == Rules(tmp_path).of("a") == ALL_OF_IT
