@@ -68,16 +68,6 @@ def test_counts_the_bytes_of_a_file_and_of_a_directory(folder: Path) -> None:
     assert found == [10, 60, 40, 0]
 
 
-def test_directories_may_lie_in_each_other_a_thousand_deep(tmp_path: Path) -> None:
-    place = "/".join(["x"] * 1500)
-    (tmp_path / place).mkdir(parents=True)
-    put(tmp_path / place / "a", 5)
-    assert bytes_below(tmp_path) == 5
-    (tmp_path / place / "a").unlink()
-    for depth in range(1500, 0, -1):  # pytest cannot.
-        (tmp_path / "/".join(["x"] * depth)).rmdir()
-
-
 def test_what_goes_while_it_is_counted_has_no_bytes(folder: Path) -> None:
     is_over = threading.Event()
 
