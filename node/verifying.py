@@ -118,16 +118,19 @@ class Verifying:
         self._announce()
         running.healing = thing.id
         try:
-            self._fetches.heal(thing, on_progress)
+            fetched_bytes = self._fetches.heal(thing, on_progress).fetched_bytes
         except OperatorError as error:
             running.check()
-            return msgspec.structs.replace(found, trouble=str(error)[:MAX_TEXT_CHARACTERS])
+            is_alone = error.exit_code is ExitCode.NOT_FOUND
+            trouble = "nobody else has it" if is_alone else str(error)[:MAX_TEXT_CHARACTERS]
+            return msgspec.structs.replace(found, trouble=trouble)
         finally:
             running.healing = None
         home.rules.set(thing.name, rule)
         now = home.watcher.look_at(thing.name)
         self._announce()
-        return msgspec.structs.replace(found, healed=now is not None and now.id == thing.id)
+        is_right = now is not None and now.id == thing.id
+        return msgspec.structs.replace(found, healed=is_right, fetched_bytes=fetched_bytes)
 
 
 class _Running:

@@ -116,7 +116,8 @@ class Examined(msgspec.Struct, frozen=True):
     id: Id
     chunks: Count
     damaged: Count  # Of the chunks.
-    healed: bool = False  # The right bytes were fetched from others.
+    healed: bool = False  # The right bytes were fetched from others: so many.
+    fetched_bytes: Size = 0
     trouble: Text = ""  # Why they were not.
 
 

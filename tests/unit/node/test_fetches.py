@@ -1,0 +1,257 @@
+"""Orders to fetch, carried out by whole nodes."""
+
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from node.rules import PART, Rule, Rules
+from protocol.errors import ExitCode, OperatorError
+from tests.unit.node.company import Company, Member
+from tests.unit.node.trees import TREE, file, link, seen
+from tests.unit.wire.places import LIMIT_S
+
+FILE = bytes(range(256)) * 40
+LATER = {**TREE, "b.txt": file(b"changed"), "new": file(b"new")}
+
+
+@pytest.fixture
+def company(tmp_path: Path) -> Iterator[Company]:
+    """The node `has` holds a file and a tree."""
+    with Company(tmp_path) as company:
+        company.put("has", "f.bin", FILE)
+        company.put("has", "tree", TREE)
+        company.join("has")
+        yield company
+
+
+@pytest.fixture
+def asker(company: Company) -> Member:
+    return company.join("asks")
+
+
+def refused(asker: Member, what: str, **options: object) -> OperatorError:
+    with pytest.raises(OperatorError) as caught:
+        asker.fetch(what, **options)
+    return caught.value
+
+
+def test_a_file_and_a_tree_arrive_and_are_held(company: Company, asker: Member) -> None:
+    assert asker.fetch("f.bin").fetched_bytes == len(FILE)
+    done = asker.fetch("tree")
+    assert (company.place("asks") / "f.bin").read_bytes() == FILE
+    assert seen(company.place("asks") / "tree") == TREE
+    assert done.path == str(company.place("asks") / "tree")
+    for thing in ("f.bin", "tree"):
+        assert company.holders(thing) == {"has": True, "asks": True}
+
+
+def test_what_is_here_is_not_fetched_again(asker: Member) -> None:
+    first = asker.fetch("tree")
+    again = asker.fetch("tree")
+    assert (again.id, again.path, again.fetched_bytes) == (first.id, first.path, 0)
+    assert again.reused_bytes == again.size_bytes
+    inside = asker.fetch("tree/a/run.sh")
+    assert (inside.path, inside.fetched_bytes) == (f"{first.path}/a/run.sh", 0)
+    missing = refused(asker, "tree/a/nothing")
+    assert missing.exit_code is ExitCode.NOT_FOUND
+    assert "no such file was found: tree/a/nothing; look into" in str(missing)
+
+
+def test_an_id_and_a_version_can_be_asked_for(company: Company, asker: Member) -> None:
+    content_id = asker.fetch("tree").id
+    with company.visiting("third") as third:
+        assert third.fetch(content_id).name == "tree"
+        assert third.fetch(f"tree@{content_id[3:9]}").fetched_bytes == 0
+    with company.visiting("fourth") as fourth:
+        assert fourth.fetch(f"tree@{content_id[3:9]}").name == "tree"
+    assert seen(company.place("third") / "tree") == seen(company.place("fourth") / "tree") == TREE
+
+
+def test_a_version_lands_under_the_name_it_was_asked_for_by(
+    company: Company, asker: Member
+) -> None:
+    company.put("has2", "other name", FILE)
+    company.join("has2")
+    content_id = asker.fetch("other name").id
+    assert (company.place("asks") / "other name").read_bytes() == FILE
+    with company.visiting("third") as third:
+        assert third.fetch(f"other name@{content_id[3:11]}").name == "other name"
+        assert third.fetch(f"f.bin@{content_id[3:11]}").name == "f.bin"
+
+
+@pytest.mark.parametrize("others_have_it", [True, False])
+def test_an_older_version_is_replaced_unless_nobody_else_has_it(
+    company: Company, asker: Member, *, others_have_it: bool
+) -> None:
+    older = {**TREE, "b.txt": file(b"older")}
+    company.put("asks", "tree", older)
+    if others_have_it:
+        company.put("third", "tree", older)
+        company.join("third")
+        assert asker.share("tree").announced
+        content_id = company.answer("tree").versions[0].id  # type: ignore[union-attr]
+        done = asker.fetch(content_id)
+        assert (done.fetched_bytes > 0, done.reused_bytes > 0) == (True, False)
+        assert seen(company.place("asks") / "tree") == TREE
+        return
+    error = refused(asker, "tree")
+    assert "another tree lies in" in str(error)
+    assert "which nobody else has; move it away, or let --force replace it" in str(error)
+    assert seen(company.place("asks") / "tree") == older
+    asker.fetch("tree", force=True)
+    assert seen(company.place("asks") / "tree") == TREE
+
+
+def test_part_of_a_tree_arrives_and_is_not_held(company: Company, asker: Member) -> None:
+    done = asker.fetch("tree/a")
+    assert (done.name, done.path) == ("tree", str(company.place("asks") / "tree" / "a"))
+    parts = {path: item for path, item in TREE.items() if path.startswith("a/")}
+    assert seen(company.place("asks") / "tree") == parts
+    assert company.holders("tree") == {"has": True}
+    assert asker.fetch("tree/a").fetched_bytes < done.fetched_bytes  # Its listing alone.
+    asker.fetch("tree", include=("*.txt",))
+    assert seen(company.place("asks") / "tree") == parts | {"b.txt": TREE["b.txt"]}
+
+
+def test_patterns_choose_within_a_place(company: Company, asker: Member) -> None:
+    asker.fetch("tree/a", include=("*.sh", "*.txt"))
+    assert list(seen(company.place("asks") / "tree")) == ["a/run.sh"]
+    asker.fetch("tree/c", exclude=("none",))
+    assert list(seen(company.place("asks") / "tree")) == ["a/run.sh", "c/none at all"]
+
+
+def test_the_rest_may_follow(company: Company, asker: Member) -> None:
+    asker.fetch("tree/d")
+    asker.fetch("tree")
+    assert seen(company.place("asks") / "tree") == TREE
+    assert company.holders("tree") == {"has": True, "asks": True}
+
+
+def test_what_was_put_beside_a_part_is_not_lost(company: Company, asker: Member) -> None:
+    asker.fetch("tree/d")
+    mine = company.place("asks") / "tree" / "mine.txt"
+    mine.write_bytes(b"mine")
+    error = refused(asker, "tree")
+    assert "another tree/mine.txt lies in" in str(error)
+    assert mine.read_bytes() == b"mine"
+    mine.rename(company.place("asks") / "mine.txt")
+    assert asker.fetch("tree").fetched_bytes < 100  # What came before is there.
+    assert seen(company.place("asks") / "tree") == TREE
+
+
+@pytest.mark.parametrize("content", [b"mine", TREE["b.txt"][1][::-1]])
+def test_what_was_changed_in_a_part_is_not_lost(
+    company: Company, asker: Member, content: bytes
+) -> None:
+    asker.fetch("tree/b.txt")
+    path = company.place("asks") / "tree" / "b.txt"
+    path.write_bytes(content)
+    assert "another tree/b.txt lies in" in str(refused(asker, "tree/b.txt"))
+    assert path.read_bytes() == content
+    asker.fetch("tree/b.txt", force=True)
+    assert path.read_bytes() == TREE["b.txt"][1]
+
+
+def test_a_part_does_not_mix_with_another_version(company: Company, asker: Member) -> None:
+    company.put("asks", "tree", {"b.txt": file(b"mine")})
+    error = refused(asker, "tree/b.txt")
+    assert "a part of this one would mix with it; give --output" in str(error)
+    target = company.folder / "out"
+    asker.fetch("tree/b.txt", output=str(target))
+    assert target.read_bytes() == TREE["b.txt"][1]
+
+
+@pytest.mark.parametrize(
+    ("what", "options", "words"),
+    [
+        ("tree/nothing", {}, "no such file was found: tree/nothing; `shoal fetch tree`"),
+        ("tree", {"include": ("*.none",)}, "nothing in tree matches"),
+        ("f.bin/x", {}, "no such file was found: f.bin/x; f.bin is a file"),
+        ("nothing/x", {}, "no such file was found: nothing/x"),
+        ("tree@00000000", {}, "no version whose id begins with 00000000"),
+    ],
+)
+def test_what_is_not_there_is_not_found(
+    company: Company, asker: Member, what: str, options: dict[str, object], words: str
+) -> None:
+    error = refused(asker, what, **options)
+    assert error.exit_code is ExitCode.NOT_FOUND
+    assert words in str(error)
+    assert [*company.place("asks").glob("[!.]*")] == []
+
+
+def test_a_file_has_no_parts(asker: Member) -> None:
+    error = refused(asker, "f.bin", include=("*",))
+    assert error.exit_code is ExitCode.USAGE
+    assert "leave --include and --exclude out" in str(error)
+
+
+def test_elsewhere_it_is_not_held(company: Company, asker: Member) -> None:
+    target = company.folder / "elsewhere"
+    done = asker.fetch("tree", output=str(target), exclude=("a",))
+    assert done.path == str(target)
+    assert seen(target) == {path: item for path, item in TREE.items() if path[0] != "a"}
+    assert company.holders("tree") == {"has": True}
+
+
+def test_files_appear_in_place(company: Company, asker: Member) -> None:
+    asker.fetch("tree", in_place=True)
+    assert seen(company.place("asks") / "tree") == TREE
+    assert company.holders("tree") == {"has": True, "asks": True}
+
+
+def test_another_version_appears_in_place(company: Company, asker: Member) -> None:
+    asker.fetch("tree")
+    company.put("later", "tree", {**LATER, "l": link("new")})
+    company.join("later")
+    done = asker.fetch("tree", in_place=True)
+    assert seen(company.place("asks") / "tree") == {**LATER, "l": link("new")}
+    assert company.holders(done.id) == {"later": True, "asks": True}
+
+
+def test_a_quota_counts_the_whole_and_the_part(company: Company) -> None:
+    small = company.join("small", quota_bytes=100)
+    for what in ("f.bin", "tree"):
+        error = refused(small, what)
+        assert error.exit_code is ExitCode.DISK
+        assert "is more than the quota of small leaves" in str(error)
+    small.fetch("tree/a/run.sh")
+    company.put("small", "filler", b"x" * 80)
+    assert refused(small, "tree/d").exit_code is ExitCode.DISK
+    small.fetch("f.bin", output=str(company.folder / "out"))
+
+
+def test_a_fetch_that_begins_too_late_is_stopped(asker: Member) -> None:
+    asker.agent.cancel_all(ExitCode.TERMINATED)
+    assert refused(asker, "tree").exit_code is ExitCode.TERMINATED
+
+
+def test_the_same_is_fetched_once_at_a_time(company: Company, asker: Member) -> None:
+    ends: list[object] = []
+
+    def fetch() -> None:
+        try:
+            ends.append(asker.fetch("tree"))
+        except OperatorError as error:
+            ends.append(str(error))
+
+    threads = [threading.Thread(target=fetch) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(LIMIT_S)
+    refusals = [end for end in ends if isinstance(end, str)]
+    assert len(ends) == 4
+    assert set(refusals) <= {"tree is being fetched already; wait for it"}
+    assert len(refusals) < 4
+    assert seen(company.place("asks") / "tree") == TREE
+
+
+def test_a_part_stays_a_part_over_a_restart(company: Company) -> None:
+    with company.visiting("asks") as first:
+        first.fetch("tree/d")
+    assert Rules(company.place("asks") / ".shoal").of("tree") == Rule(PART)
+    with company.visiting("asks") as second:
+        assert second.agent.inventory.names() == []

@@ -1,0 +1,230 @@
+"""What has rotted is found; it is healed, or not shared any more."""
+
+import os
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from node import verifying
+from node.rules import DAMAGED, NO_RULE, Rule
+from protocol.control import VerifyOrder, Working
+from protocol.errors import ExitCode, OperatorError
+from tests.unit.node.company import Company, Member
+from tests.unit.node.things import rng
+from tests.unit.node.trees import TREE, file, seen
+from tests.unit.wire.places import LIMIT_S, eventually
+
+DATA = rng().randbytes(10_000)
+
+
+def rot(path: Path, at: int = 0) -> None:
+    """Change a byte, and let nothing tell of it."""
+    status = path.stat()
+    with path.open("r+b") as damaged:
+        damaged.seek(at)
+        (byte,) = damaged.read(1)
+        damaged.seek(at)
+        damaged.write(bytes([byte ^ 1]))
+    os.utime(path, ns=(status.st_atime_ns, status.st_mtime_ns))
+
+
+@pytest.fixture
+def company(tmp_path: Path) -> Iterator[Company]:
+    with Company(tmp_path) as company:
+        yield company
+
+
+@pytest.fixture
+def keeper(company: Company) -> Member:
+    """A node with a file and a tree."""
+    company.put("n1", "f", DATA)
+    company.put("n1", "tree", TREE)
+    return company.join("n1")
+
+
+def found(member: Member, what: str | None = None) -> list[tuple[str, int, bool]]:
+    """Return the names, how many chunks were damaged, and whether that was healed."""
+    return [(one.name, one.damaged, one.healed) for one in member.verify(what).things]
+
+
+def test_what_is_right_is_right(company: Company, keeper: Member) -> None:
+    told: list[Working] = []
+    keeper.agent.carry_out(VerifyOrder(), told.append)
+    (company.place("n1") / "new").write_bytes(b"not seen yet")
+    assert found(keeper) == [("f", 0, False), ("new", 0, False), ("tree", 0, False)]
+    assert found(keeper, "f") == [("f", 0, False)]
+    assert company.holders("f") == {"n1": True}
+
+
+@pytest.mark.parametrize("name", ["f", "tree/b.txt"])
+def test_what_has_rotted_is_healed_from_others(company: Company, keeper: Member, name: str) -> None:
+    thing = name.split("/", maxsplit=1)[0]
+    with company.visiting("n2") as other:
+        other.fetch(thing)
+        path = company.place("n1") / name
+        right = path.read_bytes()
+        rot(path, len(right) - 1)
+        assert found(keeper) == [("f", int(thing == "f"), thing == "f"), ("tree", *healed(thing))]
+        assert path.read_bytes() == right
+        assert company.holders(thing) == {"n1": True, "n2": True}
+    assert keeper.agent._rules.of(thing) == NO_RULE
+    assert found(keeper, thing) == [(thing, 0, False)]
+
+
+def healed(thing: str) -> tuple[int, bool]:
+    return (1, True) if thing == "tree" else (0, False)
+
+
+def test_only_what_has_rotted_is_fetched(company: Company, keeper: Member) -> None:
+    with company.visiting("n2") as other:
+        other.fetch("f")
+        rot(company.place("n1") / "f", 5000)
+        (one,) = keeper.verify("f").things
+    assert (one.damaged, one.healed) == (1, True)
+    assert 0 < one.fetched_bytes < len(DATA) / 4
+
+
+@pytest.mark.parametrize("name", ["f", "tree/b.txt"])
+def test_what_nobody_else_has_is_not_shared_any_more(
+    company: Company, keeper: Member, name: str
+) -> None:
+    thing = name.split("/", maxsplit=1)[0]
+    rot(company.place("n1") / name)
+    (one,) = keeper.verify(thing).things
+    assert (one.damaged, one.healed, one.trouble) == (1, False, "nobody else has it")
+    assert company.holders(thing) == {}
+    assert keeper.agent._rules.of(thing) == Rule(DAMAGED)
+    assert (company.place("n1") / name).exists()
+    assert thing not in [name for name, *_ in found(keeper)]
+
+
+def test_what_was_withdrawn_can_be_fetched_again(company: Company, keeper: Member) -> None:
+    company.put("n2", "tree", TREE)
+    company.put("n2", "f", DATA)
+    for name in ("f", "tree/b.txt"):
+        thing = name.split("/", maxsplit=1)[0]
+        rot(company.place("n1") / name)
+        keeper.verify(thing)
+    other = company.join("n2")
+    for name in ("f", "tree"):
+        keeper.fetch(name, force=True)
+        assert company.holders(name) == {"n1": True, "n2": True}
+    assert seen(company.place("n1") / "tree") == TREE
+    assert found(keeper) == found(other)
+
+
+def test_what_is_not_shared_of_a_directory_is_not_lost(company: Company, keeper: Member) -> None:
+    company.put("n2", "tree", {path: item for path, item in TREE.items() if path != "c/none"})
+    content_id = keeper.share("tree", exclude=("none", "*.log")).id
+    (company.place("n1") / "tree" / "my.log").write_bytes(b"mine")
+    (company.place("n1") / "tree" / "away").symlink_to("/etc/passwd")
+    company.join("n2")
+    rot(company.place("n1") / "tree" / "b.txt")
+    assert found(keeper, "tree") == [("tree", 1, True)]
+    there = seen(company.place("n1") / "tree")
+    assert there.pop("my.log") == file(b"mine")
+    assert there.pop("away")[0] == "l"
+    assert there == TREE
+    assert keeper.agent._rules.of("tree") == Rule(exclude=("none", "*.log"))
+    assert company.holders(content_id) == {"n1": True, "n2": True}
+
+
+def test_a_change_is_not_taken_for_rot(company: Company, keeper: Member) -> None:
+    thing = keeper.agent.inventory.whole("f")
+    assert thing is not None
+    path = company.place("n1") / "f"
+    running = verifying._Running(None)
+    path.write_bytes(DATA[::-1])  # Between the first look and the hashing.
+    one = keeper.agent._verifying._examine(thing, running, lambda _: None)
+    assert one is not None
+    assert (one.name, one.damaged, one.id != thing.id) == ("f", 0, True)
+    path.unlink()
+    assert keeper.agent._verifying._examine(thing, running, lambda _: None) is None
+    assert keeper.agent._rules.of("f") == NO_RULE
+
+
+def test_many_things_are_verified_page_by_page(
+    company: Company, keeper: Member, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(verifying, "PAGE_THINGS", 2)
+    for number in range(3):
+        company.put("n1", f"{number}", b"%d" % number)
+    pages, after = [], ""
+    while True:
+        done = keeper.verify(None, after)
+        pages.append([one.name for one in done.things])
+        if done.next is None:
+            break
+        after = done.next
+    assert pages == [["0", "1"], ["2", "f"], ["tree"]]
+
+
+def test_what_is_not_held_cannot_be_verified(keeper: Member) -> None:
+    with pytest.raises(OperatorError, match="n1 holds no nothing") as missing:
+        keeper.verify("nothing")
+    assert missing.value.exit_code is ExitCode.NOT_FOUND
+
+
+class Pausing:
+    """Is told of progress, and makes it wait."""
+
+    def __init__(self) -> None:
+        self.is_in_it = threading.Event()
+        self.may_go_on = threading.Event()
+
+    def __call__(self, _: Working) -> None:
+        self.is_in_it.set()
+        assert self.may_go_on.wait(LIMIT_S)
+
+
+@pytest.mark.parametrize("of_all", [True, False])
+def test_it_can_be_stopped(
+    company: Company, keeper: Member, monkeypatch: pytest.MonkeyPatch, *, of_all: bool
+) -> None:
+    monkeypatch.setattr("node.hash_progress.SHOW_HASHING_S", 0.0)
+    order, pause, ends = VerifyOrder(None if of_all else "f"), Pausing(), list[OperatorError]()
+
+    def verify() -> None:
+        with pytest.raises(OperatorError) as caught:
+            keeper.agent.carry_out(order, pause)
+        ends.append(caught.value)
+
+    thread = threading.Thread(target=verify)
+    thread.start()
+    assert pause.is_in_it.wait(LIMIT_S)
+    with pytest.raises(OperatorError, match="is being verified already; wait for it"):
+        keeper.verify(order.what)
+    keeper.agent.cancel(VerifyOrder("something else"), ExitCode.INTERRUPTED)
+    if of_all:
+        keeper.agent.cancel_all(ExitCode.INTERRUPTED)
+    else:
+        keeper.agent.cancel(order, ExitCode.INTERRUPTED)
+    pause.may_go_on.set()
+    thread.join(LIMIT_S)
+    assert [end.exit_code for end in ends] == [ExitCode.INTERRUPTED]
+    if of_all:
+        with pytest.raises(OperatorError, match="interrupted"):
+            keeper.verify("f")
+
+
+def test_it_can_be_stopped_while_it_heals(company: Company, keeper: Member) -> None:
+    with company.visiting("n2") as other:
+        other.fetch("f")
+        rot(company.place("n1") / "f")
+        other.agent._server.stop()  # It is there for the tracker, and does not answer.
+        ends: list[OperatorError] = []
+
+        def verify() -> None:
+            with pytest.raises(OperatorError) as caught:
+                keeper.verify("f")
+            ends.append(caught.value)
+
+        thread = threading.Thread(target=verify)
+        thread.start()
+        eventually(lambda: any(keeper.agent._fetches._running))
+        keeper.agent.cancel(VerifyOrder("f"), ExitCode.INTERRUPTED)
+        thread.join(LIMIT_S)
+        assert [end.exit_code for end in ends] == [ExitCode.INTERRUPTED]
+        assert keeper.agent._rules.of("f") == Rule(DAMAGED)
