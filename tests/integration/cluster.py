@@ -19,7 +19,7 @@ from typing import Any
 
 from commands.listing import ask
 from protocol.errors import OperatorError
-from protocol.messages import Status, TrackerStatus
+from protocol.messages import Files, List, Status, TrackerStatus
 from tests.multihost.host_process import HostProcess, launch
 from tests.multihost.wait import wait_until
 
@@ -100,6 +100,10 @@ class Cluster:
         names = (str(path.relative_to(self.folder(node))) for path in found if path.is_file())
         return sorted(name for name in names if not name.startswith(".shoal/"))
 
+    def things(self, node: str) -> list[str]:
+        """Return the files and directories in a node's folder, each of which is one thing."""
+        return sorted(path.name for path in self.folder(node).iterdir() if path.name != ".shoal")
+
     # Processes that stay.
 
     def start(self, *nodes: str) -> None:
@@ -161,21 +165,27 @@ class Cluster:
 
     def wait_for_node(self, node: str) -> None:
         """Wait until the tracker knows a started node, and all that is in its folder."""
-        count = len(self.names(node))
+        count = len(self.things(node))
 
         def is_ready() -> bool:
             assert self.process("node", node).exit_code is None, self.log("node", node)
             return self.alive().get(node) == count
 
-        self.wait(is_ready, f"{node} has announced {count} files")
+        self.wait(is_ready, f"{node} has announced {count} things")
 
     def alive(self) -> dict[str, int]:
-        """Return the live nodes with how many files they announced, as the tracker tells it."""
+        """Return the live nodes with how many things they announced, as the tracker tells it."""
         with contextlib.suppress(OperatorError):
             status = ask(self.tracker_address, Status())
             assert isinstance(status, TrackerStatus)
             return {node.node: node.files for node in status.nodes if node.alive}
         return {}
+
+    def announced(self, node: str) -> set[str]:
+        """Return what a node holds, whole or in part, as the tracker tells it."""
+        files = ask(self.tracker_address, List())
+        assert isinstance(files, Files)
+        return {file.name for file in files.files if node in {one.node for one in file.holders}}
 
     # Commands that end.
 

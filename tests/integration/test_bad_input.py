@@ -73,9 +73,17 @@ def assert_fails(done: Result, exit_code: int, *words: str) -> None:
         ("fetch .shoal/lock --as n1", ["not shared"]),
         ("fetch dir/ --as n1", ["empty part"]),
         ("where ../seeds.txt", ["'..'"]),
-        ("share nothing.txt --as n1", ["nothing.txt", "is no file"]),
-        ("share n2 --as n1", ["is a directory"]),
-        ("fetch seeds.txt large.bin --as n1 --output here", ["--output takes one file"]),
+        ("share nothing.txt --as n1", ["nothing.txt", "is neither a file nor a directory"]),
+        ("share n1 --as n1", ["n1", "is the node's folder"]),
+        ("share . --as n1", ["has the node's folder in it"]),
+        ("share n2 --as n1 --chunking sometimes", ["--chunking", "'fixed', 'content'"]),
+        ("share n2/seeds.txt --as n1 --include *", ["can only be shared as a whole"]),
+        ("fetch seeds.txt --as n1 --include *", ["can only be fetched as a whole"]),
+        ("fetch seeds.txt --as n1 --exclude !", ["--exclude '!' is no pattern"]),
+        ("fetch seeds.txt --as n1 --output here --in-place", ["--in-place", "--output"]),
+        ("forget ../seeds.txt --as n1", ["'..'"]),
+        ("verify ../seeds.txt --as n1", ["'..'"]),
+        ("fetch seeds.txt large.bin --as n1 --output here", ["--output takes one thing"]),
         ("fetch seeds.txt --as n1 --output no/such/place", ["--output", "no directory"]),
         ("fetch seeds.txt --as n1 --output n2", ["--output", "is a directory"]),
     ],
@@ -258,9 +266,9 @@ def as_pipe(target: Path) -> None:
 
 @pytest.mark.parametrize(
     ("put", "exit_code"),
-    [(as_directory, 8), (as_pipe, 8), (as_link, 2)],  # The user's link to a file is a file.
+    [(as_directory, 2), (as_pipe, 8), (as_link, 2)],  # A link to a file is a file to the user.
 )
-def test_what_is_no_file_is_not_replaced(  # fault 84
+def test_what_is_another_thing_or_none_is_not_replaced(  # fault 84
     lab: Cluster, put: Callable[[Path], None], exit_code: int
 ) -> None:
     lab.put("fixed.txt", b"fixed", "n2")
@@ -274,15 +282,19 @@ def test_what_is_no_file_is_not_replaced(  # fault 84
     target.rmdir() if target.is_dir() else target.unlink()
 
 
-def test_a_link_on_the_way_is_not_followed(lab: Cluster) -> None:  # fault 83
-    lab.put("deep/seeds.txt", b"deep", "n2")
-    lab.wait(lambda: "deep/seeds.txt" in lab.log("tracker"), "n2 announced it")
+@pytest.mark.parametrize("way", ["deep", "deep/er"])
+def test_a_link_on_the_way_is_not_followed(lab: Cluster, way: str) -> None:  # fault 83
+    lab.put("deep/er/seeds.txt", b"deep", "n2")
+    lab.wait(lambda: "deep" in lab.announced("n2"), "n2 announced it")
     outside = lab.path / "outside"
-    outside.mkdir()
-    (lab.folder("odd-one") / "deep").symlink_to(outside)
-    done = lab.fetch("deep/seeds.txt", node="odd-one", options=())
-    assert_fails(done, 8, "deep is not a directory")
-    assert list(outside.iterdir()) == []
+    (outside / "er").mkdir(parents=True, exist_ok=True)
+    link = lab.folder("odd-one") / way
+    link.parent.mkdir(exist_ok=True)
+    link.symlink_to(outside)
+    done = lab.fetch("deep/er/seeds.txt", node="odd-one", options=())
+    assert_fails(done, 8, f"{link.name} is not a directory", "move it away")
+    link.unlink()
+    assert [path.name for path in outside.rglob("*")] == ["er"]
 
 
 # The terminal.

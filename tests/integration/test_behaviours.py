@@ -41,7 +41,7 @@ def example(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
         for name, nodes in EXAMPLE.items():
             cluster.put(name, shipped(name), *nodes)
         for size_bytes in SIZES:
-            cluster.put(f"odd/{size_bytes}.bin", noise(size_bytes), "n1", "n2", "n3")
+            cluster.put(f"{size_bytes}.bin", noise(size_bytes, size_bytes), "n1", "n2", "n3")
         cluster.start("n2", "n3")
         yield cluster
 
@@ -109,10 +109,10 @@ def test_s05_a_client_that_dawdles_holds_nobody_up(example: Cluster) -> None:
 
 
 def test_s06_what_lies_in_the_folder_is_served_and_lands_under_its_name(example: Cluster) -> None:
-    example.put("deep/er/data.bin", b"\0\xff" * 999, "n3")
-    example.wait(lambda: "deep/er/data.bin" in example.log("tracker"), "n3 announced it")
-    done = example.fetch("deep/er/data.bin", node="n1")
-    assert done.json["path"] == str(example.folder("n1") / "deep/er/data.bin")
+    example.put("deep/er/data.bin", b"\0\xff" * 999, "n3")  # A directory is one thing.
+    example.wait(lambda: "n3 added to the holders of deep\n" in example.log("tracker"), "announced")
+    done = example.fetch("deep", node="n1")
+    assert done.json["path"] == str(example.folder("n1") / "deep")
     assert example.files("n1")["deep/er/data.bin"] == b"\0\xff" * 999
 
 
@@ -140,15 +140,16 @@ def test_s08_every_holder_is_asked_for_a_different_part(example: Cluster) -> Non
 
 
 def test_s09_any_size_arrives_whole_from_three_holders(example: Cluster) -> None:
-    names = [f"odd/{size_bytes}.bin" for size_bytes in SIZES]
+    names = [f"{size_bytes}.bin" for size_bytes in SIZES]
     example.start_node("n1")
     done = example.fetch(*names, node="n4")
     example.stop("node", "n1")
     assert done.exit_code == 0, done.stderr
     assert [one["size_bytes"] for one in done.json] == list(SIZES)
     for size_bytes, one in zip(SIZES, done.json, strict=True):  # fault 88
-        assert (example.folder("n4") / one["name"]).read_bytes() == noise(size_bytes)
-        assert sum(one["holders"].values()) == size_bytes
+        assert (example.folder("n4") / one["name"]).read_bytes() == noise(size_bytes, size_bytes)
+        assert sum(one["holders"].values()) + one["reused_bytes"] == size_bytes
+        assert one["reused_bytes"] <= 2  # Chunks of one byte may be in a smaller file.
     assert set(done.json[-1]["holders"]) == {"n1", "n2", "n3"}
 
 

@@ -19,7 +19,7 @@ from tests.integration.cluster import (
 BIG = "big.bin"
 BOTH = ("n1", "n4")  # n1 runs, n4 does not: what a command promises is the same.
 ASKERS = ("a", "b", "c", "d", "e")
-DATA = {"one.txt": b"one", "two.txt": b"two" * 1000, "dir/three.txt": b""}
+DATA = {"one.txt": b"one", "two.txt": b"two" * 1000, "three.txt": b""}
 
 as_both = pytest.mark.parametrize("node", BOTH)
 
@@ -41,7 +41,7 @@ def without(lab: Cluster, node: str, *names: str) -> None:
     for name in names:
         (lab.folder(node) / name).unlink(missing_ok=True)
     if node == "n1":
-        lab.wait(lambda: lab.alive()[node] == len(lab.names(node)), "n1 has noticed")
+        lab.wait(lambda: not {*names} & lab.announced(node), "n1 has noticed")
 
 
 def shape(value: Any) -> Any:
@@ -229,6 +229,7 @@ def test_sharing_does_not_replace_another_file(lab: Cluster, node: str) -> None:
     (lab.path / "one.txt").write_bytes(b"other")
     done = lab.run("share", "one.txt", "--as", node)
     assert (done.exit_code, len(done.errors)) == (2, 1)
+    assert "--force makes this a new version in its place" in done.errors[0]
     assert lab.files(node)["one.txt"] == b"one"
 
 
