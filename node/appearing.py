@@ -2,19 +2,23 @@
 
 import array
 import contextlib
+import errno
 import filecmp
 import os
-import shutil
 import stat
 import threading
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import Literal
 
+from node.directories import Keeps, is_directory, missing, opened, sweep
 from node.others import others
 from node.paths import parent_of
+from node.placing import remove
+from node.raw_files import set_mode
 from protocol.errors import OperatorError
-from protocol.names import display
+from protocol.listing import Listing
+from protocol.names import MAX_NAME_BYTES, display
 
 # What becomes of what lies there already and is not what should: it goes, or stays where it is not
 # replaced, or it hinders: then nothing of it is lost.
@@ -24,6 +28,8 @@ Others = Literal["go", "stay", "hinder"]
 class Appearing:
     """Which files of a tree are whole, and so stand where they belong: they are *out*."""
 
+    _mode_of: Callable[[int], int]
+
     def __init__(self, folder: Path, name: str, others: Others = "go") -> None:
         """Let them appear in the directory `name` of `folder`."""
         self._folder = folder
@@ -32,28 +38,37 @@ class Appearing:
         self._root = os.fsencode(folder / name) + b"/"
         self._is_out = bytearray()
         self._left = array.array("Q")  # Bytes of each file that are not there yet.
+        self._to_chmod: list[tuple[int, bytes]] = []
         self._guard = threading.Lock()
 
-    def begin(self, files: Iterable[tuple[int, bytes]], sizes: Sequence[int]) -> None:
+    def begin(
+        self,
+        files: Iterable[tuple[int, bytes]],
+        sizes: Sequence[int],
+        mode_of: Callable[[int], int],
+    ) -> None:
         """See which of the `files`, numbers and paths, stand there with the size they should have.
 
-        They may have other bytes: `take_back` those.
+        They may have other bytes: `take_back` those. `mode_of` gives the mode of a file.
 
         Raises:
             OperatorError: another one hinders.
         """
         self._is_out = bytearray(len(sizes))
         self._left = array.array("Q", sizes)
+        self._mode_of = mode_of
+        is_there = {b"": is_directory(self._root[:-1])}  # Directories; what a link leads to is not.
         for file, path in files:
-            with contextlib.suppress(OSError):
-                status = os.lstat(self._root + path)
-                is_right = stat.S_ISREG(status.st_mode) and status.st_size == sizes[file]
-                self._is_out[file] = is_right
-                if not is_right:
-                    self._hinder(path)
+            above = path.rpartition(b"/")[0]
+            for one in missing(above, is_there):
+                is_in = is_there[one.rpartition(b"/")[0]]
+                is_there[one] = is_in and is_directory(self._root + one)
+            if is_there[above]:
+                self._look_at(file, path)
 
     def is_out(self, file: int) -> bool:
-        return bool(self._is_out[file])
+        with self._guard:  # Not while it is moved.
+            return bool(self._is_out[file])
 
     def place(self, path: bytes) -> bytes:
         """Return where a file stands that is out."""
@@ -82,28 +97,64 @@ class Appearing:
         if self._others == "hinder" and _is_another(self._root + path, made):
             self._hinder(path)
         if file is not None:
-            _sync(made)
-        with parent_of(self._folder, f"{self._name}/{path.decode()}") as (directory, last):
-            if _is_directory(last, directory):
-                shutil.rmtree(last, dir_fd=directory)
-            os.rename(made, last, dst_dir_fd=directory)
-        if file is not None:
-            self._is_out[file] = 1
+            set_mode(made, self._mode_of(file), durably=True)
+        with self._parent_of(path) as (directory, last):
+            if is_directory(last, directory):
+                remove(last, directory)
+            with self._guard:
+                os.rename(made, last, dst_dir_fd=directory)
+                if file is not None:
+                    self._is_out[file] = 1
 
-    def end(self, folders: Iterable[bytes], known: set[bytes] | None) -> None:
-        """Make the empty directories; of what else is there, leave what is `known` (None: all).
+    def end(self, folders: Iterable[bytes], listing: Listing | None) -> None:
+        """Make the empty directories; see to what is there and not in `listing` (None: leave it).
 
         Raises:
             OperatorError: something else is there, and hinders.
             OSError: the disk refused.
         """
-        if known is not None and self._others == "hinder":
-            for path in others(self._root, known):
-                self._hinder(path)
-        if known is not None and self._others == "go":
-            _remove_others(self._root, known)
+        with parent_of(self._folder, self._name) as (directory, last):
+            with contextlib.suppress(FileExistsError):
+                os.mkdir(last, dir_fd=directory)
+            with opened(last, directory) as root:
+                if listing is not None and self._others == "hinder":
+                    for path in others(self._root, set(listing.paths)):
+                        self._hinder(path)
+                if listing is not None and self._others == "go":
+                    sweep(root, _belongs(listing))
         for path in folders:
-            os.makedirs(self._root + path, exist_ok=True)
+            self._make_folder(path)
+        for file, path in self._to_chmod:
+            with self._parent_of(path) as (directory, last):
+                set_mode(last, self._mode_of(file), directory, durably=False)
+
+    def _look_at(self, file: int, path: bytes) -> None:
+        try:
+            status = os.lstat(self._root + path)
+        except OSError:
+            return
+        if not stat.S_ISREG(status.st_mode) or status.st_size != self._left[file]:
+            self._hinder(path)
+            return
+        self._is_out[file] = 1
+        if (status.st_mode ^ self._mode_of(file)) & stat.S_IXUSR:
+            self._to_chmod.append((file, path))
+
+    def _make_folder(self, path: bytes) -> None:
+        with self._parent_of(path) as (directory, last):
+            try:
+                os.mkdir(last, dir_fd=directory)
+            except FileExistsError:
+                if not is_directory(last, directory):
+                    self._hinder(path)
+                    os.unlink(last, dir_fd=directory)
+                    os.mkdir(last, dir_fd=directory)
+
+    def _parent_of(self, path: bytes) -> contextlib.AbstractContextManager[tuple[int, str]]:
+        name = f"{self._name}/{path.decode()}"
+        if len(name.encode()) > MAX_NAME_BYTES:
+            raise OSError(errno.ENAMETOOLONG, os.strerror(errno.ENAMETOOLONG))
+        return parent_of(self._folder, name, replaces_links=True)
 
     def _hinder(self, path: bytes) -> None:
         """Raise OperatorError if what is there must not be lost."""
@@ -111,14 +162,6 @@ class Appearing:
             place = display(f"{self._name}/{path.decode(errors='replace')}")
             message = f"another {place} lies in {self._folder}, which perhaps nobody else has"
             raise OperatorError(f"{message}; move it away, or let --force replace it")
-
-
-def _sync(path: bytes) -> None:
-    descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
 
 
 def _is_another(there: bytes, made: bytes) -> bool:
@@ -131,24 +174,7 @@ def _is_another(there: bytes, made: bytes) -> bool:
     return not os.path.isfile(there) or not filecmp.cmp(there, made, shallow=False)
 
 
-def _is_directory(last: str, directory: int) -> bool:
-    try:
-        return stat.S_ISDIR(os.lstat(last, dir_fd=directory).st_mode)
-    except FileNotFoundError:
-        return False
-
-
-def _remove_others(root: bytes, known: set[bytes]) -> None:
-    for place, directories, files in os.walk(root, topdown=False):
-        for name in files:
-            path = os.path.join(place, name)
-            if path[len(root) :] not in known:
-                os.unlink(path)
-        for name in directories:
-            path = os.path.join(place, name)
-            if os.path.islink(path):
-                if path[len(root) :] not in known:
-                    os.unlink(path)
-            else:
-                with contextlib.suppress(OSError):  # It is not empty.
-                    os.rmdir(path)
+def _belongs(listing: Listing) -> Keeps:
+    files = {listing.file_path(file) for file in range(len(listing.sizes))}
+    links = {path for path, _ in listing.links()}
+    return lambda path, entry: path in (links if entry.is_symlink() else files)

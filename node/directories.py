@@ -7,7 +7,9 @@ may be two thousand deep.
 import contextlib
 import errno
 import os
+import stat
 from collections.abc import Callable, Container, Iterator
+from typing import NamedTuple
 
 Keeps = Callable[[bytes, "os.DirEntry[str]"], bool]
 
@@ -26,6 +28,14 @@ def opened(path: str | bytes | os.PathLike[str], above: int | None = None) -> It
         yield descriptor
     finally:
         os.close(descriptor)
+
+
+def is_directory(path: str | bytes, above: int | None = None) -> bool:
+    """Say whether a directory is there; what a link leads to is not."""
+    try:
+        return stat.S_ISDIR(os.lstat(path, dir_fd=above).st_mode)
+    except OSError:
+        return False
 
 
 def make(root: bytes, path: bytes, made: set[bytes]) -> None:
@@ -65,55 +75,82 @@ def sweep(directory: int, keeps: Keeps) -> None:
         keeps: asked with the path below `directory` of all that is no directory.
 
     Raises:
-        OSError: something could not be removed; all else was.
+        OSError: something could not be removed; all else was, unless it was moved meanwhile.
     """
-    troubles: list[OSError] = []
-    found = [b""]
-    for path in found:  # It grows.
-        with _noting(troubles), _below(directory, path) as one:
-            found += _swept(one, path, keeps, troubles)
-    for path in reversed(found[1:]):
-        above, _, last = path.rpartition(b"/")
-        with _noting(troubles), _below(directory, above) as one:
-            os.rmdir(last, dir_fd=one)
+    troubles = _Sweep(directory, keeps).run()
     if troubles:
         raise troubles[0]
 
 
-def _swept(directory: int, path: bytes, keeps: Keeps, troubles: list[OSError]) -> list[bytes]:
-    """Remove files from one directory; return the paths of those in it."""
-    inside: list[bytes] = []
-    with os.scandir(directory) as entries:
-        for entry in list(entries):
-            name = os.fsencode(entry.name)
-            below = path + b"/" + name if path else name
-            if entry.is_dir(follow_symlinks=False):
-                inside.append(below)
-            elif not keeps(below, entry):
-                with _noting(troubles):
-                    os.unlink(name, dir_fd=directory)
-    return inside
+class _Level(NamedTuple):
+    path: bytes  # Of a directory.
+    identity: tuple[int, int]
+    inside: list[bytes]  # The names of the directories in it that are not swept yet.
 
 
-@contextlib.contextmanager
-def _noting(troubles: list[OSError]) -> Iterator[None]:
-    """Note what could not be removed, but for directories in which something is kept."""
-    try:
-        yield
-    except OSError as error:
-        if error.errno not in {errno.ENOTEMPTY, errno.ENOENT}:
-            troubles.append(error)
+class _Sweep:
+    """A walk down and up again that has one directory open at a time: there may be thousands."""
+
+    def __init__(self, directory: int, keeps: Keeps) -> None:
+        self._keeps = keeps
+        self._here = os.dup(directory)
+        self._levels: list[_Level] = []
+        self._troubles: list[OSError] = []
+
+    def run(self) -> list[OSError]:
+        """Sweep; return what could not be done."""
+        try:
+            self._enter(b"")
+            while self._levels[-1].inside or len(self._levels) > 1:
+                if self._levels[-1].inside:
+                    self._go_down(self._levels[-1].inside.pop())
+                else:
+                    self._go_up()
+        finally:
+            os.close(self._here)
+        return self._troubles
+
+    def _go_down(self, name: bytes) -> None:
+        with self._noting():
+            self._move_to(os.open(name, _OPEN, dir_fd=self._here))
+            above = self._levels[-1].path
+            self._enter(above + b"/" + name if above else name)
+
+    def _go_up(self) -> None:
+        name = self._levels.pop().path.rpartition(b"/")[2]
+        self._move_to(os.open("..", _OPEN, dir_fd=self._here))
+        if _identity(self._here) != self._levels[-1].identity:  # Where we are was moved meanwhile.
+            raise OSError(errno.ESTALE, os.strerror(errno.ESTALE))
+        with self._noting():
+            os.rmdir(name, dir_fd=self._here)
+
+    def _move_to(self, descriptor: int) -> None:
+        os.close(self._here)
+        self._here = descriptor
+
+    def _enter(self, path: bytes) -> None:
+        """Remove what is here and is no directory."""
+        level = _Level(path, _identity(self._here), [])
+        self._levels.append(level)
+        with os.scandir(self._here) as entries:
+            for entry in list(entries):
+                name = os.fsencode(entry.name)
+                if entry.is_dir(follow_symlinks=False):
+                    level.inside.append(name)
+                elif not self._keeps(path + b"/" + name if path else name, entry):
+                    with self._noting():
+                        os.unlink(name, dir_fd=self._here)
+
+    @contextlib.contextmanager
+    def _noting(self) -> Iterator[None]:
+        """Note what cannot be done; but not that something is kept in a directory, or has gone."""
+        try:
+            yield
+        except OSError as error:
+            if error.errno not in {errno.ENOTEMPTY, errno.ENOENT}:
+                self._troubles.append(error)
 
 
-@contextlib.contextmanager
-def _below(directory: int, path: bytes) -> Iterator[int]:
-    """Open step by step, so that a link that is swapped in leads nowhere."""
-    descriptor = os.dup(directory)
-    try:
-        for part in path.split(b"/") if path else ():
-            below = os.open(part, _OPEN, dir_fd=descriptor)
-            os.close(descriptor)
-            descriptor = below
-        yield descriptor
-    finally:
-        os.close(descriptor)
+def _identity(descriptor: int) -> tuple[int, int]:
+    status = os.fstat(descriptor)
+    return status.st_dev, status.st_ino

@@ -18,12 +18,14 @@ _DIRECTORY = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 
 
 @contextlib.contextmanager
-def parent_of(folder: Path, name: str) -> Iterator[tuple[int, str]]:
+def parent_of(
+    folder: Path, name: str, *, replaces_links: bool = False
+) -> Iterator[tuple[int, str]]:
     """Give a descriptor of the directory that `name` lies in, made if need be, and its last part.
 
     Raises:
         OperatorError: a part of the way is a link or a file, or what stands at the end is neither a
-            file nor a directory.
+            file nor a directory, nor, with `replaces_links`, a link.
         OSError: the disk refused.
     """
     *parents, last = check_name(name).split("/")
@@ -35,7 +37,8 @@ def parent_of(folder: Path, name: str) -> Iterator[tuple[int, str]]:
             below = _open_directory(part, descriptor, folder, name)
             os.close(descriptor)
             descriptor = below
-        _refuse_what_is_neither(last, descriptor, folder, name)
+        if not (replaces_links and _is_link(last, descriptor)):
+            _refuse_what_is_neither(last, descriptor, folder, name)
         yield descriptor, last
     finally:
         os.close(descriptor)
@@ -49,6 +52,13 @@ def _open_directory(part: str, descriptor: int, folder: Path, name: str) -> int:
             raise
         message = f"cannot put {display(name)} into {folder}: {part} is not a directory there"
         raise OperatorError(f"{message}; move it away", ExitCode.DISK) from None
+
+
+def _is_link(last: str, descriptor: int) -> bool:
+    try:
+        return stat.S_ISLNK(os.lstat(last, dir_fd=descriptor).st_mode)
+    except FileNotFoundError:
+        return False
 
 
 def _refuse_what_is_neither(last: str, descriptor: int, folder: Path, name: str) -> None:

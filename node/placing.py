@@ -7,7 +7,7 @@ import os
 import shutil
 from pathlib import Path
 
-from node.directories import opened, sweep
+from node.directories import is_directory, opened, sweep
 from node.paths import parent_of
 from protocol.errors import ExitCode, OperatorError
 from protocol.names import display
@@ -29,7 +29,7 @@ def put_in_place(made: Path, folder: Path, name: str) -> None:
         OSError: the disk refused.
     """
     with parent_of(folder, name) as (directory, last):
-        if made.is_dir() or _is_directory(last, directory):
+        if made.is_dir() or is_directory(last, directory):
             _replace(made, directory, last)
         else:
             os.rename(made, last, dst_dir_fd=directory)
@@ -76,14 +76,6 @@ def remove(path: Path | str | bytes, above: int | None = None) -> None:
         sweep(directory, lambda _, __: False)
     with contextlib.suppress(OSError):
         os.rmdir(path, dir_fd=above)
-
-
-def _is_directory(last: str, directory: int) -> bool:
-    try:
-        os.close(os.open(last, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW, dir_fd=directory))
-    except OSError:
-        return False
-    return True
 
 
 def _replace(made: Path, directory: int, last: str) -> None:

@@ -1,15 +1,17 @@
 """Single reads and writes of files that are opened for them alone. Every failure is an OSError.
 
-A link at the end of a path is never followed.
+A link at the end of a path is never followed, and nothing that is no file is waited for.
 """
 
 import os
+import stat
 from pathlib import Path
 
 from node.placing import remove
 
-_READ = os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC
-_WRITE = os.O_WRONLY | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC
+_OPEN = os.O_NOFOLLOW | os.O_CLOEXEC | os.O_NONBLOCK
+_READ = os.O_RDONLY | _OPEN
+_WRITE = os.O_WRONLY | os.O_CREAT | _OPEN
 
 
 def read_at(path: bytes, offset: int, size_bytes: int) -> bytes:
@@ -34,8 +36,40 @@ def write_at(path: bytes, offset: int, data: memoryview, mode: int | None = None
         os.close(descriptor)
 
 
+def set_mode(path: bytes | str, mode: int, above: int | None = None, *, durably: bool) -> None:
+    """Give the file at `path`, which counts from the directory `above`, a mode.
+
+    With `durably`, see to it that no cut of power takes the mode or the bytes away.
+    """
+    descriptor = os.open(path, _READ, dir_fd=above)
+    try:
+        os.fchmod(descriptor, mode)
+        if durably:
+            os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
 def link(path: bytes, target: bytes) -> None:
-    """Make a symbolic link, in place of what is there, and the directories above it."""
-    os.makedirs(os.path.dirname(path), exist_ok=True)
-    remove(Path(os.fsdecode(path)))  # An earlier try may have made it.
+    """Make a symbolic link, in place of what is there."""
+    remove(path)
     os.symlink(target, path)
+
+
+def claim(path: bytes) -> None:
+    """Remove what is there, unless it is a file, and one that has no other name."""
+    try:
+        status = os.lstat(path)
+    except FileNotFoundError:
+        return
+    if not stat.S_ISREG(status.st_mode) or status.st_nlink > 1:
+        remove(path)
+
+
+def claim_directory(path: Path) -> bool:
+    """Make a directory in place of what is there and is none; say whether it is a new one."""
+    if path.is_dir() and not path.is_symlink():
+        return False
+    remove(path)
+    path.mkdir(parents=True)
+    return True

@@ -13,6 +13,7 @@ from pathlib import Path
 
 from node.hashing import verified_chunks
 from node.placing import put_in_place, put_outside, remove
+from node.raw_files import claim_directory, write_at
 from node.whole import FileSource, Signature, Source
 from protocol import bitmap
 from protocol.errors import ExitCode, OperatorError
@@ -45,8 +46,9 @@ class Staging:
         Raises:
             OSError: the disk refused, or is too full (ENOSPC).
         """
-        self._place.mkdir(parents=True, exist_ok=True)
-        (self._place / "manifest").write_bytes(encode(self.manifest))
+        claim_directory(self._place)
+        remove(self._place / "manifest")
+        write_at(os.fsencode(self._place / "manifest"), 0, memoryview(encode(self.manifest)))
         flags = os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC
         self._descriptor = os.open(self._place / "data", flags, 0o600)
         found = self._verify()

@@ -12,10 +12,11 @@ from pathlib import Path
 from node.appearing import Appearing
 from node.hashing import verified_chunks
 from node.placing import put_in_place, put_outside, remove, sync
-from node.raw_files import link, read_at, write_at
+from node.raw_files import link, read_at, set_mode, write_at
 from node.selection import EVERYTHING, Selection
 from node.staging import require_room
 from node.tree import Tree, look_through
+from node.tree_place import TreePlace
 from node.tree_plan import TreePlan
 from protocol import bitmap
 from protocol.errors import MalformedMessageError
@@ -45,13 +46,8 @@ class TreeStaging:
         self.needed = bitmap.full(manifest.listing_chunks)
         self._selection = selection
         self._appearing = appearing
-        self._place = folder / content_id.removeprefix("b3:")
-        self._tree = self._place / "tree"
-        self._root = os.fsencode(self._tree) + b"/"
-        self._listing_path = os.fsencode(self._place / "listing")
-        self._rest_path = os.fsencode(self._place / "rest")
+        self._place = TreePlace(folder / content_id.removeprefix("b3:"))
         self._is_laid_out = False
-        self._is_new = False  # Nothing was there before: nothing is but what we wrote.
         self._is_made = bytearray()
         self._is_closed = False
 
@@ -61,8 +57,7 @@ class TreeStaging:
         Raises:
             OSError: the disk refused.
         """
-        self._place.mkdir(parents=True, exist_ok=True)
-        (self._place / "manifest").write_bytes(encode(self.manifest))
+        self._place.open(encode(self.manifest))
         return self._right_ones(self.needed)
 
     def lay_out(self) -> int:
@@ -74,22 +69,23 @@ class TreeStaging:
             MalformedMessageError: the listing is none, or not that of so many bytes.
             OSError: the disk refused, or is too full (ENOSPC).
         """
-        listing = decode((self._place / "listing").read_bytes())
+        listing = decode(self._read_listing())
         if listing.size_bytes != self.manifest.size_bytes:
             raise MalformedMessageError("the listing is not that of so many bytes")
         self._plan = TreePlan(self.manifest, listing, self._selection)
         self._is_laid_out = True
         self._is_made = bytearray(len(listing.sizes))
         self.needed = self._plan.needed
-        self._is_new = not self._tree.exists()
-        require_room(self._place, self._plan.bytes_of(self.needed))
-        self._make_directories()
+        is_new = self._place.lay_out(self._plan)
+        have = bitmap.full(self.manifest.listing_chunks)
         if self._appearing is not None:
-            self._appearing.begin(self._plan.chosen_files(), listing.sizes)
-            return self._let_appear(self._right_ones(self.needed))
-        if self._is_new:
-            return bitmap.full(self.manifest.listing_chunks)
-        return self._right_ones(self.needed)
+            files = self._plan.chosen_files()
+            self._appearing.begin(files, listing.sizes, self._plan.mode)
+            have = self._let_appear(self._right_ones(self.needed))
+        elif not is_new:
+            have = self._right_ones(self.needed)
+        require_room(self._place.path, self._plan.bytes_of(self.needed & ~have))
+        return have
 
     def write(self, index: int, data: bytes | memoryview) -> None:
         """Write a chunk's bytes, which the caller has verified. May be used from any thread.
@@ -100,7 +96,7 @@ class TreeStaging:
         """
         rest = memoryview(data)
         if not self._is_laid_out:
-            write_at(self._listing_path, self.manifest.chunk_offset(index), rest)
+            write_at(self._place.listing, self.manifest.chunk_offset(index), rest)
             return
         for file, offset, size_bytes in self._plan.pieces(index):
             self._write_part(file, offset, rest[:size_bytes])
@@ -116,7 +112,7 @@ class TreeStaging:
             raise OSError(errno.EBADF, os.strerror(errno.EBADF))
         if index < self.manifest.listing_chunks:
             start, size_bytes = self.manifest.chunk_offset(index), self.manifest.chunk_size(index)
-            return read_at(self._listing_path, start, size_bytes)
+            return read_at(self._place.listing, start, size_bytes)
         return b"".join(self._read_part(*part) for part in self._plan.pieces(index))
 
     def publish(self, folder: Path, name: str) -> Tree:
@@ -131,14 +127,14 @@ class TreeStaging:
         self._complete()
         target = folder / name
         if self._appearing is not None:
-            remove(self._place)
+            remove(self._place.path)
             return _found(target)
-        if self._is_new and self._plan.is_everything:  # While nobody else can change it.
-            tree = Tree.made(self._tree, Path(os.fsdecode(self._listing_path)).read_bytes())
+        if self._plan.is_everything:  # While nobody else can change it.
+            tree = Tree.made(self._place.tree, self._read_listing())
         else:
-            tree = _found(self._tree)
-        put_in_place(self._tree, folder, name)
-        remove(self._place)
+            tree = _found(self._place.tree)
+        put_in_place(self._place.tree, folder, name)
+        remove(self._place.path)
         tree.root = target
         return tree
 
@@ -152,8 +148,8 @@ class TreeStaging:
             OSError: the disk refused.
         """
         self._complete()
-        put_outside(self._tree / inside, target)
-        remove(self._place)
+        put_outside(self._place.tree / inside, target)
+        remove(self._place.path)
 
     @property
     def has_any(self) -> bool:
@@ -164,14 +160,8 @@ class TreeStaging:
         """Read no more; what is there stays for the next try."""
         self._is_closed = True
 
-    def _make_directories(self) -> None:
-        self._tree.mkdir(exist_ok=True)
-        made = {b""}
-        for _, path in self._plan.chosen_files():
-            parent = path.rpartition(b"/")[0]
-            if parent not in made:
-                os.makedirs(self._root + parent, exist_ok=True)
-                made.add(parent)
+    def _read_listing(self) -> bytes:
+        return self._place.read_listing(self.manifest.listing_bytes)
 
     def _right_ones(self, candidates: int) -> int:
         def read(index: int) -> bytes:
@@ -199,16 +189,19 @@ class TreeStaging:
     def _place_of(self, file: int, offset: int) -> tuple[bytes, int]:
         """Return which file here that is, and where in it."""
         if file < 0:
-            return self._listing_path, offset
+            return self._place.listing, offset
         if not self._plan.is_chosen(file):
-            return self._rest_path, self._plan.start(file) + offset
+            return self._place.rest, self._plan.start(file) + offset
         path = self._plan.listing.file_path(file)
         if self._appearing is not None and self._appearing.is_out(file):
             return self._appearing.place(path), offset
-        return self._root + path, offset
+        return self._place.file(path), offset
 
     def _read_part(self, file: int, offset: int, size_bytes: int) -> bytes:
-        return read_at(*self._place_of(file, offset), size_bytes)
+        try:
+            return read_at(*self._place_of(file, offset), size_bytes)
+        except FileNotFoundError:  # It may just have been let out.
+            return read_at(*self._place_of(file, offset), size_bytes)
 
     def _write_part(self, file: int, offset: int, data: memoryview) -> None:
         if file < 0 or not self._plan.is_chosen(file):
@@ -229,21 +222,24 @@ class TreeStaging:
         """Make what has no bytes, and everything durable."""
         for file, path in self._plan.chosen_files():
             if self._plan.listing.sizes[file] == 0:
-                write_at(self._root + path, 0, memoryview(b""), self._plan.mode(file))
+                write_at(self._place.file(path), 0, memoryview(b""), self._plan.mode(file))
                 self._let_out(file, path)
+            elif self._appearing is None and not self._is_made[file]:  # But by an earlier try.
+                set_mode(self._place.file(path), self._plan.mode(file), durably=False)
         for path in self._plan.chosen_folders():
-            os.makedirs(self._root + path, exist_ok=True)
+            self._place.make_directory(path)
         for path, target in self._plan.chosen_links():  # The last: nothing is made through a link.
-            link(self._root + path, target)
+            self._place.make_directory(path.rpartition(b"/")[0])
+            link(self._place.file(path), target)
             self._let_out(None, path)
         if self._appearing is not None:
-            known = set(self._plan.listing.paths) if self._plan.is_everything else None
-            self._appearing.end(self._plan.chosen_folders(), known)
-        sync(self._place)
+            listing = self._plan.listing if self._plan.is_everything else None
+            self._appearing.end(self._plan.chosen_folders(), listing)
+        sync(self._place.path)
 
     def _let_out(self, file: int | None, path: bytes) -> None:
         if self._appearing is not None:
-            self._appearing.put_out(file, path, self._root + path)
+            self._appearing.put_out(file, path, self._place.file(path))
 
 
 def _found(root: Path) -> Tree:

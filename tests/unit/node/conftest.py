@@ -1,6 +1,9 @@
-"""A context for each test, which must be empty in the end."""
+"""What tests begin with: a context, which must be empty in the end; room for deep directories."""
 
+import os
+import subprocess
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 import zmq
@@ -13,3 +16,24 @@ def context() -> Iterator["zmq.Context[zmq.Socket[bytes]]"]:
     left_open = [sock for sock in context._sockets if not sock.closed]
     context.destroy(linger=0)
     assert not left_open
+
+
+@pytest.fixture
+def deep_path(tmp_path: Path) -> Iterator[Path]:
+    """Give a directory for some that lie in each other a thousand deep.
+
+    When pytest removes what its tests left it recurses, and fails.
+    """
+    yield tmp_path
+    subprocess.run(["rm", "-rf", tmp_path], check=True)
+
+
+@pytest.fixture
+def other_disk() -> Iterator[Path]:
+    """Give a directory on another file system than the tests' usual one."""
+    place = Path("/dev/shm") / f"shoal-{os.getpid()}"  # noqa: S108 (a directory of its own)
+    if not place.parent.is_dir():
+        pytest.skip("there is no second file system here")
+    place.mkdir()
+    yield place
+    subprocess.run(["rm", "-rf", place], check=True)

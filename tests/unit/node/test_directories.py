@@ -3,7 +3,6 @@
 import os
 import subprocess
 import threading
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -19,11 +18,9 @@ DEPTH = 1100
 
 
 @pytest.fixture
-def root(tmp_path: Path) -> Iterator[Path]:
-    """Give a directory that may be filled a thousand deep, and that all is removed from."""
-    (tmp_path / "root").mkdir()
-    yield tmp_path / "root"
-    subprocess.run(["rm", "-rf", tmp_path / "root"], check=True)
+def root(deep_path: Path) -> Path:
+    (deep_path / "root").mkdir()
+    return deep_path / "root"
 
 
 def swept(root: Path, *kept: str) -> dict[str, tuple[str, bytes]]:
@@ -137,6 +134,22 @@ def test_a_directory_that_is_swapped_for_a_link_is_not_swept_through(root: Path)
         sweep(directory, swap)
     assert found(out) == {"b": file(b"precious"), "d/e": file()}
     assert not (root / "!").exists()
+
+
+def test_a_directory_that_is_moved_away_meanwhile_is_not_left_for_another(root: Path) -> None:
+    """The way up from it would lead to where it was moved to."""
+    out = make(root.parent / "out", {"b": file(b"precious"), "d/e": file()})
+    make(root, {"a/b/c/!": file()})
+
+    def move(_: bytes, __: object) -> bool:
+        (root / "a/b/c").rename(out / "c")
+        return False
+
+    before = open_descriptors()
+    with opened(root) as directory, pytest.raises(OSError, match="Stale"):
+        sweep(directory, move)
+    assert open_descriptors() == before
+    assert found(out) == {"b": file(b"precious"), "c": FOLDER, "d/e": file()}
 
 
 def test_goes_on_after_what_cannot_be_removed_and_says_so(root: Path) -> None:

@@ -5,7 +5,7 @@ import errno
 import os
 import subprocess
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -27,17 +27,6 @@ from tests.unit.node.trees import (
 )
 
 OLD: Items = {"old": file(b"old"), "d/e": file()}
-
-
-@pytest.fixture
-def other_disk() -> Iterator[Path]:
-    """Give a directory on another file system than the tests' usual one."""
-    place = Path("/dev/shm") / f"shoal-{os.getpid()}"  # noqa: S108 (a directory of its own)
-    if not place.parent.is_dir():
-        pytest.skip("there is no second file system here")
-    place.mkdir()
-    yield place
-    subprocess.run(["rm", "-rf", place], check=True)
 
 
 def made(folder: Path, what: str) -> Path:
@@ -290,19 +279,16 @@ def test_a_link_goes_as_a_link(tmp_path: Path, other_disk: Path, disk: str) -> N
     assert os.readlink(target) == "../x"  # noqa: PTH115
 
 
-def test_nothing_is_too_deep(tmp_path: Path, other_disk: Path) -> None:
+def test_nothing_is_too_deep(deep_path: Path, other_disk: Path) -> None:
     deep = "/".join(["d"] * 1100)
-    try:
-        for _ in range(2):  # The second replaces the first.
-            subprocess.run(["mkdir", "-p", f"new/{deep}"], cwd=tmp_path, check=True)
-            put_in_place(tmp_path / "new", tmp_path, "name")
-        assert not (tmp_path / "new").exists()
-        put_outside(tmp_path / "name", other_disk / "name")
-        assert (other_disk / "name" / deep).is_dir()
-        remove(other_disk / "name")
-        assert list(other_disk.iterdir()) == []
-    finally:
-        subprocess.run(["rm", "-rf", "new", "name"], cwd=tmp_path, check=True)
+    for _ in range(2):  # The second replaces the first.
+        subprocess.run(["mkdir", "-p", f"new/{deep}"], cwd=deep_path, check=True)
+        put_in_place(deep_path / "new", deep_path, "name")
+    assert not (deep_path / "new").exists()
+    put_outside(deep_path / "name", other_disk / "name")
+    assert (other_disk / "name" / deep).is_dir()
+    remove(other_disk / "name")
+    assert list(other_disk.iterdir()) == []
 
 
 # Small things.

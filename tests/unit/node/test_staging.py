@@ -153,6 +153,19 @@ def test_does_not_write_through_a_link(tmp_path: Path) -> None:
     assert victim.read_bytes() == b"mine"
 
 
+@pytest.mark.parametrize("what", ["manifest", "."])
+def test_nor_puts_anything_else_to_where_one_leads(tmp_path: Path, what: str) -> None:
+    (tmp_path / "victim").mkdir()
+    (tmp_path / "victim" / "manifest").write_bytes(b"mine")
+    path = data_file(tmp_path).parent / what
+    path.parent.mkdir(exist_ok=True)
+    path.symlink_to(tmp_path / "victim" / ("manifest" if what == "manifest" else ""))
+    fill(tmp_path, EVERYTHING)
+    assert found(tmp_path) == EVERYTHING
+    assert (tmp_path / "victim" / "manifest").read_bytes() == b"mine"
+    assert len(list((tmp_path / "victim").iterdir())) == 1
+
+
 def test_publishes_in_one_step_and_tidies_up(tmp_path: Path) -> None:
     folder, partial = tmp_path / "n1", tmp_path / "partial"
     folder.mkdir()

@@ -200,43 +200,36 @@ def test_shares_what_is_selected(tmp_path: Path, selection: Selection, paths: li
 
 
 @pytest.mark.parametrize("depth", [100, 1000, 1500])
-def test_goes_as_deep_as_paths_may(tmp_path: Path, depth: int) -> None:
+def test_goes_as_deep_as_paths_may(deep_path: Path, depth: int) -> None:
     deep = "/".join(["d"] * depth)
-    try:
-        subprocess.run(["mkdir", "-p", deep], cwd=tmp_path, check=True)
-        (tmp_path / deep / "file").write_bytes(b"deep")
-        (tmp_path / deep / "d").mkdir()
-        before = open_descriptors()
-        tree = look(tmp_path)
-        assert [entry.path for entry in tree.entries()] == [f"{deep}/d", f"{deep}/file"]
-        assert tree.read(tree.listing_bytes, 4) == b"deep"
-        assert open_descriptors() == before
-    finally:
-        subprocess.run(["rm", "-rf", "d"], cwd=tmp_path, check=True)
+    subprocess.run(["mkdir", "-p", f"{deep}/d"], cwd=deep_path, check=True)
+    (deep_path / deep / "file").write_bytes(b"deep")
+    before = open_descriptors()
+    tree = look(deep_path)
+    assert [entry.path for entry in tree.entries()] == [f"{deep}/d", f"{deep}/file"]
+    assert tree.read(tree.listing_bytes, 4) == b"deep"
+    assert open_descriptors() == before
 
 
 @pytest.mark.parametrize(("last", "is_directory"), [("m" * 60, True), ("m" * 90, False)])
 def test_what_is_too_deep_for_a_path_is_not_passed_over(
-    tmp_path: Path, last: str, *, is_directory: bool
+    deep_path: Path, last: str, *, is_directory: bool
 ) -> None:
     """A path may have 4096 bytes. For the system those of the directory itself count too."""
     names = ["n" * 250] * 16
-    try:
-        directory = os.open(tmp_path, os.O_RDONLY)
-        for name in [*names, last][: 16 + is_directory]:
-            os.mkdir(name, dir_fd=directory)
-            above, directory = directory, os.open(name, os.O_RDONLY, dir_fd=directory)
-            os.close(above)
-        os.close(os.open(last, os.O_CREAT, dir_fd=directory))
-        os.close(directory)
-        if is_directory:
-            with pytest.raises(OSError, match="too long"):
-                look(tmp_path)
-        else:
-            path = "/".join([*names, last])
-            assert found(tmp_path) == ([], {path: "its name is longer than 4096 bytes"})
-    finally:
-        subprocess.run(["rm", "-rf", names[0]], cwd=tmp_path, check=True)
+    directory = os.open(deep_path, os.O_RDONLY)
+    for name in [*names, last][: 16 + is_directory]:
+        os.mkdir(name, dir_fd=directory)
+        above, directory = directory, os.open(name, os.O_RDONLY, dir_fd=directory)
+        os.close(above)
+    os.close(os.open(last, os.O_CREAT, dir_fd=directory))
+    os.close(directory)
+    if is_directory:
+        with pytest.raises(OSError, match="too long"):
+            look(deep_path)
+    else:
+        path = "/".join([*names, last])
+        assert found(deep_path) == ([], {path: "its name is longer than 4096 bytes"})
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root can become somebody else for a moment")
