@@ -1,5 +1,8 @@
 """What a fetch is summed up as."""
 
+import os
+from pathlib import Path
+
 import msgspec
 import pytest
 
@@ -82,3 +85,20 @@ def test_what_cannot_be_a_name_is_refused_with_a_remedy(what: str) -> None:
     with pytest.raises(OperatorError, match=r"cannot be a name: it .*; `shoal ls`") as refused:
         fetch.check_what(what)
     assert "\x1b" not in str(refused.value)
+
+
+def test_an_output_is_a_new_path_or_a_file(tmp_path: Path) -> None:
+    (tmp_path / "file").write_bytes(b"")
+    os.mkfifo(tmp_path / "pipe")
+    for name in ("new", "file"):
+        assert fetch._checked_output(tmp_path / name, ["a"]) == tmp_path / name
+    for name, words in (
+        ("", "is a directory"),
+        ("no/where", "lies in no directory"),
+        ("pipe", "is no file"),
+    ):
+        with pytest.raises(OperatorError, match=words):
+            fetch._checked_output(tmp_path / name, ["a"])
+    with pytest.raises(OperatorError, match="takes one thing"):
+        fetch._checked_output(tmp_path / "new", ["a", "b"])
+    assert fetch._checked_output(None, ["a", "b"]) is None

@@ -19,6 +19,15 @@ def test_a_line_is_said_now_and_then(
     assert capsys.readouterr().err == "a\\x1b.bin: 50 %, 50.0 kB of 100.0 kB, 1 holder\n"
 
 
+def test_what_is_not_about_holders_does_not_count_them(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(progress, "LINE_S", 0.0)
+    with ProgressView(quiet=False) as view:
+        view.show(Working("a.bin", 50_000, 100_000, None))
+    assert capsys.readouterr().err == "a.bin: 50 %, 50.0 kB of 100.0 kB\n"
+
+
 def test_a_short_fetch_needs_no_line(capsys: pytest.CaptureFixture[str]) -> None:
     with ProgressView(quiet=False) as view:
         view.show(HALF)
@@ -35,5 +44,5 @@ def test_quiet_is_quiet(
 
 
 def test_holders_are_counted_in_proper_words() -> None:
-    counts = [progress._holders(Working("a", 0, 1, count)) for count in (0, 1, 2)]
-    assert counts == ["0 holders", "1 holder", "2 holders"]
+    counts = [progress._holders(Working("a", 0, 1, count)) for count in (None, 0, 1, 2)]
+    assert counts == ["", "0 holders", "1 holder", "2 holders"]
