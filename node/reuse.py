@@ -1,8 +1,10 @@
 """Chunks that lie in this node's folder already, in other things or older versions: copied."""
 
+import contextlib
 import functools
 import operator
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable
+from typing import NamedTuple
 
 from blake3 import blake3
 
@@ -11,7 +13,12 @@ from node.whole import GoneError, Whole
 from protocol import bitmap
 from protocol.manifest import Manifest
 
-_Found = tuple[Whole, int, list[int]]  # Where a chunk is, and which ones of ours it is.
+
+class _Wanted(NamedTuple):
+    """One chunk: which ones of ours it is, and where it may be."""
+
+    indices: list[int]
+    places: list[tuple[Whole, int]]
 
 
 def copy_chunks(
@@ -25,28 +32,37 @@ def copy_chunks(
         OSError: `write` did.
     """
 
-    def copy(one: _Found) -> int:
-        whole, index, indices = one
-        try:
-            data = whole.read(index)
-        except GoneError:
+    def copy(one: _Wanted) -> int:
+        data = _right_bytes(one.places)
+        if data is None:
             return 0
-        if blake3(data).digest() != whole.manifest.digest(index):
-            return 0
-        for ours in indices:
-            write(ours, data)
+        # A forged manifest may give a digest with another size: no bytes have both.
+        indices = [index for index in one.indices if thing.chunk_size(index) == len(data)]
+        for index in indices:
+            write(index, data)
         return bitmap.of(indices)
 
-    found = list(_find(thing, missing, wholes))
+    found = _find(thing, missing, wholes)
     return functools.reduce(operator.or_, map_with_all_cores(copy, found), 0)
 
 
-def _find(thing: Manifest, missing: int, wholes: Iterable[Whole]) -> Iterator[_Found]:
-    wanted: dict[bytes, list[int]] = {}
+def _right_bytes(places: Iterable[tuple[Whole, int]]) -> bytes | None:
+    for whole, index in places:
+        with contextlib.suppress(GoneError):
+            data = whole.read(index)
+            if blake3(data).digest() == whole.manifest.digest(index):
+                return data
+    return None
+
+
+def _find(thing: Manifest, missing: int, wholes: Iterable[Whole]) -> list[_Wanted]:
+    """Return those that seem to be there; in each whole one place will do."""
+    wanted: dict[bytes, _Wanted] = {}
     for index in bitmap.indices(missing):
-        wanted.setdefault(thing.digest(index), []).append(index)
-    for whole in wholes:
+        wanted.setdefault(thing.digest(index), _Wanted([], [])).indices.append(index)
+    for whole in wholes if wanted else ():
         for index in range(whole.chunk_count):
-            indices = wanted.pop(whole.manifest.digest(index), None)
-            if indices is not None:
-                yield whole, index, indices
+            one = wanted.get(whole.manifest.digest(index))
+            if one is not None and (not one.places or one.places[-1][0] is not whole):
+                one.places.append((whole, index))
+    return [one for one in wanted.values() if one.places]
