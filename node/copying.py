@@ -8,6 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from node import leftovers
+from node.directories import make
 from node.placing import put_in_place, remove, sync
 from node.selection import Selection
 from node.tree import look_through
@@ -36,6 +37,7 @@ def copy_into(
         ValueError: there is too much in the directory.
     """
     aside = leftovers.incoming(folder)
+    remove(aside)  # A process of the same number may have died here.
     try:
         if path.is_dir():
             _copy_tree(path, aside, selection, on_copied)
@@ -50,12 +52,16 @@ def copy_into(
 def same(path: Path, other: Path, selection: Selection) -> bool:
     """Say whether two files or directories have the same in them, as far as it is shared."""
     if path.is_file() or other.is_file():
-        return path.is_file() and _same_bytes(path, other)
+        return path.is_file() and _same_mode(path, other) and _same_bytes(path, other)
     one = look_through(path, selection, lambda _, __: None, lambda: False)
     two = look_through(other, selection, lambda _, __: None, lambda: False)
     return list(one.entries()) == list(two.entries()) and all(
         _same_bytes(path / inside, other / inside) for inside in one.file_paths()
     )
+
+
+def _same_mode(one: Path, two: Path) -> bool:
+    return not (one.stat().st_mode ^ two.stat().st_mode) & stat.S_IXUSR
 
 
 def _same_bytes(one: Path, two: Path) -> bool:
@@ -74,12 +80,10 @@ def _copy_tree(
 ) -> None:
     tree = look_through(path, selection, lambda _, __: None, lambda: False)
     aside.mkdir()
-    made = {""}
+    root, made = os.fsencode(aside) + b"/", {b""}
     for entry in tree.entries():
         directory = entry.path if entry.kind == "d" else entry.path.rpartition("/")[0]
-        if directory not in made:
-            (aside / directory).mkdir(parents=True, exist_ok=True)
-            made.add(directory)
+        make(root, directory.encode(), made)
         if entry.kind == "l":
             (aside / entry.path).symlink_to(entry.target)
 
@@ -95,7 +99,7 @@ def _copy_tree(
 
 
 def _copy_file(path: str, target: str, on_copied: Callable[[int], None]) -> None:
-    source = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+    source = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)  # It may be a FIFO now.
     try:
         status = os.fstat(source)
         mode = 0o755 if status.st_mode & stat.S_IXUSR else 0o644
@@ -112,13 +116,14 @@ def _copy_file(path: str, target: str, on_copied: Callable[[int], None]) -> None
 def _copy_bytes(source: int, copy: int, size_bytes: int, on_copied: Callable[[int], None]) -> None:
     """Copy large files within the kernel, where it can: a file system may share the bytes."""
     done_bytes = 0
-    with contextlib.suppress(OSError):  # Not between these two file systems: by hand.
-        while _SMALL_BYTES < size_bytes > done_bytes:
+    is_in_kernel = size_bytes > _SMALL_BYTES
+    while is_in_kernel and done_bytes < size_bytes:
+        count = 0
+        with contextlib.suppress(OSError):  # Not between these two file systems: by hand.
             count = os.copy_file_range(source, copy, _BLOCK_BYTES)
-            if count == 0:
-                break
-            on_copied(count)
-            done_bytes += count
+        is_in_kernel = count > 0
+        done_bytes += count
+        on_copied(count)
     while block := os.pread(source, _COMPARE_BYTES, done_bytes):
         done_bytes += os.pwrite(copy, block, done_bytes)
         on_copied(len(block))

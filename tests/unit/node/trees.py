@@ -7,6 +7,7 @@ from pathlib import Path
 import hypothesis.strategies as st
 from blake3 import blake3
 
+from node import directories
 from node.hashing import hash_source
 from node.selection import EVERYTHING, Selection
 from node.tree import Tree, look_through
@@ -49,7 +50,8 @@ def make(root: Path, items: Items) -> Path:
     root.mkdir(parents=True, exist_ok=True)
     for path, (kind, content) in items.items():
         place = root / path
-        place.parent.mkdir(parents=True, exist_ok=True)
+        above = os.fsencode(path).rpartition(b"/")[0]
+        directories.make(os.fsencode(root) + b"/", above, set())
         if kind == listing.FOLDER:
             place.mkdir()
         elif kind == listing.LINK:
