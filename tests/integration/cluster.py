@@ -60,6 +60,7 @@ class Cluster:
         nodes: Sequence[str] = ("n1", "n2", "n3"),
         holdings: Mapping[str, Sequence[str]] | None = None,
         hosts: Mapping[str, str] | None = None,
+        quotas_gb: Mapping[str, float] | None = None,
     ) -> None:
         """Write the cluster file. `hosts` gives single nodes another address than 127.0.0.1."""
         self.path = folder
@@ -68,9 +69,11 @@ class Cluster:
         self.addresses = {node: free_address((hosts or {}).get(node)) for node in nodes}
         self._running: dict[str, HostProcess] = {}
         self._ended: list[HostProcess] = []
+        quotas = quotas_gb or {}
         lines = ["tracker:", f"  address: {self.tracker_address}", "nodes:"]
         for node, address in self.addresses.items():
-            lines.append(f"  {node}: {{address: '{address}', folder: {node}}}")
+            quota = f", quota_gb: {quotas[node]}" if node in quotas else ""
+            lines.append(f"  {node}: {{address: '{address}', folder: {node}{quota}}}")
             self.folder(node).mkdir(parents=True)
         for name, holders in (holdings or {}).items():
             lines += [] if "holdings:" in lines else ["holdings:"]
