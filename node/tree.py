@@ -4,7 +4,8 @@ import array
 import contextlib
 import os
 import re
-from collections.abc import Callable, Iterable, Iterator
+import stat
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from blake3 import blake3
@@ -26,23 +27,19 @@ class Tree:
     """What `look_through` found. Its bytes are those of its listing, then those of its files."""
 
     def __init__(
-        self, root: Path, listing_data: bytes, files: list[str], signatures: Iterable[Signature]
+        self, root: Path, listing_data: bytes, files: list[str], states: "_States"
     ) -> None:
-        """`files` are the paths of the files in the listing, in order, with their signatures."""
+        """`files` are the paths of the files in the listing, in order, `states` how they were."""
         self.root = root
         self._listing = listing_data
         self._files = files
-        signatures = list(signatures)
-        self._sizes = array.array("Q", (one.size_bytes for one in signatures))
-        self._mtimes = array.array("q", (one.mtime_ns for one in signatures))
-        self._inodes = array.array("Q", (one.inode for one in signatures))
-        self._modes = array.array("I", (one.mode for one in signatures))
-        self._layout = Layout([len(self._listing), *self._sizes])
-        parts = (self._listing, self._mtimes.tobytes(), self._inodes.tobytes())
+        self._states = states
+        self._layout = Layout([len(listing_data), *states.sizes])
+        parts = (listing_data, states.mtimes.tobytes(), states.inodes.tobytes())
         digest = blake3(b"".join(parts)).digest()
         self.signature = Signature(
-            sum(self._sizes),
-            max(self._mtimes, default=0),
+            sum(states.sizes),
+            max(states.mtimes, default=0),
             int.from_bytes(digest[:8], "big") >> 1,  # It goes into SQLite, which has 63 bits.
             manifest.TREE_MODE,
         )
@@ -52,8 +49,10 @@ class Tree:
         """Return the tree that was just made at `root`, of which it is known what is in it."""
         found = listing.decode(listing_data)
         files = [found.file_path(file).decode() for file in range(len(found.sizes))]
-        signatures = (Signature.of(os.lstat(f"{root}/{path}")) for path in files)
-        return cls(root, listing_data, files, signatures)
+        states = _States()
+        for path in files:
+            states.add(os.lstat(f"{root}/{path}"))
+        return cls(root, listing_data, files, states)
 
     def entries(self) -> Iterator[Entry]:
         """Yield what lies in it, in order."""
@@ -76,7 +75,7 @@ class Tree:
         return self._layout.size_bytes
 
     def cut(self) -> list[int]:
-        return tree_cut(len(self._listing), self._sizes)
+        return tree_cut(len(self._listing), self._states.sizes)
 
     def read(self, offset: int, size_bytes: int) -> bytes:
         """Return so many bytes from there on; raises as `Source` says."""
@@ -98,10 +97,30 @@ class Tree:
         return read_unchanged(*self._file(part - 1), offset, size_bytes)
 
     def _file(self, file: int) -> tuple[str, Signature]:
-        signature = Signature(
-            self._sizes[file], self._mtimes[file], self._inodes[file], self._modes[file]
-        )
-        return f"{self.root}/{self._files[file]}", signature
+        return f"{self.root}/{self._files[file]}", self._states.signature(file)
+
+
+class _States:
+    """What files are taken to be the same by, in columns: there may be a million of them."""
+
+    def __init__(self) -> None:
+        self.sizes = array.array("Q")
+        self.mtimes = array.array("q")
+        self.inodes = array.array("Q")
+        self._executable = bytearray()
+
+    def add(self, status: os.stat_result) -> bool:
+        """Take in one more; say whether it may be run."""
+        is_executable = bool(status.st_mode & stat.S_IXUSR)
+        self.sizes.append(status.st_size)
+        self.mtimes.append(status.st_mtime_ns)
+        self.inodes.append(status.st_ino)
+        self._executable.append(is_executable)
+        return is_executable
+
+    def signature(self, file: int) -> Signature:
+        mode = manifest.EXECUTABLE_MODE if self._executable[file] else manifest.PLAIN_MODE
+        return Signature(self.sizes[file], self.mtimes[file], self.inodes[file], mode)
 
 
 def look_through(
@@ -136,7 +155,7 @@ def look_through(
         else:
             levels.append(walk.directories_in(directory))
     files = [entry.path for entry in walk.entries if entry.kind in _FILES]
-    return Tree(root, listing.encode(walk.entries), files, walk.signatures)
+    return Tree(root, listing.encode(walk.entries), files, walk.states)
 
 
 class _Walk:
@@ -146,9 +165,9 @@ class _Walk:
         self, root: str, selection: Selection, leave_out: Callable[[str, str], None]
     ) -> None:
         self.entries: list[Entry] = []
-        self.signatures: list[Signature] = []
+        self.states = _States()
         self._root = root
-        self._selection = selection
+        self._chooses = selection.chooses
         self._leave_out = leave_out
 
     def directories_in(self, directory: str) -> Iterator[str]:
@@ -160,7 +179,7 @@ class _Walk:
             if directory:
                 return  # It has gone just now.
             raise
-        if directory and not inside and self._selection.chooses(f"{directory}/"):
+        if directory and not inside and self._chooses(f"{directory}/"):
             self.entries.append(Entry(directory, "d"))
         for entry in inside:
             path = f"{directory}/{entry.name}" if directory else entry.name
@@ -168,7 +187,7 @@ class _Walk:
                 continue
             if entry.is_dir(follow_symlinks=False):
                 yield path
-            elif self._selection.chooses(path):
+            elif self._chooses(path):
                 with contextlib.suppress(FileNotFoundError):
                     self._take_in(entry, path)
 
@@ -183,13 +202,12 @@ class _Walk:
         return True
 
     def _take_in(self, entry: os.DirEntry[str], path: str) -> None:
-        if entry.is_symlink():
+        status = entry.stat(follow_symlinks=False)
+        if stat.S_ISREG(status.st_mode):
+            kind = listing.EXECUTABLE if self.states.add(status) else listing.FILE
+            self.entries.append(Entry(path, kind, status.st_size))
+        elif stat.S_ISLNK(status.st_mode):
             self._take_in_link(entry, path)
-        elif entry.is_file():
-            signature = Signature.of(entry.stat())
-            self.signatures.append(signature)
-            kind = "x" if signature.mode == manifest.EXECUTABLE_MODE else "f"
-            self.entries.append(Entry(path, kind, signature.size_bytes))
         else:
             self._leave_out(path, "it is neither a file, a directory nor a link")
 

@@ -15,6 +15,8 @@ _SMALLEST_CHUNK_BYTES = 256
 _LEAST_CHUNK_BYTES = 128 << 10  # Of a file that is not small …
 _MOST_CHUNK_BYTES = 4 << 20  # … nor huge.
 _USUAL_CHUNKS = 512
+_SMALL_TREE_BYTES = 1 << 20
+_LEAST_TREE_CHUNK_BYTES = 256 << 10  # Its files cost enough.
 _SWARM_BYTES = 1 << 30  # Up to this size twice as many: they are worth their cost.
 
 
@@ -60,7 +62,10 @@ def tree_cut(listing_bytes: int, file_sizes: Iterable[int]) -> list[int]:
         ValueError: it is too large.
     """
     sizes = list(file_sizes)
-    chunk_size = chunk_size_for(sum(sizes))
+    size_bytes = sum(sizes)
+    chunk_size = chunk_size_for(size_bytes)
+    if size_bytes > _SMALL_TREE_BYTES:
+        chunk_size = max(chunk_size, _LEAST_TREE_CHUNK_BYTES)
     while chunk_size <= MAX_CHUNK_BYTES:
         cut = list(_tiles(listing_bytes, LISTING_CHUNK_BYTES))
         for stretch in _stretches(sizes, chunk_size):

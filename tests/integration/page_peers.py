@@ -117,7 +117,8 @@ def listing_of(tree: Tree) -> bytes:
 def tree_of(tree: Tree) -> Thing:
     listing = listing_of(tree)
     files = [tree[path][1] for path in sorted(tree, key=order) if tree[path][0] in "fx"]
-    size = chunk_size_for(sum(map(len, files)))
+    size_bytes = sum(map(len, files))
+    size = max(chunk_size_for(size_bytes), 256 << 10 if size_bytes > 1 << 20 else 0)
     while True:
         chunks, small, count = cut(listing, 256 << 10), b"", 0
         for content in files:

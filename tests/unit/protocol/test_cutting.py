@@ -79,11 +79,11 @@ def test_refuses_a_file_that_is_too_large(size_bytes: int) -> None:
     [
         (9, [], "1 x 9"),
         (300 * KIB, [0, 0], f"1 x {256 * KIB} + 1 x {44 * KIB}"),
-        (9, [4 * KIB] * 20_000, "1 x 9 + 625 x 131072"),  # Small files share chunks, …
+        (9, [4 * KIB] * 20_000, "1 x 9 + 312 x 262144 + 1 x 131072"),  # Small files share chunks, …
         (9, [1] * 600, "1 x 9 + 2 x 256 + 1 x 88"),  # … but not too many one.
         (9, [0] * 600 + [2] * 300, "1 x 9 + 2 x 256 + 1 x 88"),
-        (9, [MIB, 2 * MIB], "1 x 9 + 24 x 131072"),
-        (9, [5, 2 * MIB + 1, 6, 7], "1 x 9 + 1 x 5 + 16 x 131072 + 1 x 1 + 1 x 13"),
+        (9, [MIB, 2 * MIB], "1 x 9 + 12 x 262144"),
+        (9, [5, 2 * MIB + 1, 6, 7], "1 x 9 + 1 x 5 + 8 x 262144 + 1 x 1 + 1 x 13"),
         (9, [128 << 30, 1], f"1 x 9 + 16384 x {8 * MIB} + 1 x 1"),
     ],
 )
@@ -102,7 +102,7 @@ def test_the_chunks_are_the_tree(listing_bytes: int, file_sizes: list[int]) -> N
 def test_what_changes_in_one_large_file_shifts_nothing_in_the_others() -> None:
     sizes = [40 * MIB, 30 * MIB, 50 * MIB]
     before, after = tree_cut(9, sizes), tree_cut(9, [sizes[0], sizes[1] + 1, sizes[2]])
-    assert after == [*before[:561], 1, *before[561:]]
+    assert after == [*before[:281], 1, *before[281:]]
 
 
 def test_refuses_a_tree_with_too_many_chunks() -> None:
