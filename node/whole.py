@@ -1,6 +1,6 @@
 """A thing that lies in a node's folder, hashed, and the bytes of it.
 
-Bytes are read with `pread`, and then the file's signature is looked at, so that nothing leaves of a
+Bytes are read with `pread` between two looks at the file's signature, so that nothing leaves of a
 file that is no longer what was hashed (fault 98); no mmap, which a truncation would turn into a
 crash.
 """
@@ -110,14 +110,15 @@ def read_unchanged(path: str, signature: Signature, offset: int, size_bytes: int
     """
     descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
     try:
+        was_as_known = signature.fits(os.fstat(descriptor))
         data = os.pread(descriptor, size_bytes, offset)
         if AHEAD_BYTES > size_bytes >= LARGE_BYTES:
             will_need = os.POSIX_FADV_WILLNEED
             os.posix_fadvise(descriptor, offset + size_bytes, AHEAD_BYTES, will_need)
-        status = os.fstat(descriptor)
+        is_as_known = was_as_known and signature.fits(os.fstat(descriptor))
     finally:
         os.close(descriptor)
-    if not signature.fits(status) or len(data) != size_bytes:
+    if not is_as_known or len(data) != size_bytes:
         raise GoneError(f"{path} changed after it was looked at")
     return data
 
@@ -126,11 +127,12 @@ def read_unchanged_into(path: str, signature: Signature, offset: int, buffer: me
     """Fill `buffer` as `read_unchanged` reads: the same memory can be used again and again."""
     descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
     try:
+        was_as_known = signature.fits(os.fstat(descriptor))
         count = os.preadv(descriptor, [buffer], offset)
-        status = os.fstat(descriptor)
+        is_as_known = was_as_known and signature.fits(os.fstat(descriptor))
     finally:
         os.close(descriptor)
-    if not signature.fits(status) or count != len(buffer):
+    if not is_as_known or count != len(buffer):
         raise GoneError(f"{path} changed after it was looked at")
 
 
