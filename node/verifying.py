@@ -43,10 +43,10 @@ class Verifying:
             OperatorError: it is not here, or was to stop.
         """
         with self._run(order.what or "") as running:
-            if order.what is not None:
-                things = [standing.held(self._home, order.what)]
-            else:
-                things = self._after(order.after)
+            try:
+                things = self._meant(order)
+            finally:
+                running.check()  # What was not looked at may be missing.
             page = things[:PAGE_THINGS]
             found = [self._examine(thing, running, on_progress) for thing in page]
             is_all = len(things) == len(page)
@@ -85,10 +85,12 @@ class Verifying:
             with self._guard:
                 del self._running[what]
 
-    def _after(self, name: str) -> list[Whole]:
-        if not name:
+    def _meant(self, order: VerifyOrder) -> list[Whole]:
+        if order.what is not None:
+            return [standing.held(self._home, order.what)]
+        if not order.after:
             self._home.watcher.look_through()
-        things = (thing for thing in self._home.inventory.wholes() if thing.name > name)
+        things = (thing for thing in self._home.inventory.wholes() if thing.name > order.after)
         return sorted(things, key=lambda thing: thing.name)
 
     def _examine(

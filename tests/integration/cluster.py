@@ -229,9 +229,9 @@ class Cluster:
         return self.run("fetch", *what, "--as", node, *options)
 
     def holders(self, name: str) -> dict[str, bool]:
-        """Return who has a file according to `where`, and whether all of it."""
+        """Return who has a thing according to `where`, and whether all of it."""
         told = self.run("where", name, "--json").json
-        return {one["node"]: one["complete"] for one in told["holders"]}
+        return {one["node"]: one["complete"] for one in told.get("holders", ())}
 
     # Waiting, and looking back.
 
