@@ -154,7 +154,8 @@ class Appearing:
         name = f"{self._name}/{path.decode()}"
         if len(name.encode()) > MAX_NAME_BYTES:
             raise OSError(errno.ENAMETOOLONG, os.strerror(errno.ENAMETOOLONG))
-        return parent_of(self._folder, name, replaces_links=True)
+        is_clearing = self._others == "go"
+        return parent_of(self._folder, name, replaces_links=True, clears=is_clearing)
 
     def _hinder(self, path: bytes) -> None:
         """Raise OperatorError if what is there must not be lost."""

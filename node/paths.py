@@ -19,21 +19,24 @@ _DIRECTORY = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 
 @contextlib.contextmanager
 def parent_of(
-    folder: Path, name: str, *, replaces_links: bool = False
+    folder: Path, name: str, *, replaces_links: bool = False, clears: bool = False
 ) -> Iterator[tuple[int, str]]:
     """Give a descriptor of the directory that `name` lies in, made if need be, and its last part.
 
     Raises:
-        OperatorError: a part of the way is a link or a file, or what stands at the end is neither a
-            file nor a directory, nor, with `replaces_links`, a link.
+        OperatorError: a part of the way is a link or a file, which it `clears` away but for the
+            first, or what stands at the end is neither a file nor a directory, nor, with
+            `replaces_links`, a link.
         OSError: the disk refused.
     """
     *parents, last = check_name(name).split("/")
     descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     try:
-        for part in parents:
+        for depth, part in enumerate(parents):
             with contextlib.suppress(FileExistsError):
                 os.mkdir(part, dir_fd=descriptor)
+            if clears and depth > 0:
+                _clear(part, descriptor)
             below = _open_directory(part, descriptor, folder, name)
             os.close(descriptor)
             descriptor = below
@@ -52,6 +55,14 @@ def _open_directory(part: str, descriptor: int, folder: Path, name: str) -> int:
             raise
         message = f"cannot put {display(name)} into {folder}: {part} is not a directory there"
         raise OperatorError(f"{message}; move it away", ExitCode.DISK) from None
+
+
+def _clear(part: str, descriptor: int) -> None:
+    """Put a directory where a file or a link is."""
+    if stat.S_ISDIR(os.lstat(part, dir_fd=descriptor).st_mode):
+        return
+    os.unlink(part, dir_fd=descriptor)
+    os.mkdir(part, dir_fd=descriptor)
 
 
 def _is_link(last: str, descriptor: int) -> bool:

@@ -257,10 +257,12 @@ def test_a_link_on_the_way_is_not_followed(tmp_path: Path, name: str, *, has_all
     (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
     (tmp_path / name).symlink_to(out)
     with pytest.raises(OperatorError, match=r"is not a directory|neither a file nor a directory"):
-        arrived(tmp_path)
+        arrived(tmp_path, others="stay")
     assert seen(out) == {**there, "precious": file(b"mine")}
-    (tmp_path / name).unlink()
-    assert arrived(tmp_path) == TREE
+    if name == "t":
+        (tmp_path / name).unlink()
+    assert arrived(tmp_path) == TREE  # In the tree, what may go is replaced.
+    assert seen(out) == {**there, "precious": file(b"mine")}
 
 
 @pytest.mark.parametrize("items", [{}, {"a": FOLDER}])
@@ -275,9 +277,17 @@ def test_not_even_for_a_tree_without_files(tmp_path: Path, items: Items) -> None
 @pytest.mark.parametrize("name", ["t", "t/d", "t/d/e"])
 def test_a_file_in_the_way_of_a_directory_is_refused(tmp_path: Path, name: str) -> None:
     make(tmp_path, {name: file(b"mine")})
-    with pytest.raises(OperatorError, match="is not a directory there; move it away"):
-        arrived(tmp_path)
+    refusing: list[Others] = ["stay", "hinder", "go"] if name == "t" else ["stay", "hinder"]
+    for others in refusing:
+        with pytest.raises(OperatorError, match="is not a directory there; move it away"):
+            arrived(tmp_path, others=others)
     assert (tmp_path / name).read_bytes() == b"mine"
+
+
+@pytest.mark.parametrize("name", ["t/d", "t/d/e"])
+def test_a_file_in_the_way_goes_if_it_may(tmp_path: Path, name: str) -> None:
+    make(tmp_path, {name: file(b"of another version")})
+    assert arrived(tmp_path, others="go") == TREE
 
 
 @pytest.mark.parametrize("path", ["b.txt", "a/up", "c/none"])

@@ -9,7 +9,7 @@ import pytest
 from node.rules import PART, Rule, Rules
 from protocol.errors import ExitCode, OperatorError
 from tests.unit.node.company import Company, Member
-from tests.unit.node.trees import TREE, file, link, seen
+from tests.unit.node.trees import FOLDER, TREE, Items, file, link, seen
 from tests.unit.wire.places import LIMIT_S
 
 FILE = bytes(range(256)) * 40
@@ -209,6 +209,29 @@ def test_another_version_appears_in_place(company: Company, asker: Member) -> No
     done = asker.fetch("tree", in_place=True)
     assert seen(company.place("asks") / "tree") == {**LATER, "l": link("new")}
     assert company.holders(done.id) == {"later": True, "asks": True}
+
+
+KINDS: dict[str, Items] = {
+    "file": {"a": file(b"1")},
+    "tree": {"a/b": file(b"2"), "a/c/d": file(b"3")},
+    "link": {"a": link("z"), "z": file(b"4")},
+    "nothing": {"a": FOLDER},
+}
+
+
+@pytest.mark.parametrize("new", KINDS)
+@pytest.mark.parametrize("old", KINDS)
+def test_anything_may_become_anything_else_in_place(
+    company: Company, asker: Member, old: str, new: str
+) -> None:
+    company.put("n1", "t", KINDS[old])
+    company.join("n1")
+    asker.fetch("t")
+    company.put("n2", "t", KINDS[new])
+    company.join("n2")
+    asker.fetch("t", in_place=True)
+    assert seen(company.place("asks") / "t") == KINDS[new]
+    assert company.holders(asker.fetch("t").id)["asks"]
 
 
 def test_a_quota_counts_the_whole_and_the_part(company: Company) -> None:

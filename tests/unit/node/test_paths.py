@@ -61,6 +61,29 @@ def test_a_file_in_the_way_is_refused(tmp_path: Path) -> None:
         put(tmp_path, "a/b")
 
 
+def test_what_is_in_the_way_is_cleared_away_if_it_may_be(tmp_path: Path) -> None:
+    outside = tmp_path / "out"
+    outside.mkdir()
+    tree = tmp_path / "in" / "t"
+    (tree / "c").mkdir(parents=True)
+    (tree / "a").symlink_to(outside)
+    (tree / "b").write_bytes(b"in the way")
+    (tree / "c" / "kept").write_bytes(b"")
+    for name in ("a/x", "b/d/x", "c/x"):
+        with parent_of(tmp_path / "in", f"t/{name}", clears=True) as (directory, last):
+            os.close(os.open(last, os.O_WRONLY | os.O_CREAT, dir_fd=directory))
+        assert (tree / name).is_file()
+    assert list(outside.iterdir()) == []
+    assert (tree / "c" / "kept").exists()
+    tree.rename(tmp_path / "in" / "elsewhere")
+    tree.symlink_to(outside)
+    with (
+        pytest.raises(OperatorError, match="t is not a directory"),
+        parent_of(tmp_path / "in", "t/x", clears=True),
+    ):
+        pass
+
+
 @pytest.mark.parametrize("what", ["link", "dangling", "fifo"])
 def test_what_is_neither_file_nor_directory_is_not_replaced(tmp_path: Path, what: str) -> None:
     path = tmp_path / "x"
