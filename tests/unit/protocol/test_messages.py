@@ -3,6 +3,7 @@
 import inspect
 import types
 import typing
+from collections.abc import Callable
 from typing import Annotated, Any, Literal, get_args, get_origin, get_type_hints
 
 import msgspec
@@ -48,16 +49,16 @@ def drawn(hint: Any) -> st.SearchStrategy[Any]:
         return FIELDS[hint]
     if isinstance(hint, type) and issubclass(hint, msgspec.Struct):
         return all_of(hint)
-    if get_origin(hint) is Annotated:
-        return drawn(get_args(hint)[0])
-    if get_origin(hint) is Literal:
-        return st.sampled_from(get_args(hint))
-    if get_origin(hint) is tuple:
-        return st.lists(drawn(get_args(hint)[0]), min_size=1, max_size=3).map(tuple)
-    if get_origin(hint) is dict:
-        return st.dictionaries(*map(drawn, get_args(hint)), max_size=3)
-    assert get_origin(hint) in {types.UnionType, typing.Union}
-    return st.one_of(*(st.none() if part is type(None) else drawn(part) for part in get_args(hint)))
+    parts = get_args(hint)
+    if get_origin(hint) in {types.UnionType, typing.Union}:
+        return st.one_of(*(st.none() if part is type(None) else drawn(part) for part in parts))
+    made: dict[Any, Callable[[], st.SearchStrategy[Any]]] = {
+        Annotated: lambda: drawn(parts[0]),
+        Literal: lambda: st.sampled_from(parts),
+        tuple: lambda: st.lists(drawn(parts[0]), min_size=1, max_size=3).map(tuple),
+        dict: lambda: st.dictionaries(*map(drawn, parts), max_size=3),
+    }
+    return made[get_origin(hint)]()
 
 
 def all_of(kind: type[msgspec.Struct]) -> st.SearchStrategy[Any]:
