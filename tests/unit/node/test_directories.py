@@ -10,7 +10,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from node import directories
-from node.directories import missing, opened, sweep
+from node.directories import is_directory, missing, opened, sweep
 from tests.unit.node.trees import FOLDER, ITEMS, TREE, Items, file, link, make, open_descriptors
 from tests.unit.node.trees import seen as found
 
@@ -49,6 +49,14 @@ def test_opens_nothing_else(root: Path, name: str) -> None:
     with pytest.raises(OSError, match=r"[Nn]ot a directory|No such|symbolic"), opened(root / name):
         pass
     assert open_descriptors() == before
+
+
+def test_knows_a_directory(root: Path) -> None:
+    make(root, {"file": file(), "d/e": FOLDER, "link": link("d"), "dangling": link("x")})
+    with opened(root) as above:
+        names = ["d", "d/e", "file", "link", "dangling", "nothing", "file/x"]
+        assert [name for name in names if is_directory(name, above)] == ["d", "d/e"]
+    assert is_directory(os.fsencode(root))
 
 
 def test_names_what_is_missing_from_the_outermost_on() -> None:

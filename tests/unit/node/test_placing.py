@@ -224,7 +224,8 @@ def test_replaces_nothing_but_a_file_by_a_file(tmp_path: Path, what: str, in_the
         assert is_new((tmp_path / "name").resolve(), what)
         return
     before = seen(tmp_path)
-    with pytest.raises(OperatorError, match="it is there already, and") as refused:
+    reason = "a directory does not replace it" if what == "tree" else "no file"
+    with pytest.raises(OperatorError, match=f"it is there already, and {reason}; ") as refused:
         put_outside(new, tmp_path / "name")
     assert refused.value.exit_code is ExitCode.DISK
     assert seen(tmp_path) == before
@@ -269,6 +270,12 @@ def test_a_copy_appears_whole_or_not_at_all(tmp_path: Path, other_disk: Path) ->
         put_outside(new, other_disk / "name")
     assert list(other_disk.iterdir()) == []
     assert (new / "b.txt").exists()
+
+
+def test_links_in_a_directory_stay_links(tmp_path: Path, other_disk: Path) -> None:
+    items = {"a/b": file(), "a/l": link(".."), "d": link("a"), "e": link("a/b"), "f": link("x")}
+    put_outside(make(tmp_path / "t", items), other_disk / "name")
+    assert seen(other_disk / "name") == items
 
 
 @pytest.mark.parametrize("disk", ["this", "another"])

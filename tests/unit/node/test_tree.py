@@ -66,6 +66,9 @@ def test_any_part_of_any_tree_can_be_read(
     assert all_of(tree) == model.bytes
     start, end = sorted(number % (len(model.bytes) + 1) for number in numbers)
     assert tree.read(start, end - start) == model.bytes[start:end]
+    buffer = bytearray(end - start)
+    tree.read_into(start, memoryview(buffer))
+    assert buffer == model.bytes[start:end]
 
 
 @pytest.mark.parametrize("items", [{}, {"a": FOLDER}, {"a": file(), "b": file()}])

@@ -7,7 +7,14 @@ from pathlib import Path
 
 import pytest
 
-from node.whole import AHEAD_BYTES, LARGE_BYTES, FileSource, GoneError, Signature
+from node.whole import (
+    AHEAD_BYTES,
+    LARGE_BYTES,
+    FileSource,
+    GoneError,
+    Signature,
+    read_unchanged_into,
+)
 from node.whole import read_unchanged as read
 from protocol import bitmap, manifest
 from protocol.cutting import file_cut
@@ -23,6 +30,12 @@ def a_file(folder: Path, name: str = "a", data: bytes = DATA) -> Path:
     path.write_bytes(data)
     os.utime(path, ns=(5, 5))
     return path
+
+
+def read_into(path: str, signature: Signature, offset: int, size_bytes: int) -> bytes:
+    buffer = bytearray(size_bytes)
+    read_unchanged_into(path, signature, offset, memoryview(buffer))
+    return bytes(buffer)
 
 
 def signature_of(path: Path) -> Signature:
@@ -97,6 +110,8 @@ def test_nothing_leaves_of_a_file_that_has_changed(
     CHANGES[change](path)
     with pytest.raises(GoneError):
         read(str(path), was, *part)
+    with pytest.raises(GoneError):
+        read_into(str(path), was, *part)
 
 
 @pytest.mark.parametrize(
@@ -104,8 +119,9 @@ def test_nothing_leaves_of_a_file_that_has_changed(
 )
 def test_reads_any_part(tmp_path: Path, offset: int, size_bytes: int) -> None:
     path = a_file(tmp_path)
-    part = read(str(path), signature_of(path), offset, size_bytes)
-    assert part == DATA[offset : offset + size_bytes]
+    expected = DATA[offset : offset + size_bytes]
+    assert read(str(path), signature_of(path), offset, size_bytes) == expected
+    assert read_into(str(path), signature_of(path), offset, size_bytes) == expected
 
 
 @pytest.mark.parametrize(
@@ -119,6 +135,8 @@ def test_reading_ahead_changes_no_byte(tmp_path: Path, size_bytes: int) -> None:
 
 def test_a_file_is_no_longer_than_it_is(tmp_path: Path) -> None:
     path = a_file(tmp_path)
+    with pytest.raises(GoneError, match="changed"):
+        read_into(str(path), signature_of(path), 4999, 2)
     with pytest.raises(GoneError, match="changed after"):
         read(str(path), signature_of(path), 4999, 2)
 
@@ -165,16 +183,18 @@ def test_a_link_to_the_very_file_will_do(tmp_path: Path) -> None:
 
 def test_leaves_no_descriptor_open(tmp_path: Path) -> None:
     path = a_file(tmp_path)
-    was = signature_of(path)
     before = open_descriptors()
-    read(str(path), was, 0, 10)
-    os.truncate(path, 0)
-    with pytest.raises(GoneError):
-        read(str(path), was, 0, 10)
-    path.unlink()
-    path.mkdir()
-    with pytest.raises(OSError, match="directory"):
-        read(str(path), was, 0, 10)
+    for one in (read, read_into):
+        was = signature_of(a_file(tmp_path))
+        one(str(path), was, 0, 10)
+        os.truncate(path, 0)
+        with pytest.raises(GoneError):
+            one(str(path), was, 0, 10)
+        path.unlink()
+        path.mkdir()
+        with pytest.raises(OSError, match="directory"):
+            one(str(path), was, 0, 10)
+        path.rmdir()
     assert open_descriptors() == before
 
 
@@ -185,6 +205,9 @@ def test_a_file_is_a_source(tmp_path: Path, size_bytes: int) -> None:  # fault 8
     assert (source.size_bytes, source.listing_bytes) == (size_bytes, 0)
     assert source.cut() == file_cut(size_bytes)
     assert source.read(0, size_bytes) == DATA[:size_bytes]
+    buffer = bytearray(size_bytes)
+    source.read_into(0, memoryview(buffer))
+    assert buffer == DATA[:size_bytes]
 
 
 def test_a_whole_thing_knows_what_it_is(tmp_path: Path) -> None:
