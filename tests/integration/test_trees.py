@@ -215,7 +215,6 @@ def test_output_puts_it_elsewhere(lab: Cluster, node: str) -> None:
             expected = at(inside, TREE) if inside else TREE
             start = len(f"{inside}/") if inside else 0
             assert seen(target) == {path[start:]: item for path, item in expected.items()}
-        fails(lab.fetch("tree", node=node, options=("--output", str(lab.path))), 2, "--output")
     assert lab.things(node) == []
     assert lab.holders("tree") == {"n2": True}
 
@@ -276,12 +275,11 @@ def test_in_place_each_file_appears_whole(lab: Cluster) -> None:
     assert seen(place) == LARGE
 
 
-@as_both
-def test_in_place_it_is_shared_when_it_is_whole(lab: Cluster, node: str) -> None:
-    done = lab.fetch("tree", node=node, options=("--in-place",))
+def test_in_place_it_is_shared_when_it_is_whole(lab: Cluster) -> None:
+    done = lab.fetch("tree", node="n4", options=("--in-place",))
     assert done.exit_code == 0, done.stderr
-    assert seen(lab.folder(node) / "tree") == TREE
-    assert lab.holders("tree") == {"n2": True, node: True}
+    assert seen(lab.folder("n4") / "tree") == TREE
+    assert lab.holders("tree") == {"n2": True, "n4": True}
 
 
 def test_a_fetch_that_is_interrupted_goes_on(lab: Cluster) -> None:
@@ -300,7 +298,7 @@ def test_what_is_being_fetched_is_served_meanwhile(lab: Cluster) -> None:
         lab.wait(lambda: lab.holders("large").get("d") is False, "d has announced its part")
         second = lab.launch_fetch("large", "e")
         partial = lab.folder("e") / ".shoal" / "partial"
-        lab.wait(lambda: partial.exists() and bytes_below(partial) > 256 << 10, "d serves e")
+        lab.wait(lambda: any(map(bytes_below, partial.glob("*/tree"))), "d serves e")
     for fetch in (first, second):
         assert lab.finish(fetch).exit_code == 0
     assert seen(lab.folder("e") / "large") == LARGE
