@@ -32,9 +32,10 @@ class Scheduler:
         self._settings = settings
         self.wanted = Wanted(manifest.chunk_count, have, needed, rng)
         self.out = Outstanding()
-        self._peers: dict[str, Peer] = {}  # The longest unasked first.
+        self._peers: dict[str, Peer] = {}  # The longest idle first.
         self._partial_count = 0
         self._most_requests = settings.requests  # To all holders together.
+        self._most_guesses = settings.guesses
         self._has_news = True
         self._wakes_at = math.inf  # When a holder may be asked that could not be, without news.
         self._lost_at = math.inf  # Nobody is silent for too long before this.
@@ -106,6 +107,7 @@ class Scheduler:
         request, freed = self.out.pop(request_id)
         self._peers[node].closed(request, now)
         self.wanted.release(freed)
+        self._peers[node] = self._peers.pop(node)  # Or who replies last would be asked first.
         self._has_news = True
 
     def silent(self, now: float) -> list[str]:
@@ -168,7 +170,7 @@ class Scheduler:
     def _may_help(self, peer: Peer) -> bool:
         """Say whether it is worth a closer look: in a swarm most have nothing new, most times."""
         has_some = not self.wanted.free or self.wanted.free & peer.said_to_have()
-        return bool(has_some) or self.out.guesses < self._settings.guesses
+        return bool(has_some) or self.out.guesses < self._most_guesses
 
     def _ask(self, peer: Peer, now: float) -> Request | None:
         """Return the next request to `peer`, which counts as sent; None if there is none now."""
@@ -183,15 +185,16 @@ class Scheduler:
         return self._take_over(peer, now)
 
     def _choose(self, peer: Peer, now: float) -> tuple[int, ...]:
-        free = self.wanted.free
-        candidates, settings = free & peer.said_to_have(), self._settings
-        share, most = free.bit_count() // len(self._peers), settings.offer_chunks
-        count = max(1, min(most, share // 8))
-        if not candidates and self.out.guesses < settings.guesses:
+        free, settings, peer_count = self.wanted.free, self._settings, len(self._peers)
+        candidates, free_count = free & peer.said_to_have(), free.bit_count()
+        count = free_count // (8 * peer_count)
+        if not candidates and self.out.guesses < self._most_guesses:
             # It will have nothing of most of them, so the choice is larger.
-            candidates, count = free & peer.believed_to_have(now), max(1, min(most, share // 2))
+            candidates = free & peer.believed_to_have(now)
+            count = free_count // min(2 * peer_count, settings.guessed_share)
         if not candidates:
             return ()
+        count = max(1, min(settings.offer_chunks, count))
         chosen = self.wanted.first(candidates, count, scattered=self._partial_count > 0)
         size_bytes = self._manifest.chunk_size(chosen[0])
         if not self._has_room_for(size_bytes) or not peer.may_be_asked(size_bytes, now):
@@ -205,8 +208,9 @@ class Scheduler:
         return self.out.prompt >= self._most_requests
 
     def _note_peers(self) -> None:
-        most = min(len(self._peers), self._settings.most_requests)
-        self._most_requests = max(self._settings.requests, most)
+        count, settings = len(self._peers), self._settings
+        self._most_requests = max(settings.requests, min(count, settings.most_requests))
+        self._most_guesses = max(settings.guesses, count // settings.holders_per_guess)
         self._has_news = True
 
     def _has_room_for(self, size_bytes: int) -> bool:
