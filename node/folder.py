@@ -10,7 +10,7 @@ from pathlib import Path
 
 from node.rules import FORGOTTEN, Rules
 from node.tree import look_through
-from node.whole import FileSource, GoneError, Signature, Source
+from node.whole import FileSource, Signature, Source
 from protocol.manifest import MAX_SIZE_BYTES
 from protocol.names import RESERVED_FOLDER, check_name, display
 
@@ -57,6 +57,10 @@ class Folder:
         path = self.path / name
         try:
             check_name(name)
+        except ValueError as error:
+            self._leave_out(name, f"its name {error}")
+            return None
+        try:
             withheld = self._rules.of(name).withheld
             if withheld and not (even_forgotten and withheld == FORGOTTEN):
                 return None
@@ -66,10 +70,8 @@ class Folder:
         except OSError as error:
             if path.is_symlink() or not isinstance(error, FileNotFoundError):
                 self._leave_out(name, error.strerror or "cannot be read")
-        except GoneError:
-            raise
         except ValueError as error:
-            self._leave_out(name, f"it {error}" if path.is_dir() else f"its name {error}")
+            self._leave_out(name, f"it {error}")
         return None
 
     def _tree(self, path: Path) -> Source:

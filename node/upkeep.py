@@ -76,11 +76,12 @@ class Upkeep:
 
     def _delete(self, name: str) -> None:
         folder = self._home.identity.folder
-        aside = leftovers.deleted(folder)
         try:
-            (folder / name).rename(aside)
+            aside = leftovers.deleted(folder)
+            try:
+                (folder / name).rename(aside)
+            finally:
+                remove(aside.parent)
         except OSError as error:
             message = f"cannot delete {display(name)} in {folder}: {error.strerror}"
             raise OperatorError(f"{message}; check its permissions", ExitCode.DISK) from None
-        finally:
-            remove(aside.parent)

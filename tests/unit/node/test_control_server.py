@@ -12,7 +12,19 @@ import zmq
 from node.agent import Agent
 from node.control_server import ControlServer
 from protocol import control, messages
-from protocol.control import Cancel, Failed, Fetched, FetchOrder, ShareOrder, Sharing, Working
+from protocol.control import (
+    Cancel,
+    Failed,
+    Fetched,
+    FetchOrder,
+    ForgetOrder,
+    Forgotten,
+    ShareOrder,
+    Sharing,
+    Verified,
+    VerifyOrder,
+    Working,
+)
 from protocol.errors import ExitCode
 from protocol.messages import Message
 from tests.unit.node.hostile import HONEST, NAME, NUISANCES, AnyHolder, swarm
@@ -102,6 +114,44 @@ def test_an_order_can_be_cancelled(scene: Scene) -> None:
     report = scene.end()
     assert isinstance(report, Failed)
     assert report.exit_code == ExitCode.INTERRUPTED
+
+
+def test_a_verification_can_be_cancelled(scene: Scene) -> None:
+    with scene.agent._watcher._looking:  # It has to wait for this.
+        scene.order(VerifyOrder(), b"1")
+        eventually(lambda: scene.agent._verifying._running)
+        scene.order(Cancel(timed_out=True), b"1")
+        eventually(lambda: scene.agent._verifying._running[""].stop_code)
+    report = scene.end()
+    assert isinstance(report, Failed)
+    assert report.exit_code == ExitCode.TIMED_OUT
+
+
+def test_who_waits_is_told_that_it_is_worked_on(scene: Scene) -> None:
+    (scene.agent.identity.folder / "b").write_bytes(b"new")
+    with scene.agent._watcher._looking:
+        for tag, order in (
+            (b"1", ForgetOrder("b")),
+            (b"2", VerifyOrder()),
+            (b"3", ShareOrder("b")),
+        ):
+            scene.order(order, tag)
+        told = [scene.report() for _ in range(6)]
+    assert {tag for tag, _ in told} == {b"1", b"2", b"3"}
+    expected = {Working("b", 0, None, None), Working("*", 0, None, None)}
+    assert {report for _, report in told} == expected
+    ends = {type(scene.end()) for _ in range(3)}
+    assert ends <= {Forgotten, Verified, Sharing, Failed}
+
+
+def test_a_failure_fits_into_a_report(scene: Scene) -> None:
+    shown_as_six = "\u202e"
+    for what in ("/".join([80 * shown_as_six] * 13), 1300 * shown_as_six):
+        scene.order(ForgetOrder(what))
+        report = scene.end()
+        assert isinstance(report, Failed)
+        assert report.exit_code == ExitCode.NOT_FOUND
+        assert len(report.message) == messages.MAX_TEXT_CHARACTERS
 
 
 @pytest.mark.parametrize("body", [b"", b"\xc1", b"\x80", messages.encode(messages.List())])
