@@ -13,6 +13,7 @@ from node.copying import copy_into, same
 from node.placing import remove
 from node.selection import EVERYTHING, Selection
 from protocol.errors import OperatorError
+from tests.unit.node.disks import refuse_to_sync
 from tests.unit.node.trees import (
     FOLDER,
     ITEMS,
@@ -187,6 +188,17 @@ def test_takes_the_place_of_what_is_there(tmp_path: Path, before: Items, what: s
     there = copy(tmp_path / what)
     assert same(tmp_path / what, there, EVERYTHING)
     assert sorted(path.name for path in (tmp_path / "folder").iterdir()) == [".shoal", "it"]
+
+
+def test_what_is_not_durable_gets_no_name(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:  # fault 94
+    make(tmp_path / "t", TREE)
+    make(tmp_path / "folder", OLD)
+    refuse_to_sync(monkeypatch)
+    with pytest.raises(OSError, match="Input/output"):
+        copy(tmp_path / "t")
+    assert seen(tmp_path / "folder") == {**NOTHING, **OLD}
 
 
 def test_does_not_take_the_place_of_what_is_neither(tmp_path: Path) -> None:  # fault 84

@@ -13,6 +13,7 @@ import pytest
 from node import placing
 from node.placing import put_in_place, put_outside, remove, sync
 from protocol.errors import ExitCode, OperatorError
+from tests.unit.node.disks import refuse_to_sync
 from tests.unit.node.trees import (
     FOLDER,
     TREE,
@@ -331,11 +332,6 @@ def test_makes_durable_what_is_there(tmp_path: Path) -> None:
 def test_a_disk_that_cannot_make_durable_is_an_error(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:  # fault 94
-    class Libc:
-        def syncfs(self, _: int) -> int:
-            ctypes.set_errno(errno.EIO)
-            return -1
-
-    monkeypatch.setattr(placing, "_libc", Libc())
+    refuse_to_sync(monkeypatch)
     with pytest.raises(OSError, match="Input/output"):
         sync(tmp_path)

@@ -15,6 +15,7 @@ from node.tree_staging import TreeStaging
 from protocol import bitmap, listing, manifest
 from protocol.errors import ExitCode, OperatorError
 from protocol.listing import Entry
+from tests.unit.node.disks import refuse_to_sync
 from tests.unit.node.test_tree_staging import (
     COUNT,
     FILES,
@@ -173,6 +174,21 @@ def test_nothing_is_too_deep(deep_path: Path, depth: int) -> None:
 
 
 # Disks that are full.
+
+
+def test_what_is_not_durable_gets_no_name(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:  # fault 94
+    make(tmp_path / "t", OLD)
+    staging = filled(tmp_path)
+    refuse_to_sync(monkeypatch)
+    with pytest.raises(OSError, match="Input/output"):
+        staging.publish(tmp_path, "t")
+    with pytest.raises(OSError, match="Input/output"):
+        staging.publish_at(tmp_path / "out")
+    assert seen(tmp_path / "t") == OLD
+    assert not (tmp_path / "out").exists()
+    assert begun(tmp_path)[1] == set(range(COUNT))
 
 
 def test_refuses_at_once_what_the_disk_has_no_room_for(tmp_path: Path) -> None:  # fault 91

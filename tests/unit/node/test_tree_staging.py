@@ -86,6 +86,8 @@ def test_the_listing_comes_first(tmp_path: Path) -> None:
     assert staging.has_any
     staging.write(0, MODEL.chunks[0])  # It is no harm to have it again.
     assert staging.read(0) == MODEL.chunks[0]
+    tree = tmp_path / MODEL.id.removeprefix("b3:") / "tree"
+    assert seen(tree) == dict.fromkeys(["a", "c", "d/e/f"], FOLDER)
 
 
 @given(items=ITEMS, chunk_bytes=st.integers(1, 60), rng=st.randoms(use_true_random=False))
