@@ -16,6 +16,8 @@ from node.others import others
 from node.paths import parent_of
 from node.placing import remove
 from node.raw_files import set_mode
+from node.selection import EVERYTHING
+from node.tree import Tree, look_through
 from protocol.errors import OperatorError
 from protocol.listing import Listing
 from protocol.names import MAX_NAME_BYTES, display
@@ -38,6 +40,7 @@ class Appearing:
         self._root = os.fsencode(folder / name) + b"/"
         self._is_out = bytearray()
         self._left = array.array("Q")  # Bytes of each file that are not there yet.
+        self._mtimes = array.array("q")  # Of each that is out, in nanoseconds, while it was right.
         self._to_chmod: list[tuple[int, bytes]] = []
         self._guard = threading.Lock()
 
@@ -56,6 +59,7 @@ class Appearing:
         """
         self._is_out = bytearray(len(sizes))
         self._left = array.array("Q", sizes)
+        self._mtimes = array.array("q", bytes(8 * len(sizes)))
         self._mode_of = mode_of
         is_there = {b"": is_directory(self._root[:-1])}  # Directories; what a link leads to is not.
         for file, path in files:
@@ -102,6 +106,8 @@ class Appearing:
             if is_directory(last, directory):
                 remove(last, directory)
             with self._guard:
+                if file is not None:
+                    self._mtimes[file] = os.lstat(made).st_mtime_ns
                 os.rename(made, last, dst_dir_fd=directory)
                 if file is not None:
                     self._is_out[file] = 1
@@ -128,6 +134,14 @@ class Appearing:
             with self._parent_of(path) as (directory, last):
                 set_mode(last, self._mode_of(file), directory, durably=False)
 
+    def tree(self, listing_data: bytes) -> Tree:
+        """Return what has appeared; what was changed meanwhile is not taken for right."""
+        root = self._folder / self._name
+        if self._others != "stay":  # Nothing else is there.
+            with contextlib.suppress(FileNotFoundError, NotADirectoryError):
+                return Tree.made(root, listing_data, self._mtimes)
+        return look_through(root, EVERYTHING, lambda _, __: None, lambda: False)
+
     def _look_at(self, file: int, path: bytes) -> None:
         try:
             status = os.lstat(self._root + path)
@@ -137,6 +151,7 @@ class Appearing:
             self._hinder(path)
             return
         self._is_out[file] = 1
+        self._mtimes[file] = status.st_mtime_ns
         if (status.st_mode ^ self._mode_of(file)) & stat.S_IXUSR:
             self._to_chmod.append((file, path))
 

@@ -188,10 +188,13 @@ class Intake:
         source = staging.publish(self._to.folder, name)
         is_healed = self._to.others == "stay" and staging.manifest.is_tree  # The rest is not ours.
         if self._to.selection.is_everything and not is_healed:
-            if _has_this_listing(source, staging.manifest):
+            is_it = _has_this_listing(source, staging.manifest)
+            if is_it:
                 self._to.remember(name, source.signature, data)
                 self._to.inventory.put(Whole(name, data, source))
-            self._note_how_it_is_shared(name, source, staging.manifest)
+            is_fixed = not is_it or pack_sizes(source.cut()) == staging.manifest.sizes
+            if self._to.rules is not None:
+                self._to.rules.set(name, Rule(chunking=None if is_fixed else "content"))
         return str(self._to.folder / name / self._to.selection.inside)
 
     def _withhold(self, rules: Rules, name: str) -> None:
@@ -202,12 +205,6 @@ class Intake:
         elif self._to.in_place and rule.withheld not in {PART, DAMAGED}:
             withheld = FETCHING if self._to.others == "hinder" else REPLACING
             rules.set(name, msgspec.structs.replace(rule, withheld=withheld))
-
-    def _note_how_it_is_shared(self, name: str, source: Source, thing: Manifest) -> None:
-        if self._to.rules is None:
-            return
-        is_fixed = pack_sizes(source.cut()) == thing.sizes
-        self._to.rules.set(name, Rule(chunking=None if is_fixed else "content"))
 
     def _failed(self, error: OSError) -> steps.DiskFailed:
         assert self._partial is not None

@@ -45,13 +45,23 @@ class Tree:
         )
 
     @classmethod
-    def made(cls, root: Path, listing_data: bytes) -> "Tree":
-        """Return the tree that was just made at `root`, of which it is known what is in it."""
+    def made(
+        cls, root: Path, listing_data: bytes, mtimes: "array.array[int] | None" = None
+    ) -> "Tree":
+        """Return the tree that was just made at `root`, of which it is known what is in it.
+
+        `mtimes` are those that its files had when their bytes were right; none: as they are now.
+
+        Raises:
+            OSError: a file has gone meanwhile.
+        """
         found = listing.decode(listing_data)
         files = [found.file_path(file).decode() for file in range(len(found.sizes))]
         states = _States()
         for path in files:
             states.add(os.lstat(f"{root}/{path}"))
+        if mtimes is not None:
+            states.sizes, states.mtimes = found.sizes, mtimes
         return cls(root, listing_data, files, states)
 
     def entries(self) -> Iterator[Entry]:

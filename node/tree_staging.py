@@ -127,8 +127,10 @@ class TreeStaging:
         self._complete()
         target = folder / name
         if self._appearing is not None:
+            is_all = self._plan.is_everything
+            tree = self._appearing.tree(self._read_listing()) if is_all else _found(target)
             remove(self._place.path)
-            return _found(target)
+            return tree
         if self._plan.is_everything:  # While nobody else can change it.
             tree = Tree.made(self._place.tree, self._read_listing())
         else:

@@ -145,12 +145,13 @@ class Watcher:
         """
         with self._looking:
             began = time.monotonic()
+            known = self._inventory.names()  # Before the look: what is fetched meanwhile is there.
             try:
                 seen = self._folder.things(but)
             except GoneError:
                 return True  # It is to stop.
             self._rest_s = REST * (time.monotonic() - began)
-            self._drop_what_is_gone({*seen, *but})
+            self._drop({*known} - {*seen, *but})
             new = {
                 name: source for name, source in seen.items() if not self._is_known(name, source)
             }
@@ -166,12 +167,11 @@ class Watcher:
             self._last_seen = {name: source.signature for name, source in seen.items()}
             return at_rest
 
-    def _drop_what_is_gone(self, seen: Collection[str]) -> None:
-        for name in self._inventory.names():
-            if name not in seen:
-                self._inventory.remove(name)
-                self._cache.forget(name)
-                log.info("%s is gone from the folder", display(name))
+    def _drop(self, gone: set[str]) -> None:
+        for name in sorted(gone):
+            self._inventory.remove(name)
+            self._cache.forget(name)
+            log.info("%s is gone from the folder", display(name))
 
     def _source_of(self, name: str, *, even_forgotten: bool = False) -> Source | None:
         try:

@@ -18,7 +18,7 @@ from node.watcher import Watcher
 from node.whole import Signature
 from protocol import manifest
 from protocol.manifest import MAX_SIZE_BYTES
-from tests.unit.node.things import id_of, plain
+from tests.unit.node.things import id_of, plain, whole
 from tests.unit.wire.places import eventually
 
 SETTINGS = NodeSettings(stable_s=0.05, rescan_s=30, poll_s=0.05)
@@ -144,6 +144,19 @@ def test_forgets_what_was_found_to_be_gone_and_finds_it_again(idle: Scene) -> No
     assert idle.inventory.names() == []
     idle.watcher._look()
     assert idle.inventory.names() == ["a"]
+
+
+def test_what_is_fetched_during_a_look_is_not_taken_to_be_gone(idle: Scene) -> None:
+    idle.write("tree/x", b"1")
+
+    def fetch() -> bool:
+        idle.write("fetched", b"2")
+        idle.inventory.put(whole(idle.folder / "fetched", "fetched"))
+        return False
+
+    idle.watcher._folder._should_stop = fetch  # It is asked when the names are known.
+    idle.watcher._look()
+    assert idle.inventory.names() == ["fetched", "tree"]
 
 
 def test_looks_at_one_file_at_once(idle: Scene) -> None:

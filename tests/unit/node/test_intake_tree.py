@@ -1,0 +1,170 @@
+"""Where the bytes of a tree go, and when it is shared."""
+
+import os
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from node import steps
+from node.intake import Destination, Intake
+from node.inventory import Inventory
+from node.quota import Quota
+from node.rules import DAMAGED, FETCHING, NO_RULE, PART, REPLACING, Rule, Rules
+from node.selection import Selection
+from node.whole import GoneError, Signature
+from protocol import bitmap
+from protocol.errors import ExitCode, OperatorError
+from tests.unit.node.trees import TREE, Model, file, look, seen
+
+MODEL = Model(TREE)
+OPENING = steps.OpenStaging("t", MODEL.id, MODEL.manifest)
+A = Selection(("a/",))
+
+
+class Scene:
+    """A folder, and an intake of a tree into it."""
+
+    def __init__(self, folder: Path, **to: Any) -> None:
+        (folder / ".shoal").mkdir(exist_ok=True)
+        self.place = folder / "t"
+        self.inventory = Inventory(lambda: None)
+        self.remembered: list[Signature] = []
+        self.rules = Rules(folder / ".shoal")
+        self.to = Destination(folder, self.inventory, self._remember, rules=self.rules, **to)
+        self.intake = Intake(self.to, lambda *_: None)
+
+    def _remember(self, _: str, signature: Signature, __: bytes) -> None:
+        self.remembered.append(signature)
+
+    def lay_out(self) -> steps.Event:
+        opened = self.intake.open(OPENING)
+        assert isinstance(opened, steps.StagingOpened)
+        self.fill(opened)
+        return self.intake.lay_out()
+
+    def fill(self, opened: steps.StagingOpened) -> None:
+        for index in bitmap.indices(opened.needed & ~opened.have):
+            assert self.intake.store(index, memoryview(MODEL.chunks[index])) is None
+
+    def fetch(self) -> "Scene":
+        """Take in all of it that is wanted, but do not publish it."""
+        laid_out = self.lay_out()
+        assert isinstance(laid_out, steps.StagingOpened)
+        self.fill(laid_out)
+        return self
+
+    def publish(self) -> None:
+        published = self.intake.publish()
+        assert isinstance(published, steps.Published)
+        self.intake.close()
+
+
+@pytest.mark.parametrize("in_place", [True, False])
+def test_a_whole_tree_is_shared(tmp_path: Path, *, in_place: bool) -> None:
+    scene = Scene(tmp_path, in_place=in_place)
+    scene.fetch().publish()
+    assert seen(scene.place) == TREE
+    whole = scene.inventory.whole("t")
+    assert whole is not None
+    assert [whole.read(index) for index in range(whole.chunk_count)] == MODEL.chunks
+    assert scene.remembered == [look(scene.place).signature]
+    assert scene.rules.of("t").withheld == ""
+
+
+def test_part_of_a_tree_is_withheld(tmp_path: Path) -> None:
+    scene = Scene(tmp_path, in_place=True, selection=A)
+    scene.fetch().publish()
+    assert list(seen(scene.place)) == ["a/run.sh", "a/up", "a/empty"]
+    assert (scene.inventory.whole("t"), scene.remembered) == (None, [])
+    assert scene.rules.of("t") == Rule(PART)
+
+
+@pytest.mark.parametrize(
+    ("others", "before", "meanwhile"),
+    [
+        ("hinder", "", FETCHING),
+        ("go", "", REPLACING),
+        ("hinder", PART, PART),
+        ("go", FETCHING, REPLACING),
+        ("stay", DAMAGED, DAMAGED),
+    ],
+)
+def test_while_it_appears_it_is_withheld(
+    tmp_path: Path, others: str, before: str, meanwhile: str
+) -> None:
+    scene = Scene(tmp_path, in_place=True, others=others)
+    scene.rules.set("t", Rule(before, exclude=("x",)))
+    scene.fetch()
+    assert scene.rules.of("t") == Rule(meanwhile, exclude=("x",))
+    scene.publish()
+    assert scene.rules.of("t").withheld == (DAMAGED if others == "stay" else "")
+    assert (scene.inventory.whole("t") is None) == (others == "stay")
+
+
+def test_what_was_changed_while_others_came_is_not_taken_for_right(tmp_path: Path) -> None:
+    scene = Scene(tmp_path, in_place=True).fetch()
+    path, content = scene.place / "b.txt", TREE["b.txt"][1]
+    path.write_bytes(content[::-1])  # Of the same size.
+    os.utime(path, ns=(2, path.stat().st_mtime_ns + 1))  # Not in the same tick of the clock.
+    scene.publish()
+    assert seen(scene.place) == {**TREE, "b.txt": file(content[::-1])}
+    whole = scene.inventory.whole("t")
+    assert whole is not None
+    with pytest.raises(GoneError):
+        whole.read(MODEL.chunk_of("b.txt"))
+    assert whole.read(MODEL.chunk_of("d/e/f/data", 40)) in MODEL.chunks
+    assert scene.remembered != [look(scene.place).signature]  # The watcher will look again.
+
+
+def test_what_was_deleted_while_others_came_is_missed(tmp_path: Path) -> None:
+    scene = Scene(tmp_path, in_place=True).fetch()
+    (scene.place / "b.txt").unlink()
+    scene.publish()
+    assert (scene.inventory.whole("t"), scene.remembered) == (None, [])
+    assert scene.rules.of("t") == NO_RULE  # The watcher will share it as what it is.
+
+
+def test_a_listing_that_is_none_is_refused(tmp_path: Path) -> None:
+    scene = Scene(tmp_path)
+    scene.intake.open(OPENING)
+    for index in range(MODEL.manifest.listing_chunks):
+        scene.intake.store(index, memoryview(b"x" * len(MODEL.chunks[index])))
+    assert isinstance(scene.intake.lay_out(), steps.ListingRefused)
+    scene.intake.close()
+
+
+@pytest.mark.parametrize(
+    ("selection", "words"),
+    [
+        (Selection(("*.none",)), "nothing in t matches; `shoal fetch t` fetches all of it"),
+        (Selection(inside="a/nothing"), "no such file was found: t/a/nothing; `shoal fetch t`"),
+    ],
+)
+def test_nothing_at_all_is_not_found(tmp_path: Path, selection: Selection, words: str) -> None:
+    scene = Scene(tmp_path, selection=selection, in_place=True)
+    with pytest.raises(OperatorError) as missing:
+        scene.lay_out()
+    scene.intake.close()
+    assert missing.value.exit_code is ExitCode.NOT_FOUND
+    assert words in str(missing.value)
+    assert not scene.place.exists()
+
+
+def test_a_quota_counts_what_is_wanted(tmp_path: Path) -> None:
+    scene = Scene(tmp_path, quota=Quota(tmp_path, "n1", 100))
+    with pytest.raises(OperatorError, match="is more than the quota of n1 leaves"):
+        scene.intake.open(OPENING)
+    part = Scene(tmp_path, quota=Quota(tmp_path, "n1", 100), selection=A, in_place=True)
+    part.fetch().publish()
+    (tmp_path / "filler").write_bytes(bytes(80))
+    other = Selection(("d/",))
+    more = Scene(tmp_path, quota=Quota(tmp_path, "n1", 100), selection=other, in_place=True)
+    with pytest.raises(OperatorError, match="is more than the quota of n1 leaves"):
+        more.lay_out()
+    more.intake.close()
+    elsewhere = Scene(tmp_path, quota=Quota(tmp_path, "n1", 1), output=tmp_path / "out")
+    elsewhere.fetch().publish()
+    assert seen(tmp_path / "out") == TREE
+    assert elsewhere.rules.of("t") == Rule(PART)
+    assert elsewhere.rules.of("out") == NO_RULE
