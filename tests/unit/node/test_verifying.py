@@ -98,6 +98,7 @@ def test_what_nobody_else_has_is_not_shared_any_more(
     assert keeper.agent._rules.of(thing) == Rule(DAMAGED)
     assert (company.place("n1") / name).exists()
     assert thing not in [name for name, *_ in found(keeper)]
+    assert keeper.share(thing).id != one.id  # It is shared as what it is now, if anybody insists.
 
 
 def test_what_was_withdrawn_can_be_fetched_again(company: Company, keeper: Member) -> None:
