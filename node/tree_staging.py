@@ -48,6 +48,7 @@ class TreeStaging:
         self._appearing = appearing
         self._place = TreePlace(folder / content_id.removeprefix("b3:"))
         self._is_laid_out = False
+        self._is_new = False  # All that lies there was written by us, just now.
         self._is_made = bytearray()
         self._is_closed = False
 
@@ -76,13 +77,13 @@ class TreeStaging:
         self._is_laid_out = True
         self._is_made = bytearray(len(listing.sizes))
         self.needed = self._plan.needed
-        is_new = self._place.lay_out(self._plan)
+        self._is_new = self._place.lay_out(self._plan)
         have = bitmap.full(self.manifest.listing_chunks)
         if self._appearing is not None:
             files = self._plan.chosen_files()
             self._appearing.begin(files, listing.sizes, self._plan.mode)
             have = self._let_appear(self._right_ones(self.needed))
-        elif not is_new:
+        elif not self._is_new:
             have = self._right_ones(self.needed)
         require_room(self._place.path, self._plan.bytes_of(self.needed & ~have))
         return have
@@ -210,7 +211,7 @@ class TreeStaging:
             write_at(*self._place_of(file, offset), data)
         elif self._appearing is None or not self._appearing.is_out(file):
             mode = None if self._is_made[file] else self._plan.mode(file)
-            write_at(*self._place_of(file, offset), data, mode)
+            write_at(*self._place_of(file, offset), data, mode, is_new=self._is_new)
             self._is_made[file] = 1
             self._note_come(file, len(data))
 
