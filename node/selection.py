@@ -2,9 +2,12 @@
 
 import functools
 import re
+from typing import TYPE_CHECKING
 
 import msgspec
-from pathspec import GitIgnoreSpec
+
+if TYPE_CHECKING:
+    from pathspec import GitIgnoreSpec
 
 
 class Selection(msgspec.Struct, frozen=True, dict=True):
@@ -30,21 +33,27 @@ class Selection(msgspec.Struct, frozen=True, dict=True):
         return not (self.exclude and self._excluded.match_file(path))
 
     @functools.cached_property
-    def _included(self) -> GitIgnoreSpec:
-        return GitIgnoreSpec.from_lines(self.include)
+    def _included(self) -> "GitIgnoreSpec":
+        return _compiled(self.include)
 
     @functools.cached_property
-    def _excluded(self) -> GitIgnoreSpec:
-        return GitIgnoreSpec.from_lines(self.exclude)
+    def _excluded(self) -> "GitIgnoreSpec":
+        return _compiled(self.exclude)
 
 
 EVERYTHING = Selection()
 
 
+def _compiled(patterns: tuple[str, ...]) -> "GitIgnoreSpec":
+    from pathspec import GitIgnoreSpec  # noqa: PLC0415 (takes 15 ms, and few have a pattern)
+
+    return GitIgnoreSpec.from_lines(patterns)
+
+
 def check_pattern(pattern: str) -> None:
     """Raise ValueError if it is no pattern, or none that can mean anything."""
     try:
-        rules = GitIgnoreSpec.from_lines([pattern]).patterns
+        rules = _compiled((pattern,)).patterns
     except re.error as error:
         raise ValueError(str(error)) from None
     if all(rule.include is None for rule in rules):
