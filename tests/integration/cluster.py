@@ -51,6 +51,14 @@ class Result:
         return [line for line in self.stderr.splitlines() if line.startswith("error: ")]
 
 
+def fails(done: Result, exit_code: int, *words: str) -> None:
+    """Assert that a command said one line of error with these words, and how it ended."""
+    assert done.exit_code == exit_code, done
+    assert len(done.errors) == 1, done.stderr
+    for word in words:
+        assert word in done.errors[0]
+
+
 class Cluster:
     """One cluster file and what runs by it; `close` ends all of it."""
 
@@ -106,6 +114,14 @@ class Cluster:
     def things(self, node: str) -> list[str]:
         """Return the files and directories in a node's folder, each of which is one thing."""
         return sorted(path.name for path in self.folder(node).iterdir() if path.name != ".shoal")
+
+    def forget_all(self, *nodes: str) -> None:
+        """Have these nodes delete all they hold, and see that nothing is left aside."""
+        for node in nodes:
+            for name in self.things(node):
+                done = self.run("forget", name, "--delete", "--as", node)
+                assert done.exit_code == 0, done.stderr
+            assert [*(self.folder(node) / ".shoal").glob("[di]*-*")] == []  # deleted, incoming
 
     # Processes that stay.
 

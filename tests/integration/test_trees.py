@@ -11,8 +11,8 @@ from node.quota import bytes_below
 from tests.integration.cluster import (
     LIMIT_S,
     Cluster,
-    Result,
     cluster_in,
+    fails,
     frozen_in_the_middle,
     noise,
 )
@@ -60,23 +60,12 @@ def lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
 def nothing_is_left(lab: Cluster) -> Iterator[None]:
     """After each test, n1 and n4 have nothing, and the tracker knows."""
     yield
-    for node in BOTH:
-        for name in lab.things(node):
-            done = lab.run("forget", name, "--delete", "--as", node)
-            assert done.exit_code == 0, done.stderr
-        assert [*(lab.folder(node) / ".shoal").glob("[di]*-*")] == []  # deleted, incoming
+    lab.forget_all(*BOTH)
 
 
 def at(path: str, items: Items) -> dict[str, object]:
     """Return what of a tree lies at or below a path."""
     return {key: item for key, item in items.items() if f"{key}/".startswith(f"{path}/")}
-
-
-def fails(done: Result, exit_code: int, *words: str) -> None:
-    assert done.exit_code == exit_code, done
-    assert len(done.errors) == 1, done.stderr
-    for word in words:
-        assert word in done.errors[0]
 
 
 # Whole.

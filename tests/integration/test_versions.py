@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from tests.integration.cluster import Cluster, Result, cluster_in, noise
+from tests.integration.cluster import Cluster, cluster_in, fails, noise
 from tests.unit.node.things import id_of, plain
 from tests.unit.node.trees import Items, file, make, run, seen
 
@@ -51,17 +51,7 @@ def lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
 def nothing_is_left(lab: Cluster) -> Iterator[None]:
     """After each test, n1 and n4 have nothing, and the tracker knows."""
     yield
-    for node in BOTH:
-        for name in lab.things(node):
-            done = lab.run("forget", name, "--delete", "--as", node)
-            assert done.exit_code == 0, done.stderr
-
-
-def fails(done: Result, exit_code: int, *words: str) -> None:
-    assert done.exit_code == exit_code, done
-    assert len(done.errors) == 1, done.stderr
-    for word in words:
-        assert word in done.errors[0]
+    lab.forget_all(*BOTH)
 
 
 def ids(lab: Cluster, name: str) -> list[str]:

@@ -8,6 +8,8 @@ from pathlib import Path
 import pytest
 import zmq
 
+from tests.unit.node.company import Company, Member
+
 
 @pytest.fixture
 def context() -> Iterator["zmq.Context[zmq.Socket[bytes]]"]:
@@ -16,6 +18,12 @@ def context() -> Iterator["zmq.Context[zmq.Socket[bytes]]"]:
     left_open = [sock for sock in context._sockets if not sock.closed]
     context.destroy(linger=0)
     assert not left_open
+
+
+@pytest.fixture
+def asker(company: Company) -> Member:
+    """Give a node that has nothing, in the company of a module that has one."""
+    return company.join("asks")
 
 
 @pytest.fixture

@@ -26,11 +26,6 @@ def company(tmp_path: Path) -> Iterator[Company]:
         yield company
 
 
-@pytest.fixture
-def asker(company: Company) -> Member:
-    return company.join("asks")
-
-
 def refused(asker: Member, what: str, **options: object) -> OperatorError:
     with pytest.raises(OperatorError) as caught:
         asker.fetch(what, **options)
