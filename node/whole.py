@@ -17,7 +17,8 @@ from protocol.cutting import file_cut
 from protocol.manifest import decode, id_of
 
 LARGE_BYTES = 128 << 10  # From here on, what follows is likely to be asked for next …
-AHEAD_BYTES = 8 << 20  # … and the disk is told so, that it does not stop whoever serves.
+AHEAD_CHUNKS = 4  # … and the disk is told so, that it does not stop whoever serves. Where all is in
+AHEAD_BYTES = 8 << 20  # memory, that costs 3 us for each MiB; beyond this it brings nothing.
 
 
 class GoneError(Exception):
@@ -114,7 +115,8 @@ def read_unchanged(path: str, signature: Signature, offset: int, size_bytes: int
         data = os.pread(descriptor, size_bytes, offset)
         if AHEAD_BYTES > size_bytes >= LARGE_BYTES:
             will_need = os.POSIX_FADV_WILLNEED
-            os.posix_fadvise(descriptor, offset + size_bytes, AHEAD_BYTES, will_need)
+            ahead_bytes = min(AHEAD_CHUNKS * size_bytes, AHEAD_BYTES)
+            os.posix_fadvise(descriptor, offset + size_bytes, ahead_bytes, will_need)
         is_as_known = was_as_known and signature.fits(os.fstat(descriptor))
     finally:
         os.close(descriptor)
