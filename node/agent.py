@@ -111,8 +111,7 @@ class Agent:
             OperatorError: it could not be had.
         """
         fetched = self._fetches.fetch(order, on_progress)
-        if order.output is None:
-            self._announce()
+        self._announce()  # Elsewhere too: the part that was served is gone then.
         return fetched
 
     def carry_out(self, order: Task, on_progress: OnProgress) -> Report:
