@@ -49,5 +49,6 @@ class NodeSettings(msgspec.Struct, frozen=True):
     tracker_tries: int = 3  # … and how many before it counts as unreachable.
     rescan_s: float = 30.0  # In case the file system reports no changes (NFS).
     poll_s: float = 1.0  # Where nothing can be watched at all.
+    gather_s: float = 0.2  # What changes in so short a time is looked at together.
     stable_s: float = 0.2  # A file that changed within this is still being written.
     say_s: float = 1.0  # At most one "Uploading" line a file and second, after the first ones.

@@ -3,6 +3,7 @@
 A thing that is still being written is left alone until it has been quiet for a moment.
 """
 
+import contextlib
 import logging
 import threading
 import time
@@ -10,6 +11,7 @@ from collections.abc import Callable, Collection, Iterator
 from pathlib import Path
 
 from node.cache import Cache
+from node.changes import Changes
 from node.folder import Folder
 from node.hash_progress import HashProgress
 from node.hashing import hash_source
@@ -19,7 +21,7 @@ from node.settings import NodeSettings
 from node.whole import GoneError, Signature, Source, Whole
 from protocol.errors import MalformedMessageError
 from protocol.manifest import Manifest, encode
-from protocol.names import RESERVED_FOLDER, display
+from protocol.names import display
 
 log = logging.getLogger("shoal.node")
 
@@ -52,6 +54,7 @@ class Watcher:
         self._first_look_is_over = threading.Event()
         self._thread = threading.Thread(target=self._run, name="watch", daemon=True)
         self._progress = HashProgress()
+        self._changes: Changes | None = None
 
     def start(self) -> None:
         self._thread.start()
@@ -59,6 +62,9 @@ class Watcher:
     def interrupt(self) -> None:
         """Have what is being hashed given up, for good. For signal handlers too."""
         self._stopping.set()
+        changes = self._changes
+        if changes is not None:
+            changes.wake()
 
     def stop(self) -> None:
         self.interrupt()
@@ -225,22 +231,12 @@ class Watcher:
             yield
 
     def _reported_changes(self) -> Iterator[None]:
-        import watchfiles  # noqa: PLC0415 (takes 0.1 s, and a mere fetch does not need it)
-
-        reserved = str(self._folder.path / RESERVED_FOLDER)
-        reports = watchfiles.watch(
-            self._folder.path,
-            watch_filter=lambda _, path: not path.startswith(reserved),
-            debounce=200,
-            step=50,
-            stop_event=self._stopping,
-            rust_timeout=int(1000 * self._settings.poll_s),
-            yield_on_timeout=True,
-            raise_interrupt=False,
-        )
-        quiet_s = self._settings.rescan_s  # The first look was before the watch: look again soon.
-        for changes in reports:
-            quiet_s = quiet_s + self._settings.poll_s
-            if changes or quiet_s >= self._settings.rescan_s:
-                quiet_s = 0.0
-                yield
+        with contextlib.closing(Changes(self._folder.path)) as changes:
+            self._changes = changes
+            yield  # What came since the first look, and before all was watched.
+            while not self._stopping.is_set():
+                if changes.wait(self._settings.rescan_s):
+                    self._stopping.wait(self._settings.gather_s)
+                    changes.wait(0.0)  # What came meanwhile is seen by the same look.
+                if not self._stopping.is_set():
+                    yield

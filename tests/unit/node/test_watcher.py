@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-import watchfiles
+from inotify_simple import INotify
 
 from node.cache import Cache
 from node.inventory import Inventory
@@ -104,7 +104,7 @@ def test_looks_itself_where_changes_are_not_reported(
     def refuse(*_: object, **__: object) -> None:
         raise OSError(28, "inotify watch limit reached")
 
-    monkeypatch.setattr(watchfiles, "watch", refuse)
+    monkeypatch.setattr(INotify, "add_watch", refuse)
     with watched(tmp_path) as scene:
         for number in range(3):
             scene.write("a", b"%d" % number)

@@ -1,0 +1,108 @@
+"""Tells when something may have changed in a folder or below it. Linux's inotify does the work.
+
+Only of what changes names or bytes: a node opens and reads its files again and again, and to be
+told of that costs it more than the reading (docs/decisions/0011-what-is-watched.md).
+"""
+
+import contextlib
+import errno
+import os
+import select
+from pathlib import Path
+
+from inotify_simple import Event, INotify, flags
+
+from protocol.names import RESERVED_FOLDER
+from wire.wake import Wake
+
+_MASK = flags.CREATE | flags.DELETE | flags.MOVED_FROM | flags.MOVED_TO
+_MASK |= flags.MODIFY | flags.CLOSE_WRITE | flags.ATTRIB
+_MASK |= flags.ONLYDIR | flags.DONT_FOLLOW | flags.EXCL_UNLINK
+
+
+class Changes:
+    """Watches one folder and all directories in it but our own, from the start to `close`."""
+
+    def __init__(self, folder: Path) -> None:
+        """Begin to watch.
+
+        Raises:
+            OSError: that cannot be done here, or there are too many directories.
+        """
+        self._wake = Wake()
+        self._root = os.fsencode(folder.resolve())
+        self._ours = os.fsencode(folder.resolve() / RESERVED_FOLDER)
+        self._paths: dict[int, bytes] = {}  # Of what is watched.
+        try:
+            self._inotify = INotify(nonblocking=True)
+        except AttributeError:  # The C library knows no such thing.
+            self._wake.close()
+            raise OSError(errno.ENOSYS, "not on this system") from None
+        self._poll = select.poll()
+        self._poll.register(self._inotify, select.POLLIN)
+        self._poll.register(self._wake, select.POLLIN)
+        try:
+            self._watch(self._root)
+        except OSError:
+            self.close()
+            raise
+
+    def wait(self, timeout_s: float) -> bool:
+        """Wait for a change, or for `wake`; say whether there may be any.
+
+        Raises:
+            OSError: there are too many directories now.
+        """
+        self._poll.poll(1000 * timeout_s)
+        self._wake.clear()
+        changes = [self._take_in(event) for event in self._inotify.read(timeout=0)]
+        return any(changes)
+
+    def wake(self) -> None:
+        """End a `wait` at once. May be called from any thread, and from a signal handler."""
+        self._wake.set()
+
+    def close(self) -> None:
+        self._inotify.close()
+        self._wake.close()
+
+    def _take_in(self, event: Event) -> bool:
+        """Follow what was made, moved or removed; say whether it is a change that counts."""
+        if event.mask & flags.Q_OVERFLOW:
+            self._watch(self._root)
+            return True
+        above = self._paths.get(event.wd)
+        if event.mask & flags.IGNORED:
+            self._paths.pop(event.wd, None)
+        if above is None or event.mask & flags.IGNORED:
+            return False
+        if above == self._root and event.name == RESERVED_FOLDER:
+            return False
+        if event.mask & flags.ISDIR and event.name:
+            path = above + b"/" + os.fsencode(event.name)
+            if event.mask & flags.MOVED_FROM:
+                self._leave(path)
+            elif event.mask & (flags.CREATE | flags.MOVED_TO):
+                self._watch(path)
+        return True
+
+    def _watch(self, path: bytes) -> None:
+        """Watch a directory and those in it; once more does no harm."""
+        waiting = [path]
+        for directory in waiting:  # It grows.
+            with contextlib.suppress(FileNotFoundError, NotADirectoryError, PermissionError):
+                self._paths[self._inotify.add_watch(directory, _MASK)] = directory
+                waiting += self._directories_in(directory)
+
+    def _directories_in(self, directory: bytes) -> list[bytes]:
+        with os.scandir(directory) as entries:
+            found = [entry.path for entry in entries if entry.is_dir(follow_symlinks=False)]
+        return [path for path in found if path != self._ours]
+
+    def _leave(self, path: bytes) -> None:
+        """Watch no longer what was moved away; if it is still in the folder it is found again."""
+        for number, place in list(self._paths.items()):
+            if place == path or place.startswith(path + b"/"):
+                with contextlib.suppress(OSError):
+                    self._inotify.rm_watch(number)
+                del self._paths[number]
