@@ -7,11 +7,12 @@ import filecmp
 import os
 import stat
 import threading
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Literal
 
 from node.directories import Keeps, is_directory, missing, opened, sweep
+from node.file_states import FileStates
 from node.others import others
 from node.paths import parent_of
 from node.placing import remove
@@ -40,14 +41,14 @@ class Appearing:
         self._root = os.fsencode(folder / name) + b"/"
         self._is_out = bytearray()
         self._left = array.array("Q")  # Bytes of each file that are not there yet.
-        self._mtimes = array.array("q")  # Of each that is out, in nanoseconds, while it was right.
+        self._states = FileStates()  # Of each that is out, while it was right.
         self._to_chmod: list[tuple[int, bytes]] = []
         self._guard = threading.Lock()
 
     def begin(
         self,
         files: Iterable[tuple[int, bytes]],
-        sizes: Sequence[int],
+        listing: Listing,
         mode_of: Callable[[int], int],
     ) -> None:
         """See which of the `files`, numbers and paths, stand there with the size they should have.
@@ -57,9 +58,9 @@ class Appearing:
         Raises:
             OperatorError: another one hinders.
         """
-        self._is_out = bytearray(len(sizes))
-        self._left = array.array("Q", sizes)
-        self._mtimes = array.array("q", bytes(8 * len(sizes)))
+        self._is_out = bytearray(len(listing.sizes))
+        self._left = array.array("Q", listing.sizes)
+        self._states = FileStates(listing.sizes, listing.are_executable())
         self._mode_of = mode_of
         is_there = {b"": is_directory(self._root[:-1])}  # Directories; what a link leads to is not.
         for file, path in files:
@@ -107,7 +108,7 @@ class Appearing:
                 remove(last, directory)
             with self._guard:
                 if file is not None:
-                    self._mtimes[file] = os.lstat(made).st_mtime_ns
+                    self._states.note(file, os.lstat(made))
                 os.rename(made, last, dst_dir_fd=directory)
                 if file is not None:
                     self._is_out[file] = 1
@@ -134,12 +135,14 @@ class Appearing:
             with self._parent_of(path) as (directory, last):
                 set_mode(last, self._mode_of(file), directory, durably=False)
 
-    def tree(self, listing_data: bytes) -> Tree:
+    def tree(self, listing_data: bytes, listing: Listing) -> Tree:
         """Return what has appeared; what was changed meanwhile is not taken for right."""
         root = self._folder / self._name
         if self._others != "stay":  # Nothing else is there.
             with contextlib.suppress(FileNotFoundError, NotADirectoryError):
-                return Tree.made(root, listing_data, self._mtimes)
+                for file in range(len(listing.sizes)):
+                    os.lstat(self._root + listing.file_path(file))
+                return Tree.made(root, listing_data, listing, self._states)
         return look_through(root, EVERYTHING, lambda _, __: None, lambda: False)
 
     def _look_at(self, file: int, path: bytes) -> None:
@@ -151,7 +154,7 @@ class Appearing:
             self._hinder(path)
             return
         self._is_out[file] = 1
-        self._mtimes[file] = status.st_mtime_ns
+        self._states.note(file, status)
         if (status.st_mode ^ self._mode_of(file)) & stat.S_IXUSR:
             self._to_chmod.append((file, path))
 

@@ -3,16 +3,9 @@
 import array
 import bisect
 import itertools
-from collections.abc import Iterable, Iterator
-from typing import NamedTuple
+from collections.abc import Iterable
 
-
-class Piece(NamedTuple):
-    """`size_bytes` of file number `file`, from `offset` on."""
-
-    file: int
-    offset: int
-    size_bytes: int
+Piece = tuple[int, int, int]  # The number of a file, the offset in it, and how many bytes.
 
 
 class Layout:
@@ -25,15 +18,23 @@ class Layout:
     def size_bytes(self) -> int:
         return self._starts[-1]
 
-    def pieces(self, offset: int, size_bytes: int) -> Iterator[Piece]:
-        """Yield what lies from `offset` on, in order; empty files have no piece."""
-        end = offset + size_bytes
-        file = bisect.bisect_right(self._starts, offset) - 1
-        while offset < end:
-            start, until = self._starts[file], min(end, self._starts[file + 1])
+    def pieces(self, offset: int, size_bytes: int) -> list[Piece]:
+        """Return what lies from `offset` on, in order; empty files have no piece.
+
+        Plain tuples: this is called for each file of each chunk that is read or written.
+        """
+        if size_bytes == 0:
+            return []
+        starts, end = self._starts, offset + size_bytes
+        file = bisect.bisect_right(starts, offset) - 1
+        found = []
+        while (until := starts[file + 1]) < end:
             if until > offset:
-                yield Piece(file, offset - start, until - offset)
-            offset, file = until, file + 1
+                found.append((file, offset - starts[file], until - offset))
+                offset = until
+            file += 1
+        found.append((file, offset - starts[file], end - offset))
+        return found
 
     def stretch(self, file: int) -> tuple[int, int]:
         """Return where a file begins and ends."""

@@ -26,22 +26,34 @@ def read_at(path: bytes, offset: int, size_bytes: int) -> bytes:
         os.close(descriptor)
 
 
-def write_at(
-    path: bytes, offset: int, data: memoryview, mode: int | None = None, *, is_new: bool = False
-) -> None:
-    """Write all of `data` there, and give the file a `mode` if one is named.
-
-    If the file `is_new`, it gets the mode as it is made, which saves a call: a seventh of the time
-    that a small file takes.
-    """
-    gets_mode = mode is not None and is_new and not mode & _umask
-    descriptor = os.open(path, _WRITE, mode if mode is not None and gets_mode else 0o600)
+def write_at(path: bytes, offset: int, data: memoryview, mode: int | None = None) -> None:
+    """Write all of `data` there, and give the file a `mode` if one is named."""
+    descriptor = os.open(path, _WRITE, 0o600)
     try:
-        if mode is not None and not gets_mode:
+        if mode is not None:
             os.fchmod(descriptor, mode)
         while data:
             written = os.pwrite(descriptor, data, offset)
             offset, data = offset + written, data[written:]
+    finally:
+        os.close(descriptor)
+
+
+def make_at(path: bytes, data: memoryview, mode: int) -> os.stat_result:
+    """Make a file with these bytes and this mode, and return how it is then.
+
+    If there is one already it keeps its mode, and what it has beyond. To give the mode as the file
+    is made saves a call: a seventh of the time that a small file takes.
+    """
+    is_given = not mode & _umask
+    descriptor = os.open(path, _WRITE, mode if is_given else 0o600)
+    try:
+        if not is_given:
+            os.fchmod(descriptor, mode)
+        written = os.write(descriptor, data)
+        while written < len(data):
+            written += os.write(descriptor, data[written:])
+        return os.fstat(descriptor)
     finally:
         os.close(descriptor)
 

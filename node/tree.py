@@ -1,6 +1,5 @@
 """A directory as one thing: what lies in it, looked through at one moment, and the bytes of it."""
 
-import array
 import contextlib
 import os
 import re
@@ -10,12 +9,13 @@ from pathlib import Path
 
 from blake3 import blake3
 
+from node.file_states import FileStates
 from node.layout import Layout
 from node.selection import Selection
 from node.whole import GoneError, Signature, read_unchanged, read_unchanged_into
 from protocol import listing, manifest
 from protocol.cutting import tree_cut
-from protocol.listing import Entry
+from protocol.listing import Entry, Listing
 from protocol.names import check_path
 
 _ORDINARY = re.compile(r"[^\x00-\x1f\x7f-\x9f\\:\ud800-\udfff]{1,63}\Z")  # 255 bytes at most.
@@ -27,10 +27,10 @@ class Tree:
     """What `look_through` found. Its bytes are those of its listing, then those of its files."""
 
     def __init__(
-        self, root: Path, listing_data: bytes, files: list[str], states: "_States"
+        self, root: Path, listing_data: bytes, files: list[str], states: FileStates
     ) -> None:
         """`files` are the paths of the files in the listing, in order, `states` how they were."""
-        self.root = root
+        self.moved(root)
         self._listing = listing_data
         self._files = files
         self._states = states
@@ -45,24 +45,29 @@ class Tree:
         )
 
     @classmethod
-    def made(
-        cls, root: Path, listing_data: bytes, mtimes: "array.array[int] | None" = None
-    ) -> "Tree":
+    def made(cls, root: Path, listing_data: bytes, found: Listing, states: FileStates) -> "Tree":
         """Return the tree that was just made at `root`, of which it is known what is in it.
 
-        `mtimes` are those that its files had when their bytes were right; none: as they are now.
+        Args:
+            root: its directory.
+            listing_data: its listing …
+            found: … and what that says.
+            states: those that its files had when their bytes were right, as far as they were noted;
+                the others' are as they are now.
 
         Raises:
             OSError: a file has gone meanwhile.
         """
-        found = listing.decode(listing_data)
         files = [found.file_path(file).decode() for file in range(len(found.sizes))]
-        states = _States()
-        for path in files:
-            states.add(os.lstat(f"{root}/{path}"))
-        if mtimes is not None:
-            states.sizes, states.mtimes = found.sizes, mtimes
+        for file, path in enumerate(files):
+            if not states.is_noted(file):
+                states.note(file, os.lstat(f"{root}/{path}"))
         return cls(root, listing_data, files, states)
+
+    def moved(self, root: Path) -> None:
+        """Take note that it lies at `root` now."""
+        self.root = root
+        self._prefix = f"{root}/"  # Joined quicker than paths, for each file that is read.
 
     def entries(self) -> Iterator[Entry]:
         """Yield what lies in it, in order."""
@@ -98,39 +103,15 @@ class Tree:
             if part == 0:
                 buffer[:size_bytes] = self._listing[start : start + size_bytes]
             else:
-                read_unchanged_into(*self._file(part - 1), start, buffer[:size_bytes])
+                path, fits = self._prefix + self._files[part - 1], self._states.fits(part - 1)
+                read_unchanged_into(path, fits, start, buffer[:size_bytes])
             buffer = buffer[size_bytes:]
 
     def _part(self, part: int, offset: int, size_bytes: int) -> bytes:
         if part == 0:
             return self._listing[offset : offset + size_bytes]
-        return read_unchanged(*self._file(part - 1), offset, size_bytes)
-
-    def _file(self, file: int) -> tuple[str, Signature]:
-        return f"{self.root}/{self._files[file]}", self._states.signature(file)
-
-
-class _States:
-    """What files are taken to be the same by, in columns: there may be a million of them."""
-
-    def __init__(self) -> None:
-        self.sizes = array.array("Q")
-        self.mtimes = array.array("q")
-        self.inodes = array.array("Q")
-        self._executable = bytearray()
-
-    def add(self, status: os.stat_result) -> bool:
-        """Take in one more; say whether it may be run."""
-        is_executable = bool(status.st_mode & stat.S_IXUSR)
-        self.sizes.append(status.st_size)
-        self.mtimes.append(status.st_mtime_ns)
-        self.inodes.append(status.st_ino)
-        self._executable.append(is_executable)
-        return is_executable
-
-    def signature(self, file: int) -> Signature:
-        mode = manifest.EXECUTABLE_MODE if self._executable[file] else manifest.PLAIN_MODE
-        return Signature(self.sizes[file], self.mtimes[file], self.inodes[file], mode)
+        path, fits = self._prefix + self._files[part - 1], self._states.fits(part - 1)
+        return read_unchanged(path, fits, offset, size_bytes)
 
 
 def look_through(
@@ -175,7 +156,7 @@ class _Walk:
         self, root: str, selection: Selection, leave_out: Callable[[str, str], None]
     ) -> None:
         self.entries: list[Entry] = []
-        self.states = _States()
+        self.states = FileStates()
         self._root = root
         self._chooses = selection.chooses
         self._leave_out = leave_out

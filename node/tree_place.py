@@ -51,8 +51,12 @@ class TreePlace:
         if not is_new:
             with opened(self.tree) as directory:
                 sweep(directory, _is_wanted(plan))
+        made = b""
         for _, path in plan.chosen_files():
-            self.make_directory(path.rpartition(b"/")[0])
+            above = path.rpartition(b"/")[0]
+            if above != made:  # What lies in a directory stands together.
+                self.make_directory(above)
+                made = above
         return is_new
 
     def file(self, path: bytes) -> bytes:

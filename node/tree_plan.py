@@ -3,7 +3,7 @@
 import itertools
 from collections.abc import Iterable, Iterator
 
-from node.layout import Layout
+from node.layout import Layout, Piece
 from node.selection import Selection
 from protocol import bitmap
 from protocol.listing import Listing
@@ -21,7 +21,10 @@ class TreePlan:
         self._selection = selection
         self._layout = Layout([manifest.listing_bytes, *listing.sizes])
         files = range(len(listing.sizes))
-        self._is_chosen = bytearray(self._chooses(listing.file_path(file)) for file in files)
+        self._is_chosen = bytearray(b"\1") * len(files)
+        if not self.is_everything:
+            chooses = selection.chooses
+            self._is_chosen[:] = (chooses(listing.file_path(file).decode()) for file in files)
         self.needed = bitmap.full(manifest.listing_chunks) | self._chunks_of_chosen()
 
     @property
@@ -54,14 +57,11 @@ class TreePlan:
     def mode(self, file: int) -> int:
         return 0o755 if self.listing.is_executable(file) else 0o644
 
-    def pieces(self, index: int) -> Iterator[tuple[int, int, int]]:
-        """Yield the parts of chunk `index`: file, offset in it and size in bytes.
-
-        The listing counts as file -1.
-        """
+    def pieces(self, index: int) -> list[Piece]:
+        """Return the parts of chunk `index`; the listing counts as file -1."""
         thing = self._manifest
-        for piece in self._layout.pieces(thing.chunk_offset(index), thing.chunk_size(index)):
-            yield piece.file - 1, piece.offset, piece.size_bytes
+        pieces = self._layout.pieces(thing.chunk_offset(index), thing.chunk_size(index))
+        return [(file - 1, offset, size_bytes) for file, offset, size_bytes in pieces]
 
     def start(self, file: int) -> int:
         """Return where a file begins in the thing's bytes."""

@@ -1,12 +1,13 @@
 """A thing that lies in a node's folder, hashed, and the bytes of it.
 
-Bytes are read with `pread` between two looks at the file's signature, so that nothing leaves of a
-file that is no longer what was hashed (fault 98); no mmap, which a truncation would turn into a
-crash.
+Bytes are read with `pread`, and then the file's signature is looked at: a write is seen in the
+file's time before it is seen in its bytes, so nothing leaves of a file that is no longer what was
+hashed (fault 98). No mmap, which a truncation would turn into a crash.
 """
 
 import os
 import stat
+from collections.abc import Callable
 from pathlib import Path
 from typing import Protocol
 
@@ -19,6 +20,10 @@ from protocol.manifest import decode, id_of
 LARGE_BYTES = 128 << 10  # From here on, what follows is likely to be asked for next …
 AHEAD_CHUNKS = 4  # … and the disk is told so, that it does not stop whoever serves. Where all is in
 AHEAD_BYTES = 8 << 20  # memory, that costs 3 us for each MiB; beyond this it brings nothing.
+
+Fits = Callable[[os.stat_result], bool]
+
+_READ = os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK
 
 
 class GoneError(Exception):
@@ -96,28 +101,27 @@ class FileSource:
         return file_cut(self.size_bytes)
 
     def read(self, offset: int, size_bytes: int) -> bytes:
-        return read_unchanged(str(self._path), self.signature, offset, size_bytes)
+        return read_unchanged(str(self._path), self.signature.fits, offset, size_bytes)
 
     def read_into(self, offset: int, buffer: memoryview) -> None:
-        read_unchanged_into(str(self._path), self.signature, offset, buffer)
+        read_unchanged_into(str(self._path), self.signature.fits, offset, buffer)
 
 
-def read_unchanged(path: str, signature: Signature, offset: int, size_bytes: int) -> bytes:
-    """Return a part of a file that is as it was.
+def read_unchanged(path: str, fits: Fits, offset: int, size_bytes: int) -> bytes:
+    """Return a part of a file that is as it was: its status `fits` once it is read.
 
     Raises:
         GoneError: it is not.
         OSError: it cannot be read.
     """
-    descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
+    descriptor = os.open(path, _READ)
     try:
-        was_as_known = signature.fits(os.fstat(descriptor))
         data = os.pread(descriptor, size_bytes, offset)
         if AHEAD_BYTES > size_bytes >= LARGE_BYTES:
             will_need = os.POSIX_FADV_WILLNEED
             ahead_bytes = min(AHEAD_CHUNKS * size_bytes, AHEAD_BYTES)
             os.posix_fadvise(descriptor, offset + size_bytes, ahead_bytes, will_need)
-        is_as_known = was_as_known and signature.fits(os.fstat(descriptor))
+        is_as_known = fits(os.fstat(descriptor))
     finally:
         os.close(descriptor)
     if not is_as_known or len(data) != size_bytes:
@@ -125,13 +129,12 @@ def read_unchanged(path: str, signature: Signature, offset: int, size_bytes: int
     return data
 
 
-def read_unchanged_into(path: str, signature: Signature, offset: int, buffer: memoryview) -> None:
+def read_unchanged_into(path: str, fits: Fits, offset: int, buffer: memoryview) -> None:
     """Fill `buffer` as `read_unchanged` reads: the same memory can be used again and again."""
-    descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
+    descriptor = os.open(path, _READ)
     try:
-        was_as_known = signature.fits(os.fstat(descriptor))
         count = os.preadv(descriptor, [buffer], offset)
-        is_as_known = was_as_known and signature.fits(os.fstat(descriptor))
+        is_as_known = fits(os.fstat(descriptor))
     finally:
         os.close(descriptor)
     if not is_as_known or count != len(buffer):

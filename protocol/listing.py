@@ -33,6 +33,7 @@ FOLDER = "d"
 LINK = "l"
 _FILES = frozenset({FILE, EXECUTABLE})
 _KINDS = _FILES | {FOLDER, LINK}
+_IS_EXECUTABLE = bytes.maketrans((FILE + EXECUTABLE).encode(), b"\0\1")
 
 # What `names.check_path` keeps, of bytes that are valid UTF-8 and not too long as a whole: it alone
 # takes 5 s for a million paths. C2 80 to C2 9F are control characters.
@@ -83,6 +84,10 @@ class Listing(msgspec.Struct, frozen=True, dict=True):
 
     def is_executable(self, file: int) -> bool:
         return self.kinds[self._files[file]] == ord(EXECUTABLE)
+
+    def are_executable(self) -> bytes:
+        """Return a byte for each file: 1 if it may be run, else 0."""
+        return self.kinds.translate(_IS_EXECUTABLE, delete=(FOLDER + LINK).encode())
 
     def empty_folders(self) -> Iterator[bytes]:
         return self._paths_of(FOLDER)

@@ -16,6 +16,7 @@ from node.selection import EVERYTHING, Selection
 from node.tree_staging import TreeStaging
 from protocol import bitmap
 from protocol.errors import OperatorError
+from protocol.listing import decode
 from tests.unit.node.test_tree_staging import MODEL, begun, fill
 from tests.unit.node.trees import (
     FOLDER,
@@ -380,6 +381,6 @@ def test_a_path_that_is_too_long_is_the_disk_s_error(tmp_path: Path) -> None:
     with pytest.raises(OSError, match="too long"):
         arrived(tmp_path, Model({f"{path}/x": file(b"x")}, 5000))
     appearing = Appearing(Path("/tmp"), "n" * 200)  # noqa: S108 (nothing is put there)
-    appearing.begin([], [], lambda _: 0o644)
+    appearing.begin([], decode(Model({}).listing), lambda _: 0o644)
     with pytest.raises(OSError, match="too long"):
         appearing.put_out(None, path.encode(), b"/nowhere")

@@ -12,7 +12,7 @@ SIZES = st.lists(st.integers(0, 5), max_size=8)
 
 
 def pieces(sizes: list[int], offset: int, size_bytes: int) -> list[Piece]:
-    return list(Layout(sizes).pieces(offset, size_bytes))
+    return Layout(sizes).pieces(offset, size_bytes)
 
 
 @given(SIZES, st.integers(0, 40), st.integers(0, 40))

@@ -11,8 +11,9 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from node import raw_files
 from node.directories import opened
-from node.raw_files import claim, claim_directory, link, read_at, set_mode, write_at
+from node.raw_files import claim, claim_directory, link, make_at, read_at, set_mode, write_at
 from tests.unit.node.trees import FOLDER, Item, file, make, open_descriptors, seen
 from tests.unit.node.trees import link as a_link
 
@@ -72,6 +73,32 @@ def test_a_mode_is_what_was_said_whatever_the_umask(tmp_path: Path) -> None:
         assert mode_of(tmp_path / "no mode") == 0o755
     finally:
         os.umask(was)
+
+
+@pytest.mark.parametrize("umask", [0o022, 0o077])
+def test_makes_a_file_with_its_mode_and_says_how_it_is(
+    tmp_path: Path, umask: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    was = os.umask(umask)
+    monkeypatch.setattr(raw_files, "_umask", umask)  # It is asked for at the start.
+    try:
+        for mode, data in ((0o644, b"1234"), (0o755, b"")):
+            status = make_at(raw(tmp_path / f"{mode}"), memoryview(data), mode)
+            assert (mode_of(tmp_path / f"{mode}"), status.st_size) == (mode, len(data))
+            assert (tmp_path / f"{mode}").read_bytes() == data
+            assert status == (tmp_path / f"{mode}").lstat()
+    finally:
+        os.umask(was)
+
+
+def test_a_file_that_is_made_again_keeps_what_it_has_beyond(tmp_path: Path) -> None:
+    make(tmp_path, {"a": file(b"0123456789")})
+    make_at(raw(tmp_path / "a"), memoryview(b"abc"), 0o755)
+    assert (tmp_path / "a").read_bytes() == b"abc3456789"
+    (tmp_path / "l").symlink_to("b")
+    with pytest.raises(OSError, match="symbolic links"):
+        make_at(raw(tmp_path / "l"), memoryview(b"abc"), 0o644)
+    assert not (tmp_path / "b").exists()
 
 
 def test_gives_a_file_another_mode(tmp_path: Path) -> None:

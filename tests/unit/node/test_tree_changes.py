@@ -7,19 +7,23 @@ from pathlib import Path
 
 import pytest
 
+from node.file_states import FileStates
 from node.tree import Tree
 from node.whole import GoneError, Whole
+from protocol.listing import decode
 from tests.unit.node.trees import (
     TREE,
     Items,
     Model,
     file,
+    files_in_order,
     look,
     make,
     open_descriptors,
     shared,
 )
 
+FILES = files_in_order(TREE)
 Change = Callable[[Path], object]
 
 
@@ -171,12 +175,22 @@ def test_a_chunk_of_many_files_is_gone_if_one_of_them_is(tmp_path: Path) -> None
 # A tree that was just made, of which it is known what is in it.
 
 
-def test_a_tree_that_was_just_made_is_what_would_be_found(tmp_path: Path) -> None:
+@pytest.mark.parametrize("noted", [0, 1, len(FILES)])
+def test_a_tree_that_was_just_made_is_what_would_be_found(tmp_path: Path, noted: int) -> None:
     root, model = make(tmp_path / "t", TREE), Model(TREE)
-    made, found = Tree.made(root, model.listing), look(root)
+    listing = decode(model.listing)
+    states = FileStates(listing.sizes, listing.are_executable())
+    for number, path in enumerate(FILES[:noted]):
+        states.note(number, (root / path).lstat())
+    made, found = Tree.made(root, model.listing, listing, states), look(root)
     assert made.signature == found.signature
-    assert made.file_paths() == found.file_paths()
+    assert made.file_paths() == found.file_paths() == FILES
     assert made.read(0, made.size_bytes) == model.bytes
+
+
+def test_what_has_gone_of_a_tree_that_was_just_made_is_missed(tmp_path: Path) -> None:
+    root, model = make(tmp_path / "t", TREE), Model(TREE)
+    listing = decode(model.listing)
     (root / "b.txt").unlink()
     with pytest.raises(FileNotFoundError):
-        Tree.made(root, model.listing)
+        Tree.made(root, model.listing, listing, FileStates(listing.sizes, b""))

@@ -13,9 +13,9 @@ from node.whole import (
     FileSource,
     GoneError,
     Signature,
+    read_unchanged,
     read_unchanged_into,
 )
-from node.whole import read_unchanged as read
 from protocol import bitmap, manifest
 from protocol.cutting import file_cut
 from tests.unit.node import things
@@ -34,8 +34,12 @@ def a_file(folder: Path, name: str = "a", data: bytes = DATA) -> Path:
 
 def read_into(path: str, signature: Signature, offset: int, size_bytes: int) -> bytes:
     buffer = bytearray(size_bytes)
-    read_unchanged_into(path, signature, offset, memoryview(buffer))
+    read_unchanged_into(path, signature.fits, offset, memoryview(buffer))
     return bytes(buffer)
+
+
+def read(path: str, signature: Signature, offset: int, size_bytes: int) -> bytes:
+    return read_unchanged(path, signature.fits, offset, size_bytes)
 
 
 def signature_of(path: Path) -> Signature:

@@ -1,0 +1,132 @@
+"""The files of a tree while they come: which parts of them a chunk is, written and read there.
+
+A chunk's parts of files that nobody asked for go into a file with holes, the rest, so that a chunk
+is always whole. Each file is opened for each of its parts: there may be a million.
+"""
+
+from node.appearing import Appearing
+from node.file_states import FileStates
+from node.raw_files import link, make_at, read_at, set_mode, write_at
+from node.tree_place import TreePlace
+from node.tree_plan import TreePlan
+
+
+class TreeFiles:
+    """The files of one tree that is laid out, filled in any order."""
+
+    def __init__(
+        self, place: TreePlace, plan: TreePlan, appearing: Appearing | None, *, is_new: bool
+    ) -> None:
+        """`appearing` takes each that is whole; if `is_new`, all that lies there is ours."""
+        listing = plan.listing
+        self.states = FileStates(listing.sizes, listing.are_executable())
+        self._place = place
+        self._plan = plan
+        self._appearing = appearing
+        self._is_new = is_new
+        self._is_made = bytearray(len(listing.sizes))
+
+    def write(self, index: int, data: memoryview) -> None:
+        """Write the parts of chunk `index`. May be used from any thread.
+
+        Raises:
+            OperatorError: something stands where a file is to appear.
+            OSError: the disk refused.
+        """
+        start = 0
+        for file, offset, size_bytes in self._plan.pieces(index):
+            part = data[start : start + size_bytes]
+            start += size_bytes
+            if file < 0 or not self._plan.is_chosen(file):
+                write_at(*self._place_of(file, offset), part)
+            elif self._is_new and not self._is_made[file] and self._is_whole(file, size_bytes):
+                self._make(file, part)
+            else:
+                self._write_part(file, offset, part)
+
+    def read(self, index: int) -> bytes:
+        """Return the bytes that stand where chunk `index` belongs. May be used from any thread.
+
+        Raises:
+            OSError: the disk refused, or they are not there.
+        """
+        return b"".join(self._read_part(*part) for part in self._plan.pieces(index))
+
+    def count(self, chunks: list[int]) -> None:
+        """Note that these are there; what is whole by that appears."""
+        for index in chunks:
+            for file, _, size_bytes in self._plan.pieces(index):
+                if file >= 0 and self._plan.is_chosen(file):
+                    self._note_come(file, size_bytes)
+
+    def complete(self) -> None:
+        """Make what has no bytes; give modes to what an earlier try has made.
+
+        Raises:
+            OperatorError: something stands in the way.
+            OSError: the disk refused.
+        """
+        sizes = self._plan.listing.sizes
+        for file, path in self._plan.chosen_files():
+            if sizes[file] and self._is_made[file]:
+                continue
+            if sizes[file] == 0:
+                write_at(self._place.file(path), 0, memoryview(b""), self._plan.mode(file))
+                self._let_out(file, path)
+            elif self._appearing is None:
+                set_mode(self._place.file(path), self._plan.mode(file), durably=False)
+        for path in self._plan.chosen_folders():
+            self._place.make_directory(path)
+        for path, target in self._plan.chosen_links():  # The last: nothing is made through a link.
+            self._place.make_directory(path.rpartition(b"/")[0])
+            link(self._place.file(path), target)
+            self._let_out(None, path)
+        if self._appearing is not None:
+            listing = self._plan.listing if self._plan.is_everything else None
+            self._appearing.end(self._plan.chosen_folders(), listing)
+
+    def _is_whole(self, file: int, size_bytes: int) -> bool:
+        return self.states.sizes[file] == size_bytes
+
+    def _make(self, file: int, data: memoryview) -> None:
+        """Write a file that is not there yet, all of it."""
+        path = self._place.file(self._plan.listing.file_path(file))
+        self.states.note(file, make_at(path, data, self._plan.mode(file)))
+        self._is_made[file] = 1
+        self._note_come(file, len(data))
+
+    def _write_part(self, file: int, offset: int, data: memoryview) -> None:
+        if self._appearing is None or not self._appearing.is_out(file):
+            self.states.forget(file)
+            mode = None if self._is_made[file] else self._plan.mode(file)
+            write_at(*self._place_of(file, offset), data, mode)
+            self._is_made[file] = 1
+            self._note_come(file, len(data))
+
+    def _read_part(self, file: int, offset: int, size_bytes: int) -> bytes:
+        try:
+            return read_at(*self._place_of(file, offset), size_bytes)
+        except FileNotFoundError:  # It may just have been let out.
+            return read_at(*self._place_of(file, offset), size_bytes)
+
+    def _place_of(self, file: int, offset: int) -> tuple[bytes, int]:
+        """Return which file here that is, and where in it."""
+        if file < 0:
+            return self._place.listing, offset
+        if not self._plan.is_chosen(file):
+            return self._place.rest, self._plan.start(file) + offset
+        path = self._plan.listing.file_path(file)
+        if self._appearing is not None and self._appearing.is_out(file):
+            return self._appearing.place(path), offset
+        return self._place.file(path), offset
+
+    def _note_come(self, file: int, size_bytes: int) -> None:
+        appearing = self._appearing
+        if appearing is None or appearing.is_out(file):
+            return
+        if appearing.came(file, size_bytes):
+            self._let_out(file, self._plan.listing.file_path(file))
+
+    def _let_out(self, file: int | None, path: bytes) -> None:
+        if self._appearing is not None:
+            self._appearing.put_out(file, path, self._place.file(path))
