@@ -9,9 +9,9 @@ import threading
 import time
 from collections.abc import Callable, Collection, Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from node.cache import Cache
-from node.changes import Changes
 from node.folder import Folder
 from node.hash_progress import HashProgress
 from node.hashing import hash_source
@@ -22,6 +22,9 @@ from node.whole import GoneError, Signature, Source, Whole
 from protocol.errors import MalformedMessageError
 from protocol.manifest import Manifest, encode
 from protocol.names import display
+
+if TYPE_CHECKING:
+    from node.changes import Changes
 
 log = logging.getLogger("shoal.node")
 
@@ -231,6 +234,8 @@ class Watcher:
             yield
 
     def _reported_changes(self) -> Iterator[None]:
+        from node.changes import Changes  # noqa: PLC0415 (a mere fetch does not need it)
+
         with contextlib.closing(Changes(self._folder.path)) as changes:
             self._changes = changes
             yield  # What came since the first look, and before all was watched.

@@ -41,6 +41,7 @@ def test_gives_files_empty_folders_and_links() -> None:
     files = range(len(tree.sizes))
     assert [tree.file_path(file).decode() for file in files] == ["a/run.sh", "a.txt", "ü 🐟"]
     assert [tree.is_executable(file) for file in files] == [True, False, False]
+    assert tree.are_executable() == bytes([1, 0, 0])
     assert list(tree.sizes) == [7, 5, 0]
     assert tree.size_bytes == 12
     assert list(tree.empty_folders()) == [b"a/empty"]
