@@ -22,11 +22,12 @@ from protocol import messages
 from protocol.errors import MalformedMessageError, UnsupportedMessageError, WireCode
 from protocol.messages import ChunkReply, ChunkRequest, Error, ManifestReply, NodeRequest, Nothing
 from protocol.names import display
-from wire import sockets
+from wire import frames, sockets
 from wire.wake import Wake
 
 log = logging.getLogger("shoal.node")
 
+_MORE = int(zmq.SNDMORE)
 STUCK_MS = 50  # How often to look whether one who waits for his reply is stuck (node.pacing).
 
 
@@ -103,19 +104,18 @@ class ChunkServer:
             self._is_pausing = False
 
     def _serve_one(self, sock: "zmq.Socket[bytes]") -> None:
-        try:
-            frames = sock.recv_multipart(zmq.NOBLOCK)
-        except zmq.Again:
+        parts = frames.receive(sock)
+        if parts is None:
             return  # A request without its delimiter makes poll speak and recv not.
         try:
-            reply = self._answer(frames)
+            reply = self._answer(parts)
         except Exception:
             log.exception("a request could not be answered")
             reply = [messages.encode(Error(WireCode.INTERNAL, "this node made a mistake"))]
         if len(reply) == 1:
             sock.send(reply[0])
             return
-        sock.send(reply[0], zmq.SNDMORE)
+        sock.send(reply[0], _MORE)
         number, view = self.replies, memoryview(reply[1])
         self._pacing.queued(number, len(view), time.monotonic())
         self._sent[number] = weakref.ref(view, lambda _: self._note_left(number))
@@ -127,9 +127,9 @@ class ChunkServer:
         if self._is_pausing:  # Else it is seen before the next pause.
             self._wake.set()
 
-    def _answer(self, frames: list[bytes]) -> list[bytes]:
+    def _answer(self, parts: list[zmq.Frame]) -> list[bytes]:
         try:
-            request = _request_in(frames)
+            request = _request_in(parts)
         except UnsupportedMessageError as error:
             return [messages.encode(Error(WireCode.UNSUPPORTED, str(error)))]
         except MalformedMessageError as error:
@@ -174,19 +174,19 @@ class ChunkServer:
             self._pacing.left(number, at)
 
 
-def _request_in(frames: list[bytes]) -> NodeRequest:
-    if len(frames) != 1:
+def _request_in(parts: list[zmq.Frame]) -> NodeRequest:
+    if len(parts) != 1:
         raise MalformedMessageError("a request has one frame after the delimiter")
     limit = messages.MAX_CHUNK_REQUEST_BYTES
-    request: NodeRequest = messages.decode(frames[0], NodeRequest, limit)
+    request: NodeRequest = messages.decode(parts[0].bytes, NodeRequest, limit)
     return request
 
 
 class _Talk:
     """Says who is served what: the first parts, then one line a second for each asker (S12).
 
-    But only a few lines a second in all, beside the very first: a line costs 0.1 ms, and a swarm of
-    16 would have 128 at its start.
+    But only a few lines a second in all, beside the very first of a few askers: a line costs 0.1
+    ms, and a swarm of 32 would have 256 at its start.
     """
 
     def __init__(self, every_s: float) -> None:
@@ -200,7 +200,8 @@ class _Talk:
         now = time.monotonic()
         said, last = self._said.get((name, node), (0, -self._every_s))
         is_quiet = said >= SAY_EARLY and now - last < self._every_s
-        if is_quiet or (said >= SAY_ALWAYS and now - self._recent[0] < BURST_S):
+        is_news = said < SAY_ALWAYS and len(self._said) <= MANY_ASKERS
+        if is_quiet or (not is_news and now - self._recent[0] < BURST_S):
             return
         self._recent.append(now)
         self._said[name, node] = said + 1, now
@@ -210,6 +211,7 @@ class _Talk:
 
 
 SAY_ALWAYS = 2
+MANY_ASKERS = 8
 SAY_EARLY = 8
 BURST, BURST_S = 24, 6.0
 MAX_CONVERSATIONS = 1024

@@ -26,9 +26,10 @@ from protocol.messages import (
     NodeReply,
     Nothing,
 )
-from wire import sockets
+from wire import frames, sockets
 
 _TAG = struct.Struct(">Q")
+_EVENTS, _POLLIN = int(zmq.EVENTS), int(zmq.POLLIN)  # Enums take twice as long.
 _ENDS: dict[int, str] = {
     zmq.EVENT_DISCONNECTED: "closed the connection",
     zmq.EVENT_CLOSED: "cannot be reached",
@@ -64,27 +65,22 @@ class Link:
     @property
     def has_mail(self) -> bool:
         """Say whether there is something to receive; takes in libzmq's signals."""
-        return bool(int(self.socket.getsockopt(zmq.EVENTS)) & zmq.POLLIN)
+        return bool(self.socket.get(_EVENTS) & _POLLIN)  # type: ignore[operator]  # Not bytes.
 
     def send(self, request_id: int, message: Message) -> None:
         """Send one request; it waits until the connection stands."""
-        frames = [_TAG.pack(request_id), b"", messages.encode(message)]
-        try:
-            self.socket.send_multipart(frames, zmq.NOBLOCK)
-        except zmq.Again:
-            pass  # The holder does not read. Its deadline says the rest, as if a reply were lost.
+        # Without room the holder does not read: its deadline says the rest, as of a lost reply.
+        frames.send(self.socket, [_TAG.pack(request_id), b"", messages.encode(message)])
 
     def receive(self) -> Arrival | None:
         """Return the next thing that came from the holder, or None."""
         if not self.has_mail:
             return None  # Asking first spares an exception, which costs five times as much.
-        try:
-            frames = self.socket.recv_multipart(zmq.NOBLOCK, copy=False)
-        except zmq.Again:
+        message = frames.receive(self.socket)
+        if message is None:
             return None
-        buffers = [frame.buffer for frame in frames]
         try:
-            return self._read(buffers)
+            return self._read([frame.buffer for frame in message])
         except MalformedMessageError as error:
             return self._ended(f"sent what is no message: {error}", lied=True)
 
@@ -126,12 +122,12 @@ class Link:
         if self._connection is not None:
             self._connection.close()
 
-    def _read(self, frames: list[memoryview]) -> Arrival:
-        if len(frames) not in {3, 4} or len(frames[0]) != _TAG.size or len(frames[1]) != 0:
+    def _read(self, parts: list[memoryview]) -> Arrival:
+        if len(parts) not in {3, 4} or len(parts[0]) != _TAG.size or len(parts[1]) != 0:
             raise MalformedMessageError("an envelope that we did not send")
-        (request_id,) = _TAG.unpack(frames[0])
-        reply: NodeReply = messages.decode(bytes(frames[2]), NodeReply)
-        payload = frames[3] if len(frames) > 3 else _NO_BYTES  # noqa: PLR2004 (the fourth frame)
+        (request_id,) = _TAG.unpack(parts[0])
+        reply: NodeReply = messages.decode(bytes(parts[2]), NodeReply)
+        payload = parts[3] if len(parts) > 3 else _NO_BYTES  # noqa: PLR2004 (the fourth frame)
         return Arrival(self._event(reply, request_id, payload), payload)
 
     def _event(self, reply: NodeReply, request_id: int, payload: memoryview) -> Event:

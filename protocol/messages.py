@@ -4,6 +4,7 @@ A message is a msgpack map with `v` (the protocol's version) and `type`. Unknown
 so that a newer peer may say more; missing or wrong ones are refused.
 """
 
+import functools
 from typing import Annotated, Any, TypeVar, get_args
 
 import msgspec
@@ -276,9 +277,16 @@ NodeReply = ManifestReply | ChunkReply | Nothing | Error
 
 T = TypeVar("T", bound=Message)
 
+_ENCODER = msgspec.msgpack.Encoder()
+_LARGEST_FIXMAP = 0x8F  # The first byte of a msgpack map of 15 keys.
+_VERSION_ITEM = codec.pack("v") + codec.pack(VERSION)
+
 
 def encode(message: Message) -> bytes:
     """Return the bytes of one message."""
+    data = _ENCODER.encode(message)
+    if data[0] < _LARGEST_FIXMAP:  # One key more changes its first byte.
+        return b"%c%b%b" % (data[0] + 1, _VERSION_ITEM, data[1:])
     return codec.pack({"v": VERSION, **msgspec.to_builtins(message, builtin_types=(bytes,))})
 
 
@@ -295,7 +303,11 @@ def decode(data: bytes, expected: Any, max_bytes: int = MAX_REPLY_BYTES) -> Any:
     version, kind = plain.get("v"), plain.get("type")
     if type(version) is not int or type(kind) is not str:
         raise MalformedMessageError("a message has the keys v (a number) and type (a text)")
-    known = {option.__struct_config__.tag for option in get_args(expected) or (expected,)}
-    if version != VERSION or kind not in known:
+    if version != VERSION or kind not in _types_of(expected):
         raise UnsupportedMessageError(f"type {kind[:40]!r} of version {version} is unknown here")
     return codec.convert(plain, expected)
+
+
+@functools.cache
+def _types_of(expected: Any) -> frozenset[str]:
+    return frozenset(option.__struct_config__.tag for option in get_args(expected) or (expected,))

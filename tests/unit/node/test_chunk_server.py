@@ -215,3 +215,13 @@ def test_says_what_it_uploads_but_not_every_time(
     lines = [line for line in caplog.messages if line.startswith("Uploading")]
     assert lines[0] == f"Uploading a.bin (1/{scene.thing.chunk_count}) to n2"
     assert 8 <= len(lines) <= 12
+
+
+def test_says_little_to_a_crowd(scene: Scene, caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level("INFO", "shoal.node")
+    for turn in range(3):
+        for number in range(40):
+            scene.ask(ChunkRequest(scene.file.id, (turn,), f"n{number}"))
+    lines = [line for line in caplog.messages if line.startswith("Uploading")]
+    assert lines[:8] == [f"Uploading a.bin (1/{scene.thing.chunk_count}) to n{n}" for n in range(8)]
+    assert 24 <= len(lines) <= 24 + 3 * 8

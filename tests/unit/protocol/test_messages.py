@@ -108,6 +108,8 @@ def test_each_type_of_message_has_a_way() -> None:
 def test_survives_the_wire(way: str, kind: type[messages.Message], data: st.DataObject) -> None:
     message = data.draw(all_of(kind))
     assert messages.decode(messages.encode(message), UNIONS[way]) == message
+    plain_data = msgspec.to_builtins(message, builtin_types=(bytes,))
+    assert messages.encode(message) == codec.pack({"v": messages.VERSION, **plain_data})
 
 
 @pytest.mark.parametrize(("way", "kind"), EACH)

@@ -1,0 +1,36 @@
+"""Messages of several frames, sent and received at once or not at all.
+
+pyzmq's own send_multipart and recv_multipart make an enum of each flag, and ask the socket after
+each frame whether another follows: a third of what a small message costs.
+"""
+
+from typing import Any
+
+import zmq
+
+_NOW = int(zmq.NOBLOCK)
+_NOW_AND_MORE = int(zmq.NOBLOCK | zmq.SNDMORE)
+
+
+def send(sock: "zmq.Socket[bytes]", frames: list[bytes]) -> bool:
+    """Send; say whether there was room: libzmq takes all frames of a message or none."""
+    try:
+        for frame in frames[:-1]:
+            sock.send(frame, _NOW_AND_MORE)
+        sock.send(frames[-1], _NOW)
+    except zmq.Again:
+        return False
+    return True
+
+
+def receive(sock: "zmq.Socket[bytes]") -> list[zmq.Frame] | None:
+    """Return the frames of the next message, which are not copied; None if none is there."""
+    try:
+        frame: Any = sock.recv(_NOW, copy=False)
+    except zmq.Again:
+        return None
+    frames = [frame]
+    while frame.more:
+        frame = sock.recv(_NOW, copy=False)
+        frames.append(frame)
+    return frames
