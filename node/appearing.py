@@ -92,8 +92,12 @@ class Appearing:
             self._left[file] -= size_bytes
             return self._left[file] == 0
 
-    def put_out(self, file: int | None, path: bytes, made: bytes) -> None:
+    def put_out(
+        self, file: int | None, path: bytes, made: bytes, *, is_ready: bool = False
+    ) -> None:
         """Move a file that is whole, or a link, from `made` to where it belongs.
+
+        If it `is_ready` it has its mode and is durable already.
 
         Raises:
             OperatorError: something stands in the way.
@@ -101,7 +105,7 @@ class Appearing:
         """
         if self._others == "hinder" and _is_another(self._root + path, made):
             self._hinder(path)
-        if file is not None:
+        if file is not None and not is_ready:
             set_mode(made, self._mode_of(file), durably=True)
         with self._parent_of(path) as (directory, last):
             if is_directory(last, directory):

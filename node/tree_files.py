@@ -4,11 +4,18 @@ A chunk's parts of files that nobody asked for go into a file with holes, the re
 is always whole. Each file is opened for each of its parts: there may be a million.
 """
 
+from collections.abc import Iterable
+
 from node.appearing import Appearing
 from node.file_states import FileStates
+from node.placing import sync
 from node.raw_files import link, make_at, read_at, set_mode, write_at
 from node.tree_place import TreePlace
 from node.tree_plan import TreePlan
+
+FEW_FILES = (
+    4  # Each takes a disk's pause to become durable; the file system as a whole not many more.
+)
 
 
 class TreeFiles:
@@ -34,15 +41,22 @@ class TreeFiles:
             OSError: the disk refused.
         """
         start = 0
+        whole: list[int] = []
         for file, offset, size_bytes in self._plan.pieces(index):
             part = data[start : start + size_bytes]
             start += size_bytes
             if file < 0 or not self._plan.is_chosen(file):
                 write_at(*self._place_of(file, offset), part)
-            elif self._is_new and not self._is_made[file] and self._is_whole(file, size_bytes):
+                continue
+            if self._appearing is not None and self._appearing.is_out(file):
+                continue
+            if self._is_new and not self._is_made[file] and self._is_all(file, size_bytes):
                 self._make(file, part)
             else:
                 self._write_part(file, offset, part)
+            if self._appearing is not None and self._appearing.came(file, size_bytes):
+                whole.append(file)
+        self._let_out(whole)
 
     def read(self, index: int) -> bytes:
         """Return the bytes that stand where chunk `index` belongs. May be used from any thread.
@@ -52,12 +66,17 @@ class TreeFiles:
         """
         return b"".join(self._read_part(*part) for part in self._plan.pieces(index))
 
-    def count(self, chunks: list[int]) -> None:
+    def count(self, chunks: Iterable[int]) -> None:
         """Note that these are there; what is whole by that appears."""
+        appearing, whole = self._appearing, []
+        if appearing is None:
+            return
         for index in chunks:
             for file, _, size_bytes in self._plan.pieces(index):
-                if file >= 0 and self._plan.is_chosen(file):
-                    self._note_come(file, size_bytes)
+                is_ours = file >= 0 and self._plan.is_chosen(file)
+                if is_ours and not appearing.is_out(file) and appearing.came(file, size_bytes):
+                    whole.append(file)
+        self._let_out(whole)
 
     def complete(self) -> None:
         """Make what has no bytes; give modes to what an earlier try has made.
@@ -66,26 +85,27 @@ class TreeFiles:
             OperatorError: something stands in the way.
             OSError: the disk refused.
         """
-        sizes = self._plan.listing.sizes
+        sizes, empty = self._plan.listing.sizes, []
         for file, path in self._plan.chosen_files():
-            if sizes[file] and self._is_made[file]:
-                continue
             if sizes[file] == 0:
                 write_at(self._place.file(path), 0, memoryview(b""), self._plan.mode(file))
-                self._let_out(file, path)
-            elif self._appearing is None:
-                set_mode(self._place.file(path), self._plan.mode(file), durably=False)
+                self._is_made[file] = 1
+                empty.append(file)
+            elif self._appearing is None and not self._is_made[file]:
+                self._give_mode(file)
+        self._let_out(empty)
         for path in self._plan.chosen_folders():
             self._place.make_directory(path)
         for path, target in self._plan.chosen_links():  # The last: nothing is made through a link.
             self._place.make_directory(path.rpartition(b"/")[0])
             link(self._place.file(path), target)
-            self._let_out(None, path)
+            if self._appearing is not None:
+                self._appearing.put_out(None, path, self._place.file(path))
         if self._appearing is not None:
             listing = self._plan.listing if self._plan.is_everything else None
             self._appearing.end(self._plan.chosen_folders(), listing)
 
-    def _is_whole(self, file: int, size_bytes: int) -> bool:
+    def _is_all(self, file: int, size_bytes: int) -> bool:
         return self.states.sizes[file] == size_bytes
 
     def _make(self, file: int, data: memoryview) -> None:
@@ -93,15 +113,12 @@ class TreeFiles:
         path = self._place.file(self._plan.listing.file_path(file))
         self.states.note(file, make_at(path, data, self._plan.mode(file)))
         self._is_made[file] = 1
-        self._note_come(file, len(data))
 
     def _write_part(self, file: int, offset: int, data: memoryview) -> None:
-        if self._appearing is None or not self._appearing.is_out(file):
-            self.states.forget(file)
-            mode = None if self._is_made[file] else self._plan.mode(file)
-            write_at(*self._place_of(file, offset), data, mode)
-            self._is_made[file] = 1
-            self._note_come(file, len(data))
+        self.states.forget(file)
+        mode = None if self._is_made[file] else self._plan.mode(file)
+        write_at(*self._place_of(file, offset), data, mode)
+        self._is_made[file] = 1
 
     def _read_part(self, file: int, offset: int, size_bytes: int) -> bytes:
         try:
@@ -120,13 +137,21 @@ class TreeFiles:
             return self._appearing.place(path), offset
         return self._place.file(path), offset
 
-    def _note_come(self, file: int, size_bytes: int) -> None:
-        appearing = self._appearing
-        if appearing is None or appearing.is_out(file):
+    def _let_out(self, files: list[int]) -> None:
+        """Let these appear, which are whole. Each is durable before it has its name."""
+        if self._appearing is None or not files:
             return
-        if appearing.came(file, size_bytes):
-            self._let_out(file, self._plan.listing.file_path(file))
+        is_ready = len(files) > FEW_FILES
+        if is_ready:
+            for file in files:
+                if not self._is_made[file]:
+                    self._give_mode(file)
+            sync(self._place.path)
+        for file in files:
+            path = self._plan.listing.file_path(file)
+            self._appearing.put_out(file, path, self._place.file(path), is_ready=is_ready)
 
-    def _let_out(self, file: int | None, path: bytes) -> None:
-        if self._appearing is not None:
-            self._appearing.put_out(file, path, self._place.file(path))
+    def _give_mode(self, file: int) -> None:
+        """Give a file that an earlier try has made its mode."""
+        path = self._place.file(self._plan.listing.file_path(file))
+        set_mode(path, self._plan.mode(file), durably=False)

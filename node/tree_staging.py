@@ -176,7 +176,7 @@ class TreeStaging:
         doubtful = self._plan.chunks_of(wrong) & self.needed
         have = have & ~doubtful | self._right_ones(doubtful)
         assert self._files is not None
-        self._files.count(list(bitmap.indices(have)))
+        self._files.count(bitmap.indices(have))
         return have
 
     def _complete(self) -> TreeFiles:

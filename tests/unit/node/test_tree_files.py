@@ -1,14 +1,18 @@
 """Parts of files, written and read where they belong."""
 
+import os
 from pathlib import Path
 
+import pytest
+
+from node.appearing import Appearing
 from node.selection import EVERYTHING, Selection
 from node.tree_files import TreeFiles
 from node.tree_place import TreePlace
 from node.tree_plan import TreePlan
 from protocol.listing import decode
 from protocol.manifest import encode
-from tests.unit.node.trees import TREE, Model, files_in_order, make, seen
+from tests.unit.node.trees import TREE, Model, files_in_order, make, run, seen
 
 MODEL = Model(TREE, 50)
 FILES = range(MODEL.manifest.listing_chunks, MODEL.manifest.chunk_count)
@@ -74,3 +78,21 @@ def test_what_nobody_asked_for_lies_aside(tmp_path: Path) -> None:
         assert files.read(index) == MODEL.chunks[index]
     files.complete()
     assert seen(tmp_path / "tree") == {"b.txt": TREE["b.txt"]}
+
+
+@pytest.mark.parametrize(("count", "pauses"), [(2, 2), (40, 0)])
+def test_many_files_are_made_durable_at_once(
+    tmp_path: Path, count: int, pauses: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    items = {f"{number:02}": run(b"%02d" % number) for number in range(count)}
+    model = Model(items, 5000)
+    synced: list[int] = []
+    plan = TreePlan(model.manifest, decode(model.listing), EVERYTHING)
+    place, appearing = TreePlace(tmp_path / "aside"), Appearing(tmp_path, "t")
+    place.open(encode(model.manifest))
+    files = TreeFiles(place, plan, appearing, is_new=place.lay_out(plan))
+    appearing.begin(plan.chosen_files(), plan.listing, plan.mode)
+    monkeypatch.setattr(os, "fsync", synced.append)
+    files.write(1, memoryview(model.chunks[1]))
+    assert seen(tmp_path / "t") == items
+    assert len(synced) == pauses
