@@ -32,8 +32,12 @@ class ProgressView:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        if self._bar is not None:
-            self._bar.stop()
+        if self._bar is None:
+            return
+        if kind is None:  # The last report may be a little old.
+            (task,) = self._bar.tasks
+            self._bar.update(task.id, completed=task.total)
+        self._bar.stop()
 
     def show(self, working: Working) -> None:
         if self._quiet or working.size_bytes is None:

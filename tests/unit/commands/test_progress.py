@@ -1,5 +1,11 @@
 """What is said while a fetch goes on, where no terminal shows a bar."""
 
+import os
+import pty
+import subprocess
+import sys
+from pathlib import Path
+
 import pytest
 
 from commands import progress
@@ -46,3 +52,36 @@ def test_quiet_is_quiet(
 def test_holders_are_counted_in_proper_words() -> None:
     counts = [progress._holders(Working("a", 0, 1, count)) for count in (None, 0, 1, 2)]
     assert counts == ["", "0 holders", "1 holder", "2 holders"]
+
+
+ON_A_TERMINAL = """
+from commands.progress import ProgressView
+from protocol.control import Working
+with ProgressView(quiet=False) as view:
+    view.show(Working("a.bin", 50_000, 100_000, 1))
+    {end}
+"""
+
+
+@pytest.mark.parametrize(
+    ("end", "last"), [("pass", b"100.0/100.0 kB"), ("raise SystemExit", b"50.0/100.0 kB")]
+)
+def test_a_bar_ends_where_the_work_ended(end: str, last: bytes) -> None:
+    terminal, far_end = pty.openpty()
+    program = [sys.executable, "-c", ON_A_TERMINAL.format(end=end)]
+    environ = {**os.environ, "TERM": "xterm", "COLUMNS": "100"}
+    root = Path(__file__).parents[3]
+    subprocess.run(program, stderr=far_end, cwd=root, env=environ, check=True)
+    os.close(far_end)
+    shown = b""
+    while chunk := _read(terminal):
+        shown += chunk
+    os.close(terminal)
+    assert shown.rstrip().rpartition(b"a.bin")[2].count(last) == 1
+
+
+def _read(terminal: int) -> bytes:
+    try:
+        return os.read(terminal, 4096)
+    except OSError:  # The far end is closed.
+        return b""
