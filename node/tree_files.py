@@ -40,22 +40,18 @@ class TreeFiles:
             OperatorError: something stands where a file is to appear.
             OSError: the disk refused.
         """
+        appearing, is_chosen = self._appearing, self._plan.is_chosen
         start = 0
         whole: list[int] = []
         for file, offset, size_bytes in self._plan.pieces(index):
             part = data[start : start + size_bytes]
             start += size_bytes
-            if file < 0 or not self._plan.is_chosen(file):
+            if file < 0 or not is_chosen(file):
                 write_at(*self._place_of(file, offset), part)
-                continue
-            if self._appearing is not None and self._appearing.is_out(file):
-                continue
-            if self._is_new and not self._is_made[file] and self._is_all(file, size_bytes):
-                self._make(file, part)
-            else:
+            elif appearing is None or not appearing.is_out(file):
                 self._write_part(file, offset, part)
-            if self._appearing is not None and self._appearing.came(file, size_bytes):
-                whole.append(file)
+                if appearing is not None and appearing.came(file, size_bytes):
+                    whole.append(file)
         self._let_out(whole)
 
     def read(self, index: int) -> bytes:
@@ -105,19 +101,15 @@ class TreeFiles:
             listing = self._plan.listing if self._plan.is_everything else None
             self._appearing.end(self._plan.chosen_folders(), listing)
 
-    def _is_all(self, file: int, size_bytes: int) -> bool:
-        return self.states.sizes[file] == size_bytes
-
-    def _make(self, file: int, data: memoryview) -> None:
-        """Write a file that is not there yet, all of it."""
-        path = self._place.file(self._plan.listing.file_path(file))
-        self.states.note(file, make_at(path, data, self._plan.mode(file)))
-        self._is_made[file] = 1
-
     def _write_part(self, file: int, offset: int, data: memoryview) -> None:
-        self.states.forget(file)
-        mode = None if self._is_made[file] else self._plan.mode(file)
-        write_at(*self._place_of(file, offset), data, mode)
+        states, plan = self.states, self._plan
+        if self._is_new and not self._is_made[file] and states.sizes[file] == len(data):
+            path = self._place.file(plan.listing.file_path(file))
+            states.note(file, make_at(path, data, plan.mode(file)))
+        else:
+            states.forget(file)
+            mode = None if self._is_made[file] else plan.mode(file)
+            write_at(*self._place_of(file, offset), data, mode)
         self._is_made[file] = 1
 
     def _read_part(self, file: int, offset: int, size_bytes: int) -> bytes:

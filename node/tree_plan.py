@@ -19,7 +19,8 @@ class TreePlan:
         self.is_everything = selection.is_everything
         self._manifest = manifest
         self._selection = selection
-        self._layout = Layout([manifest.listing_bytes, *listing.sizes])
+        self._layout = Layout(listing.sizes)
+        self._are_executable = listing.are_executable()
         files = range(len(listing.sizes))
         self._is_chosen = bytearray(b"\1") * len(files)
         if not self.is_everything:
@@ -55,17 +56,19 @@ class TreePlan:
         return (path for path in self.listing.empty_folders() if self._chooses(path + b"/"))
 
     def mode(self, file: int) -> int:
-        return 0o755 if self.listing.is_executable(file) else 0o644
+        return 0o755 if self._are_executable[file] else 0o644
 
     def pieces(self, index: int) -> list[Piece]:
         """Return the parts of chunk `index`; the listing counts as file -1."""
         thing = self._manifest
-        pieces = self._layout.pieces(thing.chunk_offset(index), thing.chunk_size(index))
-        return [(file - 1, offset, size_bytes) for file, offset, size_bytes in pieces]
+        offset, size_bytes = thing.chunk_offset(index), thing.chunk_size(index)
+        if offset < thing.listing_bytes:
+            return [(-1, offset, size_bytes)]
+        return self._layout.pieces(offset - thing.listing_bytes, size_bytes)
 
     def start(self, file: int) -> int:
-        """Return where a file begins in the thing's bytes."""
-        return self._layout.stretch(file + 1)[0]
+        """Return where a file begins in the bytes of all files."""
+        return self._layout.stretch(file)[0]
 
     def files_in(self, chunks: int) -> set[int]:
         """Return the files that these chunks (protocol.bitmap) have a part of."""
@@ -74,12 +77,12 @@ class TreePlan:
 
     def chunks_of(self, files: Iterable[int]) -> int:
         """Return the chunks that have a part of these files."""
-        at = self._manifest.chunk_at
+        at, before = self._manifest.chunk_at, self._manifest.listing_bytes
         chunks: set[int] = set()
         for file in files:
-            start, end = self._layout.stretch(file + 1)
+            start, end = self._layout.stretch(file)
             if end > start:
-                chunks.update(range(at(start), at(end - 1) + 1))
+                chunks.update(range(at(before + start), at(before + end - 1) + 1))
         return bitmap.of(chunks)
 
     def _chooses(self, path: bytes) -> bool:

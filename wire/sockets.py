@@ -191,7 +191,8 @@ def _keep_alive(sock: "zmq.Socket[bytes]") -> None:
 def _resolved(address: str) -> str:
     """ZeroMQ binds to numbers and interface names; a host name is looked up first."""
     host, port = addresses.split(address)
-    family, *_, place = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
+    name = host.encode() if host.isascii() else host  # A text is taken for IDNA: 2 ms of imports.
+    family, *_, place = socket.getaddrinfo(name, port, type=socket.SOCK_STREAM)[0]
     return f"tcp://[{place[0]}]:{port}" if family == socket.AF_INET6 else f"tcp://{place[0]}:{port}"
 
 

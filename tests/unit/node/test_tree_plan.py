@@ -123,7 +123,7 @@ def test_pieces_make_up_the_tree(items: Items, chunk_bytes: int) -> None:
         ]
         assert b"".join(parts) == chunk
     for number, content in enumerate(contents):
-        start = one.start(number)
+        start = len(model.listing) + one.start(number)
         assert model.bytes[start : start + len(content)] == content
         for at in bitmap.indices(one.chunks_of([number])):
             assert number in one.files_in(1 << at)
