@@ -145,8 +145,20 @@ class Lab:
         return self._ip(self._switch, "link add switch type bridge", "link set switch up", *plug)
 
     def _host_on(self, host: int) -> tuple[list[str], list[str]]:
-        address = f"address add {self.address(host)}/24 dev uplink"
-        return self._ip(self.namespace(host), address, "link set lo up", "link set uplink up")
+        # All namespaces share one table of neighbours: 33 hosts overflow it, and cannot connect.
+        neighbours = [
+            f"neigh add {self.address(other)} lladdr {_card(other)} dev uplink nud permanent"
+            for other in self.hosts
+            if other != host
+        ]
+        return self._ip(
+            self.namespace(host),
+            f"link set uplink address {_card(host)}",
+            f"address add {self.address(host)}/24 dev uplink",
+            "link set lo up",
+            "link set uplink up",
+            *neighbours,
+        )
 
     def _ip(self, namespace: str, *lines: str) -> tuple[list[str], list[str]]:
         return ["ip", "-n", namespace, "-batch", "-"], list(lines)
@@ -168,6 +180,10 @@ class Lab:
 
 def _port(host: int) -> str:
     return f"port{host}"
+
+
+def _card(host: int) -> str:
+    return f"02:00:0a:4d:00:{host:02x}"
 
 
 def _limit(device: str, rate_mbit: float | None) -> str:

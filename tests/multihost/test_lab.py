@@ -111,6 +111,16 @@ def test_thirty_three_hosts_are_up_in_two_seconds(make_lab: MakeLab) -> None:
     assert receiving.wait(10) == 0
 
 
+def test_no_host_needs_room_in_the_table_of_neighbours(make_lab: MakeLab) -> None:
+    lab = make_lab(4)
+    for host in lab.hosts:
+        known = lab.run(host, ["ip", "neigh", "show"], timeout_s=10).stdout.splitlines()
+        assert sorted(line.split()[0] for line in known) == [
+            lab.address(other) for other in lab.hosts if other != host
+        ]
+        assert all("PERMANENT" in line for line in known)  # They count nowhere.
+
+
 def test_teardown_leaves_no_namespace_and_no_process(make_lab: MakeLab, tmp_path: Path) -> None:
     already_there = labs_of_this_process()
     with Lab(2, directory=tmp_path) as lab:
