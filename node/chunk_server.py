@@ -28,6 +28,7 @@ from wire.wake import Wake
 log = logging.getLogger("shoal.node")
 
 _MORE = int(zmq.SNDMORE)
+IN_A_ROW = 16  # Requests that are served before all else is looked at once more.
 STUCK_MS = 50  # How often to look whether one who waits for his reply is stuck (node.pacing).
 
 
@@ -79,21 +80,24 @@ class ChunkServer:
         serving.register(sock, zmq.POLLIN)
         try:
             while not self._is_stopping:
-                self._note_what_left()
-                if self._pacing.allows(time.monotonic()):
-                    ready = dict(serving.poll())
-                else:
-                    ready = dict(self._pause(pausing))
+                self._serve_what_waits(sock)
+                may_serve = self._pacing.allows(time.monotonic())
+                ready = dict(serving.poll() if may_serve else self._pause(pausing))
                 if monitor in ready:
                     sockets.bound_unsent(monitor)
                 if self._wake.fileno() in ready:
                     self._wake.clear()
-                if sock in ready:
-                    self._serve_one(sock)
         finally:
             sock.disable_monitor()
             monitor.close()
             sock.close()
+
+    def _serve_what_waits(self, sock: "zmq.Socket[bytes]") -> None:
+        for _ in range(IN_A_ROW):
+            self._note_what_left()
+            if not self._pacing.allows(time.monotonic()) or not frames.has_mail(sock):
+                return
+            self._serve_one(sock)
 
     def _pause(self, poller: zmq.Poller) -> list[tuple[Any, int]]:
         """Wait until a reply has left, or one that has not may be stuck."""

@@ -66,7 +66,8 @@ class Download:
         if self._waits_for_the_shell():
             return None
         due = self._gathering.scheduler.deadline(now) if self._gathering else None
-        return min((time for time in (self._chores_at, due) if time and time > now), default=None)
+        is_next = self._chores_at > now and (due is None or self._chores_at < due)
+        return self._chores_at if is_next else due
 
     def _waits_for_the_shell(self) -> bool:
         """Say whether nothing can be done before the tracker or the disk has answered."""

@@ -24,7 +24,7 @@ from wire.wake import Wake
 log = logging.getLogger("shoal.node")
 
 DRAIN = 32  # Messages taken from one holder before the others have their turn.
-PROGRESS_S = 0.1
+PROGRESS_S = 0.2
 MAX_HEARD = 1024  # Askers whose words wait.
 MONITOR_S = 0.1  # How often to look after connections: half of all sockets, hardly ever ready.
 
@@ -221,9 +221,11 @@ class Fetcher:
 
     def _due(self, tracker: TrackerClient, now: float) -> float:
         """Return when to look at the clock again, whatever comes in."""
-        times = [self._download.deadline(now), tracker.deadline]
-        due = min((time_ for time_ in times if time_ is not None), default=now + 1.0)
-        return min(due, now + MONITOR_S) if len(self._links) else due
+        due = now + (MONITOR_S if len(self._links) else 1.0)
+        ours, tracker_s = self._download.deadline(now), tracker.deadline
+        if ours is not None and ours < due:
+            due = ours
+        return due if tracker_s is None else min(due, tracker_s)
 
     def _progress(self) -> Working:
         download = self._download

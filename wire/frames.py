@@ -8,8 +8,17 @@ from typing import Any
 
 import zmq
 
+_EVENTS, _POLLIN = int(zmq.EVENTS), int(zmq.POLLIN)
 _NOW = int(zmq.NOBLOCK)
 _NOW_AND_MORE = int(zmq.NOBLOCK | zmq.SNDMORE)
+
+
+def has_mail(sock: "zmq.Socket[bytes]") -> bool:
+    """Say whether there is something to receive; takes in libzmq's signals.
+
+    To ask first spares an exception where there is none, which costs five times as much.
+    """
+    return bool(sock.get(_EVENTS) & _POLLIN)  # type: ignore[operator]  # Not bytes.
 
 
 def send(sock: "zmq.Socket[bytes]", frames: list[bytes]) -> bool:

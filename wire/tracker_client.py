@@ -10,7 +10,7 @@ import zmq
 from protocol import messages
 from protocol.errors import ExitCode, MalformedMessageError, OperatorError, WireCode
 from protocol.messages import Message, TrackerReply
-from wire import sockets
+from wire import frames, sockets
 
 PATIENCE_S = 1.0  # One try.
 TRIES = 3  # An unreachable tracker is noticed within 3 s.
@@ -57,12 +57,8 @@ class TrackerClient:
         Raises:
             TrackerLostError: there will be none.
         """
-        while self.is_waiting:
-            try:
-                frames = self.socket.recv_multipart(zmq.NOBLOCK)
-            except zmq.Again:
-                break
-            reply = self._read(frames)
+        while self.is_waiting and frames.has_mail(self.socket):
+            reply = self._read(self.socket.recv_multipart(zmq.NOBLOCK))
             if reply is not None:
                 self._body = b""
                 return reply
@@ -98,13 +94,11 @@ class TrackerClient:
         self._tries_left -= 1
         self._due = now + PATIENCE_S
         self._tag = os.urandom(TAG_BYTES)
-        try:
-            self.socket.send_multipart([self._tag, b"", self._body], zmq.NOBLOCK)
-        except zmq.Again:
-            pass  # The queue is full of earlier tries; the deadline says the rest.
+        # Without room the queue is full of earlier tries; the deadline says the rest.
+        frames.send(self.socket, [self._tag, b"", self._body])
 
-    def _read(self, frames: list[bytes]) -> TrackerReply | None:
-        match frames:
+    def _read(self, parts: list[bytes]) -> TrackerReply | None:
+        match parts:
             case [tag, b"", body] if tag == self._tag:
                 pass
             case _:
