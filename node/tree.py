@@ -11,7 +11,7 @@ from pathlib import Path
 from blake3 import blake3
 
 from node.layout import Layout
-from node.selection import Selection
+from node.selection import EVERYTHING, Selection
 from node.whole import GoneError, Signature, read_unchanged, read_unchanged_into
 from protocol import listing, manifest
 from protocol.cutting import tree_cut
@@ -166,6 +166,11 @@ def look_through(
             levels.append(walk.directories_in(directory))
     files = [entry.path for entry in walk.entries if entry.kind in _FILES]
     return Tree(root, listing.encode(walk.entries), files, walk.states)
+
+
+def everything_in(root: Path) -> Tree:
+    """Return what can be shared of the directory `root` as it is now; raises as `look_through`."""
+    return look_through(root, EVERYTHING, lambda _, __: None, lambda: False)
 
 
 class _Walk:

@@ -15,7 +15,7 @@ from node.placing import put_in_place, put_outside, remove, sync
 from node.raw_files import link, read_at, set_mode, write_at
 from node.selection import EVERYTHING, Selection
 from node.staging import require_room
-from node.tree import Tree, look_through
+from node.tree import Tree, everything_in
 from node.tree_place import TreePlace
 from node.tree_plan import TreePlan
 from protocol import bitmap
@@ -129,13 +129,13 @@ class TreeStaging:
         target = folder / name
         if self._appearing is not None:
             is_all = self._plan.is_everything
-            tree = self._appearing.tree(self._read_listing()) if is_all else _found(target)
+            tree = self._appearing.tree(self._read_listing()) if is_all else everything_in(target)
             remove(self._place.path)
             return tree
         if self._plan.is_everything:  # While nobody else can change it.
             tree = Tree.made(self._place.tree, self._read_listing())
         else:
-            tree = _found(self._place.tree)
+            tree = everything_in(self._place.tree)
         put_in_place(self._place.tree, folder, name)
         remove(self._place.path)
         tree.root = target
@@ -243,7 +243,3 @@ class TreeStaging:
     def _let_out(self, file: int | None, path: bytes) -> None:
         if self._appearing is not None:
             self._appearing.put_out(file, path, self._place.file(path))
-
-
-def _found(root: Path) -> Tree:
-    return look_through(root, EVERYTHING, lambda _, __: None, lambda: False)
