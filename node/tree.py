@@ -5,14 +5,14 @@ import contextlib
 import os
 import re
 import stat
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 
 from blake3 import blake3
 
 from node.layout import Layout
 from node.selection import EVERYTHING, Selection
-from node.whole import GoneError, Signature, read_unchanged, read_unchanged_into
+from node.whole import GoneError, Signature, Stretch, read_unchanged, read_unchanged_into
 from protocol import listing, manifest
 from protocol.cutting import tree_cut
 from protocol.listing import Entry
@@ -100,6 +100,12 @@ class Tree:
             else:
                 read_unchanged_into(*self._file(part - 1), start, buffer[:size_bytes])
             buffer = buffer[size_bytes:]
+
+    def stretches(self, offset: int, size_bytes: int) -> Iterable[Stretch]:
+        """Yield where they lie; the listing is in no file."""
+        for part, start, count in self._layout.pieces(offset, size_bytes):
+            file = self._file(part - 1) if part else ("", self.signature)
+            yield Stretch(*file, start, count)
 
     def _part(self, part: int, offset: int, size_bytes: int) -> bytes:
         if part == 0:

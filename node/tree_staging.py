@@ -13,6 +13,7 @@ from node.appearing import Appearing
 from node.hashing import verified_chunks
 from node.placing import put_in_place, put_outside, remove, sync
 from node.raw_files import link, read_at, set_mode, write_at
+from node.reflink import Origin, Reflinks
 from node.selection import EVERYTHING, Selection
 from node.staging import require_room
 from node.tree import Tree, everything_in
@@ -47,6 +48,7 @@ class TreeStaging:
         self._selection = selection
         self._appearing = appearing
         self._place = TreePlace(folder / content_id.removeprefix("b3:"))
+        self._reflinks = Reflinks()
         self._is_laid_out = False
         self._is_new = False  # All that lies there was written by us, just now.
         self._is_made = bytearray()
@@ -88,8 +90,10 @@ class TreeStaging:
         require_room(self._place.path, self._plan.bytes_of(self.needed & ~have))
         return have
 
-    def write(self, index: int, data: bytes | memoryview) -> None:
+    def write(self, index: int, data: bytes | memoryview, origin: Origin | None = None) -> None:
         """Write a chunk's bytes, which the caller has verified. May be used from any thread.
+
+        `origin` is where they lie already.
 
         Raises:
             OperatorError: something stands where a file is to appear.
@@ -100,8 +104,8 @@ class TreeStaging:
             write_at(self._place.listing, self.manifest.chunk_offset(index), rest)
             return
         for file, offset, size_bytes in self._plan.pieces(index):
-            self._write_part(file, offset, rest[:size_bytes])
-            rest = rest[size_bytes:]
+            self._write_part(file, offset, rest[:size_bytes], origin)
+            rest, origin = rest[size_bytes:], origin and origin.after(size_bytes)
 
     def read(self, index: int) -> bytes:
         """Return the bytes that stand where chunk `index` belongs. May be used from any thread.
@@ -206,12 +210,13 @@ class TreeStaging:
         except FileNotFoundError:  # It may just have been let out.
             return read_at(*self._place_of(file, offset), size_bytes)
 
-    def _write_part(self, file: int, offset: int, data: memoryview) -> None:
+    def _write_part(self, file: int, offset: int, data: memoryview, origin: Origin | None) -> None:
         if file < 0 or not self._plan.is_chosen(file):
             write_at(*self._place_of(file, offset), data)
         elif self._appearing is None or not self._appearing.is_out(file):
             mode = None if self._is_made[file] else self._plan.mode(file)
-            write_at(*self._place_of(file, offset), data, mode, is_new=self._is_new)
+            write = self._reflinks.writer(origin)
+            write_at(*self._place_of(file, offset), data, mode, is_new=self._is_new, write=write)
             self._is_made[file] = 1
             self._note_come(file, len(data))
 

@@ -7,8 +7,9 @@ crash.
 
 import os
 import stat
+from collections.abc import Iterable
 from pathlib import Path
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 import msgspec
 
@@ -53,6 +54,15 @@ class Signature(msgspec.Struct, frozen=True):
         )
 
 
+class Stretch(NamedTuple):
+    """`size_bytes` of the file at `path` as long as that has its signature, from `offset` on."""
+
+    path: str
+    signature: Signature
+    offset: int
+    size_bytes: int
+
+
 class Source(Protocol):
     """Where a thing's bytes are, as they were at one moment."""
 
@@ -78,6 +88,9 @@ class Source(Protocol):
     def read_into(self, offset: int, buffer: memoryview) -> None:
         """Fill `buffer` with the bytes from there on; raises as `read`."""
 
+    def stretches(self, offset: int, size_bytes: int) -> Iterable[Stretch]:
+        """Yield where so many bytes from there on lie; what is in no file has an empty path."""
+
 
 class FileSource:
     """One file."""
@@ -100,6 +113,9 @@ class FileSource:
 
     def read_into(self, offset: int, buffer: memoryview) -> None:
         read_unchanged_into(str(self._path), self.signature, offset, buffer)
+
+    def stretches(self, offset: int, size_bytes: int) -> Iterable[Stretch]:
+        return [Stretch(str(self._path), self.signature, offset, size_bytes)]
 
 
 def read_unchanged(path: str, signature: Signature, offset: int, size_bytes: int) -> bytes:

@@ -13,6 +13,7 @@ from node.whole import (
     FileSource,
     GoneError,
     Signature,
+    Stretch,
     read_unchanged_into,
 )
 from node.whole import read_unchanged as read
@@ -208,6 +209,7 @@ def test_a_file_is_a_source(tmp_path: Path, size_bytes: int) -> None:  # fault 8
     buffer = bytearray(size_bytes)
     source.read_into(0, memoryview(buffer))
     assert buffer == DATA[:size_bytes]
+    assert [*source.stretches(1, 2)] == [Stretch(str(path), source.signature, 1, 2)]
 
 
 def test_a_whole_thing_knows_what_it_is(tmp_path: Path) -> None:
