@@ -17,8 +17,7 @@ from node.others import others
 from node.paths import parent_of
 from node.placing import remove
 from node.raw_files import set_mode
-from node.selection import EVERYTHING
-from node.tree import Tree, look_through
+from node.tree import Tree, everything_in
 from protocol.errors import OperatorError
 from protocol.listing import Listing
 from protocol.names import MAX_NAME_BYTES, display
@@ -147,7 +146,7 @@ class Appearing:
                 for file in range(len(listing.sizes)):
                     os.lstat(self._root + listing.file_path(file))
                 return Tree.made(root, listing_data, listing, self._states)
-        return look_through(root, EVERYTHING, lambda _, __: None, lambda: False)
+        return everything_in(root)
 
     def _look_at(self, file: int, path: bytes) -> None:
         try:

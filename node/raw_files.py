@@ -5,6 +5,7 @@ A link at the end of a path is never followed, and nothing that is no file is wa
 
 import os
 import stat
+from collections.abc import Callable
 from pathlib import Path
 
 from node.placing import remove
@@ -12,6 +13,8 @@ from node.placing import remove
 _OPEN = os.O_NOFOLLOW | os.O_CLOEXEC | os.O_NONBLOCK
 _READ = os.O_RDONLY | _OPEN
 _WRITE = os.O_WRONLY | os.O_CREAT | _OPEN
+
+Write = Callable[[int, int, memoryview], None]  # To which descriptor, where, what.
 
 _umask = os.umask(0o022)  # It can only be asked for by setting it.
 os.umask(_umask)
@@ -26,15 +29,26 @@ def read_at(path: bytes, offset: int, size_bytes: int) -> bytes:
         os.close(descriptor)
 
 
-def write_at(path: bytes, offset: int, data: memoryview, mode: int | None = None) -> None:
-    """Write all of `data` there, and give the file a `mode` if one is named."""
+def write_all(descriptor: int, offset: int, data: memoryview) -> None:
+    """Write all of `data` there."""
+    while data:
+        written = os.pwrite(descriptor, data, offset)
+        offset, data = offset + written, data[written:]
+
+
+def write_at(
+    path: bytes,
+    offset: int,
+    data: memoryview,
+    mode: int | None = None,
+    write: Write = write_all,
+) -> None:
+    """Write all of `data` there, as `write` does it, and give the file a `mode` if one is named."""
     descriptor = os.open(path, _WRITE, 0o600)
     try:
         if mode is not None:
             os.fchmod(descriptor, mode)
-        while data:
-            written = os.pwrite(descriptor, data, offset)
-            offset, data = offset + written, data[written:]
+        write(descriptor, offset, data)
     finally:
         os.close(descriptor)
 

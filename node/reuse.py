@@ -1,4 +1,7 @@
-"""Chunks that lie in this node's folder already, in other things or older versions: copied."""
+"""Chunks that lie in this node's folder already, in other things or older versions: copied.
+
+How they are written, and which blocks are shared instead, is the business of who writes them.
+"""
 
 import contextlib
 import functools
@@ -9,6 +12,7 @@ from typing import NamedTuple
 from blake3 import blake3
 
 from node.hashing import map_with_all_cores
+from node.reflink import Origin
 from node.whole import GoneError, Whole
 from protocol import bitmap
 from protocol.manifest import Manifest
@@ -22,7 +26,10 @@ class _Wanted(NamedTuple):
 
 
 def copy_chunks(
-    thing: Manifest, missing: int, wholes: Iterable[Whole], write: Callable[[int, bytes], None]
+    thing: Manifest,
+    missing: int,
+    wholes: Iterable[Whole],
+    write: Callable[[int, bytes, Origin], None],
 ) -> int:
     """Have those `missing` chunks of `thing` written that are found in `wholes`; return which.
 
@@ -33,25 +40,26 @@ def copy_chunks(
     """
 
     def copy(one: _Wanted) -> int:
-        data = _right_bytes(one.places)
-        if data is None:
+        found = _right_bytes(one.places)
+        if found is None:
             return 0
+        data, origin = found
         # A forged manifest may give a digest with another size: no bytes have both.
         indices = [index for index in one.indices if thing.chunk_size(index) == len(data)]
         for index in indices:
-            write(index, data)
+            write(index, data, origin)
         return bitmap.of(indices)
 
-    found = _find(thing, missing, wholes)
-    return functools.reduce(operator.or_, map_with_all_cores(copy, found), 0)
+    wanted = _find(thing, missing, wholes)
+    return functools.reduce(operator.or_, map_with_all_cores(copy, wanted), 0)
 
 
-def _right_bytes(places: Iterable[tuple[Whole, int]]) -> bytes | None:
+def _right_bytes(places: Iterable[tuple[Whole, int]]) -> tuple[bytes, Origin] | None:
     for whole, index in places:
         with contextlib.suppress(GoneError):
             data = whole.read(index)
             if blake3(data).digest() == whole.manifest.digest(index):
-                return data
+                return data, Origin(whole.source, whole.manifest.chunk_offset(index))
     return None
 
 

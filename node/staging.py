@@ -14,6 +14,7 @@ from pathlib import Path
 from node.hashing import verified_chunks
 from node.placing import put_in_place, put_outside, remove
 from node.raw_files import claim_directory, write_at
+from node.reflink import Origin, Reflinks
 from node.whole import FileSource, Signature, Source
 from protocol import bitmap
 from protocol.errors import ExitCode, OperatorError
@@ -35,6 +36,7 @@ class Staging:
         self.needed = bitmap.full(manifest.chunk_count)
         self._place = folder / content_id.removeprefix("b3:")
         self._descriptor = -1
+        self._reflinks = Reflinks()
         self._guard = threading.Lock()
         self._allocation: threading.Thread | None = None
         self._is_closing = False
@@ -60,8 +62,8 @@ class Staging:
             self._allocation.start()
         return found
 
-    def write(self, index: int, data: bytes | memoryview) -> None:
-        """Write a chunk's bytes, which the caller has verified.
+    def write(self, index: int, data: bytes | memoryview, origin: Origin | None = None) -> None:
+        """Write a chunk's bytes, which the caller has verified; `origin` is where they lie already.
 
         Raises:
             OSError: the disk refused.
@@ -69,11 +71,7 @@ class Staging:
         if self._trouble is not None:
             raise self._trouble
         offset = self.manifest.chunk_offset(index)
-        rest = memoryview(data)
-        while rest:
-            written = os.pwrite(self._descriptor, rest, offset)
-            offset += written
-            rest = rest[written:]
+        self._reflinks.writer(origin)(self._descriptor, offset, memoryview(data))
 
     def read(self, index: int) -> bytes:
         """Return the bytes that stand where chunk `index` belongs. May be used from any thread.

@@ -4,15 +4,15 @@ import contextlib
 import os
 import re
 import stat
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 
 from blake3 import blake3
 
 from node.file_states import FileStates
 from node.layout import Layout
-from node.selection import Selection
-from node.whole import GoneError, Signature, read_unchanged, read_unchanged_into
+from node.selection import EVERYTHING, Selection
+from node.whole import Fits, GoneError, Signature, Stretch, read_unchanged, read_unchanged_into
 from protocol import listing, manifest
 from protocol.cutting import tree_cut
 from protocol.listing import Entry, Listing
@@ -103,15 +103,24 @@ class Tree:
             if part == 0:
                 buffer[:size_bytes] = self._listing[start : start + size_bytes]
             else:
-                path, fits = self._prefix + self._files[part - 1], self._states.fits(part - 1)
-                read_unchanged_into(path, fits, start, buffer[:size_bytes])
+                read_unchanged_into(*self._file(part - 1), start, buffer[:size_bytes])
             buffer = buffer[size_bytes:]
+
+    def stretches(self, offset: int, size_bytes: int) -> Iterable[Stretch]:
+        """Yield where they lie; the listing is in no file."""
+        for part, start, count in self._layout.pieces(offset, size_bytes):
+            if part == 0:
+                yield Stretch("", self.signature.fits, start, count)
+            else:
+                yield Stretch(*self._file(part - 1), start, count)
 
     def _part(self, part: int, offset: int, size_bytes: int) -> bytes:
         if part == 0:
             return self._listing[offset : offset + size_bytes]
-        path, fits = self._prefix + self._files[part - 1], self._states.fits(part - 1)
-        return read_unchanged(path, fits, offset, size_bytes)
+        return read_unchanged(*self._file(part - 1), offset, size_bytes)
+
+    def _file(self, file: int) -> tuple[str, Fits]:
+        return self._prefix + self._files[file], self._states.fits(file)
 
 
 def look_through(
@@ -147,6 +156,11 @@ def look_through(
             levels.append(walk.directories_in(directory))
     files = [entry.path for entry in walk.entries if entry.kind in _FILES]
     return Tree(root, listing.encode(walk.entries), files, walk.states)
+
+
+def everything_in(root: Path) -> Tree:
+    """Return what can be shared of the directory `root` as it is now; raises as `look_through`."""
+    return look_through(root, EVERYTHING, lambda _, __: None, lambda: False)
 
 
 class _Walk:

@@ -10,6 +10,7 @@ from node.appearing import Appearing
 from node.file_states import FileStates
 from node.placing import sync
 from node.raw_files import link, make_at, read_at, set_mode, write_at
+from node.reflink import LEAST_BYTES, Origin, Reflinks
 from node.tree_place import TreePlace
 from node.tree_plan import TreePlan
 
@@ -31,10 +32,11 @@ class TreeFiles:
         self._plan = plan
         self._appearing = appearing
         self._is_new = is_new
+        self._reflinks = Reflinks()
         self._is_made = bytearray(len(listing.sizes))
 
-    def write(self, index: int, data: memoryview) -> None:
-        """Write the parts of chunk `index`. May be used from any thread.
+    def write(self, index: int, data: memoryview, origin: Origin | None = None) -> None:
+        """Write the parts of chunk `index`, which may share blocks with `origin`, from any thread.
 
         Raises:
             OperatorError: something stands where a file is to appear.
@@ -49,9 +51,10 @@ class TreeFiles:
             if file < 0 or not is_chosen(file):
                 write_at(*self._place_of(file, offset), part)
             elif appearing is None or not appearing.is_out(file):
-                self._write_part(file, offset, part)
+                self._write_part(file, offset, part, origin)
                 if appearing is not None and appearing.came(file, size_bytes):
                     whole.append(file)
+            origin = origin and origin.after(size_bytes)
         self._let_out(whole)
 
     def read(self, index: int) -> bytes:
@@ -101,15 +104,17 @@ class TreeFiles:
             listing = self._plan.listing if self._plan.is_everything else None
             self._appearing.end(self._plan.chosen_folders(), listing)
 
-    def _write_part(self, file: int, offset: int, data: memoryview) -> None:
+    def _write_part(self, file: int, offset: int, data: memoryview, origin: Origin | None) -> None:
         states, plan = self.states, self._plan
-        if self._is_new and not self._is_made[file] and states.sizes[file] == len(data):
+        is_all = self._is_new and not self._is_made[file] and states.sizes[file] == len(data)
+        if is_all and (origin is None or len(data) < LEAST_BYTES):
             path = self._place.file(plan.listing.file_path(file))
             states.note(file, make_at(path, data, plan.mode(file)))
         else:
             states.forget(file)
             mode = None if self._is_made[file] else plan.mode(file)
-            write_at(*self._place_of(file, offset), data, mode)
+            write = self._reflinks.writer(origin)
+            write_at(*self._place_of(file, offset), data, mode, write)
         self._is_made[file] = 1
 
     def _read_part(self, file: int, offset: int, size_bytes: int) -> bytes:

@@ -12,9 +12,10 @@ from node.appearing import Appearing
 from node.hashing import verified_chunks
 from node.placing import put_in_place, put_outside, remove, sync
 from node.raw_files import read_at, write_at
+from node.reflink import Origin
 from node.selection import EVERYTHING, Selection
 from node.staging import require_room
-from node.tree import Tree, look_through
+from node.tree import Tree, everything_in
 from node.tree_files import TreeFiles
 from node.tree_place import TreePlace
 from node.tree_plan import TreePlan
@@ -85,8 +86,10 @@ class TreeStaging:
         require_room(self._place.path, self._plan.bytes_of(self.needed & ~have))
         return have
 
-    def write(self, index: int, data: bytes | memoryview) -> None:
+    def write(self, index: int, data: bytes | memoryview, origin: Origin | None = None) -> None:
         """Write a chunk's bytes, which the caller has verified. May be used from any thread.
+
+        `origin` is where they lie already.
 
         Raises:
             OperatorError: something stands where a file is to appear.
@@ -95,7 +98,7 @@ class TreeStaging:
         if self._files is None:
             write_at(self._place.listing, self.manifest.chunk_offset(index), memoryview(data))
         else:
-            self._files.write(index, memoryview(data))
+            self._files.write(index, memoryview(data), origin)
 
     def read(self, index: int) -> bytes:
         """Return the bytes that stand where chunk `index` belongs. May be used from any thread.
@@ -123,10 +126,10 @@ class TreeStaging:
         target, is_all = folder / name, self._plan.is_everything
         known = self._read_listing(), self._plan.listing
         if self._appearing is not None:
-            tree = self._appearing.tree(*known) if is_all else _found(target)
+            tree = self._appearing.tree(*known) if is_all else everything_in(target)
         else:  # While nobody else can change it.
             made = self._place.tree
-            tree = Tree.made(made, *known, files.states) if is_all else _found(made)
+            tree = Tree.made(made, *known, files.states) if is_all else everything_in(made)
             put_in_place(made, folder, name)
             tree.moved(target)
         remove(self._place.path)
@@ -185,7 +188,3 @@ class TreeStaging:
         self._files.complete()
         sync(self._place.path)
         return self._files
-
-
-def _found(root: Path) -> Tree:
-    return look_through(root, EVERYTHING, lambda _, __: None, lambda: False)

@@ -7,9 +7,9 @@ hashed (fault 98). No mmap, which a truncation would turn into a crash.
 
 import os
 import stat
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 import msgspec
 
@@ -58,6 +58,15 @@ class Signature(msgspec.Struct, frozen=True):
         )
 
 
+class Stretch(NamedTuple):
+    """`size_bytes` of the file at `path` as long as its status fits, from `offset` on."""
+
+    path: str
+    fits: Fits
+    offset: int
+    size_bytes: int
+
+
 class Source(Protocol):
     """Where a thing's bytes are, as they were at one moment."""
 
@@ -83,6 +92,9 @@ class Source(Protocol):
     def read_into(self, offset: int, buffer: memoryview) -> None:
         """Fill `buffer` with the bytes from there on; raises as `read`."""
 
+    def stretches(self, offset: int, size_bytes: int) -> Iterable[Stretch]:
+        """Yield where so many bytes from there on lie; what is in no file has an empty path."""
+
 
 class FileSource:
     """One file."""
@@ -105,6 +117,9 @@ class FileSource:
 
     def read_into(self, offset: int, buffer: memoryview) -> None:
         read_unchanged_into(str(self._path), self.signature.fits, offset, buffer)
+
+    def stretches(self, offset: int, size_bytes: int) -> Iterable[Stretch]:
+        return [Stretch(str(self._path), self.signature.fits, offset, size_bytes)]
 
 
 def read_unchanged(path: str, fits: Fits, offset: int, size_bytes: int) -> bytes:

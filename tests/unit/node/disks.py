@@ -1,11 +1,18 @@
-"""Disks that refuse: what the system would say, in the C library's stead."""
+"""Disks that refuse, or share blocks: what the system would say, in its stead."""
 
 import ctypes
 import errno
+import fcntl
+import os
+import struct
+from collections.abc import Callable
 
 import pytest
 
 from node import placing
+
+_FICLONERANGE = 0x4020940D  # Linux, ioctl_ficlonerange(2).
+_BLOCK_BYTES = 4096
 
 
 def refuse_to_sync(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -17,3 +24,24 @@ def refuse_to_sync(monkeypatch: pytest.MonkeyPatch) -> None:
             return -1
 
     monkeypatch.setattr(placing, "_libc", Libc())
+
+
+class SharingDisk:
+    """Shares blocks, by copying what the source has then, or refuses to."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.asked: list[tuple[int, int]] = []  # From where to where, in the target.
+        self.refuses: int | None = None
+        self.first: Callable[[], object] = lambda: None
+        monkeypatch.setattr(fcntl, "ioctl", self._clone)
+
+    def _clone(self, target: int, request: int, argument: bytes) -> int:
+        source, start, count, offset = struct.unpack("=qQQQ", argument)
+        assert request == _FICLONERANGE
+        self.asked.append((offset, offset + count))
+        if self.refuses is not None:
+            raise OSError(self.refuses, os.strerror(self.refuses))
+        self.first()
+        assert start % _BLOCK_BYTES == offset % _BLOCK_BYTES == count % _BLOCK_BYTES == 0
+        assert os.pwrite(target, os.pread(source, count, start), offset) == count
+        return 0

@@ -9,7 +9,7 @@ from blake3 import blake3
 from node import cut_source as module
 from node.content_cut import cut_points
 from node.cut_source import ContentCut, average_for
-from node.whole import GoneError, Signature
+from node.whole import GoneError, Signature, Stretch
 from protocol.manifest import PLAIN_MODE, TREE_MODE
 
 KIB, MIB = 1 << 10, 1 << 20
@@ -36,6 +36,9 @@ class Bytes:
         if offset >= self.gone_at:
             raise GoneError("it changed")
         buffer[:] = self.read(offset, len(buffer))
+
+    def stretches(self, offset: int, size_bytes: int) -> list[Stretch]:
+        return [Stretch("", self.signature.fits, offset, size_bytes)]
 
 
 def noise(size_bytes: int, seed: int = 1) -> bytes:

@@ -13,7 +13,16 @@ from hypothesis import strategies as st
 
 from node import raw_files
 from node.directories import opened
-from node.raw_files import claim, claim_directory, link, make_at, read_at, set_mode, write_at
+from node.raw_files import (
+    claim,
+    claim_directory,
+    link,
+    make_at,
+    read_at,
+    set_mode,
+    write_all,
+    write_at,
+)
 from tests.unit.node.trees import FOLDER, Item, file, make, open_descriptors, seen
 from tests.unit.node.trees import link as a_link
 
@@ -50,6 +59,14 @@ def test_writes_are_where_they_belong(tmp_path: Path, writes: list[tuple[int, by
         assert path.read_bytes() == model
     for offset in range(0, 75, 10):
         assert read_at(raw(path), offset, 10) == model[offset : offset + 10] if writes else True
+
+
+def test_somebody_else_may_do_the_writing(tmp_path: Path) -> None:
+    def twice(descriptor: int, offset: int, data: memoryview) -> None:
+        write_all(descriptor, offset, memoryview(bytes(data) * 2))
+
+    write_at(raw(tmp_path / "a"), 1, memoryview(b"xy"), 0o755, write=twice)
+    assert ((tmp_path / "a").read_bytes(), mode_of(tmp_path / "a")) == (b"\0xyxy", 0o755)
 
 
 def test_reads_less_where_there_is_less(tmp_path: Path) -> None:

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 from blake3 import blake3
 
+from node.reflink import Origin
 from node.reuse import copy_chunks
 from node.whole import Whole
 from protocol import bitmap, manifest
@@ -34,8 +35,9 @@ def a_file(folder: Path, name: str, chunks: str) -> Whole:
 class Written(dict[int, bytes]):
     """What was written where."""
 
-    def __call__(self, index: int, data: bytes) -> None:
+    def __call__(self, index: int, data: bytes, origin: Origin) -> None:
         assert index not in self
+        assert origin.source.read(origin.offset, len(data)) == data
         self[index] = data
 
 
@@ -153,7 +155,7 @@ def test_a_manifest_that_gives_a_chunk_another_size_gets_none(tmp_path: Path) ->
 
 
 def test_a_disk_that_refuses_is_an_error(tmp_path: Path) -> None:  # fault 91
-    def write(_: int, __: bytes) -> None:
+    def write(*_: object) -> None:
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
     one = a_file(tmp_path, "one", "0123")

@@ -15,12 +15,14 @@ import hypothesis.strategies as st
 import pytest
 from hypothesis import HealthCheck, given, settings
 
+from node.reuse import copy_chunks
 from node.staging import Staging, disk_trouble
 from node.whole import Signature
 from protocol import bitmap, manifest
 from protocol.errors import ExitCode, OperatorError
 from protocol.manifest import Manifest
-from tests.unit.node.things import chunk, digits, id_of, plain, thing
+from tests.unit.node.disks import SharingDisk
+from tests.unit.node.things import chunk, digits, id_of, plain, thing, whole
 
 PAGE = 4096
 SIZES = [PAGE] * 9 + [100]
@@ -164,6 +166,20 @@ def test_nor_puts_anything_else_to_where_one_leads(tmp_path: Path, what: str) ->
     assert found(tmp_path) == EVERYTHING
     assert (tmp_path / "victim" / "manifest").read_bytes() == b"mine"
     assert len(list((tmp_path / "victim").iterdir())) == 1
+
+
+def test_shares_the_blocks_of_what_lies_there_already(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    data = os.urandom(3 << 20) + b"the end"
+    (tmp_path / "old").write_bytes(data)
+    old, disk = whole(tmp_path / "old", "old"), SharingDisk(monkeypatch)
+    with opened(tmp_path / "partial", old.manifest) as (staging, _):
+        have = copy_chunks(old.manifest, staging.needed, [old], staging.write)
+        assert have == staging.needed
+        staging.publish(tmp_path, "new")
+    assert (tmp_path / "new").read_bytes() == data
+    assert sorted(disk.asked) == [(at << 17, (at + 1) << 17) for at in range(24)]
 
 
 def test_publishes_in_one_step_and_tidies_up(tmp_path: Path) -> None:

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from node.selection import EVERYTHING, Selection
 from node.tree import Tree, look_through
-from node.whole import GoneError
+from node.whole import GoneError, Stretch
 from protocol import manifest
 from protocol.cutting import tree_cut
 from tests.unit.node.trees import (
@@ -56,6 +56,15 @@ def test_its_bytes_are_its_listing_and_then_its_files(tmp_path: Path) -> None:
     assert tree.cut() == tree_cut(len(model.listing), sizes)
 
 
+def lying(stretch: Stretch) -> bytes:
+    """Return the bytes of a file that are meant; the listing has none."""
+    if not stretch.path:
+        return b""
+    path = Path(stretch.path)
+    assert stretch.fits(path.stat())
+    return path.read_bytes()[stretch.offset :][: stretch.size_bytes]
+
+
 @given(items=ITEMS, numbers=st.tuples(st.integers(0, 999), st.integers(0, 999)))
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_any_part_of_any_tree_can_be_read(
@@ -69,6 +78,9 @@ def test_any_part_of_any_tree_can_be_read(
     buffer = bytearray(end - start)
     tree.read_into(start, memoryview(buffer))
     assert buffer == model.bytes[start:end]
+    lies = b"".join(map(lying, tree.stretches(start, end - start)))
+    assert model.bytes[start:end].endswith(lies)
+    assert end - start - len(lies) == max(0, min(end, tree.listing_bytes) - start)
 
 
 @pytest.mark.parametrize("items", [{}, {"a": FOLDER}, {"a": file(), "b": file()}])

@@ -1,5 +1,6 @@
 """Room for a tree: filled in any order it is the very tree, after a kill too."""
 
+import errno
 import os
 import shutil
 import signal
@@ -13,11 +14,13 @@ import hypothesis.strategies as st
 import pytest
 from hypothesis import HealthCheck, given, settings
 
-from node.appearing import Appearing
+from node.appearing import Appearing, Others
+from node.reuse import copy_chunks
 from node.selection import EVERYTHING, Selection
 from node.tree_staging import TreeStaging
 from protocol import bitmap, manifest
 from protocol.errors import MalformedMessageError
+from tests.unit.node.disks import SharingDisk
 from tests.unit.node.trees import (
     FOLDER,
     ITEMS,
@@ -29,6 +32,7 @@ from tests.unit.node.trees import (
     make,
     run,
     seen,
+    shared,
 )
 
 MODEL = Model(TREE)
@@ -222,6 +226,31 @@ def test_a_staging_whose_listing_is_none_refuses_it(tmp_path: Path) -> None:
 
 
 # A part of a tree.
+
+
+@pytest.mark.parametrize("refuses", [None, errno.EOPNOTSUPP, errno.EINVAL])
+@pytest.mark.parametrize("others", [None, "go"])
+def test_shares_the_blocks_of_large_files(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, refuses: int | None, others: Others | None
+) -> None:
+    large, odd = os.urandom(600 << 10), os.urandom(300 << 10) + b"odd"
+    items: Items = {**TREE, "d/large": file(large), "odd": run(odd), "small": file(large[:9999])}
+    old, disk = shared(make(tmp_path / "old", items)), SharingDisk(monkeypatch)
+    disk.refuses = refuses
+    appearing = others and Appearing(tmp_path, "t", others)
+    staging = TreeStaging(tmp_path / "partial", old.id, old.manifest, appearing=appearing)
+    have = staging.open() | copy_chunks(old.manifest, staging.needed, [old], staging.write)
+    have |= staging.lay_out()
+    missing = staging.needed & ~have
+    assert have | copy_chunks(old.manifest, missing, [old], staging.write) == staging.needed
+    staging.publish(tmp_path, "t")
+    assert seen(tmp_path / "t") == items
+    shared_bytes = sum(end - start for start, end in disk.asked)
+    assert (
+        shared_bytes > 800 << 10
+        if refuses != errno.EOPNOTSUPP
+        else len(disk.asked) <= (os.cpu_count() or 1)
+    )
 
 
 def only(paths: set[str]) -> Selection:

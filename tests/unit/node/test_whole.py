@@ -13,6 +13,7 @@ from node.whole import (
     FileSource,
     GoneError,
     Signature,
+    Stretch,
     read_unchanged,
     read_unchanged_into,
 )
@@ -212,6 +213,7 @@ def test_a_file_is_a_source(tmp_path: Path, size_bytes: int) -> None:  # fault 8
     buffer = bytearray(size_bytes)
     source.read_into(0, memoryview(buffer))
     assert buffer == DATA[:size_bytes]
+    assert [*source.stretches(1, 2)] == [Stretch(str(path), source.signature.fits, 1, 2)]
 
 
 def test_a_whole_thing_knows_what_it_is(tmp_path: Path) -> None:

@@ -10,6 +10,7 @@ from blake3 import blake3
 from node.hashing import hash_source
 from node.whole import FileSource, Signature, Whole
 from protocol import bitmap, manifest
+from protocol.control import Chunking
 from protocol.cutting import file_cut
 from protocol.manifest import ContentId, Manifest
 
@@ -43,10 +44,10 @@ def plain(data: bytes, mode: int = manifest.PLAIN_MODE) -> Manifest:
     return manifest.of_file(mode, sizes, b"".join(digests))
 
 
-def whole(path: Path, name: str) -> Whole:
+def whole(path: Path, name: str, chunking: Chunking = "fixed") -> Whole:
     """Return the file at `path` as a thing, hashed."""
     source = FileSource(path, Signature.of(path.stat()))
-    data = manifest.encode(hash_source(source, lambda _: None, lambda: False))
+    data = manifest.encode(hash_source(source, lambda _: None, lambda: False, chunking))
     return Whole(name, data, source)
 
 
