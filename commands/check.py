@@ -19,7 +19,7 @@ from protocol.messages import Status, TrackerStatus
 
 LOW_SPACE_BYTES = 1 << 30
 FEW_FILES = 1024  # A tracker for 300 nodes needs three descriptors for each.
-PACKAGES = ("pyzmq", "msgpack", "msgspec", "blake3", "PyYAML", "typer", "rich", "watchfiles")
+PACKAGES = ("pyzmq", "msgpack", "msgspec", "blake3", "PyYAML", "typer", "rich", "inotify-simple")
 
 
 class Finding(msgspec.Struct, frozen=True):

@@ -1,8 +1,8 @@
 """A thing that lies in a node's folder, hashed, and the bytes of it.
 
-Bytes are read with `pread`, and then the file's signature is looked at: a write is seen in the
-file's time before it is seen in its bytes, so nothing leaves of a file that is no longer what was
-hashed (fault 98). No mmap, which a truncation would turn into a crash.
+Bytes are read with `pread` between two looks at the file's signature, so that nothing leaves of a
+file that is no longer what was hashed (fault 98), even if its time is put back afterwards; no mmap,
+which a truncation would turn into a crash.
 """
 
 import os
@@ -123,7 +123,7 @@ class FileSource:
 
 
 def read_unchanged(path: str, fits: Fits, offset: int, size_bytes: int) -> bytes:
-    """Return a part of a file that is as it was: its status `fits` once it is read.
+    """Return a part of a file that is as it was: its status `fits` before and after.
 
     Raises:
         GoneError: it is not.
@@ -131,12 +131,13 @@ def read_unchanged(path: str, fits: Fits, offset: int, size_bytes: int) -> bytes
     """
     descriptor = os.open(path, _READ)
     try:
+        was_as_known = fits(os.fstat(descriptor))
         data = os.pread(descriptor, size_bytes, offset)
         if AHEAD_BYTES > size_bytes >= LARGE_BYTES:
             will_need = os.POSIX_FADV_WILLNEED
             ahead_bytes = min(AHEAD_CHUNKS * size_bytes, AHEAD_BYTES)
             os.posix_fadvise(descriptor, offset + size_bytes, ahead_bytes, will_need)
-        is_as_known = fits(os.fstat(descriptor))
+        is_as_known = was_as_known and fits(os.fstat(descriptor))
     finally:
         os.close(descriptor)
     if not is_as_known or len(data) != size_bytes:
@@ -148,8 +149,9 @@ def read_unchanged_into(path: str, fits: Fits, offset: int, buffer: memoryview) 
     """Fill `buffer` as `read_unchanged` reads: the same memory can be used again and again."""
     descriptor = os.open(path, _READ)
     try:
+        was_as_known = fits(os.fstat(descriptor))
         count = os.preadv(descriptor, [buffer], offset)
-        is_as_known = fits(os.fstat(descriptor))
+        is_as_known = was_as_known and fits(os.fstat(descriptor))
     finally:
         os.close(descriptor)
     if not is_as_known or count != len(buffer):

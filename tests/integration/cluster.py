@@ -318,8 +318,14 @@ def frozen(*processes: HostProcess) -> Iterator[None]:
 
 
 @contextlib.contextmanager
-def frozen_in_the_middle(cluster: Cluster, name: str, asker: str, *holders: str) -> Iterator[None]:
-    """Freeze the holders of a big file once each has sent some of it to `asker`.
+def frozen_in_the_middle(
+    cluster: Cluster,
+    name: str,
+    asker: str,
+    *holders: str,
+    is_enough: Callable[[], bool] = lambda: True,
+) -> Iterator[None]:
+    """Freeze the holders of a big file once each has sent some of it to `asker`, and `is_enough`.
 
     To be used once for an asker: a node says only at first each part that it uploads.
     """
@@ -330,8 +336,12 @@ def frozen_in_the_middle(cluster: Cluster, name: str, asker: str, *holders: str)
             lambda log=log: len(pattern.findall(log())) > 1,  # type: ignore[misc]
             f"{holder} is in the middle of sending {name} to {asker}",
         )
-    with frozen(*(cluster.process("node", holder) for holder in holders)):
-        yield
+    while True:
+        with frozen(*(cluster.process("node", holder) for holder in holders)):
+            if is_enough():
+                yield
+                return
+        time.sleep(0.005)
 
 
 def environment() -> dict[str, str]:
