@@ -7,9 +7,10 @@ import ipaddress
 import os
 import re
 from collections.abc import Hashable, Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
+
+import msgspec
 
 from config.document import Value, choices, read, shown
 from protocol import addresses, names
@@ -35,16 +36,14 @@ class Endpoint(NamedTuple):
     port: int
 
 
-@dataclass(frozen=True, slots=True)
-class TrackerEntry:
+class TrackerEntry(msgspec.Struct, frozen=True):
     """Where the tracker listens, and the folder in which it keeps `tracker.db`."""
 
     address: str
     state_folder: Path
 
 
-@dataclass(frozen=True, slots=True)
-class NodeEntry:
+class NodeEntry(msgspec.Struct, frozen=True):
     """Where a node listens, and the folder of the files it serves."""
 
     name: str
@@ -54,8 +53,7 @@ class NodeEntry:
     quota_bytes: int | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Cluster:
+class Cluster(msgspec.Struct, frozen=True):
     """A cluster file that was checked. All paths are absolute."""
 
     path: Path

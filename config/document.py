@@ -3,13 +3,12 @@
 Not the schema: which keys there are, and what may stand under them, is told by config.cluster.
 """
 
-import difflib
 import re
 import unicodedata
 from collections.abc import Collection, Iterable
-from dataclasses import dataclass
 from pathlib import Path
 
+import msgspec
 import yaml
 
 from protocol import names
@@ -34,8 +33,7 @@ _KINDS = {
 }
 
 
-@dataclass(frozen=True, slots=True)
-class Value:
+class Value(msgspec.Struct, frozen=True):
     """One value of the document. Its methods raise OperatorError where it is not what they ask."""
 
     source: str  # the file, as messages name it
@@ -144,6 +142,8 @@ def choices(name: str, known: Iterable[str]) -> str:
     more = len(all_known) - MAX_SHOWN_CHOICES
     listed = ", ".join(all_known[:MAX_SHOWN_CHOICES]) + (f" and {more} more" if more > 0 else "")
     by_folded = {each.casefold(): each for each in all_known}
+    import difflib  # noqa: PLC0415 (1 ms, and only a mistake needs it)
+
     nearest = difflib.get_close_matches(name.casefold(), by_folded, n=1, cutoff=0.5)
     hint = f"; did you mean {by_folded[nearest[0]]}?" if nearest else ""
     return f"expected one of {listed}{hint}"
