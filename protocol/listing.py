@@ -172,7 +172,7 @@ def _read(document: _Document) -> Listing:
     listing = Listing(
         _split("path", document.paths, len(kinds)),
         kinds,
-        array.array("Q", (size for (size,) in struct.iter_unpack(">Q", document.sizes))),
+        array.array("Q", struct.unpack(f">{len(document.sizes) // SIZE_BYTES}Q", document.sizes)),
         _split("target", document.targets, kinds.count(LINK.encode())),
     )
     if listing.size_bytes > MAX_SIZE_BYTES:  # And so no file has more.
@@ -190,13 +190,14 @@ def _split(what: str, joined: bytes, count: int) -> list[bytes]:
     if texts != count:
         raise ValueError(f"has {texts} {what}s where there should be {count} (or a NUL in one)")
     split = joined.split(b"\0") if count else []
-    for text in split:
-        if len(text) > names.MAX_NAME_BYTES:  # Of a target too.
-            raise ValueError(f"has a {what} longer than {names.MAX_NAME_BYTES} bytes")
-        try:
-            text.decode()
-        except UnicodeDecodeError:
-            raise ValueError(f"has the {what} {_shown(text)}, which is not valid UTF-8") from None
+    if max(map(len, split), default=0) > names.MAX_NAME_BYTES:  # Of a target too.
+        raise ValueError(f"has a {what} longer than {names.MAX_NAME_BYTES} bytes")
+    try:
+        joined.decode()  # All at once: a NUL is no part of another character.
+    except UnicodeDecodeError as error:
+        start = joined.rfind(b"\0", 0, error.start) + 1
+        text = joined[start:].partition(b"\0")[0]
+        raise ValueError(f"has the {what} {_shown(text)}, which is not valid UTF-8") from None
     return split
 
 
