@@ -21,7 +21,7 @@ from protocol.messages import (
     Query,
     Update,
 )
-from tests.simulation.network import Place, send
+from tests.simulation.network import Place, receive, send
 from tests.simulation.world import World
 
 REQUEST_BYTES = 300  # A request with its bitmap, and what TCP and ZMTP add.
@@ -128,9 +128,8 @@ class Host:
         self._replies += 1
         number = self._replies
         self._pacing.queued(number, size, self._world.now)
-        left_at, arrived_at = send(self.at, asker.at, size, self._world.now)
+        left_at = self._send(asker, size, lambda: asker.hear(event))
         self._world.at(left_at, lambda: self._sent(number))
-        self._world.at(arrived_at, lambda: asker.hear(event))
 
     def _sent(self, number: int) -> None:
         self._pacing.left(number, self._world.now)
@@ -197,14 +196,23 @@ class Host:
 
     def _request(self, node: str, request_id: int, request: NodeRequest) -> None:
         peer = self._peers[node]
-        _, arrived_at = send(self.at, peer.at, REQUEST_BYTES, self._world.now)
         name = self.name
 
         def arrive() -> None:
             if peer.at.is_alive:
                 peer.requested(name, request_id, request)
 
-        self._world.at(arrived_at, arrive)
+        self._send(peer, REQUEST_BYTES, arrive)
+
+    def _send(self, peer: "Host", size_bytes: int, arrive: Callable[[], None]) -> float:
+        """Have `arrive` called when so many bytes are there; return when they have left here."""
+        left_at, due_at = send(self.at, peer.at, size_bytes, self._world.now)
+
+        def come_in() -> None:
+            self._world.at(receive(peer.at, size_bytes, self._world.now), arrive)
+
+        self._world.at(due_at, come_in)
+        return left_at
 
     def _query(self, query: Query) -> None:
         assert self._ask_tracker is not None

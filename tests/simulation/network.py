@@ -1,11 +1,15 @@
 """Virtual links: how long bytes take from one host to another. Loses nothing by itself.
 
-A host's uplink and downlink each pass one message after the other at their rate (whole messages in
-a row, cut through from one link to the other). TCP shares a link between connections instead;
-for messages of one size that are queued a few at a time the throughput is the same.
+A host's uplink passes one message after the other at its rate, and so does its downlink, in the
+order in which they come in (whole messages in a row, cut through from one link to the other). TCP
+shares a link between connections instead; for messages of one size that are queued a few at a time
+the throughput is the same.
 """
 
 import dataclasses
+
+SMALL_BYTES = 2000  # One packet …
+QUEUE_S = 0.05  # … waits behind at most so much of what others send, as in the lab's switch.
 
 
 @dataclasses.dataclass
@@ -33,16 +37,27 @@ def place(rate_bytes_per_s: float, latency_s: float) -> Place:
 
 
 def send(source: Place, target: Place, size_bytes: int, now: float) -> tuple[float, float]:
-    """Put a message on its way; return when it has left `source`, and when it is at `target`."""
-    left_at = _pass(source.up, size_bytes, now, now)
-    latency_s = source.latency_s + target.latency_s
-    first_byte_at = left_at - size_bytes / source.up.rate_bytes_per_s + latency_s
-    arrived_at = _pass(target.down, size_bytes, first_byte_at, left_at + latency_s)
-    return left_at, arrived_at
+    """Put a message on its way; return when it has left `source`, and when to `receive` it.
+
+    That is when the target's link begins to be busy with it: for one that comes in more slowly than
+    the link would take it, so late that the link is busy for no longer than it needs.
+    """
+    left_at = _pass(source.up, size_bytes, now)
+    whole_at = left_at + source.latency_s + target.latency_s
+    first_at = whole_at - size_bytes / source.up.rate_bytes_per_s
+    return left_at, max(first_at, whole_at - size_bytes / target.down.rate_bytes_per_s)
 
 
-def _pass(link: Link, size_bytes: int, from_at: float, not_before: float) -> float:
-    start = max(link.free_at, from_at)
-    link.free_at = max(start + size_bytes / link.rate_bytes_per_s, not_before)
+def receive(target: Place, size_bytes: int, now: float) -> float:
+    """Let a message come in from `now` on; return when all of it is there."""
+    return _pass(target.down, size_bytes, now)
+
+
+def _pass(link: Link, size_bytes: int, now: float) -> float:
+    takes_s = size_bytes / link.rate_bytes_per_s
     link.sent_bytes += size_bytes
+    starts_at = max(link.free_at, now)
+    link.free_at = starts_at + takes_s
+    if size_bytes < SMALL_BYTES:
+        return min(starts_at, now + QUEUE_S) + takes_s
     return link.free_at
