@@ -227,9 +227,10 @@ class Download:
     def _ask_them_all(self, now: float) -> None:
         if self._gathering is None:
             return
-        for node in self.roster.connected:
-            complete, give_up_s = self.roster.is_complete(node), self.roster.give_up_s(node)
-            self._gathering.scheduler.add(node, now, complete=complete, give_up_s=give_up_s)
+        roster, add = self.roster, self._gathering.scheduler.add
+        for node in roster.connected:
+            give_up_s, far = roster.give_up_s(node), roster.distance(node)
+            add(node, now, complete=roster.is_complete(node), give_up_s=give_up_s, far=far)
 
     def _lose_silent(self, nodes: list[str], now: float) -> list[Action]:
         silent = Trouble("does not answer", was_silent=True)
