@@ -13,7 +13,7 @@ from node.peer import Peer
 from node.settings import FetchSettings
 from protocol import bitmap
 
-LEAST = 4
+LEAST, LAST = 4, 2
 MOST_GUESSES = 16  # Holders that may have it by now; hundreds would cost more than they bring.
 
 
@@ -31,6 +31,10 @@ class Hedges:
 
     def __init__(self, chunk_count: int, settings: FetchSettings) -> None:
         self.left = max(LEAST, chunk_count // settings.hedged_share)
+
+    def may_be(self, missing: int) -> bool:
+        """Say whether there may be another one: for the last chunks of all there always may."""
+        return self.left > 0 or missing.bit_count() <= LAST
 
     def came_back(self, request: Request) -> None:
         """Note that nothing was sent: if that was a second request, it has cost nothing."""

@@ -112,15 +112,15 @@ class Peer:
 
         If it may have the chunks in `bits` by now, but is not known to: when its word is old too.
         """
-        settings = self._settings
+        settings, since = self._settings, request.sent_at
         if not self.told & bits:
-            since = max(request.sent_at, self._fresh_until)
-            return max(since + settings.hedge_guess_s, self._blocked_until)
-        if self._latency_s is None:
+            usual_s = 2 * settings.hedge_latencies * (self._latency_s or 0)
+            wait_s, since = max(usual_s, settings.hedge_guess_s), max(since, self._fresh_until)
+        elif self._latency_s is None:
             return math.inf
-        usual_s = settings.hedge_latencies * self._latency_s
-        takes_over_at = request.sent_at + max(usual_s, settings.hedge_least_s)
-        return max(takes_over_at, self._blocked_until)
+        else:
+            wait_s = max(settings.hedge_latencies * self._latency_s, settings.hedge_least_s)
+        return max(since + wait_s, self._blocked_until)
 
     def wakes_at(self) -> float:
         """When it may be asked again although no reply has come."""

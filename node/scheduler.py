@@ -185,7 +185,7 @@ class Scheduler:
 
     def _hedge(self, now: float) -> Iterator[Request]:
         """At the end: have idle holders take over what others are far slower with than they."""
-        if self.wanted.free or not self._hedges.left:
+        if self.wanted.free or not self._hedges.may_be(self.wanted.missing):
             return
         for peer, slow, index, at in chances(self._near, self.out, self.wanted.missing):
             if at > now:
@@ -194,7 +194,7 @@ class Scheduler:
                 self._hedges.left -= 1
                 slow.is_hedged = True
                 yield self._send(peer, (index,), now, hedges=slow.request_id)
-                if self._is_full or not self._hedges.left:
+                if self._is_full or not self._hedges.may_be(self.wanted.missing):
                     return
 
     def _ask(self, peer: Peer, candidates: int, share: int, now: float) -> list[Request]:

@@ -85,3 +85,10 @@ def test_what_was_not_sent_has_cost_nothing() -> None:
     request.hedges = 7
     hedges.came_back(request)
     assert hedges.left == 21
+
+
+def test_the_last_chunks_may_always_be_taken_over() -> None:
+    hedges = Hedges(10, SETTINGS)
+    assert hedges.may_be(bits("0123"))
+    hedges.left = 0
+    assert [hedges.may_be(bits(missing)) for missing in ("1", "12", "123")] == [True, True, False]

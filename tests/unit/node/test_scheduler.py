@@ -273,8 +273,9 @@ def test_guesses_only_so_often_at_a_time() -> None:
 
 
 def test_only_so_many_are_taken_over() -> None:
-    fetch = Fetch("n1 n2 n3 n4 n5 n6 n7", missing="0123456")
-    assert fetch.asked() == "n1:0 n2:1 n3:2 n4:3 n5:4 n6:5 n7:6"
+    """The last two chunks may always be: hosts waited a second for one that the seed had queued."""
+    fetch = Fetch("n1 n2 n3 n4 n5 n6 n7 n8", missing="01234567")
+    assert fetch.asked() == "n1:0 n2:1 n3:2 n4:3 n5:4 n6:5 n7:6 n8:7"
     fetch.wait(0.01).deliver("n1")
     fetch.wait(0.9)
     for _ in range(4):
@@ -282,6 +283,8 @@ def test_only_so_many_are_taken_over() -> None:
         fetch.deliver("n1")
     assert fetch.asked() == ""
     assert fetch.scheduler._hedges.left == 0
+    fetch.deliver("n6")
+    assert fetch.asked() == "n1:6"
 
 
 def test_as_many_are_asked_as_there_are_holders() -> None:
@@ -315,12 +318,12 @@ def test_takes_over_what_it_has_not_said_to_have_only_after_long() -> None:
     assert fetch.asked() == "n1:1 n2:0"
     fetch.wait(0.1).deliver("n1")
     assert fetch.wait(0.5).asked() == ""
-    assert fetch.scheduler.deadline(fetch.now) == 1.2  # A second after its word was fresh.
-    assert fetch.wait(0.6).asked() == "n1:0"
+    assert fetch.scheduler.deadline(fetch.now) == 0.8  # Half a second after its word was fresh.
+    assert fetch.wait(0.2).asked() == "n1:0"
     fetch.has_nothing("n1", have="1")
     assert fetch.scheduler._hedges.left == 4  # What brought nothing has cost nothing.
-    assert fetch.wait(1.1).asked() == ""
-    assert fetch.wait(0.1).asked() == "n1:0"
+    assert fetch.wait(0.7).asked() == ""
+    assert fetch.wait(0.2).asked() == "n1:0"
 
 
 def test_never_asks_for_more_than_may_be_held_in_memory() -> None:
