@@ -66,8 +66,7 @@ class Download:
         if self._waits_for_the_shell():
             return None
         due = self._gathering.scheduler.deadline(now) if self._gathering else None
-        is_next = self._chores_at > now and (due is None or self._chores_at < due)
-        return self._chores_at if is_next else due
+        return due if self._chores_at <= now else min(self._chores_at, due or self._chores_at)
 
     def _waits_for_the_shell(self) -> bool:
         """Say whether nothing can be done before the tracker or the disk has answered."""
@@ -228,9 +227,10 @@ class Download:
     def _ask_them_all(self, now: float) -> None:
         if self._gathering is None:
             return
-        for node in self.roster.connected:
-            complete, give_up_s = self.roster.is_complete(node), self.roster.give_up_s(node)
-            self._gathering.scheduler.add(node, now, complete=complete, give_up_s=give_up_s)
+        roster, add = self.roster, self._gathering.scheduler.add
+        for node in roster.connected:
+            is_complete, far = roster.is_complete(node), roster.distance(node)
+            add(node, now, complete=is_complete, give_up_s=roster.give_up_s(node), far=far)
 
     def _lose_silent(self, nodes: list[str], now: float) -> list[Action]:
         silent = Trouble("does not answer", was_silent=True)

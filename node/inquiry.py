@@ -24,6 +24,7 @@ class Inquiry:
     """The requests for a manifest that are out, at most one to each holder."""
 
     def __init__(self, rng: "Random", settings: FetchSettings) -> None:
+        self._rng = rng
         self._settings = settings
         self._ids = itertools.count(rng.getrandbits(32) << 16)  # A stranger cannot guess them.
         self._questions: dict[str, _Question] = {}
@@ -31,16 +32,19 @@ class Inquiry:
     def requests(self, give_up_s: dict[str, float], what: str, now: float) -> list[RequestManifest]:
         """Return the request for the manifest of `what` to send now, if any; it counts as sent.
 
-        `give_up_s` are those who can be asked, and for how long each may be silent: the next one is
-        asked when the last is taking long.
+        `give_up_s` are those who can be asked, and for how long each may be silent. Another one is
+        asked when the last is taking long, and any one: all who start together ask the same first.
         """
         if any(now < question.due for question in self._questions.values()):
             return []
-        node = next((node for node in give_up_s if node not in self._questions), None)
-        if node is None:
+        nodes = sorted(node for node in give_up_s if node not in self._questions)
+        if not nodes:
             return []
+        node = self._rng.choice(nodes)
         request_id = next(self._ids)
-        due = now + min(self._settings.manifest_patience_s, give_up_s[node])
+        settings, asked_count = self._settings, len(self._questions)
+        patience_s = min(settings.manifest_first_s * 2**asked_count, settings.manifest_patience_s)
+        due = now + min(patience_s, give_up_s[node])
         self._questions[node] = _Question(request_id, due, now + give_up_s[node])
         return [RequestManifest(node, request_id, what)]
 

@@ -22,12 +22,15 @@ class Peer:
         now: float,
         settings: FetchSettings,
         give_up_s: float | None = None,
+        distance: int = 0,
     ) -> None:
         """`have` is what it holds (protocol.bitmap), None if that is a part it has not named.
 
         `give_up_s` is for how long it may be silent, if that is not what the settings say.
         """
         self.node = node
+        self.distance = distance  # From us, as node.neighbours has it …
+        self.is_useful = False  # … and sets this.
         self.is_whole = have is not None
         self.outstanding: dict[int, Request] = {}
         self.waiting = 0  # How many of them are not written off, …
@@ -99,12 +102,25 @@ class Peer:
         """Return what it has by what was said, but for what is late just now."""
         return (self._have | self._heard_of) & ~self._late
 
-    def takes_over_at(self, request: Request) -> float:
-        """When this holder, if idle, is likely to beat a request that another one has."""
-        if self._latency_s is None:
+    @property
+    def told(self) -> int:
+        """What it is said to have, late or not."""
+        return self._have | self._heard_of
+
+    def takes_over_at(self, request: Request, bits: int) -> float:
+        """When this holder, if idle, is likely to beat a request that another one has.
+
+        If it may have the chunks in `bits` by now, but is not known to: when its word is old too.
+        """
+        settings, since = self._settings, request.sent_at
+        if not self.told & bits:
+            usual_s = 2 * settings.hedge_latencies * (self._latency_s or 0)
+            wait_s, since = max(usual_s, settings.hedge_guess_s), max(since, self._fresh_until)
+        elif self._latency_s is None:
             return math.inf
-        usual_s = self._settings.hedge_latencies * self._latency_s
-        return request.sent_at + max(usual_s, self._settings.hedge_least_s)
+        else:
+            wait_s = max(settings.hedge_latencies * self._latency_s, settings.hedge_least_s)
+        return max(since + wait_s, self._blocked_until)
 
     def wakes_at(self) -> float:
         """When it may be asked again although no reply has come."""

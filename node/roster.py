@@ -5,6 +5,7 @@ Sends nothing and knows nothing of chunks.
 
 import dataclasses
 
+from node import neighbours
 from node.settings import FetchSettings
 from node.steps import Connect
 from protocol import addresses
@@ -33,6 +34,7 @@ def refusal(reason: str) -> Trouble:
 class _Contact:
     address: str
     complete: bool
+    distance: int
     is_connected: bool = True
     retry_at: float = 0.0
     pause_s: float = 0.0
@@ -82,6 +84,10 @@ class Roster:
         """Say whether the tracker called it a holder of the whole thing."""
         return self._contacts[node].complete
 
+    def distance(self, node: str) -> int:
+        """Return how far it is from us (node.neighbours)."""
+        return self._contacts[node].distance
+
     def give_up_s(self, node: str) -> float:
         """Return how long it may be silent: longer each time, as its link may be that slow."""
         give_up_s: float = self._settings.give_up_s * 2 ** self._contacts[node].silences
@@ -102,7 +108,8 @@ class Roster:
                     continue
             if self._may_be_asked(holder):
                 self._shunned.pop(holder.node, None)
-                self._contacts[holder.node] = _Contact(holder.address, holder.complete)
+                far = neighbours.distance(self._node, holder.node)
+                self._contacts[holder.node] = _Contact(holder.address, holder.complete, far)
                 connects.append(Connect(holder.node, holder.address))
         return connects
 

@@ -8,8 +8,11 @@ else.
 
 import heapq
 import math
+from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
+from node.hedges import Hedges, chances
+from node.neighbours import Neighbours
 from node.outstanding import Outstanding, Request
 from node.peer import Peer
 from node.settings import FetchSettings
@@ -19,6 +22,9 @@ from protocol.manifest import Manifest
 
 if TYPE_CHECKING:
     from random import Random
+
+KNOWN_SHARE = 8  # With each holder, an eighth of what would be its share is offered at a time …
+GUESSED_SHARE = 2  # … and half of it if it may have nothing of most.
 
 
 class Scheduler:
@@ -30,32 +36,33 @@ class Scheduler:
         """Ask for those chunks of `manifest` that are `needed` and not in `have`."""
         self._manifest = manifest
         self._settings = settings
+        self._rng = rng
         self.wanted = Wanted(manifest.chunk_count, have, needed, rng)
         self.out = Outstanding()
-        self._peers: dict[str, Peer] = {}  # The longest idle first.
-        self._partial_count = 0
+        self._near = Neighbours()
         self._most_requests = settings.requests  # To all holders together.
-        self._most_guesses = settings.guesses
         self._has_news = True
         self._wakes_at = math.inf  # When a holder may be asked that could not be, without news.
         self._lost_at = math.inf  # Nobody is silent for too long before this.
-        self._hedges_left = max(4, manifest.chunk_count // settings.hedged_share)
+        self._hedges = Hedges(manifest.chunk_count, settings)
         self._next_id = rng.getrandbits(32) << 16  # A stranger cannot guess it.
 
-    def add(self, node: str, now: float, *, complete: bool, give_up_s: float | None = None) -> None:
-        """Take `node` in as a holder; does nothing when it is one already."""
-        if node not in self._peers:
+    def add(
+        self, node: str, now: float, *, complete: bool, give_up_s: float | None = None, far: int = 0
+    ) -> None:
+        """Take `node` in as a holder, so `far` from us; does nothing when it is one already."""
+        if self._near.get(node) is None:
             have = bitmap.full(self._manifest.chunk_count) if complete else None
-            self._peers[node] = Peer(node, have, now, self._settings, give_up_s)
-            self._partial_count += not complete
+            self._near.add(Peer(node, have, now, self._settings, give_up_s, far))
             self._note_peers()
 
     def drop(self, node: str, now: float) -> None:
         """Forget `node`; what it was asked for is free for the others."""
-        if node in self._peers:
-            for request_id in list(self._peers[node].outstanding):
+        peer = self._near.get(node)
+        if peer is not None:
+            for request_id in list(peer.outstanding):
                 self.close(node, request_id, now)
-            self._partial_count -= not self._peers.pop(node).is_whole
+            self._near.drop(peer)
             self._note_peers()
 
     def offered(self, node: str, request_id: int) -> tuple[int, ...] | None:
@@ -67,7 +74,7 @@ class Scheduler:
         """Note that the right bytes of a chunk came; say whether it was still missing."""
         request = self.out.get(request_id)
         assert request is not None
-        self._peers[node].delivered(request, self._manifest.chunk_size(index), now)
+        self._near[node].delivered(request, self._manifest.chunk_size(index), now)
         was_missing = self.wanted.arrived(index)
         self.close(node, request_id, now)
         return was_missing
@@ -77,45 +84,41 @@ class Scheduler:
         count = self._manifest.chunk_count
         everything = bitmap.full(count)
         bits = bitmap.from_bytes(have, count) if have else everything
-        peer = self._peers[node]
-        self._partial_count += peer.is_whole - (bits == everything)
-        peer.learn(bits, now, is_whole=bits == everything)
+        self._near.learn(node, bits, now, is_whole=bits == everything)
         self._has_news = True
 
     def heard(self, node: str, have: bytes) -> None:
         """Note what one who calls itself `node` said it has, when it asked us for a chunk."""
-        peer = self._peers.get(node)
-        if peer is not None:
-            bits = bitmap.from_bytes(have, self._manifest.chunk_count)
-            self._has_news |= peer.heard(bits & self.wanted.missing)
+        bits = bitmap.from_bytes(have, self._manifest.chunk_count)
+        self._has_news |= self._near.heard(node, bits & self.wanted.missing)
 
     def had_nothing(self, node: str, request_id: int, have: bytes, now: float) -> None:
         """Note that `node` has none of what the request offered, but what `have` says."""
         request = self.out.get(request_id)
         assert request is not None
         has = bitmap.from_bytes(have, self._manifest.chunk_count)
-        self._peers[node].had_nothing(request, has, now)
+        self._near[node].had_nothing(request, has, now)
+        self._hedges.came_back(request)
         self.close(node, request_id, now)
         self.learn(node, have or b"\0", now)
 
     def back_off(self, node: str, now: float) -> None:
         """Leave `node` alone for a while: it said that it is busy."""
-        self._peers[node].back_off(now)
+        self._near[node].back_off(now)
 
     def close(self, node: str, request_id: int, now: float) -> None:
         """Note that a request is answered or given up; what it offered is free again."""
         request, freed = self.out.pop(request_id)
-        self._peers[node].closed(request, now)
+        self._near[node].closed(request, now)
         self.wanted.release(freed)
-        self._peers[node] = self._peers.pop(node)  # Or who replies last would be asked first.
         self._has_news = True
 
     def silent(self, now: float) -> list[str]:
         """Return the holders that have not answered for too long."""
         if now < self._lost_at:
             return []
-        self._lost_at = min((peer.lost_at() for peer in self._peers.values()), default=math.inf)
-        return [node for node in sorted(self._peers) if self._peers[node].lost_at() <= now]
+        silent, self._lost_at = self._near.silent(now)
+        return silent
 
     def next_requests(self, now: float) -> list[Request]:
         """Return the requests to send now; they count as sent."""
@@ -125,7 +128,11 @@ class Scheduler:
             return []
         self._has_news = False
         self._wakes_at = math.inf
-        return [] if self._is_full else self._asked_in_turn(now)
+        requests: list[Request] = []
+        for ask in (self._ask_idle, self._guess, self._ask_more, self._hedge):
+            if not self._is_full:
+                requests += ask(now)
+        return requests
 
     def deadline(self, now: float) -> float | None:
         """Return when something is due after `now` without any event, None if never."""
@@ -135,104 +142,97 @@ class Scheduler:
     def _expire(self, now: float) -> None:
         overdue, written_off, freed = self.out.turn(now)
         for request in overdue:
-            self._peers[request.node].is_late_with(request)
-            self._peers[request.node].back_off(now)
+            self._near[request.node].is_late_with(request)
+            self._near[request.node].back_off(now)
         for request in written_off:
-            self._peers[request.node].write_off(request)
+            self._near[request.node].write_off(request)
         self.wanted.release(freed)
         self._has_news = True
 
-    def _asked_in_turn(self, now: float) -> list[Request]:
-        """Ask one after the other: those with nothing to do first, then the least busy.
+    def _ask_idle(self, now: float) -> Iterator[Request]:
+        """Ask those that have something and nothing to do: one request each, nearest first."""
+        for peer, candidates in self._near.idle(self.wanted):
+            yield from self._ask(peer, candidates, KNOWN_SHARE * len(self._near), now)
+            if self._is_full:
+                return
 
-        One request each in turn, so that a small file comes from all of them.
-        """
-        requests: list[Request] = []
-        for peer in list(self._peers.values()):
-            if not peer.waiting and self._may_help(peer):
-                request = self._ask(peer, now)
-                if request is not None:
-                    requests.append(request)
-                    if self._is_full:
-                        return requests
-        turns = [(peer.turn, peer) for peer in self._peers.values() if peer.has_room(now)]
+    def _guess(self, now: float) -> Iterator[Request]:
+        """Ask those that may have something by now: for more, as they have nothing of most."""
+        share = min(GUESSED_SHARE * len(self._near), self._settings.guessed_share)
+        for peer in self._near.in_order:
+            if not self.wanted.free or self._is_full or self.out.guesses >= self._settings.guesses:
+                return
+            if not peer.waiting and not peer.is_whole:
+                self._wake_for(peer.wakes_at(), now)
+                candidates = self.wanted.free & peer.believed_to_have(now)
+                yield from self._ask(peer, candidates, share, now)
+
+    def _ask_more(self, now: float) -> Iterator[Request]:
+        """Ask those that have room in their windows for more, always the least busy."""
+        free, useful = self.wanted.free, self._near.useful
+        rooms = [one for one in useful if one.has_room(now) and free & one.said_to_have()]
+        turns = [(peer.turn, peer) for peer in rooms]
         heapq.heapify(turns)
         while turns and not self._is_full:
             _, peer = turns[0]
-            request = self._ask(peer, now)
-            if request is None:
-                heapq.heappop(turns)
-            else:
-                requests.append(request)
+            candidates = self.wanted.free & peer.said_to_have()
+            requests = self._ask(peer, candidates, KNOWN_SHARE * len(self._near), now)
+            if requests:
+                yield from requests
                 heapq.heapreplace(turns, (peer.turn, peer))
-        return requests
+            else:
+                heapq.heappop(turns)
 
-    def _may_help(self, peer: Peer) -> bool:
-        """Say whether it is worth a closer look: in a swarm most have nothing new, most times."""
-        has_some = not self.wanted.free or self.wanted.free & peer.said_to_have()
-        return bool(has_some) or self.out.guesses < self._most_guesses
+    def _hedge(self, now: float) -> Iterator[Request]:
+        """At the end: have idle holders take over what others are far slower with than they."""
+        if self.wanted.free or not self._hedges.may_be(self.wanted.missing):
+            return
+        for peer, slow, index, at in chances(self._near, self.out, self.wanted.missing):
+            if at > now:
+                self._wake_for(at, now)
+            elif self._has_room_for(self._manifest.chunk_size(index)):
+                self._hedges.left -= 1
+                slow.is_hedged = True
+                yield self._send(peer, (index,), now, hedges=slow.request_id)
+                if self._is_full or not self._hedges.may_be(self.wanted.missing):
+                    return
 
-    def _ask(self, peer: Peer, now: float) -> Request | None:
-        """Return the next request to `peer`, which counts as sent; None if there is none now."""
-        offered = self._choose(peer, now)
-        if offered:
-            return self._send(peer, offered, now)
-        wakes_at = peer.wakes_at()
-        if self.wanted.free and now < wakes_at < self._wakes_at:
-            self._wakes_at = wakes_at
-        if peer.waiting or self.wanted.free or not self._hedges_left:
-            return None
-        return self._take_over(peer, now)
-
-    def _choose(self, peer: Peer, now: float) -> tuple[int, ...]:
-        free, settings, peer_count = self.wanted.free, self._settings, len(self._peers)
-        candidates, free_count = free & peer.said_to_have(), free.bit_count()
-        count = free_count // (8 * peer_count)
-        if not candidates and self.out.guesses < self._most_guesses:
-            # It will have nothing of most of them, so the choice is larger.
-            candidates = free & peer.believed_to_have(now)
-            count = free_count // min(2 * peer_count, settings.guessed_share)
+    def _ask(self, peer: Peer, candidates: int, share: int, now: float) -> list[Request]:
+        """Offer `peer` one in `share` of the free chunks, of the candidates, if there is room."""
         if not candidates:
-            return ()
-        count = max(1, min(settings.offer_chunks, count))
-        chosen = self.wanted.first(candidates, count, scattered=self._partial_count > 0)
+            return []
+        is_swarm = self._near.partial_count > 0
+        if is_swarm and not peer.is_whole:
+            candidates = self._near.rarest(candidates, peer, self._rng.random())
+        count = max(1, min(self._settings.offer_chunks, self.wanted.free.bit_count() // share))
+        chosen = self.wanted.first(candidates, count, scattered=is_swarm)
         size_bytes = self._manifest.chunk_size(chosen[0])
-        if not self._has_room_for(size_bytes) or not peer.may_be_asked(size_bytes, now):
-            return ()
-        if len(chosen) == 1:
-            return chosen
-        return tuple(index for index in chosen if self._manifest.chunk_size(index) <= size_bytes)
+        if not peer.may_be_asked(size_bytes, now):
+            self._wake_for(peer.wakes_at(), now)
+            return []
+        if not self._has_room_for(size_bytes):
+            return []
+        if count > 1:
+            size_of = self._manifest.chunk_size
+            chosen = tuple(index for index in chosen if size_of(index) <= size_bytes)
+        return [self._send(peer, chosen, now)]
+
+    def _wake_for(self, time: float, now: float) -> None:
+        if now < time < self._wakes_at:
+            self._wakes_at = time
 
     @property
     def _is_full(self) -> bool:
         return self.out.prompt >= self._most_requests
 
     def _note_peers(self) -> None:
-        count, settings = len(self._peers), self._settings
+        count, settings = len(self._near), self._settings
         self._most_requests = max(settings.requests, min(count, settings.most_requests))
-        self._most_guesses = max(settings.guesses, count // settings.holders_per_guess)
         self._has_news = True
 
     def _has_room_for(self, size_bytes: int) -> bool:
         in_flight = self.out.prompt_bytes
         return in_flight == 0 or size_bytes <= self._settings.total_window_bytes - in_flight
-
-    def _take_over(self, peer: Peer, now: float) -> Request | None:
-        """At the end: ask an idle holder for a chunk with which another is far slower than it."""
-        wanted = self.wanted.missing & peer.said_to_have()
-        slow = next((one for one in self.out if one.bits & wanted and one.may_be_hedged), None)
-        if slow is None or not peer.may_be_asked(0, now):
-            return None
-        takes_over_at = peer.takes_over_at(slow)
-        if takes_over_at > now:
-            self._wakes_at = min(self._wakes_at, takes_over_at)
-            return None
-        index = bitmap.lowest(slow.bits & wanted)
-        if not self._has_room_for(self._manifest.chunk_size(index)):
-            return None
-        self._hedges_left -= 1
-        slow.is_hedged = True
-        return self._send(peer, (index,), now, hedges=slow.request_id)
 
     def _send(
         self, peer: Peer, offered: tuple[int, ...], now: float, hedges: int | None = None
@@ -246,5 +246,4 @@ class Scheduler:
         self.wanted.claim(request.bits)
         peer.sent(request)
         self._lost_at = min(self._lost_at, peer.lost_at())
-        self._peers[peer.node] = self._peers.pop(peer.node)
         return request

@@ -1,6 +1,7 @@
 """Whole swarms in virtual time: everybody finishes, and the same seed tells the same story."""
 
 import dataclasses
+import statistics
 import subprocess
 import sys
 
@@ -34,6 +35,12 @@ def test_the_same_seed_gives_the_same_outcome_under_any_hash_seed() -> None:
 def test_a_swarm_is_far_quicker_than_one_after_the_other() -> None:
     outcome = run(SMALL)
     assert max(outcome.all_s) < 0.5 * SMALL.hosts * SMALL.bound_s
+
+
+def test_a_hundred_hosts_get_in_nobody_s_way() -> None:
+    """When each asked all others in turn, half of them needed 2.3 x the bound, or more."""
+    plan = Plan(hosts=100, size_bytes=8 << 20, rate_mbit=100)
+    assert statistics.median(run(plan).all_s) < 2.0 * plan.bound_s
 
 
 def test_those_who_come_late_finish_too() -> None:

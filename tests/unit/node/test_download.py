@@ -20,7 +20,8 @@ class Scene:
 
     def __init__(self, what: str = "a.bin", settings: FetchSettings | None = None) -> None:
         self.now = 0.0
-        self.download = Download(what, "me", TRACKER, rng(), settings or SETTINGS)
+        # From whom n1 is the nearest, then n2, n3 and n4 (node.neighbours).
+        self.download = Download(what, "me-4", TRACKER, rng(), settings or SETTINGS)
         self.asked: dict[str, list[steps.RequestChunk | steps.RequestManifest]] = {}
         self.wants: list[steps.Action] = []
 
@@ -219,7 +220,9 @@ def test_does_not_spin_while_it_waits_for_the_second_manifest() -> None:
     scene = Scene()
     scene.wait()
     scene.found("n1 n2")
-    scene.jump()
+    assert scene.jump() == "n2:manifest"
+    assert scene.now == 0.1
+    assert scene.jump() == ""
     assert scene.jump() == "query again ID"
     assert scene.now == 3
 
@@ -361,12 +364,12 @@ def test_stores_each_chunk_once() -> None:  # fault 40
 def test_asks_for_what_it_hears_that_another_has() -> None:
     scene = Scene()
     scene.wait()
-    assert scene.feed(steps.PeerHeard("n2", b"\x04")) == ""  # Too early to be of use.
+    assert scene.feed(steps.PeerHeard("n2", b"\x08")) == ""  # Too early to be of use.
     scene.found("n1 n2~")
     scene.send_manifest("n1")
-    assert scene.feed(steps.StagingOpened(0b0001, 0b1111)) == "n1:1; n2:2"
+    assert scene.feed(steps.StagingOpened(0b0001, 0b1111)) == "n1:2; n2:3"
     scene.feed(steps.NothingReceived("n2", scene.request_id("n2"), b"\0"))
-    assert scene.feed(steps.PeerHeard("n2", b"\x04")) == "n2:2"
+    assert scene.feed(steps.PeerHeard("n2", b"\x08")) == "n2:3"
 
 
 def test_says_what_it_has_with_each_request() -> None:

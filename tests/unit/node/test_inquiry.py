@@ -1,5 +1,7 @@
 """Of whom the manifest is asked."""
 
+import random
+
 import pytest
 
 from node.inquiry import Inquiry, manifest_in
@@ -7,7 +9,7 @@ from node.settings import FetchSettings
 from protocol import manifest
 from tests.unit.node.things import id_of, rng, thing
 
-SETTINGS = FetchSettings(manifest_patience_s=2)
+SETTINGS = FetchSettings(manifest_first_s=0.5, manifest_patience_s=2)
 THING = thing([10, 10])
 DATA = manifest.encode(THING)
 BOTH = {"n1": 60.0, "n2": 60.0}
@@ -27,13 +29,37 @@ def asked(inquiry: Inquiry, now: float) -> str:
     return " ".join(request.node for request in inquiry.requests(BOTH, "a.bin", now))
 
 
-def test_asks_one_holder_and_the_next_when_it_takes_long() -> None:
+def test_asks_one_holder_and_another_when_it_takes_long() -> None:
     inquiry = an_inquiry()
-    assert asked(inquiry, 0) == "n1"
-    assert asked(inquiry, 1.9) == ""
-    assert inquiry.deadline(1.9) == 2
-    assert asked(inquiry, 2) == "n2"
+    first = asked(inquiry, 0)
+    assert asked(inquiry, 0.4) == ""
+    assert inquiry.deadline(0.4) == 0.5
+    assert {first, asked(inquiry, 0.5)} == set(BOTH)
     assert asked(inquiry, 4) == ""
+
+
+def test_waits_twice_as_long_for_each_up_to_a_limit() -> None:
+    """Over a slow link that is full anyway, fifty manifests would take fifty times as long."""
+    inquiry = an_inquiry()
+    many = {f"n{number}": 60.0 for number in range(50)}
+    waits = []
+    now = 0.0
+    for _ in range(5):
+        ask(inquiry, many, now)
+        due = inquiry.deadline(now)
+        assert due is not None
+        waits.append(due - now)
+        now = due
+    assert waits == [0.5, 1, 2, 2, 2]
+
+
+def test_those_who_start_together_ask_different_holders() -> None:
+    many = {f"n{number:02}": 60.0 for number in range(50)}
+    firsts = {
+        Inquiry(random.Random(seed), SETTINGS).requests(many, "a.bin", 0)[0].node
+        for seed in range(100)
+    }
+    assert len(firsts) > 30
 
 
 def test_a_slow_manifest_is_waited_for_long_after_another_was_asked() -> None:
@@ -50,7 +76,7 @@ def test_a_slow_manifest_is_waited_for_long_after_another_was_asked() -> None:
 def test_the_deadline_always_lies_ahead() -> None:
     inquiry = an_inquiry()
     ask(inquiry, {"n1": 60}, now=0)
-    assert [inquiry.deadline(now) for now in (0, 2, 59, 60)] == [2, 60, 60, None]
+    assert [inquiry.deadline(now) for now in (0, 2, 59, 60)] == [0.5, 60, 60, None]
 
 
 def test_knows_a_request_by_holder_and_id() -> None:

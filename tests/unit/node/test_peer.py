@@ -234,8 +234,18 @@ def test_one_that_gave_it_to_others_meanwhile_is_asked_at_once_but_not_for_ever(
 def test_takes_over_only_what_is_far_slower_than_itself() -> None:
     asker = Asker()
     slow = Request(9, "n2", (0,), 10, sent_at=100, due=130, written_off_at=190)
-    assert asker.peer.takes_over_at(slow) == math.inf
+    assert asker.peer.takes_over_at(slow, slow.bits) == math.inf
     asker.fetch(0.01)
-    assert asker.peer.takes_over_at(slow) == 100.25
+    assert asker.peer.takes_over_at(slow, slow.bits) == 100.25
     asker.fetch(2, times=40)
-    assert 105.9 < asker.peer.takes_over_at(slow) < 106
+    assert 105.9 < asker.peer.takes_over_at(slow, slow.bits) < 106
+
+
+def test_takes_over_what_it_may_have_later_than_what_it_has() -> None:
+    asker = Asker("1")
+    slow = Request(9, "n2", (0,), 10, sent_at=100, due=130, written_off_at=190)
+    assert asker.peer.takes_over_at(slow, slow.bits) == 100.5
+    asker.fetch(0.2)
+    assert asker.peer.takes_over_at(slow, slow.bits) == 100 + 2 * 3 * 0.2
+    asker.peer.learn(bits("1"), 101, is_whole=False)
+    assert round(asker.peer.takes_over_at(slow, slow.bits), 3) == 101.2 + 1.2

@@ -117,7 +117,7 @@ class AnyHolders(RuleBasedStateMachine):
         prompt = [request for request in self.out.values() if not request.is_overdue]
         in_flight = sum(request.size_bytes for request in prompt)
         assert in_flight <= SETTINGS.total_window_bytes or len(prompt) == 1
-        for node in self.scheduler._peers:
+        for node in (peer.node for peer in self.scheduler._near.in_order):
             mine = [
                 request
                 for request in self.out.values()
@@ -147,7 +147,7 @@ class AnyHolders(RuleBasedStateMachine):
         asked = bitmap.of(index for request in prompt for index in request.offered)
         free = bitmap.full(self.thing.chunk_count) & ~bitmap.of(self.stored) & ~asked
         room_bytes = SETTINGS.total_window_bytes - sum(each.size_bytes for each in prompt)
-        for peer in self.scheduler._peers.values():
+        for peer in self.scheduler._near.in_order:
             wanted = free & peer.said_to_have() or free & peer.believed_to_have(self.now)
             if wanted:
                 size_bytes = max(map(self.thing.chunk_size, bitmap.indices(wanted)))

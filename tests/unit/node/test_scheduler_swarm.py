@@ -4,15 +4,6 @@ from node.settings import FetchSettings
 from tests.unit.node.test_scheduler import Fetch
 
 
-def test_guesses_more_often_when_there_are_many_holders() -> None:
-    """Else it takes long until it is known what most of them have, and they idle."""
-    many = " ".join(f"n{number:02}:?" for number in range(40))
-    for holders_per_guess, guesses in ((8, 5), (4, 10), (40, 4)):
-        settings = FetchSettings(holders_per_guess=holders_per_guess)
-        fetch = Fetch(many, sizes=[10] * 80, settings=settings)
-        assert len(fetch.scheduler.next_requests(0)) == guesses
-
-
 def test_offers_a_share_of_what_is_missing_when_it_guesses_among_many() -> None:
     """With 40 holders, and one chunk in 80, hardly any guess would bring something."""
     many = " ".join(f"n{number:02}:?" for number in range(40))
@@ -20,14 +11,31 @@ def test_offers_a_share_of_what_is_missing_when_it_guesses_among_many() -> None:
     assert len(fetch.scheduler.next_requests(0)[0].offered) == 8
 
 
-def test_whose_reply_came_last_is_asked_last() -> None:
-    """If it were asked at once, requests would gather where they wait longest."""
+def test_asks_the_nearest_again_and_not_the_others_in_turn() -> None:
+    """If all were asked in turn, requests would gather where they wait longest."""
     settings = FetchSettings(requests=3, most_requests=3)
     fetch = Fetch("n1 n2 n3 n4 n5", settings=settings)
     assert fetch.asked() == "n1:0 n2:1 n3:2"
     fetch.wait(0.1).deliver("n2")
-    assert fetch.asked() == "n4:3"
-    fetch.wait(0.1).deliver("n4")
-    assert fetch.asked() == "n5:4"
-    fetch.wait(0.5).deliver("n1")  # It was asked long ago, but has only now been able to reply.
-    assert fetch.asked() == "n2:5"
+    assert fetch.asked() == "n2:3"
+    fetch.wait(0.5).deliver("n1")
+    assert fetch.asked() == "n1:4"
+
+
+def test_who_comes_later_and_is_nearer_is_asked_first() -> None:
+    fetch = Fetch("", settings=FetchSettings(requests=2, most_requests=2))
+    for node, far in (("n1", 30), ("n2", 20), ("n3", 10)):
+        fetch.scheduler.add(node, 0, complete=True, far=far)
+    assert fetch.asked() == "n2:1 n3:0"
+
+
+def test_asks_those_known_to_have_something_before_it_guesses() -> None:
+    settings = FetchSettings(requests=2, most_requests=2)
+    fetch = Fetch("n1:? n2:3 n3:4", missing="0123456789", settings=settings)
+    assert fetch.asked() == "n2:3 n3:4"
+
+
+def test_asks_for_what_few_others_have() -> None:
+    """What several have can be had later too; and all would wait for the one who has the rest."""
+    assert Fetch("n1:012 n2:12 n3:1", missing="012").asked() == "n1:0 n2:2 n3:1"
+    assert Fetch("n1:023 n2:02 n3:0", missing="0123").asked() == "n1:3 n2:2 n3:0"
