@@ -40,8 +40,7 @@ class Scheduler:
         self.wanted = Wanted(manifest.chunk_count, have, needed, rng)
         self.out = Outstanding()
         self._near = Neighbours()
-        self._most_requests = settings.requests  # To all holders together.
-        self._has_news = True
+        self._note_peers()
         self._wakes_at = math.inf  # When a holder may be asked that could not be, without news.
         self._lost_at = math.inf  # Nobody is silent for too long before this.
         self._hedges = Hedges(manifest.chunk_count, settings)
@@ -160,7 +159,7 @@ class Scheduler:
         """Ask those that may have something by now: for more, as they have nothing of most."""
         share = min(GUESSED_SHARE * len(self._near), self._settings.guessed_share)
         for peer in self._near.in_order:
-            if not self.wanted.free or self._is_full or self.out.guesses >= self._settings.guesses:
+            if not self.wanted.free or self._is_full or self.out.guesses >= self._most_guesses:
                 return
             if not peer.waiting and not peer.is_whole:
                 self._wake_for(peer.wakes_at(), now)
@@ -228,6 +227,8 @@ class Scheduler:
     def _note_peers(self) -> None:
         count, settings = len(self._near), self._settings
         self._most_requests = max(settings.requests, min(count, settings.most_requests))
+        few = settings.guessed_holders // max(count, 1)
+        self._most_guesses = min(settings.guesses, max(few, settings.least_guesses))
         self._has_news = True
 
     def _has_room_for(self, size_bytes: int) -> bool:

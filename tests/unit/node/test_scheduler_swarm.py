@@ -1,7 +1,10 @@
 """Which chunk is asked of whom when there are many holders."""
 
+import msgspec
+import pytest
+
 from node.settings import FetchSettings
-from tests.unit.node.test_scheduler import Fetch
+from tests.unit.node.test_scheduler import SETTINGS, Fetch
 
 
 def test_offers_a_share_of_what_is_missing_when_it_guesses_among_many() -> None:
@@ -39,3 +42,13 @@ def test_asks_for_what_few_others_have() -> None:
     """What several have can be had later too; and all would wait for the one who has the rest."""
     assert Fetch("n1:012 n2:12 n3:1", missing="012").asked() == "n1:0 n2:2 n3:1"
     assert Fetch("n1:023 n2:02 n3:0", missing="0123").asked() == "n1:3 n2:2 n3:0"
+
+
+@pytest.mark.parametrize(
+    ("holders", "guesses"), [(1, 1), (12, 8), (32, 8), (33, 7), (64, 4), (150, 3)]
+)
+def test_guesses_less_often_among_many(holders: int, guesses: int) -> None:
+    settings = msgspec.structs.replace(SETTINGS, guesses=8)
+    names = " ".join(f"n{number}:?" for number in range(holders))
+    fetch = Fetch(names, sizes=[10] * 100, settings=settings)
+    assert len(fetch.scheduler.next_requests(0)) == guesses
