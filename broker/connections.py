@@ -6,13 +6,13 @@ It cannot refuse a connection, but its monitor tells the descriptor, and that ca
 
 import contextlib
 import logging
-import resource
 import socket
 
 import zmq
 from zmq.utils.monitor import parse_monitor_message
 
 from broker.settings import ServerSettings
+from wire import descriptors
 
 _log = logging.getLogger("shoal.tracker")
 _ENDPOINT = "inproc://connections-of-the-tracker"
@@ -38,7 +38,7 @@ class Connections:
 
     def watch(self, context: "zmq.Context[zmq.Socket[bytes]]", listener: zmq.Socket[bytes]) -> None:
         """Begin to count; call this before the listener is bound."""
-        most = _raise_descriptor_limit()
+        most = descriptors.raise_limit()
         self._limit = max(most - self._settings.spare_descriptors, most // 2)
         listener.monitor(_ENDPOINT, _EVENTS)
         self._socket = context.socket(zmq.PAIR)
@@ -74,17 +74,6 @@ class Connections:
         if self._socket is not None:
             self._socket.close(linger=0)
             self._socket = None
-
-
-def _raise_descriptor_limit() -> int:
-    """Let the process open as many files as it may, and return how many that is."""
-    limit, most = resource.getrlimit(resource.RLIMIT_NOFILE)
-    if limit != most:
-        try:
-            resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
-        except (OSError, ValueError):  # "As many as you like" is refused by some systems.
-            return limit
-    return most
 
 
 def _shut_down(descriptor: int) -> None:

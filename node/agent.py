@@ -36,6 +36,7 @@ from protocol.control import (
 )
 from protocol.errors import ExitCode, OperatorError
 from protocol.messages import Holding
+from wire import descriptors
 from wire.memory import keep_freed_memory
 
 log = logging.getLogger("shoal.node")
@@ -51,6 +52,7 @@ class Agent:
 
     def __init__(self, identity: Identity, lock: FolderLock) -> None:
         keep_freed_memory()
+        descriptors.raise_limit()
         settings = NodeSettings()
         state = identity.folder / ".shoal"
         rng = random.Random()  # noqa: S311 (jitter, not secrets)

@@ -142,7 +142,7 @@ class ChunkServer:
             return [messages.encode(Error(WireCode.BUSY, "too many replies are waiting"))]
         if isinstance(request, ChunkRequest):
             self._inventory.heard(request.id, request.node, request.have)
-        return self._carry_out(self._serving.handle(request), request)
+        return self._carry_out(self._serving.handle(request, time.monotonic()), request)
 
     def _carry_out(self, answer: Answer, request: NodeRequest) -> list[bytes]:
         match answer:

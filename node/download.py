@@ -10,21 +10,24 @@ Whatever a holder does, the worst it can achieve is not to be asked.
 from typing import TYPE_CHECKING
 
 from node import steps, verdict
+from node.circle import Circle
 from node.gathering import Gathering, Reply
-from node.inquiry import Inquiry, manifest_in
+from node.inquiry import manifest_in
 from node.lookup import Lookup
 from node.patience import Patience
-from node.roster import Roster, Trouble, refusal
+from node.roster import Trouble, refusal
 from node.settings import FetchSettings
 from node.steps import Action, Event, Phase
 from node.tally import Tally
-from protocol.errors import ExitCode
+from protocol.errors import ExitCode, WireCode
 from protocol.manifest import ContentId, Manifest, id_of, is_id
 from protocol.messages import Holders
 from protocol.names import display
 
 if TYPE_CHECKING:
     from random import Random
+
+TrackerAnswer = steps.HoldersFound | steps.NotFound | steps.TrackerLost
 
 
 class Download:
@@ -46,8 +49,9 @@ class Download:
         self.tally = Tally()
         self._settings = settings or FetchSettings()
         self._rng = rng
-        self.roster = Roster(node, tracker_address, self._settings)
-        self._inquiry = Inquiry(rng, self._settings)
+        self._circle = Circle(node, tracker_address, rng, self._settings)
+        self.roster = self._circle.roster
+        self._inquiry = self._circle.inquiry
         self._patience = Patience(self._settings)
         self._lookup = Lookup(self._settings)
         self._opening: steps.OpenStaging | None = None
@@ -93,9 +97,8 @@ class Download:
             case steps.HolderLost(node, reason, lied) if self.roster.is_connected(node):
                 return self._part_with(node, Trouble(reason, lied=lied), now)
             case steps.HoldersFound() | steps.NotFound() | steps.TrackerLost():
-                actions = self._tracker_answered(event)
+                actions = self._tracker_answered(event, now) + self._circle.choose(now)
                 self._lookup.answered(now, is_alone=self.roster.is_alone)
-                self._ask_them_all(now)
                 return actions
             case steps.ManifestReceived():
                 return self._manifest_came(event, now)
@@ -104,28 +107,29 @@ class Download:
             case _:
                 return []
 
-    def _tracker_answered(
-        self, event: steps.HoldersFound | steps.NotFound | steps.TrackerLost
-    ) -> list[Action]:
+    def _tracker_answered(self, event: TrackerAnswer, now: float) -> list[Action]:
         match event:
             case steps.HoldersFound(answer):
-                return self._found(answer)
+                self._found(answer, now)
             case _ if self.phase is not Phase.LOOKING:
-                return []  # Those who are known still deliver.
+                pass  # Those who are known still deliver.
             case steps.NotFound():
                 return self._fail(verdict.no_such_file(self.what))
             case steps.TrackerLost(reason):  # pragma: no branch
                 return self._fail(steps.Fail(ExitCode.TRACKER_UNREACHABLE, reason))
+        return []
 
-    def _found(self, answer: Holders) -> list[Action]:
+    def _found(self, answer: Holders, now: float) -> None:
         if self.phase is Phase.LOOKING:
             self.name, self.id = answer.name, ContentId(answer.id) if answer.id else None
             self._offline = [holder.node for holder in answer.offline]
             if answer.holders:
                 self.phase = Phase.MANIFEST
         elif self.id is not None and answer.id != self.id:
-            return []
-        return list(self.roster.learn(answer.holders))
+            return
+        self.roster.learn(answer.holders)
+        if self._patience.quiet_s(now) >= self._settings.requery_s:
+            self.roster.widen()
 
     def _manifest_came(self, event: steps.ManifestReceived, now: float) -> list[Action]:
         if not self._inquiry.is_out(event.node, event.request_id):
@@ -160,11 +164,15 @@ class Download:
         self._gathering = Gathering(self._opening, room, self._rng, self._settings, self.tally)
         self.tally.begin(self._opening.manifest.chunk_size, room)
         self._patience.succeeded(now)
-        self._ask_them_all(now)
+        self._circle.begin(self._gathering.scheduler, now)
         return []
 
     def _reply_came(self, reply: Reply, now: float) -> list[Action]:
         if self._inquiry.is_out(reply.node, reply.request_id):
+            if isinstance(reply, steps.RequestRefused) and reply.code == WireCode.BUSY:
+                self._inquiry.is_busy(reply.node, now)
+                self._chores_at = now
+                return []
             reason = reply.reason if isinstance(reply, steps.RequestRefused) else "no manifest"
             return self._part_with(reply.node, refusal(display(reason)), now)
         if self._gathering is None:
@@ -205,14 +213,12 @@ class Download:
         actions: list[Action] = list(self._lookup.queries(what, now, partial=is_known))
         if self._waits_for_the_shell():
             return actions
-        actions += self.roster.retry(now)
-        self._ask_them_all(now)
+        actions += self._circle.choose(now)
         if self.phase is Phase.MANIFEST:
             actions += self._lose_silent(self._inquiry.silent(now), now)
-            give_up_s = {node: self.roster.give_up_s(node) for node in self.roster.connected}
-            actions += self._inquiry.requests(give_up_s, self.id or self.name, now)
+            actions += self._circle.manifest_requests(self.id or self.name, now)
         actions += self._give_up(now)
-        lookup, roster = self._lookup.deadline, self.roster.deadline()
+        lookup, roster = self._lookup.deadline, self.roster.deadline(now)
         times = (lookup, roster, self._inquiry.deadline(now), self._patience.deadline)
         self._chores_at = min((time for time in times if time is not None), default=now + 1.0)
         return actions
@@ -224,14 +230,6 @@ class Download:
             return []
         return self._fail(verdict.nobody_delivers(self.name, roster, self._offline))
 
-    def _ask_them_all(self, now: float) -> None:
-        if self._gathering is None:
-            return
-        roster, add = self.roster, self._gathering.scheduler.add
-        for node in roster.connected:
-            is_complete, far = roster.is_complete(node), roster.distance(node)
-            add(node, now, complete=is_complete, give_up_s=roster.give_up_s(node), far=far)
-
     def _lose_silent(self, nodes: list[str], now: float) -> list[Action]:
         silent = Trouble("does not answer", was_silent=True)
         return [action for node in nodes for action in self._part_with(node, silent, now)]
@@ -239,11 +237,7 @@ class Download:
     def _part_with(self, node: str, trouble: Trouble, now: float) -> list[Action]:
         self._chores_at = now
         self.tally.lost_holders += not trouble.lied
-        self.roster.part_with(node, trouble, now)
-        self._inquiry.forget(node)
-        if self._gathering is not None:
-            self._gathering.scheduler.drop(node, now)
-        return [steps.Disconnect(node, trouble.reason)]
+        return [self._circle.part_with(node, trouble, now)]
 
     def _fail(self, fail: steps.Fail) -> list[Action]:
         self.phase = Phase.OVER

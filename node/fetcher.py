@@ -157,6 +157,8 @@ class Fetcher:
 
     def _look_after_links(self, tracker: TrackerClient) -> None:
         for link in self._links.all():
+            if link not in self._links:  # What the last one said made us part with this one.
+                continue
             arrival = link.trouble()
             if arrival is not None:
                 self._feed(arrival.event, tracker)
@@ -207,14 +209,16 @@ class Fetcher:
 
     def _disconnect(self, node: str, reason: str) -> None:
         self._links.remove(node)
-        log.info("%s is no longer asked for %s: it %s", node, display(self._download.name), reason)
+        if reason:
+            name = display(self._download.name)
+            log.info("%s is no longer asked for %s: it %s", node, name, reason)
 
     def _request(self, action: steps.RequestChunk | steps.RequestManifest) -> None:
         link = self._links[action.node]
         self._links.touch(link)
         match action:
-            case steps.RequestManifest(_, request_id, what):
-                link.send(request_id, ManifestRequest(what))
+            case steps.RequestManifest(_, request_id, what, may_wait):
+                link.send(request_id, ManifestRequest(what, may_wait))
             case steps.RequestChunk(_, request_id, content_id, offered, have, patience_ms):
                 request = ChunkRequest(content_id, offered, self._with.node, have, patience_ms)
                 link.send(request_id, request)

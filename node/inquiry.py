@@ -2,6 +2,7 @@
 
 import dataclasses
 import itertools
+import math
 from typing import TYPE_CHECKING
 
 from node.settings import FetchSettings
@@ -20,6 +21,16 @@ class _Question:
     lost_at: float  # … and from then on no answer is expected.
 
 
+@dataclasses.dataclass(frozen=True)
+class _Rest:
+    count: int  # So often a holder would have us ask others, …
+    until: float  # … and until then it is not asked again.
+
+
+_NO_REST = _Rest(0, -math.inf)
+MOST_RESTS = 3  # In a row; then it is to send it to us too, whoever else may have it.
+
+
 class Inquiry:
     """The requests for a manifest that are out, at most one to each holder."""
 
@@ -28,6 +39,7 @@ class Inquiry:
         self._settings = settings
         self._ids = itertools.count(rng.getrandbits(32) << 16)  # A stranger cannot guess them.
         self._questions: dict[str, _Question] = {}
+        self._rests: dict[str, _Rest] = {}
 
     def requests(self, give_up_s: dict[str, float], what: str, now: float) -> list[RequestManifest]:
         """Return the request for the manifest of `what` to send now, if any; it counts as sent.
@@ -37,7 +49,11 @@ class Inquiry:
         """
         if any(now < question.due for question in self._questions.values()):
             return []
-        nodes = sorted(node for node in give_up_s if node not in self._questions)
+        nodes = sorted(
+            node
+            for node in give_up_s
+            if node not in self._questions and self._rest(node).until <= now
+        )
         if not nodes:
             return []
         node = self._rng.choice(nodes)
@@ -46,12 +62,24 @@ class Inquiry:
         patience_s = min(settings.manifest_first_s * 2**asked_count, settings.manifest_patience_s)
         due = now + min(patience_s, give_up_s[node])
         self._questions[node] = _Question(request_id, due, now + give_up_s[node])
-        return [RequestManifest(node, request_id, what)]
+        may_wait = self._rest(node).count < MOST_RESTS
+        return [RequestManifest(node, request_id, what, may_wait)]
 
     def is_out(self, node: str, request_id: int) -> bool:
         """Say whether `node` was asked by that request, and has not answered."""
         question = self._questions.get(node)
         return question is not None and question.request_id == request_id
+
+    def is_busy(self, node: str, now: float) -> None:
+        """Note that `node` would have us ask others, who may have the manifest soon."""
+        self.forget(node)
+        count = self._rest(node).count
+        settings = self._settings
+        pause_s = min(settings.manifest_first_s * 2**count, settings.manifest_patience_s)
+        self._rests[node] = _Rest(count + 1, now + pause_s)
+
+    def _rest(self, node: str) -> _Rest:
+        return self._rests.get(node, _NO_REST)
 
     def forget(self, node: str) -> None:
         self._questions.pop(node, None)
@@ -66,6 +94,7 @@ class Inquiry:
     def deadline(self, now: float) -> float | None:
         """Return when something is due after `now` without any event, None if never."""
         times = [time for one in self._questions.values() for time in (one.due, one.lost_at)]
+        times += [rest.until for rest in self._rests.values()]
         return min((time for time in times if now < time), default=None)
 
 

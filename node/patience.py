@@ -53,6 +53,10 @@ class Patience:
         elif now - self._hoping_since >= self._settings.nobody_later_s:
             self._alone_since = None
 
+    def quiet_s(self, now: float) -> float:
+        """Return how long nothing has come in, of what was to come."""
+        return now - self._success_at if self._has_begun and self._success_at is not None else 0.0
+
     def is_over(self, now: float) -> bool:
         """Say whether to give up."""
         return self.deadline is not None and self.deadline <= now

@@ -1,13 +1,14 @@
 """Which holders a download may ask: those it has, has lost for now, and has banned.
 
-Sends nothing and knows nothing of chunks.
+Of many only the nearest are asked (node.neighbours): each costs a connection, and a chunk costs the
+more the more there are. Sends nothing and knows nothing of chunks.
 """
 
 import dataclasses
 
 from node import neighbours
 from node.settings import FetchSettings
-from node.steps import Connect
+from node.steps import Connect, Disconnect
 from protocol import addresses
 from protocol.messages import Holder
 
@@ -35,8 +36,8 @@ class _Contact:
     address: str
     complete: bool
     distance: int
-    is_connected: bool = True
-    retry_at: float = 0.0
+    is_connected: bool = False
+    retry_at: float = 0.0  # If it is not connected.
     pause_s: float = 0.0
     silences: int = 0
     trouble: str = ""
@@ -49,7 +50,9 @@ class Roster:
         self._node = node
         self._tracker_address = tracker_address
         self._settings = settings
+        self._most = settings.most_holders
         self._contacts: dict[str, _Contact] = {}
+        self._nodes: dict[str, str] = {}  # By their addresses.
         self._banned: dict[str, str] = {}
         self._shunned: dict[str, str] = {}
 
@@ -93,13 +96,12 @@ class Roster:
         give_up_s: float = self._settings.give_up_s * 2 ** self._contacts[node].silences
         return min(give_up_s, self._settings.most_give_up_s)
 
-    def learn(self, holders: tuple[Holder, ...]) -> list[Connect]:
-        """Take in what the tracker says; return the connections to open.
+    def learn(self, holders: tuple[Holder, ...]) -> None:
+        """Take in what the tracker says.
 
         Ourselves, one address under two names, and addresses that no holder can have are left out.
         A lost holder that moved to another address is sought there.
         """
-        connects: list[Connect] = []
         for holder in holders:
             contact = self._contacts.get(holder.node)
             if contact is not None:
@@ -108,15 +110,20 @@ class Roster:
                     continue
             if self._may_be_asked(holder):
                 self._shunned.pop(holder.node, None)
+                self._forget(holder.node)
                 far = neighbours.distance(self._node, holder.node)
                 self._contacts[holder.node] = _Contact(holder.address, holder.complete, far)
-                connects.append(Connect(holder.node, holder.address))
-        return connects
+                self._nodes[holder.address] = holder.node
+
+    def widen(self) -> None:
+        """Have more of them asked than before, as those who are bring nothing."""
+        most = self._settings.most_holders * self._settings.widened_holders
+        self._most = min(2 * self._most, most)
 
     def part_with(self, node: str, trouble: Trouble, now: float) -> None:
         """Leave a holder alone: for good if it lied, which proves it bad, else for a while."""
         if trouble.lied:
-            self._contacts.pop(node, None)
+            self._forget(node)
             self._banned[node] = trouble.reason
             return
         contact = self._contacts[node]
@@ -131,14 +138,33 @@ class Roster:
         contact.pause_s = min(pause_s, settings.most_retry_s)
         contact.retry_at = now + contact.pause_s
 
-    def retry(self, now: float) -> list[Connect]:
-        """Return the connections to open again."""
-        connects = []
+    def choose(self, now: float) -> list[Connect | Disconnect]:
+        """Return the connections to open, for the first time or again, and those to close.
+
+        Closed are those to holders that are farther than as many others; they may be needed yet.
+        """
+        chosen = self._chosen(now)
+        closed: list[Connect | Disconnect] = []
+        opened: list[Connect | Disconnect] = []
         for node, contact in sorted(self._contacts.items()):
-            if not contact.is_connected and contact.retry_at <= now:
-                contact.is_connected = True
-                connects.append(Connect(node, contact.address))
-        return connects
+            if contact.is_connected and node not in chosen:
+                closed.append(Disconnect(node))
+            elif node in chosen and not contact.is_connected:
+                opened.append(Connect(node, contact.address))
+            contact.is_connected = node in chosen
+        return closed + opened
+
+    def _chosen(self, now: float) -> set[str]:
+        """Return whom to ask: the nearest, those in trouble last; half of them whole if any are."""
+        ready = [
+            (contact.pause_s > 0, contact.distance, node)
+            for node, contact in self._contacts.items()
+            if contact.is_connected or contact.retry_at <= now
+        ]
+        nearest = [node for *_, node in sorted(ready)]
+        wholes = [node for node in nearest if self._contacts[node].complete][: self._most // 2]
+        others = [node for node in nearest if node not in wholes]
+        return {*wholes, *others[: self._most - len(wholes)]}
 
     def proved_good(self, node: str) -> bool:
         """Note that a holder delivered: its next trouble is its first. Say whether it had any."""
@@ -148,9 +174,10 @@ class Roster:
         contact.pause_s, contact.silences = 0.0, 0
         return True
 
-    def deadline(self) -> float | None:
-        times = [one.retry_at for one in self._contacts.values() if not one.is_connected]
-        return min(times, default=None)
+    def deadline(self, now: float) -> float | None:
+        """Return when a lost one may be tried again, None if never."""
+        lost = (one.retry_at for one in self._contacts.values() if not one.is_connected)
+        return min((time for time in lost if time > now), default=None)
 
     def troubles(self) -> str:
         """Return what is wrong with each holder, for people; empty when nothing is known."""
@@ -159,10 +186,15 @@ class Roster:
         return "; ".join(f"{node} {trouble}" for node, trouble in everyone if trouble)
 
     def _may_be_asked(self, holder: Holder) -> bool:
-        known = {contact.address for contact in self._contacts.values()}
-        if holder.node == self._node or holder.node in self._banned or holder.address in known:
+        is_other = self._nodes.get(holder.address, holder.node) != holder.node
+        if holder.node == self._node or holder.node in self._banned or is_other:
             return False
         if addresses.may_be_holder(holder.address, self._tracker_address):
             return True
         self._shunned[holder.node] = f"has an address not to be trusted, {holder.address}"
         return False
+
+    def _forget(self, node: str) -> None:
+        contact = self._contacts.pop(node, None)
+        if contact is not None:
+            del self._nodes[contact.address]

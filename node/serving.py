@@ -1,6 +1,7 @@
 """What to answer a request with: which chunk, or why none. Reads no files and sends nothing."""
 
 import collections
+import math
 from typing import Protocol
 
 import msgspec
@@ -13,6 +14,9 @@ from protocol.messages import ChunkRequest, ManifestRequest, NodeRequest
 MAX_WATCHED_IDS = 64  # Things whose chunks' popularity is kept in mind …
 MAX_WATCHED_NODES = 64  # … and askers of each, those of late. 4 KiB a bitmap: at most 16 MiB.
 RECENT_REQUESTS = 32  # Among so many, more than one asker makes a swarm.
+MANIFEST_BYTES = 512 << 10  # Manifests of one thing that leave at once, …
+LEAST_MANIFESTS = 8  # … or so many, if they are long; …
+MANIFEST_BYTES_PER_S = 1 << 20  # … then those who may wait get so much: the rest is for chunks.
 
 
 class Shared(Protocol):
@@ -63,6 +67,7 @@ class SendError(msgspec.Struct, frozen=True):
 
 
 _NOT_HERE = SendError(WireCode.NOT_FOUND, "does not have it")
+_ASK_OTHERS = SendError(WireCode.BUSY, "has given its manifest to many, who can be asked for it")
 
 Answer = SendManifest | SendChunk | SendNothing | SendError
 
@@ -75,6 +80,19 @@ class _Demand:
         self._have_by_node: collections.OrderedDict[str, int] = collections.OrderedDict()
         self._recent: collections.deque[str] = collections.deque(maxlen=RECENT_REQUESTS)
         self._unserved = 0  # What has not left yet in this round, of a thing that is whole here.
+        self._room_bytes = float(MANIFEST_BYTES)  # For manifests, …
+        self._room_at = -math.inf  # … at this time.
+
+    def has_room(self, manifest_bytes: int, now: float) -> bool:
+        """Say whether a manifest may leave; it counts as sent if so."""
+        most = max(MANIFEST_BYTES, LEAST_MANIFESTS * manifest_bytes)
+        grown = MANIFEST_BYTES_PER_S * (now - self._room_at)
+        self._room_bytes = min(self._room_bytes + grown, most)
+        self._room_at = now
+        if self._room_bytes < manifest_bytes:
+            return False
+        self._room_bytes -= manifest_bytes
+        return True
 
     def note(self, node: str, have: int) -> None:
         self._have_by_node[node] = have
@@ -125,15 +143,20 @@ class Serving:
         self._shelf = shelf
         self._demand: collections.OrderedDict[str, _Demand] = collections.OrderedDict()
 
-    def handle(self, request: NodeRequest) -> Answer:
-        """Return the answer to one request."""
+    def handle(self, request: NodeRequest, now: float) -> Answer:
+        """Return the answer to one request that is read at `now`, in seconds."""
         match request:
             case ManifestRequest():
                 shared = self._shelf.find(request.what)
-                return SendManifest(shared) if shared else _NOT_HERE
+                return self._show(request, shared, now) if shared else _NOT_HERE
             case ChunkRequest():  # pragma: no branch
                 shared = self._shelf.find(request.id)
                 return self._choose(request, shared) if shared else _NOT_HERE
+
+    def _show(self, request: ManifestRequest, shared: Shared, now: float) -> Answer:
+        """Send the manifest, but not to all of a crowd: who has it can pass it on at once."""
+        has_room = self._demand_for(shared.id).has_room(len(shared.data), now)
+        return SendManifest(shared) if has_room or not request.may_wait else _ASK_OTHERS
 
     def _choose(self, request: ChunkRequest, shared: Shared) -> Answer:
         if max(request.offered) >= shared.chunk_count:

@@ -152,16 +152,19 @@ class Connect(Action, frozen=True):
 
 
 class Disconnect(Action, frozen=True):
-    """Close the connection to a holder; `reason` is for the log."""
+    """Close the connection to a holder; `reason` is for the log, if there is anything to say."""
 
     node: str
-    reason: str
+    reason: str = ""
 
 
 class RequestManifest(Action, frozen=True):
+    """Ask a holder for the manifest; with `may_wait` it may say that others will have it soon."""
+
     node: str
     request_id: int
     what: str
+    may_wait: bool
 
 
 class RequestChunk(Action, frozen=True):

@@ -214,9 +214,13 @@ class TrackerStatus(Message, frozen=True, tag="tracker"):
 
 
 class ManifestRequest(Message, frozen=True, tag="manifest"):
-    """The manifest of `what`, please. The reply's second frame is its canonical bytes."""
+    """The manifest of `what`, please. The reply's second frame is its canonical bytes.
+
+    With `may_wait`, a holder that many ask may answer BUSY: others will have the manifest soon.
+    """
 
     what: What
+    may_wait: bool = False
 
     def __post_init__(self) -> None:
         _check_what(self.what)

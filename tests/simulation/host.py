@@ -7,7 +7,7 @@ from collections.abc import Callable
 from node import steps
 from node.download import Download
 from node.pacing import Pacing
-from node.serving import SendChunk, SendManifest, SendNothing, Serving
+from node.serving import SendChunk, SendError, SendManifest, SendNothing, Serving
 from protocol import bitmap
 from protocol.manifest import ContentId, Manifest, encode
 from protocol.messages import (
@@ -96,8 +96,6 @@ class Host:
 
     def requested(self, asker: str, request_id: int, request: NodeRequest) -> None:
         self._waiting.setdefault(asker, collections.deque()).append((request_id, request))
-        if isinstance(request, ChunkRequest) and self.download is not None:
-            self._feed(steps.PeerHeard(asker, request.have))
         self._serve()
 
     def _serve(self) -> None:
@@ -106,11 +104,13 @@ class Host:
             request_id, request = queue.popleft()
             if queue:
                 self._waiting[asker] = queue
+            if isinstance(request, ChunkRequest) and self.download is not None:
+                self._feed(steps.PeerHeard(asker, request.have))
             self._reply(self._peers[asker], request_id, request)
 
     def _reply(self, asker: "Host", request_id: int, request: NodeRequest) -> None:
         name = self.name
-        match self._serving.handle(request):
+        match self._serving.handle(request, self._world.now):
             case SendChunk(_, index, have, askers):
                 size = self.shelf.manifest.chunk_size(index)
                 digest = self.shelf.manifest.digest(index)
@@ -123,6 +123,9 @@ class Host:
                 size = len(self.shelf.data)
             case SendNothing(have):
                 event, size = steps.NothingReceived(name, request_id, have), REPLY_BYTES
+            case SendError(code, reason):
+                event = steps.RequestRefused(name, request_id, code, reason)
+                size = REPLY_BYTES
             case other:
                 raise AssertionError(other)
         self._replies += 1
@@ -160,8 +163,8 @@ class Host:
             case steps.RequestChunk(node, request_id, content_id, offered, have, patience_ms):
                 request = ChunkRequest(content_id, offered, self.name, have, patience_ms)
                 self._request(node, request_id, request)
-            case steps.RequestManifest(node, request_id, what):
-                self._request(node, request_id, ManifestRequest(what))
+            case steps.RequestManifest(node, request_id, what, may_wait):
+                self._request(node, request_id, ManifestRequest(what, may_wait))
             case steps.StoreChunk(index):
                 self.shelf.have |= 1 << index
             case steps.QueryTracker(what, partial):

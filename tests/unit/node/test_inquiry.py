@@ -109,3 +109,28 @@ def test_refuses_what_is_no_manifest(data: bytes) -> None:
     wrong = manifest_in(data, None)
     assert isinstance(wrong, str)
     assert wrong.startswith("sent ")
+
+
+def test_who_would_have_us_ask_others_is_asked_again_after_a_pause_that_doubles() -> None:
+    inquiry = an_inquiry()
+    waits, may_wait = [], []
+    now = 0.0
+    for _ in range(5):
+        (request,) = inquiry.requests({"n1": 60}, "a.bin", now)
+        may_wait.append(request.may_wait)
+        inquiry.is_busy("n1", now)
+        assert not inquiry.is_out("n1", request.request_id)
+        assert inquiry.requests({"n1": 60}, "a.bin", now) == []
+        due = inquiry.deadline(now)
+        assert due is not None
+        waits.append(due - now)
+        now = due
+    assert waits == [0.5, 1, 2, 2, 2]
+    assert may_wait == [True, True, True, False, False]
+
+
+def test_meanwhile_another_is_asked() -> None:
+    inquiry = an_inquiry()
+    first = asked(inquiry, 0)
+    inquiry.is_busy(first, 0)
+    assert {first, asked(inquiry, 0)} == set(BOTH)

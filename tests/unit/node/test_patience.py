@@ -77,3 +77,11 @@ def test_one_that_keeps_its_connection_is_slow_and_not_gone() -> None:
     patience.look(115, is_alone=True, is_hoping=True)
     patience.look(160, is_alone=True)  # One reply is lost, after a while.
     assert patience.deadline == 170
+
+
+def test_tells_how_long_nothing_has_come_once_something_has() -> None:
+    patience = Patience(SETTINGS)
+    patience.look(90, is_alone=False)
+    assert patience.quiet_s(95) == 0
+    patience.succeeded(100)
+    assert patience.quiet_s(103) == 3

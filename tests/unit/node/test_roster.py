@@ -1,7 +1,9 @@
-"""Which holders may be asked: `n1@a` stands for holder n1 at address a; `+` is asked now."""
+"""Which holders may be asked: `n1@a` stands for holder n1 at address a, `n1~` for one in part."""
 
+from node.neighbours import distance
 from node.roster import Roster, Trouble
 from node.settings import FetchSettings
+from node.steps import Connect, Disconnect
 from protocol.messages import Holder
 
 TRACKER = "tcp://10.0.0.1:12000"
@@ -25,22 +27,34 @@ def holder(text: str) -> Holder:
 
 def a_roster(named: str = "") -> Roster:
     roster = Roster("me", TRACKER, SETTINGS)
-    roster.learn(holders(named))
+    learned(roster, named)
     return roster
 
 
 def learned(roster: Roster, named: str) -> str:
-    """Return who is to be connected to after the tracker has said so."""
-    return " ".join(connect.node for connect in roster.learn(holders(named)))
+    """Return who is to be connected to after the tracker has said so, `-n1` for one left."""
+    roster.learn(holders(named))
+    return retried(roster, 0)
 
 
 def retried(roster: Roster, now: float) -> str:
-    return " ".join(connect.node for connect in roster.retry(now))
+    changes = roster.choose(now)
+    return " ".join("-" * isinstance(change, Disconnect) + change.node for change in changes)
+
+
+def nearest(named: str) -> list[str]:
+    """Return those named, the nearest to `me` first."""
+    return sorted(named.replace("~", "").split(), key=lambda node: distance("me", node))
+
+
+FEW = FetchSettings(most_holders=4, widened_holders=4)
+TEN = " ".join(f"p{number}@tcp://10.0.2.{number}:11000" for number in range(10))
+TEN_NODES = nearest(" ".join(f"p{number}" for number in range(10)))
 
 
 def test_connects_to_each_holder_once() -> None:
     roster = a_roster()
-    assert learned(roster, "n2 n1") == "n2 n1"
+    assert learned(roster, "n2 n1") == "n1 n2"
     assert learned(roster, "n1 n2 n3") == "n3"
     assert roster.connected == ["n1", "n2", "n3"]
 
@@ -76,7 +90,7 @@ def test_tries_a_lost_holder_again_after_a_pause_that_doubles() -> None:
     for _ in range(8):
         roster.part_with("n1", LOST, now)
         assert roster.is_alone
-        retry_at = roster.deadline()
+        retry_at = roster.deadline(now)
         assert retry_at is not None
         assert retried(roster, retry_at - 0.01) == ""
         assert retried(roster, retry_at) == "n1"
@@ -90,7 +104,7 @@ def test_one_that_refuses_is_asked_three_times_in_a_minute_at_most() -> None:  #
     asked = [0.0]
     while asked[-1] < 60:
         roster.part_with("n1", REFUSED, asked[-1])
-        retry_at = roster.deadline()
+        retry_at = roster.deadline(asked[-1])
         assert retry_at is not None
         assert retried(roster, retry_at) == "n1"
         asked.append(retry_at)
@@ -101,10 +115,10 @@ def test_the_pause_is_short_again_once_it_has_delivered() -> None:
     roster = a_roster("n1")
     for now in (0, 10, 20):
         roster.part_with("n1", SILENT, now)
-        roster.retry(now + 5)
+        roster.choose(now + 5)
     roster.proved_good("n1")
     roster.part_with("n1", LOST, 30)
-    assert roster.deadline() == 31
+    assert roster.deadline(30) == 31
     assert roster.give_up_s("n1") == 60
 
 
@@ -149,7 +163,8 @@ def test_seeks_a_lost_holder_where_it_is_now() -> None:  # fault 109
     assert learned(roster, "n1@y") == ""  # It still answers at the old address.
     roster.part_with("n1", LOST, 0)
     assert learned(roster, "n1@x") == ""
-    assert [connect.address[-8:] for connect in roster.learn(holders("n1@y"))] == ["21:11000"]
+    roster.learn(holders("n1@y"))
+    assert roster.choose(0) == [Connect("n1", "tcp://10.0.1.121:11000")]
     assert roster.connected == ["n1"]
 
 
@@ -165,3 +180,55 @@ def test_says_what_is_wrong_with_each() -> None:
     roster.part_with("n3", LOST, 0)
     roster.part_with("n1", LIED, 0)
     assert roster.troubles() == "n1 sent wrong bytes; n3 closed the connection"
+
+
+def a_small_roster(named: str) -> Roster:
+    """Return one that asks four at a time."""
+    roster = Roster("me", TRACKER, FEW)
+    learned(roster, named)
+    return roster
+
+
+def test_of_many_the_nearest_are_asked() -> None:
+    roster = a_small_roster(TEN.replace(":11000", ":11000~"))
+    assert roster.connected == sorted(TEN_NODES[:4])
+    assert roster.deadline(0) is None
+
+
+def test_nearer_ones_take_the_places_of_others_who_may_come_back() -> None:
+    by_node = {each.partition("@")[0]: each for each in TEN.split()}
+    far, near = TEN_NODES[6:], TEN_NODES[:2]
+    roster = a_small_roster(" ".join(f"{by_node[node]}~" for node in far))
+    assert roster.connected == sorted(far)
+    told = learned(roster, " ".join(f"{by_node[node]}~" for node in near))
+    assert sorted(told.split()) == sorted([*near, *(f"-{node}" for node in far[2:])])
+    roster.part_with(near[0], LOST, 0)
+    assert retried(roster, 0) == far[2]
+    assert (roster.troubles(), roster.deadline(0)) == (f"{near[0]} closed the connection", 1)
+
+
+def test_half_of_the_places_are_for_whole_holders_if_there_are_so_many() -> None:
+    wholes = TEN_NODES[-3:]
+    named = " ".join(each if each[:2] in wholes else f"{each}~" for each in TEN.split())
+    assert a_small_roster(named).connected == sorted([*wholes[:2], *TEN_NODES[:2]])
+    assert a_small_roster(TEN).connected == sorted(TEN_NODES[:4])
+
+
+def test_one_that_was_lost_takes_nobody_s_place() -> None:
+    roster = a_small_roster(TEN)
+    roster.part_with(TEN_NODES[0], LOST, 0)
+    assert retried(roster, 0) == TEN_NODES[4]
+    assert retried(roster, 10) == ""
+    for node in TEN_NODES[4:]:
+        roster.part_with(node, LIED, 10)
+        roster.choose(10)
+    assert roster.connected == sorted(TEN_NODES[:4])
+
+
+def test_asks_more_of_them_when_these_bring_nothing() -> None:
+    roster = Roster("me", TRACKER, FetchSettings(most_holders=2, widened_holders=4))
+    counts = [len(learned(roster, TEN).split())]
+    for _ in range(3):
+        roster.widen()
+        counts.append(len(retried(roster, 0).split()))
+    assert counts == [2, 2, 4, 0]

@@ -45,7 +45,7 @@ class Scene:
         """Return the chunk that is sent, or what is said instead."""
         said = bitmap.to_bytes(bits(have), COUNT)
         request = ChunkRequest(self.thing.id, tuple(map(int, offered)), node, said)
-        return drawn(self.serving.handle(request))
+        return drawn(self.serving.handle(request, 0))
 
 
 def drawn(answer: serving.Answer) -> str:
@@ -67,20 +67,43 @@ def _said(have: bytes) -> str:
 def test_sends_the_manifest_by_name_and_by_id() -> None:
     scene = Scene()
     for what in ("a.bin", scene.thing.id):
-        assert drawn(scene.serving.handle(ManifestRequest(what))) == "manifest of a.bin"
+        assert drawn(scene.serving.handle(ManifestRequest(what), 0)) == "manifest of a.bin"
+
+
+def test_not_all_of_a_crowd_get_a_long_manifest_if_they_may_wait() -> None:
+    scene = Scene()
+    scene.thing.data = bytes(64 << 10)
+
+    def asked(now: float, *, may_wait: bool = True) -> str:
+        return drawn(scene.serving.handle(ManifestRequest("a.bin", may_wait), now)).split()[0]
+
+    assert [asked(5) for _ in range(10)] == ["manifest"] * 8 + ["BUSY"] * 2
+    assert [asked(5.01, may_wait=False), asked(5.06), asked(5.0725)] == [
+        "manifest",
+        "BUSY",
+        "manifest",
+    ]
+    assert [asked(9) for _ in range(9)].count("manifest") == 8
+
+
+def test_even_of_the_longest_manifests_several_leave_at_once() -> None:
+    scene = Scene()
+    scene.thing.data = bytes(1 << 20)
+    crowd = [scene.serving.handle(ManifestRequest("a.bin", may_wait=True), 0) for _ in range(9)]
+    assert [isinstance(answer, SendManifest) for answer in crowd] == [True] * 8 + [False]
 
 
 def test_says_that_it_does_not_have_it() -> None:
     scene = Scene()
     nowhere = ContentId(f"b3:{9:064x}")
-    assert drawn(scene.serving.handle(ManifestRequest("b.bin"))) == "NOT_FOUND"
-    assert drawn(scene.serving.handle(ManifestRequest(nowhere))) == "NOT_FOUND"
-    assert drawn(scene.serving.handle(ChunkRequest(nowhere, (0,), "n2"))) == "NOT_FOUND"
+    assert drawn(scene.serving.handle(ManifestRequest("b.bin"), 0)) == "NOT_FOUND"
+    assert drawn(scene.serving.handle(ManifestRequest(nowhere), 0)) == "NOT_FOUND"
+    assert drawn(scene.serving.handle(ChunkRequest(nowhere, (0,), "n2"), 0)) == "NOT_FOUND"
 
 
 def test_a_refusal_is_a_message_however_long_the_name() -> None:
     longest = "/".join(["x" * 255] * 16)
-    answer = Scene().serving.handle(ManifestRequest(longest))
+    answer = Scene().serving.handle(ManifestRequest(longest), 0)
     assert isinstance(answer, SendError)
     reply = messages.encode(Error(answer.code, answer.message))
     assert messages.decode(reply, messages.NodeReply).code is WireCode.NOT_FOUND
@@ -134,7 +157,7 @@ def test_one_who_does_not_say_what_it_has_gets_what_it_asks_for() -> None:
     scene.ask("0", node="n3")
     scene.ask("0", node="n2")
     request = ChunkRequest(scene.thing.id, (0,), "n2", b"")
-    assert drawn(scene.serving.handle(request)) == "0"
+    assert drawn(scene.serving.handle(request, 0)) == "0"
 
 
 def test_alone_again_it_gets_everything() -> None:
@@ -157,7 +180,7 @@ def test_refuses_a_chunk_that_the_thing_does_not_have() -> None:
     scene = Scene()
     for offered in ((10,), (0, 32_767)):
         request = ChunkRequest(scene.thing.id, offered, "n2")
-        assert drawn(scene.serving.handle(request)) == "MALFORMED"
+        assert drawn(scene.serving.handle(request, 0)) == "MALFORMED"
 
 
 def test_keeps_only_so_many_in_mind() -> None:
@@ -165,10 +188,10 @@ def test_keeps_only_so_many_in_mind() -> None:
     many = Serving(Things(*things))
     for thing in things:
         for number in range(serving.MAX_WATCHED_NODES // 50):
-            many.handle(ChunkRequest(thing.id, (0,), f"x{number}"))
+            many.handle(ChunkRequest(thing.id, (0,), f"x{number}"), 0)
     assert len(many._demand) == serving.MAX_WATCHED_IDS
     for number in range(serving.MAX_WATCHED_NODES + 5):
-        many.handle(ChunkRequest(things[-1].id, (0,), f"n{number}"))
+        many.handle(ChunkRequest(things[-1].id, (0,), f"n{number}"), 0)
     assert len(many._demand[things[-1].id]._have_by_node) == serving.MAX_WATCHED_NODES
 
 

@@ -1,0 +1,62 @@
+"""Those whom a download asks, known alike to all its parts. Does nothing itself."""
+
+from typing import TYPE_CHECKING
+
+from node.inquiry import Inquiry
+from node.roster import Roster, Trouble
+from node.settings import FetchSettings
+from node.steps import Action, Disconnect, RequestManifest
+
+if TYPE_CHECKING:
+    from random import Random
+
+    from node.scheduler import Scheduler
+
+
+class Circle:
+    """The roster says who is asked; the inquiry asks them first, and then the scheduler does."""
+
+    def __init__(
+        self, node: str, tracker_address: str, rng: "Random", settings: FetchSettings
+    ) -> None:
+        self.roster = Roster(node, tracker_address, settings)
+        self.inquiry = Inquiry(rng, settings)
+        self._scheduler: Scheduler | None = None
+
+    def begin(self, scheduler: "Scheduler", now: float) -> None:
+        """Have them asked for chunks from now on."""
+        self._scheduler = scheduler
+        self._tell_scheduler(now)
+
+    def choose(self, now: float) -> list[Action]:
+        """Return what is to be done to ask the nearest of those who are known, and no others."""
+        changes = self.roster.choose(now)
+        for change in changes:
+            if isinstance(change, Disconnect):
+                self._ask_no_more(change.node, now)
+        self._tell_scheduler(now)
+        return list(changes)
+
+    def part_with(self, node: str, trouble: Trouble, now: float) -> Disconnect:
+        self.roster.part_with(node, trouble, now)
+        self._ask_no_more(node, now)
+        return Disconnect(node, trouble.reason)
+
+    def manifest_requests(self, what: str, now: float) -> list[RequestManifest]:
+        """Return the request for the manifest of `what` to send now, if any; it counts as sent."""
+        roster = self.roster
+        give_up_s = {node: roster.give_up_s(node) for node in roster.connected}
+        return self.inquiry.requests(give_up_s, what, now)
+
+    def _tell_scheduler(self, now: float) -> None:
+        if self._scheduler is None:
+            return
+        roster, add = self.roster, self._scheduler.add
+        for node in roster.connected:
+            is_complete, far = roster.is_complete(node), roster.distance(node)
+            add(node, now, complete=is_complete, give_up_s=roster.give_up_s(node), far=far)
+
+    def _ask_no_more(self, node: str, now: float) -> None:
+        self.inquiry.forget(node)
+        if self._scheduler is not None:
+            self._scheduler.drop(node, now)
