@@ -158,8 +158,9 @@ class Scheduler:
     def _guess(self, now: float) -> Iterator[Request]:
         """Ask those that may have something by now: for more, as they have nothing of most."""
         share = min(GUESSED_SHARE * len(self._near), self._settings.guessed_share)
+        most = self._settings.guesses
         for peer in self._near.in_order:
-            if not self.wanted.free or self._is_full or self.out.guesses >= self._most_guesses:
+            if not self.wanted.free or self._is_full or self.out.guesses >= most:
                 return
             if not peer.waiting and not peer.is_whole:
                 self._wake_for(peer.wakes_at(), now)
@@ -227,8 +228,6 @@ class Scheduler:
     def _note_peers(self) -> None:
         count, settings = len(self._near), self._settings
         self._most_requests = max(settings.requests, min(count, settings.most_requests))
-        few = settings.guessed_holders // max(count, 1)
-        self._most_guesses = min(settings.guesses, max(few, settings.least_guesses))
         self._has_news = True
 
     def _has_room_for(self, size_bytes: int) -> bool:

@@ -44,10 +44,8 @@ def test_asks_for_what_few_others_have() -> None:
     assert Fetch("n1:023 n2:02 n3:0", missing="0123").asked() == "n1:3 n2:2 n3:0"
 
 
-@pytest.mark.parametrize(
-    ("holders", "guesses"), [(1, 1), (12, 8), (32, 8), (33, 7), (64, 4), (150, 3)]
-)
-def test_guesses_less_often_among_many(holders: int, guesses: int) -> None:
+@pytest.mark.parametrize(("holders", "guesses"), [(1, 1), (12, 8), (150, 8)])
+def test_guesses_of_a_few_at_a_time(holders: int, guesses: int) -> None:
     settings = msgspec.structs.replace(SETTINGS, guesses=8)
     names = " ".join(f"n{number}:?" for number in range(holders))
     fetch = Fetch(names, sizes=[10] * 100, settings=settings)
