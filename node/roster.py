@@ -50,7 +50,7 @@ class Roster:
         self._node = node
         self._tracker_address = tracker_address
         self._settings = settings
-        self._most = settings.most_holders
+        self._times = 1  # As many are asked as the settings say.
         self._contacts: dict[str, _Contact] = {}
         self._nodes: dict[str, str] = {}  # By their addresses.
         self._banned: dict[str, str] = {}
@@ -117,8 +117,7 @@ class Roster:
 
     def widen(self) -> None:
         """Have more of them asked than before, as those who are bring nothing."""
-        most = self._settings.most_holders * self._settings.widened_holders
-        self._most = min(2 * self._most, most)
+        self._times = min(2 * self._times, self._settings.widened_holders)
 
     def part_with(self, node: str, trouble: Trouble, now: float) -> None:
         """Leave a holder alone: for good if it lied, which proves it bad, else for a while."""
@@ -155,16 +154,18 @@ class Roster:
         return closed + opened
 
     def _chosen(self, now: float) -> set[str]:
-        """Return whom to ask: the nearest, those in trouble last; half of them whole if any are."""
+        """Return whom to ask: the nearest whole and partial holders, those in trouble last."""
         ready = [
             (contact.pause_s > 0, contact.distance, node)
             for node, contact in self._contacts.items()
             if contact.is_connected or contact.retry_at <= now
         ]
         nearest = [node for *_, node in sorted(ready)]
-        wholes = [node for node in nearest if self._contacts[node].complete][: self._most // 2]
-        others = [node for node in nearest if node not in wholes]
-        return {*wholes, *others[: self._most - len(wholes)]}
+        wholes = [node for node in nearest if self._contacts[node].complete]
+        partial = [node for node in nearest if not self._contacts[node].complete]
+        most = self._settings.most_holders * self._times
+        wholes = wholes[: self._settings.most_wholes * self._times]
+        return {*wholes, *partial[: max(most // 2, most - len(wholes))]}
 
     def proved_good(self, node: str) -> bool:
         """Note that a holder delivered: its next trouble is its first. Say whether it had any."""

@@ -47,7 +47,7 @@ def nearest(named: str) -> list[str]:
     return sorted(named.replace("~", "").split(), key=lambda node: distance("me", node))
 
 
-FEW = FetchSettings(most_holders=4, widened_holders=4)
+FEW = FetchSettings(most_wholes=6, most_holders=4, widened_holders=4)
 TEN = " ".join(f"p{number}@tcp://10.0.2.{number}:11000" for number in range(10))
 TEN_NODES = nearest(" ".join(f"p{number}" for number in range(10)))
 
@@ -207,27 +207,28 @@ def test_nearer_ones_take_the_places_of_others_who_may_come_back() -> None:
     assert (roster.troubles(), roster.deadline(0)) == (f"{near[0]} closed the connection", 1)
 
 
-def test_half_of_the_places_are_for_whole_holders_if_there_are_so_many() -> None:
-    wholes = TEN_NODES[-3:]
-    named = " ".join(each if each[:2] in wholes else f"{each}~" for each in TEN.split())
-    assert a_small_roster(named).connected == sorted([*wholes[:2], *TEN_NODES[:2]])
-    assert a_small_roster(TEN).connected == sorted(TEN_NODES[:4])
+def test_whole_holders_are_all_asked_and_partial_ones_have_places_too() -> None:
+    """The whole ones are those that the tracker lists (S8)."""
+    parts = TEN_NODES[:5]
+    named = " ".join(f"{each}~" if each[:2] in parts else each for each in TEN.split())
+    assert a_small_roster(named).connected == sorted([*TEN_NODES[5:], *TEN_NODES[:2]])
+    assert a_small_roster(TEN).connected == sorted(TEN_NODES[:6])
 
 
 def test_one_that_was_lost_takes_nobody_s_place() -> None:
     roster = a_small_roster(TEN)
     roster.part_with(TEN_NODES[0], LOST, 0)
-    assert retried(roster, 0) == TEN_NODES[4]
+    assert retried(roster, 0) == TEN_NODES[6]
     assert retried(roster, 10) == ""
-    for node in TEN_NODES[4:]:
+    for node in TEN_NODES[6:]:
         roster.part_with(node, LIED, 10)
         roster.choose(10)
-    assert roster.connected == sorted(TEN_NODES[:4])
+    assert roster.connected == sorted(TEN_NODES[:6])
 
 
 def test_asks_more_of_them_when_these_bring_nothing() -> None:
     roster = Roster("me", TRACKER, FetchSettings(most_holders=2, widened_holders=4))
-    counts = [len(learned(roster, TEN).split())]
+    counts = [len(learned(roster, TEN.replace(":11000", ":11000~")).split())]
     for _ in range(3):
         roster.widen()
         counts.append(len(retried(roster, 0).split()))
