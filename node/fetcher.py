@@ -26,7 +26,7 @@ log = logging.getLogger("shoal.node")
 DRAIN = 32  # Messages taken from one holder before the others have their turn.
 PROGRESS_S = 0.2
 MAX_HEARD = 1024  # Askers whose words wait.
-MONITOR_S = 0.1  # How often to look after connections: half of all sockets, hardly ever ready.
+BOUND_S = 0.1  # How often to see whether TCP's windows can be bound by now.
 
 
 class Surroundings(msgspec.Struct, frozen=True):
@@ -101,7 +101,7 @@ class Fetcher:
         return msgspec.structs.replace(fetched, name=self._with.destination.name or fetched.name)
 
     def _loop(self, tracker: TrackerClient) -> None:
-        next_progress = next_look = 0.0
+        next_progress = next_bound = 0.0
         self._feed(steps.TimePassed(), tracker)
         while self._path is None:
             self.check()
@@ -111,10 +111,12 @@ class Fetcher:
             self._hear_tracker(tracker)
             for link in ready:
                 self._hear(link, tracker)
+            self._look_after_links(tracker)
             now = time.monotonic()
-            if now >= next_look:
-                next_look = now + MONITOR_S
-                self._look_after_links(tracker)
+            if now >= next_bound:
+                next_bound = now + BOUND_S
+                for link in self._links.all():
+                    link.bound(self._inflow, len(self._links))
             while self._heard:
                 self._feed(steps.PeerHeard(*self._heard.popitem()), tracker)
             if now >= due:
@@ -148,22 +150,22 @@ class Fetcher:
 
     def _hear(self, link: Link, tracker: TrackerClient) -> None:
         for _ in range(DRAIN):
-            arrival = link.receive() if link in self._links else None
+            if link not in self._links:
+                return
+            arrival = link.receive()
             if arrival is None:
+                self._links.is_empty(link)
                 return
             self._feed(arrival.event, tracker, arrival)
         if link in self._links:
             self._links.touch(link)
 
     def _look_after_links(self, tracker: TrackerClient) -> None:
-        for link in self._links.all():
-            if link not in self._links:  # What the last one said made us part with this one.
-                continue
-            arrival = link.trouble()
+        for link in self._links.changed():
+            # What the last one said may have made us part with this one.
+            arrival = link.trouble() if link in self._links else None
             if arrival is not None:
                 self._feed(arrival.event, tracker)
-            else:
-                link.bound(self._inflow, len(self._links))
 
     def _feed(
         self, event: steps.Event, tracker: TrackerClient, arrival: Arrival | None = None
@@ -225,7 +227,7 @@ class Fetcher:
 
     def _due(self, tracker: TrackerClient, now: float) -> float:
         """Return when to look at the clock again, whatever comes in."""
-        due = now + (MONITOR_S if len(self._links) else 1.0)
+        due = now + (BOUND_S if len(self._links) else 1.0)
         ours, tracker_s = self._download.deadline(now), tracker.deadline
         if ours is not None and ours < due:
             due = ours

@@ -84,14 +84,16 @@ class Link:
             return self._ended(f"sent what is no message: {error}", lied=True)
 
     def trouble(self) -> Arrival | None:
-        """Return the loss of the connection, if it was lost."""
+        """Return the loss of the connection, if it was lost. Takes in all that the monitor says."""
+        lost = None
         while frames.has_mail(self.monitor):
             told, _ = self.monitor.recv_multipart(zmq.NOBLOCK)
             event, number = sockets.MONITOR.unpack(told)
-            if event != zmq.EVENT_CONNECTED:
-                return self._ended(f"{_ENDS[event]} ({self.address})", lied=False)
-            self._connection = sockets.connection(number)
-        return None
+            if event == zmq.EVENT_CONNECTED:
+                self._connection = sockets.connection(number)
+            else:
+                lost = lost or self._ended(f"{_ENDS[event]} ({self.address})", lied=False)
+        return lost
 
     def bound(self, inflow: Inflow, holders: int) -> None:
         """Have TCP keep to what one of so many holders may have on its way, once that is known."""

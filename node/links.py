@@ -4,10 +4,10 @@ zmq.Poller looks at each socket at each turn: 80 us for 16 holders, 150 us for 3
 rest of a turn takes. The system looks only at those with news, but what it watches are libzmq's
 signals, not messages (zmq_getsockopt(3), ZMQ_FD): a signal may be taken in while something is sent,
 and the message waits unannounced. So whatever was touched is looked at once more before waiting.
+Nothing is sent over a monitor: its signals cannot be missed.
 """
 
 import selectors
-from typing import Any
 
 import zmq
 
@@ -22,6 +22,8 @@ class Links:
     def __init__(self, wake: Wake, tracker: "zmq.Socket[bytes]") -> None:
         self._by_node: dict[str, Link] = {}
         self._touched: dict[str, Link] = {}
+        self._ready: dict[str, Link] = {}
+        self._changed: dict[str, Link] = {}
         self._wake = wake
         self._selector = selectors.DefaultSelector()
         self._selector.register(wake.fileno(), selectors.EVENT_READ)
@@ -41,32 +43,51 @@ class Links:
 
     def add(self, link: Link) -> None:
         self._by_node[link.node] = link
-        self._selector.register(_signal_of(link.socket), selectors.EVENT_READ, link)
+        self._changed[link.node] = link
+        for sock, noted in ((link.socket, self._ready), (link.monitor, self._changed)):
+            self._selector.register(_signal_of(sock), selectors.EVENT_READ, (link, noted))
 
     def remove(self, node: str) -> None:
         link = self._by_node.pop(node)
         self._touched.pop(node, None)
+        self._changed.pop(node, None)
         self._selector.unregister(_signal_of(link.socket))
+        self._selector.unregister(_signal_of(link.monitor))
         link.close()
 
     def touch(self, link: Link) -> None:
         """Note that something was sent, or not all that came was received."""
         self._touched[link.node] = link
 
+    def is_empty(self, link: Link) -> None:
+        """Note that everything that came was received: what comes from now on is announced."""
+        self._touched.pop(link.node, None)
+
+    def changed(self) -> list[Link]:
+        """Return the links whose connections may have been made or lost since the last call."""
+        changed = list(self._changed.values())
+        self._changed.clear()
+        return changed
+
     def wait(self, timeout_s: float) -> list[Link]:
         """Return the links that may have something; wait for one, but no longer than that.
 
         Returns sooner for the tracker, and for `wake`, which is clear afterwards.
         """
-        ready = {node: link for node, link in self._touched.items() if link.has_mail}
+        ready = self._ready
+        for node, link in self._touched.items():
+            if link.has_mail:
+                ready[node] = link
         self._touched.clear()
         for key, _ in self._selector.select(0.0 if ready else max(0.0, timeout_s)):
-            link: Any = key.data
-            if link is not None:
-                ready[link.node] = link
+            if key.data is not None:
+                link, noted = key.data
+                noted[link.node] = link
             elif key.fd == self._wake.fileno():
                 self._wake.clear()
-        return list(ready.values())
+        links = list(ready.values())
+        ready.clear()
+        return links
 
     def rate(self) -> float | None:
         """Return what the network card that holders are reached by says it carries, bytes/s."""

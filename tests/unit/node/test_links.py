@@ -121,3 +121,32 @@ def test_a_link_that_is_removed_is_closed_and_forgotten(scene: Scene) -> None:
     assert (link in scene.links, len(scene.links)) == (False, 1)
     assert link.socket.closed
     assert [each.node for each in scene.links.all()] == ["n2"]
+
+
+def test_tells_of_a_lost_connection_without_being_asked(scene: Scene) -> None:
+    scene.ask("n1", 1)
+    scene.answer("n1")
+    assert scene.heard() == ["n1"]
+    assert {link.node for link in scene.links.changed()} == {"n1", "n2"}
+    for link in (scene.links["n1"], scene.links["n2"]):
+        assert link.trouble() is None
+    scene.holders["n2"].close()
+    until = time.monotonic() + LIMIT_S
+    changed: list[str] = []
+    while not changed and time.monotonic() < until:
+        scene.links.wait(until - time.monotonic())
+        changed = [link.node for link in scene.links.changed()]
+    assert changed == ["n2"]
+    eventually(lambda: scene.links["n2"].trouble() is not None)
+
+
+def test_what_was_received_to_the_last_is_not_looked_at_again(scene: Scene) -> None:
+    scene.ask("n1", 1)
+    scene.answer("n1")
+    assert scene.heard() == ["n1"]
+    scene.links.touch(scene.links["n1"])
+    scene.links.is_empty(scene.links["n1"])
+    assert scene.links.wait(0.05) == []
+    scene.ask("n1", 2)
+    scene.answer("n1")
+    assert scene.heard() == ["n1"]

@@ -274,3 +274,34 @@ def test_refuses_a_message_that_is_too_long() -> None:
     with pytest.raises(MalformedMessageError, match="at most"):
         messages.decode(packed, messages.TrackerRequest, messages.MAX_REQUEST_BYTES)
     assert messages.decode(packed, messages.TrackerRequest) == messages.List()
+
+
+@pytest.mark.parametrize("keys", [-1, 1])
+def test_one_key_more_or_less_than_it_says_is_refused(keys: int) -> None:
+    written = messages.encode(messages.ChunkRequest(AN_ID, (1, 2), "n1", b"\1", 2000))
+    with pytest.raises(MalformedMessageError):
+        messages.decode(bytes([written[0] + keys]) + written[1:], messages.NodeRequest)
+
+
+def test_a_key_that_stands_twice_is_refused_though_it_begins_as_we_write_it() -> None:
+    written = messages.encode(messages.Nothing(b"\1"))
+    twice = bytes([written[0] + 1]) + written[1:] + codec.pack("have") + codec.pack(b"\2")
+    with pytest.raises(MalformedMessageError, match="twice"):
+        messages.decode(twice, messages.NodeReply)
+
+
+@pytest.mark.parametrize(("way", "kind"), EACH)
+@given(data=st.data())
+def test_reads_alike_what_we_write_and_what_others_do(
+    way: str, kind: type[messages.Message], data: st.DataObject
+) -> None:
+    message = data.draw(all_of(kind))
+    plain_data = msgspec.to_builtins(message, builtin_types=(bytes,))
+    in_another_order = dict(reversed(plain_data.items())) | {"v": messages.VERSION, "more": [1]}
+    assert decode(way, in_another_order) == message
+
+
+def test_text_that_is_no_text_is_refused_though_it_begins_as_we_write_it() -> None:
+    written = messages.encode(messages.Error(WireCode.BUSY, "full"))
+    with pytest.raises(MalformedMessageError):
+        messages.decode(written.replace(b"full", b"\xff" * 4), messages.NodeReply)
