@@ -3,6 +3,8 @@
 Decoding never raises anything but MalformedMessageError, whatever the bytes (docs/protocol.md).
 """
 
+import functools
+from collections.abc import Callable
 from typing import Any, NoReturn, TypeVar
 
 import msgpack  # type: ignore[import-untyped]  # It ships no stubs.
@@ -12,6 +14,7 @@ from protocol.errors import MalformedMessageError
 
 T = TypeVar("T")
 
+OWN_BYTES = 8 << 10  # Data up to this is first read as what we wrote ourselves (`as_written`).
 MAX_VALUES = 1 << 18  # In one message, at all depths: as one-key maps they take 24 MiB.
 
 
@@ -69,6 +72,24 @@ def convert(plain: Any, expected: type[T]) -> T:
         return msgspec.convert(plain, expected, builtin_types=(bytes,))
     except (msgspec.ValidationError, RecursionError) as error:
         raise MalformedMessageError(str(error)) from None
+
+
+def as_written(data: bytes, expected: Any, write: Callable[[Any], bytes]) -> Any:
+    """Return the `expected` value that `data` holds if `write` gives just these bytes, else None.
+
+    Then no key stands twice, nothing is unknown, and what `unpack` finds is the same; it takes
+    three times as long. For data of OWN_BYTES: nothing but its length is limited.
+    """
+    try:
+        value = _decoder_of(expected).decode(data)
+    except (msgspec.MsgspecError, ValueError, RecursionError):  # Not UTF-8 is a ValueError.
+        return None
+    return value if write(value) == data else None
+
+
+@functools.cache
+def _decoder_of(expected: Any) -> "msgspec.msgpack.Decoder[Any]":
+    return msgspec.msgpack.Decoder(expected)
 
 
 class _Values:

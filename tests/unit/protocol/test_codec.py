@@ -211,3 +211,17 @@ def test_says_what_is_wrong_without_the_peers_own_words(raising: Callable[[], ob
         raising()
     assert caught.value.args[0]
     assert "secret" not in str(caught.value)
+
+
+def test_what_is_as_we_write_it_is_read_and_nothing_else_is() -> None:
+    written = codec.pack({"number": 7})
+    assert codec.as_written(written, dict[str, int], codec.pack) == {"number": 7}
+    for data in (
+        b"\x82" + 2 * written[1:],  # The key stands twice.
+        written[:-1] + b"\xcc\x07",  # A number that is longer than it need be.
+        written[:-1] + b"\xa1x",  # A text in its place.
+        written.replace(b"n", b"\xff"),  # No text at all.
+        written[:-1],
+        b"\x91" * 5000,
+    ):
+        assert codec.as_written(data, dict[str, int], codec.pack) is None
