@@ -231,6 +231,8 @@ class Download:
         return self._fail(verdict.nobody_delivers(self.name, roster, self._offline))
 
     def _lose_silent(self, nodes: list[str], now: float) -> list[Action]:
+        if not nodes:
+            return []
         silent = Trouble("does not answer", was_silent=True)
         return [action for node in nodes for action in self._part_with(node, silent, now)]
 

@@ -44,7 +44,7 @@ class Hedges:
 def chances(near: Neighbours, out: Iterable[Request], missing: int) -> Iterator[Chance]:
     """Yield one for each idle holder that has some of it, then for the nearest that may have."""
     for peer in [one for one in near.useful if not one.waiting]:
-        yield from _chance(peer, out, missing & peer.said_to_have())
+        yield from _chance(peer, out, missing & peer.said_to_have)
     for peer in near.in_order[:MOST_GUESSES]:
         if not peer.waiting and not peer.is_whole:
             yield from _chance(peer, out, missing & ~peer.told)

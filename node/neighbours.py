@@ -91,7 +91,7 @@ class Neighbours:
         useless = []
         for peer in self.useful:
             if not peer.waiting:
-                candidates = wanted.free & peer.said_to_have()
+                candidates = wanted.free & peer.said_to_have
                 if candidates:
                     yield peer, candidates
                 elif not wanted.missing & peer.told:
@@ -108,8 +108,10 @@ class Neighbours:
 
         `draw`, from 0 to 1, decides with whom they are compared. There is always one left.
         """
-        first = int(draw * len(self.useful))
-        for other in (self.useful[first:] + self.useful[:first])[:COMPARED]:
+        useful, count = self.useful, len(self.useful)
+        first = int(draw * count)
+        for place in range(first, first + min(COMPARED, count)):
+            other = useful[place % count]
             if other is not holder and not other.is_whole:
                 candidates = candidates & ~other.told or candidates
         return candidates

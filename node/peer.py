@@ -13,7 +13,35 @@ MAX_NOTHINGS = 3  # In a row: then it is left alone for a while, whatever it say
 
 
 class Peer:
-    """A holder's window and its record."""
+    """A holder's window and its record.
+
+    `told` is what it is said to have, late or not; `said_to_have` is that but for what is late just
+    now. Both are looked at far more often than they change.
+    """
+
+    __slots__ = (
+        "_blocked_until",
+        "_fresh_until",
+        "_give_up_s",
+        "_have",
+        "_heard_at",
+        "_late",
+        "_latency_s",
+        "_nothings",
+        "_pause_s",
+        "_settings",
+        "_waiting_bytes",
+        "_window_bytes",
+        "asked_at",
+        "distance",
+        "is_useful",
+        "is_whole",
+        "node",
+        "outstanding",
+        "said_to_have",
+        "told",
+        "waiting",
+    )
 
     def __init__(
         self,
@@ -38,8 +66,8 @@ class Peer:
         self._waiting_bytes = 0  # … and how much they may bring.
         self._settings = settings
         self._give_up_s = give_up_s or settings.give_up_s
-        self._have = have or 0  # By its own word, or the tracker's.
-        self._heard_of = 0
+        self._have = have or 0  # By its own word, or the tracker's; not by what was heard of it.
+        self.told = self.said_to_have = self._have
         self._late = 0  # What it was asked for and is overdue with.
         self._fresh_until = now
         self._window_bytes = 0  # One request at a time until the first reply.
@@ -96,16 +124,7 @@ class Peer:
         """Return what this holder may be asked for: anything, once its word has grown old."""
         if not (self.is_whole or self.waiting or now < self._fresh_until):
             return -1
-        return self.said_to_have()
-
-    def said_to_have(self) -> int:
-        """Return what it has by what was said, but for what is late just now."""
-        return (self._have | self._heard_of) & ~self._late
-
-    @property
-    def told(self) -> int:
-        """What it is said to have, late or not."""
-        return self._have | self._heard_of
+        return self.said_to_have
 
     def takes_over_at(self, request: Request, bits: int) -> float:
         """When this holder, if idle, is likely to beat a request that another one has.
@@ -149,6 +168,7 @@ class Peer:
     def is_late_with(self, request: Request) -> None:
         """Note that a request is overdue: its chunks are to be had elsewhere, if anywhere."""
         self._late |= request.bits
+        self._note_said()
 
     def write_off(self, request: Request) -> None:
         """Make room in the window: no reply is expected any more, though it is welcome."""
@@ -161,6 +181,7 @@ class Peer:
             self._late = 0
             for each in late:
                 self._late |= 0 if each.is_written_off else each.bits
+            self._note_said()
 
     def delivered(self, request: Request, size_bytes: int, now: float) -> None:
         """Learn from one chunk that came. The window follows the time that replies take.
@@ -183,8 +204,8 @@ class Peer:
 
     def learn(self, have: int, now: float, *, is_whole: bool) -> None:
         """Note what it says it has."""
-        self._have = have
-        self._heard_of = 0
+        self._have = self.told = have
+        self._note_said()
         self.is_whole = is_whole
         self._fresh_until = now + self._settings.refresh_s
 
@@ -193,9 +214,12 @@ class Peer:
 
         This can add something, not take away: or a stranger could keep us from asking it.
         """
-        is_news = bool(have & ~(self._have | self._heard_of))
-        self._heard_of |= have
-        return is_news
+        told = self.told | have
+        if told == self.told:
+            return False
+        self.told = told
+        self._note_said()
+        return True
 
     def had_nothing(self, request: Request, have: int, now: float) -> None:
         """Note that it sent none of the offered chunks, and says that it has `have`.
@@ -214,3 +238,6 @@ class Peer:
         """Leave it alone for a while, longer each time: it is busy, or late."""
         self._blocked_until = now + self._pause_s
         self._pause_s = min(2 * self._pause_s, self._settings.most_patience_s)
+
+    def _note_said(self) -> None:
+        self.said_to_have = self.told & ~self._late if self._late else self.told

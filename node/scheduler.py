@@ -135,8 +135,9 @@ class Scheduler:
 
     def deadline(self, now: float) -> float | None:
         """Return when something is due after `now` without any event, None if never."""
-        times = (self.out.due, self._wakes_at, self._lost_at)
-        return min((time for time in times if now < time < math.inf), default=None)
+        times = [time for time in (self.out.due, self._wakes_at, self._lost_at) if time > now]
+        due = min(times, default=math.inf)
+        return due if due < math.inf else None
 
     def _expire(self, now: float) -> None:
         overdue, written_off, freed = self.out.turn(now)
@@ -170,12 +171,12 @@ class Scheduler:
     def _ask_more(self, now: float) -> Iterator[Request]:
         """Ask those that have room in their windows for more, always the least busy."""
         free, useful = self.wanted.free, self._near.useful
-        rooms = [one for one in useful if one.has_room(now) and free & one.said_to_have()]
+        rooms = [one for one in useful if one.has_room(now) and free & one.said_to_have]
         turns = [(peer.turn, peer) for peer in rooms]
         heapq.heapify(turns)
         while turns and not self._is_full:
             _, peer = turns[0]
-            candidates = self.wanted.free & peer.said_to_have()
+            candidates = self.wanted.free & peer.said_to_have
             requests = self._ask(peer, candidates, KNOWN_SHARE * len(self._near), now)
             if requests:
                 yield from requests
@@ -241,7 +242,7 @@ class Scheduler:
         size_bytes = max(map(self._manifest.chunk_size, offered))
         due, written_off_at = now + peer.patience_s, now + peer.write_off_s
         request = Request(self._next_id, peer.node, offered, size_bytes, now, due, written_off_at)
-        request.hedges, request.is_guess = hedges, not request.bits & peer.said_to_have()
+        request.hedges, request.is_guess = hedges, not request.bits & peer.said_to_have
         self.out.add(request)
         self.wanted.claim(request.bits)
         peer.sent(request)

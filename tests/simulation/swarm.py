@@ -4,7 +4,6 @@ import dataclasses
 import functools
 import random
 import statistics
-from collections.abc import Callable
 
 from broker.initial import Initial
 from broker.tracker import Tracker
@@ -104,7 +103,7 @@ def run(plan: Plan) -> Outcome:
         child = random.Random(rng.getrandbits(64))
         world.at(joined_at[-1], functools.partial(host.join, child, ask))
 
-    world.run(plan.limit_s, _every(200, lambda: all(host.finished_at for host in fetchers)))
+    world.run(plan.limit_s, lambda: all(host.finished_at for host in fetchers))
     return Outcome(
         plan,
         [
@@ -129,15 +128,3 @@ def _hosts(plan: Plan, world: World) -> list[Host]:
         name = f"h{number:04}"
         hosts[name] = Host(name, at, Shelf(content_id, shared, have), world, hosts)
     return list(hosts.values())
-
-
-def _every(count: int, question: Callable[[], bool]) -> Callable[[], bool]:
-    """Ask a costly question only every `count` times."""
-    calls = 0
-
-    def ask() -> bool:
-        nonlocal calls
-        calls += 1
-        return calls % count == 0 and question()
-
-    return ask

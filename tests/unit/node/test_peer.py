@@ -155,12 +155,12 @@ def test_its_silence_may_be_granted_longer() -> None:
 def test_is_not_asked_again_for_what_is_late_until_it_is_written_off() -> None:
     asker = Asker("012")
     request = asker.ask("1")
-    assert digits(asker.peer.said_to_have()) == "012"
+    assert digits(asker.peer.said_to_have) == "012"
     request.is_overdue = True
     asker.peer.is_late_with(request)
-    assert digits(asker.peer.said_to_have()) == "02"
+    assert digits(asker.peer.said_to_have) == "02"
     asker.peer.write_off(request)
-    assert digits(asker.peer.said_to_have()) == "012"
+    assert digits(asker.peer.said_to_have) == "012"
 
 
 def test_a_request_that_is_written_off_makes_room() -> None:
@@ -191,7 +191,7 @@ def test_nothing_is_written_off_soon_over_a_slow_link() -> None:
 def test_may_have_anything_while_it_has_not_said_what() -> None:
     asker = Asker(None)
     assert asker.peer.believed_to_have(0) == -1
-    assert asker.peer.said_to_have() == 0
+    assert asker.peer.said_to_have == 0
     asker.ask()
     assert asker.peer.believed_to_have(0) == 0
 

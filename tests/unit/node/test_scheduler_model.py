@@ -148,7 +148,7 @@ class AnyHolders(RuleBasedStateMachine):
         free = bitmap.full(self.thing.chunk_count) & ~bitmap.of(self.stored) & ~asked
         room_bytes = SETTINGS.total_window_bytes - sum(each.size_bytes for each in prompt)
         for peer in self.scheduler._near.in_order:
-            wanted = free & peer.said_to_have() or free & peer.believed_to_have(self.now)
+            wanted = free & peer.said_to_have or free & peer.believed_to_have(self.now)
             if wanted:
                 size_bytes = max(map(self.thing.chunk_size, bitmap.indices(wanted)))
                 is_room = size_bytes <= room_bytes or not prompt
