@@ -68,12 +68,12 @@ class Neighbours:
         self._note_useful(peer)
 
     def heard(self, node: str, have: int) -> bool:
-        """Note what one who calls itself `node` has of what is missing; say if it matters now."""
+        """Note what one who calls itself `node` has of what is missing; say whether it is news."""
         peer = self._by_node.get(node)
         if peer is None or not have:
             return False
         self._note_useful(peer)
-        return peer.heard(have) and not peer.is_full
+        return peer.heard(have)
 
     def silent(self, now: float) -> tuple[list[str], float]:
         """Return those that have been silent for too long, and when the next one will have been."""

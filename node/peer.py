@@ -120,11 +120,6 @@ class Peer:
         is_below = self._waiting_bytes < self._window_bytes
         return is_below and self.waiting < self._settings.window_requests
 
-    @property
-    def is_full(self) -> bool:
-        """Say whether nothing more may be asked of it before a reply has come or is written off."""
-        return bool(self.waiting) and self._waiting_bytes >= self._window_bytes
-
     def believed_to_have(self, now: float) -> int:
         """Return what this holder may be asked for: anything, once its word has grown old."""
         if not (self.is_whole or self.waiting or now < self._fresh_until):

@@ -160,12 +160,13 @@ class Scheduler:
         """Ask those that may have something by now: for more, as they have nothing of most."""
         share = min(GUESSED_SHARE * len(self._near), self._settings.guessed_share)
         most = self._settings.guesses
-        for peer in [one for one in self._near.in_order if not (one.waiting or one.is_whole)]:
+        for peer in self._near.in_order:
             if not self.wanted.free or self._is_full or self.out.guesses >= most:
                 return
-            self._wake_for(peer.wakes_at(), now)
-            candidates = self.wanted.free & peer.believed_to_have(now)
-            yield from self._ask(peer, candidates, share, now)
+            if not peer.waiting and not peer.is_whole:
+                self._wake_for(peer.wakes_at(), now)
+                candidates = self.wanted.free & peer.believed_to_have(now)
+                yield from self._ask(peer, candidates, share, now)
 
     def _ask_more(self, now: float) -> Iterator[Request]:
         """Ask those that have room in their windows for more, always the least busy."""

@@ -6,7 +6,6 @@ import math
 import pytest
 
 from node.neighbours import Neighbours, distance
-from node.outstanding import Request
 from node.peer import Peer
 from node.settings import FetchSettings
 from node.wanted import Wanted
@@ -108,13 +107,3 @@ def test_only_a_few_are_compared_which_the_draw_decides() -> None:
 def test_says_who_is_silent_and_who_will_be() -> None:
     near = some("n1", "n2")
     assert near.silent(100) == ([], math.inf)
-
-
-def test_what_one_has_that_can_be_asked_no_more_is_noted_but_no_news() -> None:
-    near = some("n1:1")
-    request = Request(1, "n1", (1,), 10, sent_at=0, due=9, written_off_at=9)
-    near["n1"].sent(request)
-    assert not near.heard("n1", bits("3"))
-    assert digits(near["n1"].said_to_have) == "13"
-    near["n1"].closed(request, 1)
-    assert near.heard("n1", bits("4"))
