@@ -190,7 +190,8 @@ def test_s12_what_happens_is_seen_while_it_happens(relay: Cluster) -> None:
     with frozen_in_the_middle(relay, "big.bin", "n1", "n3"):
         assert re.search(r"Uploading big\.bin \(\d+/\d+\) to n1\n", relay.log("node", "n3"))
         assert "big.bin? n1 is sent to n3\n" in relay.log("tracker")
-        assert "n1 added to the holders of big.bin, in part\n" in relay.log("tracker")
+        in_part = "n1 added to the holders of big.bin, in part\n"
+        relay.wait(lambda: in_part in relay.log("tracker"), "n1 is seen to have a part")
         assert relay.holders("big.bin") == {"n1": False, "n3": True}
         assert fetch.exit_code is None
     assert relay.finish(fetch).exit_code == 0
