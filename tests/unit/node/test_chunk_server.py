@@ -225,4 +225,4 @@ def test_says_little_to_a_crowd(scene: Scene, caplog: pytest.LogCaptureFixture) 
     lines = [line for line in caplog.messages if line.startswith("Uploading")]
     first = f"Uploading a.bin (1/{scene.thing.chunk_count})"
     assert lines[:16] == [f"{first} to n{number}" for number in range(16)]
-    assert 16 <= len(lines) <= 12 + 2 * 16
+    assert 24 <= len(lines) <= 24 + 2 * 16
