@@ -22,7 +22,6 @@ class Links:
     def __init__(self, wake: Wake, tracker: "zmq.Socket[bytes]") -> None:
         self._by_node: dict[str, Link] = {}
         self._touched: dict[str, Link] = {}
-        self._ready: dict[str, Link] = {}
         self._changed: dict[str, Link] = {}
         self._wake = wake
         self._selector = selectors.DefaultSelector()
@@ -44,8 +43,8 @@ class Links:
     def add(self, link: Link) -> None:
         self._by_node[link.node] = link
         self._changed[link.node] = link
-        for sock, noted in ((link.socket, self._ready), (link.monitor, self._changed)):
-            self._selector.register(_signal_of(sock), selectors.EVENT_READ, (link, noted))
+        for sock in (link.socket, link.monitor):
+            self._selector.register(_signal_of(sock), selectors.EVENT_READ, (link, sock))
 
     def remove(self, node: str) -> None:
         link = self._by_node.pop(node)
@@ -74,20 +73,15 @@ class Links:
 
         Returns sooner for the tracker, and for `wake`, which is clear afterwards.
         """
-        ready = self._ready
-        for node, link in self._touched.items():
-            if link.has_mail:
-                ready[node] = link
+        ready = {node: link for node, link in self._touched.items() if link.has_mail}
         self._touched.clear()
         for key, _ in self._selector.select(0.0 if ready else max(0.0, timeout_s)):
             if key.data is not None:
-                link, noted = key.data
-                noted[link.node] = link
+                link, sock = key.data
+                (ready if sock is link.socket else self._changed)[link.node] = link
             elif key.fd == self._wake.fileno():
                 self._wake.clear()
-        links = list(ready.values())
-        ready.clear()
-        return links
+        return list(ready.values())
 
     def rate(self) -> float | None:
         """Return what the network card that holders are reached by says it carries, bytes/s."""
