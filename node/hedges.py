@@ -42,11 +42,14 @@ class Hedges:
 
 
 def chances(near: Neighbours, out: Iterable[Request], missing: int) -> Iterator[Chance]:
-    """Yield one for each idle holder that has some of it, then for the nearest that may have."""
-    for peer in [one for one in near.useful if not one.waiting]:
+    """Yield one for each idle holder that has some of it, then for the nearest that may have.
+
+    Who owes us an answer is not idle, though he may be asked again: he may be a host without power.
+    """
+    for peer in [one for one in near.useful if not one.outstanding]:
         yield from _chance(peer, out, missing & peer.said_to_have)
     for peer in near.in_order[:MOST_GUESSES]:
-        if not peer.waiting and not peer.is_whole:
+        if not peer.outstanding and not peer.is_whole:
             yield from _chance(peer, out, missing & ~peer.told)
 
 

@@ -1,4 +1,4 @@
-"""The holders of one thing, the nearest first. Sends nothing, and knows no requests.
+"""The holders of one thing, the nearest first. Sends nothing.
 
 How far two nodes are from each other is drawn from their names, and is the same for both. So who
 asks his nearest holders first is asked by about as many as he asks, by the same ones, and again and
@@ -7,11 +7,13 @@ again: they hear from each other all the time, and no queue is much longer than 
 """
 
 import bisect
+import itertools
 import math
 from collections.abc import Iterator
 
 from blake3 import blake3
 
+from node.outstanding import Request
 from node.peer import Peer
 from node.wanted import Wanted
 
@@ -35,6 +37,7 @@ class Neighbours:
         self.partial_count = 0
         self.in_order: list[Peer] = []
         self.useful: list[Peer] = []
+        self.usual_s = math.inf  # What replies with a chunk take, of late.
         self._by_node: dict[str, Peer] = {}
 
     def __len__(self) -> int:
@@ -59,6 +62,14 @@ class Neighbours:
         self.partial_count -= not peer.is_whole
         if peer.is_useful:
             self._forget_useful(peer)
+
+    def delivered(self, request: Request, size_bytes: int, now: float) -> bool:
+        """Note that a chunk came; say whether it was the first one of all."""
+        took_s = now - request.sent_at
+        is_first = self.usual_s == math.inf
+        self.usual_s = took_s if is_first else self.usual_s + (took_s - self.usual_s) / 16
+        self._by_node[request.node].delivered(request, size_bytes, now)
+        return is_first
 
     def learn(self, node: str, have: int, now: float, *, is_whole: bool) -> None:
         """Note what `node` says it has."""
@@ -87,15 +98,19 @@ class Neighbours:
             bisect.insort(self.useful, peer, key=_distance)
 
     def idle(self, wanted: Wanted) -> Iterator[tuple[Peer, int]]:
-        """Yield those that have nothing to do and some of the free chunks, and these chunks."""
+        """Yield those that have nothing to do and some of the free chunks, and these chunks.
+
+        Last those that owe us something, as a host without power does for ever.
+        """
         useless = []
-        for peer in self.useful:
-            if not peer.waiting:
-                candidates = wanted.free & peer.said_to_have
-                if candidates:
-                    yield peer, candidates
-                elif not wanted.missing & peer.told:
-                    useless.append(peer)
+        free = [peer for peer in self.useful if not peer.outstanding]
+        owing = (peer for peer in self.useful if peer.outstanding and not peer.waiting)
+        for peer in itertools.chain(free, owing):
+            candidates = wanted.free & peer.said_to_have
+            if candidates:
+                yield peer, candidates
+            elif not wanted.missing & peer.told:
+                useless.append(peer)
         for peer in useless:
             self._forget_useful(peer)
 

@@ -6,7 +6,7 @@ reply is still welcome), then written off (its holder may be asked for more: it 
 
 import dataclasses
 import math
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 from protocol import bitmap
 
@@ -44,7 +44,7 @@ class Outstanding:
     def __init__(self) -> None:
         self.prompt = 0  # How many are not overdue, …
         self.prompt_bytes = 0  # … and how much they may bring.
-        self.guesses = 0
+        self.guesses = 0  # How many of the prompt ones: a host without power keeps no place taken.
         self.retries = 0  # What was asked for once more because the first request took long.
         self.due = math.inf  # No request turns before this.
         self._requests: dict[int, Request] = {}
@@ -66,12 +66,17 @@ class Outstanding:
     def pop(self, request_id: int) -> tuple[Request, int]:
         """Take a request off; return it, and the chunks that nobody is about to deliver now."""
         request = self._requests.pop(request_id)
-        self.guesses -= request.is_guess
         is_alone = request.may_be_hedged and request.hedges is None
         if not request.is_overdue:
             self._no_longer_prompt(request)
         # Offers are disjoint: only what is overdue or hedged may be on its way elsewhere too.
         return request, request.bits if is_alone else self._unclaimed(request.bits)
+
+    def hurry(self, patience_s: Callable[[Request], float]) -> None:
+        """Have no request due later than so long after it was sent."""
+        for request in self:
+            request.due = min(request.due, request.sent_at + patience_s(request))
+            self.due = min(self.due, request.due)
 
     def turn(self, now: float) -> tuple[list[Request], list[Request], int]:
         """Let time pass: return what is overdue now, what to write off, and the chunks freed."""
@@ -89,6 +94,7 @@ class Outstanding:
 
     def _no_longer_prompt(self, request: Request) -> None:
         self.prompt -= 1
+        self.guesses -= request.is_guess
         self.prompt_bytes -= request.size_bytes
         if request.hedges is not None and request.hedges in self._requests:
             self._requests[request.hedges].is_hedged = False

@@ -9,6 +9,7 @@ from node.outstanding import Request
 from node.settings import FetchSettings
 
 WRITE_OFF_PATIENCES = 3
+STRANGER = 2.0
 MAX_NOTHINGS = 3  # In a row: then it is left alone for a while, whatever it says it has.
 
 
@@ -77,14 +78,20 @@ class Peer:
         self._nothings = 0
         self._heard_at = now
 
-    @property
-    def patience_s(self) -> float:
-        """How long to wait for the reply to a request that is sent now."""
-        settings = self._settings
-        if self._latency_s is None:
-            return settings.first_patience_s
-        patience_s = settings.patience_latencies * self._latency_s
-        return min(max(patience_s, settings.least_patience_s), settings.most_patience_s)
+    def patience_s(self, usual_s: float = math.inf) -> float:
+        """How long to wait for the reply to a request that is sent now.
+
+        Of one that has never replied nothing is known but what the others take, `usual_s`: it may
+        need twice as long as they might, or be a host without power, which nobody hears of.
+        """
+        settings, latency_s, most_s = (
+            self._settings,
+            self._latency_s,
+            self._settings.most_patience_s,
+        )
+        if latency_s is None:
+            latency_s, most_s = STRANGER * usual_s, settings.first_patience_s
+        return min(max(settings.patience_latencies * latency_s, settings.least_patience_s), most_s)
 
     @property
     def write_off_s(self) -> float:
@@ -96,7 +103,7 @@ class Peer:
         if self._latency_s is None:
             return self._give_up_s
         latencies = WRITE_OFF_PATIENCES * self._settings.patience_latencies
-        return max(WRITE_OFF_PATIENCES * self.patience_s, latencies * self._latency_s)
+        return max(WRITE_OFF_PATIENCES * self.patience_s(), latencies * self._latency_s)
 
     @property
     def turn(self) -> tuple[int, float, str]:

@@ -73,9 +73,11 @@ class Scheduler:
         """Note that the right bytes of a chunk came; say whether it was still missing."""
         request = self.out.get(request_id)
         assert request is not None
-        self._near[node].delivered(request, self._manifest.chunk_size(index), now)
+        is_first = self._near.delivered(request, self._manifest.chunk_size(index), now)
         was_missing = self.wanted.arrived(index)
         self.close(node, request_id, now)
+        if is_first:
+            self.out.hurry(lambda one: self._near[one.node].patience_s(self._near.usual_s))
         return was_missing
 
     def learn(self, node: str, have: bytes, now: float) -> None:
@@ -135,9 +137,8 @@ class Scheduler:
 
     def deadline(self, now: float) -> float | None:
         """Return when something is due after `now` without any event, None if never."""
-        times = [time for time in (self.out.due, self._wakes_at, self._lost_at) if time > now]
-        due = min(times, default=math.inf)
-        return due if due < math.inf else None
+        times = self.out.due, self._wakes_at, self._lost_at
+        return min((time for time in times if now < time < math.inf), default=None)
 
     def _expire(self, now: float) -> None:
         overdue, written_off, freed = self.out.turn(now)
@@ -214,8 +215,7 @@ class Scheduler:
         if not self._has_room_for(size_bytes):
             return []
         if count > 1:
-            size_of = self._manifest.chunk_size
-            chosen = tuple(index for index in chosen if size_of(index) <= size_bytes)
+            chosen = tuple(i for i in chosen if self._manifest.chunk_size(i) <= size_bytes)
         return [self._send(peer, chosen, now)]
 
     def _wake_for(self, time: float, now: float) -> None:
@@ -240,7 +240,7 @@ class Scheduler:
     ) -> Request:
         self._next_id += 1
         size_bytes = max(map(self._manifest.chunk_size, offered))
-        due, written_off_at = now + peer.patience_s, now + peer.write_off_s
+        due, written_off_at = now + peer.patience_s(self._near.usual_s), now + peer.write_off_s
         request = Request(self._next_id, peer.node, offered, size_bytes, now, due, written_off_at)
         request.hedges, request.is_guess = hedges, not request.bits & peer.said_to_have
         self.out.add(request)

@@ -12,13 +12,16 @@ def main() -> None:
     parser.add_argument("--hosts", type=int, default=16)
     parser.add_argument("--size-mib", type=float, default=64)
     parser.add_argument("--rate-mbit", type=float, default=100)
+    parser.add_argument("--up-mbit", type=float, help="else as --rate-mbit")
     parser.add_argument("--chunk-kib", type=int, help="else what a file of that size has")
     parser.add_argument("--slow", type=int, default=0, help="so many hosts have --slow-mbit")
     parser.add_argument("--slow-mbit", type=float, default=10)
     parser.add_argument("--late", type=int, default=0, help="so many hosts join at --late-at")
     parser.add_argument("--late-at", type=float, default=0.0, metavar="SECONDS")
+    parser.add_argument("--dying", type=int, default=0, help="so many hosts die on the way")
     parser.add_argument("--latency-ms", type=float, default=0.1)
     parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--workers", type=int, default=1, help="processes; same outcome, sooner")
     args = parser.parse_args()
     plan = Plan(
         hosts=args.hosts,
@@ -31,9 +34,11 @@ def main() -> None:
         slow_rate_mbit=args.slow_mbit,
         late_hosts=args.late,
         late_at_s=args.late_at,
+        up_mbit=args.up_mbit,
+        dying_hosts=args.dying,
     )
     gc.disable()  # All lives to the end: to look for cycles takes 6 % of the time.
-    print(run(plan).lines())
+    print(run(plan, args.workers).lines())
 
 
 if __name__ == "__main__":

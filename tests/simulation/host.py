@@ -2,13 +2,14 @@
 
 import collections
 import random
-from collections.abc import Callable
 
 from node import steps
 from node.download import Download
 from node.pacing import Pacing
 from node.serving import SendChunk, SendError, SendManifest, SendNothing, Serving
+from node.settings import NodeSettings
 from protocol import bitmap
+from protocol.errors import WireCode
 from protocol.manifest import ContentId, Manifest, encode
 from protocol.messages import (
     ChunkRequest,
@@ -16,18 +17,27 @@ from protocol.messages import (
     Holders,
     Holding,
     ManifestRequest,
-    Message,
-    NodeRequest,
+    Ok,
     Query,
+    Renew,
+    TrackerRequest,
     Update,
 )
-from tests.simulation.network import Place, receive, send
+from tests.simulation.station import (
+    REPLY_BYTES,
+    REQUEST_BYTES,
+    TRACKER,
+    Asked,
+    AskedTracker,
+    Message,
+    Network,
+    Station,
+    Told,
+)
 from tests.simulation.world import World
 
-REQUEST_BYTES = 300  # A request with its bitmap, and what TCP and ZMTP add.
-REPLY_BYTES = 200
-
-AskTracker = Callable[[Message], Message]
+RENEW_S = NodeSettings().renew_s
+EPOCH = 1
 
 
 class Shelf:
@@ -52,27 +62,24 @@ class Shelf:
         return self if what in {self.name, self.id} else None
 
 
-class Host:
-    """A node at a place in the network. `peers` are all hosts, by name."""
+class Host(Station):
+    """A node at a place in the network."""
 
     def __init__(
-        self, name: str, at: Place, shelf: Shelf, world: World, peers: "dict[str, Host]"
+        self, number: int, name: str, world: World, network: Network, shelf: Shelf
     ) -> None:
-        self.name = name
-        self.at = at
+        super().__init__(number, name, world, network)
         self.shelf = shelf
         self.download: Download | None = None
+        self.joined_at = 0.0
         self.finished_at: float | None = None
         self.failure: str | None = None
-        self._world = world
-        self._peers = peers
         self._serving = Serving(shelf)
-        self._waiting: collections.OrderedDict[str, collections.deque[tuple[int, NodeRequest]]] = (
+        self._waiting: collections.OrderedDict[str, collections.deque[Asked]] = (
             collections.OrderedDict()
         )
         self._pacing = Pacing()
         self._replies = 0
-        self._ask_tracker: AskTracker | None = None
         self._timer_at = float("inf")
         self._sequence = 0
 
@@ -80,37 +87,61 @@ class Host:
     def address(self) -> str:
         return f"tcp://{self.name}:5000"
 
-    def join(self, rng: random.Random, tracker: AskTracker) -> None:
+    @property
+    def is_alive(self) -> bool:
+        return self.place.is_alive(self.world.now)
+
+    def join(self, rng: random.Random) -> None:
         """Begin to fetch the thing."""
-        self._ask_tracker = tracker
+        self.joined_at = self.world.now
         self.download = Download("thing", self.name, "tcp://tracker:4000", rng)
         self._feed(steps.TimePassed())
 
-    def announce(self, tracker: AskTracker, *, complete: bool) -> None:
+    def announce(self, *, complete: bool) -> None:
         self._sequence += 1
         shelf = self.shelf
         holding = Holding(shelf.name, shelf.id, shelf.manifest.size_bytes, complete=complete)
-        tracker(Update(self.name, self.address, 1, self._sequence, (holding,)))
+        self._tell_tracker(Update(self.name, self.address, EPOCH, self._sequence, (holding,)))
+        if self._sequence == 1:
+            self.at(self.world.now + RENEW_S, self._renew)
+
+    def _renew(self) -> None:
+        if self.is_alive:
+            self._tell_tracker(Renew(self.name, EPOCH, holdings=1))
+            self.at(self.world.now + RENEW_S, self._renew)
+
+    def take(self, message: Message) -> None:
+        if not self.is_alive:
+            return
+        match message:
+            case steps.Event():
+                self._feed(message)
+            case Asked(asker):
+                self._waiting.setdefault(asker, collections.deque()).append(message)
+                self._serve()
+            case Told(Holders() as holders):
+                self._feed(steps.HoldersFound(holders))
+            case Told(Error(code=WireCode.NOT_FOUND)):
+                self._feed(steps.NotFound())
+            case _:
+                assert isinstance(message, Told)
+                assert isinstance(message.reply, Ok)
 
     # Serving: a REP, which answers one request of each asker in turn.
 
-    def requested(self, asker: str, request_id: int, request: NodeRequest) -> None:
-        self._waiting.setdefault(asker, collections.deque()).append((request_id, request))
-        self._serve()
-
     def _serve(self) -> None:
-        while self._waiting and self._pacing.allows(self._world.now):
+        while self._waiting and self._pacing.allows(self.world.now):
             asker, queue = self._waiting.popitem(last=False)
-            request_id, request = queue.popleft()
+            asked = queue.popleft()
             if queue:
                 self._waiting[asker] = queue
-            if isinstance(request, ChunkRequest) and self.download is not None:
-                self._feed(steps.PeerHeard(asker, request.have))
-            self._reply(self._peers[asker], request_id, request)
+            if isinstance(asked.request, ChunkRequest) and self.download is not None:
+                self._feed(steps.PeerHeard(asker, asked.request.have))
+            self._reply(asked)
 
-    def _reply(self, asker: "Host", request_id: int, request: NodeRequest) -> None:
-        name = self.name
-        match self._serving.handle(request, self._world.now):
+    def _reply(self, asked: Asked) -> None:
+        name, request_id = self.name, asked.request_id
+        match self._serving.handle(asked.request, self.world.now):
             case SendChunk(_, index, have, askers):
                 size = self.shelf.manifest.chunk_size(index)
                 digest = self.shelf.manifest.digest(index)
@@ -129,32 +160,28 @@ class Host:
             case other:
                 raise AssertionError(other)
         self._replies += 1
-        number = self._replies
-        self._pacing.queued(number, size, self._world.now)
-        left_at = self._send(asker, size, lambda: asker.hear(event))
-        self._world.at(left_at, lambda: self._sent(number))
+        self._pacing.queued(self._replies, size, self.world.now)
+        self.at(self.send(asked.asker, size, event), self._sent, self._replies)
 
     def _sent(self, number: int) -> None:
-        self._pacing.left(number, self._world.now)
-        self._serve()
+        self._pacing.left(number, self.world.now)
+        if self.is_alive:
+            self._serve()
 
     # Fetching.
 
-    def hear(self, event: steps.Event) -> None:
-        if self.at.is_alive:
-            self._feed(event)
-
     def _feed(self, event: steps.Event) -> None:
         assert self.download is not None
-        for action in self.download.handle(event, self._world.now):
+        now = self.world.now
+        for action in self.download.handle(event, now):
             self._carry_out(action)
-        deadline = self.download.deadline(self._world.now)
-        if deadline is not None and not self._world.now < self._timer_at <= deadline:
+        deadline = self.download.deadline(now)
+        if deadline is not None and not now < self._timer_at <= deadline:
             self._timer_at = deadline
-            self._world.at(deadline, lambda: self._ring(deadline))
+            self.at(deadline, self._ring, deadline)
 
     def _ring(self, deadline: float) -> None:
-        if self._timer_at == deadline and self.at.is_alive:
+        if self._timer_at == deadline and self.is_alive:
             self._timer_at = float("inf")
             self._feed(steps.TimePassed())
 
@@ -162,13 +189,14 @@ class Host:
         match action:
             case steps.RequestChunk(node, request_id, content_id, offered, have, patience_ms):
                 request = ChunkRequest(content_id, offered, self.name, have, patience_ms)
-                self._request(node, request_id, request)
+                self.send(node, REQUEST_BYTES, Asked(self.name, request_id, request))
             case steps.RequestManifest(node, request_id, what, may_wait):
-                self._request(node, request_id, ManifestRequest(what, may_wait))
+                asked = Asked(self.name, request_id, ManifestRequest(what, may_wait))
+                self.send(node, REQUEST_BYTES, asked)
             case steps.StoreChunk(index):
                 self.shelf.have |= 1 << index
             case steps.QueryTracker(what, partial):
-                self._query(Query(what, self.name, partial=partial))
+                self._tell_tracker(Query(what, self.name, partial=partial))
             case steps.Connect(node):
                 self._connect(node)
             case _:
@@ -176,53 +204,29 @@ class Host:
 
     def _come_on(self, action: steps.Action) -> None:
         """Carry out what happens once in a fetch. A disk takes no time here."""
-        assert self._ask_tracker is not None
+        now = self.world.now
         match action:
             case steps.OpenStaging():
-                self.announce(self._ask_tracker, complete=False)
+                self.announce(complete=False)
                 opened = steps.StagingOpened(0, bitmap.full(self.shelf.chunk_count))
-                self._world.at(self._world.now, lambda: self.hear(opened))
+                self.at(now, self.take, opened)
             case steps.Publish():
-                self._world.at(self._world.now, lambda: self.hear(steps.Published("thing")))
+                self.at(now, self.take, steps.Published("thing"))
             case steps.Finish():
-                self.finished_at = self._world.now
-                self.announce(self._ask_tracker, complete=True)
+                self.finished_at = now
+                self.announce(complete=True)
             case steps.Fail(_, message):
                 self.failure = message
             case _:
                 assert isinstance(action, steps.Disconnect)
 
     def _connect(self, node: str) -> None:
-        if not self._peers[node].at.is_alive:
+        """Find out, a round trip later, if there is nobody any more."""
+        place = self._network.place_of(node)
+        if not place.is_alive(self.world.now):
+            round_trip_s = 2 * (self.place.latency_s + place.latency_s)
             lost = steps.HolderLost(node, "cannot be reached")
-            self._world.at(self._world.now + self.at.latency_s, lambda: self.hear(lost))
+            self.at(self.world.now + round_trip_s, self.take, lost)
 
-    def _request(self, node: str, request_id: int, request: NodeRequest) -> None:
-        peer = self._peers[node]
-        name = self.name
-
-        def arrive() -> None:
-            if peer.at.is_alive:
-                peer.requested(name, request_id, request)
-
-        self._send(peer, REQUEST_BYTES, arrive)
-
-    def _send(self, peer: "Host", size_bytes: int, arrive: Callable[[], None]) -> float:
-        """Have `arrive` called when so many bytes are there; return when they have left here."""
-        left_at, due_at = send(self.at, peer.at, size_bytes, self._world.now)
-
-        def come_in() -> None:
-            self._world.at(receive(peer.at, size_bytes, self._world.now), arrive)
-
-        self._world.at(due_at, come_in)
-        return left_at
-
-    def _query(self, query: Query) -> None:
-        assert self._ask_tracker is not None
-        reply = self._ask_tracker(query)
-        event: steps.Event = steps.NotFound()
-        if isinstance(reply, Holders):
-            event = steps.HoldersFound(reply)
-        else:
-            assert isinstance(reply, Error)
-        self._world.at(self._world.now + 2 * self.at.latency_s, lambda: self.hear(event))
+    def _tell_tracker(self, request: TrackerRequest) -> None:
+        self.send(TRACKER, REQUEST_BYTES, AskedTracker(self.name, request))

@@ -7,6 +7,7 @@ the throughput is the same.
 """
 
 import dataclasses
+import math
 
 SMALL_BYTES = 2000  # One packet …
 QUEUE_S = 0.05  # … waits behind at most so much of what others send, as in the lab's switch.
@@ -28,12 +29,15 @@ class Place:
     up: Link
     down: Link
     latency_s: float
-    is_alive: bool = True
+    dies_at: float = math.inf
+
+    def is_alive(self, now: float) -> bool:
+        return now < self.dies_at
 
 
-def place(rate_bytes_per_s: float, latency_s: float) -> Place:
-    """Return a host with the same rate in both directions."""
-    return Place(Link(rate_bytes_per_s), Link(rate_bytes_per_s), latency_s)
+def place(up_bytes_per_s: float, down_bytes_per_s: float, latency_s: float) -> Place:
+    """Return a host's connection with those rates."""
+    return Place(Link(up_bytes_per_s), Link(down_bytes_per_s), latency_s)
 
 
 def send(source: Place, target: Place, size_bytes: int, now: float) -> tuple[float, float]:

@@ -1,20 +1,21 @@
 """A whole swarm from one seed: a tracker, a first holder, and N hosts that want what it has."""
 
 import dataclasses
-import functools
 import random
 import statistics
 
-from broker.initial import Initial
-from broker.tracker import Tracker
 from protocol import bitmap, cutting, manifest
 from protocol.manifest import Manifest, encode, id_of
-from protocol.messages import Message
+from tests.simulation.crew import Crew, Mail, together
 from tests.simulation.host import Host, Shelf
-from tests.simulation.network import place
+from tests.simulation.network import Place, place
+from tests.simulation.station import TRACKER, Sent, Station, TrackerHost
 from tests.simulation.world import World
 
 EFFICIENCY = 0.95  # What TCP leaves of a link's rate to its user, measured on limited links.
+JOIN_WITHIN_S = 0.05
+TRACKER_BYTES_PER_S = 125e6
+SEED = 1  # The number of the first holder; the tracker's is 0.
 
 
 @dataclasses.dataclass(frozen=True)
@@ -27,25 +28,24 @@ class Plan:
     seed: int = 1
     latency_s: float = 0.0001
     chunk_bytes: int | None = None
+    up_mbit: float | None = None  # Else as `rate_mbit`, which then is what they can receive.
     slow_hosts: int = 0
     slow_rate_mbit: float = 0.0
     late_hosts: int = 0
     late_at_s: float = 0.0
+    dying_hosts: int = 0
     limit_s: float = 36_000.0
 
     @property
-    def rate_bytes_per_s(self) -> float:
-        return EFFICIENCY * self.rate_mbit * 1e6 / 8
-
-    @property
     def bound_s(self) -> float:
-        """The least time in which anybody can have it all from one host."""
-        return self.size_bytes / self.rate_bytes_per_s
+        """The least time in which anybody can have it all, if the seed sends it but once."""
+        up_mbit = self.rate_mbit if self.up_mbit is None else self.up_mbit
+        return self.size_bytes / bytes_per_s(min(self.rate_mbit, up_mbit))
 
 
 @dataclasses.dataclass(frozen=True)
 class Outcome:
-    """What came of it. `finished_s` are the times since each host joined, in order of hosts."""
+    """What came of it. `finished_s`: of those who did not die, in order, since each joined."""
 
     plan: Plan
     finished_s: list[float | None]
@@ -85,46 +85,137 @@ def thing(size_bytes: int, chunk_bytes: int | None = None) -> Manifest:
     return manifest.of_file(manifest.PLAIN_MODE, sizes, b"".join(digests))
 
 
-def run(plan: Plan) -> Outcome:
-    """Simulate `plan`; the same plan gives the same outcome."""
-    rng = random.Random(plan.seed)
-    world = World()
-    tracker = Tracker(Initial("tcp://tracker:4000"), random.Random(rng.getrandbits(64)), 0.0)
+def run(plan: Plan, workers: int = 1) -> Outcome:
+    """Simulate `plan`; the same plan gives the same outcome, with any number of processes."""
 
-    def ask(message: Message) -> Message:
-        return tracker.handle(message, world.now).reply  # type: ignore[arg-type]
+    def begin(worker: int) -> Part:
+        return Part(plan, worker, workers)
 
-    seed, *fetchers = _hosts(plan, world)
-    seed.announce(ask, complete=True)
-    joined_at: list[float] = []
-    for number, host in enumerate(fetchers):
-        is_late = number >= plan.hosts - plan.late_hosts
-        joined_at.append(plan.late_at_s if is_late else rng.uniform(0.0, 0.05))
-        child = random.Random(rng.getrandbits(64))
-        world.at(joined_at[-1], functools.partial(host.join, child, ask))
+    def work(crew: Crew, part: Part) -> None:
+        crew.run(part, 2 * plan.latency_s, plan.limit_s)
 
-    world.run(plan.limit_s, lambda: all(host.finished_at for host in fetchers))
+    told = together(workers, begin, work, Part.tell)
+    seed, *fetchers = [result for _, result in sorted(pair for part in told for pair in part)]
     return Outcome(
         plan,
-        [
-            None if host.finished_at is None else host.finished_at - at
-            for host, at in zip(fetchers, joined_at, strict=True)
-        ],
-        seed.at.up.sent_bytes,
-        sum(host.download.tally.duplicate_bytes for host in fetchers if host.download),
+        [result.took_s for result in fetchers if not result.is_dead],
+        seed.sent_bytes,
+        sum(result.duplicate_bytes for result in fetchers),
     )
 
 
-def _hosts(plan: Plan, world: World) -> list[Host]:
-    """Return the first holder, and those who want what it has: the slow ones first."""
-    shared = thing(plan.size_bytes, plan.chunk_bytes)
-    content_id = id_of(encode(shared))
-    hosts: dict[str, Host] = {}
-    for number in range(plan.hosts + 1):
-        is_slow = 1 <= number <= plan.slow_hosts
-        rate_mbit = plan.slow_rate_mbit if is_slow else plan.rate_mbit
-        have = bitmap.full(shared.chunk_count) if number == 0 else 0
-        at = place(EFFICIENCY * rate_mbit * 1e6 / 8, plan.latency_s)
-        name = f"h{number:04}"
-        hosts[name] = Host(name, at, Shelf(content_id, shared, have), world, hosts)
-    return list(hosts.values())
+@dataclasses.dataclass(frozen=True, order=True)
+class Result:
+    """What came of one host."""
+
+    took_s: float | None
+    is_dead: bool
+    sent_bytes: int
+    duplicate_bytes: int
+
+
+class Part:
+    """One worker's share of a plan's hosts: each in turn, the tracker with the first."""
+
+    def __init__(self, plan: Plan, worker: int, workers: int) -> None:
+        self.world = World()
+        self._plan, self._worker, self._workers = plan, worker, workers
+        rng = random.Random(plan.seed)
+        self._places = _places(plan, rng)
+        self._numbers = {name: number for number, name in enumerate(self._places)}
+        self._stations: dict[str, Station] = {}
+        self._mail: list[list[Mail]] = [[] for _ in range(workers)]
+        self._add_stations(rng)
+        hosts = [host for host in self._stations.values() if isinstance(host, Host)]
+        self._waiting = [host for host in hosts if host.number != SEED]
+
+    def _add_stations(self, rng: random.Random) -> None:
+        plan = self._plan
+        shared = thing(plan.size_bytes, plan.chunk_bytes)
+        content_id = id_of(encode(shared))
+        everything = bitmap.full(shared.chunk_count)
+        for name, number in self._numbers.items():
+            # Drawn for those of others too: all workers draw the same.
+            child, early_s = random.Random(rng.getrandbits(64)), rng.uniform(0.0, JOIN_WITHIN_S)
+            if number % self._workers != self._worker:
+                continue
+            if name == TRACKER:
+                self._stations[name] = TrackerHost(number, self.world, self, child)
+                continue
+            have = everything if number == SEED else 0
+            shelf = Shelf(content_id, shared, have)
+            host = self._stations[name] = Host(number, name, self.world, self, shelf)
+            if number == SEED:
+                host.announce(complete=True)
+            else:
+                is_late = number > plan.hosts + SEED - plan.late_hosts
+                at = plan.late_at_s if is_late else 4 * plan.latency_s + early_s
+                host.at(at, host.join, child)
+
+    # The network of its stations.
+
+    def place_of(self, name: str) -> Place:
+        return self._places[name]
+
+    def carry(self, time: float, order: int, name: str, sent: Sent) -> None:
+        station = self._stations.get(name)
+        if station is not None:
+            self.world.put(time, order, station.get, sent)
+        else:
+            number = self._numbers[name]
+            self._mail[number % self._workers].append((time, order, name, sent))
+
+    # The part that it has in a crew.
+
+    def take_in(self, mail: list[Mail]) -> None:
+        for each in mail:
+            self.carry(*each)
+
+    def take_out(self, worker: int) -> list[Mail]:
+        mail, self._mail[worker] = self._mail[worker], []
+        return mail
+
+    def is_over(self) -> bool:
+        """Say whether all are done or dead."""
+        waiting = self._waiting
+        while waiting and (waiting[-1].finished_at is not None or not waiting[-1].is_alive):
+            waiting.pop()
+        return not waiting
+
+    def tell(self) -> list[tuple[int, Result]]:
+        """Return what came of each host, with its number."""
+        hosts = [host for host in self._stations.values() if isinstance(host, Host)]
+        return [(host.number, _result(host)) for host in hosts]
+
+
+def _result(host: Host) -> Result:
+    done_at, download = host.finished_at, host.download
+    return Result(
+        None if done_at is None else done_at - host.joined_at,
+        not host.is_alive,
+        host.place.up.sent_bytes,
+        0 if download is None else download.tally.duplicate_bytes,
+    )
+
+
+def bytes_per_s(link_mbit: float) -> float:
+    """Return what a link of that rate leaves to its user."""
+    return EFFICIENCY * link_mbit * 1e6 / 8
+
+
+def _places(plan: Plan, rng: random.Random) -> dict[str, Place]:
+    """Return the tracker, the first holder, and those who want what it has: the slow ones first.
+
+    The last ones of those that are not late die, each some time before it could be done.
+    """
+    places = {TRACKER: place(TRACKER_BYTES_PER_S, TRACKER_BYTES_PER_S, plan.latency_s)}
+    up_mbit = plan.rate_mbit if plan.up_mbit is None else plan.up_mbit
+    first_late = plan.hosts + SEED + 1 - plan.late_hosts
+    for number in range(SEED, plan.hosts + SEED + 1):
+        is_slow = SEED < number <= SEED + plan.slow_hosts
+        up, down = (plan.slow_rate_mbit,) * 2 if is_slow else (up_mbit, plan.rate_mbit)
+        at = place(bytes_per_s(up), bytes_per_s(down), plan.latency_s)
+        if first_late - plan.dying_hosts <= number < first_late:
+            at.dies_at = rng.uniform(0.0, plan.bound_s)
+        places[f"h{number:04}"] = at
+    return places

@@ -9,7 +9,7 @@ LATENCY_S = 0.001
 
 
 def host(rate_mb: float) -> Place:
-    return place(rate_mb * MB, LATENCY_S)
+    return place(rate_mb * MB, rate_mb * MB, LATENCY_S)
 
 
 def arrivals(target: Place, *messages: tuple[Place, int]) -> list[float]:

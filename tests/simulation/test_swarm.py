@@ -32,6 +32,32 @@ def test_the_same_seed_gives_the_same_outcome_under_any_hash_seed() -> None:
     assert len(told) == 1
 
 
+@pytest.mark.parametrize("workers", [2, 3])
+def test_any_number_of_processes_tells_the_same_story(workers: int) -> None:
+    """To the last bit: whoever is with whom, all happens in the same order."""
+    plan = dataclasses.replace(SMALL, dying_hosts=2, late_hosts=2, late_at_s=0.5)
+    assert run(plan, workers) == run(plan)
+
+
+def test_other_seeds_tell_other_stories() -> None:
+    assert run(SMALL) != run(dataclasses.replace(SMALL, seed=2))
+
+
+@pytest.mark.parametrize("seed", [1, 4])
+def test_those_who_die_hold_nobody_up(seed: int) -> None:
+    """Without power, so that no connection ends: everybody waited 5 s once, and somebody 60."""
+    plan = Plan(hosts=16, size_bytes=64 << 20, rate_mbit=100, dying_hosts=6, seed=seed)
+    outcome = run(plan)
+    assert len(outcome.all_s) == plan.hosts - plan.dying_hosts
+    assert max(outcome.all_s) < 1.5 * plan.bound_s
+
+
+def test_an_uplink_can_be_slower_than_the_way_back() -> None:
+    plan = dataclasses.replace(SMALL, up_mbit=50)
+    assert plan.bound_s == 2 * SMALL.bound_s
+    assert min(run(plan).all_s) > plan.bound_s
+
+
 def test_a_swarm_is_far_quicker_than_one_after_the_other() -> None:
     outcome = run(SMALL)
     assert max(outcome.all_s) < 0.5 * SMALL.hosts * SMALL.bound_s

@@ -76,6 +76,18 @@ def test_one_that_is_not_known_to_have_it_comes_last_and_later() -> None:
     assert scene.chances("1") == "n2:1<n3@5.25 n1:1<n3@6"
 
 
+def test_one_that_owes_an_answer_takes_nothing_over() -> None:
+    """Hosts without power took the last chunk from each other, for half a second each."""
+    scene = Scene()
+    scene.add("n1", latency_s=0.01)
+    scene.add("n2", have="3")
+    scene.add("n3", have="3")
+    for node in ("n1", "n2"):
+        scene.near[node].write_off(scene.ask(node, "8"))
+    scene.ask("n3", "1", sent_at=5)
+    assert scene.chances("1") == ""
+
+
 def test_what_was_not_sent_has_cost_nothing() -> None:
     hedges = Hedges(1000, FetchSettings(hedged_share=50))
     assert (hedges.left, Hedges(3, SETTINGS).left) == (20, 4)

@@ -6,6 +6,7 @@ import math
 import pytest
 
 from node.neighbours import Neighbours, distance
+from node.outstanding import Request
 from node.peer import Peer
 from node.settings import FetchSettings
 from node.wanted import Wanted
@@ -54,6 +55,31 @@ def test_each_is_among_the_nearest_of_about_as_many_as_are_among_his(count: int)
     assert mutual > 0.7 * 16 * count
     shared = [len(nearest[one] & nearest[other]) for one in nodes[:20] for other in nodes[20:40]]
     assert max(shared) <= 9
+
+
+def test_those_that_owe_something_come_last_and_get_what_is_left() -> None:
+    near = some("n1:0", "n2:0", "n3:1")
+    for node in ("n1", "n3"):
+        request = Request(1, node, (9,), 10, 0.0, 1.0, 3.0)
+        near[node].sent(request)
+        near[node].write_off(request)
+    assert idle(near, "01") == "n2:0 n3:1 n1:0"
+    wanted = Wanted(10, 0, bits("0"), rng())
+    asked = []
+    for peer, chunks in near.idle(wanted):
+        asked.append(peer.node)
+        wanted.claim(chunks)
+    assert asked == ["n2"]
+
+
+def test_knows_what_a_reply_usually_takes() -> None:
+    near = some("n1", "n2")
+    request = Request(1, "n1", (0,), 10, 0.0, 1.0, 3.0)
+    assert near.usual_s == math.inf
+    assert near.delivered(request, 10, 0.5)
+    assert near.usual_s == 0.5
+    assert not near.delivered(request, 10, 0.5 + 16)
+    assert near.usual_s == 1.5
 
 
 def test_holders_are_in_order_of_distance() -> None:

@@ -42,6 +42,29 @@ def test_counts_what_is_out_and_not_late() -> None:
     assert out.all.due == math.inf
 
 
+def test_a_guess_that_is_late_keeps_no_place() -> None:
+    """Eight hosts without power kept everybody from finding out who had the last chunks: 60 s."""
+    out = Out("n1:01", "n2:23", "n3:4")
+    for number in (1, 2):
+        request, _ = out.all.pop(number)
+        request.is_guess, request.due = True, number
+        out.all.add(request)
+    assert out.all.guesses == 2
+    out.turned(1.0)
+    assert out.all.guesses == 1
+    out.all.pop(1)
+    out.all.pop(2)
+    assert out.all.guesses == 0
+
+
+def test_what_was_sent_before_can_be_due_sooner() -> None:
+    out = Out("n1:01", "n2:23")
+    out.all.hurry(lambda request: 0.5 if request.node == "n1" else 7.0)
+    assert [request.due for request in out.all] == [0.5, 1.0]
+    assert out.all.due == 0.5
+    assert out.turned(0.5) == ([1], [], "01")
+
+
 def test_what_it_offered_is_free_again_when_it_is_answered() -> None:
     out = Out("n1:01", "n2:23")
     assert out.popped(1) == "01"

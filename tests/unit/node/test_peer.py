@@ -35,7 +35,7 @@ class Asker:
     def ask(self, chunks: str = "0", size_bytes: int = 10) -> Request:
         self._last_id += 1
         offered = tuple(map(int, chunks))
-        due = self.now + self.peer.patience_s
+        due = self.now + self.peer.patience_s()
         written_off_at = self.now + self.peer.write_off_s
         request = Request(self._last_id, "n1", offered, size_bytes, self.now, due, written_off_at)
         self.peer.sent(request)
@@ -108,15 +108,23 @@ def test_never_has_more_requests_than_the_holder_answers() -> None:
     assert not asker.peer.may_be_asked(1, asker.now)
 
 
+def test_waits_for_a_stranger_twice_as_long_as_for_the_others_within_bounds() -> None:
+    """A host without power kept chunks from being asked of others for the whole 5 s."""
+    asker = Asker()
+    assert [asker.peer.patience_s(usual_s) for usual_s in (0.01, 0.25, 10)] == [1, 2, 5]
+    asker.fetch(0.5)
+    assert asker.peer.patience_s(10) == 2
+
+
 def test_waits_longer_for_a_slow_holder_within_bounds() -> None:
     asker = Asker()
-    assert asker.peer.patience_s == 5
+    assert asker.peer.patience_s() == 5
     asker.fetch(0.01)
-    assert asker.peer.patience_s == 1
+    assert asker.peer.patience_s() == 1
     asker.fetch(2, times=30)
-    assert 7.9 < asker.peer.patience_s < 8
+    assert 7.9 < asker.peer.patience_s() < 8
     asker.fetch(100)
-    assert asker.peer.patience_s == 30
+    assert asker.peer.patience_s() == 30
 
 
 def test_leaves_it_alone_longer_each_time_until_it_delivers() -> None:
@@ -182,7 +190,7 @@ def test_nothing_is_written_off_soon_over_a_slow_link() -> None:
     asker = Asker()
     assert asker.peer.write_off_s == 60
     asker.fetch(131)
-    assert (asker.peer.patience_s, asker.peer.write_off_s) == (30, 12 * 131)
+    assert (asker.peer.patience_s(), asker.peer.write_off_s) == (30, 12 * 131)
     quick = Asker()
     quick.fetch(0.01)
     assert quick.peer.write_off_s == 3

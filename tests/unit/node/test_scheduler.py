@@ -175,6 +175,14 @@ def test_asks_again_elsewhere_after_the_deadline() -> None:
     assert fetch.wait(5).asked() == "n2:0"
 
 
+def test_once_somebody_answers_it_does_not_wait_for_the_others_as_long() -> None:
+    fetch = Fetch("n1 n2", missing="01")
+    assert fetch.asked() == "n1:0 n2:1"
+    fetch.wait(0.1).deliver("n1")
+    assert fetch.asked() == ""
+    assert fetch.wait(0.9).asked() == "n1:1"
+
+
 def test_takes_a_late_reply_and_counts_the_second_as_not_needed() -> None:
     fetch = Fetch("n1 n2", missing="0")
     fetch.asked()
@@ -314,7 +322,8 @@ def test_another_takes_over_when_the_first_to_do_so_is_lost() -> None:
 
 def test_takes_over_what_it_has_not_said_to_have_only_after_long() -> None:
     """Who is complete says so to nobody: a last chunk would wait for the seed for ever."""
-    fetch = Fetch("n1:1 n2", missing="01")
+    patient = msgspec.structs.replace(SETTINGS, least_patience_s=5)
+    fetch = Fetch("n1:1 n2", missing="01", settings=patient)
     assert fetch.asked() == "n1:1 n2:0"
     fetch.wait(0.1).deliver("n1")
     assert fetch.wait(0.5).asked() == ""

@@ -1,0 +1,98 @@
+"""One at a place in the virtual network, who sends and receives; and the tracker, which is one."""
+
+import random
+from typing import Protocol
+
+import msgspec
+
+from broker.initial import Initial
+from broker.tracker import Tracker
+from node import steps
+from protocol.messages import Holders, NodeRequest, TrackerReply, TrackerRequest
+from tests.simulation.network import Place, receive, send
+from tests.simulation.world import Actor, World
+
+TRACKER = "tracker"
+REQUEST_BYTES = 300  # A request with its bitmap, and what TCP and ZMTP add.
+REPLY_BYTES = 200
+HOLDER_BYTES = 60  # One of those whom the tracker names.
+
+
+class Asked(msgspec.Struct, frozen=True):
+    """A host asks another one."""
+
+    asker: str
+    request_id: int
+    request: NodeRequest
+
+
+class AskedTracker(msgspec.Struct, frozen=True):
+    """A host asks the tracker, or tells it something."""
+
+    asker: str
+    request: TrackerRequest
+
+
+class Told(msgspec.Struct, frozen=True):
+    """The tracker answers."""
+
+    reply: TrackerReply
+
+
+Message = Asked | AskedTracker | Told | steps.Event
+
+
+class Sent(msgspec.Struct, frozen=True):
+    """A message of so many bytes begins to come in."""
+
+    size_bytes: int
+    message: Message
+
+
+class Network(Protocol):
+    """All hosts, and what carries a message from one to another."""
+
+    def place_of(self, name: str) -> Place: ...
+    def carry(self, time: float, order: int, name: str, sent: Sent) -> None:
+        """Have host `name` get it at `time`."""
+
+
+class Station(Actor):
+    """One who sends and receives."""
+
+    def __init__(self, number: int, name: str, world: World, network: Network) -> None:
+        super().__init__(number, world)
+        self.name = name
+        self.place = network.place_of(name)
+        self._network = network
+
+    def get(self, sent: Sent) -> None:
+        """Let a message come in."""
+        whole_at = receive(self.place, sent.size_bytes, self.world.now)
+        self.at(whole_at, self.take, sent.message)
+
+    def take(self, message: Message) -> None:
+        """Do what a message that came in asks for."""
+        raise NotImplementedError
+
+    def send(self, name: str, size_bytes: int, message: Message) -> float:
+        """Send a message to another station; return when it has left here."""
+        target = self._network.place_of(name)
+        left_at, due_at = send(self.place, target, size_bytes, self.world.now)
+        self._network.carry(due_at, self.next_order(), name, Sent(size_bytes, message))
+        return left_at
+
+
+class TrackerHost(Station):
+    """The tracker at its place."""
+
+    def __init__(self, number: int, world: World, network: Network, rng: random.Random) -> None:
+        super().__init__(number, TRACKER, world, network)
+        self._tracker = Tracker(Initial("tcp://tracker:4000"), rng, 0.0)
+
+    def take(self, message: Message) -> None:
+        assert isinstance(message, AskedTracker)
+        now = self.world.now
+        reply = self._tracker.handle(message.request, now).reply
+        named = len(reply.holders) if isinstance(reply, Holders) else 0
+        self.send(message.asker, REPLY_BYTES + HOLDER_BYTES * named, Told(reply))
