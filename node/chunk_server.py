@@ -5,6 +5,7 @@ Each request gets exactly one reply, whatever happens: a REP that does not reply
 
 import collections
 import logging
+import random
 import threading
 import time
 import weakref
@@ -17,6 +18,7 @@ from node.inventory import Inventory
 from node.pacing import Pacing
 from node.serving import Answer, SendChunk, SendError, SendManifest, SendNothing, Serving
 from node.settings import NodeSettings
+from node.turns import Source
 from node.whole import GoneError, Whole
 from protocol import messages
 from protocol.errors import MalformedMessageError, UnsupportedMessageError, WireCode
@@ -48,7 +50,7 @@ class ChunkServer:
         self._context = context
         self._inventory = inventory
         self._on_gone = on_gone
-        self._serving = Serving(inventory)
+        self._serving = Serving(inventory, random.Random())  # noqa: S311 (whose turn it is)
         self._talk = _Talk(settings.say_s)
         self._pacing = Pacing()
         self._sent: dict[int, weakref.ref[memoryview]] = {}
@@ -142,7 +144,8 @@ class ChunkServer:
             return [messages.encode(Error(WireCode.BUSY, "too many replies are waiting"))]
         if isinstance(request, ChunkRequest):
             self._inventory.heard(request.id, request.node, request.have)
-        return self._carry_out(self._serving.handle(request, time.monotonic()), request)
+        source = Source(*frames.origin(parts[0]))
+        return self._carry_out(self._serving.handle(request, source, time.monotonic()), request)
 
     def _carry_out(self, answer: Answer, request: NodeRequest) -> list[bytes]:
         match answer:

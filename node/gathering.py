@@ -80,7 +80,7 @@ class Gathering:
             case steps.NothingReceived(have=have):
                 self.scheduler.had_nothing(node, request_id, have, now)
             case steps.RequestRefused(code=WireCode.BUSY):
-                self.scheduler.back_off(node, now)
+                self.scheduler.is_busy(node, now)
                 self.scheduler.close(node, request_id, now)
             case steps.RequestRefused(reason=reason):  # pragma: no branch
                 return refusal(display(reason))

@@ -4,6 +4,7 @@ The last chunk must not wait for the slowest holder; but what is asked of two ma
 there are only so many.
 """
 
+import math
 from collections.abc import Iterable, Iterator
 from typing import NamedTuple
 
@@ -27,9 +28,10 @@ class Chance(NamedTuple):
 
 
 class Hedges:
-    """How many chunks may still be asked of a second holder."""
+    """How many chunks may still be asked of a second holder, and of whom."""
 
     def __init__(self, chunk_count: int, settings: FetchSettings) -> None:
+        self._settings = settings
         self.left = max(LEAST, chunk_count // settings.hedged_share)
 
     def may_be(self, missing: int) -> bool:
@@ -40,23 +42,37 @@ class Hedges:
         """Note that nothing was sent: if that was a second request, it has cost nothing."""
         self.left += request.hedges is not None
 
+    def chances(self, near: Neighbours, out: Iterable[Request], missing: int) -> Iterator[Chance]:
+        """Yield one for each idle holder that has some of it, then for the nearest that may have.
 
-def chances(near: Neighbours, out: Iterable[Request], missing: int) -> Iterator[Chance]:
-    """Yield one for each idle holder that has some of it, then for the nearest that may have.
+        Who owes us an answer is not idle, though he may be asked: he may be a host without power.
+        """
+        for peer in [one for one in near.useful if not one.outstanding]:
+            yield from self._chance(peer, out, missing & peer.said_to_have)
+        for peer in near.in_order[:MOST_GUESSES]:
+            if not peer.outstanding and not peer.is_whole:
+                yield from self._chance(peer, out, missing & ~peer.told)
 
-    Who owes us an answer is not idle, though he may be asked again: he may be a host without power.
-    """
-    for peer in [one for one in near.useful if not one.outstanding]:
-        yield from _chance(peer, out, missing & peer.said_to_have)
-    for peer in near.in_order[:MOST_GUESSES]:
-        if not peer.outstanding and not peer.is_whole:
-            yield from _chance(peer, out, missing & ~peer.told)
+    def _chance(self, peer: Peer, out: Iterable[Request], wanted: int) -> Iterator[Chance]:
+        if wanted:
+            for slow in out:
+                bits = slow.bits & wanted
+                if bits and slow.may_be_hedged:
+                    at = self._takes_over_at(peer, slow, bits)
+                    yield Chance(peer, slow, bitmap.lowest(bits), at)
+                    return
 
+    def _takes_over_at(self, peer: Peer, slow: Request, bits: int) -> float:
+        """When an idle holder is likely to beat a request that another one has.
 
-def _chance(peer: Peer, out: Iterable[Request], wanted: int) -> Iterator[Chance]:
-    if wanted:
-        for slow in out:
-            bits = slow.bits & wanted
-            if bits and slow.may_be_hedged:
-                yield Chance(peer, slow, bitmap.lowest(bits), peer.takes_over_at(slow, bits))
-                return
+        If it may have the chunks in `bits` by now, but is not known to: when its word is old too.
+        """
+        settings, since = self._settings, slow.sent_at
+        if not peer.told & bits:
+            usual_s = 2 * settings.hedge_latencies * (peer.latency_s or 0)
+            wait_s, since = max(usual_s, settings.hedge_guess_s), max(since, peer.fresh_until)
+        elif peer.latency_s is None:
+            return math.inf
+        else:
+            wait_s = max(settings.hedge_latencies * peer.latency_s, settings.hedge_least_s)
+        return max(since + wait_s, peer.blocked_until)

@@ -21,22 +21,23 @@ class Peer:
     """
 
     __slots__ = (
-        "_blocked_until",
-        "_fresh_until",
+        "_busy_s",
         "_give_up_s",
         "_have",
         "_heard_at",
         "_late",
-        "_latency_s",
         "_nothings",
         "_pause_s",
         "_settings",
         "_waiting_bytes",
         "_window_bytes",
         "asked_at",
+        "blocked_until",
         "distance",
+        "fresh_until",
         "is_useful",
         "is_whole",
+        "latency_s",
         "node",
         "outstanding",
         "said_to_have",
@@ -70,11 +71,12 @@ class Peer:
         self._have = have or 0  # By its own word, or the tracker's; not by what was heard of it.
         self.told = self.said_to_have = self._have
         self._late = 0  # What it was asked for and is overdue with.
-        self._fresh_until = now
+        self.fresh_until = now
         self._window_bytes = 0  # One request at a time until the first reply.
-        self._latency_s: float | None = None
-        self._blocked_until = now
-        self._pause_s = settings.busy_pause_s
+        self.latency_s: float | None = None
+        self.blocked_until = now
+        self._pause_s = settings.late_pause_s
+        self._busy_s = settings.busy_pause_s
         self._nothings = 0
         self._heard_at = now
 
@@ -84,11 +86,8 @@ class Peer:
         Of one that has never replied nothing is known but what the others take, `usual_s`: it may
         need twice as long as they might, or be a host without power, which nobody hears of.
         """
-        settings, latency_s, most_s = (
-            self._settings,
-            self._latency_s,
-            self._settings.most_patience_s,
-        )
+        settings, latency_s = self._settings, self.latency_s
+        most_s = settings.most_patience_s
         if latency_s is None:
             latency_s, most_s = STRANGER * usual_s, settings.first_patience_s
         return min(max(settings.patience_latencies * latency_s, settings.least_patience_s), most_s)
@@ -100,10 +99,10 @@ class Peer:
         A reply is hardly ever lost while the connection lasts, and over a very slow link a second
         request for the same chunk would only double the work: so not before much is known.
         """
-        if self._latency_s is None:
+        if self.latency_s is None:
             return self._give_up_s
         latencies = WRITE_OFF_PATIENCES * self._settings.patience_latencies
-        return max(WRITE_OFF_PATIENCES * self.patience_s(), latencies * self._latency_s)
+        return max(WRITE_OFF_PATIENCES * self.patience_s(), latencies * self.latency_s)
 
     @property
     def turn(self) -> tuple[int, float, str]:
@@ -112,7 +111,7 @@ class Peer:
 
     def may_be_asked(self, size_bytes: int, now: float) -> bool:
         """Say whether a request for a chunk of `size_bytes` fits into the window now."""
-        if now < self._blocked_until:
+        if now < self.blocked_until:
             return False
         if self.waiting == 0:
             return True
@@ -122,37 +121,22 @@ class Peer:
 
     def has_room(self, now: float) -> bool:
         """Say whether one that is asked already may be asked for more, if it is little enough."""
-        if not self.waiting or now < self._blocked_until:
+        if not self.waiting or now < self.blocked_until:
             return False
         is_below = self._waiting_bytes < self._window_bytes
         return is_below and self.waiting < self._settings.window_requests
 
     def believed_to_have(self, now: float) -> int:
         """Return what this holder may be asked for: anything, once its word has grown old."""
-        if not (self.is_whole or self.waiting or now < self._fresh_until):
+        if not (self.is_whole or self.waiting or now < self.fresh_until):
             return -1
         return self.said_to_have
 
-    def takes_over_at(self, request: Request, bits: int) -> float:
-        """When this holder, if idle, is likely to beat a request that another one has.
-
-        If it may have the chunks in `bits` by now, but is not known to: when its word is old too.
-        """
-        settings, since = self._settings, request.sent_at
-        if not self.told & bits:
-            usual_s = 2 * settings.hedge_latencies * (self._latency_s or 0)
-            wait_s, since = max(usual_s, settings.hedge_guess_s), max(since, self._fresh_until)
-        elif self._latency_s is None:
-            return math.inf
-        else:
-            wait_s = max(settings.hedge_latencies * self._latency_s, settings.hedge_least_s)
-        return max(since + wait_s, self._blocked_until)
-
     def wakes_at(self) -> float:
         """When it may be asked again although no reply has come."""
-        if self._blocked_until < self._fresh_until and not self.is_whole and not self.waiting:
-            return self._fresh_until
-        return self._blocked_until
+        if self.blocked_until < self.fresh_until and not self.is_whole and not self.waiting:
+            return self.fresh_until
+        return self.blocked_until
 
     def lost_at(self) -> float:
         """When it has been silent for too long."""
@@ -172,10 +156,11 @@ class Peer:
         self._heard_at = now
         self.write_off(request)
 
-    def is_late_with(self, request: Request) -> None:
+    def is_late_with(self, request: Request, now: float) -> None:
         """Note that a request is overdue: its chunks are to be had elsewhere, if anywhere."""
         self._late |= request.bits
         self._note_said()
+        self.back_off(now)
 
     def write_off(self, request: Request) -> None:
         """Make room in the window: no reply is expected any more, though it is welcome."""
@@ -198,10 +183,11 @@ class Peer:
         """
         settings = self._settings
         latency_s = now - request.sent_at
-        self._blocked_until = now
-        before_s = latency_s if self._latency_s is None else self._latency_s
-        self._latency_s = before_s + (latency_s - before_s) / 4
-        self._pause_s = settings.busy_pause_s
+        self.blocked_until = now
+        before_s = latency_s if self.latency_s is None else self.latency_s
+        self.latency_s = before_s + (latency_s - before_s) / 4
+        self._pause_s = settings.late_pause_s
+        self._busy_s = settings.busy_pause_s
         self._nothings = 0
         if latency_s <= settings.calm_latency_s:
             self._window_bytes = max(self._window_bytes, size_bytes) + size_bytes
@@ -214,7 +200,7 @@ class Peer:
         self._have = self.told = have
         self._note_said()
         self.is_whole = is_whole
-        self._fresh_until = now + self._settings.refresh_s
+        self.fresh_until = now + self._settings.refresh_s
 
     def heard(self, have: int) -> bool:
         """Note what it is said to have, by whoever takes its name; say whether that is news.
@@ -239,11 +225,17 @@ class Peer:
             self.back_off(now)
         elif self._nothings > MAX_NOTHINGS and self._have & request.bits:
             pause_s = self._settings.refresh_s * 2 ** min(self._nothings - MAX_NOTHINGS, 8)
-            self._blocked_until = now + min(pause_s, self._settings.busy_pause_s)
+            self.blocked_until = now + min(pause_s, self._settings.late_pause_s)
+
+    def is_busy(self, now: float) -> None:
+        """Leave it alone for a moment, longer each time: it serves others, or has too much to."""
+        if now >= self.blocked_until:
+            self.blocked_until = now + self._busy_s
+            self._busy_s = min(2 * self._busy_s, self._settings.most_busy_pause_s)
 
     def back_off(self, now: float) -> None:
-        """Leave it alone for a while, longer each time: it is busy, or late."""
-        self._blocked_until = now + self._pause_s
+        """Leave it alone for a while, longer each time: it is late, or keeps what it has."""
+        self.blocked_until = now + self._pause_s
         self._pause_s = min(2 * self._pause_s, self._settings.most_patience_s)
 
     def _note_said(self) -> None:

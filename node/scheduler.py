@@ -11,7 +11,7 @@ import math
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
-from node.hedges import Hedges, chances
+from node.hedges import Hedges
 from node.neighbours import Neighbours
 from node.outstanding import Outstanding, Request
 from node.peer import Peer
@@ -103,9 +103,9 @@ class Scheduler:
         self.close(node, request_id, now)
         self.learn(node, have or b"\0", now)
 
-    def back_off(self, node: str, now: float) -> None:
-        """Leave `node` alone for a while: it said that it is busy."""
-        self._near[node].back_off(now)
+    def is_busy(self, node: str, now: float) -> None:
+        """Leave `node` alone for a moment: it said that it is busy."""
+        self._near[node].is_busy(now)
 
     def close(self, node: str, request_id: int, now: float) -> None:
         """Note that a request is answered or given up; what it offered is free again."""
@@ -143,8 +143,7 @@ class Scheduler:
     def _expire(self, now: float) -> None:
         overdue, written_off, freed = self.out.turn(now)
         for request in overdue:
-            self._near[request.node].is_late_with(request)
-            self._near[request.node].back_off(now)
+            self._near[request.node].is_late_with(request, now)
         for request in written_off:
             self._near[request.node].write_off(request)
         self.wanted.release(freed)
@@ -186,17 +185,18 @@ class Scheduler:
                 heapq.heappop(turns)
 
     def _hedge(self, now: float) -> Iterator[Request]:
-        """At the end: have idle holders take over what others are far slower with than they."""
-        if self.wanted.free or not self._hedges.may_be(self.wanted.missing):
+        """At the end: have idle holders take over what others are far slower with."""
+        hedges, missing = self._hedges, self.wanted.missing
+        if self.wanted.free or not hedges.may_be(missing):
             return
-        for peer, slow, index, at in chances(self._near, self.out, self.wanted.missing):
+        for peer, slow, index, at in hedges.chances(self._near, self.out, missing):
             if at > now:
                 self._wake_for(at, now)
             elif self._has_room_for(self._manifest.chunk_size(index)):
-                self._hedges.left -= 1
+                hedges.left -= 1
                 slow.is_hedged = True
                 yield self._send(peer, (index,), now, hedges=slow.request_id)
-                if self._is_full or not self._hedges.may_be(self.wanted.missing):
+                if self._is_full or not hedges.may_be(missing):
                     return
 
     def _ask(self, peer: Peer, candidates: int, share: int, now: float) -> list[Request]:
@@ -232,8 +232,8 @@ class Scheduler:
         self._has_news = True
 
     def _has_room_for(self, size_bytes: int) -> bool:
-        in_flight = self.out.prompt_bytes
-        return in_flight == 0 or size_bytes <= self._settings.total_window_bytes - in_flight
+        out_bytes = self.out.prompt_bytes
+        return not out_bytes or size_bytes + out_bytes <= self._settings.total_window_bytes
 
     def _send(
         self, peer: Peer, offered: tuple[int, ...], now: float, hedges: int | None = None

@@ -2,14 +2,18 @@
 
 import collections
 import math
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 import msgspec
 
+from node.turns import Source, Turns
 from protocol import bitmap
 from protocol.errors import WireCode
 from protocol.manifest import ContentId
 from protocol.messages import ChunkRequest, ManifestRequest, NodeRequest
+
+if TYPE_CHECKING:
+    from random import Random
 
 MAX_WATCHED_IDS = 64  # Things whose chunks' popularity is kept in mind …
 MAX_WATCHED_NODES = 64  # … and askers of each, those of late. 4 KiB a bitmap: at most 16 MiB.
@@ -67,6 +71,7 @@ class SendError(msgspec.Struct, frozen=True):
 
 
 _NOT_HERE = SendError(WireCode.NOT_FOUND, "does not have it")
+_COME_AGAIN = SendError(WireCode.BUSY, "serves others first, who have had less")
 _ASK_OTHERS = SendError(WireCode.BUSY, "has given its manifest to many, who can be asked for it")
 
 Answer = SendManifest | SendChunk | SendNothing | SendError
@@ -136,20 +141,24 @@ class Serving:
     That is the one that this node has served least, and of those the one that the fewest askers
     have. A whole holder with several askers gives each chunk away once before it gives any twice
     (super-seeding, BEP 16): it says that it has what has not left yet, and the askers have the rest
-    from each other. One who has all of that already gets what it asks for.
+    from each other. One who has all of that already gets what it asks for. And who asks over many
+    connections waits for the others (node.turns).
     """
 
-    def __init__(self, shelf: Shelf) -> None:
+    def __init__(self, shelf: Shelf, rng: "Random") -> None:
         self._shelf = shelf
+        self._turns = Turns(rng)
         self._demand: collections.OrderedDict[str, _Demand] = collections.OrderedDict()
 
-    def handle(self, request: NodeRequest, now: float) -> Answer:
+    def handle(self, request: NodeRequest, source: Source, now: float) -> Answer:
         """Return the answer to one request that is read at `now`, in seconds."""
         match request:
             case ManifestRequest():
                 shared = self._shelf.find(request.what)
                 return self._show(request, shared, now) if shared else _NOT_HERE
             case ChunkRequest():  # pragma: no branch
+                if not self._turns.has_turn(source, request.node):
+                    return _COME_AGAIN
                 shared = self._shelf.find(request.id)
                 return self._choose(request, shared) if shared else _NOT_HERE
 

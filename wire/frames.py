@@ -43,3 +43,15 @@ def receive(sock: "zmq.Socket[bytes]") -> list[zmq.Frame] | None:
         frame = sock.recv(_NOW, copy=False)
         frames.append(frame)
     return frames
+
+
+def origin(frame: zmq.Frame) -> tuple[str, str]:
+    """Return whence a frame came: the address of the host, and the number of its connection.
+
+    Both are libzmq's word, not the sender's (zmq_msg_gets(3)). The number is that of the file, and
+    may be used again when the connection is closed; libzmq calls it ZMQ_SRCFD.
+    """
+    try:
+        return str(frame.get("Peer-Address")), str(frame.get("__fd"))
+    except zmq.ZMQError:  # A transport without addresses.
+        return "", ""

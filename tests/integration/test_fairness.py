@@ -19,6 +19,7 @@ CHUNKS = 512
 GREEDY_REQUESTS = 60  # The page allows 16, and a REP loses replies when 64 wait.
 SILENCE_MS = 500  # Then it has lost them.
 MODEST_REPLIES = 200
+CONNECTIONS = 30
 MOST_TO_ONE = 6  # Measured: 0.4 to 4. Without turns, up to 60.
 
 NOTHING_SAID, HAS_NOTHING = b"", b"\0"
@@ -30,6 +31,7 @@ class Asker:
 
     def __init__(self, sock: "zmq.Socket[bytes]", node: str, requests: int, have: bytes) -> None:
         self.replies_by_askers: collections.Counter[int] = collections.Counter()
+        self.refusals = 0
         self._socket = sock
         self._node = node
         self._requests = requests
@@ -52,6 +54,8 @@ class Asker:
             reply = messages.decode(body, NodeReply)
             if isinstance(reply, ChunkReply):
                 self.replies_by_askers[reply.askers] += 1
+            else:
+                self.refusals += 1
         while self._out < self._requests:
             self._ask(content_id)
 
@@ -80,10 +84,10 @@ class Holder:
         self._poller = zmq.Poller()
         self._askers: list[Asker] = []
 
-    def connect(self, node: str, requests: int, have: bytes) -> Asker:
+    def connect(self, node: str, requests: int, have: bytes, host: str = "127.0.0.1") -> Asker:
         sock = self._context.socket(zmq.DEALER)
         sock.setsockopt(zmq.LINGER, 0)
-        sock.connect(self._address)
+        sock.connect(self._address.replace("//", f"//{host}:0;"))
         self._poller.register(sock, zmq.POLLIN)
         asker = Asker(sock, node, requests, have)
         self._askers.append(asker)
@@ -141,3 +145,39 @@ def test_one_request_does_not_wait_for_all_of_a_greedy_ones(holder: Holder, have
     # On a busy machine the modest one is often late with its next request: only what it waits for
     # when it is not is the holder's doing.
     assert statistics.quantiles(between, n=10)[0] <= MOST_TO_ONE
+
+
+@pytest.mark.parametrize(
+    ("node", "host"), [("greedy", "127.0.0.1"), ("greedy-{}", "127.0.0.2")], ids=["node", "host"]
+)
+def test_many_connections_get_little_more_than_one(holder: Holder, node: str, host: str) -> None:
+    """Of one node, and of one host whose every connection bears another name."""
+    greedy = [
+        holder.connect(node.format(number), GREEDY_REQUESTS // CONNECTIONS, NOTHING_SAID, host)
+        for number in range(CONNECTIONS)
+    ]
+    modest = holder.connect("modest", GREEDY_REQUESTS, NOTHING_SAID)
+    holder.turns_until(lambda: modest.replies > MODEST_REPLIES)
+    before = modest.replies, sum(each.replies for each in greedy)
+    holder.turns_until(lambda: modest.replies > before[0] + MODEST_REPLIES)
+    assert sum(each.replies for each in greedy) - before[1] < MOST_TO_ONE * MODEST_REPLIES
+
+
+def test_many_connections_are_served_like_one_when_nobody_else_asks(holder: Holder) -> None:
+    greedy = [
+        holder.connect("greedy", GREEDY_REQUESTS // CONNECTIONS, NOTHING_SAID)
+        for _ in range(CONNECTIONS)
+    ]
+    holder.turns_until(lambda: min(each.replies for each in greedy) > MODEST_REPLIES)
+    assert not any(each.refusals for each in greedy)
+
+
+def test_a_node_that_fetches_much_leaves_others_their_share(cluster: Cluster) -> None:
+    """Twelve things at once, over twelve connections, and all arrive beside somebody else's one."""
+    names = [f"part-{number}" for number in range(12)]
+    for name in (*names, NAME):
+        cluster.put(name, noise(8 << 20), "n2")
+    cluster.start("n2")
+    fetches = [cluster.launch_fetch(name, "n1") for name in names]
+    fetches.append(cluster.launch_fetch(NAME, "n3"))
+    assert [cluster.finish(fetch).exit_code for fetch in fetches] == [0] * 13

@@ -8,6 +8,7 @@ from node.download import Download
 from node.pacing import Pacing
 from node.serving import SendChunk, SendError, SendManifest, SendNothing, Serving
 from node.settings import NodeSettings
+from node.turns import Source
 from protocol import bitmap
 from protocol.errors import WireCode
 from protocol.manifest import ContentId, Manifest, encode
@@ -74,7 +75,7 @@ class Host(Station):
         self.joined_at = 0.0
         self.finished_at: float | None = None
         self.failure: str | None = None
-        self._serving = Serving(shelf)
+        self._serving = Serving(shelf, random.Random(number))
         self._waiting: collections.OrderedDict[str, collections.deque[Asked]] = (
             collections.OrderedDict()
         )
@@ -141,7 +142,7 @@ class Host(Station):
 
     def _reply(self, asked: Asked) -> None:
         name, request_id = self.name, asked.request_id
-        match self._serving.handle(asked.request, self.world.now):
+        match self._serving.handle(asked.request, Source(asked.asker, ""), self.world.now):
             case SendChunk(_, index, have, askers):
                 size = self.shelf.manifest.chunk_size(index)
                 digest = self.shelf.manifest.digest(index)

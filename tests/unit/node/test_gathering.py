@@ -93,7 +93,7 @@ def test_one_that_is_busy_is_asked_again_later() -> None:
     gatherer = Gatherer()
     assert gatherer.refuse(WireCode.BUSY) == []
     assert gatherer.requests() == []
-    assert gatherer.gathering.scheduler.deadline(1.0) == 1.5
+    assert gatherer.gathering.scheduler.deadline(1.0) == 1.02
 
 
 def test_one_that_refuses_is_left() -> None:

@@ -1,6 +1,6 @@
 """What an idle holder may take over from a slow one, and how often."""
 
-from node.hedges import Hedges, chances
+from node.hedges import Hedges
 from node.neighbours import Neighbours
 from node.outstanding import Outstanding, Request
 from node.peer import Peer
@@ -38,7 +38,7 @@ class Scene:
 
     def chances(self, missing: str) -> str:
         """Draw who may take over which chunk from whom, and when."""
-        found = chances(self.near, self.out, bits(missing))
+        found = Hedges(10, SETTINGS).chances(self.near, self.out, bits(missing))
         return " ".join(f"{one.peer.node}:{one.chunk}<{one.slow.node}@{one.at:g}" for one in found)
 
 
@@ -74,6 +74,29 @@ def test_one_that_is_not_known_to_have_it_comes_last_and_later() -> None:
     scene.add("n3")
     scene.ask("n3", "1", sent_at=5)
     assert scene.chances("1") == "n2:1<n3@5.25 n1:1<n3@6"
+
+
+def test_takes_over_only_what_is_far_slower_than_itself() -> None:
+    scene = Scene()
+    scene.add("n1")
+    scene.add("n2", have="0")
+    scene.ask("n2", "0", sent_at=100)
+    assert scene.chances("0") == "n1:0<n2@inf"
+    for latency_s, at in ((0.01, 100.25), (2, 104)):
+        scene.near["n1"].latency_s = latency_s
+        assert scene.chances("0") == f"n1:0<n2@{at:g}"
+
+
+def test_takes_over_what_it_may_have_later_than_what_it_has() -> None:
+    scene = Scene()
+    scene.add("n1", have="1")
+    scene.add("n2", have="0")
+    scene.ask("n2", "0", sent_at=100)
+    assert scene.chances("0") == "n1:0<n2@101"
+    scene.near["n1"].latency_s = 0.4
+    assert scene.chances("0") == "n1:0<n2@101.6"
+    scene.near.learn("n1", bits("1"), 101, is_whole=False)
+    assert scene.chances("0") == "n1:0<n2@102.8"
 
 
 def test_one_that_owes_an_answer_takes_nothing_over() -> None:

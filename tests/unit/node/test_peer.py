@@ -17,10 +17,10 @@ SETTINGS = FetchSettings(
     most_patience_s=30,
     patience_latencies=4,
     give_up_s=60,
-    busy_pause_s=0.5,
+    late_pause_s=0.5,
+    busy_pause_s=0.1,
+    most_busy_pause_s=0.3,
     refresh_s=0.2,
-    hedge_latencies=3,
-    hedge_least_s=0.25,
 )
 
 
@@ -142,6 +142,21 @@ def test_leaves_it_alone_longer_each_time_until_it_delivers() -> None:
     assert asker.peer.wakes_at() == asker.now + 0.5
 
 
+def test_leaves_one_that_is_busy_alone_for_a_moment() -> None:
+    """Eight requests that are out are refused at once: that is one time, not eight."""
+    asker = Asker()
+    pauses = []
+    for _ in range(4):
+        for _ in range(8):
+            asker.peer.is_busy(asker.now)
+        pauses.append(round(asker.peer.wakes_at() - asker.now, 3))
+        asker.now = asker.peer.wakes_at()
+    assert pauses == [0.1, 0.2, 0.3, 0.3]
+    asker.fetch(0.1)
+    asker.peer.is_busy(asker.now)
+    assert asker.peer.wakes_at() == asker.now + 0.1
+
+
 def test_is_lost_when_it_is_silent_too_long_while_it_is_asked() -> None:
     asker = Asker()
     asker.now = 100
@@ -165,7 +180,7 @@ def test_is_not_asked_again_for_what_is_late_until_it_is_written_off() -> None:
     request = asker.ask("1")
     assert digits(asker.peer.said_to_have) == "012"
     request.is_overdue = True
-    asker.peer.is_late_with(request)
+    asker.peer.is_late_with(request, asker.now)
     assert digits(asker.peer.said_to_have) == "02"
     asker.peer.write_off(request)
     assert digits(asker.peer.said_to_have) == "012"
@@ -237,23 +252,3 @@ def test_one_that_gave_it_to_others_meanwhile_is_asked_at_once_but_not_for_ever(
     asker.fetch(0.01)
     asker.peer.had_nothing(asker.ask("1"), bits("0"), 200)
     assert asker.peer.wakes_at() < 200
-
-
-def test_takes_over_only_what_is_far_slower_than_itself() -> None:
-    asker = Asker()
-    slow = Request(9, "n2", (0,), 10, sent_at=100, due=130, written_off_at=190)
-    assert asker.peer.takes_over_at(slow, slow.bits) == math.inf
-    asker.fetch(0.01)
-    assert asker.peer.takes_over_at(slow, slow.bits) == 100.25
-    asker.fetch(2, times=40)
-    assert 105.9 < asker.peer.takes_over_at(slow, slow.bits) < 106
-
-
-def test_takes_over_what_it_may_have_later_than_what_it_has() -> None:
-    asker = Asker("1")
-    slow = Request(9, "n2", (0,), 10, sent_at=100, due=130, written_off_at=190)
-    assert asker.peer.takes_over_at(slow, slow.bits) == 100.5
-    asker.fetch(0.2)
-    assert asker.peer.takes_over_at(slow, slow.bits) == 100 + 2 * 3 * 0.2
-    asker.peer.learn(bits("1"), 101, is_whole=False)
-    assert round(asker.peer.takes_over_at(slow, slow.bits), 3) == 101.2 + 1.2

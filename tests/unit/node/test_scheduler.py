@@ -18,7 +18,9 @@ SETTINGS = FetchSettings(
     least_patience_s=1,
     hedge_latencies=3,
     hedge_least_s=0.25,
-    busy_pause_s=0.5,
+    late_pause_s=0.5,
+    busy_pause_s=0.1,
+    most_busy_pause_s=0.3,
     refresh_s=0.2,
     give_up_s=60,
 )
@@ -223,11 +225,11 @@ def test_leaves_a_busy_holder_alone_for_a_while() -> None:
     fetch = Fetch("n1", missing="0")
     fetch.asked()
     request = fetch.request_to("n1")
-    fetch.scheduler.back_off("n1", 0)
+    fetch.scheduler.is_busy("n1", 0)
     fetch.scheduler.close("n1", request.request_id, 0)
     assert fetch.asked() == ""
-    assert fetch.scheduler.deadline(0) == 0.5
-    assert fetch.wait(0.5).asked() == "n1:0"
+    assert fetch.scheduler.deadline(0) == 0.1
+    assert fetch.wait(0.1).asked() == "n1:0"
 
 
 def test_backs_off_from_a_holder_that_never_sends_what_it_says_it_has() -> None:

@@ -75,7 +75,7 @@ class AnyHolders(RuleBasedStateMachine):
     @rule(data=st.data())
     def be_busy(self, data: st.DataObject) -> None:
         request = self.answered(data)
-        self.scheduler.back_off(request.node, self.now)
+        self.scheduler.is_busy(request.node, self.now)
         self.scheduler.close(request.node, request.request_id, self.now)
         self.ask()
 

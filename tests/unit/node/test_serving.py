@@ -1,17 +1,21 @@
 """What a request is answered with: `asked for:chunks` of what is here, and the holder's choice."""
 
+import collections
+
 import hypothesis.strategies as st
 from hypothesis import given
 
 from node import serving
 from node.serving import SendChunk, SendError, SendManifest, SendNothing, Serving
+from node.turns import Source
 from protocol import bitmap, messages
 from protocol.errors import WireCode
 from protocol.manifest import ContentId
 from protocol.messages import ChunkRequest, Error, ManifestRequest
-from tests.unit.node.things import bits, digits
+from tests.unit.node.things import bits, digits, rng
 
 COUNT = 10
+ANYWHERE = Source("10.0.0.1", "7")
 
 
 class Thing:
@@ -39,13 +43,13 @@ class Things(dict[str, Thing]):
 class Scene:
     def __init__(self, have: str = "0123456789") -> None:
         self.thing = Thing("a.bin", 1, have)
-        self.serving = Serving(Things(self.thing))
+        self.serving = Serving(Things(self.thing), rng())
 
     def ask(self, offered: str, have: str = "", node: str = "n2") -> str:
         """Return the chunk that is sent, or what is said instead."""
         said = bitmap.to_bytes(bits(have), COUNT)
         request = ChunkRequest(self.thing.id, tuple(map(int, offered)), node, said)
-        return drawn(self.serving.handle(request, 0))
+        return drawn(self.serving.handle(request, Source("10.0.0.1", request.node), 0))
 
 
 def drawn(answer: serving.Answer) -> str:
@@ -67,7 +71,9 @@ def _said(have: bytes) -> str:
 def test_sends_the_manifest_by_name_and_by_id() -> None:
     scene = Scene()
     for what in ("a.bin", scene.thing.id):
-        assert drawn(scene.serving.handle(ManifestRequest(what), 0)) == "manifest of a.bin"
+        assert (
+            drawn(scene.serving.handle(ManifestRequest(what), ANYWHERE, 0)) == "manifest of a.bin"
+        )
 
 
 def test_not_all_of_a_crowd_get_a_long_manifest_if_they_may_wait() -> None:
@@ -75,7 +81,9 @@ def test_not_all_of_a_crowd_get_a_long_manifest_if_they_may_wait() -> None:
     scene.thing.data = bytes(64 << 10)
 
     def asked(now: float, *, may_wait: bool = True) -> str:
-        return drawn(scene.serving.handle(ManifestRequest("a.bin", may_wait), now)).split()[0]
+        return drawn(
+            scene.serving.handle(ManifestRequest("a.bin", may_wait), ANYWHERE, now)
+        ).split()[0]
 
     assert [asked(5) for _ in range(10)] == ["manifest"] * 8 + ["BUSY"] * 2
     assert [asked(5.01, may_wait=False), asked(5.06), asked(5.0725)] == [
@@ -89,21 +97,25 @@ def test_not_all_of_a_crowd_get_a_long_manifest_if_they_may_wait() -> None:
 def test_even_of_the_longest_manifests_several_leave_at_once() -> None:
     scene = Scene()
     scene.thing.data = bytes(1 << 20)
-    crowd = [scene.serving.handle(ManifestRequest("a.bin", may_wait=True), 0) for _ in range(9)]
+    crowd = [
+        scene.serving.handle(ManifestRequest("a.bin", may_wait=True), ANYWHERE, 0) for _ in range(9)
+    ]
     assert [isinstance(answer, SendManifest) for answer in crowd] == [True] * 8 + [False]
 
 
 def test_says_that_it_does_not_have_it() -> None:
     scene = Scene()
     nowhere = ContentId(f"b3:{9:064x}")
-    assert drawn(scene.serving.handle(ManifestRequest("b.bin"), 0)) == "NOT_FOUND"
-    assert drawn(scene.serving.handle(ManifestRequest(nowhere), 0)) == "NOT_FOUND"
-    assert drawn(scene.serving.handle(ChunkRequest(nowhere, (0,), "n2"), 0)) == "NOT_FOUND"
+    assert drawn(scene.serving.handle(ManifestRequest("b.bin"), ANYWHERE, 0)) == "NOT_FOUND"
+    assert drawn(scene.serving.handle(ManifestRequest(nowhere), ANYWHERE, 0)) == "NOT_FOUND"
+    assert (
+        drawn(scene.serving.handle(ChunkRequest(nowhere, (0,), "n2"), ANYWHERE, 0)) == "NOT_FOUND"
+    )
 
 
 def test_a_refusal_is_a_message_however_long_the_name() -> None:
     longest = "/".join(["x" * 255] * 16)
-    answer = Scene().serving.handle(ManifestRequest(longest), 0)
+    answer = Scene().serving.handle(ManifestRequest(longest), ANYWHERE, 0)
     assert isinstance(answer, SendError)
     reply = messages.encode(Error(answer.code, answer.message))
     assert messages.decode(reply, messages.NodeReply).code is WireCode.NOT_FOUND
@@ -157,7 +169,7 @@ def test_one_who_does_not_say_what_it_has_gets_what_it_asks_for() -> None:
     scene.ask("0", node="n3")
     scene.ask("0", node="n2")
     request = ChunkRequest(scene.thing.id, (0,), "n2", b"")
-    assert drawn(scene.serving.handle(request, 0)) == "0"
+    assert drawn(scene.serving.handle(request, ANYWHERE, 0)) == "0"
 
 
 def test_alone_again_it_gets_everything() -> None:
@@ -180,18 +192,18 @@ def test_refuses_a_chunk_that_the_thing_does_not_have() -> None:
     scene = Scene()
     for offered in ((10,), (0, 32_767)):
         request = ChunkRequest(scene.thing.id, offered, "n2")
-        assert drawn(scene.serving.handle(request, 0)) == "MALFORMED"
+        assert drawn(scene.serving.handle(request, ANYWHERE, 0)) == "MALFORMED"
 
 
 def test_keeps_only_so_many_in_mind() -> None:
     things = [Thing(f"{number}", number) for number in range(serving.MAX_WATCHED_IDS + 5)]
-    many = Serving(Things(*things))
+    many = Serving(Things(*things), rng())
     for thing in things:
         for number in range(serving.MAX_WATCHED_NODES // 50):
-            many.handle(ChunkRequest(thing.id, (0,), f"x{number}"), 0)
+            many.handle(ChunkRequest(thing.id, (0,), f"x{number}"), Source("", str(number)), 0)
     assert len(many._demand) == serving.MAX_WATCHED_IDS
     for number in range(serving.MAX_WATCHED_NODES + 5):
-        many.handle(ChunkRequest(things[-1].id, (0,), f"n{number}"), 0)
+        many.handle(ChunkRequest(things[-1].id, (0,), f"n{number}"), Source("", str(number)), 0)
     assert len(many._demand[things[-1].id]._have_by_node) == serving.MAX_WATCHED_NODES
 
 
@@ -207,3 +219,17 @@ def test_sends_only_what_is_offered_and_here(have: set[int], offers: list[list[i
             assert int(answer[0]) in set(offer) & have
         else:
             assert answer.startswith("nothing")
+
+
+def test_who_asks_over_many_connections_is_told_to_come_again() -> None:
+    scene = Scene()
+    served: collections.Counter[str] = collections.Counter()
+    for _ in range(100):
+        for connection in range(10):
+            node = "modest" if connection == 0 else "greedy"
+            request = ChunkRequest(scene.thing.id, tuple(range(COUNT)), node)
+            answer = scene.serving.handle(request, Source("10.0.0.1", str(connection)), 0)
+            served[node] += isinstance(answer, SendChunk)
+            assert isinstance(answer, SendChunk) or drawn(answer) == "BUSY"
+    assert served["modest"] == 100
+    assert 50 < served["greedy"] < 200

@@ -1,0 +1,64 @@
+"""Whose requests a holder serves while several ask: each host gets a share, and each of its nodes.
+
+libzmq takes one request of each connection in turn, which is fair to connections. So one who opens
+many, or fetches many things at once, would leave the others little. His requests are served as
+often as makes up for that; the rest are told to come again. Sends nothing, and draws from a given
+generator.
+"""
+
+import collections
+from typing import TYPE_CHECKING, NamedTuple
+
+if TYPE_CHECKING:
+    from random import Random
+
+MOST_IN_ROUND = 1024  # Connections: who opens a new one each time would never come twice.
+
+
+class Source(NamedTuple):
+    """Where a request comes from: the host, and which of its connections."""
+
+    address: str
+    connection: str
+
+
+class Turns:
+    """Counts the connections in rounds: one ends when a connection comes for the second time.
+
+    A connection that always has a request waiting comes once in each round, so who is not in the
+    last one wants less than he could have, and nobody is kept waiting for him.
+    """
+
+    def __init__(self, rng: "Random") -> None:
+        self._rng = rng
+        self._coming: dict[Source, str] = {}
+        self._last: dict[Source, str] = {}
+        self._counts: dict[str, collections.Counter[str]] = {}  # Of each node, by its address.
+        self._largest_share = 0.0
+
+    def has_turn(self, source: Source, node: str) -> bool:
+        """Say whether to serve the next request of `node`, which came from `source`."""
+        if source in self._coming or len(self._coming) >= MOST_IN_ROUND:
+            self._end_round()
+        self._coming[source] = node
+        share = self._share(source, node)
+        return share >= self._largest_share or self._rng.random() * self._largest_share < share
+
+    def _share(self, source: Source, node: str) -> float:
+        """Return what part of a host's share a connection gets, by what was in the last round."""
+        nodes = self._counts.get(source.address)
+        if nodes is None:
+            return 1.0
+        if source in self._last:
+            node = self._last[source]  # Whatever it calls itself now.
+        return 1 / (len(nodes) * max(1, nodes[node]))
+
+    def _end_round(self) -> None:
+        self._last, self._coming = self._coming, {}
+        self._counts = {}
+        for source, node in self._last.items():
+            self._counts.setdefault(source.address, collections.Counter())[node] += 1
+        shares = (
+            1 / (len(nodes) * most) for nodes in self._counts.values() for most in nodes.values()
+        )
+        self._largest_share = max(shares)
