@@ -138,7 +138,7 @@ class Scheduler:
     def deadline(self, now: float) -> float | None:
         """Return when something is due after `now` without any event, None if never."""
         times = self.out.due, self._wakes_at, self._lost_at
-        return min((time for time in times if now < time < math.inf), default=None)
+        return min([time for time in times if now < time < math.inf], default=None)
 
     def _expire(self, now: float) -> None:
         overdue, written_off, freed = self.out.turn(now)

@@ -41,6 +41,8 @@ class Turns:
         if source in self._coming or len(self._coming) >= MOST_IN_ROUND:
             self._end_round()
         self._coming[source] = node
+        if not self._counts:
+            return True
         share = self._share(source, node)
         return share >= self._largest_share or self._rng.random() * self._largest_share < share
 
@@ -56,6 +58,8 @@ class Turns:
     def _end_round(self) -> None:
         self._last, self._coming = self._coming, {}
         self._counts = {}
+        if len({source.address for source in self._last}) == len(self._last):
+            return  # All have one connection each, as is usual.
         for source, node in self._last.items():
             self._counts.setdefault(source.address, collections.Counter())[node] += 1
         shares = (
