@@ -2,6 +2,8 @@
 
 import socket
 
+MOST_SET = 4096  # Times that are cleared with one look.
+
 
 class Wake:
     """Readable once `set` was called, until `clear`. Register `self` with a zmq.Poller."""
@@ -23,7 +25,7 @@ class Wake:
 
     def clear(self) -> None:
         try:
-            while self._reader.recv(4096):
+            while len(self._reader.recv(MOST_SET)) == MOST_SET:
                 pass
         except BlockingIOError:
             pass
