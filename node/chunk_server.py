@@ -6,11 +6,11 @@ Each request gets exactly one reply, whatever happens: a REP that does not reply
 import collections
 import logging
 import random
-import selectors
 import threading
 import time
 import weakref
 from collections.abc import Callable
+from typing import Any
 
 import zmq
 
@@ -31,7 +31,7 @@ log = logging.getLogger("shoal.node")
 
 _MORE = int(zmq.SNDMORE)
 IN_A_ROW = 16  # Requests that are served before all else is looked at once more.
-STUCK_S = 0.05  # How often to look whether one who waits for his reply is stuck (node.pacing).
+STUCK_MS = 50  # How often to look whether one who waits for his reply is stuck (node.pacing).
 
 
 class ChunkServer:
@@ -74,48 +74,38 @@ class ChunkServer:
         self._wake.close()
 
     def _run(self, sock: "zmq.Socket[bytes]") -> None:
-        """Serve. What is waited for are signals of libzmq, not messages (node.links says why)."""
         monitor = sockets.accepted(sock)
-        news, woken = sockets.signal(monitor), self._wake.fileno()
-        serving, pausing = (
-            _waiting_for(sockets.signal(sock), news, woken),
-            _waiting_for(news, woken),
-        )
+        serving, pausing = zmq.Poller(), zmq.Poller()
+        for poller in (serving, pausing):
+            poller.register(self._wake, zmq.POLLIN)
+            poller.register(monitor, zmq.POLLIN)
+        serving.register(sock, zmq.POLLIN)
         try:
             while not self._is_stopping:
-                is_served = self._serve_what_waits(sock)
-                if self._pacing.allows(time.monotonic()):
-                    ready = serving.select(None if is_served else 0)
-                else:
-                    ready = self._pause(pausing)
-                for key, _ in ready:
-                    if key.fd == news:
-                        sockets.bound_unsent(monitor)
-                    elif key.fd == woken:
-                        self._wake.clear()
+                self._serve_what_waits(sock)
+                may_serve = self._pacing.allows(time.monotonic())
+                ready = dict(serving.poll() if may_serve else self._pause(pausing))
+                if monitor in ready:
+                    sockets.bound_unsent(monitor)
+                if self._wake.fileno() in ready:
+                    self._wake.clear()
         finally:
-            serving.close()
-            pausing.close()
             sock.disable_monitor()
             monitor.close()
             sock.close()
 
-    def _serve_what_waits(self, sock: "zmq.Socket[bytes]") -> bool:
-        """Serve some; say whether nothing waits any more: then libzmq gives a signal for more."""
+    def _serve_what_waits(self, sock: "zmq.Socket[bytes]") -> None:
         for _ in range(IN_A_ROW):
             self._note_what_left()
-            if not self._pacing.allows(time.monotonic()):
-                return False
-            if not frames.has_mail(sock):
-                return True
+            if not self._pacing.allows(time.monotonic()) or not frames.has_mail(sock):
+                return
             self._serve_one(sock)
-        return False
 
-    def _pause(self, selector: selectors.BaseSelector) -> list[tuple[selectors.SelectorKey, int]]:
+    def _pause(self, poller: zmq.Poller) -> list[tuple[Any, int]]:
         """Wait until a reply has left, or one that has not may be stuck."""
         self._is_pausing = True
         try:
-            return [] if self._left else selector.select(STUCK_S)
+            return [] if self._left else poller.poll(STUCK_MS)
         finally:
             self._is_pausing = False
 
@@ -189,13 +179,6 @@ class ChunkServer:
             number, at = self._left.popleft()
             del self._sent[number]
             self._pacing.left(number, at)
-
-
-def _waiting_for(*numbers: int) -> selectors.BaseSelector:
-    selector = selectors.DefaultSelector()
-    for number in numbers:
-        selector.register(number, selectors.EVENT_READ)
-    return selector
 
 
 def _request_in(parts: list[zmq.Frame]) -> NodeRequest:

@@ -12,7 +12,7 @@ import selectors
 import zmq
 
 from node.link import Link
-from wire import link_rate, sockets
+from wire import link_rate
 from wire.wake import Wake
 
 
@@ -26,7 +26,7 @@ class Links:
         self._wake = wake
         self._selector = selectors.DefaultSelector()
         self._selector.register(wake.fileno(), selectors.EVENT_READ)
-        self._selector.register(sockets.signal(tracker), selectors.EVENT_READ)
+        self._selector.register(_signal_of(tracker), selectors.EVENT_READ)
 
     def __len__(self) -> int:
         return len(self._by_node)
@@ -44,14 +44,14 @@ class Links:
         self._by_node[link.node] = link
         self._changed[link.node] = link
         for sock in (link.socket, link.monitor):
-            self._selector.register(sockets.signal(sock), selectors.EVENT_READ, (link, sock))
+            self._selector.register(_signal_of(sock), selectors.EVENT_READ, (link, sock))
 
     def remove(self, node: str) -> None:
         link = self._by_node.pop(node)
         self._touched.pop(node, None)
         self._changed.pop(node, None)
-        self._selector.unregister(sockets.signal(link.socket))
-        self._selector.unregister(sockets.signal(link.monitor))
+        self._selector.unregister(_signal_of(link.socket))
+        self._selector.unregister(_signal_of(link.monitor))
         link.close()
 
     def touch(self, link: Link) -> None:
@@ -92,3 +92,9 @@ class Links:
         for node in list(self._by_node):
             self.remove(node)
         self._selector.close()
+
+
+def _signal_of(sock: "zmq.Socket[bytes]") -> int:
+    number = sock.getsockopt(zmq.FD)
+    assert isinstance(number, int)
+    return number

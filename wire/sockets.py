@@ -18,7 +18,6 @@ import zmq
 from protocol import addresses, messages
 from protocol.errors import OperatorError
 from protocol.manifest import MAX_CHUNK_BYTES
-from wire import frames
 
 MAX_OUTSTANDING = 16  # Requests that one asker may have out at one holder.
 REPLY_HIGH_WATER = 4 * MAX_OUTSTANDING
@@ -52,16 +51,6 @@ def replier(context: "zmq.Context[zmq.Socket[bytes]]", address: str) -> "zmq.Soc
     return sock
 
 
-def signal(sock: "zmq.Socket[bytes]") -> int:
-    """Return the file that can be read when something about `sock` may have changed (ZMQ_FD).
-
-    Messages are not announced one by one: look whether there is one before you wait.
-    """
-    number = sock.getsockopt(zmq.FD)
-    assert isinstance(number, int)
-    return number
-
-
 def accepted(sock: "zmq.Socket[bytes]") -> "zmq.Socket[bytes]":
     """Return the socket that tells what connections `sock` accepts, for `bound_unsent`."""
     return sock.get_monitor_socket(zmq.EVENT_ACCEPTED)
@@ -74,7 +63,7 @@ def bound_unsent(monitor: "zmq.Socket[bytes]") -> None:
     was closed meanwhile, nothing happens; if the number is another's by now, that one is bounded.
     """
     option = getattr(socket, "TCP_NOTSENT_LOWAT", None)
-    while frames.has_mail(monitor):
+    while monitor.poll(0):
         told, _ = monitor.recv_multipart(zmq.NOBLOCK)
         _, number = MONITOR.unpack(told)
         opened = connection(number)

@@ -2,8 +2,6 @@
 
 import socket
 
-MOST_SET = 4096  # Times that are cleared with one look.
-
 
 class Wake:
     """Readable once `set` was called, until `clear`. Register `self` with a zmq.Poller."""
@@ -25,7 +23,7 @@ class Wake:
 
     def clear(self) -> None:
         try:
-            while len(self._reader.recv(MOST_SET)) == MOST_SET:
+            while self._reader.recv(4096):
                 pass
         except BlockingIOError:
             pass
