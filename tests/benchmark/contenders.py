@@ -16,6 +16,7 @@ import libtorrent
 
 from commands.orders import OrderDesk
 from protocol.control import Fetched, FetchOrder, Working
+from protocol.errors import OperatorError
 from tests.benchmark import usage
 from tests.benchmark.torrent_member import LEAST_PIECE_BYTES
 from tests.benchmark.workspace import PAYLOAD
@@ -42,10 +43,17 @@ class Plan:
     slow: int = 0  # So many of the fetchers, the first ones, …
     slow_mbit: float = 10.0  # … have this.
     late: int = 0  # So many of them, the last ones, begin when the first are half done.
+    dying: int = 0  # So many, the last of those that are not late, lose their cables, …
+    dying_within_s: float = 0.0  # … at even intervals within so long after the begin.
 
     @property
     def hosts(self) -> int:
         return self.holders + self.fetchers
+
+    @property
+    def early(self) -> int:
+        """How many begin at once and live on: the first ones."""
+        return self.fetchers - self.late - self.dying
 
     def limit_links(self, lab: Lab) -> None:
         """Give the hosts that differ their own rates."""
@@ -57,7 +65,10 @@ class Plan:
 
 @dataclass(frozen=True)
 class Outcome:
-    """How one swarm went. Times in seconds since each host was told to begin, in hosts' order."""
+    """How one swarm went: how long after it was told to begin each host that lived was done.
+
+    Times are in seconds, and in the order of hosts.
+    """
 
     plan: Plan
     times_s: list[float]
@@ -68,11 +79,11 @@ class Outcome:
     @property
     def early_s(self) -> list[float]:
         """The times of those that are neither slow nor late."""
-        return self.times_s[self.plan.slow : self.plan.fetchers - self.plan.late]
+        return self.times_s[self.plan.slow : self.plan.early]
 
     @property
     def late_s(self) -> list[float]:
-        return self.times_s[self.plan.fetchers - self.plan.late :]
+        return self.times_s[self.plan.early :]
 
     def line(self, bound_s: float) -> str:
         first, middle, last = (
@@ -96,9 +107,10 @@ class _Order:
 
     def __init__(self, swarm: Swarm, node: str) -> None:
         self.report: Fetched | None = None
+        self.trouble: OperatorError | None = None
         self.have_bytes = 0
         self._desk = OrderDesk(node, swarm.folder(node))
-        self._thread = threading.Thread(target=self._run)
+        self._thread = threading.Thread(target=self._run, daemon=True)
 
     def start(self) -> None:
         self._thread.start()
@@ -106,11 +118,17 @@ class _Order:
     def finish(self) -> Fetched:
         self._thread.join(LIMIT_S)
         self._desk.close()
+        if self.trouble is not None:
+            raise self.trouble
         assert self.report is not None
         return self.report
 
     def _run(self) -> None:
-        report = self._desk.give(FetchOrder(PAYLOAD), self._progress)
+        try:
+            report = self._desk.give(FetchOrder(PAYLOAD), self._progress)
+        except OperatorError as error:  # Of one that dies nobody asks.
+            self.trouble = error
+            return
         assert isinstance(report, Fetched)
         self.report, self.have_bytes = report, report.size_bytes
 
@@ -129,9 +147,9 @@ def shoal(lab: Lab, folder: Path, payload: Path, plan: Plan) -> Outcome:
     plan.limit_links(lab)
     time.sleep(SETTLE_S)
     orders = [_Order(swarm, node) for node in fetchers]
-    early, late = orders[: plan.fetchers - plan.late], orders[plan.fetchers - plan.late :]
+    early, late = orders[: plan.early], orders[plan.fetchers - plan.late :]
     with _Watched(lab, plan) as watched:
-        for order in early:
+        for order in orders[: plan.fetchers - plan.late]:
             order.start()
         half = plan.size_bytes / 2
         if late:
@@ -140,8 +158,8 @@ def shoal(lab: Lab, folder: Path, payload: Path, plan: Plan) -> Outcome:
             )
         for order in late:
             order.start()
-        reports = [order.finish() for order in orders]
-    twice = sum(one.duplicate_bytes for one in reports) / (plan.fetchers * plan.size_bytes)
+        reports = [order.finish() for order in early + late]
+    twice = sum(one.duplicate_bytes for one in reports) / (len(reports) * plan.size_bytes)
     return watched.outcome([one.elapsed_s for one in reports], twice)
 
 
@@ -173,7 +191,7 @@ def torrent(lab: Lab, folder: Path, payload: Path, plan: Plan) -> Outcome:
         for host, address in zip(lab.hosts, peers, strict=True)
         if host > plan.holders
     ]
-    early = members[: plan.fetchers - plan.late]
+    early, late = members[: plan.early], members[plan.fetchers - plan.late :]
     time.sleep(max(0.0, start_at - time.monotonic()))
     with _Watched(lab, plan) as watched:
         if plan.late:
@@ -183,12 +201,13 @@ def torrent(lab: Lab, folder: Path, payload: Path, plan: Plan) -> Outcome:
                 "half",
             )
             go.touch()
-        wait_until(lambda: all("elapsed" in one.stdout for one in members), LIMIT_S, "all have it")
-    return watched.outcome([_elapsed_s(member) for member in members], None)
+        living = early + late
+        wait_until(lambda: all("elapsed" in one.stdout for one in living), LIMIT_S, "all have it")
+    return watched.outcome([_elapsed_s(member) for member in living], None)
 
 
 class _Watched:
-    """What the swarm cost between entry and exit."""
+    """What the swarm cost between entry and exit. From the entry on some lose their cables."""
 
     def __init__(self, lab: Lab, plan: Plan) -> None:
         self._lab = lab
@@ -197,11 +216,23 @@ class _Watched:
     def __enter__(self) -> Self:
         self._sent_bytes = self._lab.sent_bytes(1)
         self._busy_s = usage.busy_s()
+        self._is_over = threading.Event()
+        self._puller = threading.Thread(target=self._pull_cables)
+        self._puller.start()
         return self
 
     def __exit__(self, *_: object) -> None:
         self._sent_bytes = self._lab.sent_bytes(1) - self._sent_bytes
         self._busy_s = usage.busy_s() - self._busy_s
+        self._is_over.set()
+        self._puller.join()
+
+    def _pull_cables(self) -> None:
+        plan = self._plan
+        for host in self._lab.hosts[plan.holders + plan.early : plan.hosts - plan.late]:
+            if self._is_over.wait(plan.dying_within_s / (plan.dying + 1)):
+                return
+            self._lab.link(host, up=False)
 
     def outcome(self, times_s: list[float], duplicate_share: float | None) -> Outcome:
         return Outcome(self._plan, times_s, self._sent_bytes, self._busy_s, duplicate_share)

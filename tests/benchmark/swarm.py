@@ -69,6 +69,7 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--slow", type=int, default=0, help="so many fetchers have --slow-mbit")
     parser.add_argument("--slow-mbit", type=float, default=10.0)
     parser.add_argument("--late", type=int, default=0, help="so many begin at half-time")
+    parser.add_argument("--dying", type=int, default=0, help="so many lose their cables midway")
     parser.add_argument("--runs", type=int, default=3)
     parser.add_argument("--only", choices=[*CONTENDERS])
     return parser.parse_args()
@@ -87,6 +88,7 @@ def main() -> None:
         slow=args.slow,
         slow_mbit=args.slow_mbit,
         late=args.late,
+        dying=args.dying,
     )
     variants = _variants(plan, args.only)
     lasts: dict[str, list[float]] = {label: [] for label in variants}
@@ -100,7 +102,8 @@ def main() -> None:
         for _ in range(args.runs):
             bound_s = size_bytes / _stream_rate(place, args.rate_mbit)
             for label, (contender, variant) in variants.items():
-                outcome = _run(label, contender, variant, place, bound_s)
+                timed = replace(variant, dying_within_s=bound_s)
+                outcome = _run(label, contender, timed, place, bound_s)
                 lasts[label].append(max(outcome.early_s) / bound_s)
                 lates[label].append(max(outcome.late_s, default=0.0) / bound_s)
     for label in variants:
