@@ -176,21 +176,11 @@ def torrent(lab: Lab, folder: Path, payload: Path, plan: Plan) -> Outcome:
     wait_until(lambda: all(seed.stdout for seed in seeds), LIMIT_S, "the seeds have checked")
     plan.limit_links(lab)
     start_at = time.monotonic() + SETTLE_S + 0.2 * len(peers)
-    members = [
-        lab.start(
-            host,
-            [
-                *MEMBER,
-                metadata,
-                folder / str(host),
-                address,
-                str(go) if host > plan.hosts - plan.late else str(start_at),
-                *peers,
-            ],
-        )
-        for host, address in zip(lab.hosts, peers, strict=True)
-        if host > plan.holders
-    ]
+    members = []
+    for host in lab.hosts[plan.holders :]:
+        begin = str(go) if host > plan.hosts - plan.late else str(start_at)
+        place = [metadata, folder / str(host), lab.address(host)]
+        members.append(lab.start(host, [*MEMBER, *place, begin, *peers]))
     early, late = members[: plan.early], members[plan.fetchers - plan.late :]
     time.sleep(max(0.0, start_at - time.monotonic()))
     with _Watched(lab, plan) as watched:
