@@ -179,7 +179,7 @@ def torrent(lab: Lab, folder: Path, payload: Path, plan: Plan) -> Outcome:
     members = []
     for host in lab.hosts[plan.holders :]:
         begin = str(go) if host > plan.hosts - plan.late else str(start_at)
-        place = [metadata, folder / str(host), lab.address(host)]
+        place: list[str | Path] = [metadata, folder / str(host), lab.address(host)]
         members.append(lab.start(host, [*MEMBER, *place, begin, *peers]))
     early, late = members[: plan.early], members[plan.fetchers - plan.late :]
     time.sleep(max(0.0, start_at - time.monotonic()))
