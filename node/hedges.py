@@ -14,7 +14,7 @@ from node.peer import Peer
 from node.settings import FetchSettings
 from protocol import bitmap
 
-LEAST, LAST = 4, 2
+LEAST, LAST = 1, 2
 MOST_GUESSES = 16  # Holders that may have it by now; hundreds would cost more than they bring.
 
 

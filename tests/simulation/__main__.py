@@ -2,8 +2,24 @@
 
 import argparse
 import gc
+import os
+import sys
 
 from tests.simulation.swarm import Plan, run
+
+MANY_HOSTS = 300  # From here on processes and pages of their own are worth it.
+LARGE_PAGES = {"PYTHONMALLOC": "malloc", "GLIBC_TUNABLES": "glibc.malloc.hugetlb=1"}
+
+
+def _have_large_pages() -> None:
+    """Begin again with memory in pages of 2 MiB, for 300 MB of state in random order.
+
+    A seventh of the time is gone with 700 hosts: it is spent on looking pages up. Where the C
+    library knows nothing of it (glibc does from 2.35 on), it does no harm.
+    """
+    if sys.platform == "linux" and not LARGE_PAGES.keys() <= os.environ.keys():
+        command = [sys.executable, "-m", "tests.simulation", *sys.argv[1:]]
+        os.execve(sys.executable, command, os.environ | LARGE_PAGES)  # noqa: S606 (it is ourselves)
 
 
 def main() -> None:
@@ -21,8 +37,15 @@ def main() -> None:
     parser.add_argument("--dying", type=int, default=0, help="so many hosts die on the way")
     parser.add_argument("--latency-ms", type=float, default=0.1)
     parser.add_argument("--seed", type=int, default=1)
-    parser.add_argument("--workers", type=int, default=1, help="processes; same outcome, sooner")
+    parser.add_argument(
+        "--workers",
+        type=int,
+        help=f"processes, which change nothing but the time (1; from {MANY_HOSTS} hosts on all)",
+    )
     args = parser.parse_args()
+    if args.hosts >= MANY_HOSTS:
+        _have_large_pages()
+    workers = args.workers or (len(os.sched_getaffinity(0)) if args.hosts >= MANY_HOSTS else 1)
     plan = Plan(
         hosts=args.hosts,
         size_bytes=int(args.size_mib * (1 << 20)),
@@ -38,7 +61,7 @@ def main() -> None:
         dying_hosts=args.dying,
     )
     gc.disable()  # All lives to the end: to look for cycles takes 6 % of the time.
-    print(run(plan, args.workers).lines())
+    print(run(plan, workers).lines())
 
 
 if __name__ == "__main__":

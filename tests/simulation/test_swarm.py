@@ -43,6 +43,14 @@ def test_other_seeds_tell_other_stories() -> None:
     assert run(SMALL) != run(dataclasses.replace(SMALL, seed=2))
 
 
+@pytest.mark.parametrize("seed", range(1, 5))
+@pytest.mark.parametrize("size_mib", [8, 16])
+def test_little_is_sent_twice_of_small_files_too(size_mib: int, seed: int) -> None:
+    """Of 64 chunks four could be asked of two holders, besides the last two: 5 % came twice."""
+    outcome = run(Plan(hosts=16, size_bytes=size_mib << 20, rate_mbit=100, seed=seed))
+    assert outcome.duplicate_bytes <= 0.02 * outcome.plan.hosts * outcome.plan.size_bytes
+
+
 @pytest.mark.parametrize("seed", [1, 4])
 def test_those_who_die_hold_nobody_up(seed: int) -> None:
     """Without power, so that no connection ends: everybody waited 5 s once, and somebody 60."""

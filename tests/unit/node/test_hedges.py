@@ -113,7 +113,7 @@ def test_one_that_owes_an_answer_takes_nothing_over() -> None:
 
 def test_what_was_not_sent_has_cost_nothing() -> None:
     hedges = Hedges(1000, FetchSettings(hedged_share=50))
-    assert (hedges.left, Hedges(3, SETTINGS).left) == (20, 4)
+    assert (hedges.left, Hedges(3, SETTINGS).left) == (20, 1)
     request = Request(1, "n1", (0,), 10, 0, 5, 15)
     hedges.came_back(request)
     assert hedges.left == 20

@@ -288,12 +288,12 @@ def test_only_so_many_are_taken_over() -> None:
     assert fetch.asked() == "n1:0 n2:1 n3:2 n4:3 n5:4 n6:5 n7:6 n8:7"
     fetch.wait(0.01).deliver("n1")
     fetch.wait(0.9)
-    for _ in range(4):
-        assert fetch.asked()[:3] == "n1:"
-        fetch.deliver("n1")
+    assert fetch.asked() == "n1:1"
+    fetch.deliver("n1")
     assert fetch.asked() == ""
     assert fetch.scheduler._asking.hedges.left == 0
-    fetch.deliver("n6")
+    for node in ("n3", "n4", "n5", "n6"):
+        fetch.deliver(node)
     assert fetch.asked() == "n1:6"
 
 
@@ -332,7 +332,7 @@ def test_takes_over_what_it_has_not_said_to_have_only_after_long() -> None:
     assert fetch.scheduler.deadline(fetch.now) == 0.8  # Half a second after its word was fresh.
     assert fetch.wait(0.2).asked() == "n1:0"
     fetch.has_nothing("n1", have="1")
-    assert fetch.scheduler._asking.hedges.left == 4  # What brought nothing has cost nothing.
+    assert fetch.scheduler._asking.hedges.left == 1  # What brought nothing has cost nothing.
     assert fetch.wait(0.7).asked() == ""
     assert fetch.wait(0.2).asked() == "n1:0"
 
