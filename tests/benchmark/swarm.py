@@ -72,7 +72,10 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--dying", type=int, default=0, help="so many lose their cables midway")
     parser.add_argument("--runs", type=int, default=3)
     parser.add_argument("--only", choices=[*CONTENDERS])
-    return parser.parse_args()
+    args = parser.parse_args()
+    if args.slow + args.late + args.dying >= args.hosts:
+        parser.error("--slow, --late and --dying leave none of --hosts")
+    return args
 
 
 def main() -> None:

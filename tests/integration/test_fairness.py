@@ -172,12 +172,14 @@ def test_many_connections_are_served_like_one_when_nobody_else_asks(holder: Hold
     assert not any(each.refusals for each in greedy)
 
 
-def test_a_node_that_fetches_much_leaves_others_their_share(cluster: Cluster) -> None:
-    """Twelve things at once, over twelve connections, and all arrive beside somebody else's one."""
+def test_a_node_that_is_told_to_come_again_gets_it_all(cluster: Cluster) -> None:
+    """Twelve things at once, over as many connections, while another node fetches one."""
     names = [f"part-{number}" for number in range(12)]
     for name in (*names, NAME):
         cluster.put(name, noise(8 << 20), "n2")
     cluster.start("n2")
     fetches = [cluster.launch_fetch(name, "n1") for name in names]
     fetches.append(cluster.launch_fetch(NAME, "n3"))
-    assert [cluster.finish(fetch).exit_code for fetch in fetches] == [0] * 13
+    told = [cluster.finish(fetch) for fetch in fetches]
+    assert [each.exit_code for each in told] == [0] * 13
+    assert all(each.json["holders"] == {"n2": 8 << 20} for each in told)

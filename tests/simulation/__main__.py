@@ -22,8 +22,7 @@ def _have_large_pages() -> None:
         os.execve(sys.executable, command, os.environ | LARGE_PAGES)  # noqa: S606 (it is ourselves)
 
 
-def main() -> None:
-    """Simulate what the options say, and print one line."""
+def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m tests.simulation", description=__doc__)
     parser.add_argument("--hosts", type=int, default=16)
     parser.add_argument("--size-mib", type=float, default=64)
@@ -43,9 +42,18 @@ def main() -> None:
         help=f"processes, which change nothing but the time (1; from {MANY_HOSTS} hosts on all)",
     )
     args = parser.parse_args()
-    if args.hosts >= MANY_HOSTS:
+    if args.late + args.dying > args.hosts:
+        parser.error("--late and --dying are together more than --hosts")
+    return args
+
+
+def main() -> None:
+    """Simulate what the options say, and print one line."""
+    args = _arguments()
+    is_large = args.hosts >= MANY_HOSTS
+    if is_large:
         _have_large_pages()
-    workers = args.workers or (len(os.sched_getaffinity(0)) if args.hosts >= MANY_HOSTS else 1)
+    workers = args.workers or (os.cpu_count() if is_large else 1) or 1
     plan = Plan(
         hosts=args.hosts,
         size_bytes=int(args.size_mib * (1 << 20)),

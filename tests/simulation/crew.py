@@ -37,10 +37,9 @@ P = TypeVar("P", bound=Part)
 
 @dataclasses.dataclass
 class Crew:
-    """How one of `count` processes, `worker`, talks to the others."""
+    """How one process, `worker`, talks to the others."""
 
     worker: int
-    count: int
     pipes: "dict[int, Connection[Any, Any]]"
 
     def run(self, part: Part, lookahead_s: float, limit_s: float) -> None:
@@ -84,7 +83,7 @@ def together(
         for each in (pipe for one in range(count) if one != worker for pipe in pipes[one].values()):
             each.close()  # Or nobody would notice the end of one that fails.
         part = begin(worker)
-        work(Crew(worker, count, pipes[worker]), part)
+        work(Crew(worker, pipes[worker]), part)
         return tell(part) if result is None else result.send(tell(part))
 
     others, results = [], []

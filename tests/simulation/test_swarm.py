@@ -39,6 +39,22 @@ def test_any_number_of_processes_tells_the_same_story(workers: int) -> None:
     assert run(plan, workers) == run(plan)
 
 
+def test_the_command_simulates_large_swarms_too() -> None:
+    """With processes and pages of their own, and the same outcome."""
+    command = [sys.executable, "-m", "tests.simulation", "--hosts", "300", "--size-mib", "0.25"]
+    told = subprocess.run(command, capture_output=True, text=True, check=True).stdout
+    assert told.strip() == run(Plan(hosts=300, size_bytes=1 << 18, rate_mbit=100)).lines()
+
+
+def test_more_than_all_cannot_die() -> None:
+    command = [sys.executable, "-m", "tests.simulation", "--hosts", "4", "--dying", "5"]
+    told = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert (told.returncode, told.stderr.splitlines()[-1].split(": ")[-1]) == (
+        2,
+        "--late and --dying are together more than --hosts",
+    )
+
+
 def test_other_seeds_tell_other_stories() -> None:
     assert run(SMALL) != run(dataclasses.replace(SMALL, seed=2))
 

@@ -66,3 +66,30 @@ def test_where_there_is_no_room_nothing_is_sent(pair: Pair) -> None:
     assert 0 < sent < 1000
     assert [received(here) for _ in range(sent)] == [message] * sent
     assert frames.receive(here) is None
+
+
+def test_tells_the_hosts_and_the_connections_of_frames_apart() -> None:
+    with zmq.Context() as context, context.socket(zmq.REP) as replier:
+        replier.setsockopt(zmq.RCVTIMEO, 5000)
+        port = replier.bind_to_random_port("tcp://127.0.0.1")
+        origins: list[tuple[str, str]] = []
+        with context.socket(zmq.REQ) as one, context.socket(zmq.REQ) as other:
+            for sock, host in ((one, "127.0.0.1"), (other, "127.0.0.2"), (one, "127.0.0.1")):
+                if len(origins) < 2:
+                    sock.connect(f"tcp://{host}:0;127.0.0.1:{port}")
+                sock.send(b"?")
+                origins.append(frames.origin(replier.recv(copy=False)))
+                replier.send(b"!")
+                sock.recv()
+    assert [address for address, _ in origins] == ["127.0.0.1", "127.0.0.2", "127.0.0.1"]
+    assert origins[0] == origins[2]
+    assert origins[0][1] != origins[1][1]
+
+
+def test_a_frame_of_a_transport_without_addresses_has_no_origin() -> None:
+    with zmq.Context() as context, context.socket(zmq.PAIR) as here:
+        here.bind("inproc://here")
+        with context.socket(zmq.PAIR) as there:
+            there.connect("inproc://here")
+            there.send(b"?")
+            assert frames.origin(here.recv(copy=False)) == ("", "")
