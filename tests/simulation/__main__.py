@@ -42,8 +42,8 @@ def _arguments() -> argparse.Namespace:
         help=f"processes, which change nothing but the time (1; from {MANY_HOSTS} hosts on all)",
     )
     args = parser.parse_args()
-    if args.late + args.dying > args.hosts:
-        parser.error("--late and --dying are together more than --hosts")
+    if args.late + args.dying > args.hosts or args.dying == args.hosts:
+        parser.error("--late and --dying leave too few of --hosts")
     return args
 
 

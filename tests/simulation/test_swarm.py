@@ -51,7 +51,7 @@ def test_more_than_all_cannot_die() -> None:
     told = subprocess.run(command, capture_output=True, text=True, check=False)
     assert (told.returncode, told.stderr.splitlines()[-1].split(": ")[-1]) == (
         2,
-        "--late and --dying are together more than --hosts",
+        "--late and --dying leave too few of --hosts",
     )
 
 
