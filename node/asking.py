@@ -7,6 +7,7 @@ else.
 """
 
 import heapq
+import itertools
 import math
 from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING
@@ -69,10 +70,14 @@ class Asking:
         """Ask those of whom there is news: for all others nothing has changed."""
         requests: list[Request] = []
         for peer in peers:
-            if not self._is_full and (not peer.waiting or peer.has_room(now)):
+            if self.has_room_at(peer, now):
                 candidates = self._wanted.free & peer.said_to_have
                 requests += self._ask(peer, candidates, KNOWN_SHARE * len(self._near), now)
         return requests
+
+    def has_room_at(self, peer: Peer, now: float) -> bool:
+        """Say whether there is room for one more request, and at this peer."""
+        return not self._is_full and (not peer.waiting or peer.has_room(now))
 
     def _ask_idle(self, now: float) -> Iterator[Request]:
         """Ask those that have something and nothing to do: one request each, nearest first."""
@@ -117,10 +122,10 @@ class Asking:
         for peer, slow, index, at in hedges.chances(self._near, self._out, missing):
             if at > now:
                 self._wake_for(at, now)
-            elif self._has_room_for(self._manifest.chunk_size(index)):
+            elif self._has_room_for(size_bytes := self._manifest.chunk_size(index)):
                 hedges.left -= 1
                 slow.is_hedged = True
-                yield self._send(peer, (index,), now, hedges=slow.request_id)
+                yield self._send(peer, (index,), size_bytes, now, hedges=slow.request_id)
                 if self._is_full or not hedges.may_be(missing):
                     return
 
@@ -131,17 +136,19 @@ class Asking:
         is_swarm = self._near.partial_count > 0
         if is_swarm and not peer.is_whole:
             candidates = self._near.rarest(candidates, peer, self._rng.random())
-        count = max(1, min(self._settings.offer_chunks, self._wanted.free.bit_count() // share))
-        chosen = self._wanted.first(candidates, count, scattered=is_swarm)
-        size_bytes = self._manifest.chunk_size(chosen[0])
+        size_of = self._manifest.chunk_size
+        in_turn = self._wanted.in_turn(candidates, scattered=is_swarm)
+        first = next(in_turn)
+        size_bytes = size_of(first)
         if not peer.may_be_asked(size_bytes, now):
             self._wake_for(peer.wakes_at(), now)
             return []
         if not self._has_room_for(size_bytes):
             return []
-        if count > 1:
-            chosen = tuple(i for i in chosen if self._manifest.chunk_size(i) <= size_bytes)
-        return [self._send(peer, chosen, now)]
+        count = min(self._settings.offer_chunks, self._wanted.free.bit_count() // share)
+        more = itertools.islice(in_turn, max(0, count - 1))
+        offered = first, *(index for index in more if size_of(index) <= size_bytes)
+        return [self._send(peer, offered, size_bytes, now)]
 
     def _wake_for(self, time: float, now: float) -> None:
         if now < time < self.wakes_at:
@@ -152,10 +159,14 @@ class Asking:
         return not out_bytes or size_bytes + out_bytes <= self._settings.total_window_bytes
 
     def _send(
-        self, peer: Peer, offered: tuple[int, ...], now: float, hedges: int | None = None
+        self,
+        peer: Peer,
+        offered: tuple[int, ...],
+        size_bytes: int,
+        now: float,
+        hedges: int | None = None,
     ) -> Request:
         self._next_id += 1
-        size_bytes = max(map(self._manifest.chunk_size, offered))
         due, written_off_at = now + peer.patience_s(self._near.usual_s), now + peer.write_off_s
         request = Request(self._next_id, peer.node, offered, size_bytes, now, due, written_off_at)
         request.hedges, request.is_guess = hedges, not request.bits & peer.said_to_have

@@ -26,7 +26,8 @@ class Circle:
     def begin(self, scheduler: "Scheduler", now: float) -> None:
         """Have them asked for chunks from now on."""
         self._scheduler = scheduler
-        self._tell_scheduler(now)
+        for node in self.roster.connected:
+            self._tell(scheduler, node, now)
 
     def choose(self, now: float) -> list[Action]:
         """Return what is to be done to ask the nearest of those who are known, and no others."""
@@ -34,7 +35,8 @@ class Circle:
         for change in changes:
             if isinstance(change, Disconnect):
                 self._ask_no_more(change.node, now)
-        self._tell_scheduler(now)
+            elif self._scheduler is not None:
+                self._tell(self._scheduler, change.node, now)
         return list(changes)
 
     def part_with(self, node: str, trouble: Trouble, now: float) -> Disconnect:
@@ -48,13 +50,10 @@ class Circle:
         give_up_s = {node: roster.give_up_s(node) for node in roster.connected}
         return self.inquiry.requests(give_up_s, what, now)
 
-    def _tell_scheduler(self, now: float) -> None:
-        if self._scheduler is None:
-            return
-        roster, add = self.roster, self._scheduler.add
-        for node in roster.connected:
-            is_complete, far = roster.is_complete(node), roster.distance(node)
-            add(node, now, complete=is_complete, give_up_s=roster.give_up_s(node), far=far)
+    def _tell(self, scheduler: "Scheduler", node: str, now: float) -> None:
+        complete, far = self.roster.is_complete(node), self.roster.distance(node)
+        give_up_s = self.roster.give_up_s(node)
+        scheduler.add(node, now, complete=complete, give_up_s=give_up_s, far=far)
 
     def _ask_no_more(self, node: str, now: float) -> None:
         self.inquiry.forget(node)

@@ -61,7 +61,7 @@ class Download:
 
     def handle(self, event: Event, now: float) -> list[Action]:
         """Take in what happened; return what is to be done, in order."""
-        if self.phase is Phase.OVER:
+        if self.phase is Phase.OVER or not self._is_news(event, now):
             return []
         return self._take_in(event, now) + self._go_on(now)
 
@@ -78,12 +78,17 @@ class Download:
             return False
         return self.phase is not Phase.LOOKING or self._lookup.is_out
 
+    def _is_news(self, event: Event, now: float) -> bool:
+        """Say whether anything is to be done. What peers say comes as often as chunks do."""
+        if not isinstance(event, steps.PeerHeard):
+            return True
+        gathering = self._gathering
+        return gathering is not None and gathering.scheduler.heard(event.node, event.have, now)
+
     def _take_in(self, event: Event, now: float) -> list[Action]:
         match event:
             case steps.ChunkReceived() | steps.NothingReceived() | steps.RequestRefused():
                 return self._reply_came(event, now)
-            case steps.PeerHeard(node, have) if self._gathering is not None:
-                self._gathering.scheduler.heard(node, have)
             case steps.PeerHeard() | steps.TimePassed():
                 pass
             case _:

@@ -27,6 +27,7 @@ class Scheduler:
     ) -> None:
         """Ask for those chunks of `manifest` that are `needed` and not in `have`."""
         self._manifest = manifest
+        self._chunk_count = manifest.chunk_count  # Which is looked up for each reply.
         self._settings = settings
         self.wanted = Wanted(manifest.chunk_count, have, needed, rng)
         self.out = Outstanding()
@@ -40,7 +41,7 @@ class Scheduler:
     ) -> None:
         """Take `node` in as a holder, so `far` from us; does nothing when it is one already."""
         if self._near.get(node) is None:
-            have = bitmap.full(self._manifest.chunk_count) if complete else None
+            have = bitmap.full(self._chunk_count) if complete else None
             self._near.add(Peer(node, have, now, self._settings, give_up_s, far))
             self._asking.note_holders()
             self._has_news = True
@@ -73,26 +74,34 @@ class Scheduler:
 
     def learn(self, node: str, have: bytes, now: float) -> None:
         """Note what `node` says it has, as it stands on the wire: empty means all."""
-        count = self._manifest.chunk_count
+        count = self._chunk_count
         everything = bitmap.full(count)
         bits = bitmap.from_bytes(have, count) if have else everything
         self._near.learn(node, bits, now, is_whole=bits == everything)
         self._has_news = True
 
-    def heard(self, node: str, have: bytes) -> None:
-        """Note what one who calls itself `node` said it has, when it asked us for a chunk."""
-        bits = bitmap.from_bytes(have, self._manifest.chunk_count)
-        if self._near.heard(node, bits & self.wanted.missing):
-            if self.wanted.free:
-                self._heard.append(self._near[node])
-            else:  # It may take something over.
-                self._has_news = True
+    def heard(self, node: str, have: bytes, now: float) -> bool:
+        """Note what one who calls itself `node` said it has, when it asked us for a chunk.
+
+        Say whether it may be asked for something therefore.
+        """
+        bits = bitmap.from_bytes(have, self._chunk_count)
+        if not self._near.heard(node, bits & self.wanted.missing):
+            return False
+        if not self.wanted.free:  # It may take something over.
+            self._has_news = True
+            return True
+        peer = self._near[node]
+        if not self._asking.has_room_at(peer, now):
+            return False
+        self._heard.append(peer)
+        return True
 
     def had_nothing(self, node: str, request_id: int, have: bytes, now: float) -> None:
         """Note that `node` has none of what the request offered, but what `have` says."""
         request = self.out.get(request_id)
         assert request is not None
-        has = bitmap.from_bytes(have, self._manifest.chunk_count)
+        has = bitmap.from_bytes(have, self._chunk_count)
         self._near[node].had_nothing(request, has, now)
         self._asking.hedges.came_back(request)
         self.close(node, request_id, now)

@@ -83,7 +83,8 @@ class _Demand:
     def __init__(self) -> None:
         self.served: collections.Counter[int] = collections.Counter()
         self._have_by_node: collections.OrderedDict[str, int] = collections.OrderedDict()
-        self._recent: collections.deque[str] = collections.deque(maxlen=RECENT_REQUESTS)
+        self._recent: collections.deque[str] = collections.deque()
+        self._recent_by_node: collections.Counter[str] = collections.Counter()
         self._unserved = 0  # What has not left yet in this round, of a thing that is whole here.
         self._room_bytes = float(MANIFEST_BYTES)  # For manifests, …
         self._room_at = -math.inf  # … at this time.
@@ -103,12 +104,20 @@ class _Demand:
         self._have_by_node[node] = have
         self._have_by_node.move_to_end(node)
         self._recent.append(node)
+        self._recent_by_node[node] += 1
+        if len(self._recent) > RECENT_REQUESTS:
+            self._forget(self._recent.popleft())
         if len(self._have_by_node) > MAX_WATCHED_NODES:
             self._have_by_node.popitem(last=False)
 
+    def _forget(self, node: str) -> None:
+        self._recent_by_node[node] -= 1
+        if not self._recent_by_node[node]:
+            del self._recent_by_node[node]
+
     @property
     def askers(self) -> int:
-        return len(set(self._recent))
+        return len(self._recent_by_node)
 
     def for_swarm(self, everything: int) -> int:
         """Return what a whole holder gives away: all to one asker, to several what is unserved."""
@@ -168,11 +177,12 @@ class Serving:
         return SendManifest(shared) if has_room or not request.may_wait else _ASK_OTHERS
 
     def _choose(self, request: ChunkRequest, shared: Shared) -> Answer:
-        if max(request.offered) >= shared.chunk_count:
+        count = shared.chunk_count
+        if max(request.offered) >= count:
             return SendError(WireCode.MALFORMED, "offers a chunk that the file does not have")
-        everything = bitmap.full(shared.chunk_count)
+        everything = bitmap.full(count)
         demand = self._demand_for(shared.id)
-        asker_has = bitmap.from_bytes(request.have, shared.chunk_count)
+        asker_has = bitmap.from_bytes(request.have, count)
         demand.note(request.node, asker_has)
         gives = shared.have
         if gives == everything and request.have:  # Who does not say what it has is no swarm.
@@ -180,10 +190,10 @@ class Serving:
             gives = unserved if unserved & ~asker_has else everything
         here = [index for index in request.offered if gives >> index & 1]
         if not here:
-            return SendNothing(bitmap.to_bytes(gives, shared.chunk_count))
+            return SendNothing(bitmap.to_bytes(gives, count))
         index = demand.rarest(here)
         demand.serve(index)
-        said = b"" if gives == everything else bitmap.to_bytes(gives, shared.chunk_count)
+        said = b"" if gives == everything else bitmap.to_bytes(gives, count)
         return SendChunk(shared, index, said, demand.askers)
 
     def _demand_for(self, content_id: ContentId) -> _Demand:

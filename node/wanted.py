@@ -1,6 +1,7 @@
 """The chunks that are missing, and which of them nobody is asked for. Knows no holder."""
 
 import itertools
+from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from protocol import bitmap
@@ -44,18 +45,15 @@ class Wanted:
         """Note that nobody is about to deliver these any more."""
         self.free |= bits & self.missing
 
-    def first(self, candidates: int, count: int, *, scattered: bool) -> tuple[int, ...]:
-        """Return the first `count` candidates, of which there is one at least.
+    def in_turn(self, candidates: int, *, scattered: bool) -> Iterator[int]:
+        """Yield the candidates in the order in which they are to be asked for.
 
         Whole holders are asked for one after the other, which suits their disks. In a swarm
         (`scattered`) every host begins somewhere else, each time, or all would have the same and
         nothing to exchange.
         """
         if not scattered:
-            return tuple(itertools.islice(bitmap.indices(candidates), count))
+            return bitmap.indices(candidates)
         start = int(self._rng.random() * self._count)
         later = candidates >> start << start
-        if count == 1:
-            return (bitmap.lowest(later or candidates),)
-        in_order = itertools.chain(bitmap.indices(later), bitmap.indices(candidates ^ later))
-        return tuple(itertools.islice(in_order, count))
+        return itertools.chain(bitmap.indices(later), bitmap.indices(candidates ^ later))

@@ -28,8 +28,9 @@ def lowest(bits: int) -> int:
 def indices(bits: int) -> Iterator[int]:
     """Yield the indices in the set, lowest first."""
     while bits:
-        yield lowest(bits)
-        bits &= bits - 1
+        bit = bits & -bits
+        yield bit.bit_length() - 1
+        bits ^= bit
 
 
 def to_bytes(bits: int, count: int) -> bytes:

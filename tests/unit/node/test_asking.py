@@ -5,7 +5,6 @@ import pytest
 
 from node.settings import FetchSettings
 from tests.unit.node.test_scheduler import SETTINGS, Fetch
-from tests.unit.node.things import bits
 
 
 def test_offers_a_share_of_what_is_missing_when_it_guesses_among_many() -> None:
@@ -56,16 +55,16 @@ def test_guesses_of_a_few_at_a_time(holders: int, guesses: int) -> None:
 def test_who_is_heard_of_is_asked_at_once() -> None:
     fetch = Fetch("n1:? n2:?", missing="0123456789", settings=FetchSettings(guesses=1))
     assert fetch.asked() == "n1:34"
-    fetch.scheduler.heard("n2", bits("09").to_bytes(2, "little"))
+    assert fetch.hear("n2", "09")
     assert fetch.asked() == "n2:9"
-    fetch.scheduler.heard("n2", bits("09").to_bytes(2, "little"))
+    assert not fetch.hear("n2", "09")
     assert fetch.asked() == ""
 
 
 def test_who_is_heard_of_and_is_at_work_gets_no_more_than_fits() -> None:
     fetch = Fetch("n1:0 n2", missing="0123456789")
     assert fetch.asked().split()[0] == "n1:0"
-    fetch.scheduler.heard("n1", bits("01").to_bytes(2, "little"))
+    assert not fetch.hear("n1", "01")
     assert fetch.asked() == ""
 
 
@@ -74,5 +73,5 @@ def test_who_is_heard_of_takes_over_when_nothing_is_free() -> None:
     assert fetch.asked() == "n1:0 n2:1"
     fetch.wait(0.1).deliver("n2")
     assert fetch.wait(0.5).asked() == ""
-    fetch.scheduler.heard("n2", bits("0").to_bytes(2, "little"))
+    assert fetch.hear("n2", "0")
     assert fetch.asked() == "n2:0"

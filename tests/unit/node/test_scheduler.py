@@ -75,6 +75,9 @@ class Fetch:
         said = bits(have).to_bytes(2, "little")
         self.scheduler.had_nothing(node, request.request_id, said, self.now)
 
+    def hear(self, node: str, have: str) -> bool:
+        return self.scheduler.heard(node, bits(have).to_bytes(2, "little"), self.now)
+
     def wait(self, seconds: float) -> "Fetch":
         self.now += seconds
         return self
@@ -126,19 +129,19 @@ def test_one_that_had_nothing_is_asked_again_a_moment_later() -> None:
 
 def test_asks_one_first_for_what_it_was_heard_to_have() -> None:
     fetch = Fetch("n1:?", missing="345")
-    fetch.scheduler.heard("n1", bits("45").to_bytes(2, "little"))
-    fetch.scheduler.heard("n9", b"\xff")
+    fetch.hear("n1", "45")
+    fetch.scheduler.heard("n9", b"\xff", fetch.now)
     assert fetch.asked() == "n1:4"
     fetch.has_nothing("n1", have="")
     assert fetch.asked() == ""  # Its own word counts, …
-    fetch.scheduler.heard("n1", bits("5").to_bytes(2, "little"))
+    fetch.hear("n1", "5")
     assert fetch.asked() == "n1:5"  # … until something new is heard.
 
 
 def test_a_stranger_who_takes_its_name_cannot_keep_us_from_asking_it() -> None:
     fetch = Fetch("n1 n2:4", missing="4")
     for node in ("n1", "n2"):
-        fetch.scheduler.heard(node, b"\0")
+        fetch.scheduler.heard(node, b"\0", fetch.now)
     assert fetch.asked() == "n1:4"
     fetch.scheduler.drop("n1", fetch.now)
     assert fetch.asked() == "n2:4"

@@ -81,8 +81,10 @@ class AnyHolders(RuleBasedStateMachine):
 
     @rule(node=NODES, have=st.binary(max_size=5))
     def be_heard(self, node: str, have: bytes) -> None:
-        self.scheduler.heard(node, have)
-        self.ask()
+        if self.scheduler.heard(node, have, self.now):
+            self.ask()
+        else:
+            assert not self.scheduler.next_requests(self.now)
 
     @rule(seconds=st.sampled_from([0.001, 0.1, 0.3, 1.0, 5.0]))
     def pass_time(self, seconds: float) -> None:

@@ -29,10 +29,8 @@ def test_what_is_claimed_is_free_again_unless_it_has_arrived() -> None:
     assert digits(chunks.free) == "569"
 
 
-def test_gives_the_first_in_order_unless_they_are_to_be_scattered() -> None:
+def test_gives_them_in_order_unless_they_are_to_be_scattered() -> None:
     chunks = wanted()
-    assert chunks.first(bits("2479"), 3, scattered=False) == (2, 4, 7)
-    begins = {chunks.first(bits("2479"), 1, scattered=True)[0] for _ in range(100)}
-    assert begins == {2, 4, 7, 9}
-    whole = {chunks.first(bits("2479"), 4, scattered=True) for _ in range(100)}
-    assert whole == {(2, 4, 7, 9), (4, 7, 9, 2), (7, 9, 2, 4), (9, 2, 4, 7)}
+    assert list(chunks.in_turn(bits("2479"), scattered=False)) == [2, 4, 7, 9]
+    orders = {tuple(chunks.in_turn(bits("2479"), scattered=True)) for _ in range(100)}
+    assert orders == {(2, 4, 7, 9), (4, 7, 9, 2), (7, 9, 2, 4), (9, 2, 4, 7)}
