@@ -80,21 +80,20 @@ class Download:
 
     def _is_news(self, event: Event, now: float) -> bool:
         """Say whether anything is to be done. What peers say comes as often as chunks do."""
-        if not isinstance(event, steps.PeerHeard):
-            return True
-        gathering = self._gathering
-        return gathering is not None and gathering.scheduler.heard(event.node, event.have, now)
+        if isinstance(event, steps.PeerHeard):
+            known = self._gathering
+            return known is not None and known.scheduler.heard(event.node, event.have, now)
+        return True
 
     def _take_in(self, event: Event, now: float) -> list[Action]:
         match event:
             case steps.ChunkReceived() | steps.NothingReceived() | steps.RequestRefused():
                 return self._reply_came(event, now)
             case steps.PeerHeard() | steps.TimePassed():
-                pass
+                return []
             case _:
                 self._chores_at = now  # The tracker, the disk or a holder: look at everything.
                 return self._take_in_rarity(event, now)
-        return []
 
     def _take_in_rarity(self, event: Event, now: float) -> list[Action]:
         """Take in what does not happen for each chunk."""

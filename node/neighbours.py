@@ -78,13 +78,13 @@ class Neighbours:
         peer.learn(have, now, is_whole=is_whole)
         self._note_useful(peer)
 
-    def heard(self, node: str, have: int) -> bool:
+    def heard(self, node: str, have: int, now: float) -> bool:
         """Note what one who calls itself `node` has of what is missing; say whether it is news."""
         peer = self._by_node.get(node)
         if peer is None or not have:
             return False
         self._note_useful(peer)
-        return peer.heard(have)
+        return peer.heard(have, now)
 
     def silent(self, now: float) -> tuple[list[str], float]:
         """Return those that have been silent for too long, and when the next one will have been."""

@@ -26,6 +26,7 @@ class Peer:
         "_have",
         "_heard_at",
         "_late",
+        "_news_at",
         "_nothings",
         "_pause_s",
         "_settings",
@@ -71,6 +72,7 @@ class Peer:
         self._have = have or 0  # By its own word, or the tracker's; not by what was heard of it.
         self.told = self.said_to_have = self._have
         self._late = 0  # What it was asked for and is overdue with.
+        self._news_at = now  # When what it is said to have last changed.
         self.fresh_until = now
         self._window_bytes = 0  # One request at a time until the first reply.
         self.latency_s: float | None = None
@@ -197,12 +199,16 @@ class Peer:
 
     def learn(self, have: int, now: float, *, is_whole: bool) -> None:
         """Note what it says it has."""
+        settings = self._settings
+        if have != self.told:
+            self._news_at = now
         self._have = self.told = have
         self._note_said()
         self.is_whole = is_whole
-        self.fresh_until = now + self._settings.refresh_s
+        quiet_s = (now - self._news_at) / settings.quiet_share
+        self.fresh_until = now + max(settings.refresh_s, min(quiet_s, settings.most_refresh_s))
 
-    def heard(self, have: int) -> bool:
+    def heard(self, have: int, now: float) -> bool:
         """Note what it is said to have, by whoever takes its name; say whether that is news.
 
         This can add something, not take away: or a stranger could keep us from asking it.
@@ -211,6 +217,7 @@ class Peer:
         if told == self.told:
             return False
         self.told = told
+        self._news_at = now
         self._note_said()
         return True
 

@@ -86,7 +86,7 @@ class Scheduler:
         Say whether it may be asked for something therefore.
         """
         bits = bitmap.from_bytes(have, self._chunk_count)
-        if not self._near.heard(node, bits & self.wanted.missing):
+        if not self._near.heard(node, bits & self.wanted.missing, now):
             return False
         if not self.wanted.free:  # It may take something over.
             self._has_news = True

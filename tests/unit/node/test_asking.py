@@ -52,6 +52,21 @@ def test_guesses_of_a_few_at_a_time(holders: int, guesses: int) -> None:
     assert len(fetch.scheduler.next_requests(0)) == guesses
 
 
+def test_in_a_swarm_that_waits_for_a_holder_hardly_anything_is_asked() -> None:
+    fetch = Fetch("n1:? n2:?", missing="0123456789")
+    asked = 0
+    while fetch.now < 60:  # Every 0.2 s, as at first, would be 600.
+        while requests := fetch.scheduler.next_requests(fetch.now):
+            asked += len(requests)
+            for request in requests:
+                node, request_id = request.node, request.request_id
+                fetch.scheduler.had_nothing(node, request_id, b"\0", fetch.now)
+        deadline = fetch.scheduler.deadline(fetch.now)
+        assert deadline is not None
+        fetch.now = deadline
+    assert 60 < asked < 150
+
+
 def test_who_is_heard_of_is_asked_at_once() -> None:
     fetch = Fetch("n1:? n2:?", missing="0123456789", settings=FetchSettings(guesses=1))
     assert fetch.asked() == "n1:34"

@@ -95,7 +95,7 @@ def test_takes_over_what_it_may_have_later_than_what_it_has() -> None:
     assert scene.chances("0") == "n1:0<n2@101"
     scene.near["n1"].latency_s = 0.4
     assert scene.chances("0") == "n1:0<n2@101.6"
-    scene.near.learn("n1", bits("1"), 101, is_whole=False)
+    scene.near.learn("n1", bits("12"), 101, is_whole=False)
     assert scene.chances("0") == "n1:0<n2@102.8"
 
 

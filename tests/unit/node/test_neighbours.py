@@ -103,10 +103,10 @@ def test_the_nearest_who_have_something_come_first() -> None:
 def test_who_was_useless_is_useful_again_when_he_has_more() -> None:
     near = some("n1:1", "n2:2")
     assert idle(near, "3") == ""
-    assert near.heard("n1", bits("3"))
-    assert not near.heard("n1", bits("3"))
-    assert not near.heard("n9", bits("3"))
-    assert not near.heard("n2", 0)
+    assert near.heard("n1", bits("3"), 0)
+    assert not near.heard("n1", bits("3"), 0)
+    assert not near.heard("n9", bits("3"), 0)
+    assert not near.heard("n2", 0, 0)
     assert idle(near, "3") == "n1:3"
     near.learn("n2", ALL, 1, is_whole=True)
     assert idle(near, "3") == "n2:3 n1:3"

@@ -2,6 +2,8 @@
 
 import math
 
+import pytest
+
 from node.outstanding import Request
 from node.peer import Peer
 from node.settings import FetchSettings
@@ -225,6 +227,24 @@ def test_may_have_anything_again_when_its_word_is_old() -> None:
     assert digits(asker.peer.believed_to_have(1.1)) == "35"
     assert asker.peer.wakes_at() == 1.2
     assert asker.peer.believed_to_have(1.2) == -1
+
+
+def test_one_that_has_had_no_news_for_long_is_asked_less_and_less_often() -> None:
+    """All wait for a holder that is away, and would ask each other for ever (16 hosts: 2 cores)."""
+    asker = Asker(None)
+    for now, again in ((1, 1.2), (4, 4.5), (8, 9), (100, 102)):
+        asker.peer.learn(0, now, is_whole=False)
+        assert asker.peer.wakes_at() == pytest.approx(again)
+
+
+@pytest.mark.parametrize("hear", [True, False])
+def test_one_that_has_news_is_asked_again_soon(hear: bool) -> None:  # noqa: FBT001 (a parameter)
+    asker = Asker(None)
+    asker.peer.learn(0, 100, is_whole=False)
+    if hear:
+        assert asker.peer.heard(bits("3"), 100)
+    asker.peer.learn(bits("3"), 100, is_whole=False)
+    assert asker.peer.wakes_at() == pytest.approx(100.2)
 
 
 def test_a_whole_holder_s_word_does_not_grow_old() -> None:
