@@ -67,12 +67,11 @@ class Asking:
         return requests
 
     def some(self, peers: Iterable[Peer], now: float) -> list[Request]:
-        """Ask those of whom there is news: for all others nothing has changed."""
+        """Ask those of whom there is news and that have room: nothing else has changed."""
         requests: list[Request] = []
         for peer in peers:
-            if self.has_room_at(peer, now):
-                candidates = self._wanted.free & peer.said_to_have
-                requests += self._ask(peer, candidates, KNOWN_SHARE * len(self._near), now)
+            candidates = self._wanted.free & peer.said_to_have
+            requests += self._ask(peer, candidates, KNOWN_SHARE * len(self._near), now)
         return requests
 
     def has_room_at(self, peer: Peer, now: float) -> bool:
