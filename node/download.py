@@ -61,8 +61,10 @@ class Download:
 
     def handle(self, event: Event, now: float) -> list[Action]:
         """Take in what happened; return what is to be done, in order."""
-        if self.phase is Phase.OVER or not self._is_news(event, now):
+        if self.phase is Phase.OVER:
             return []
+        if isinstance(event, steps.PeerHeard):
+            return self._go_on(now) if self._heard(event, now) else []
         return self._take_in(event, now) + self._go_on(now)
 
     def deadline(self, now: float) -> float | None:
@@ -78,22 +80,20 @@ class Download:
             return False
         return self.phase is not Phase.LOOKING or self._lookup.is_out
 
-    def _is_news(self, event: Event, now: float) -> bool:
-        """Say whether anything is to be done. What peers say comes as often as chunks do."""
-        if isinstance(event, steps.PeerHeard):
-            known = self._gathering
-            return known is not None and known.scheduler.heard(event.node, event.have, now)
-        return True
-
     def _take_in(self, event: Event, now: float) -> list[Action]:
         match event:
             case steps.ChunkReceived() | steps.NothingReceived() | steps.RequestRefused():
                 return self._reply_came(event, now)
-            case steps.PeerHeard() | steps.TimePassed():
+            case steps.TimePassed():
                 return []
             case _:
                 self._chores_at = now  # The tracker, the disk or a holder: look at everything.
                 return self._take_in_rarity(event, now)
+
+    def _heard(self, event: steps.PeerHeard, now: float) -> bool:
+        """Take a peer's word, of which there are as many as chunks; say whether it is of use."""
+        gathering = self._gathering
+        return gathering is not None and gathering.scheduler.heard(event.node, event.have, now)
 
     def _take_in_rarity(self, event: Event, now: float) -> list[Action]:
         """Take in what does not happen for each chunk."""

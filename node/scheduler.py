@@ -27,7 +27,6 @@ class Scheduler:
     ) -> None:
         """Ask for those chunks of `manifest` that are `needed` and not in `have`."""
         self._manifest = manifest
-        self._chunk_count = manifest.chunk_count  # Which is looked up for each reply.
         self._settings = settings
         self.wanted = Wanted(manifest.chunk_count, have, needed, rng)
         self.out = Outstanding()
@@ -41,7 +40,7 @@ class Scheduler:
     ) -> None:
         """Take `node` in as a holder, so `far` from us; does nothing when it is one already."""
         if self._near.get(node) is None:
-            have = bitmap.full(self._chunk_count) if complete else None
+            have = bitmap.full(self._manifest.chunk_count) if complete else None
             self._near.add(Peer(node, have, now, self._settings, give_up_s, far))
             self._asking.note_holders()
             self._has_news = True
@@ -74,7 +73,7 @@ class Scheduler:
 
     def learn(self, node: str, have: bytes, now: float) -> None:
         """Note what `node` says it has, as it stands on the wire: empty means all."""
-        count = self._chunk_count
+        count = self._manifest.chunk_count
         everything = bitmap.full(count)
         bits = bitmap.from_bytes(have, count) if have else everything
         self._near.learn(node, bits, now, is_whole=bits == everything)
@@ -85,7 +84,7 @@ class Scheduler:
 
         Say whether it may be asked for something therefore.
         """
-        bits = bitmap.from_bytes(have, self._chunk_count)
+        bits = bitmap.from_bytes(have, self._manifest.chunk_count)
         if not self._near.heard(node, bits & self.wanted.missing, now):
             return False
         if not self.wanted.free:  # It may take something over.
@@ -101,7 +100,7 @@ class Scheduler:
         """Note that `node` has none of what the request offered, but what `have` says."""
         request = self.out.get(request_id)
         assert request is not None
-        has = bitmap.from_bytes(have, self._chunk_count)
+        has = bitmap.from_bytes(have, self._manifest.chunk_count)
         self._near[node].had_nothing(request, has, now)
         self._asking.hedges.came_back(request)
         self.close(node, request_id, now)

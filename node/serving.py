@@ -83,8 +83,7 @@ class _Demand:
     def __init__(self) -> None:
         self.served: collections.Counter[int] = collections.Counter()
         self._have_by_node: collections.OrderedDict[str, int] = collections.OrderedDict()
-        self._recent: collections.deque[str] = collections.deque()
-        self._recent_by_node: collections.Counter[str] = collections.Counter()
+        self._recent: collections.deque[str] = collections.deque(maxlen=RECENT_REQUESTS)
         self._unserved = 0  # What has not left yet in this round, of a thing that is whole here.
         self._room_bytes = float(MANIFEST_BYTES)  # For manifests, …
         self._room_at = -math.inf  # … at this time.
@@ -104,20 +103,12 @@ class _Demand:
         self._have_by_node[node] = have
         self._have_by_node.move_to_end(node)
         self._recent.append(node)
-        self._recent_by_node[node] += 1
-        if len(self._recent) > RECENT_REQUESTS:
-            self._forget(self._recent.popleft())
         if len(self._have_by_node) > MAX_WATCHED_NODES:
             self._have_by_node.popitem(last=False)
 
-    def _forget(self, node: str) -> None:
-        self._recent_by_node[node] -= 1
-        if not self._recent_by_node[node]:
-            del self._recent_by_node[node]
-
     @property
     def askers(self) -> int:
-        return len(self._recent_by_node)
+        return len(set(self._recent))
 
     def for_swarm(self, everything: int) -> int:
         """Return what a whole holder gives away: all to one asker, to several what is unserved."""

@@ -87,7 +87,7 @@ class Manifest(msgspec.Struct, frozen=True, dict=True):
         """Return the bytes of all chunks: the listing's and the files'."""
         return self.listing_bytes + self.size_bytes
 
-    @property
+    @functools.cached_property  # It is asked for with each message about a chunk.
     def chunk_count(self) -> int:
         return len(self.sizes) // SIZE_BYTES
 
