@@ -76,10 +76,10 @@ def find(name: str | None, environ: Mapping[str, str], cwd: Path) -> Path:
     for folder in folders:
         if os.path.lexists(folder / name):
             return folder / name
-    looked = " and ".join(shown(str(folder.absolute())) for folder in folders)
+    looked = " and ".join(names.display(str(folder.absolute())) for folder in folders)
     shipped = ", ".join(sorted(path.name for path in SHIPPED_FOLDER.glob("*.yaml")))
     raise OperatorError(
-        f"{shown(name)}: no such cluster file (named by {origin}; looked for in {looked}); "
+        f"{names.display(name)}: no such cluster file (named by {origin}; looked for in {looked}); "
         f"name one with --config or ${ENVIRONMENT_VARIABLE}, or use one of shoal's own: {shipped}",
         ExitCode.USAGE,
     )
@@ -102,7 +102,7 @@ def load(path: Path) -> Cluster:
 def node_named(cluster: Cluster, name: str) -> NodeEntry:
     """Return the node of that name; raises OperatorError, with the names there are, if none is."""
     if name not in cluster.nodes:
-        place = shown(str(cluster.path))
+        place = names.display(str(cluster.path))
         raise OperatorError(f"{place}: no node {shown(name)}; {choices(name, cluster.nodes)}")
     return cluster.nodes[name]
 

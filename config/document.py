@@ -128,7 +128,7 @@ def read(path: Path) -> Value:
     Raises OperatorError, which names `path` as it was given, where the file cannot be read or is
     not one plain YAML document in UTF-8: anchors, aliases and tags are refused.
     """
-    source = shown(str(path))
+    source = names.display(str(path))
     text = _decoded(_content(path, source), source)
     node = _composed(text, source)
     if node is None or node.tag == _NULL:

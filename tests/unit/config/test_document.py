@@ -104,6 +104,13 @@ def test_a_missing_file_is_refused(tmp_path: Path) -> None:  # fault 124
         document.read(tmp_path / "none.yaml")
 
 
+def test_a_long_path_is_named_whole(tmp_path: Path) -> None:
+    path = tmp_path / ("long" * 30) / "lan.yaml"
+    with pytest.raises(OperatorError) as caught:
+        document.read(path)
+    assert str(caught.value).startswith(f"{path}: cannot be read")
+
+
 def test_a_directory_is_refused(tmp_path: Path) -> None:  # fault 124
     with pytest.raises(OperatorError, match="is a directory; expected a cluster file"):
         document.read(tmp_path)
