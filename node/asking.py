@@ -62,8 +62,9 @@ class Asking:
         self.wakes_at = math.inf
         requests: list[Request] = []
         for ask in (self._ask_idle, self._guess, self._ask_more, self._hedge):
-            if not self._is_full:
-                requests += ask(now)
+            if self._is_full:
+                break
+            requests += ask(now)
         return requests
 
     def some(self, peers: Iterable[Peer], now: float) -> list[Request]:

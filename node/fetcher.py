@@ -115,8 +115,7 @@ class Fetcher:
             now = time.monotonic()
             if now >= next_bound:
                 next_bound = now + BOUND_S
-                for link in self._links.all():
-                    link.bound(self._inflow, len(self._links))
+                self._links.bound(self._inflow)
             while self._heard:
                 self._feed(steps.PeerHeard(*self._heard.popitem()), tracker)
             if now >= due:
@@ -236,9 +235,7 @@ class Fetcher:
     def _progress(self) -> Working:
         download = self._download
         size_bytes = download.tally.needed_bytes if download.manifest else None
-        return Working(
-            download.name, download.tally.have_bytes, size_bytes, len(download.roster.connected)
-        )
+        return Working(download.name, download.tally.have_bytes, size_bytes, len(self._links))
 
 
 def stopped(name: str, exit_code: ExitCode) -> OperatorError:

@@ -20,6 +20,7 @@ from node.selection import EVERYTHING, Selection
 from node.staging import Staging, disk_trouble
 from node.tree_staging import TreeStaging
 from node.whole import Signature, Source, Whole
+from node.write_behind import WriteBehind
 from protocol import bitmap
 from protocol.errors import ExitCode, MalformedMessageError, OperatorError
 from protocol.manifest import Manifest, pack_sizes
@@ -49,7 +50,8 @@ class Intake:
         """`on_asked` is told, from another thread, who asks us for a chunk and what it has."""
         self._to = to
         self._on_asked = on_asked
-        self.writing_s = 0.0  # So far, in calls that write.
+        self.writing_s = 0.0  # So far, for which the fetch waited for the disk.
+        self._behind = WriteBehind()
         self._staging: Staging | TreeStaging | None = None
         self._partial: PartialFile | None = None
 
@@ -87,6 +89,7 @@ class Intake:
         assert isinstance(self._staging, TreeStaging)
         assert self._partial is not None
         try:
+            self._behind.settle()
             if self._to.rules is not None and self._to.output is None:
                 self._withhold(self._to.rules, self._partial.name)
             have = self._staging.lay_out()
@@ -99,23 +102,27 @@ class Intake:
             return self._failed(error)
 
     def store(self, index: int, payload: memoryview) -> steps.Event | None:
-        """Write a chunk that was verified, and serve it from now on."""
-        assert self._staging is not None
-        assert self._partial is not None
+        """Write a chunk that was verified, now or soon, and serve it from then on."""
         began = time.monotonic()
         try:
-            self._staging.write(index, payload)
+            self._behind.write(len(payload), lambda: self._write(index, payload))
         except OSError as error:
             return self._failed(error)
         self.writing_s += time.monotonic() - began
-        self._partial.have |= 1 << index
         return None
+
+    def _write(self, index: int, payload: memoryview) -> None:
+        assert self._staging is not None
+        assert self._partial is not None
+        self._staging.write(index, payload)
+        self._partial.have |= 1 << index
 
     def publish(self) -> steps.Event:
         """Give the whole thing its name."""
         assert self._staging is not None
         began = time.monotonic()
         try:
+            self._behind.settle()
             if self._to.output is None:
                 return steps.Published(self._publish(self._staging))
             self._staging.publish_at(self._to.output, self._to.selection.inside)
@@ -127,6 +134,7 @@ class Intake:
 
     def close(self) -> None:
         """Let go of it; what is not whole stays for the next try."""
+        self._behind.close()
         if self._partial is not None:
             self._to.inventory.remove_partial(self._partial.id)
         if self._staging is not None:

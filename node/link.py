@@ -55,16 +55,10 @@ class Link:
         self.node = node
         self.address = address
         self._connection: socket.socket | None = None
-        self._is_bound = False
         mask = int(zmq.EVENT_CONNECTED)
         for kind in _ENDS:
             mask |= kind
         self.socket, self.monitor = sockets.monitored_dealer(context, address, mask)
-
-    @property
-    def has_mail(self) -> bool:
-        """Say whether there is something to receive; takes in libzmq's signals."""
-        return frames.has_mail(self.socket)
 
     def send(self, request_id: int, message: Message) -> None:
         """Send one request; it waits until the connection stands."""
@@ -73,7 +67,7 @@ class Link:
 
     def receive(self) -> Arrival | None:
         """Return the next thing that came from the holder, or None."""
-        if not self.has_mail:
+        if not frames.has_mail(self.socket):
             return None
         message = frames.receive(self.socket)
         if message is None:
@@ -95,14 +89,15 @@ class Link:
                 lost = lost or self._ended(f"{_ENDS[event]} ({self.address})", lied=False)
         return lost
 
-    def bound(self, inflow: Inflow, holders: int) -> None:
-        """Have TCP keep to what one of so many holders may have on its way, once that is known."""
-        if self._connection is None or self._is_bound:
-            return
+    def bound(self, inflow: Inflow, holders: int) -> bool:
+        """Have TCP keep to what one of so many holders may have on its way, if that is known."""
+        if self._connection is None:
+            return False
         window_bytes = inflow.window_bytes(holders, sockets.round_trip_s(self._connection))
-        if window_bytes is not None:
-            self._is_bound = True
-            sockets.bound_window(self._connection, window_bytes)
+        if window_bytes is None:
+            return False
+        sockets.bound_window(self._connection, window_bytes)
+        return True
 
     @property
     def local_address(self) -> str | None:

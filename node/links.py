@@ -11,8 +11,10 @@ import selectors
 
 import zmq
 
+from node.inflow import Inflow
 from node.link import Link
 from wire import link_rate
+from wire.frames import has_mail
 from wire.wake import Wake
 
 
@@ -23,6 +25,7 @@ class Links:
         self._by_node: dict[str, Link] = {}
         self._touched: dict[str, Link] = {}
         self._changed: dict[str, Link] = {}
+        self._unbound: dict[str, Link] = {}
         self._wake = wake
         self._selector = selectors.DefaultSelector()
         self._selector.register(wake.fileno(), selectors.EVENT_READ)
@@ -37,12 +40,9 @@ class Links:
     def __contains__(self, link: Link) -> bool:
         return self._by_node.get(link.node) is link
 
-    def all(self) -> list[Link]:
-        return list(self._by_node.values())
-
     def add(self, link: Link) -> None:
         self._by_node[link.node] = link
-        self._changed[link.node] = link
+        self._changed[link.node] = self._unbound[link.node] = link
         for sock in (link.socket, link.monitor):
             self._selector.register(_signal_of(sock), selectors.EVENT_READ, (link, sock))
 
@@ -50,6 +50,7 @@ class Links:
         link = self._by_node.pop(node)
         self._touched.pop(node, None)
         self._changed.pop(node, None)
+        self._unbound.pop(node, None)
         self._selector.unregister(_signal_of(link.socket))
         self._selector.unregister(_signal_of(link.monitor))
         link.close()
@@ -73,7 +74,7 @@ class Links:
 
         Returns sooner for the tracker, and for `wake`, which is clear afterwards.
         """
-        ready = {node: link for node, link in self._touched.items() if link.has_mail}
+        ready = {node: link for node, link in self._touched.items() if has_mail(link.socket)}
         self._touched.clear()
         for key, _ in self._selector.select(0.0 if ready else max(0.0, timeout_s)):
             if key.data is not None:
@@ -82,6 +83,12 @@ class Links:
             elif key.fd == self._wake.fileno():
                 self._wake.clear()
         return list(ready.values())
+
+    def bound(self, inflow: Inflow) -> None:
+        """Have TCP keep to what each may have on its way, where that is not done yet."""
+        for link in list(self._unbound.values()):
+            if link.bound(inflow, len(self)):
+                del self._unbound[link.node]
 
     def rate(self) -> float | None:
         """Return what the network card that holders are reached by says it carries, bytes/s."""

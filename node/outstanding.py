@@ -4,15 +4,15 @@ Asks for nothing itself. A request is out, then overdue (its chunks may be asked
 reply is still welcome), then written off (its holder may be asked for more: it may be lost).
 """
 
-import dataclasses
 import math
 from collections.abc import Callable, Iterator
+
+import msgspec
 
 from protocol import bitmap
 
 
-@dataclasses.dataclass(slots=True, eq=False)
-class Request:
+class Request(msgspec.Struct, eq=False):
     """One request that is out. `size_bytes` is the most that its reply may carry."""
 
     request_id: int
@@ -27,7 +27,7 @@ class Request:
     is_hedged: bool = False  # Another holder was asked for one of its chunks too, …
     hedges: int | None = None  # … by a request that names this one here.
     is_written_off: bool = False
-    bits: int = dataclasses.field(init=False)
+    bits: int = 0  # What it offers, as a set.
 
     def __post_init__(self) -> None:
         self.bits = bitmap.of(self.offered)

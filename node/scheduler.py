@@ -28,6 +28,7 @@ class Scheduler:
         """Ask for those chunks of `manifest` that are `needed` and not in `have`."""
         self._manifest = manifest
         self._settings = settings
+        self._everything = bitmap.full(manifest.chunk_count)
         self.wanted = Wanted(manifest.chunk_count, have, needed, rng)
         self.out = Outstanding()
         self._near = Neighbours()
@@ -40,7 +41,7 @@ class Scheduler:
     ) -> None:
         """Take `node` in as a holder, so `far` from us; does nothing when it is one already."""
         if self._near.get(node) is None:
-            have = bitmap.full(self._manifest.chunk_count) if complete else None
+            have = self._everything if complete else None
             self._near.add(Peer(node, have, now, self._settings, give_up_s, far))
             self._asking.note_holders()
             self._has_news = True
@@ -73,9 +74,8 @@ class Scheduler:
 
     def learn(self, node: str, have: bytes, now: float) -> None:
         """Note what `node` says it has, as it stands on the wire: empty means all."""
-        count = self._manifest.chunk_count
-        everything = bitmap.full(count)
-        bits = bitmap.from_bytes(have, count) if have else everything
+        everything = self._everything
+        bits = bitmap.from_bytes(have, self._manifest.chunk_count) if have else everything
         self._near.learn(node, bits, now, is_whole=bits == everything)
         self._has_news = True
 

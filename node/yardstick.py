@@ -20,8 +20,8 @@ class Measured(msgspec.Struct, frozen=True, kw_only=True):
     elapsed_s: float
     fetched_bytes: int
     best_rate: float  # Over a span of 0.25 s.
-    working_s: float  # Processor time of the thread that fetches, writing included.
-    disk_s: float  # Time in calls that write.
+    working_s: float  # Processor time of the thread that fetches, short writes included.
+    disk_s: float  # For which that thread waited for the disk.
     starved_s: float  # While nobody was known to have anything that was missing.
     holders: int  # That delivered something.
     askers: float  # How many each of them served at a time, weighted by their bytes; 0: unknown.

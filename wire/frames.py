@@ -7,8 +7,10 @@ each frame whether another follows: a third of what a small message costs.
 from typing import Any
 
 import zmq
+from zmq.backend import Socket as _Plain
 
 _EVENTS, _POLLIN = int(zmq.EVENTS), int(zmq.POLLIN)
+_send = _Plain.send  # Without the options of other kinds of sockets, which cost as much again.
 _NOW = int(zmq.NOBLOCK)
 _NOW_AND_MORE = int(zmq.NOBLOCK | zmq.SNDMORE)
 
@@ -25,8 +27,8 @@ def send(sock: "zmq.Socket[bytes]", frames: list[bytes]) -> bool:
     """Send; say whether there was room: libzmq takes all frames of a message or none."""
     try:
         for frame in frames[:-1]:
-            sock.send(frame, _NOW_AND_MORE)
-        sock.send(frames[-1], _NOW)
+            _send(sock, frame, _NOW_AND_MORE)
+        _send(sock, frames[-1], _NOW)
     except zmq.Again:
         return False
     return True

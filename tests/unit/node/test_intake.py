@@ -1,5 +1,8 @@
 """Where the bytes of a download go."""
 
+import resource
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -8,8 +11,10 @@ from node import steps
 from node.intake import Destination, Intake
 from node.inventory import Inventory
 from node.whole import Signature
+from node.write_behind import LEAST_BYTES
 from protocol.errors import OperatorError
 from tests.unit.node.things import bits, chunk, id_of, thing
+from tests.unit.wire.places import eventually
 
 THING = thing([10] * 4)
 OPENING = steps.OpenStaging("a.bin", id_of(THING), THING)
@@ -107,6 +112,56 @@ def test_a_disk_that_refuses_is_an_event(tmp_path: Path) -> None:
     assert isinstance(scene.intake.publish(), steps.DiskFailed)
     scene.intake.close()
     assert not list(tmp_path.rglob("a.bin"))
+
+
+LARGE = thing([LEAST_BYTES] * 4)
+
+
+def large(index: int) -> memoryview:
+    return memoryview(bytes([index]) * LEAST_BYTES)
+
+
+@contextmanager
+def files_no_longer_than(size_bytes: int) -> Iterator[None]:
+    """Have the system refuse (EFBIG) what would make a file of this process longer."""
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (size_bytes, before[1]))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+
+
+def test_what_is_written_behind_is_served_and_published(tmp_path: Path) -> None:
+    scene = Scene(tmp_path)
+    scene.intake.open(steps.OpenStaging("a.bin", id_of(LARGE), LARGE))
+    part = scene.inventory.find(id_of(LARGE))
+    assert part is not None
+    for index in range(4):
+        assert scene.intake.store(index, large(index)) is None
+    eventually(lambda: part.have == bits("0123"))
+    assert part.read(1) == large(1)
+    assert scene.intake.publish() == steps.Published(str(tmp_path / "a.bin"))
+    scene.intake.close()
+    assert (tmp_path / "a.bin").read_bytes() == b"".join(map(large, range(4)))
+
+
+@pytest.mark.parametrize("failing", [1, 3])
+def test_a_write_behind_that_fails_is_an_event(tmp_path: Path, failing: int) -> None:
+    """It is never served, and nothing gets its name, if it is the very last one either."""
+    scene = Scene(tmp_path)
+    scene.intake.open(steps.OpenStaging("a.bin", id_of(LARGE), LARGE))
+    part = scene.inventory.find(id_of(LARGE))
+    assert part is not None
+    with files_no_longer_than(failing * LEAST_BYTES):
+        events = [scene.intake.store(index, large(index)) for index in range(failing + 1)]
+        assert events == [None] * len(events)
+        failed = scene.intake.publish()
+    assert isinstance(failed, steps.DiskFailed)
+    assert failed.reason.startswith(f"cannot write a.bin in {tmp_path}: File too large")
+    assert part.have == bits("012"[:failing])
+    scene.intake.close()
+    assert not (tmp_path / "a.bin").exists()
 
 
 def test_closing_what_was_never_opened_does_no_harm(tmp_path: Path) -> None:

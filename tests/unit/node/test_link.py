@@ -122,14 +122,14 @@ def test_bounds_what_many_holders_send_over_a_slow_link(scene: Scene) -> None:
     inflow = Inflow()
     for step in range(50):
         inflow.arrived(10_000, step * 0.01)
-    scene.link.bound(inflow, 8)  # Nothing can be done before it is connected.
+    assert not scene.link.bound(inflow, 8)  # Nothing can be done before it is connected.
     assert scene.link.monitor.poll(LIMIT_MS)
     assert scene.link.trouble() is None
     assert scene.link._connection is not None
     before = scene.link._connection.getsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF)
-    scene.link.bound(inflow, 3)
+    assert not scene.link.bound(inflow, 3)
     assert scene.link._connection.getsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF) == before
-    scene.link.bound(inflow, 8)
+    assert scene.link.bound(inflow, 8)
     after = scene.link._connection.getsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF)
     assert WINDOW_BYTES <= after <= 2 * WINDOW_BYTES < before
 

@@ -1,5 +1,6 @@
 """The connections of one download: who has something to say, with real sockets."""
 
+import socket
 import threading
 import time
 from collections.abc import Iterator
@@ -8,12 +9,14 @@ from typing import TypeAlias
 import pytest
 import zmq
 
+from node.inflow import MANY_HOLDERS, Inflow
 from node.link import Link
 from node.links import Links
 from protocol import messages
 from protocol.messages import ManifestRequest, Nothing
 from tests.unit.wire.places import LIMIT_S, eventually, free_address
 from wire import sockets
+from wire.frames import has_mail
 from wire.wake import Wake
 
 Context: TypeAlias = "zmq.Context[zmq.Socket[bytes]]"
@@ -23,6 +26,7 @@ class Scene:
     """Two holders that answer when they are told to, and the links to them."""
 
     def __init__(self, context: Context) -> None:
+        self.context = context
         self.wake = Wake()
         self.tracker = context.socket(zmq.DEALER)
         self.links = Links(self.wake, self.tracker)
@@ -82,7 +86,7 @@ def test_no_reply_is_missed_however_it_falls_between_requests(scene: Scene) -> N
         scene.ask("n1", number)
         scene.answer("n1")
         if number % 2:
-            eventually(lambda: scene.links["n1"].has_mail)  # Takes the signal in.
+            eventually(lambda: has_mail(scene.links["n1"].socket))  # Takes the signal in.
             scene.ask("n1", 1000 + number)
             assert scene.heard() == ["n1"]
             scene.answer("n1")
@@ -94,7 +98,7 @@ def test_what_is_left_is_told_again(scene: Scene) -> None:
         scene.ask("n1", number)
     for _ in range(3):
         scene.answer("n1")
-    eventually(lambda: scene.links["n1"].has_mail)
+    eventually(lambda: has_mail(scene.links["n1"].socket))
     link = scene.links["n1"]
     assert link in scene.links.wait(LIMIT_S)
     assert link.receive() is not None
@@ -120,7 +124,36 @@ def test_a_link_that_is_removed_is_closed_and_forgotten(scene: Scene) -> None:
     scene.links.remove("n1")
     assert (link in scene.links, len(scene.links)) == (False, 1)
     assert link.socket.closed
-    assert [each.node for each in scene.links.all()] == ["n2"]
+    assert (len(scene.links), scene.links["n2"].node) == (1, "n2")
+
+
+def test_bounds_each_connection_once(scene: Scene) -> None:
+    inflow = Inflow()
+    for step in range(50):
+        inflow.arrived(10_000, step * 0.01)
+    links = [scene.links[node] for node in ("n1", "n2")]
+    before = [receive_buffer(link) for link in links]
+    scene.links.bound(inflow)
+    assert [receive_buffer(link) for link in links] == before  # Of two holders TCP sees to it.
+    for number in range(MANY_HOLDERS):
+        scene.links.add(Link(scene.context, f"far{number}", free_address()))
+    scene.links.bound(inflow)
+    assert all(receive_buffer(link) < one for link, one in zip(links, before, strict=True))
+    connected(links[0]).setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 1 << 20)
+    changed = receive_buffer(links[0])
+    scene.links.bound(inflow)
+    assert receive_buffer(links[0]) == changed
+
+
+def connected(link: Link) -> socket.socket:
+    eventually(lambda: link._connection is not None or link.trouble() or link._connection)
+    assert link._connection is not None
+    return link._connection
+
+
+def receive_buffer(link: Link) -> int:
+    size_bytes: int = connected(link).getsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF)
+    return size_bytes
 
 
 def test_tells_of_a_lost_connection_without_being_asked(scene: Scene) -> None:
