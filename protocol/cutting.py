@@ -12,7 +12,10 @@ MOST_FILES = 256  # That share a chunk: each costs whoever reads or writes it so
 
 _SMALL_FILE_CHUNKS = 8
 _SMALLEST_CHUNK_BYTES = 256
-_LEAST_CHUNK_BYTES = 128 << 10  # Of a file that is not small …
+_LEAST_CHUNK_BYTES = 128 << 10  # Of a file that is not small, …
+_FEW_BYTES = 32 << 20  # … up to this size.
+_NEXT_CHUNK_BYTES = 160 << 10  # Of a larger one, unless that were too many; then doubled, …
+_MANY_CHUNK_BYTES = 256 << 10  # … from this …
 _MOST_CHUNK_BYTES = 4 << 20  # … nor huge.
 _USUAL_CHUNKS = 512
 _SMALL_TREE_BYTES = 1 << 20
@@ -23,8 +26,8 @@ _SWARM_BYTES = 1 << 30  # Up to this size twice as many: they are worth their co
 def chunk_size_for(size_bytes: int) -> int:
     """Return the chunk size for a file of `size_bytes`, in bytes.
 
-    From 128 KiB to 4 MiB, so that a file has some 512 to 1024 chunks: in a swarm each host waits
-    for a few whole chunks, so they must be short beside the file, and each costs some 0.3 ms, so
+    From 128 KiB to 4 MiB, so that a file has some 200 to 1024 chunks: in a swarm each host waits
+    for a few whole chunks, so they must be short beside the file, and each costs 0.3 to 2 ms, so
     they must be few. Beyond, doubled until a huge file has at most MAX_CHUNKS. A small file is cut
     into up to 8, so that it too comes from several holders at once, but into 2 if they had less
     than 256 bytes.
@@ -39,7 +42,11 @@ def chunk_size_for(size_bytes: int) -> int:
         half = -(-size_bytes // 2)
         return max(1, min(max(eighth, _SMALLEST_CHUNK_BYTES), half))
     usual = 2 * _USUAL_CHUNKS if size_bytes <= _SWARM_BYTES else _USUAL_CHUNKS
-    chunk_size = _LEAST_CHUNK_BYTES
+    if size_bytes <= _FEW_BYTES:
+        return _LEAST_CHUNK_BYTES
+    if size_bytes <= 2 * _USUAL_CHUNKS * _NEXT_CHUNK_BYTES:
+        return _NEXT_CHUNK_BYTES
+    chunk_size = _MANY_CHUNK_BYTES
     while chunk_size * usual < size_bytes and chunk_size < _MOST_CHUNK_BYTES:
         chunk_size *= 2
     while chunk_size * MAX_CHUNKS < size_bytes:

@@ -29,7 +29,11 @@ TRIES = 30  # On a busy machine, a process takes seconds to start.
 def chunk_size_for(size_bytes: int) -> int:
     if size_bytes <= 1 << 20:
         return max(1, min(max(-(-size_bytes // 8), 256), -(-size_bytes // 2)))
-    chunk_size = 128 << 10
+    if size_bytes <= 32 << 20:
+        return 128 << 10
+    if size_bytes <= 160 << 20:
+        return 160 << 10
+    chunk_size = 256 << 10
     usual = 1024 if size_bytes <= 1 << 30 else 512
     while usual * chunk_size < size_bytes and chunk_size < 4 << 20:
         chunk_size *= 2
