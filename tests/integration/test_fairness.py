@@ -10,12 +10,13 @@ import pytest
 import zmq
 
 from protocol import messages
+from protocol.cutting import file_cut
 from protocol.messages import ChunkReply, ChunkRequest, NodeReply
 from tests.integration.cluster import LIMIT_S, Cluster, noise
 
 NAME = "big.bin"
 SIZE_BYTES = 64 << 20
-CHUNKS = 512
+CHUNKS = len(file_cut(SIZE_BYTES))
 GREEDY_REQUESTS = 60  # The page allows 16, and a REP loses replies when 64 wait.
 SILENCE_MS = 500  # Then it has lost them.
 MODEST_REPLIES = 200
@@ -66,7 +67,7 @@ class Asker:
     def _ask(self, content_id: str) -> None:
         number = next(self._numbers)
         first = number * messages.MAX_OFFERED % CHUNKS
-        offered = tuple(range(first, first + messages.MAX_OFFERED))
+        offered = tuple((first + more) % CHUNKS for more in range(messages.MAX_OFFERED))
         request = ChunkRequest(content_id, offered, self._node, self._have)
         self._socket.send_multipart([number.to_bytes(8), b"", messages.encode(request)])
         self._out += 1
