@@ -8,9 +8,7 @@ import logging
 import random
 import threading
 import time
-import weakref
 from collections.abc import Callable
-from typing import Any
 
 import zmq
 
@@ -25,6 +23,7 @@ from protocol.errors import MalformedMessageError, UnsupportedMessageError, Wire
 from protocol.messages import ChunkReply, ChunkRequest, Error, ManifestReply, NodeRequest, Nothing
 from protocol.names import display
 from wire import frames, sockets
+from wire.releases import Releases
 from wire.wake import Wake
 
 log = logging.getLogger("shoal.node")
@@ -53,10 +52,7 @@ class ChunkServer:
         self._serving = Serving(inventory, random.Random())  # noqa: S311 (whose turn it is)
         self._talk = _Talk(settings.say_s)
         self._pacing = Pacing()
-        self._sent: dict[int, weakref.ref[memoryview]] = {}
-        self._left: collections.deque[tuple[int, float]] = collections.deque()
         self._wake = Wake()
-        self._is_pausing = False
         self._is_stopping = False
         self._thread: threading.Thread | None = None
 
@@ -74,42 +70,33 @@ class ChunkServer:
         self._wake.close()
 
     def _run(self, sock: "zmq.Socket[bytes]") -> None:
-        monitor = sockets.accepted(sock)
+        releases = Releases()
         serving, pausing = zmq.Poller(), zmq.Poller()
         for poller in (serving, pausing):
             poller.register(self._wake, zmq.POLLIN)
-            poller.register(monitor, zmq.POLLIN)
+            poller.register(releases.socket, zmq.POLLIN)
         serving.register(sock, zmq.POLLIN)
         try:
             while not self._is_stopping:
-                self._serve_what_waits(sock)
-                may_serve = self._pacing.allows(time.monotonic())
-                ready = dict(serving.poll() if may_serve else self._pause(pausing))
-                if monitor in ready:
-                    sockets.bound_unsent(monitor)
-                if self._wake.fileno() in ready:
-                    self._wake.clear()
+                self._serve_what_waits(sock, releases)
+                if self._pacing.allows(time.monotonic()):
+                    serving.poll()
+                else:  # Until a reply has left, or one that has not may be stuck.
+                    pausing.poll(STUCK_MS)
         finally:
-            sock.disable_monitor()
-            monitor.close()
             sock.close()
+            releases.close()
 
-    def _serve_what_waits(self, sock: "zmq.Socket[bytes]") -> None:
+    def _serve_what_waits(self, sock: "zmq.Socket[bytes]", releases: Releases) -> None:
         for _ in range(IN_A_ROW):
-            self._note_what_left()
-            if not self._pacing.allows(time.monotonic()) or not frames.has_mail(sock):
+            now = time.monotonic()
+            for number in releases.taken():
+                self._pacing.left(number, now)
+            if not self._pacing.allows(now) or not frames.has_mail(sock):
                 return
-            self._serve_one(sock)
+            self._serve_one(sock, releases)
 
-    def _pause(self, poller: zmq.Poller) -> list[tuple[Any, int]]:
-        """Wait until a reply has left, or one that has not may be stuck."""
-        self._is_pausing = True
-        try:
-            return [] if self._left else poller.poll(STUCK_MS)
-        finally:
-            self._is_pausing = False
-
-    def _serve_one(self, sock: "zmq.Socket[bytes]") -> None:
+    def _serve_one(self, sock: "zmq.Socket[bytes]", releases: Releases) -> None:
         parts = frames.receive(sock)
         if parts is None:
             return  # A request without its delimiter makes poll speak and recv not.
@@ -122,16 +109,9 @@ class ChunkServer:
             sock.send(reply[0])
             return
         sock.send(reply[0], _MORE)
-        number, view = self.replies, memoryview(reply[1])
-        self._pacing.queued(number, len(view), time.monotonic())
-        self._sent[number] = weakref.ref(view, lambda _: self._note_left(number))
-        sock.send(view, copy=False)
-
-    def _note_left(self, number: int) -> None:
-        """Take the word of libzmq's thread that it has let go of a reply's bytes."""
-        self._left.append((number, time.monotonic()))
-        if self._is_pausing:  # Else it is seen before the next pause.
-            self._wake.set()
+        number = releases.send(sock, reply[1])
+        if number is not None:
+            self._pacing.queued(number, len(reply[1]), time.monotonic())
 
     def _answer(self, parts: list[zmq.Frame]) -> list[bytes]:
         try:
@@ -173,12 +153,6 @@ class ChunkServer:
         self.replies += 1
         self.bytes_served += len(data)
         return [messages.encode(ChunkReply(answer.index, answer.have, answer.askers)), data]
-
-    def _note_what_left(self) -> None:
-        while self._left:
-            number, at = self._left.popleft()
-            del self._sent[number]
-            self._pacing.left(number, at)
 
 
 def _request_in(parts: list[zmq.Frame]) -> NodeRequest:

@@ -8,7 +8,7 @@ holders, each may have only a little on its way (docs/decisions/0008-receive-win
 
 SLOW_BYTES_PER_S = 50e6  # As node.pacing has it: quicker links drain their queues in no time.
 MANY_HOLDERS = 4
-WINDOW_BYTES = 48 << 10  # 16 of them are 0.8 MB, about what a switch queues for a 100 Mbit/s link.
+WINDOW_BYTES = 64 << 10  # 16 of them are 1 MB, about what a switch queues for a 100 Mbit/s link.
 SPAN_S = 0.25  # The rate is measured over spans of this length.
 
 

@@ -47,30 +47,26 @@ def replier(context: "zmq.Context[zmq.Socket[bytes]]", address: str) -> "zmq.Soc
     sock.setsockopt(zmq.RCVHWM, REPLY_HIGH_WATER)
     sock.setsockopt(zmq.SNDBUF, SEND_BUFFER_BYTES)
     sock.setsockopt(zmq.MAXMSGSIZE, messages.MAX_CHUNK_REQUEST_BYTES)
-    bind(sock, address)
+    with sock.get_monitor_socket(zmq.EVENT_LISTENING) as monitor:
+        bind(sock, address)
+        _bound_unsent(monitor)
+        sock.disable_monitor()
     return sock
 
 
-def accepted(sock: "zmq.Socket[bytes]") -> "zmq.Socket[bytes]":
-    """Return the socket that tells what connections `sock` accepts, for `bound_unsent`."""
-    return sock.get_monitor_socket(zmq.EVENT_ACCEPTED)
+def _bound_unsent(monitor: "zmq.Socket[bytes]") -> None:
+    """Bound what may wait unsent in each connection that the socket accepts.
 
-
-def bound_unsent(monitor: "zmq.Socket[bytes]") -> None:
-    """Bound what may wait unsent in each connection that `monitor` says was accepted.
-
-    libzmq has no option for it (TCP_NOTSENT_LOWAT), but tells the number of the file. If that one
-    was closed meanwhile, nothing happens; if the number is another's by now, that one is bounded.
+    libzmq has no option for it (TCP_NOTSENT_LOWAT), but tells the number of the file that listens,
+    from which all that it accepts inherit it.
     """
     option = getattr(socket, "TCP_NOTSENT_LOWAT", None)
-    while monitor.poll(0):
-        told, _ = monitor.recv_multipart(zmq.NOBLOCK)
-        _, number = MONITOR.unpack(told)
-        opened = connection(number)
-        if opened is not None:
-            with opened, contextlib.suppress(OSError):
-                if option is not None:
-                    opened.setsockopt(socket.IPPROTO_TCP, option, UNSENT_BYTES)
+    told, _ = monitor.recv_multipart()
+    _, number = MONITOR.unpack(told)
+    listener = connection(number)
+    if listener is not None and option is not None:
+        with listener, contextlib.suppress(OSError):
+            listener.setsockopt(socket.IPPROTO_TCP, option, UNSENT_BYTES)
 
 
 def connection(number: int) -> socket.socket | None:

@@ -132,6 +132,8 @@ def test_bounds_each_connection_once(scene: Scene) -> None:
     for step in range(50):
         inflow.arrived(10_000, step * 0.01)
     links = [scene.links[node] for node in ("n1", "n2")]
+    for link in links:  # They have grown.
+        connected(link).setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 1 << 20)
     before = [receive_buffer(link) for link in links]
     scene.links.bound(inflow)
     assert [receive_buffer(link) for link in links] == before  # Of two holders TCP sees to it.

@@ -131,27 +131,12 @@ def unsent_bounds(port: int) -> list[int]:
 def test_bounds_what_waits_in_each_connection(context: Context) -> None:
     address = free_address()
     server = sockets.replier(context, address)
-    monitor = sockets.accepted(server)
     clients = [sockets.dealer(context, address) for _ in range(3)]
     for client in clients:
         echo(server, client, b"hello")
-    sockets.bound_unsent(monitor)
     assert unsent_bounds(port_of(address)) == [sockets.UNSENT_BYTES] * 3
-    server.disable_monitor()
-    for each in (monitor, server, *clients):
+    for each in (server, *clients):
         each.close()
-
-
-def test_a_connection_that_is_gone_needs_no_bound(context: Context) -> None:
-    ours, theirs = context.socket(zmq.PAIR), context.socket(zmq.PAIR)
-    ours.bind("inproc://told")
-    theirs.connect("inproc://told")
-    for number in (999_999, -1):
-        theirs.send_multipart([sockets.MONITOR.pack(zmq.EVENT_ACCEPTED, number), b"tcp://x:1"])
-    sockets.bound_unsent(ours)
-    assert not ours.poll(0)
-    ours.close()
-    theirs.close()
 
 
 def test_a_number_that_is_no_connection_any_more_gives_none(tmp_path: Path) -> None:

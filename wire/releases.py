@@ -1,0 +1,95 @@
+"""What libzmq has let go of, told to the thread that sent it.
+
+pyzmq keeps what is sent without a copy until libzmq has written it, and a thread of pyzmq's own
+hears of that. For each chunk of a swarm that one woke up, and ours after it, which waited for the
+same news: 4.5 % of a node's processor time (docs/decisions/0015-releases.md). Here the thread that
+sent hears of it along with all else that it waits for.
+"""
+
+import struct
+import threading
+import time
+
+import zmq
+from zmq.utils import garbage
+
+from wire.frames import has_mail
+
+CLOSE_S = 1.0  # How long libzmq may take to let go of what a closed socket has not sent.
+
+_NUMBER = struct.Struct("@N")  # A size_t: free_python_msg in pyzmq's _zmq.py.
+_sender = threading.local()
+_never_closed: "list[Releases]" = []
+
+
+class Releases:
+    """Sends without a copy, and says when that has left. For one thread; `close` it at the end."""
+
+    def __init__(self) -> None:
+        self._kept: dict[int, object] = {}
+        self._count = 0
+        self._context: zmq.Context[zmq.Socket[bytes]] = zmq.Context(io_threads=0)
+        self.socket, self.told = self._context.socket(zmq.PULL), self._context.socket(zmq.PUSH)
+        for sock in (self.socket, self.told):
+            sock.set_hwm(0)  # Who tells is libzmq's thread, which must not wait for us.
+            sock.setsockopt(zmq.LINGER, 0)
+        self.socket.bind("inproc://released")
+        self.told.connect("inproc://released")
+
+    def send(self, sock: "zmq.Socket[bytes]", data: bytes) -> int | None:
+        """Send `data`, a message's last frame; return the number under which it is released.
+
+        None if it is so short that pyzmq has copied it (zmq.COPY_THRESHOLD): then it has left.
+        """
+        before = self._count
+        _sender.releases = self
+        try:
+            sock.send(data, copy=False)
+        finally:
+            _sender.releases = None
+        return self._count if self._count > before else None
+
+    def taken(self) -> list[int]:
+        """Return the numbers of what was released since the last call; `socket` announces it."""
+        numbers = []
+        while has_mail(self.socket):
+            (number,) = _NUMBER.unpack(self.socket.recv(zmq.NOBLOCK))
+            del self._kept[number]
+            numbers.append(number)
+        return numbers
+
+    def keep(self, data: object) -> int:
+        """Keep what is being sent; return its number."""
+        self._count += 1
+        self._kept[self._count] = data
+        return self._count
+
+    def close(self) -> None:
+        """Wait until all is released, which closing the socket that sent it brings about; end."""
+        until = time.monotonic() + CLOSE_S
+        while self._kept and (left_s := until - time.monotonic()) > 0:
+            self.socket.poll(int(1000 * left_s) + 1)
+            self.taken()
+        if self._kept:  # libzmq would tell a socket that is gone.
+            _never_closed.append(self)
+            return
+        self.told.close()
+        self.socket.close()
+        self._context.term()
+
+
+class _Collector(garbage.GarbageCollector):
+    """pyzmq's, except for what a thread sends by way of its Releases."""
+
+    def store(self, obj: object, event: threading.Event | None = None) -> int:
+        mine: Releases | None = getattr(_sender, "releases", None)
+        return super().store(obj, event) if mine is None else mine.keep(obj)
+
+    @property
+    def _push_socket(self) -> "zmq.Socket[bytes]":
+        mine: Releases | None = getattr(_sender, "releases", None)
+        return super()._push_socket if mine is None else mine.told
+
+
+# There is one for the process, which pyzmq looks up once: it must be this very object.
+garbage.gc.__class__ = _Collector
