@@ -9,6 +9,7 @@ import random
 import threading
 import time
 from collections.abc import Callable
+from typing import Any
 
 import zmq
 
@@ -28,7 +29,7 @@ from wire.wake import Wake
 
 log = logging.getLogger("shoal.node")
 
-_MORE = int(zmq.SNDMORE)
+_MORE, _IN, _FOR_EVER = int(zmq.SNDMORE), int(zmq.POLLIN), -1
 IN_A_ROW = 16  # Requests that are served before all else is looked at once more.
 STUCK_MS = 50  # How often to look whether one who waits for his reply is stuck (node.pacing).
 
@@ -71,18 +72,15 @@ class ChunkServer:
 
     def _run(self, sock: "zmq.Socket[bytes]") -> None:
         releases = Releases()
-        serving, pausing = zmq.Poller(), zmq.Poller()
-        for poller in (serving, pausing):
-            poller.register(self._wake, zmq.POLLIN)
-            poller.register(releases.socket, zmq.POLLIN)
-        serving.register(sock, zmq.POLLIN)
+        pausing: list[tuple[Any, int]] = [(self._wake.fileno(), _IN), (releases.socket, _IN)]
+        serving = [*pausing, (sock, _IN)]
         try:
             while not self._is_stopping:
                 self._serve_what_waits(sock, releases)
                 if self._pacing.allows(time.monotonic()):
-                    serving.poll()
+                    zmq.zmq_poll(serving, _FOR_EVER)
                 else:  # Until a reply has left, or one that has not may be stuck.
-                    pausing.poll(STUCK_MS)
+                    zmq.zmq_poll(pausing, STUCK_MS)
         finally:
             sock.close()
             releases.close()

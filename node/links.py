@@ -26,7 +26,7 @@ class Links:
         self._touched: dict[str, Link] = {}
         self._changed: dict[str, Link] = {}
         self._unbound: dict[str, Link] = {}
-        self._wake = wake
+        self._wake, self._tracker = wake, tracker
         self._selector = selectors.DefaultSelector()
         self._selector.register(wake.fileno(), selectors.EVENT_READ)
         self._selector.register(_signal_of(tracker), selectors.EVENT_READ)
@@ -82,6 +82,8 @@ class Links:
                 (ready if sock is link.socket else self._changed)[link.node] = link
             elif key.fd == self._wake.fileno():
                 self._wake.clear()
+            else:  # A late answer would wake us for ever: nobody waits for it.
+                has_mail(self._tracker)
         return list(ready.values())
 
     def bound(self, inflow: Inflow) -> None:

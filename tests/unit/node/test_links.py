@@ -1,5 +1,6 @@
 """The connections of one download: who has something to say, with real sockets."""
 
+import select
 import socket
 import threading
 import time
@@ -115,6 +116,25 @@ def test_wakes_up_when_it_is_told_to(scene: Scene) -> None:
     assert scene.links.wait(LIMIT_S) == []
     assert time.monotonic() - began < LIMIT_S
     timer.join()
+
+
+def test_what_the_tracker_says_too_late_wakes_once(scene: Scene, context: Context) -> None:
+    address = free_address()
+    tracker = context.socket(zmq.ROUTER)
+    tracker.bind(address)
+    scene.tracker.connect(address)
+    scene.tracker.send(b"where?")
+    asker, _ = tracker.recv_multipart()
+    assert scene.heard(0.2) == []  # Takes in that the connections stand.
+    assert not has_mail(scene.tracker)  # The fetch gives up.
+    tracker.send_multipart([asker, b"there"])
+    eventually(lambda: select.select([scene.tracker.fileno()], [], [], 0)[0])
+    assert scene.links.wait(LIMIT_S) == []
+    began = time.monotonic()
+    assert scene.links.wait(0.3) == []
+    assert time.monotonic() - began > 0.25
+    assert scene.tracker.recv() == b"there"  # It is not lost.
+    tracker.close()
 
 
 def test_a_link_that_is_removed_is_closed_and_forgotten(scene: Scene) -> None:
