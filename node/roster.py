@@ -5,6 +5,7 @@ more the more there are. Sends nothing and knows nothing of chunks.
 """
 
 import dataclasses
+import math
 
 from node import neighbours
 from node.settings import FetchSettings
@@ -36,7 +37,6 @@ class _Contact:
     address: str
     complete: bool
     distance: int
-    is_connected: bool = False
     retry_at: float = 0.0  # If it is not connected.
     pause_s: float = 0.0
     silences: int = 0
@@ -52,24 +52,27 @@ class Roster:
         self._settings = settings
         self._times = 1  # As many are asked as the settings say.
         self._contacts: dict[str, _Contact] = {}
+        self._connected: dict[str, _Contact] = {}
+        self._is_settled = False  # Nothing has changed since the last choice, …
+        self._retry_at = math.inf  # … which holds until then.
         self._nodes: dict[str, str] = {}  # By their addresses.
         self._banned: dict[str, str] = {}
         self._shunned: dict[str, str] = {}
 
     @property
     def connected(self) -> list[str]:
-        return sorted(node for node, contact in self._contacts.items() if contact.is_connected)
+        return sorted(self._connected)
 
     @property
     def is_alone(self) -> bool:
         """Say whether there is nobody to be asked."""
-        return not any(contact.is_connected for contact in self._contacts.values())
+        return not self._connected
 
     @property
     def is_hoping(self) -> bool:
         """Say whether all who are asked were lost before, and have delivered nothing since."""
-        connected = [one for one in self._contacts.values() if one.is_connected]
-        return bool(connected) and all(one.pause_s > 0 for one in connected)
+        connected = self._connected
+        return bool(connected) and all(one.pause_s > 0 for one in connected.values())
 
     @property
     def has_liars(self) -> bool:
@@ -81,7 +84,7 @@ class Roster:
         return bool(self._banned) and not self._contacts
 
     def is_connected(self, node: str) -> bool:
-        return node in self._contacts and self._contacts[node].is_connected
+        return node in self._connected
 
     def is_complete(self, node: str) -> bool:
         """Say whether the tracker called it a holder of the whole thing."""
@@ -105,10 +108,13 @@ class Roster:
         for holder in holders:
             contact = self._contacts.get(holder.node)
             if contact is not None:
-                contact.complete |= holder.complete
-                if contact.is_connected or contact.address == holder.address:
+                if holder.complete and not contact.complete:
+                    contact.complete = True
+                    self._is_settled = False
+                if holder.node in self._connected or contact.address == holder.address:
                     continue
             if self._may_be_asked(holder):
+                self._is_settled = False
                 self._shunned.pop(holder.node, None)
                 self._forget(holder.node)
                 far = neighbours.distance(self._node, holder.node)
@@ -118,6 +124,7 @@ class Roster:
     def widen(self) -> None:
         """Have more of them asked than before, as those who are bring nothing."""
         self._times = min(2 * self._times, self._settings.widened_holders)
+        self._is_settled = False
 
     def part_with(self, node: str, trouble: Trouble, now: float) -> None:
         """Leave a holder alone: for good if it lied, which proves it bad, else for a while."""
@@ -126,7 +133,8 @@ class Roster:
             self._banned[node] = trouble.reason
             return
         contact = self._contacts[node]
-        contact.is_connected = False
+        self._connected.pop(node, None)
+        self._is_settled = False
         contact.trouble = trouble.reason
         contact.silences = min(contact.silences + trouble.was_silent, MAX_SILENCES)
         settings = self._settings
@@ -142,23 +150,22 @@ class Roster:
 
         Closed are those to holders that are farther than as many others; they may be needed yet.
         """
+        if self._is_settled and now < self._retry_at:
+            return []
         chosen = self._chosen(now)
-        closed: list[Connect | Disconnect] = []
-        opened: list[Connect | Disconnect] = []
-        for node, contact in sorted(self._contacts.items()):
-            if contact.is_connected and node not in chosen:
-                closed.append(Disconnect(node))
-            elif node in chosen and not contact.is_connected:
-                opened.append(Connect(node, contact.address))
-            contact.is_connected = node in chosen
-        return closed + opened
+        closed = [Disconnect(node) for node in self.connected if node not in chosen]
+        new = sorted(chosen - self._connected.keys())
+        opened = [Connect(node, self._contacts[node].address) for node in new]
+        self._connected = {node: self._contacts[node] for node in chosen}
+        self._is_settled, self._retry_at = True, self._next_retry(now)
+        return [*closed, *opened]
 
     def _chosen(self, now: float) -> set[str]:
         """Return whom to ask: the nearest whole and partial holders, those in trouble last."""
         ready = [
             (contact.pause_s > 0, contact.distance, node)
             for node, contact in self._contacts.items()
-            if contact.is_connected or contact.retry_at <= now
+            if contact.retry_at <= now or node in self._connected
         ]
         nearest = [node for *_, node in sorted(ready)]
         wholes = [node for node in nearest if self._contacts[node].complete]
@@ -173,12 +180,18 @@ class Roster:
         if not contact.pause_s:
             return False
         contact.pause_s, contact.silences = 0.0, 0
+        self._is_settled = False
         return True
 
     def deadline(self, now: float) -> float | None:
         """Return when a lost one may be tried again, None if never."""
-        lost = (one.retry_at for one in self._contacts.values() if not one.is_connected)
-        return min((time for time in lost if time > now), default=None)
+        retry_at = self._retry_at if self._is_settled else self._next_retry(now)
+        return retry_at if now < retry_at < math.inf else None
+
+    def _next_retry(self, now: float) -> float:
+        contacts = self._contacts.items()
+        times = [one.retry_at for node, one in contacts if node not in self._connected]
+        return min((time for time in times if time > now), default=math.inf)
 
     def troubles(self) -> str:
         """Return what is wrong with each holder, for people; empty when nothing is known."""
@@ -199,3 +212,5 @@ class Roster:
         contact = self._contacts.pop(node, None)
         if contact is not None:
             del self._nodes[contact.address]
+            self._connected.pop(node, None)
+            self._is_settled = False

@@ -8,7 +8,7 @@ import statistics
 import sys
 import threading
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Self
 
@@ -22,7 +22,7 @@ from tests.benchmark.torrent_member import LEAST_PIECE_BYTES
 from tests.benchmark.workspace import PAYLOAD
 from tests.multihost.host_process import HostProcess
 from tests.multihost.lab import Lab
-from tests.multihost.swarm import Swarm
+from tests.multihost.swarm import ROOT, Swarm
 from tests.multihost.wait import wait_until
 
 MEMBER = [sys.executable, "-m", "tests.benchmark.torrent_member"]
@@ -45,6 +45,7 @@ class Plan:
     late: int = 0  # So many of them, the last ones, begin when the first are half done.
     dying: int = 0  # So many, the last of those that are not late, lose their cables, …
     dying_within_s: float = 0.0  # … at even intervals within so long after the begin.
+    checkouts: tuple[Path, ...] = (ROOT,)  # The states of shoal that the nodes run, in turn.
 
     @property
     def hosts(self) -> int:
@@ -75,6 +76,7 @@ class Outcome:
     seed_sent_bytes: int  # On the wire, headers included, by the first holder.
     busy_s: float  # Of all processors, whoever was to blame.
     duplicate_share: float | None = None
+    fetchers_busy_s: dict[Path, list[float]] = field(default_factory=dict)  # By what they run.
 
     @property
     def early_s(self) -> list[float]:
@@ -138,7 +140,7 @@ class _Order:
 
 def shoal(lab: Lab, folder: Path, payload: Path, plan: Plan) -> Outcome:
     """Run a tracker and a node on each host; order all fetches at once."""
-    swarm = Swarm(lab, folder)
+    swarm = Swarm(lab, folder, checkouts=plan.checkouts)
     names = list(swarm.nodes)
     holders, fetchers = names[: plan.holders], names[plan.holders :]
     for node in holders:
@@ -149,6 +151,7 @@ def shoal(lab: Lab, folder: Path, payload: Path, plan: Plan) -> Outcome:
     orders = [_Order(swarm, node) for node in fetchers]
     early, late = orders[: plan.early], orders[plan.fetchers - plan.late :]
     with _Watched(lab, plan) as watched:
+        before_s = _busy_s(swarm, fetchers)
         for order in orders[: plan.fetchers - plan.late]:
             order.start()
         half = plan.size_bytes / 2
@@ -159,8 +162,18 @@ def shoal(lab: Lab, folder: Path, payload: Path, plan: Plan) -> Outcome:
         for order in late:
             order.start()
         reports = [order.finish() for order in early + late]
+        after_s = _busy_s(swarm, fetchers)
     twice = sum(one.duplicate_bytes for one in reports) / (len(reports) * plan.size_bytes)
-    return watched.outcome([one.elapsed_s for one in reports], twice)
+    outcome = watched.outcome([one.elapsed_s for one in reports], twice)
+    for node in fetchers:
+        costs_s = outcome.fetchers_busy_s.setdefault(swarm.checkouts[node], [])
+        costs_s.append(after_s[node] - before_s[node])
+    return outcome
+
+
+def _busy_s(swarm: Swarm, nodes: list[str]) -> dict[str, float]:
+    """Return the processor time of each node so far."""
+    return {node: usage.cpu_s([swarm.process(node).pid]) for node in nodes}
 
 
 def torrent(lab: Lab, folder: Path, payload: Path, plan: Plan) -> Outcome:

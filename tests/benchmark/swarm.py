@@ -19,6 +19,7 @@ from tests.benchmark.contenders import LIMIT_S, Outcome, Plan, shoal, torrent
 from tests.benchmark.warm_memory import SPARE_BYTES, keep_warm
 from tests.benchmark.workspace import PAYLOAD, default_folder
 from tests.multihost.lab import Lab
+from tests.multihost.swarm import ROOT
 from tests.multihost.wait import wait_until
 
 STREAM = Path(__file__).parents[1] / "multihost" / "tcp_stream.py"
@@ -57,7 +58,29 @@ def _run(label: str, contender: str, plan: Plan, place: Path, bound_s: float) ->
         payload = place / "seed" / PAYLOAD
         outcome = CONTENDERS[contender](lab, Path(folder), payload, plan)
     print(f"{label:10} {outcome.line(bound_s)}", flush=True)
+    if len(plan.checkouts) > 1:
+        means = (
+            f"{root} {statistics.mean(busy):.3f}" for root, busy in outcome.fetchers_busy_s.items()
+        )
+        print(f"{'':10} processor seconds of a node: {', '.join(means)}", flush=True)
     return outcome
+
+
+def _turned(plan: Plan, turn: int) -> Plan:
+    """Return the plan with other nodes running each checkout: no place is to favour one."""
+    turn %= len(plan.checkouts)
+    return replace(plan, checkouts=plan.checkouts[turn:] + plan.checkouts[:turn])
+
+
+def _compare(busy_s: dict[Path, list[float]]) -> None:
+    """Print what a node costs, by the checkout that it runs, as a share of the first one's."""
+    first = statistics.mean(next(iter(busy_s.values())))
+    for root, seconds in busy_s.items():
+        mean, error = statistics.mean(seconds), statistics.stdev(seconds) / len(seconds) ** 0.5
+        print(
+            f"{root}: {mean:.3f} processor seconds of a node, {100 * mean / first:.1f}"
+            f" ± {100 * error / first:.1f} % ({len(seconds)} nodes)"
+        )
 
 
 def _arguments() -> argparse.Namespace:
@@ -73,7 +96,16 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--dying", type=int, default=0, help="so many lose their cables midway")
     parser.add_argument("--runs", type=int, default=3)
     parser.add_argument("--only", choices=[*CONTENDERS])
+    parser.add_argument(
+        "--beside",
+        type=Path,
+        action="append",
+        default=[],
+        metavar="CHECKOUT",
+        help="have some of the nodes run that state of shoal, in the same swarm: what each costs",
+    )
     args = parser.parse_args()
+    args.only = "shoal" if args.beside else args.only
     if args.slow + args.late + args.dying >= args.hosts:
         parser.error("--slow, --late and --dying leave none of --hosts")
     return args
@@ -93,29 +125,35 @@ def main() -> None:
         slow_mbit=args.slow_mbit,
         late=args.late,
         dying=args.dying,
+        checkouts=(ROOT, *(path.resolve() for path in args.beside)),
     )
     # Handed down to all hosts: as many processors as hosts would not be fought for either.
     os.sched_setscheduler(0, os.SCHED_BATCH, os.sched_param(0))
     variants = _variants(plan, args.only)
     lasts: dict[str, list[float]] = {label: [] for label in variants}
     lates: dict[str, list[float]] = {label: [] for label in variants}
+    busy_s: dict[Path, list[float]] = {root: [] for root in plan.checkouts}
     with tempfile.TemporaryDirectory(prefix="shoal-swarm-", dir=default_folder()) as directory:
         place = Path(directory)
         (place / "seed").mkdir()
         with Path("/dev/urandom").open("rb") as noise:
             (place / "seed" / PAYLOAD).write_bytes(noise.read(size_bytes))
         keep_warm(place / "warm", size_bytes * args.hosts + 2 * SPARE_BYTES)
-        for _ in range(args.runs):
+        for turn in range(args.runs):
             bound_s = size_bytes / _stream_rate(place, args.rate_mbit)
             for label, (contender, variant) in variants.items():
-                timed = replace(variant, dying_within_s=bound_s)
+                timed = replace(_turned(variant, turn), dying_within_s=bound_s)
                 outcome = _run(label, contender, timed, place, bound_s)
                 lasts[label].append(max(outcome.early_s) / bound_s)
                 lates[label].append(max(outcome.late_s, default=0.0) / bound_s)
+                for root, seconds in outcome.fetchers_busy_s.items():
+                    busy_s[root] += seconds
     for label in variants:
         late = f", the late ones {statistics.median(lates[label]):.3f} x" if plan.late else ""
         last = statistics.median(lasts[label])
         print(f"{label}: last host {last:.3f} x the bound{late} (medians)")
+    if args.beside:
+        _compare(busy_s)
 
 
 if __name__ == "__main__":

@@ -3,6 +3,7 @@
 Knows the command line and the cluster file, nothing of what is behind them.
 """
 
+import itertools
 import json
 import os
 import sys
@@ -16,8 +17,7 @@ from tests.multihost.host_process import HostProcess
 from tests.multihost.lab import Lab
 from tests.multihost.wait import wait_until
 
-CLI = Path(__file__).parents[2] / "cli.py"
-COMMAND = [sys.executable, str(CLI)]
+ROOT = Path(__file__).parents[2]
 START_TIMEOUT_S = 20.0  # Takes 1 to 2 s; two busy cores start five interpreters slowly.
 COMMAND_TIMEOUT_S = 30.0
 TRACKER_PORT = 12000
@@ -29,10 +29,21 @@ Holdings = Mapping[str, Sequence[str]]
 class Swarm:
     """Every host's node has a folder of its own, made by the caller before the start."""
 
-    def __init__(self, lab: Lab, directory: Path, *, declare: Holdings | None = None) -> None:
-        """Write the cluster file; `declare` are the holdings that it states."""
+    def __init__(
+        self,
+        lab: Lab,
+        directory: Path,
+        *,
+        declare: Holdings | None = None,
+        checkouts: Sequence[Path] = (ROOT,),
+    ) -> None:
+        """Write the cluster file; `declare` are the holdings that it states.
+
+        `checkouts` are the states of shoal that the nodes run, in turn; all else is this one.
+        """
         self.lab = lab
         self.nodes = {f"n{host}": host for host in lab.hosts}
+        self.checkouts = dict(zip(self.nodes, itertools.cycle(checkouts), strict=False))
         self.config = directory / "lab.yaml"
         self._processes: dict[str, HostProcess] = {}
         for name in self.nodes:
@@ -46,7 +57,8 @@ class Swarm:
         """Start all; return when every node is alive and `ls` shows the expected whole holders."""
         self._processes["tracker"] = self.spawn(1, "tracker")
         for node, host in self.nodes.items():
-            self._processes[node] = self.spawn(host, "node", node)
+            root = self.checkouts[node]
+            self._processes[node] = self.spawn(host, "node", node, root=root)
         try:
             wait_until(lambda: self._is_ready(expected), START_TIMEOUT_S, "the cluster is ready")
         except TimeoutError as error:
@@ -69,9 +81,9 @@ class Swarm:
             if file["id"]
         }
 
-    def spawn(self, host: int, *arguments: str) -> HostProcess:
+    def spawn(self, host: int, *arguments: str, root: Path = ROOT) -> HostProcess:
         environ = {key: value for key, value in os.environ.items() if not key.startswith("SHOAL_")}
-        command = [*COMMAND, *arguments, "--config", str(self.config)]
+        command = [sys.executable, str(root / "cli.py"), *arguments, "--config", str(self.config)]
         return self.lab.start(host, command, cwd=self.config.parent, env=environ)
 
     def _is_ready(self, expected: Holdings) -> bool:

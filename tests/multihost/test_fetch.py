@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from tests.multihost.conftest import MakeLab
-from tests.multihost.swarm import CLI, COMMAND_TIMEOUT_S, Swarm, result
+from tests.multihost.swarm import COMMAND_TIMEOUT_S, ROOT, Swarm, result
 from tests.multihost.wait import wait_until
 
 EXAMPLE = {"net.txt": ["n1", "n2"], "network.txt": ["n1", "n3"], "seeds.txt": ["n2", "n3"]}
@@ -44,13 +44,13 @@ def test_the_built_in_example_works_between_computers(make_lab: MakeLab, tmp_pat
     swarm = Swarm(make_lab(4), tmp_path / "cluster", declare=EXAMPLE)
     for name, holders in EXAMPLE.items():
         for node in holders:
-            shutil.copy(CLI.parent / "config" / node / name, swarm.folder(node) / name)
+            shutil.copy(ROOT / "config" / node / name, swarm.folder(node) / name)
     swarm.start(EXAMPLE)
 
     fetched = result(swarm.fetch("n1", "seeds.txt"))
     all_fetched = result(swarm.fetch("n4", *EXAMPLE))
 
-    seeds = (CLI.parent / "config/n2/seeds.txt").read_bytes()
+    seeds = (ROOT / "config/n2/seeds.txt").read_bytes()
     assert Path(fetched["path"]) == swarm.folder("n1") / "seeds.txt"
     assert Path(fetched["path"]).read_bytes() == seeds
     assert set(fetched["holders"]) <= {"n2", "n3"}

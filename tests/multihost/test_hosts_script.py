@@ -13,10 +13,10 @@ import yaml
 from tests.multihost import namespaces
 from tests.multihost.conftest import MakeLab
 from tests.multihost.lab import Lab
-from tests.multihost.swarm import CLI
+from tests.multihost.swarm import ROOT
 
-SCRIPT = CLI.parent / "scripts" / "shoal-hosts"
-SEEDS = CLI.parent / "config" / "n2" / "seeds.txt"
+SCRIPT = ROOT / "scripts" / "shoal-hosts"
+SEEDS = ROOT / "config" / "n2" / "seeds.txt"
 TIMEOUT_S = 60.0
 FAKE_SSH = """\
 #!/bin/sh
@@ -67,7 +67,7 @@ def test_a_cluster_is_started_used_and_stopped(make_lab: MakeLab, tmp_path: Path
     homes = tmp_path / "homes"
     options = [
         f"--ssh={make_homes(lab, homes)}",
-        f"--shoal={sys.executable} {CLI}",
+        f"--shoal={sys.executable} {ROOT / 'cli.py'}",
         f"--config={write_cluster(tmp_path / 'four.yaml', [*map(lab.address, lab.hosts)])}",
     ]
     for holder in (2, 3):
@@ -98,7 +98,7 @@ def test_one_host_that_cannot_be_reached_does_not_keep_the_others(
     lab = make_lab(1)
     options = [
         f"--ssh={make_homes(lab, tmp_path)}",
-        f"--shoal={sys.executable} {CLI}",
+        f"--shoal={sys.executable} {ROOT / 'cli.py'}",
         f"--config={write_cluster(tmp_path / 'two.yaml', [lab.address(1), lab.address(99)])}",
     ]
     started = shoal_hosts("start", *options)
