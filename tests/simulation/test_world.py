@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from tests.simulation.world import Actor, World
+from tests.simulation.world import SPAN_S, Actor, World
 
 
 def test_things_happen_in_the_order_of_their_times() -> None:
@@ -44,3 +44,16 @@ def test_what_is_too_late_happens_now() -> None:
     actor.at(1.0, lambda: actor.at(0.5, lambda: done.append(world.now)))
     world.run(2.0)
     assert done == [1.0]
+
+
+def test_what_is_ordered_for_sooner_than_the_next_thing_comes_first() -> None:
+    world = World()
+    done: list[Any] = []
+    actor = Actor(1, world)
+    for time in (1.0, 1.0 + SPAN_S / 4, 3.0):
+        actor.at(time, done.append, time)
+    assert world.next_at == 1.0  # What is next has been put in order.
+    for time in (2.0, 1.0 + SPAN_S / 8, 0.5):
+        actor.at(time, done.append, time)
+    world.run(4.0)
+    assert done == [0.5, 1.0, 1.0 + SPAN_S / 8, 1.0 + SPAN_S / 4, 2.0, 3.0]

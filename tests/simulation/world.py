@@ -1,38 +1,62 @@
 """Virtual time: what happens next, and when. Knows nothing of networks."""
 
 import heapq
+import math
 from collections.abc import Callable
 from typing import Any
 
 MOST_ORDERS = 40  # Bits: so many things an actor may have ordered.
+SPAN_S = 0.0002  # Some hundred things of 1,000 hosts.
+
+Entry = tuple[float, int, Callable[..., None], tuple[Any, ...]]
 
 
 class World:
     """A queue of things to do; `now` jumps from one to the next, in seconds.
 
     Things of one time are done in the order of who ordered them, and of the orders of each: so it
-    does not matter with whom an actor shares a world.
+    does not matter with whom an actor shares a world. What is to come is put in order only when its
+    span of time comes: a heap of all of it would not fit into the processor's caches.
     """
 
     def __init__(self) -> None:
         self.now = 0.0
-        self._queue: list[tuple[float, int, Callable[..., None], tuple[Any, ...]]] = []
+        self._near: list[Entry] = []  # A heap: all that happens up to the end of span …
+        self._span = -1
+        self._far: dict[int, list[Entry]] = {}  # By the spans after that, whose …
+        self._spans: list[int] = []  # … numbers are a heap too.
 
     @property
     def next_at(self) -> float:
         """When the next thing happens; never, if there is none."""
-        return self._queue[0][0] if self._queue else float("inf")
+        if not self._near and self._spans:
+            self._go_on()
+        return self._near[0][0] if self._near else math.inf
 
     def put(self, time: float, order: int, act: Callable[..., None], *args: Any) -> None:
         """Have `act` called with `args` at `time`, which has not passed."""
-        heapq.heappush(self._queue, (time, order, act, args))
+        span = int(time / SPAN_S)
+        if span <= self._span:
+            heapq.heappush(self._near, (time, order, act, args))
+        elif span in self._far:
+            self._far[span].append((time, order, act, args))
+        else:
+            self._far[span] = [(time, order, act, args)]
+            heapq.heappush(self._spans, span)
 
     def run(self, end: float) -> None:
         """Let time pass up to `end`: what happens then is still to come."""
-        queue, pop = self._queue, heapq.heappop
-        while queue and queue[0][0] < end:
-            self.now, _, act, args = pop(queue)
-            act(*args)
+        pop = heapq.heappop
+        while self.next_at < end:
+            near = self._near
+            while near and near[0][0] < end:
+                self.now, _, act, args = pop(near)
+                act(*args)
+
+    def _go_on(self) -> None:
+        self._span = heapq.heappop(self._spans)
+        self._near = self._far.pop(self._span)
+        heapq.heapify(self._near)
 
 
 class Actor:
