@@ -26,14 +26,16 @@ class Talker(Actor):
         if teller == (self.number + 1) % ACTORS:
             for name in range(ACTORS):
                 at = self.world.now + DELAY_S
-                self._part.carry((at, self.next_order(), str(name), self.number))
+                what = self.number, self._part.ballast
+                self._part.carry((at, self.next_order(), str(name), what))
 
 
 class Talk:
     """One worker's share of the talkers."""
 
-    def __init__(self, worker: int, workers: int) -> None:
+    def __init__(self, worker: int, workers: int, ballast: bytes = b"") -> None:
         self.world = World()
+        self.ballast = ballast
         self._workers = workers
         self._mail: dict[int, list[Mail]] = {other: [] for other in range(workers)}
         mine = range(worker, ACTORS, workers)
@@ -44,7 +46,7 @@ class Talk:
     def carry(self, mail: Mail) -> None:
         at, order, name, what = mail
         if name in self.talkers:
-            self.world.put(at, order, self.talkers[name].hear, what)
+            self.world.put(at, order, self.talkers[name].hear, what[0])
         else:
             self._mail[int(name) % self._workers].append(mail)
 
@@ -60,7 +62,7 @@ class Talk:
         return False
 
 
-def talk(workers: int, limit_s: float = LIMIT_S) -> list[Any]:
+def talk(workers: int, limit_s: float = LIMIT_S, ballast: bytes = b"") -> list[Any]:
     """Return what each talker heard, and when."""
 
     def work(crew: Crew, part: Talk) -> None:
@@ -69,7 +71,7 @@ def talk(workers: int, limit_s: float = LIMIT_S) -> list[Any]:
     def tell(part: Talk) -> list[Any]:
         return [(name, talker.heard) for name, talker in part.talkers.items()]
 
-    told = together(workers, lambda worker: Talk(worker, workers), work, tell)
+    told = together(workers, lambda worker: Talk(worker, workers, ballast), work, tell)
     return sorted(one for part in told for one in part)
 
 
@@ -78,6 +80,10 @@ def test_all_hear_the_same_in_the_same_order(workers: int) -> None:
     heard = talk(1)
     assert all(len(words) > AT_LEAST for _, words in heard)
     assert talk(workers) == heard
+
+
+def test_long_messages_both_ways_keep_nobody_waiting() -> None:
+    assert talk(3, ballast=bytes(1 << 20)) == talk(1)
 
 
 def test_nothing_happens_after_the_limit() -> None:
