@@ -8,7 +8,9 @@ holders, each may have only a little on its way (docs/decisions/0008-receive-win
 
 SLOW_BYTES_PER_S = 50e6  # As node.pacing has it: quicker links drain their queues in no time.
 MANY_HOLDERS = 4
-WINDOW_BYTES = 64 << 10  # 16 of them are 1 MB, about what a switch queues for a 100 Mbit/s link.
+WINDOW_BYTES = 64 << 10  # 16 of them are 1 MB, about what a switch queues for a 100 Mbit/s link …
+LONG_BYTES = 160 << 10  # … but of longer chunks more are on their way at a time (node.pacing), …
+LONG_WINDOW_BYTES = 48 << 10  # … and then this loses fewer packets.
 SPAN_S = 0.25  # The rate is measured over spans of this length.
 
 
@@ -19,9 +21,11 @@ class Inflow:
         self.best_rate = 0.0  # Over the best span so far.
         self._span_began: float | None = None
         self._span_bytes = 0
+        self._longest_bytes = 0
 
     def arrived(self, size_bytes: int, now: float) -> None:
-        """Note bytes of a chunk."""
+        """Note the bytes of a chunk."""
+        self._longest_bytes = max(self._longest_bytes, size_bytes)
         if self._span_began is None:
             self._span_began = now
             return  # These came before the span.
@@ -38,4 +42,5 @@ class Inflow:
         """
         if holders < MANY_HOLDERS or not 0 < self.best_rate < SLOW_BYTES_PER_S:
             return None
-        return max(WINDOW_BYTES, int(2 * self.best_rate * round_trip_s))
+        least_bytes = LONG_WINDOW_BYTES if self._longest_bytes > LONG_BYTES else WINDOW_BYTES
+        return max(least_bytes, int(2 * self.best_rate * round_trip_s))

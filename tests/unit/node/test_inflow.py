@@ -2,7 +2,7 @@
 
 import pytest
 
-from node.inflow import WINDOW_BYTES, Inflow
+from node.inflow import LONG_BYTES, LONG_WINDOW_BYTES, WINDOW_BYTES, Inflow
 
 MBIT = 125_000.0
 
@@ -27,6 +27,12 @@ def test_the_best_span_counts() -> None:
 
 def test_bounds_many_holders_over_a_slow_link() -> None:
     assert an_inflow(100 * MBIT).window_bytes(16, 0.0002) == WINDOW_BYTES
+
+
+def test_bounds_long_chunks_more() -> None:
+    inflow = an_inflow(100 * MBIT)
+    inflow.arrived(LONG_BYTES + 1, 6.5)
+    assert inflow.window_bytes(16, 0.0002) == LONG_WINDOW_BYTES < WINDOW_BYTES
 
 
 @pytest.mark.parametrize(
