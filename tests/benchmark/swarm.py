@@ -111,14 +111,11 @@ def _arguments() -> argparse.Namespace:
     return args
 
 
-def main() -> None:
-    """Measure, and print a line for each run and each contender's medians."""
-    args = _arguments()
-    size_bytes = args.size_mib << 20
-    plan = Plan(
+def _plan(args: argparse.Namespace) -> Plan:
+    return Plan(
         fetchers=args.hosts,
         rate_mbit=args.rate_mbit,
-        size_bytes=size_bytes,
+        size_bytes=args.size_mib << 20,
         holders=args.holders,
         holder_mbit=args.holder_mbit,
         slow=args.slow,
@@ -127,31 +124,41 @@ def main() -> None:
         dying=args.dying,
         checkouts=(ROOT, *(path.resolve() for path in args.beside)),
     )
-    # Handed down to all hosts: as many processors as hosts would not be fought for either.
-    os.sched_setscheduler(0, os.SCHED_BATCH, os.sched_param(0))
+
+
+def _measure(plan: Plan, args: argparse.Namespace) -> dict[str, list[tuple[float, Outcome]]]:
+    """Return what came of all runs by their labels, each with its bound in seconds."""
     variants = _variants(plan, args.only)
-    lasts: dict[str, list[float]] = {label: [] for label in variants}
-    lates: dict[str, list[float]] = {label: [] for label in variants}
-    busy_s: dict[Path, list[float]] = {root: [] for root in plan.checkouts}
+    runs: dict[str, list[tuple[float, Outcome]]] = {label: [] for label in variants}
     with tempfile.TemporaryDirectory(prefix="shoal-swarm-", dir=default_folder()) as directory:
         place = Path(directory)
         (place / "seed").mkdir()
         with Path("/dev/urandom").open("rb") as noise:
-            (place / "seed" / PAYLOAD).write_bytes(noise.read(size_bytes))
-        keep_warm(place / "warm", size_bytes * args.hosts + 2 * SPARE_BYTES)
+            (place / "seed" / PAYLOAD).write_bytes(noise.read(plan.size_bytes))
+        keep_warm(place / "warm", plan.size_bytes * plan.fetchers + 2 * SPARE_BYTES)
         for turn in range(args.runs):
-            bound_s = size_bytes / _stream_rate(place, args.rate_mbit)
+            bound_s = plan.size_bytes / _stream_rate(place, plan.rate_mbit)
             for label, (contender, variant) in variants.items():
                 timed = replace(_turned(variant, turn), dying_within_s=bound_s)
-                outcome = _run(label, contender, timed, place, bound_s)
-                lasts[label].append(max(outcome.early_s) / bound_s)
-                lates[label].append(max(outcome.late_s, default=0.0) / bound_s)
-                for root, seconds in outcome.fetchers_busy_s.items():
-                    busy_s[root] += seconds
-    for label in variants:
-        late = f", the late ones {statistics.median(lates[label]):.3f} x" if plan.late else ""
-        last = statistics.median(lasts[label])
-        print(f"{label}: last host {last:.3f} x the bound{late} (medians)")
+                runs[label].append((bound_s, _run(label, contender, timed, place, bound_s)))
+    return runs
+
+
+def main() -> None:
+    """Measure, and print a line for each run and each contender's medians."""
+    args = _arguments()
+    plan = _plan(args)
+    # Handed down to all hosts: as many processors as hosts would not be fought for either.
+    os.sched_setscheduler(0, os.SCHED_BATCH, os.sched_param(0))
+    busy_s: dict[Path, list[float]] = {root: [] for root in plan.checkouts}
+    for label, runs in _measure(plan, args).items():
+        last = statistics.median(max(one.early_s) / bound_s for bound_s, one in runs)
+        late = statistics.median(max(one.late_s, default=0.0) / bound_s for bound_s, one in runs)
+        also = f", the late ones {late:.3f} x" if plan.late else ""
+        print(f"{label}: last host {last:.3f} x the bound{also} (medians)")
+        for _, outcome in runs:
+            for root, seconds in outcome.fetchers_busy_s.items():
+                busy_s[root] += seconds
     if args.beside:
         _compare(busy_s)
 
