@@ -24,9 +24,7 @@ from wire.wake import Wake
 log = logging.getLogger("shoal.node")
 
 DRAIN = 32  # Messages taken from one holder before the others have their turn.
-PROGRESS_S = (
-    0.5  # Each report costs the node 0.3 ms: in a swarm 2 % of its work, five times a second.
-)
+PROGRESS_S = 0.5  # A report costs the node 0.3 ms; five a second were 2 % of a swarm's work.
 MAX_HEARD = 1024  # Askers whose words wait.
 BOUND_S = 0.1  # How often to see whether TCP's windows can be bound by now.
 

@@ -8,9 +8,9 @@ holders, each may have only a little on its way (docs/decisions/0008-receive-win
 
 SLOW_BYTES_PER_S = 50e6  # As node.pacing has it: quicker links drain their queues in no time.
 MANY_HOLDERS = 4
-WINDOW_BYTES = 64 << 10  # 16 of them are 1 MB, about what a switch queues for a 100 Mbit/s link …
-LONG_BYTES = 160 << 10  # … but of longer chunks more are on their way at a time (node.pacing), …
-LONG_WINDOW_BYTES = 48 << 10  # … and then this loses fewer packets.
+WINDOW_BYTES = 64 << 10  # The most that TCP hands down at once: less costs both sides more work.
+LONG_BYTES = 160 << 10  # But of longer chunks more are on their way at a time (node.pacing), …
+LONG_WINDOW_BYTES = 48 << 10  # … which overflows the switch's queue with more than this.
 SPAN_S = 0.25  # The rate is measured over spans of this length.
 
 

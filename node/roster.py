@@ -53,8 +53,7 @@ class Roster:
         self._times = 1  # As many are asked as the settings say.
         self._contacts: dict[str, _Contact] = {}
         self._connected: dict[str, _Contact] = {}
-        self._is_settled = False  # Nothing has changed since the last choice, …
-        self._retry_at = math.inf  # … which holds until then.
+        self._settled_until = -math.inf  # The last choice holds, unless something changes.
         self._nodes: dict[str, str] = {}  # By their addresses.
         self._banned: dict[str, str] = {}
         self._shunned: dict[str, str] = {}
@@ -110,11 +109,11 @@ class Roster:
             if contact is not None:
                 if holder.complete and not contact.complete:
                     contact.complete = True
-                    self._is_settled = False
+                    self._unsettle()
                 if holder.node in self._connected or contact.address == holder.address:
                     continue
             if self._may_be_asked(holder):
-                self._is_settled = False
+                self._unsettle()
                 self._shunned.pop(holder.node, None)
                 self._forget(holder.node)
                 far = neighbours.distance(self._node, holder.node)
@@ -124,17 +123,17 @@ class Roster:
     def widen(self) -> None:
         """Have more of them asked than before, as those who are bring nothing."""
         self._times = min(2 * self._times, self._settings.widened_holders)
-        self._is_settled = False
+        self._unsettle()
 
     def part_with(self, node: str, trouble: Trouble, now: float) -> None:
         """Leave a holder alone: for good if it lied, which proves it bad, else for a while."""
+        self._unsettle()
         if trouble.lied:
             self._forget(node)
             self._banned[node] = trouble.reason
             return
         contact = self._contacts[node]
         self._connected.pop(node, None)
-        self._is_settled = False
         contact.trouble = trouble.reason
         contact.silences = min(contact.silences + trouble.was_silent, MAX_SILENCES)
         settings = self._settings
@@ -150,14 +149,14 @@ class Roster:
 
         Closed are those to holders that are farther than as many others; they may be needed yet.
         """
-        if self._is_settled and now < self._retry_at:
+        if now < self._settled_until:
             return []
         chosen = self._chosen(now)
         closed = [Disconnect(node) for node in self.connected if node not in chosen]
         new = sorted(chosen - self._connected.keys())
         opened = [Connect(node, self._contacts[node].address) for node in new]
         self._connected = {node: self._contacts[node] for node in chosen}
-        self._is_settled, self._retry_at = True, self._next_retry(now)
+        self._settled_until = self._next_retry(now)
         return [*closed, *opened]
 
     def _chosen(self, now: float) -> set[str]:
@@ -180,13 +179,15 @@ class Roster:
         if not contact.pause_s:
             return False
         contact.pause_s, contact.silences = 0.0, 0
-        self._is_settled = False
         return True
 
     def deadline(self, now: float) -> float | None:
         """Return when a lost one may be tried again, None if never."""
-        retry_at = self._retry_at if self._is_settled else self._next_retry(now)
-        return retry_at if now < retry_at < math.inf else None
+        retry_at = self._settled_until if now < self._settled_until else self._next_retry(now)
+        return retry_at if retry_at < math.inf else None
+
+    def _unsettle(self) -> None:
+        self._settled_until = -math.inf
 
     def _next_retry(self, now: float) -> float:
         contacts = self._contacts.items()
@@ -213,4 +214,3 @@ class Roster:
         if contact is not None:
             del self._nodes[contact.address]
             self._connected.pop(node, None)
-            self._is_settled = False

@@ -106,6 +106,10 @@ def _arguments() -> argparse.Namespace:
     )
     args = parser.parse_args()
     args.only = "shoal" if args.beside else args.only
+    if strangers := [str(path) for path in args.beside if not (path / "cli.py").is_file()]:
+        parser.error(f"--beside: no checkout of shoal: {', '.join(strangers)}")
+    if args.beside and args.hosts < 2 * (1 + len(args.beside)):
+        parser.error("--beside needs two of --hosts for each state, and for this one")
     if args.slow + args.late + args.dying >= args.hosts:
         parser.error("--slow, --late and --dying leave none of --hosts")
     return args

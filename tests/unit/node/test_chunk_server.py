@@ -178,6 +178,26 @@ def test_askers_that_vanish_are_nothing_to_it(scene: Scene) -> None:  # faults 2
     eventually(lambda: not scene.server._pacing.unsent)
 
 
+def test_long_replies_count_until_they_have_left_or_their_asker_has(
+    scene: Scene, tmp_path: Path
+) -> None:
+    path = tmp_path / "long.bin"
+    path.write_bytes(os.urandom(1 << 20))
+    long = whole(path, "long.bin")
+    scene.inventory.put(long)
+    asker = scene.context.socket(zmq.DEALER)
+    asker.setsockopt(zmq.RCVHWM, 1)
+    asker.setsockopt(zmq.RCVBUF, 16 << 10)
+    asker.connect(scene.address)
+    for _ in range(60):  # It never reads: 7.5 MB.
+        asker.send_multipart([b"", messages.encode(ChunkRequest(long.id, (0,), "n2"))])
+    eventually(lambda: len(scene.server._pacing.unsent) > 1)
+    assert scene.still_serves()
+    asker.close(linger=0)
+    eventually(lambda: not scene.server._pacing.unsent)
+    assert scene.still_serves()
+
+
 def test_noise_at_the_port_harms_nobody(scene: Scene) -> None:  # faults 1 and 2
     for noise in (b"GET / HTTP/1.1\r\n\r\n", b"SSH-2.0-x\r\n", os.urandom(500), b"\xff" * 64):
         with socket.create_connection(("127.0.0.1", port_of(scene.address))) as stranger:

@@ -233,3 +233,10 @@ def test_asks_more_of_them_when_these_bring_nothing() -> None:
         roster.widen()
         counts.append(len(retried(roster, 0).split()))
     assert counts == [2, 2, 4, 0]
+
+
+def test_one_that_is_whole_now_is_asked_however_far_it_is() -> None:
+    roster = a_small_roster(TEN.replace(":11000", ":11000~"))
+    farthest = TEN_NODES[-1]
+    whole = next(each for each in TEN.split() if each.startswith(f"{farthest}@"))
+    assert farthest in learned(roster, whole).split()
