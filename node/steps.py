@@ -24,8 +24,8 @@ class Phase(enum.Enum):
     OVER = enum.auto()
 
 
-class Event(msgspec.Struct, frozen=True):
-    """Something that happened."""
+class Event(msgspec.Struct, frozen=True, tag=True, array_like=True):
+    """Something that happened. The simulator sends some of them from process to process."""
 
 
 class Action(msgspec.Struct, frozen=True):

@@ -18,6 +18,7 @@ from protocol.messages import (
     Holders,
     Holding,
     ManifestRequest,
+    NodeRequest,
     Ok,
     Query,
     Renew,
@@ -28,7 +29,10 @@ from tests.simulation.station import (
     REPLY_BYTES,
     REQUEST_BYTES,
     TRACKER,
+    Answer,
     Asked,
+    AskedChunk,
+    AskedManifest,
     AskedTracker,
     Message,
     Network,
@@ -112,13 +116,13 @@ class Host(Station):
             self._tell_tracker(Renew(self.name, EPOCH, holdings=1))
             self.at(self.world.now + RENEW_S, self._renew)
 
-    def take(self, message: Message) -> None:
+    def take(self, message: Message | steps.Event) -> None:
         if not self.is_alive:
             return
         match message:
             case steps.Event():
                 self._feed(message)
-            case Asked(asker):
+            case AskedChunk(asker) | AskedManifest(asker):
                 self._waiting.setdefault(asker, collections.deque()).append(message)
                 self._serve()
             case Told(Holders() as holders):
@@ -137,17 +141,17 @@ class Host(Station):
             asked = queue.popleft()
             if queue:
                 self._waiting[asker] = queue
-            if isinstance(asked.request, ChunkRequest) and self.download is not None:
-                self._feed(steps.PeerHeard(asker, asked.request.have))
+            if isinstance(asked, AskedChunk) and self.download is not None:
+                self._feed(steps.PeerHeard(asker, asked.have))
             self._reply(asked)
 
     def _reply(self, asked: Asked) -> None:
         name, request_id = self.name, asked.request_id
-        match self._serving.handle(asked.request, Source(asked.asker, ""), self.world.now):
+        match self._serving.handle(self._request(asked), Source(asked.asker, ""), self.world.now):
             case SendChunk(_, index, have, askers):
                 size = self.shelf.manifest.chunk_size(index)
                 digest = self.shelf.manifest.digest(index)
-                event: steps.Event = steps.ChunkReceived(
+                event: Answer = steps.ChunkReceived(
                     name, request_id, index, size, digest, have, askers
                 )
                 size += REPLY_BYTES
@@ -166,6 +170,13 @@ class Host(Station):
             self._replies += 1
             self._pacing.queued(self._replies, size, self.world.now)
             self.at(left_at, self._sent, self._replies)
+
+    def _request(self, asked: Asked) -> NodeRequest:
+        match asked:
+            case AskedChunk(asker, _, offered, have, patience_ms):
+                return ChunkRequest(self.shelf.id, offered, asker, have, patience_ms)
+            case AskedManifest(request=request):
+                return request
 
     def _sent(self, number: int) -> None:
         self._pacing.left(number, self.world.now)
@@ -191,12 +202,12 @@ class Host(Station):
 
     def _carry_out(self, action: steps.Action) -> None:
         match action:
-            case steps.RequestChunk(node, request_id, content_id, offered, have, patience_ms):
-                request = ChunkRequest(content_id, offered, self.name, have, patience_ms)
-                self.send(node, REQUEST_BYTES, Asked(self.name, request_id, request))
-            case steps.RequestManifest(node, request_id, what, may_wait):
-                asked = Asked(self.name, request_id, ManifestRequest(what, may_wait))
+            case steps.RequestChunk(node, request_id, _, offered, have, patience_ms):
+                asked = AskedChunk(self.name, request_id, offered, have, patience_ms)
                 self.send(node, REQUEST_BYTES, asked)
+            case steps.RequestManifest(node, request_id, what, may_wait):
+                request = ManifestRequest(what, may_wait)
+                self.send(node, REQUEST_BYTES, AskedManifest(self.name, request_id, request))
             case steps.StoreChunk(index):
                 self.shelf.have |= 1 << index
             case steps.QueryTracker(what, partial):

@@ -8,7 +8,7 @@ import msgspec
 from broker.initial import Initial
 from broker.tracker import Tracker
 from node import steps
-from protocol.messages import Holders, NodeRequest, TrackerReply, TrackerRequest
+from protocol.messages import Holders, ManifestRequest, TrackerReply, TrackerRequest
 from tests.simulation.network import Place, receive, send
 from tests.simulation.world import Actor, World
 
@@ -18,31 +18,47 @@ REPLY_BYTES = 200
 HOLDER_BYTES = 60  # One of those whom the tracker names.
 
 
-class Asked(msgspec.Struct, frozen=True):
-    """A host asks another one."""
+class _Letter(msgspec.Struct, frozen=True, tag=True, array_like=True):
+    """What one station tells another."""
+
+
+class AskedChunk(_Letter, frozen=True):
+    """A host offers another one chunks, as a `ChunkRequest` does."""
 
     asker: str
     request_id: int
-    request: NodeRequest
+    offered: tuple[int, ...]
+    have: bytes
+    patience_ms: int
 
 
-class AskedTracker(msgspec.Struct, frozen=True):
+class AskedManifest(_Letter, frozen=True):
+    """A host asks another one for the manifest."""
+
+    asker: str
+    request_id: int
+    request: ManifestRequest
+
+
+class AskedTracker(_Letter, frozen=True):
     """A host asks the tracker, or tells it something."""
 
     asker: str
     request: TrackerRequest
 
 
-class Told(msgspec.Struct, frozen=True):
+class Told(_Letter, frozen=True):
     """The tracker answers."""
 
     reply: TrackerReply
 
 
-Message = Asked | AskedTracker | Told | steps.Event
+Answer = steps.ChunkReceived | steps.ManifestReceived | steps.NothingReceived | steps.RequestRefused
+Asked = AskedChunk | AskedManifest
+Message = Asked | AskedTracker | Told | Answer
 
 
-class Sent(msgspec.Struct, frozen=True):
+class Sent(msgspec.Struct, frozen=True, array_like=True):
     """A message of so many bytes begins to come in."""
 
     size_bytes: int

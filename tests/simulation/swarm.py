@@ -4,6 +4,8 @@ import dataclasses
 import random
 import statistics
 
+import msgspec
+
 from protocol import bitmap, cutting, manifest
 from protocol.manifest import Manifest, encode, id_of
 from tests.simulation.crew import Crew, Mail, together
@@ -119,12 +121,13 @@ class Part:
 
     def __init__(self, plan: Plan, worker: int, workers: int) -> None:
         self.world = World()
+        self.mail = msgspec.msgpack.Decoder(list[Mail[Sent]])
         self._plan, self._worker, self._workers = plan, worker, workers
         rng = random.Random(plan.seed)
         self._places = _places(plan, rng)
         self._numbers = {name: number for number, name in enumerate(self._places)}
         self._stations: dict[str, Station] = {}
-        self._mail: list[list[Mail]] = [[] for _ in range(workers)]
+        self._mail: list[list[Mail[Sent]]] = [[] for _ in range(workers)]
         self._add_stations(rng)
         hosts = [host for host in self._stations.values() if isinstance(host, Host)]
         self._waiting = [host for host in hosts if host.number != SEED]
@@ -167,11 +170,11 @@ class Part:
 
     # The part that it has in a crew.
 
-    def take_in(self, mail: list[Mail]) -> None:
+    def take_in(self, mail: list[Mail[Sent]]) -> None:
         for each in mail:
             self.carry(*each)
 
-    def take_out(self, worker: int) -> list[Mail]:
+    def take_out(self, worker: int) -> list[Mail[Sent]]:
         mail, self._mail[worker] = self._mail[worker], []
         return mail
 

@@ -2,6 +2,7 @@
 
 from typing import Any
 
+import msgspec
 import pytest
 
 from tests.simulation.crew import Crew, Mail, together
@@ -11,6 +12,8 @@ ACTORS = 4
 DELAY_S = 1.0
 LIMIT_S = 20.0
 AT_LEAST = 3
+
+Word = tuple[int, bytes]  # Of whom, and ballast.
 
 
 class Talker(Actor):
@@ -35,26 +38,27 @@ class Talk:
 
     def __init__(self, worker: int, workers: int, ballast: bytes = b"") -> None:
         self.world = World()
+        self.mail = msgspec.msgpack.Decoder(list[Mail[Word]])
         self.ballast = ballast
         self._workers = workers
-        self._mail: dict[int, list[Mail]] = {other: [] for other in range(workers)}
+        self._mail: dict[int, list[Mail[Word]]] = {other: [] for other in range(workers)}
         mine = range(worker, ACTORS, workers)
         self.talkers = {str(number): Talker(number, self) for number in mine}
         for talker in self.talkers.values():
             talker.at(0.0, talker.hear, (talker.number + 1) % ACTORS)
 
-    def carry(self, mail: Mail) -> None:
+    def carry(self, mail: Mail[Word]) -> None:
         at, order, name, what = mail
         if name in self.talkers:
             self.world.put(at, order, self.talkers[name].hear, what[0])
         else:
             self._mail[int(name) % self._workers].append(mail)
 
-    def take_in(self, mail: list[Mail]) -> None:
+    def take_in(self, mail: list[Mail[Word]]) -> None:
         for each in mail:
             self.carry(each)
 
-    def take_out(self, worker: int) -> list[Mail]:
+    def take_out(self, worker: int) -> list[Mail[Word]]:
         mail, self._mail[worker] = self._mail[worker], []
         return mail
 
