@@ -107,6 +107,7 @@ class Answers:
         return handout.choose(
             holders,
             settings.max_handout,
+            asker,
             self.state.initial.neighbours(asker),
             self.rng,
         )

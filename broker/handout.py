@@ -1,19 +1,25 @@
 """Which holders to name in an answer, when there are more than it may name. Knows no state."""
 
-from collections.abc import Collection, Sequence
+import functools
+from collections.abc import Callable, Collection, Sequence
 from typing import TYPE_CHECKING
 
+from protocol.distance import distance
 from protocol.messages import Holder
 
 if TYPE_CHECKING:
     from random import Random
 
 PARTIAL_SHARE = 4
+RANDOM_SHARE = 4
+
+Draw = Callable[[list[Holder], int], list[Holder]]
 
 
 def choose(
     holders: Sequence[Holder],
     count: int,
+    asker: str | None,
     near: Collection[str],
     rng: "Random",
 ) -> list[Holder]:
@@ -23,21 +29,33 @@ def choose(
     have upload capacity that nobody would use otherwise. In each kind, half of the places go to
     holders `near` the asker, if there are as many; those far away are never excluded,
     because hard partitions by locality starve the group that has no seed.
+
+    Three in four of the partial ones are those that the asker will ask before others, by the
+    distance of their names (docs/swarm.md, large swarms): drawn at random, who was there first
+    would be known to all, and be asked by twice as many as others. The rest are drawn all the same,
+    or whoever chooses his name well could be all that an asker hears of.
     """
     whole = [holder for holder in holders if holder.complete]
     partial = [holder for holder in holders if not holder.complete]
     kept = min(len(partial), max(count // PARTIAL_SHARE, count - len(whole)))
-    chosen = _favouring_near(whole, count - kept, near, rng)
-    return chosen + _favouring_near(partial, count - len(chosen), near, rng)
+    chosen = _favouring_near(whole, count - kept, near, rng.sample)
+    draw = rng.sample if asker is None else functools.partial(_favouring_next, asker, rng)
+    return chosen + _favouring_near(partial, count - len(chosen), near, draw)
 
 
 def _favouring_near(
-    holders: list[Holder], count: int, near: Collection[str], rng: "Random"
+    holders: list[Holder], count: int, near: Collection[str], draw: Draw
 ) -> list[Holder]:
     if len(holders) <= count:
         return holders
     neighbours = [holder for holder in holders if holder.node in near]
-    chosen = rng.sample(neighbours, min(len(neighbours), count // 2))
+    chosen = draw(neighbours, min(len(neighbours), count // 2))
     names = {holder.node for holder in chosen}
     rest = [holder for holder in holders if holder.node not in names]
-    return chosen + rng.sample(rest, count - len(chosen))
+    return chosen + draw(rest, count - len(chosen))
+
+
+def _favouring_next(asker: str, rng: "Random", holders: list[Holder], count: int) -> list[Holder]:
+    in_order = sorted(holders, key=lambda holder: distance(asker, holder.node))
+    first = count - count // RANDOM_SHARE
+    return in_order[:first] + rng.sample(in_order[first:], count - first)

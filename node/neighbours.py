@@ -1,6 +1,6 @@
 """The holders of one thing, the nearest first. Sends nothing.
 
-How far two nodes are from each other is drawn from their names, and is the same for both. So who
+How far two nodes are from each other is the same for both (protocol.distance). So who
 asks his nearest holders first is asked by about as many as he asks, by the same ones, and again and
 again: they hear from each other all the time, and no queue is much longer than the others
 (docs/swarm.md, large swarms).
@@ -11,20 +11,12 @@ import itertools
 import math
 from collections.abc import Iterator
 
-from blake3 import blake3
-
 from node.outstanding import Request
 from node.peer import Peer
 from node.wanted import Wanted
 
 COMPARED = 4  # Others that a chunk's rarity is taken from: with all of them everybody would want
 # the same chunk, and only one has it.
-
-
-def distance(one: str, other: str) -> int:
-    """Return how far two nodes are from each other, which says nothing of the network."""
-    pair = "\n".join(sorted((one, other)))
-    return int.from_bytes(blake3(pair.encode()).digest()[:8], "big")
 
 
 class Neighbours:

@@ -60,7 +60,7 @@ class Peer:
         `give_up_s` is for how long it may be silent, if that is not what the settings say.
         """
         self.node = node
-        self.distance = distance  # From us, as node.neighbours has it …
+        self.distance = distance  # From us, as protocol.distance has it …
         self.is_useful = False  # … and sets this.
         self.is_whole = have is not None
         self.outstanding: dict[int, Request] = {}

@@ -1,16 +1,16 @@
 """Which holders a download may ask: those it has, has lost for now, and has banned.
 
-Of many only the nearest are asked (node.neighbours): each costs a connection, and a chunk costs the
-more the more there are. Sends nothing and knows nothing of chunks.
+Of many only the nearest are asked (protocol.distance): each costs a connection, and a chunk costs
+the more the more there are. Sends nothing and knows nothing of chunks.
 """
 
 import dataclasses
 import math
 
-from node import neighbours
 from node.settings import FetchSettings
 from node.steps import Connect, Disconnect
 from protocol import addresses
+from protocol.distance import distance
 from protocol.messages import Holder
 
 REFUSED_GROWTH = 8  # It is asked again once, soon, and then hardly ever (fault 42).
@@ -90,7 +90,7 @@ class Roster:
         return self._contacts[node].complete
 
     def distance(self, node: str) -> int:
-        """Return how far it is from us (node.neighbours)."""
+        """Return how far it is from us (protocol.distance)."""
         return self._contacts[node].distance
 
     def give_up_s(self, node: str) -> float:
@@ -116,7 +116,7 @@ class Roster:
                 self._unsettle()
                 self._shunned.pop(holder.node, None)
                 self._forget(holder.node)
-                far = neighbours.distance(self._node, holder.node)
+                far = distance(self._node, holder.node)
                 self._contacts[holder.node] = _Contact(holder.address, holder.complete, far)
                 self._nodes[holder.address] = holder.node
 

@@ -7,6 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from broker import handout
+from protocol.distance import distance
 from protocol.messages import Holder
 
 EVEN = {f"n{index}" for index in range(0, 120, 2)}
@@ -21,7 +22,7 @@ def holders(whole: int, partial: int) -> list[Holder]:
 
 def chosen(whole: int, partial: int, *, count: int = 10) -> str:
     """Return how many whole and partial holders are chosen."""
-    found = handout.choose(holders(whole, partial), count, (), Random(1))
+    found = handout.choose(holders(whole, partial), count, None, (), Random(1))
     whole_count = sum(holder.complete for holder in found)
     return f"{whole_count} + {len(found) - whole_count}"
 
@@ -42,7 +43,7 @@ def test_favours_those_near_without_excluding_those_far() -> None:
     count = Counter[bool]()
     for seed in range(200):
         found = handout.choose(
-            holders(100, 0), 10, {f"n{index}" for index in range(20)}, Random(seed)
+            holders(100, 0), 10, "me", {f"n{index}" for index in range(20)}, Random(seed)
         )
         near = sum(int(holder.node[1:]) < 20 for holder in found)
         assert near >= 5
@@ -51,9 +52,37 @@ def test_favours_those_near_without_excluding_those_far() -> None:
 
 
 def test_names_those_far_where_few_are_near() -> None:
-    found = handout.choose(holders(100, 0), 10, {"n77"}, Random(1))
+    found = handout.choose(holders(100, 0), 10, "me", {"n77"}, Random(1))
     assert "n77" in {holder.node for holder in found}
     assert len(found) == 10
+
+
+def test_of_partial_ones_most_are_those_that_the_asker_will_ask_before_others() -> None:
+    there = holders(0, 100)
+    nearest = sorted((holder.node for holder in there), key=lambda node: distance("me", node))
+    named = Counter[str]()
+    for seed in range(100):
+        found = handout.choose(there, 12, "me", (), Random(seed))
+        named.update(holder.node for holder in found)
+        assert {holder.node for holder in found} >= set(nearest[:9])
+    assert len(named) > 80, "whoever takes names near to ours is not all that we hear of"
+
+
+def test_nobody_is_named_to_far_more_than_others_though_he_was_there_first() -> None:
+    there = holders(0, 200)
+    known: dict[str, set[str]] = {holder.node: set() for holder in there}
+    rng = Random(1)
+    for _ in range(4):
+        for count in range(20, 201, 20):  # So many are there, and all of them ask.
+            for asker in there[:count]:
+                others = [one for one in there[:count] if one is not asker]
+                found = handout.choose(others, 16, asker.node, (), rng)
+                known[asker.node] |= {one.node for one in found}
+    asked = Counter[str]()
+    for node, names in known.items():
+        asked.update(sorted(names, key=lambda other: distance(node, other))[:10])
+    assert min(asked[holder.node] for holder in there) >= 3
+    assert max(asked.values()) <= 20
 
 
 @given(st.integers(0, 60), st.integers(0, 60), st.integers(1, 50), st.integers(0, 2**32))
@@ -61,7 +90,7 @@ def test_names_as_many_as_it_may_and_nobody_twice(
     whole: int, partial: int, count: int, seed: int
 ) -> None:
     there = holders(whole, partial)
-    found = handout.choose(there, count, EVEN, Random(seed))
+    found = handout.choose(there, count, "me", EVEN, Random(seed))
     assert len({holder.node for holder in found}) == len(found) == min(count, whole + partial)
     assert set(found) <= set(there)
-    assert found == handout.choose(there, count, EVEN, Random(seed))
+    assert found == handout.choose(there, count, "me", EVEN, Random(seed))

@@ -1,9 +1,9 @@
 """Which holders may be asked: `n1@a` stands for holder n1 at address a, `n1~` for one in part."""
 
-from node.neighbours import distance
 from node.roster import Roster, Trouble
 from node.settings import FetchSettings
 from node.steps import Connect, Disconnect
+from protocol.distance import distance
 from protocol.messages import Holder
 
 TRACKER = "tcp://10.0.0.1:12000"
