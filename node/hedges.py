@@ -47,32 +47,37 @@ class Hedges:
 
         Who owes us an answer is not idle, though he may be asked: he may be a host without power.
         """
+        is_last = missing.bit_count() <= LAST
         for peer in [one for one in near.useful if not one.outstanding]:
-            yield from self._chance(peer, out, missing & peer.said_to_have)
+            yield from self._chance(peer, out, missing & peer.said_to_have, is_last=is_last)
         for peer in near.in_order[:MOST_GUESSES]:
             if not peer.outstanding and not peer.is_whole:
-                yield from self._chance(peer, out, missing & ~peer.told)
+                yield from self._chance(peer, out, missing & ~peer.told, is_last=is_last)
 
-    def _chance(self, peer: Peer, out: Iterable[Request], wanted: int) -> Iterator[Chance]:
+    def _chance(
+        self, peer: Peer, out: Iterable[Request], wanted: int, *, is_last: bool
+    ) -> Iterator[Chance]:
         if wanted:
             for slow in out:
                 bits = slow.bits & wanted
                 if bits and slow.may_be_hedged:
-                    at = self._takes_over_at(peer, slow, bits)
+                    at = self._takes_over_at(peer, slow, bits, is_last=is_last)
                     yield Chance(peer, slow, bitmap.lowest(bits), at)
                     return
 
-    def _takes_over_at(self, peer: Peer, slow: Request, bits: int) -> float:
+    def _takes_over_at(self, peer: Peer, slow: Request, bits: int, *, is_last: bool) -> float:
         """When an idle holder is likely to beat a request that another one has.
 
-        If it may have the chunks in `bits` by now, but is not known to: when its word is old too.
+        If it may have the chunks in `bits` by now, but is not known to: when its word is old too,
+        and later, but for the last chunks: all others may have them, as who is complete says so to
+        nobody.
         """
-        settings, since = self._settings, slow.sent_at
+        settings, since, latency_s = self._settings, slow.sent_at, peer.latency_s
+        wait_s = max(settings.hedge_latencies * (latency_s or 0), settings.hedge_least_s)
         if not peer.told & bits:
-            usual_s = 2 * settings.hedge_latencies * (peer.latency_s or 0)
-            wait_s, since = max(usual_s, settings.hedge_guess_s), max(since, peer.fresh_until)
-        elif peer.latency_s is None:
+            since = max(since, peer.fresh_until)
+            if not is_last:
+                wait_s = max(2 * wait_s, settings.hedge_guess_s)
+        elif latency_s is None:
             return math.inf
-        else:
-            wait_s = max(settings.hedge_latencies * peer.latency_s, settings.hedge_least_s)
         return max(since + wait_s, peer.blocked_until)
