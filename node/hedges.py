@@ -15,6 +15,7 @@ from node.settings import FetchSettings
 from protocol import bitmap
 
 LEAST, LAST = 1, 2
+LONG = 4  # From so many times as much on that may come twice, the last ones hardly count.
 MOST_GUESSES = 16  # Holders that may have it by now; hundreds would cost more than they bring.
 
 
@@ -33,6 +34,7 @@ class Hedges:
     def __init__(self, chunk_count: int, settings: FetchSettings) -> None:
         self._settings = settings
         self.left = max(LEAST, chunk_count // settings.hedged_share)
+        self._is_long = self.left >= LONG * LAST
 
     def may_be(self, missing: int) -> bool:
         """Say whether there may be another one: for the last chunks of all there always may."""
@@ -47,7 +49,7 @@ class Hedges:
 
         Who owes us an answer is not idle, though he may be asked: he may be a host without power.
         """
-        is_last = missing.bit_count() <= LAST
+        is_last = self._is_long and missing.bit_count() <= LAST
         for peer in [one for one in near.useful if not one.outstanding]:
             yield from self._chance(peer, out, missing & peer.said_to_have, is_last=is_last)
         for peer in near.in_order[:MOST_GUESSES]:
@@ -69,8 +71,8 @@ class Hedges:
         """When an idle holder is likely to beat a request that another one has.
 
         If it may have the chunks in `bits` by now, but is not known to: when its word is old too,
-        and later, but for the last chunks: all others may have them, as who is complete says so to
-        nobody.
+        and later, but for the last of many chunks: all others may have them, as who is complete
+        says so to nobody.
         """
         settings, since, latency_s = self._settings, slow.sent_at, peer.latency_s
         wait_s = max(settings.hedge_latencies * (latency_s or 0), settings.hedge_least_s)

@@ -36,9 +36,9 @@ class Scene:
         self.near[node].sent(request)
         return request
 
-    def chances(self, missing: str) -> str:
+    def chances(self, missing: str, count: int = 10) -> str:
         """Draw who may take over which chunk from whom, and when."""
-        found = Hedges(10, SETTINGS).chances(self.near, self.out, bits(missing))
+        found = Hedges(count, SETTINGS).chances(self.near, self.out, bits(missing))
         return " ".join(f"{one.peer.node}:{one.chunk}<{one.slow.node}@{one.at:g}" for one in found)
 
 
@@ -99,17 +99,18 @@ def test_takes_over_what_it_may_have_later_than_what_it_has() -> None:
     assert scene.chances("0678") == "n1:0<n2@102.8"
 
 
-def test_of_the_last_chunks_what_it_may_have_is_as_good_as_what_it_has() -> None:
+def test_of_the_last_of_many_chunks_what_it_may_have_is_as_good_as_what_it_has() -> None:
     """Those who are complete say so to nobody: one of 1,000 hosts waited 0.5 s for one chunk."""
     scene = Scene()
     scene.add("n1", have="1")
     scene.add("n2", have="0")
     scene.ask("n2", "0", sent_at=100)
     for missing in ("0", "06"):
-        assert scene.chances(missing) == "n1:0<n2@100.25"
+        assert scene.chances(missing, count=400) == "n1:0<n2@100.25"
+    assert scene.chances("067", count=400) == scene.chances("0", count=399) == "n1:0<n2@101"
     scene.near["n1"].latency_s = 0.4
     scene.near.learn("n1", bits("12"), 101, is_whole=False)
-    assert scene.chances("0") == "n1:0<n2@102"
+    assert scene.chances("0", count=400) == "n1:0<n2@102"
 
 
 def test_one_that_owes_an_answer_takes_nothing_over() -> None:
