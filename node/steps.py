@@ -28,8 +28,8 @@ class Event(msgspec.Struct, frozen=True, tag=True, array_like=True):
     """Something that happened. The simulator sends some of them from process to process."""
 
 
-class Action(msgspec.Struct, frozen=True):
-    """Something to be done."""
+class Action(msgspec.Struct, frozen=True, tag=True, array_like=True):
+    """Something to be done. The simulator sends the requests among them."""
 
 
 class HoldersFound(Event, frozen=True):

@@ -31,8 +31,6 @@ from tests.simulation.station import (
     TRACKER,
     Answer,
     Asked,
-    AskedChunk,
-    AskedManifest,
     AskedTracker,
     Message,
     Network,
@@ -122,7 +120,7 @@ class Host(Station):
         match message:
             case steps.Event():
                 self._feed(message)
-            case AskedChunk(asker) | AskedManifest(asker):
+            case Asked(asker):
                 self._waiting.setdefault(asker, collections.deque()).append(message)
                 self._serve()
             case Told(Holders() as holders):
@@ -141,13 +139,13 @@ class Host(Station):
             asked = queue.popleft()
             if queue:
                 self._waiting[asker] = queue
-            if isinstance(asked, AskedChunk) and self.download is not None:
-                self._feed(steps.PeerHeard(asker, asked.have))
+            if isinstance(asked.request, steps.RequestChunk) and self.download is not None:
+                self._feed(steps.PeerHeard(asker, asked.request.have))
             self._reply(asked)
 
     def _reply(self, asked: Asked) -> None:
-        name, request_id = self.name, asked.request_id
-        match self._serving.handle(self._request(asked), Source(asked.asker, ""), self.world.now):
+        name, request_id = self.name, asked.request.request_id
+        match self._serving.handle(_message(asked), Source(asked.asker, ""), self.world.now):
             case SendChunk(_, index, have, askers):
                 size = self.shelf.manifest.chunk_size(index)
                 digest = self.shelf.manifest.digest(index)
@@ -170,13 +168,6 @@ class Host(Station):
             self._replies += 1
             self._pacing.queued(self._replies, size, self.world.now)
             self.at(left_at, self._sent, self._replies)
-
-    def _request(self, asked: Asked) -> NodeRequest:
-        match asked:
-            case AskedChunk(asker, _, offered, have, patience_ms):
-                return ChunkRequest(self.shelf.id, offered, asker, have, patience_ms)
-            case AskedManifest(request=request):
-                return request
 
     def _sent(self, number: int) -> None:
         self._pacing.left(number, self.world.now)
@@ -202,12 +193,8 @@ class Host(Station):
 
     def _carry_out(self, action: steps.Action) -> None:
         match action:
-            case steps.RequestChunk(node, request_id, _, offered, have, patience_ms):
-                asked = AskedChunk(self.name, request_id, offered, have, patience_ms)
-                self.send(node, REQUEST_BYTES, asked)
-            case steps.RequestManifest(node, request_id, what, may_wait):
-                request = ManifestRequest(what, may_wait)
-                self.send(node, REQUEST_BYTES, AskedManifest(self.name, request_id, request))
+            case steps.RequestChunk(node) | steps.RequestManifest(node):
+                self.send(node, REQUEST_BYTES, Asked(self.name, action))
             case steps.StoreChunk(index):
                 self.shelf.have |= 1 << index
             case steps.QueryTracker(what, partial):
@@ -245,3 +232,12 @@ class Host(Station):
 
     def _tell_tracker(self, request: TrackerRequest) -> None:
         self.send(TRACKER, REQUEST_BYTES, AskedTracker(self.name, request))
+
+
+def _message(asked: Asked) -> NodeRequest:
+    """Return what would stand on the wire."""
+    match asked.request:
+        case steps.RequestChunk(_, _, content_id, offered, have, patience_ms):
+            return ChunkRequest(content_id, offered, asked.asker, have, patience_ms)
+        case steps.RequestManifest(what=what, may_wait=may_wait):
+            return ManifestRequest(what, may_wait)

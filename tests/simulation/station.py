@@ -8,7 +8,7 @@ import msgspec
 from broker.initial import Initial
 from broker.tracker import Tracker
 from node import steps
-from protocol.messages import Holders, ManifestRequest, TrackerReply, TrackerRequest
+from protocol.messages import Holders, TrackerReply, TrackerRequest
 from tests.simulation.network import Place, receive, send
 from tests.simulation.world import Actor, World
 
@@ -22,22 +22,11 @@ class _Letter(msgspec.Struct, frozen=True, tag=True, array_like=True):
     """What one station tells another."""
 
 
-class AskedChunk(_Letter, frozen=True):
-    """A host offers another one chunks, as a `ChunkRequest` does."""
+class Asked(_Letter, frozen=True):
+    """A host asks another one for a chunk or the manifest."""
 
     asker: str
-    request_id: int
-    offered: tuple[int, ...]
-    have: bytes
-    patience_ms: int
-
-
-class AskedManifest(_Letter, frozen=True):
-    """A host asks another one for the manifest."""
-
-    asker: str
-    request_id: int
-    request: ManifestRequest
+    request: steps.RequestChunk | steps.RequestManifest
 
 
 class AskedTracker(_Letter, frozen=True):
@@ -54,7 +43,6 @@ class Told(_Letter, frozen=True):
 
 
 Answer = steps.ChunkReceived | steps.ManifestReceived | steps.NothingReceived | steps.RequestRefused
-Asked = AskedChunk | AskedManifest
 Message = Asked | AskedTracker | Told | Answer
 
 

@@ -1,5 +1,6 @@
 """Which holders are named, when there are too many."""
 
+import statistics
 from collections import Counter
 from random import Random
 
@@ -81,8 +82,8 @@ def test_nobody_is_named_to_far_more_than_others_though_he_was_there_first() -> 
     asked = Counter[str]()
     for node, names in known.items():
         asked.update(sorted(names, key=lambda other: distance(node, other))[:10])
-    assert min(asked[holder.node] for holder in there) >= 3
-    assert max(asked.values()) <= 20
+    early, late = ([asked[holder.node] for holder in part] for part in (there[:50], there[-50:]))
+    assert 0.8 < statistics.mean(early) / statistics.mean(late) < 1.25
 
 
 @given(st.integers(0, 60), st.integers(0, 60), st.integers(1, 50), st.integers(0, 2**32))

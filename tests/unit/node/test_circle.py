@@ -15,7 +15,7 @@ class Scene:
     """One who knows holders, of whom n1 is the nearest, then n2, n3 and n4."""
 
     def __init__(self, named: str) -> None:
-        self.circle = Circle("me-6", TRACKER, rng(), SETTINGS)
+        self.circle = Circle("me-4", TRACKER, rng(), SETTINGS)
         self.learn(named)
 
     def learn(self, named: str) -> None:

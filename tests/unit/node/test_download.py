@@ -21,7 +21,7 @@ class Scene:
     def __init__(self, what: str = "a.bin", settings: FetchSettings | None = None) -> None:
         self.now = 0.0
         # From whom n1 is the nearest, then n2, n3 and n4 (protocol.distance).
-        self.download = Download(what, "me-6", TRACKER, rng(), settings or SETTINGS)
+        self.download = Download(what, "me-4", TRACKER, rng(), settings or SETTINGS)
         self.asked: dict[str, list[steps.RequestChunk | steps.RequestManifest]] = {}
         self.wants: list[steps.Action] = []
 

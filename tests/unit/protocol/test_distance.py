@@ -14,7 +14,7 @@ def test_the_distance_is_the_same_for_both_and_depends_on_both() -> None:
 
 @pytest.mark.parametrize("count", [100, 300])
 def test_each_is_among_the_nearest_of_about_as_many_as_are_among_his(count: int) -> None:
-    """Else requests gather at few. With CRC-32 for a hash, whole groups had the same ones."""
+    """Else requests gather at few. With sums in place of hashes, whole groups had the same ones."""
     nodes = [f"host-{number}" for number in range(count)]
     asked: collections.Counter[str] = collections.Counter()
     mutual = 0
