@@ -10,8 +10,8 @@ from protocol.messages import Holder
 if TYPE_CHECKING:
     from random import Random
 
-PARTIAL_SHARE = 4
-RANDOM_SHARE = 4
+PARTIAL_SHARE = 4  # One place in so many is kept for those that have a part.
+RANDOM_SHARE = 4  # One place in so many is drawn of all that are left.
 
 Draw = Callable[[list[Holder], int], list[Holder]]
 
