@@ -8,6 +8,7 @@ import argparse
 import importlib.util
 import json
 import os
+import signal
 import statistics
 import sys
 import tempfile
@@ -152,6 +153,8 @@ def main() -> None:
     """Measure, and print a line for each run and each contender's medians."""
     args = _arguments()
     plan = _plan(args)
+    # Ended by `timeout` it takes its hosts with it too.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
     # Handed down to all hosts: as many processors as hosts would not be fought for either.
     os.sched_setscheduler(0, os.SCHED_BATCH, os.sched_param(0))
     busy_s: dict[Path, list[float]] = {root: [] for root in plan.checkouts}
