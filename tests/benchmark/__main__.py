@@ -11,7 +11,7 @@ from tests.benchmark import loopback, report, start_up
 from tests.benchmark.iperf import Iperf
 from tests.benchmark.loopback import Contender, Loopback
 from tests.benchmark.nginx import Nginx
-from tests.benchmark.processes import BenchmarkError
+from tests.benchmark.processes import BenchmarkError, end_when_told
 from tests.benchmark.shoal import Shoal
 from tests.benchmark.torrent import Torrent
 from tests.benchmark.workspace import Workspace, default_folder, open_workspace
@@ -30,7 +30,7 @@ START_UP_RUNS_PER_ROUND = 3  # a fraction of a second each: more of them, for a 
 
 def main() -> int:
     args = _arguments()
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
+    end_when_told()
     try:
         with open_workspace(args.folder, args.size_mib << 20) as workspace:
             return _run(workspace, args)

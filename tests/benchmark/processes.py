@@ -5,6 +5,7 @@ import os
 import select
 import signal
 import subprocess
+import sys
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -23,6 +24,11 @@ LOG_TAIL_BYTES = 600  # enough for the sentence that says why
 
 class BenchmarkError(Exception):
     """Something measured, or something it needs, did not work; the text says what and why."""
+
+
+def end_when_told() -> None:
+    """Have SIGTERM, as `timeout` sends it, end this process like an error: cleaned up."""
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
 
 
 @dataclass(frozen=True)

@@ -1,14 +1,14 @@
 """`python -m tests.benchmark.swarm`: N hosts want what one has; shoal and libtorrent in turn.
 
 Every host is a network namespace with a limited link; all share this machine's processors. All are
-told to begin at the same moment, with their processes up. Needs root, iproute2 and libtorrent.
+told to begin at the same moment, with their processes up. Needs root, iproute2 and, if it
+is not left out, libtorrent.
 """
 
 import argparse
 import importlib.util
 import json
 import os
-import signal
 import statistics
 import sys
 import tempfile
@@ -17,6 +17,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from tests.benchmark.contenders import LIMIT_S, Outcome, Plan, shoal, torrent
+from tests.benchmark.processes import end_when_told
 from tests.benchmark.warm_memory import SPARE_BYTES, keep_warm
 from tests.benchmark.workspace import PAYLOAD, default_folder
 from tests.multihost.lab import Lab
@@ -97,6 +98,7 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--dying", type=int, default=0, help="so many lose their cables midway")
     parser.add_argument("--runs", type=int, default=3)
     parser.add_argument("--only", choices=[*CONTENDERS])
+    parser.add_argument("--folder", type=Path, default=default_folder(), help="a RAM disk, if any")
     parser.add_argument(
         "--beside",
         type=Path,
@@ -107,6 +109,8 @@ def _arguments() -> argparse.Namespace:
     )
     args = parser.parse_args()
     args.only = "shoal" if args.beside else args.only
+    if args.only != "shoal" and importlib.util.find_spec("libtorrent") is None:
+        parser.error("libtorrent is not installed: pip install libtorrent, or --only shoal")
     if strangers := [str(path) for path in args.beside if not (path / "cli.py").is_file()]:
         parser.error(f"--beside: no checkout of shoal: {', '.join(strangers)}")
     if args.beside and args.hosts < 2 * (1 + len(args.beside)):
@@ -135,7 +139,7 @@ def _measure(plan: Plan, args: argparse.Namespace) -> dict[str, list[tuple[float
     """Return what came of all runs by their labels, each with its bound in seconds."""
     variants = _variants(plan, args.only)
     runs: dict[str, list[tuple[float, Outcome]]] = {label: [] for label in variants}
-    with tempfile.TemporaryDirectory(prefix="shoal-swarm-", dir=default_folder()) as directory:
+    with tempfile.TemporaryDirectory(prefix="shoal-swarm-", dir=args.folder) as directory:
         place = Path(directory)
         (place / "seed").mkdir()
         with Path("/dev/urandom").open("rb") as noise:
@@ -153,8 +157,7 @@ def main() -> None:
     """Measure, and print a line for each run and each contender's medians."""
     args = _arguments()
     plan = _plan(args)
-    # Ended by `timeout` it takes its hosts with it too.
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
+    end_when_told()
     # Handed down to all hosts: as many processors as hosts would not be fought for either.
     os.sched_setscheduler(0, os.SCHED_BATCH, os.sched_param(0))
     busy_s: dict[Path, list[float]] = {root: [] for root in plan.checkouts}
@@ -171,6 +174,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    if importlib.util.find_spec("libtorrent") is None:
-        sys.exit("libtorrent is not installed: pip install libtorrent")
     main()

@@ -20,7 +20,7 @@ from typing import Any
 import yaml
 
 from tests.benchmark.cluster import Cluster
-from tests.benchmark.processes import BenchmarkError
+from tests.benchmark.processes import BenchmarkError, end_when_told
 from tests.benchmark.rsync import Rsync
 from tests.benchmark.warm_memory import keep_warm
 from tests.benchmark.workspace import Workspace, default_folder, open_workspace
@@ -240,6 +240,7 @@ def main() -> None:
     parser.add_argument("--runs", type=int, default=5)
     parser.add_argument("--folder", type=Path, default=default_folder())
     args = parser.parse_args()
+    end_when_told()
     for name in args.parts or parts:
         with bench_in(args.folder) as bench:
             for line in parts[name](bench, args.runs):
