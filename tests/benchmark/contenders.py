@@ -12,13 +12,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Self
 
-import libtorrent
-
 from commands.orders import OrderDesk
 from protocol.control import Fetched, FetchOrder, Working
 from protocol.errors import OperatorError
 from tests.benchmark import usage
-from tests.benchmark.torrent_member import LEAST_PIECE_BYTES
 from tests.benchmark.workspace import PAYLOAD
 from tests.multihost.host_process import HostProcess
 from tests.multihost.lab import Lab
@@ -29,6 +26,7 @@ MEMBER = [sys.executable, "-m", "tests.benchmark.torrent_member"]
 LIMIT_S = 600.0
 SETTLE_S = 3.0  # From the start of the processes to the moment at which all begin.
 PIECES = 512
+LEAST_PIECE_BYTES = 128 << 10  # As small as shoal's chunks: nobody can pass on half a piece.
 
 
 @dataclass(frozen=True)
@@ -242,6 +240,8 @@ class _Watched:
 
 
 def _make_torrent(payload: Path, metadata: Path) -> None:
+    import libtorrent  # noqa: PLC0415 (swarms of shoal alone do without)
+
     piece_bytes = LEAST_PIECE_BYTES
     while piece_bytes * PIECES < payload.stat().st_size:
         piece_bytes *= 2

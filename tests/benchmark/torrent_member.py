@@ -19,8 +19,6 @@ from tests.benchmark.torrent_peer import PLAIN, POLL_S
 
 PORT = 6881
 HALF = 0.5
-# As small as shoal's chunks: nobody can pass on half a piece.
-LEAST_PIECE_BYTES = 128 << 10
 
 
 def _wait_for(start_at: str) -> None:
