@@ -31,6 +31,8 @@ Count = Annotated[int, Meta(ge=0, le=2**53)]
 Size = Annotated[int, Meta(ge=0, le=2**53)]
 Index = Annotated[int, Meta(ge=0, lt=manifest.MAX_CHUNKS)]
 Have = Annotated[bytes, Meta(max_length=manifest.MAX_CHUNKS // 8)]  # protocol.bitmap's bytes.
+Number = Annotated[int, Meta(ge=0, le=2**53)]  # Of a published version: v1, v2, …; 0: none told.
+Prefix = Annotated[str, Meta(pattern=r"^[0-9a-f]{0,64}\Z")]  # Of an id, without its "b3:".
 Text = Annotated[str, Meta(max_length=MAX_TEXT_CHARACTERS)]
 
 
@@ -43,6 +45,12 @@ def _check_what(what: str) -> None:
         names.check_name(what)
 
 
+def _check_name(name: str) -> None:
+    names.check_name(name)
+    if manifest.is_id(name):
+        raise ValueError("is an id where a name is expected")
+
+
 # To the tracker.
 
 
@@ -50,29 +58,36 @@ class Query(Message, frozen=True, tag="query"):
     """Who holds `what`?
 
     `node` is the asker who wants it: a holder who asks has lost it (S4), unless `partial` says that
-    it is fetching it just now. Without a `node` it is a mere question.
+    it is fetching it just now, or may have it. Without a `node` it is a mere question. Of a name,
+    only versions whose id begins with `prefix` are meant.
     """
 
     what: What
     node: Node | None = None
     partial: bool = False
+    prefix: Prefix = ""
 
     def __post_init__(self) -> None:
         _check_what(self.what)
 
 
 class Holding(msgspec.Struct, frozen=True):
-    """That a node has a thing under a name, whole or in part."""
+    """That a node has a thing under a name, whole or in part.
+
+    `version` and `publisher` are what the node was told of it. With `claims`, it has not been told
+    yet: it would be the publisher, and this the number.
+    """
 
     name: What
     id: Id
     size_bytes: Size
     complete: bool = True
+    version: Number = 0
+    publisher: Node | None = None
+    claims: bool = False
 
     def __post_init__(self) -> None:
-        names.check_name(self.name)
-        if manifest.is_id(self.name):
-            raise ValueError("is an id where a name is expected")
+        _check_name(self.name)
 
 
 class Withdrawal(msgspec.Struct, frozen=True):
@@ -140,18 +155,24 @@ class Holder(msgspec.Struct, frozen=True):
 
 
 class OtherVersion(msgspec.Struct, frozen=True):
-    """Another version under the same name. `age_s` counts from its first announcement."""
+    """Another version under the same name. `age_s` counts from its first announcement.
+
+    `holders` are those but the asker.
+    """
 
     id: Id
     size_bytes: Size
     age_s: Count
     holders: Count
+    version: Number = 0
+    publisher: Node | None = None
 
 
 class Holders(Message, frozen=True, tag="holders"):
     """The answer to a query. `holders` are to be asked; those in `offline` are silent.
 
-    `id` is none when the cluster file alone says so: no holder has spoken yet.
+    `id` is none when the cluster file alone says so: no holder has spoken yet. `listed`: the asker
+    is a holder of it too, by its own word or the cluster file's.
     """
 
     name: What
@@ -160,9 +181,29 @@ class Holders(Message, frozen=True, tag="holders"):
     holders: tuple[Holder, ...]
     offline: tuple[Holder, ...] = ()
     versions: tuple[OtherVersion, ...] = ()
+    version: Number = 0
+    publisher: Node | None = None
+    listed: bool = False
 
     def __post_init__(self) -> None:
-        names.check_name(self.name)
+        _check_name(self.name)
+
+
+class Told(msgspec.Struct, frozen=True):
+    """Which version a holding of an update is, where the update did not say just that.
+
+    If it is not `taken`, the sender is not listed for it: it claimed to publish content under a
+    name that has other content, published as `version` by `publisher`.
+    """
+
+    name: What
+    id: Id
+    version: Number
+    publisher: Node | None
+    taken: bool = True
+
+    def __post_init__(self) -> None:
+        _check_name(self.name)
 
 
 class Ok(Message, frozen=True, tag="ok"):
@@ -170,6 +211,7 @@ class Ok(Message, frozen=True, tag="ok"):
 
     lease_ms: Count
     holdings: Count
+    told: Annotated[tuple[Told, ...], Meta(max_length=MAX_UPDATE_HOLDINGS)] = ()
 
 
 class File(msgspec.Struct, frozen=True):
@@ -181,6 +223,11 @@ class File(msgspec.Struct, frozen=True):
     age_s: Count
     newest: bool
     holders: tuple[Holder, ...]
+    version: Number = 0
+    publisher: Node | None = None
+
+    def __post_init__(self) -> None:
+        _check_name(self.name)
 
 
 class Files(Message, frozen=True, tag="files"):
@@ -240,6 +287,14 @@ class ChunkRequest(Message, frozen=True, tag="chunk"):
     patience_ms: Count = 30_000
 
 
+class WrongChunk(Message, frozen=True, tag="wrong"):
+    """The holder sent `node` wrong bytes as chunk `index`: it may want to look after them."""
+
+    id: Id
+    index: Index
+    node: Node
+
+
 # From a node.
 
 
@@ -267,6 +322,10 @@ class Nothing(Message, frozen=True, tag="nothing"):
     have: Have
 
 
+class Noted(Message, frozen=True, tag="noted"):
+    """The holder will see to it."""
+
+
 class Error(Message, frozen=True, tag="error"):
     """The request failed; `message` is for people."""
 
@@ -276,8 +335,8 @@ class Error(Message, frozen=True, tag="error"):
 
 TrackerRequest = Query | Update | Renew | Leave | List | Status
 TrackerReply = Holders | Ok | Files | TrackerStatus | Error
-NodeRequest = ManifestRequest | ChunkRequest
-NodeReply = ManifestReply | ChunkReply | Nothing | Error
+NodeRequest = ManifestRequest | ChunkRequest | WrongChunk
+NodeReply = ManifestReply | ChunkReply | Nothing | Noted | Error
 
 T = TypeVar("T", bound=Message)
 
