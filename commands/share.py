@@ -48,7 +48,8 @@ def run_share(cluster: Cluster, entry: NodeEntry, path: Path, options: ShareOpti
         path = path.resolve()
     with Doer(cluster, entry) as doer, ProgressView(quiet=options.as_json) as view:
         name = _put_there(path, entry, options, view, is_running=doer.is_running)
-        order = ShareOrder(name, options.include, options.exclude, options.chunking)
+        parts = options.include, options.exclude
+        order = ShareOrder(name, *parts, options.chunking, options.force)
         sharing = doer.carry_out(order, view.show)
     assert isinstance(sharing, Sharing)
     _tell(sharing, entry, as_json=options.as_json, is_served=doer.is_running)
@@ -145,9 +146,11 @@ def _size(path: Path, options: ShareOptions) -> int:
 def _tell(sharing: Sharing, entry: NodeEntry, *, as_json: bool, is_served: bool) -> None:
     if as_json:
         keys = {"name": sharing.name, "id": sharing.id, "size_bytes": sharing.size_bytes}
+        keys |= {"version": sharing.version, "publisher": sharing.publisher}
         terminal.put_json({**keys, "announced": sharing.announced, "served": is_served})
         return
-    size = terminal.size(sharing.size_bytes)
-    terminal.put(f"{display(sharing.name)}: {size} shared by {entry.name}, {sharing.id}")
+    size, name = terminal.size(sharing.size_bytes), display(sharing.name)
+    title = terminal.title(name, sharing.version, sharing.publisher)
+    terminal.put(f"{title}: {size} shared by {entry.name}, {sharing.id}")
     if not is_served:
         terminal.say(f"node {entry.name} is not running; start it to serve this")
