@@ -3,8 +3,10 @@
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+from broker import claims
 from broker.catalogue import Member, Version
 from broker.events import (
+    ClaimRefused,
     HolderAdded,
     HolderWithdrew,
     NodeJoined,
@@ -16,7 +18,7 @@ from broker.records import ForgetNode
 from broker.state import State
 from protocol import addresses
 from protocol.errors import WireCode
-from protocol.messages import Error, Leave, Ok, Renew, Update
+from protocol.messages import Error, Leave, Ok, Renew, Told, Update
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,9 +36,7 @@ class Announcements:
         known = self.state.members.get(request.node)
         refused = self._conflict(request, known)
         if refused is None and known is not None and _is_old(request, known):
-            if request.sequence == known.sequence and not known.left:
-                self._revive(known, now)
-            return self._ok(known)
+            return self._repeated(request, known, now)
         refused = refused or self._too_much(request, known)
         if refused is not None:
             self.state.events.append(NodeRefused(request.node, refused.message))
@@ -44,7 +44,7 @@ class Announcements:
         member = self._accept(request, now)
         self._drop(request, member, now)
         self._add(request, member, now)
-        return self._ok(member)
+        return self._ok(member, claims.told(self.state.catalogue, request.holdings, member))
 
     def renew(self, request: Renew, now: float) -> Ok | Error:
         member = self.state.members.get(request.node)
@@ -64,6 +64,14 @@ class Announcements:
             self.state.events.append(NodeLeft(request.node))
             self.forget_if_empty(member)
         return self._ok(member)
+
+    def _repeated(self, request: Update, member: Member, now: float) -> Ok:
+        """Answer an update that was taken before, or overtaken."""
+        if request.sequence < member.sequence:
+            return self._ok(member)
+        if not member.left:
+            self._revive(member, now)
+        return self._ok(member, claims.told(self.state.catalogue, request.holdings, member))
 
     def forget_if_empty(self, member: Member) -> None:
         """Forget a node that is gone and holds nothing, unless the cluster file has it.
@@ -97,7 +105,7 @@ class Announcements:
         wanted = {(holding.name, holding.id) for holding in request.holdings}
         found = [version for key in wanted if (version := catalogue.find(*key))]
         held = known.holdings if known else {}
-        added = len(wanted) - sum(version.number in held for version in found)
+        added = len(wanted) - sum(version.serial in held for version in found)
         kept = 0 if request.replace else len(held)
         for text, count, limit in (
             ("nodes", len(self.state.members) + (known is None), limits.max_nodes),
@@ -135,16 +143,23 @@ class Announcements:
             return
         for name, content_id in dict.fromkeys((each.name, each.id) for each in request.withdrawn):
             version = self.state.catalogue.find(name, content_id)
-            if version is not None and version.number in member.holdings:
+            if version is not None and version.serial in member.holdings:
                 yield version
 
     def _add(self, request: Update, member: Member, now: float) -> None:
         catalogue = self.state.catalogue
         for each in request.holdings:
-            version = catalogue.announce(each.name, each.id, each.size_bytes, now)
-            if catalogue.add_holder(version, member, complete=each.complete):
+            version = claims.accepted(catalogue, each, member.node, now)
+            if version is None:
+                self._tell_of_refusal(member.node, each.name)
+            elif catalogue.add_holder(version, member, complete=each.complete):
                 added = HolderAdded if each.complete else PartialHolderAdded
                 self.state.events.append(added(member.node, each.name))
+
+    def _tell_of_refusal(self, node: str, name: str) -> None:
+        newest = self.state.catalogue.newest(name)
+        assert newest is not None, "it is why the claim is refused"
+        self.state.events.append(ClaimRefused(node, name, *newest.published))
 
     def _revive(self, member: Member, now: float) -> None:
         if not self.state.leases.is_alive(member.node):
@@ -152,9 +167,9 @@ class Announcements:
         member.last_seen = now
         self.state.leases.renew(member.node, now)
 
-    def _ok(self, member: Member) -> Ok:
+    def _ok(self, member: Member, told: tuple[Told, ...] = ()) -> Ok:
         lease_ms = round(1000 * self.state.settings.lease_s)
-        return Ok(lease_ms=lease_ms, holdings=len(member.holdings))
+        return Ok(lease_ms=lease_ms, holdings=len(member.holdings), told=told)
 
 
 def _is_old(request: Update, known: Member) -> bool:

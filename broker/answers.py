@@ -10,7 +10,7 @@ from broker import handout
 from broker.catalogue import Member, Version
 from broker.state import State
 from protocol import manifest
-from protocol.messages import File, Files, Holder, Holders, NodeStatus, OtherVersion
+from protocol.messages import File, Files, Holder, Holders, NodeStatus, OtherVersion, Query
 
 if TYPE_CHECKING:
     from random import Random
@@ -23,29 +23,31 @@ class Answers:
     state: State
     rng: "Random"
 
-    def holders(self, what: str, asker: str | None, now: float) -> Holders | None:
-        """Return who but the asker holds `what`, or None if nobody does, alive or silent.
+    def holders(self, query: Query, now: float) -> Holders | None:
+        """Return who but the asker holds it, or None if nobody does, alive or silent.
 
-        Of a name, the version announced last is meant. An id means all names it goes by.
+        Of a name, the newest version is meant. An id means all names it goes by.
         """
-        by_id = manifest.is_id(what)
-        catalogue = self.state.catalogue
-        versions = catalogue.versions_with(what) if by_id else catalogue.versions(what)
-        held = [version for version in versions if version.is_held_by_others_than(asker)]
-        initial = self._initial_holders(what, asker)
+        versions = self._meant(query)
+        held = [each for each in versions if each.other_holder_count(query.node)]
+        initial = [] if query.prefix else self._initial_holders(query.what, query.node)
         if not held:
-            chosen = tuple(self._chosen(initial, asker))
-            return Holders(what, None, None, chosen) if chosen else None
-        candidates = self._candidates(held if by_id else held[:1], asker)
+            return self._initial_answer(query, initial, now) if initial else None
+        candidates = self._candidates(held, query.node)
         alive = [holder for holder in candidates if holder.alive]
         silent = [holder for holder in candidates if not holder.alive]
+        answered = held[0]
+        others = self.state.catalogue.versions(answered.name, query.prefix)
         return Holders(
-            name=held[0].name,
-            id=held[0].id,
-            size_bytes=held[0].size_bytes,
-            holders=tuple(self._chosen(alive + initial, asker)),
-            offline=tuple(self._chosen(silent, asker)),
-            versions=tuple(self._other_versions(held[0], now)),
+            name=answered.name,
+            id=answered.id,
+            size_bytes=answered.size_bytes,
+            holders=tuple(self._chosen(alive + initial, query.node)),
+            offline=tuple(self._chosen(silent, query.node)),
+            versions=self._other_versions(others, query.node, now, besides=answered),
+            version=answered.published.number,
+            publisher=answered.published.publisher,
+            listed=any(each.is_held_by(query.node) for each in versions),
         )
 
     def files(self, after: str, now: float) -> Files:
@@ -71,6 +73,25 @@ class Answers:
         page = heapq.nsmallest(count + 1, (node for node in nodes if node > after))
         statuses = tuple(self._node_status(node, now) for node in page[:count])
         return statuses, page[count - 1] if len(page) > count else None
+
+    def _meant(self, query: Query) -> list[Version]:
+        """Return the versions that a query is about: of a name, the one that others hold."""
+        catalogue = self.state.catalogue
+        if manifest.is_id(query.what):
+            return list(catalogue.versions_with(query.what))
+        versions = catalogue.versions(query.what, query.prefix)
+        held = (each for each in versions if each.other_holder_count(query.node))
+        return list(itertools.islice(held, 1))
+
+    def _initial_answer(self, query: Query, initial: list[Holder], now: float) -> Holders:
+        """Return what the cluster file alone says of a name."""
+        holders = tuple(self._chosen(initial, query.node))
+        known = self.state.catalogue.versions(query.what)  # The asker alone holds them.
+        listed = any(
+            node == query.node for node, _ in self.state.initial_holdings.holders(query.what)
+        )
+        versions = self._other_versions(known, query.node, now)
+        return Holders(query.what, None, None, holders, versions=versions, listed=listed)
 
     def _initial_holders(self, name: str, asker: str | None) -> list[Holder]:
         """Return the holders of the cluster file that have not spoken."""
@@ -116,18 +137,31 @@ class Answers:
         alive = self.state.leases.is_alive(member.node)
         return Holder(member.node, member.address, complete, alive)
 
-    def _other_versions(self, answered: Version, now: float) -> Iterator[OtherVersion]:
-        versions = self.state.catalogue.versions(answered.name)
-        others = (version for version in versions if version is not answered)
-        for version in itertools.islice(others, self.state.settings.max_other_versions):
-            age_s = int(now - version.announced)
-            yield OtherVersion(version.id, version.size_bytes, age_s, version.holder_count())
+    def _other_versions(
+        self,
+        versions: Iterator[Version],
+        asker: str | None,
+        now: float,
+        besides: Version | None = None,
+    ) -> tuple[OtherVersion, ...]:
+        others = (version for version in versions if version is not besides)
+        return tuple(
+            OtherVersion(
+                version.id,
+                version.size_bytes,
+                int(now - version.announced),
+                version.other_holder_count(asker),
+                *version.published,
+            )
+            for version in itertools.islice(others, self.state.settings.max_other_versions)
+        )
 
     def _files_named(self, name: str, now: float) -> Iterator[File]:
         """Yield the versions of `name`, newest first, until there are holders enough for a page."""
         settings = self.state.settings
         initial = self._initial_holders(name, asker=None)
-        versions = self.state.catalogue.versions(name)[: settings.max_other_versions + 1]
+        count = settings.max_other_versions + 1
+        versions = list(itertools.islice(self.state.catalogue.versions(name), count))
         if not versions:
             yield File(name, None, None, 0, newest=True, holders=tuple(initial))
         room = settings.page_holders
@@ -137,7 +171,8 @@ class Answers:
             holders = sorted(holders, key=lambda holder: holder.node)[:room]
             room -= len(holders)
             age_s = int(now - version.announced)
-            yield File(name, version.id, version.size_bytes, age_s, newest, tuple(holders))
+            told = version.id, version.size_bytes, age_s, newest, tuple(holders)
+            yield File(name, *told, *version.published)
 
     def _all_holders(self, version: Version, count: int) -> list[Holder]:
         whole = (self._holder(member, complete=True) for member in version.whole.values())

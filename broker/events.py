@@ -51,6 +51,16 @@ class PartialHolderAdded:
 
 
 @dataclass(frozen=True, slots=True)
+class ClaimRefused:
+    """A node wanted to publish content under a name that `publisher` had published as v`number`."""
+
+    node: str
+    name: str
+    number: int
+    publisher: str | None
+
+
+@dataclass(frozen=True, slots=True)
 class HolderWithdrew:
     """A node said that it no longer holds this."""
 
@@ -83,6 +93,7 @@ Event = (
     | NodeRefused
     | HolderAdded
     | PartialHolderAdded
+    | ClaimRefused
     | HolderWithdrew
     | HolderTakenOff
     | Queried

@@ -17,20 +17,32 @@ class NodeRecord(NamedTuple):
     left: bool
 
 
-class VersionRecord(NamedTuple):
-    """A version, numbered in the order of first announcements. Key: number."""
+class Publication(NamedTuple):
+    """Which version of its name some content is, and who published it: v3, published by n1."""
 
-    number: int
+    number: int  # 1, 2, …; 0: nobody has said
+    publisher: str | None
+
+
+UNPUBLISHED = Publication(0, None)
+
+
+class VersionRecord(NamedTuple):
+    """A version; `serial` counts first announcements at this tracker. Key: serial."""
+
+    serial: int
     name: str
     id: str
     size_bytes: int
     age_s: int  # When the record is made; it grows while it is kept.
+    number: int = 0
+    publisher: str | None = None
 
 
 class HolderRecord(NamedTuple):
-    """That a node holds a version. Key: number and node."""
+    """That a node holds a version. Key: serial and node."""
 
-    number: int
+    serial: int
     node: str
     complete: bool
 
@@ -47,11 +59,11 @@ class ForgetNode(NamedTuple):
 
 
 class ForgetVersion(NamedTuple):
-    number: int
+    serial: int
 
 
 class ForgetHolder(NamedTuple):
-    number: int
+    serial: int
     node: str
 
 
@@ -68,7 +80,7 @@ Change = (
 
 @dataclass(frozen=True, slots=True)
 class DurableState:
-    """All records there are; the versions in the order of their numbers."""
+    """All records there are; the versions in the order of their serials."""
 
     nodes: tuple[NodeRecord, ...] = ()
     versions: tuple[VersionRecord, ...] = ()

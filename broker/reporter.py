@@ -4,6 +4,7 @@ import logging
 from collections.abc import Sequence
 
 from broker.events import (
+    ClaimRefused,
     Event,
     HolderAdded,
     HolderTakenOff,
@@ -71,7 +72,15 @@ def line(event: Event) -> str:
     """Return the event as a sentence, in characters that print."""
     if isinstance(event, Queried):
         return _printable(_query_line(event))
+    if isinstance(event, ClaimRefused):
+        return _printable(_refusal_line(event))
     return _printable(_LINES[type(event)].format(event))
+
+
+def _refusal_line(event: ClaimRefused) -> str:
+    publisher = event.publisher or "another node"
+    why = f"{publisher} published other content as v{event.number}"
+    return f"{event.node}'s {event.name} was not accepted: {why}"
 
 
 def _query_line(event: Queried) -> str:

@@ -49,9 +49,9 @@ def restored(
             member.last_seen = now
             state.leases.renew(record.node, now)
     versions = state.catalogue.restore(remembered.versions, now)
-    for number, node, complete in remembered.holders:
-        if number in versions and node in state.members:
-            state.catalogue.restore_holder(versions[number], state.members[node], complete=complete)
+    for serial, node, complete in remembered.holders:
+        if serial in versions and node in state.members:
+            state.catalogue.restore_holder(versions[serial], state.members[node], complete=complete)
     for name, node in remembered.disowned:
         state.initial_holdings.disown(name, node)
     return state

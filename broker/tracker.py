@@ -105,36 +105,38 @@ class Tracker:
 
     def _query(self, request: Query, now: float) -> Holders | Error:
         if request.node is not None and not request.partial:
-            self._take_off(request.what, request.node, now)
-        reply = self._answers.holders(request.what, request.node, now)
+            self._take_off(request, request.node, now)
+        reply = self._answers.holders(request, now)
         if reply is None:
             self._state.events.append(Queried(request.what, request.node, (), ()))
-            return Error(WireCode.NOT_FOUND, f"no such file: {_shown(request.what)}")
+            prefix = f"@{request.prefix}" if request.prefix else ""
+            return Error(WireCode.NOT_FOUND, f"no such file: {_shown(request.what)}{prefix}")
         holders, offline = _nodes(reply.holders), _nodes(reply.offline)
         self._state.events.append(Queried(request.what, request.node, holders, offline))
         return reply
 
-    def _take_off(self, what: str, asker: str, now: float) -> None:
-        """Take the asker off the lists of what it would be sent for, and so does not have (S4)."""
-        if self._state.initial_holdings.disown(what, asker):
+    def _take_off(self, request: Query, asker: str, now: float) -> None:
+        """Remove the asker from what it would be sent for, and so does not have (S4)."""
+        what = request.what
+        if not request.prefix and self._state.initial_holdings.disown(what, asker):
             self._state.changes.append(DisownedRecord(what, asker))
             self._state.events.append(HolderTakenOff(asker, what))
         member = self._state.members.get(asker)
         if member is None:
             return
-        for version in self._meant(what, asker):
+        for version in self._meant(request, asker):
             if version.is_held_by(asker):
                 self._state.catalogue.remove_holder(version, member, now)
                 self._state.events.append(HolderTakenOff(asker, version.name))
         self._announcements.forget_if_empty(member)
 
-    def _meant(self, what: str, asker: str) -> Iterable[Version]:
-        """Yield the versions that `what` means: of a name, down to one that others hold too."""
-        if manifest.is_id(what):
-            yield from self._state.catalogue.versions_with(what)
+    def _meant(self, request: Query, asker: str) -> Iterable[Version]:
+        """Yield the versions that are meant: of a name, down to one that others hold too."""
+        if manifest.is_id(request.what):
+            yield from self._state.catalogue.versions_with(request.what)
             return
-        for version in self._state.catalogue.versions(what):
-            held_by_others = version.is_held_by_others_than(asker)
+        for version in self._state.catalogue.versions(request.what, request.prefix):
+            held_by_others = version.other_holder_count(asker) > 0
             yield version
             if held_by_others:
                 return

@@ -21,6 +21,7 @@ MAX_ITEMS = 4096  # In one array or map: 1024 nested ones cost 32 MiB for a mome
 MAX_OFFERED = 64  # Chunks in one request; the scheduler offers far fewer.
 MAX_UPDATE_HOLDINGS = 500  # 500 names of 400 bytes still fit in MAX_REQUEST_BYTES.
 MAX_TEXT_CHARACTERS = 4096  # Of a sentence for people.
+MAX_NUMBER = 2**53  # Of a version; what every language's numbers can hold.
 MAX_HANDOUT = 50  # Holders in one answer; a fetcher asks again when it runs dry.
 
 Node = Annotated[str, Meta(pattern=r"^[A-Za-z0-9._-]{1,64}\Z")]
@@ -31,7 +32,9 @@ Count = Annotated[int, Meta(ge=0, le=2**53)]
 Size = Annotated[int, Meta(ge=0, le=2**53)]
 Index = Annotated[int, Meta(ge=0, lt=manifest.MAX_CHUNKS)]
 Have = Annotated[bytes, Meta(max_length=manifest.MAX_CHUNKS // 8)]  # protocol.bitmap's bytes.
-Number = Annotated[int, Meta(ge=0, le=2**53)]  # Of a published version: v1, v2, …; 0: none told.
+Number = Annotated[
+    int, Meta(ge=0, le=MAX_NUMBER)
+]  # Of a published version: v1, v2, …; 0: none told.
 Prefix = Annotated[str, Meta(pattern=r"^[0-9a-f]{0,64}\Z")]  # Of an id, without its "b3:".
 Text = Annotated[str, Meta(max_length=MAX_TEXT_CHARACTERS)]
 

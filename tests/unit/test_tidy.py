@@ -30,7 +30,7 @@ TESTED_PACKAGES = ("broker", "config", "node", "protocol")
 MAX_SOURCE_LINES = 250
 MAX_TEST_LINES = 400
 LONGER = {
-    "protocol/messages.py": 320
+    "protocol/messages.py": 400
 }  # The vocabulary: who looks for a message looks in one place.
 MAX_FUNCTION_LINES = 40
 UNFINISHED = re.compile(r"\b(FIXME|TODO|XXX)\b")
@@ -169,6 +169,7 @@ IN_MESSAGES = (
     messages.NodeStatus,
     messages.Holding,
     messages.Withdrawal,
+    messages.Told,
 )
 WORDS: dict[Any, str] = {
     messages.Node: "node",

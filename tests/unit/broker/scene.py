@@ -1,8 +1,10 @@
 """A tracker with its clock and what it saved, spoken to and told of in short texts.
 
-`seeds.txt=1` is version 1 of seeds.txt; `seeds.txt=1~` is part of it.
+`seeds.txt=1` is content 1 under the name seeds.txt; `seeds.txt=1~` is part of it. `=1:3/n1` was
+published by n1 as v3, as the node was told; `=1!3` is what the node would publish as v3.
 """
 
+import re
 from collections.abc import Mapping, Sequence
 from random import Random
 
@@ -22,7 +24,17 @@ from broker.reporter import line
 from broker.settings import TrackerSettings
 from broker.tracker import Tracker
 from protocol import messages
-from protocol.messages import Error, Holder, Holders, Holding, Ok, Withdrawal
+from protocol.messages import (
+    Error,
+    File,
+    Holder,
+    Holders,
+    Holding,
+    Ok,
+    OtherVersion,
+    Told,
+    Withdrawal,
+)
 
 TRACKER_ADDRESS = "tcp://127.0.0.1:12000"
 NODES = ("n1", "n2", "n3")
@@ -38,10 +50,22 @@ def address_of(node: str) -> str:
     return f"tcp://127.0.0.1:{11000 + int(node[1:])}"
 
 
+_HOLDING = re.compile(r"(.+)=(\d+)(~?)(?:([:!])(\d+)(?:/(\w+))?)?")
+
+
 def holding(text: str) -> Holding:
-    name, _, version = text.partition("=")
-    number = int(version.rstrip("~"))
-    return Holding(name, content_id(number), SIZE_BYTES, complete=not version.endswith("~"))
+    parsed = _HOLDING.fullmatch(text)
+    assert parsed is not None, text
+    name, content, part, kind, number, publisher = parsed.groups()
+    return Holding(
+        name,
+        content_id(int(content)),
+        SIZE_BYTES,
+        complete=not part,
+        version=int(number or 0),
+        publisher=publisher,
+        claims=kind == "!",
+    )
 
 
 class Memory:
@@ -60,7 +84,7 @@ class Memory:
     def load(self) -> DurableState:
         return DurableState(
             tuple(self._nodes.values()),
-            tuple(self._versions[number] for number in sorted(self._versions)),
+            tuple(self._versions[serial] for serial in sorted(self._versions)),
             tuple(self._holders.values()),
             tuple(self._disowned),
         )
@@ -70,17 +94,17 @@ class Memory:
             case NodeRecord():
                 self._nodes[change.node] = change
             case VersionRecord():
-                self._versions[change.number] = change
+                self._versions[change.serial] = change
             case HolderRecord():
-                self._holders[change.number, change.node] = change
+                self._holders[change.serial, change.node] = change
             case DisownedRecord():
                 self._disowned[change] = None
             case ForgetNode():
                 self._nodes.pop(change.node)
             case ForgetVersion():
-                self._versions.pop(change.number)
+                self._versions.pop(change.serial)
             case ForgetHolder():
-                self._holders.pop((change.number, change.node))
+                self._holders.pop((change.serial, change.node))
 
 
 class Scene:
@@ -165,15 +189,17 @@ class Scene:
     def leave(self, node: str, epoch: int = 1) -> str:
         return shown(self.send(messages.Leave(node, epoch)))
 
-    def ask(self, what: str, node: str | None = None, *, partial: bool = False) -> str:
-        return shown(self.send(messages.Query(what, node, partial)))
+    def ask(
+        self, what: str, node: str | None = None, *, partial: bool = False, prefix: str = ""
+    ) -> str:
+        return shown(self.send(messages.Query(what, node, partial, prefix)))
 
     def files(self) -> str:
         """Return what a listing says, a version in each line."""
         reply = self.send(messages.List())
         assert isinstance(reply, messages.Files)
         return "\n".join(
-            f"{file.name}{_version(file.id)}{'' if file.newest else ' (older)'}: "
+            f"{file.name}{_version(file)}{'' if file.newest else ' (older)'}: "
             f"{_holders(file.holders)}"
             for file in reply.files
         )
@@ -192,22 +218,28 @@ def shown(reply: messages.TrackerReply) -> str:
     """Return a reply as text, in an order that does not depend on chance."""
     match reply:
         case Ok():
-            return f"ok {reply.holdings}"
+            told = [
+                f"{'' if each.taken else 'not '}{each.name}{_version(each)}" for each in reply.told
+            ]
+            return " ".join([f"ok {reply.holdings}", *told])
         case Error():
             return f"{reply.code.name} {reply.message}"
         case Holders():
-            parts = [_version(reply.id) or "=?", _holders(reply.holders)]
+            parts = [_version(reply) or "=?", _holders(reply.holders)]
             if reply.offline:
                 parts += ["silent", _holders(reply.offline)]
             if reply.versions:
-                parts += ["older", " ".join(_version(each.id) for each in reply.versions)]
+                parts += ["other", " ".join(_version(each) for each in reply.versions)]
             return " ".join(part for part in parts if part)
         case _:
             raise AssertionError(reply)
 
 
-def _version(content: str | None) -> str:
-    return "" if content is None else f"={int(content[3:], 16)}"
+def _version(one: Holders | File | OtherVersion | Told) -> str:
+    """Return which version a part of a reply tells of, as a holding is written."""
+    content = "" if one.id is None else f"={int(one.id[3:], 16)}"
+    number = f":{one.version}" if one.version else ""
+    return content + number + (f"/{one.publisher}" if one.publisher else "")
 
 
 def _holders(holders: Sequence[Holder]) -> str:

@@ -59,7 +59,7 @@ def test_takes_up_what_was_saved_and_goes_on_counting() -> None:
     versions = catalogue.restore(records, now=100)
     for version in versions.values():
         catalogue.restore_holder(version, member("n1"), complete=True)
-    assert [each.number for each in catalogue.versions("a")] == [8, 3]
+    assert [each.serial for each in catalogue.versions("a")] == [8, 3]
     assert versions[3].announced == 40
     assert changes == []
     assert catalogue.announce("a", content_id(3), 10, now=100).number == 9

@@ -82,7 +82,7 @@ class Model:
         shown = {node: node if whole else f"{node}~" for node, whole in holders.items()}
         alive = {node: text for node, text in shown.items() if self.is_alive(node)} | told
         silent = [f"{shown[node]}?" for node in sorted(shown) if not self.is_alive(node)]
-        older = [f"={each[-1]}" for each in self.versions(key[:-2]) if each != key]
+        other = [f"={each[-1]}" for each in self.versions(key[:-2]) if each != key]
         parts = [f"={key[-1]}", *(alive[node] for node in sorted(alive))]
         return " ".join(
             parts + (["silent", *silent] if silent else []) + (["older", *older] if older else [])
@@ -222,13 +222,13 @@ def check(state: State) -> None:
     assert len(versions) == catalogue.version_count
     assert sum(each.holder_count() for each in versions) == catalogue.holding_count
     assert sorted(catalogue._by_name) == catalogue._sorted_names
-    assert {each.number for each in versions if not each.holder_count()} == set(catalogue._unheld)
+    assert {each.serial for each in versions if not each.holder_count()} == set(catalogue._unheld)
     assert not any(each.whole.keys() & each.partial.keys() for each in versions)
     for version in versions:
         assert catalogue._by_id[version.id][version.name] is version
         for node, member in (version.whole | version.partial).items():
             assert state.members[node] is member
-            assert member.holdings[version.number] is version
+            assert member.holdings[version.serial] is version
     assert catalogue.holding_count == sum(len(each.holdings) for each in state.members.values())
     assert not any(state.leases.is_alive(node) for node, each in state.members.items() if each.left)
 

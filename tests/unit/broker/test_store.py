@@ -129,7 +129,7 @@ def test_a_file_that_is_no_database_is_set_aside(
 def test_a_damaged_page_sets_the_file_aside(
     path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:  # fault 64
-    save(path, [SEEDS._replace(number=number, name=f"{number}" * 50) for number in range(1, 500)])
+    save(path, [SEEDS._replace(serial=number, name=f"{number}" * 50) for number in range(1, 500)])
     content = bytearray(path.read_bytes())
     content[4096 * 4 : 4096 * 6] = b"\xff" * 8192
     path.write_bytes(content)
@@ -180,7 +180,7 @@ def test_a_full_disk_saves_nothing_and_loses_nothing(
     connection = store._connection
     assert connection is not None
     connection.execute("PRAGMA max_page_count = 8")
-    many = [SEEDS._replace(number=number, name="x" * 4000) for number in range(1, 100)]
+    many = [SEEDS._replace(serial=number, name="x" * 4000) for number in range(1, 100)]
     with pytest.raises(NotSavedError, match="full"):
         store.apply([N2, *many])
     connection.execute("PRAGMA max_page_count = 1000000")
@@ -196,7 +196,7 @@ from broker.records import HolderRecord, VersionRecord
 from broker.store import SqliteStore
 
 store = SqliteStore(Path(sys.argv[1]))
-number = max((version.number for version in store.load().versions), default=0)
+number = max((version.serial for version in store.load().versions), default=0)
 while True:
     number += 1
     version = VersionRecord(number, f"file{number}", f"b3:{number:064x}", 10, 0)
@@ -217,8 +217,8 @@ def test_what_was_acknowledged_survives_a_kill(path: Path) -> None:  # fault 56
             os.kill(writer.pid, signal.SIGKILL)
             acknowledged = max([acknowledged, *map(int, writer.stdout.read().split("\n")[:-1])])
         state = loaded(path)
-        numbers = [version.number for version in state.versions]
-        assert numbers == [holder.number for holder in state.holders]
+        numbers = [version.serial for version in state.versions]
+        assert numbers == [holder.serial for holder in state.holders]
         assert numbers == list(range(1, len(numbers) + 1))
         assert acknowledged <= len(numbers) <= acknowledged + 1
     connection = sqlite3.connect(path)
