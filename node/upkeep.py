@@ -92,8 +92,9 @@ class Upkeep:
 
     def _meant(self, what: str) -> tuple[str, str | None]:
         """Return the name of what is here, and its id if it is shared."""
-        path = self._home.identity.folder / what
-        if self._home.rules.of(what).withheld and os.path.lexists(path):
+        path, register = self._home.identity.folder / what, self._home.register
+        is_withheld = self._home.rules.of(what).withheld or register.withheld(what) is not None
+        if is_withheld and os.path.lexists(path):
             return what, None
         thing = standing.held(self._home, what)
         return thing.name, thing.id

@@ -10,16 +10,17 @@ from random import Random
 import zmq
 
 from node.link import Link
-from node.steps import ChunkReceived, Event, ManifestReceived
+from node.steps import ChunkReceived, Event, ManifestReceived, RequestRefused
 from node.whole import Whole
 from protocol import addresses
+from protocol.errors import WireCode
 from protocol.manifest import id_of
 from protocol.messages import ChunkRequest, Holder, ManifestRequest
 
 PATIENCE_S = 3.0  # For all that are asked together.
 MOST_ASKED = 4
 REPEAT_S = 0.5  # One that is busy is asked again.
-LOOK_MS = 20
+LOOK_S = 0.1  # How often to look whether it is to stop.
 
 
 class Witnesses:
@@ -58,19 +59,23 @@ class Witnesses:
         now = time.monotonic()
         until, ask_at = now + PATIENCE_S, now
         index = self._rng.randrange(thing.chunk_count) if thing.chunk_count else None
-        poller = zmq.Poller()
-        for link in links:
-            poller.register(link.socket, zmq.POLLIN)
-        while links and now < until:
+        waiting = set(links)
+        while waiting and now < until:
             check()
             if now >= ask_at:
                 ask_at = now + REPEAT_S
-                for link in links:
+                for link in waiting:
                     self._send(link, thing, index)
-            poller.poll(LOOK_MS)
-            arrivals = [link.receive() for link in links]
-            if any(one is not None and _proves(one.event, thing, index) for one in arrivals):
-                return True
+            zmq.select(
+                [one for link in waiting for one in (link.socket, link.monitor)], [], [], LOOK_S
+            )
+            for link in list(waiting):
+                arrival = link.receive() or link.trouble()
+                if arrival is None or _is_busy(arrival.event):
+                    continue
+                if _proves(arrival.event, thing, index):
+                    return True
+                waiting.remove(link)
             now = time.monotonic()
         return False
 
@@ -80,6 +85,10 @@ class Witnesses:
             link.send(request_id, ManifestRequest(thing.id))
         else:
             link.send(request_id, ChunkRequest(thing.id, (index,), self._node))
+
+
+def _is_busy(event: Event) -> bool:
+    return isinstance(event, RequestRefused) and event.code == WireCode.BUSY
 
 
 def _proves(event: Event, thing: Whole, index: int | None) -> bool:
