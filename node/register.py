@@ -59,6 +59,11 @@ class Register:
         with self._lock:
             return self._withheld.get(name)
 
+    def all_withheld(self) -> list[Withheld]:
+        """Return all that was found and is not shared, by name."""
+        with self._lock:
+            return [self._withheld[name] for name in sorted(self._withheld)]
+
     def entitle(self, name: str, content_id: str, over: Published | None = None) -> Title | None:
         """Return the title of what lies there now; None if it is not to be shared.
 

@@ -125,6 +125,7 @@ class Examined(msgspec.Struct, frozen=True):
     healed: bool = False  # The right bytes were fetched from others: so many.
     fetched_bytes: Size = 0
     trouble: Text = ""  # Why they were not.
+    changed: bool = False  # It is a copy that was changed; `damaged` are the chunks that differ.
 
 
 class Verified(Message, frozen=True, tag="verified"):
