@@ -6,6 +6,7 @@ import msgspec
 
 from commands import terminal
 from commands.doing import Doer
+from commands.listing import ask
 from commands.patterns import check_patterns
 from commands.progress import ProgressView
 from config.cluster import Cluster, NodeEntry
@@ -16,6 +17,7 @@ from node.staging import disk_trouble
 from node.tree import look_through
 from protocol.control import Chunking, ShareOrder, Sharing, Working
 from protocol.errors import ExitCode, OperatorError
+from protocol.messages import Query
 from protocol.names import check_name, display
 
 
@@ -47,6 +49,8 @@ def run_share(cluster: Cluster, entry: NodeEntry, path: Path, options: ShareOpti
     if path.name in {"", ".."}:  # "." has none.
         path = path.resolve()
     with Doer(cluster, entry) as doer, ProgressView(quiet=options.as_json) as view:
+        if not options.force:
+            _require_free_name(cluster.tracker.address, path, entry, options)
         name = _put_there(path, entry, options, view, is_running=doer.is_running)
         parts = options.include, options.exclude
         order = ShareOrder(name, *parts, options.chunking, options.force)
@@ -54,6 +58,34 @@ def run_share(cluster: Cluster, entry: NodeEntry, path: Path, options: ShareOpti
     assert isinstance(sharing, Sharing)
     _tell(sharing, entry, as_json=options.as_json, is_served=doer.is_running)
     return ExitCode.DONE
+
+
+def _require_free_name(
+    tracker_address: str, path: Path, entry: NodeEntry, options: ShareOptions
+) -> None:
+    """Raise OperatorError if it is clear before the copying that others have published the name.
+
+    Content of the same size may be the same: then the tracker decides, once it is hashed.
+    """
+    if _name_in(entry.folder, path) is not None:
+        return
+    name = _checked(path.name)
+    try:
+        answer = ask(tracker_address, Query(name))
+    except OperatorError:
+        return  # Nobody has it, or the tracker will say so later.
+    versions = [(answer.version, answer.publisher, answer.size_bytes)]
+    versions += [(one.version, one.publisher, one.size_bytes) for one in answer.versions]
+    version, publisher, _ = max(versions, key=lambda one: one[0])
+    try:
+        size_bytes = _size(path, options)
+    except (OSError, ValueError):
+        return  # It cannot be copied either, and that is told then.
+    if not version or publisher == entry.name or size_bytes in {size for *_, size in versions}:
+        return
+    message = f"{publisher or 'somebody'} has published another {display(name)}, v{version}"
+    remedy = f"--force publishes this as v{version + 1}"
+    raise OperatorError(f"{message}; {remedy}, or give it another name")
 
 
 def _put_there(
