@@ -109,6 +109,13 @@ TABLES: Mapping[str, type[Row]] = {
 KEYS = {"nodes": 1, "versions": 1, "holders": 2, "disowned": 2}  # So many columns, from the first.
 
 
+_DELETIONS: Mapping[type, str] = {
+    ForgetNode: "DELETE FROM nodes WHERE node = ?",
+    ForgetVersion: "DELETE FROM versions WHERE serial = ?",
+    ForgetHolder: "DELETE FROM holders WHERE serial = ? AND node = ?",
+}
+
+
 def _check_name(name: str) -> None:
     names.check_name(name)
     if manifest.is_id(name):
@@ -134,12 +141,8 @@ def statement(change: Change, now_s: int) -> tuple[str, tuple[Any, ...]]:
             return _insertion("holders", (serial, node, int(complete)))
         case DisownedRecord():
             return _insertion("disowned", tuple(change))
-        case ForgetNode():
-            return "DELETE FROM nodes WHERE node = ?", tuple(change)
-        case ForgetVersion():
-            return "DELETE FROM versions WHERE serial = ?", tuple(change)
-        case ForgetHolder():
-            return "DELETE FROM holders WHERE serial = ? AND node = ?", tuple(change)
+        case ForgetNode() | ForgetVersion() | ForgetHolder():
+            return _DELETIONS[type(change)], tuple(change)
 
 
 def _insertion(table: str, values: tuple[Any, ...]) -> tuple[str, tuple[Any, ...]]:
@@ -187,7 +190,8 @@ def state(raw: Mapping[str, Iterable[Sequence[Any]]], now_s: int) -> Loaded:
     for version in sorted(rows, key=lambda row: row.serial):
         versions.setdefault((version.name, version.id), version)
     serials, names_of_nodes = {one.serial for one in versions.values()}, {one.node for one in nodes}
-    holders, orphans = [], []
+    holders: list[HolderRow] = []
+    orphans: list[HolderRow] = []
     for holder in checked.rows(HolderRow, raw["holders"], "holders"):
         is_right = holder.serial in serials and holder.node in names_of_nodes
         (holders if is_right else orphans).append(holder)

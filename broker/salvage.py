@@ -1,4 +1,4 @@
-"""Reads a database's rows where SQLite refuses to open it, or cannot. Judges no row, writes nothing.
+"""Reads the rows of a database that SQLite cannot open as it is. Judges no row, writes nothing.
 
 The file is read into memory with what its journal has, its first page (the schema and a few counts)
 is replaced by that of a new database, and each table is read from both ends and by its keys.
@@ -22,8 +22,11 @@ _JOURNAL_MAGIC = {0x377F0682: "<", 0x377F0683: ">"}  # And the byte order of its
 Raw = dict[str, list[Sequence[Any]]]
 
 
-def rows_in(path: Path) -> Raw:
-    """Return the rows that can still be read, by table; raises OSError."""
+def rows_in(path: Path) -> tuple[Raw, int]:
+    """Return the rows that can still be read, by table, and the system's time in seconds.
+
+    Raises OSError if the file cannot be read at all.
+    """
     connection = sqlite3.connect(":memory:", isolation_level=None)
     try:
         connection.execute(f"PRAGMA page_size = {rows.PAGE_BYTES}")
@@ -31,7 +34,8 @@ def rows_in(path: Path) -> Raw:
         first_page = connection.serialize()[: rows.PAGE_BYTES]
         connection.deserialize(_with_first_page(first_page, _contents(path)))
         connection.text_factory = text
-        return _read(connection)
+        (now_s,) = connection.execute("SELECT unixepoch()").fetchone()
+        return _read(connection), now_s
     finally:
         connection.close()
 
@@ -78,7 +82,7 @@ def _readable(connection: sqlite3.Connection, query: str, *keys: Any) -> Iterato
     """Yield rows until one cannot be read."""
     try:
         yield from islice(connection.execute(query, keys), _MAX_ROWS)
-    except (sqlite3.Error, OverflowError, UnicodeEncodeError):
+    except (sqlite3.Error, OverflowError, UnicodeError):
         return  # The latter two: a key from a damaged row, which cannot be looked for.
 
 

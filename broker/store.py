@@ -1,6 +1,7 @@
 """The tracker's records in an SQLite file. Knows nothing of what they mean."""
 
 import logging
+import os
 import sqlite3
 from collections.abc import Sequence
 from contextlib import suppress
@@ -25,7 +26,7 @@ _SETTINGS = f"""
 """
 _PROBE = f"BEGIN IMMEDIATE; PRAGMA user_version = {rows.FORMAT}; COMMIT;"
 _DAMAGED = {sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_ERROR}
-_TROUBLE = (sqlite3.Error, OSError)
+_TROUBLE = (sqlite3.Error, OSError, UnicodeDecodeError)  # The latter: an error that quotes damage.
 
 
 class _DamagedError(Exception):
@@ -53,8 +54,8 @@ class SqliteStore:
                 return self._begun_in_memory()
             state = self._opened()
         except (*_TROUBLE, _DamagedError) as error:
-            self.close()
             if _code(error) == sqlite3.SQLITE_BUSY:
+                self.close()
                 raise OperatorError(
                     f"another tracker is running on {self._path}; "
                     "stop it, or give this one a tracker.state_folder of its own"
@@ -63,7 +64,7 @@ class SqliteStore:
         try:
             self._script(_PROBE)
         except sqlite3.Error as error:
-            return self._read_only(state, error)
+            return self._rescued(error)
         return state
 
     def apply(self, changes: Sequence[Change]) -> None:
@@ -136,8 +137,9 @@ class SqliteStore:
 
     def _rescued(self, problem: Exception) -> DurableState:
         """Return what can be read of a file that could not be opened as it should be."""
+        self.close()
         loaded = self._salvaged()
-        if not _is_damage(problem):
+        if not _is_damage(problem) and not self._is_falsely_read_only(problem):
             return self._read_only(loaded.state, problem)
         try:
             aside = self._renewed(loaded.state)
@@ -145,12 +147,12 @@ class SqliteStore:
             return self._read_only(loaded.state, error)
         count = loaded.left_out + len(loaded.orphans)
         lost = (
-            f"{count} {'row is' if count == 1 else 'rows are'}" if count else "what is missing is"
+            f"{count} rows were" if count > 1 else "1 row was" if count else "unreadable rows were"
         )
         _log.warning(
-            "%s is damaged (%s): %s left out, and nodes will announce it again; kept as %s",
+            "%s is damaged (%s): %s left out, and nodes will announce them again; kept as %s",
             self._path,
-            problem,
+            " ".join(str(problem).split()),
             lost,
             aside,
         )
@@ -185,18 +187,21 @@ class SqliteStore:
             raise NotSavedError(str(error)) from error
         self._unsaved = DurableState()
 
+    def _is_falsely_read_only(self, problem: Exception) -> bool:
+        """Say whether nothing but a number in the file itself keeps SQLite from writing."""
+        places = self._path, self._path.parent
+        may_write = all(os.access(place, os.W_OK) for place in places)
+        return _code(problem) == sqlite3.SQLITE_READONLY and may_write
+
     def _salvaged(self) -> rows.Loaded:
         try:
-            raw = salvage.rows_in(self._path)
+            raw, now_s = salvage.rows_in(self._path)
         except _TROUBLE:
             return rows.Loaded(DurableState(), 0, ())
-        with sqlite3.connect(_MEMORY) as clock:
-            (now_s,) = clock.execute("SELECT unixepoch()").fetchone()
-        clock.close()
         return rows.state(raw, now_s)
 
     def _renewed(self, state: DurableState) -> Path:
-        """Set the file aside and begin a new one with these records; return where the old one is."""
+        """Set the file aside, begin a new one with these records; return where the old one is."""
         aside = self._set_aside()
         self._connect(str(self._path))
         self._save(_records(state))
@@ -233,7 +238,7 @@ def _expected_schema() -> list[tuple[str, str]]:
 
 
 def _is_damage(problem: Exception) -> bool:
-    return isinstance(problem, _DamagedError) or _code(problem) in _DAMAGED
+    return isinstance(problem, _DamagedError | UnicodeDecodeError) or _code(problem) in _DAMAGED
 
 
 def _code(error: Exception) -> int | None:
