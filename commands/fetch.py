@@ -176,6 +176,8 @@ def _tell(outcome: Fetched | OperatorError, options: FetchOptions) -> None:
         terminal.report(outcome, as_json=False)
     elif not options.quiet and not options.as_json:
         terminal.put(_sentence(outcome))
+        if outcome.other_versions:
+            terminal.say(_choice(outcome))
         if outcome.ratio is not None:
             terminal.say(_verdict(outcome))
 
@@ -189,15 +191,23 @@ def _document(outcome: Fetched | OperatorError) -> object:
 
 def _sentence(fetched: Fetched) -> str:
     size = terminal.size(fetched.size_bytes)
+    title = terminal.title(display(fetched.name), fetched.version, fetched.publisher)
     if fetched.fetched_bytes == 0 and fetched.elapsed_s == 0:
-        return f"{display(fetched.name)} is already here and whole: {size} in {fetched.path}"
+        comma = "," if fetched.publisher else ""
+        return f"{title}{comma} is already here and whole: {size} in {fetched.path}"
     rate = terminal.size(fetched.fetched_bytes / max(fetched.elapsed_s, 1e-6))
     sources = ", ".join(f"{node} {terminal.size(count)}" for node, count in fetched.holders.items())
     reused = f", {terminal.size(fetched.reused_bytes)} were here" if fetched.reused_bytes else ""
     return (
-        f"{display(fetched.name)}: {size} in {fetched.elapsed_s:.2f} s ({rate}/s) verified,"
+        f"{title}: {size} in {fetched.elapsed_s:.2f} s ({rate}/s) verified,"
         f" from {sources or 'nobody'}{reused}: {fetched.path}"
     )
+
+
+def _choice(fetched: Fetched) -> str:
+    """Return which of several versions was taken, by its whole id."""
+    count, name = fetched.other_versions + 1, display(fetched.name)
+    return f"{name} has {count} versions, `shoal where {name}` shows them; this is {fetched.id}"
 
 
 def _verdict(fetched: Fetched) -> str:

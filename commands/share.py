@@ -6,6 +6,7 @@ import msgspec
 
 from commands import terminal
 from commands.doing import Doer
+from commands.listing import ask
 from commands.patterns import check_patterns
 from commands.progress import ProgressView
 from config.cluster import Cluster, NodeEntry
@@ -16,6 +17,7 @@ from node.staging import disk_trouble
 from node.tree import look_through
 from protocol.control import Chunking, ShareOrder, Sharing, Working
 from protocol.errors import ExitCode, OperatorError
+from protocol.messages import Query
 from protocol.names import check_name, display
 
 
@@ -47,12 +49,43 @@ def run_share(cluster: Cluster, entry: NodeEntry, path: Path, options: ShareOpti
     if path.name in {"", ".."}:  # "." has none.
         path = path.resolve()
     with Doer(cluster, entry) as doer, ProgressView(quiet=options.as_json) as view:
+        if not options.force:
+            _require_free_name(cluster.tracker.address, path, entry, options)
         name = _put_there(path, entry, options, view, is_running=doer.is_running)
-        order = ShareOrder(name, options.include, options.exclude, options.chunking)
+        parts = options.include, options.exclude
+        order = ShareOrder(name, *parts, options.chunking, options.force)
         sharing = doer.carry_out(order, view.show)
     assert isinstance(sharing, Sharing)
     _tell(sharing, entry, as_json=options.as_json, is_served=doer.is_running)
     return ExitCode.DONE
+
+
+def _require_free_name(
+    tracker_address: str, path: Path, entry: NodeEntry, options: ShareOptions
+) -> None:
+    """Raise OperatorError if it is clear before the copying that others have published the name.
+
+    Content of the same size may be the same: then the tracker decides, once it is hashed.
+    """
+    if _name_in(entry.folder, path) is not None:
+        return
+    name = _checked(path.name)
+    try:
+        answer = ask(tracker_address, Query(name))
+    except OperatorError:
+        return  # Nobody has it, or the tracker will say so later.
+    versions = [(answer.version, answer.publisher, answer.size_bytes)]
+    versions += [(one.version, one.publisher, one.size_bytes) for one in answer.versions]
+    version, publisher, _ = max(versions, key=lambda one: one[0])
+    try:
+        size_bytes = _size(path, options)
+    except (OSError, ValueError):
+        return  # It cannot be copied either, and that is told then.
+    if not version or publisher == entry.name or size_bytes in {size for *_, size in versions}:
+        return
+    message = f"{publisher or 'somebody'} has published another {display(name)}, v{version}"
+    remedy = f"--force publishes this as v{version + 1}"
+    raise OperatorError(f"{message}; {remedy}, or give it another name")
 
 
 def _put_there(
@@ -145,9 +178,11 @@ def _size(path: Path, options: ShareOptions) -> int:
 def _tell(sharing: Sharing, entry: NodeEntry, *, as_json: bool, is_served: bool) -> None:
     if as_json:
         keys = {"name": sharing.name, "id": sharing.id, "size_bytes": sharing.size_bytes}
+        keys |= {"version": sharing.version, "publisher": sharing.publisher}
         terminal.put_json({**keys, "announced": sharing.announced, "served": is_served})
         return
-    size = terminal.size(sharing.size_bytes)
-    terminal.put(f"{display(sharing.name)}: {size} shared by {entry.name}, {sharing.id}")
+    size, name = terminal.size(sharing.size_bytes), display(sharing.name)
+    title = terminal.title(name, sharing.version, sharing.publisher)
+    terminal.put(f"{title}: {size} shared by {entry.name}, {sharing.id}")
     if not is_served:
         terminal.say(f"node {entry.name} is not running; start it to serve this")

@@ -133,6 +133,12 @@ def size(count: float) -> str:
     return f"{count:.1f} {_STEPS[-1]}"
 
 
+def title(name: str, version: int, publisher: str | None) -> str:
+    """Return a thing's name with its version, as in `win11.img v3, published by a`."""
+    numbered = f"{name} v{version}" if version else name
+    return f"{numbered}, published by {publisher}" if publisher else numbered
+
+
 def age(seconds: float) -> str:
     """Return a time span for people: `3 min`."""
     for unit, length_s in (("d", 86_400), ("h", 3600), ("min", 60)):

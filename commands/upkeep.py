@@ -56,8 +56,9 @@ def run_verify(cluster: Cluster, entry: NodeEntry, what: str | None, *, as_json:
         terminal.say(f"{entry.name} holds nothing")
     for thing in () if as_json else things:
         terminal.put(_sentence(thing))
-    is_sound = all(thing.healed or not thing.damaged for thing in things)
-    return ExitCode.DONE if is_sound else ExitCode.INTEGRITY
+    if any(thing.trouble and not thing.changed for thing in things):
+        return ExitCode.INTEGRITY
+    return ExitCode.PARTLY_DONE if any(thing.trouble for thing in things) else ExitCode.DONE
 
 
 def _pages(doer: Doer, what: str | None, view: ProgressView) -> Iterator[tuple[Examined, ...]]:
@@ -71,6 +72,12 @@ def _pages(doer: Doer, what: str | None, view: ProgressView) -> Iterator[tuple[E
 
 
 def _sentence(thing: Examined) -> str:
+    if thing.changed and thing.healed:
+        return f"{display(thing.name)}: was changed here; it is what was published again"
+    if thing.changed and thing.damaged == thing.chunks == 0:
+        return f"not shared: {display(thing.trouble)}"
+    if thing.changed:
+        return f"{display(thing.name)}: was changed here, and stays so: {display(thing.trouble)}"
     if not thing.damaged:
         return f"{display(thing.name)}: right, all {thing.chunks} chunks"
     found = f"{display(thing.name)}: {thing.damaged} of {thing.chunks} chunks were damaged"

@@ -18,9 +18,11 @@ from node.home import Home, Identity
 from node.inventory import Inventory
 from node.lock import FolderLock
 from node.quota import Quota
+from node.register import Register
 from node.rules import Rules
 from node.session import Session
 from node.settings import NodeSettings
+from node.titles import Title
 from node.upkeep import Upkeep
 from node.verifying import Verifying
 from node.watcher import Watcher
@@ -35,7 +37,7 @@ from protocol.control import (
     Working,
 )
 from protocol.errors import ExitCode, OperatorError
-from protocol.messages import Holding
+from protocol.messages import Holding, Told
 from wire import descriptors
 from wire.memory import keep_freed_memory
 
@@ -63,16 +65,17 @@ class Agent:
         self._context.set(zmq.MAX_SOCKETS, 4096)
         self.inventory = Inventory(self._changed)
         self._cache = Cache(state / "cache.db")
-        self._watcher = Watcher(
-            identity.folder, self.inventory, self._cache, self._rules, settings, self._changed
-        )
+        self._register = Register(self._cache, identity.name)
+        known = self._cache, self._rules, self._register
+        self._watcher = Watcher(identity.folder, self.inventory, *known, settings)
         self._server = ChunkServer(self._context, self.inventory, self._watcher.forget, settings)
         epoch = self._cache.next_epoch()
         announcer = Announcer(identity.name, identity.address, epoch, rng, settings)
-        self._session = Session(self._context, identity.tracker_address, announcer, self._holdings)
+        self._session = Session(
+            self._context, identity.tracker_address, announcer, self._holdings, self._told
+        )
         quota = Quota(identity.folder, identity.name, identity.quota_bytes)
-        parts = self.inventory, self._cache, self._rules, self._watcher, quota
-        home = Home(identity, self._context, *parts)
+        home = Home(identity, self._context, self.inventory, *known, self._watcher, quota)
         self._fetches = Fetches(home)
         self._upkeep = Upkeep(home, self._announce)
         self._verifying = Verifying(home, self._fetches, self._announce)
@@ -85,7 +88,7 @@ class Agent:
         """
         leftovers.sweep(self.identity.folder)
         self._server.start(self.identity.address)
-        self._watcher.start()
+        self._watcher.start(self._changed)
         self._session.start()
 
     def start_for_one_fetch(self) -> None:
@@ -166,6 +169,18 @@ class Agent:
 
     def _changed(self) -> None:
         self._session.changed()
+
+    def _told(self, told: Told) -> None:
+        """Take in which version a holding is by the tracker's word, or that it is none."""
+        if not told.taken:
+            self._register.refuse(told)
+            self.inventory.refuse(told.name, told.id)
+            return
+        title = Title(told.id, told.version, told.publisher)
+        thing = self.inventory.whole(told.name)
+        if thing is not None and thing.id == told.id:
+            self._register.note(told.name, title)
+        self.inventory.entitle(told.name, title)
 
     def _holdings(self) -> tuple[list[Holding], bool]:
         return self.inventory.holdings(), self._watcher.has_looked

@@ -6,10 +6,12 @@ the tracker has confirmed. What an update said whose answer was lost is in doubt
 
 from typing import TYPE_CHECKING, TypeVar
 
+import msgspec
+
 from node.settings import NodeSettings
 from protocol import messages
 from protocol.errors import WireCode
-from protocol.messages import Error, Holding, Leave, Message, Ok, Renew, Update, Withdrawal
+from protocol.messages import Error, Holding, Leave, Message, Ok, Renew, Told, Update, Withdrawal
 
 if TYPE_CHECKING:
     from random import Random
@@ -39,6 +41,7 @@ class Announcer:
         self._rng = rng
         self._settings = settings or NodeSettings()
         self._wanted: dict[Key, Holding] = {}
+        self._told: list[Told] = []
         self._announced: dict[Key, Holding | None] = {}  # None: it may or may not know.
         self._is_known = False  # The tracker has accepted an update of this epoch …
         self._is_all = False  # … what there is to say is all that the folder holds …
@@ -87,8 +90,8 @@ class Announcer:
         said, self._out = self._out, None
         self._pause_s = self._settings.tracker_patience_s
         match reply, said:
-            case Ok(), Update():
-                self._accept(said)
+            case Ok(told=told), Update():
+                self._accept(said, told)
                 self.trouble = None
                 self._next_at = now if self._has_news else self._renewal(now)
             case Ok(holdings=count), Renew() if self._agrees(count):
@@ -137,13 +140,29 @@ class Announcer:
             replace=replaces,
         )
 
-    def _accept(self, said: Update) -> None:
+    def _accept(self, said: Update, told: tuple[Told, ...]) -> None:
         self._is_known = True
         self._has_said_all |= said.replace
         for withdrawal in said.withdrawn:
             self._announced.pop((withdrawal.name, withdrawal.id), None)
+        answers = {(one.name, one.id): one for one in told}
         for holding in said.holdings:
-            self._announced[holding.name, holding.id] = holding
+            key = holding.name, holding.id
+            answer = answers.get(key) or Told(*key, holding.version, holding.publisher)
+            if key in answers or holding.claims:
+                self._told.append(answer)
+            if not answer.taken:
+                self._announced.pop(key, None)
+                self._wanted.pop(key, None)
+                continue
+            now_said = self._announced[key] = confirmed(holding, answer)
+            if self._wanted.get(key) == holding:
+                self._wanted[key] = now_said
+
+    def taken_told(self) -> list[Told]:
+        """Return, once each, which versions holdings are by the tracker's word."""
+        told, self._told = self._told, []
+        return told
 
     def _start_over(self) -> None:
         self._is_known = self._has_said_all = False
@@ -154,6 +173,13 @@ class Announcer:
     def _renewal(self, now: float) -> float:
         jitter = self._settings.renew_jitter
         return now + self._settings.renew_s * self._rng.uniform(1 - jitter, 1 + jitter)
+
+
+def confirmed(holding: Holding, told: Told) -> Holding:
+    """Return what is announced of a holding from now on."""
+    return msgspec.structs.replace(
+        holding, version=told.version, publisher=told.publisher, claims=False
+    )
 
 
 def _fitting(items: list[T]) -> list[T]:

@@ -1,6 +1,7 @@
-"""What is remembered of a folder across starts: manifests by signature, and the starts' count.
+"""What is remembered of a folder across starts: manifests by signature, titles, starts' count.
 
-Only a cache: lost or broken, it is made anew and the folder is hashed again.
+Only a cache: lost or broken, it is made anew, the folder is hashed again, and the tracker says
+which versions lie there.
 """
 
 import logging
@@ -11,6 +12,7 @@ from pathlib import Path
 
 from blake3 import blake3
 
+from node.titles import Title
 from node.whole import Signature
 from protocol.manifest import DIGEST_BYTES
 
@@ -19,6 +21,9 @@ log = logging.getLogger("shoal.node")
 _SCHEMA = """
 CREATE TABLE IF NOT EXISTS manifests (
     name TEXT PRIMARY KEY, size INTEGER, mtime_ns INTEGER, inode INTEGER, mode INTEGER, data BLOB
+) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS titles (
+    name TEXT PRIMARY KEY, id TEXT, version INTEGER, publisher TEXT, claims INTEGER
 ) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS starts (one INTEGER PRIMARY KEY CHECK (one = 1), count INTEGER);
 """
@@ -34,14 +39,16 @@ class Cache:
 
     def manifest_of(self, name: str, signature: Signature) -> bytes | None:
         """Return the manifest bytes of `name`, if it was hashed with this very signature."""
-        checked = self._run(
+        row = self._run(
             "SELECT data FROM manifests"
             " WHERE name = ? AND size = ? AND mtime_ns = ? AND inode = ? AND mode = ?",
             (name, *_columns(signature)),
         )
-        if not isinstance(checked, bytes):
-            return None
-        digest, data = checked[:DIGEST_BYTES], checked[DIGEST_BYTES:]
+        match row:
+            case (bytes(checked),):
+                digest, data = checked[:DIGEST_BYTES], checked[DIGEST_BYTES:]
+            case _:
+                return None
         return data if blake3(data).digest() == digest else None
 
     def remember(self, name: str, signature: Signature, data: bytes) -> None:
@@ -51,6 +58,22 @@ class Cache:
 
     def forget(self, name: str) -> None:
         self._run("DELETE FROM manifests WHERE name = ?", (name,))
+
+    def title_of(self, name: str) -> Title | None:
+        """Return which version the thing of that name was, if that is known."""
+        columns = "SELECT id, version, publisher, claims FROM titles"
+        match self._run(f"{columns} WHERE name = ?", (name,)):
+            case (str(content_id), int(version), str() | None as publisher, int(claims)):
+                return Title(content_id, version, publisher, bool(claims))
+            case _:
+                return None
+
+    def entitle(self, name: str, title: Title) -> None:
+        values = (name, title.id, title.version, title.publisher, title.claims)
+        self._run("REPLACE INTO titles VALUES (?, ?, ?, ?, ?)", values)
+
+    def forget_title(self, name: str) -> None:
+        self._run("DELETE FROM titles WHERE name = ?", (name,))
 
     def next_epoch(self) -> int:
         """Return the number of this start: larger than that of every start before.
@@ -63,15 +86,18 @@ class Cache:
             " ON CONFLICT (one) DO UPDATE SET count = max(count + 1, excluded.count)",
             (now_ms,),
         )
-        count = self._run("SELECT count FROM starts", ())
-        return count if isinstance(count, int) else now_ms
+        match self._run("SELECT count FROM starts", ()):
+            case (int(count),):
+                return count
+            case _:
+                return now_ms
 
     def close(self) -> None:
         with self._lock:
             self._database.close()
 
-    def _run(self, statement: str, values: tuple[object, ...]) -> object:
-        """Return the first value that a statement gives; None if it gives none, or fails."""
+    def _run(self, statement: str, values: tuple[object, ...]) -> tuple[object, ...] | None:
+        """Return the first row that a statement gives; None if it gives none, or fails."""
         try:
             with self._lock, self._database:
                 row = self._database.execute(statement, values).fetchone()
@@ -83,7 +109,7 @@ class Cache:
                 self._database.close()
                 self._database = self._anew()
             return None
-        return row[0] if row else None
+        return tuple(row) if row else None
 
     def _open(self) -> sqlite3.Connection:
         try:

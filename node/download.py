@@ -19,6 +19,7 @@ from node.roster import Trouble, refusal
 from node.settings import FetchSettings
 from node.steps import Action, Event, Phase
 from node.tally import Tally
+from node.versions import Meant
 from protocol.errors import ExitCode, WireCode
 from protocol.manifest import ContentId, Manifest, id_of, is_id
 from protocol.messages import Holders
@@ -35,15 +36,16 @@ class Download:
 
     def __init__(
         self,
-        what: str,
+        meant: Meant,
         node: str,
         tracker_address: str,
         rng: "Random",
         settings: FetchSettings | None = None,
     ) -> None:
-        """Fetch `what`, a name or an id, as `node`."""
-        self.what = self.name = what
-        self.id = ContentId(what) if is_id(what) else None
+        """Fetch what is `meant`, and nothing else, as `node`."""
+        self.what = meant.what
+        self.name = meant.name or meant.what
+        self.id = ContentId(meant.id) if meant.id else None
         self.manifest: Manifest | None = None
         self.phase = Phase.LOOKING
         self.tally = Tally()
@@ -114,7 +116,7 @@ class Download:
     def _tracker_answered(self, event: TrackerAnswer, now: float) -> list[Action]:
         match event:
             case steps.HoldersFound(answer):
-                self._found(answer, now)
+                return self._found(answer, now)
             case _ if self.phase is not Phase.LOOKING:
                 pass  # Those who are known still deliver.
             case steps.NotFound():
@@ -123,17 +125,26 @@ class Download:
                 return self._fail(steps.Fail(ExitCode.TRACKER_UNREACHABLE, reason))
         return []
 
-    def _found(self, answer: Holders, now: float) -> None:
-        if self.phase is Phase.LOOKING:
-            self.name, self.id = answer.name, ContentId(answer.id) if answer.id else None
+    def _found(self, answer: Holders, now: float) -> list[Action]:
+        is_first = self.phase is Phase.LOOKING
+        if not self._is_about_it(answer):
+            return self._fail(verdict.another_answer(self.what)) if is_first else []
+        if is_first:
+            self.id = self.id or (ContentId(answer.id) if answer.id else None)
+            self.name = answer.name if is_id(self.name) else self.name
             self._offline = [holder.node for holder in answer.offline]
             if answer.holders:
                 self.phase = Phase.MANIFEST
-        elif self.id is not None and answer.id != self.id:
-            return
         self.roster.learn(answer.holders)
         if self._patience.quiet_s(now) >= self._settings.requery_s:
             self.roster.widen()
+        return []
+
+    def _is_about_it(self, answer: Holders) -> bool:
+        """Say whether an answer is about what is fetched: once an id is known, about that alone."""
+        if self.id is not None:
+            return answer.id == self.id
+        return answer.name == self.name
 
     def _manifest_came(self, event: steps.ManifestReceived, now: float) -> list[Action]:
         if not self._inquiry.is_out(event.node, event.request_id):

@@ -14,6 +14,7 @@ from node.inflow import Inflow
 from node.intake import Destination, Intake
 from node.link import Arrival, Link
 from node.links import Links
+from node.versions import Meant
 from protocol.control import Fetched, Working
 from protocol.errors import ExitCode, OperatorError, WireCode
 from protocol.messages import ChunkRequest, Error, Holders, ManifestRequest, Query
@@ -43,15 +44,16 @@ class Fetcher:
 
     def __init__(
         self,
-        what: str,
+        meant: Meant,
         surroundings: Surroundings,
         on_progress: Callable[[Working], None],
     ) -> None:
-        """Fetch `what` to the destination in its surroundings."""
+        """Fetch what is `meant`, and nothing else, to the destination in its surroundings."""
         rng = random.Random()  # noqa: S311 (request ids, order of chunks)
         self._with = surroundings
         self._on_progress = on_progress
-        self._download = Download(what, surroundings.node, surroundings.tracker_address, rng)
+        self._meant = meant
+        self._download = Download(meant, surroundings.node, surroundings.tracker_address, rng)
         self._wake = Wake()
         self._stop_code: ExitCode | None = None
         self._path: str | None = None
@@ -102,7 +104,7 @@ class Fetcher:
 
     def _loop(self, tracker: TrackerClient) -> None:
         next_progress = next_bound = 0.0
-        self._feed(steps.TimePassed(), tracker)
+        self._feed(self._first_event(), tracker)
         while self._path is None:
             self.check()
             now = time.monotonic()
@@ -123,6 +125,16 @@ class Fetcher:
             if now >= next_progress or self._path is not None:
                 next_progress = now + PROGRESS_S
                 self._on_progress(self._progress())
+
+    def _first_event(self) -> steps.Event:
+        """Return what begins the fetch: the answer that said what is meant, if it may be used.
+
+        If the tracker takes us for a holder we have to tell it, by asking, that we have lost it.
+        """
+        answer = self._meant.answer
+        if answer is None or answer.listed:
+            return steps.TimePassed()
+        return steps.HoldersFound(answer)
 
     def _note_asked(self, node: str, have: bytes) -> None:
         """Take another node's word, from another thread. To wake for each doubles the work."""

@@ -3,24 +3,26 @@
 import contextlib
 import functools
 import os
+import random
 import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import msgspec
 
-from node import standing, versions
+from node import questions, standing, versions
 from node.fetcher import Fetcher, Surroundings, stopped
 from node.home import Home
 from node.intake import Destination
 from node.selection import Selection
 from node.standing import Standing
+from node.titles import Title
+from node.versions import Meant
 from node.whole import Whole
+from node.witness import Witnesses
 from protocol.control import Fetched, FetchOrder, Working
 from protocol.errors import ExitCode, OperatorError
-from protocol.messages import Holders, Query
 from protocol.names import display
-from wire.tracker_client import TrackerClient
 
 OnProgress = Callable[[Working], None]
 
@@ -41,13 +43,19 @@ class Fetches:
             OperatorError: it could not be had.
         """
         with self._run(order.what) as running:
-            meant = versions.find(order.what, functools.partial(self._ask, running.check))
-            selection = Selection(order.include, order.exclude, meant.inside)
+            selection = Selection(order.include, order.exclude)
+            at_hand = standing.here(self._home, order.what) if order.output is None else None
+            if at_hand is not None:
+                return _here(at_hand, self._home, "")
+            meant = self._meant(order.what, running.check)
+            selection = msgspec.structs.replace(selection, inside=meant.inside)
             found = Standing()
             if order.output is None:
-                found = standing.look(self._home, meant, selection, force=order.force)
+                has_it = functools.partial(self._others_have, running.check)
+                found = standing.look(self._home, meant, selection, has_it, force=order.force)
             if found.is_meant:
-                return _here(found, self._home.identity.folder, meant.inside)
+                assert found.thing is not None
+                return _here(found.thing, self._home, meant.inside)
             in_place = order.in_place or not selection.is_everything or bool(found.withheld)
             to = msgspec.structs.replace(
                 self._destination(meant.name, found.thing),
@@ -55,19 +63,23 @@ class Fetches:
                 selection=selection,
                 in_place=in_place,
                 others="go" if order.force or found.may_go else "hinder",
+                title=meant.title,
             )
-            return running.fetch(meant.what, self._surroundings(to), on_progress)
+            fetched = running.fetch(meant, self._surroundings(to), on_progress)
+            return _told(fetched, meant)
 
-    def heal(self, damaged: Whole, on_progress: OnProgress) -> Fetched:
-        """Fetch what has rotted in a thing, in place of it.
+    def heal(self, damaged: Whole, on_progress: OnProgress, title: Title | None = None) -> Fetched:
+        """Fetch what has rotted in a thing, in place of it; another content if `title` says so.
 
         Raises:
             OperatorError: nobody could deliver it.
         """
-        with self._run(damaged.id) as running:
+        title = title or damaged.title
+        with self._run(title.id) as running:
             to = self._destination(damaged.name, damaged)
-            to = msgspec.structs.replace(to, in_place=True, others="stay")
-            return running.fetch(damaged.id, self._surroundings(to), on_progress)
+            to = msgspec.structs.replace(to, in_place=True, others="stay", title=title)
+            meant = Meant(title.id, damaged.name, title.id, is_exact=True)
+            return running.fetch(meant, self._surroundings(to), on_progress)
 
     def cancel(self, what: str, exit_code: ExitCode) -> None:
         """Stop one fetch; what it has is kept."""
@@ -104,6 +116,7 @@ class Fetches:
             home.inventory,
             home.cache.remember,
             rules=home.rules,
+            register=home.register,
             quota=home.quota,
             name=name,
             older=(older,) if older else (),
@@ -113,14 +126,24 @@ class Fetches:
         identity = self._home.identity
         return Surroundings(self._home.context, identity.name, identity.tracker_address, to)
 
-    def _ask(self, check: Callable[[], None], what: str) -> Holders | None:
-        """Ask the tracker, without wanting to have it."""
-        client = TrackerClient(self._home.context, self._home.identity.tracker_address)
+    def _meant(self, what: str, check: Callable[[], None]) -> Meant:
+        """Ask the tracker what is meant, which is not asked again."""
+        address = self._home.identity.tracker_address
         try:
-            reply = client.ask(Query(what), check)
-        finally:
-            client.close()
-        return reply if isinstance(reply, Holders) else None
+            return versions.find(what, functools.partial(questions.ask, self._home, check))
+        except versions.LyingTrackerError:
+            message = f"asked for {display(what)}, the tracker at {address} answered for another"
+            remedy = "find out whose tracker that is"
+            raise OperatorError(f"{message}; {remedy}", ExitCode.TRACKER_UNREACHABLE) from None
+
+    def _others_have(self, check: Callable[[], None], thing: Whole) -> bool:
+        answer = questions.ask(self._home, check, thing.id)
+        if answer is None:
+            return False
+        home, rng = self._home, random.Random()  # noqa: S311 (which chunk is asked for)
+        identity = home.identity
+        witnesses = Witnesses(home.context, identity.name, identity.tracker_address, rng)
+        return witnesses.have(thing, answer.holders, check)
 
 
 class _Running:
@@ -142,8 +165,8 @@ class _Running:
         if self._stop_code is not None:
             raise stopped(self._what, self._stop_code)
 
-    def fetch(self, what: str, surroundings: Surroundings, on_progress: OnProgress) -> Fetched:
-        self._fetcher = Fetcher(what, surroundings, on_progress)
+    def fetch(self, meant: Meant, surroundings: Surroundings, on_progress: OnProgress) -> Fetched:
+        self._fetcher = Fetcher(meant, surroundings, on_progress)
         try:
             self.check()
             return self._fetcher.run()
@@ -152,14 +175,22 @@ class _Running:
             fetcher.close()
 
 
-def _here(found: Standing, folder: Path, inside: str) -> Fetched:
+def _told(fetched: Fetched, meant: Meant) -> Fetched:
+    """Return the result with the version that was taken, and how many others there were."""
+    others = len(meant.answer.versions) if meant.answer is not None else 0
+    version, publisher = meant.title.version, meant.title.publisher
+    return msgspec.structs.replace(
+        fetched, version=version, publisher=publisher, other_versions=others
+    )
+
+
+def _here(thing: Whole, home: Home, inside: str) -> Fetched:
     """Return the result for what is here already; OperatorError if it has nothing `inside`."""
-    thing = found.thing
-    assert thing is not None
-    path = folder / thing.name / inside
+    path = home.identity.folder / thing.name / inside
     if inside and not os.path.lexists(path):
         message = f"no such file was found: {display(thing.name)}/{display(inside)}"
-        raise OperatorError(f"{message}; look into {folder / thing.name}", ExitCode.NOT_FOUND)
+        place = home.identity.folder / thing.name
+        raise OperatorError(f"{message}; look into {place}", ExitCode.NOT_FOUND)
     return Fetched(
         name=thing.name,
         id=thing.id,
@@ -169,4 +200,6 @@ def _here(found: Standing, folder: Path, inside: str) -> Fetched:
         reused_bytes=thing.size_bytes,
         holders={},
         path=str(path),
+        version=thing.title.version,
+        publisher=thing.title.publisher,
     )

@@ -8,6 +8,7 @@ import zmq
 from node.cache import Cache
 from node.inventory import Inventory
 from node.quota import Quota
+from node.register import Register
 from node.rules import Rules
 from node.watcher import Watcher
 
@@ -30,5 +31,6 @@ class Home(msgspec.Struct, frozen=True):
     inventory: Inventory
     cache: Cache
     rules: Rules
+    register: Register
     watcher: Watcher
     quota: Quota

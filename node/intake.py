@@ -14,10 +14,12 @@ from node.appearing import Appearing, Others
 from node.hashing import verified_chunks
 from node.inventory import Inventory, PartialFile
 from node.quota import Quota
+from node.register import Register
 from node.reuse import copy_chunks
 from node.rules import DAMAGED, FETCHING, PART, REPLACING, Rule, Rules
 from node.selection import EVERYTHING, Selection
 from node.staging import Staging, disk_trouble
+from node.titles import Title
 from node.tree_staging import TreeStaging
 from node.whole import Signature, Source, Whole
 from node.write_behind import WriteBehind
@@ -41,6 +43,8 @@ class Destination(msgspec.Struct, frozen=True):
     rules: Rules | None = None
     quota: Quota | None = None
     name: str | None = None  # Else that of the thing.
+    register: Register | None = None
+    title: Title = Title("")  # Which version it is, as far as that is known.
 
 
 class Intake:
@@ -75,6 +79,7 @@ class Intake:
         self._require_room(name, action.manifest)
         self._staging = self._staging_for(name, action)
         partial = PartialFile(name, self._staging, self._on_asked)
+        partial.title = msgspec.structs.replace(self._to.title, id=action.id)
         if not self._to.inventory.put_partial(partial):
             raise OperatorError(f"{display(name)} is being fetched already; wait for it")
         self._partial = partial
@@ -199,7 +204,9 @@ class Intake:
             is_it = _has_this_listing(source, staging.manifest)
             if is_it:
                 self._to.remember(name, source.signature, data)
-                self._to.inventory.put(Whole(name, data, source))
+                if self._to.register is not None:
+                    self._to.register.note(name, self._partial.title)
+                self._to.inventory.put(Whole(name, data, source, self._partial.title))
             is_fixed = not is_it or pack_sizes(source.cut()) == staging.manifest.sizes
             if self._to.rules is not None:
                 self._to.rules.set(name, Rule(chunking=None if is_fixed else "content"))

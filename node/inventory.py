@@ -7,6 +7,7 @@ import threading
 from collections.abc import Callable
 
 from node.staging import Staging
+from node.titles import Title
 from node.tree_staging import TreeStaging
 from node.whole import GoneError, Whole
 from protocol.manifest import ContentId, encode
@@ -20,6 +21,7 @@ class PartialFile:
         self, name: str, staging: Staging | TreeStaging, on_asked: Callable[[str, bytes], None]
     ) -> None:
         """`on_asked` is told of each request for a chunk: by whom, and what it has."""
+        self.title = Title(staging.id)
         self.name = name
         self.id = staging.id
         self.data = encode(staging.manifest)
@@ -82,12 +84,10 @@ class Inventory:
     def holdings(self) -> list[Holding]:
         """Return what to announce."""
         with self._lock:
-            whole = [
-                Holding(one.name, one.id, one.size_bytes) for _, one in sorted(self._whole.items())
-            ]
+            whole = [_holding(one, complete=True) for _, one in sorted(self._whole.items())]
             known = {(holding.name, holding.id) for holding in whole}
             return whole + [
-                Holding(one.name, one.id, one.size_bytes, complete=False)
+                _holding(one, complete=False)
                 for one in self._partial.values()
                 if (one.name, one.id) not in known
             ]
@@ -105,6 +105,28 @@ class Inventory:
         with self._lock:
             was_there = self._take_out(name)
         if was_there:
+            self._on_change()
+
+    def entitle(self, name: str, title: Title) -> None:
+        """Note which version a thing of that name and content is, if it is here."""
+        with self._lock:
+            thing = self._whole.get(name)
+            is_it = thing is not None and thing.id == title.id
+            if thing is not None and is_it:
+                thing.title = title
+            partial = self._partial.get(ContentId(title.id))
+            if partial is not None and partial.name == name:
+                partial.title = title
+        self._on_change()
+
+    def refuse(self, name: str, content_id: str) -> None:
+        """Forget the thing of that name and content, which is not to be shared."""
+        with self._lock:
+            thing = self._whole.get(name)
+            is_it = thing is not None and thing.id == content_id
+            if is_it:
+                self._take_out(name)
+        if is_it:
             self._on_change()
 
     def heard(self, what: str, node: str, have: bytes) -> None:
@@ -136,3 +158,9 @@ class Inventory:
         if not same:
             del self._whole_by_id[file.id]
         return True
+
+
+def _holding(thing: Whole | PartialFile, *, complete: bool) -> Holding:
+    title = thing.title
+    told = title.version, title.publisher, title.claims and complete
+    return Holding(thing.name, thing.id, thing.size_bytes, complete, *told)

@@ -8,7 +8,7 @@ from collections.abc import Callable
 import zmq
 
 from node.announcer import Announcer
-from protocol.messages import Holding
+from protocol.messages import Holding, Told
 from wire.tracker_client import TrackerClient, TrackerLostError
 from wire.wake import Wake
 
@@ -26,12 +26,18 @@ class Session:
         tracker_address: str,
         announcer: Announcer,
         holdings: Callable[[], tuple[list[Holding], bool]],
+        on_told: Callable[[Told], None],
     ) -> None:
-        """`holdings` gives what the node holds, and whether that is all; from any thread."""
+        """Take `holdings` for what the node holds, and for whether that is all.
+
+        `on_told` hears which versions these are by the tracker's word. Both are called from the
+        session's thread.
+        """
         self._context = context
         self._tracker_address = tracker_address
         self._announcer = announcer
         self._holdings = holdings
+        self._on_told = on_told
         self._wake = Wake()
         self._is_stopping = False
         self._changes = 0  # What others counted up …
@@ -70,10 +76,14 @@ class Session:
         poller.register(self._wake, zmq.POLLIN)
         try:
             while not self._is_stopping:
+                self._hear(client)
                 counted = self._changes
                 holdings, is_all = self._holdings()
-                self._announcer.hold(holdings, time.monotonic(), is_all=is_all)
-                self._speak(client)
+                now = time.monotonic()
+                self._announcer.hold(holdings, now, is_all=is_all)
+                message = self._announcer.next_message(now)
+                if message is not None:
+                    client.send(message, now)
                 self._confirm(counted)
                 poller.poll(self._milliseconds_left(client))
                 self._wake.clear()
@@ -81,7 +91,7 @@ class Session:
         finally:
             client.close()
 
-    def _speak(self, client: TrackerClient) -> None:
+    def _hear(self, client: TrackerClient) -> None:
         now = time.monotonic()
         try:
             reply = client.receive(now)
@@ -95,9 +105,8 @@ class Session:
             self._note_reached(None)
             if self._announcer.trouble not in {None, before}:
                 log.warning("the tracker refused: %s", self._announcer.trouble)
-        message = self._announcer.next_message(now)
-        if message is not None:
-            client.send(message, now)
+        for told in self._announcer.taken_told():
+            self._on_told(told)
 
     def _note_reached(self, trouble: str | None) -> None:
         if trouble is not None and self._is_reached is not False:

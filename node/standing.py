@@ -4,6 +4,7 @@ Replaces nothing.
 """
 
 import os
+from collections.abc import Callable
 
 import msgspec
 
@@ -12,10 +13,12 @@ from node.others import others
 from node.rules import FORGOTTEN, REPLACING
 from node.selection import Selection
 from node.tree import Tree
-from node.versions import Meant, matches
+from node.versions import Meant, is_exactly, matches
 from node.whole import Whole
 from protocol.errors import ExitCode, OperatorError
 from protocol.names import display
+
+HasIt = Callable[[Whole], bool]  # Whether another node holds it whole, now.
 
 
 class Standing(msgspec.Struct, frozen=True):
@@ -31,16 +34,26 @@ class Standing(msgspec.Struct, frozen=True):
         return self.thing is not None or self.withheld == REPLACING
 
 
-def look(home: Home, meant: Meant, selection: Selection, *, force: bool) -> Standing:
+def here(home: Home, what: str) -> Whole | None:
+    """Return what is held and whole, if an id says what is meant: then nobody need be asked."""
+    wholes = home.inventory.wholes()
+    known = next((thing for thing in wholes if is_exactly(thing.id, what, thing.name)), None)
+    found = home.watcher.look_at(known.name) if known is not None else None
+    return found if found is not None and is_exactly(found.id, what, found.name) else None
+
+
+def look(
+    home: Home, meant: Meant, selection: Selection, others_have: HasIt, *, force: bool
+) -> Standing:
     """Return what stands there.
 
     Raises:
-        OperatorError: it must not be replaced, as nobody else has it.
+        OperatorError: it must not be replaced, as somebody would lose it.
     """
     if meant.answer is None:
         known = home.inventory.find(meant.what)
-        here = home.watcher.look_at(known.name) if isinstance(known, Whole) else None
-        return Standing(here, is_meant=here is not None)
+        found = home.watcher.look_at(known.name) if isinstance(known, Whole) else None
+        return Standing(found, is_meant=found is not None)
     name = meant.name or meant.answer.name
     rule = home.rules.of(name)
     if rule.withheld not in {"", FORGOTTEN}:
@@ -49,12 +62,23 @@ def look(home: Home, meant: Meant, selection: Selection, *, force: bool) -> Stan
     if thing is None:
         _refuse_what_cannot_be_read(home, name, force=force)
         return Standing()
-    if meant.answer.id in {None, thing.id}:
+    if _is_meant(home, thing, meant):
         if rule.withheld:
             home.rules.set(name, msgspec.structs.replace(rule, withheld=""))
+        if meant.title.version and meant.title.id == thing.id:
+            home.register.note(name, meant.title)
         return Standing(home.watcher.look_at(name) or thing, is_meant=True)
-    _refuse_to_replace(home, thing, meant, selection, force=force)
+    _refuse_to_replace(home, thing, meant, selection, others_have, force=force)
     return Standing(thing)
+
+
+def _is_meant(home: Home, thing: Whole, meant: Meant) -> bool:
+    """Say whether it need not be fetched: it is that, or newer than what others have."""
+    if meant.id in {None, thing.id}:
+        return True
+    title = home.register.title(thing.name)
+    is_newer = title is not None and title.version > meant.title.version
+    return is_newer and title is not None and title.id == thing.id and not meant.is_exact
 
 
 def held(home: Home, what: str) -> Whole:
@@ -89,7 +113,13 @@ def _refuse_what_cannot_be_read(home: Home, name: str, *, force: bool) -> None:
 
 
 def _refuse_to_replace(
-    home: Home, thing: Whole, meant: Meant, selection: Selection, *, force: bool
+    home: Home,
+    thing: Whole,
+    meant: Meant,
+    selection: Selection,
+    others_have: HasIt,
+    *,
+    force: bool,
 ) -> None:
     another = f"another {display(thing.name)} lies in {home.identity.folder}"
     if not selection.is_everything:
@@ -97,11 +127,30 @@ def _refuse_to_replace(
     if force:
         return
     remedy = "move it away, or let --force replace it"
-    if thing.id not in meant.known:
-        raise OperatorError(f"{another}, which nobody else has; {remedy}")
+    reason = _reason_to_keep(home, thing, meant, others_have)
+    if reason:
+        raise OperatorError(f"{another}, {reason}; {remedy}")
     if isinstance(thing.source, Tree):
         shared = {entry.path.encode() for entry in thing.source.entries()}
         place = os.fsencode(thing.source.root)
         for path in others(place, shared):
             inside = display(path.decode(errors="replace"))
             raise OperatorError(f"{another}, of which {inside} is not shared; {remedy}")
+
+
+def _reason_to_keep(home: Home, thing: Whole, meant: Meant, others_have: HasIt) -> str:
+    """Return why a thing must not be replaced by what is meant, as a phrase; empty if it may be.
+
+    A copy as it was fetched gives way to a newer version of its name. All else must be held by
+    another node, whole and at this moment, or it would be lost.
+    """
+    if meant.name is None:
+        return "and an id alone does not say that it is to be replaced"
+    title = home.register.title(thing.name)
+    is_ours = title is not None and title.publisher == home.identity.name
+    if is_ours:
+        return "which this node has published itself"
+    is_copy = title is not None and title.id == thing.id and title.version > 0
+    if is_copy and title is not None and title.version < meant.title.version:
+        return ""
+    return "" if others_have(thing) else "which nobody else has"

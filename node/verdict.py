@@ -13,6 +13,11 @@ def no_such_file(what: str) -> Fail:
     )
 
 
+def another_answer(what: str) -> Fail:
+    message = f"asked for {display(what)}, the tracker answered for another"
+    return Fail(ExitCode.TRACKER_UNREACHABLE, f"{message}; find out whose tracker that is")
+
+
 def bad_listing(name: str, reason: str) -> Fail:
     message = f"{display(name)} was shared with a list of files that is none: {display(reason)}"
     return Fail(ExitCode.INTEGRITY, f"{message}; have whoever shared it share it again")

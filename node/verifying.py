@@ -43,6 +43,9 @@ class Verifying:
             OperatorError: it is not here, or was to stop.
         """
         with self._run(order.what or "") as running:
+            changed = self._changed(order.what)
+            if changed is not None:
+                return Verified((self._put_back(changed, running, on_progress),))
             try:
                 things = self._meant(order)
             finally:
@@ -51,7 +54,8 @@ class Verifying:
             found = [self._examine(thing, running, on_progress) for thing in page]
             is_all = len(things) == len(page)
             examined = tuple(one for one in found if one is not None)
-            return Verified(examined, None if is_all else page[-1].name)
+            others = self._changed_copies() if is_all and order.what is None else ()
+            return Verified((*examined, *others), None if is_all else page[-1].name)
 
     def cancel(self, what: str | None, exit_code: ExitCode) -> None:
         """Stop the verification of `what`."""
@@ -93,6 +97,56 @@ class Verifying:
         things = (thing for thing in self._home.inventory.wholes() if thing.name > order.after)
         return sorted(things, key=lambda thing: thing.name)
 
+    def _changed(self, name: str | None) -> Whole | None:
+        """Return the copy of that name as it is, if it has changed since it was fetched."""
+        if name is None or self._home.watcher.look_at(name) is not None:
+            return None
+        withheld = self._home.register.withheld(name)
+        is_copy = withheld is not None and withheld.is_copy
+        return self._home.watcher.examine(name) if is_copy else None
+
+    def _changed_copies(self) -> Iterator[Examined]:
+        """Yield the copies that have changed. They are left alone: each may be somebody's work."""
+        for found in self._home.register.all_withheld():
+            if found.is_copy:
+                trouble = found.reason(self._home.identity.name)
+                yield Examined(found.name, found.id, 0, 0, trouble=trouble, changed=True)
+
+    def _put_back(self, copy: Whole, running: "_Running", on_progress: OnProgress) -> Examined:
+        """Fetch what was fetched before in place of a copy that has changed since."""
+        title = self._home.register.title(copy.name)
+        assert title is not None
+        found = Examined(copy.name, title.id, copy.chunk_count, 0, changed=True)
+        rules = self._home.rules
+        rule = rules.of(copy.name)
+        rules.set(copy.name, msgspec.structs.replace(rule, withheld=DAMAGED))
+        running.healing = title.id
+        try:
+            fetched_bytes = self._fetches.heal(copy, on_progress, title).fetched_bytes
+        except OperatorError as error:
+            running.check()
+            return msgspec.structs.replace(found, trouble=_trouble(error))
+        finally:
+            running.healing = None
+            rules.set(copy.name, rule)
+        now = self._home.watcher.look_at(copy.name)
+        self._announce()
+        if now is None or now.id != title.id:
+            return msgspec.structs.replace(
+                found, trouble="something else lies in it, or changes it"
+            )
+        known = {copy.manifest.digest(index) for index in range(copy.chunk_count)}
+        digests = map(now.manifest.digest, range(now.chunk_count))
+        return Examined(
+            copy.name,
+            title.id,
+            now.chunk_count,
+            sum(digest not in known for digest in digests),
+            healed=True,
+            fetched_bytes=fetched_bytes,
+            changed=True,
+        )
+
     def _examine(
         self, thing: Whole, running: "_Running", on_progress: OnProgress
     ) -> Examined | None:
@@ -123,9 +177,7 @@ class Verifying:
             fetched_bytes = self._fetches.heal(thing, on_progress).fetched_bytes
         except OperatorError as error:
             running.check()
-            is_alone = error.exit_code is ExitCode.NOT_FOUND
-            trouble = "nobody else has it" if is_alone else str(error)[:MAX_TEXT_CHARACTERS]
-            return msgspec.structs.replace(found, trouble=trouble)
+            return msgspec.structs.replace(found, trouble=_trouble(error))
         finally:
             running.healing = None
         home.rules.set(thing.name, rule)
@@ -146,6 +198,12 @@ class _Running:
         """Raise OperatorError if it was to stop."""
         if self.stop_code is not None:
             raise OperatorError("interrupted; run it again to verify all of it", self.stop_code)
+
+
+def _trouble(error: OperatorError) -> str:
+    """Return why something could not be healed."""
+    is_alone = error.exit_code is ExitCode.NOT_FOUND
+    return "nobody else has it" if is_alone else str(error)[:MAX_TEXT_CHARACTERS]
 
 
 def _hashed(thing: Whole, running: _Running, on_progress: OnProgress) -> Examined:

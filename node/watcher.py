@@ -5,6 +5,8 @@ A thing that is still being written is left alone until it has been quiet for a 
 
 import contextlib
 import logging
+import math
+import os
 import threading
 import time
 from collections.abc import Callable, Collection, Iterator
@@ -12,15 +14,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from node.cache import Cache
+from node.examining import Examiner
 from node.folder import Folder
-from node.hash_progress import HashProgress
-from node.hashing import hash_source
 from node.inventory import Inventory
-from node.rules import DEFAULT_CHUNKING, Rules
+from node.register import Register
+from node.rules import Rules
 from node.settings import NodeSettings
+from node.titles import Published
 from node.whole import GoneError, Signature, Source, Whole
-from protocol.errors import MalformedMessageError
-from protocol.manifest import Manifest, encode
 from protocol.names import display
 
 if TYPE_CHECKING:
@@ -34,19 +35,22 @@ REST = 9  # Times what a look takes: a tree of a million files is not looked thr
 class Watcher:
     """Looks after one folder, from `start` to `stop`."""
 
+    _on_looked: Callable[[], None]
+
     def __init__(
         self,
         folder: Path,
         inventory: Inventory,
         cache: Cache,
         rules: Rules,
+        register: Register,
         settings: NodeSettings,
-        on_looked: Callable[[], None],
     ) -> None:
-        """`on_looked` is called when everything that lay there at the start is in the inventory."""
-        self._on_looked = on_looked
         self._stopping = threading.Event()
         self._rules = rules
+        self._register = register
+        self._examiner = Examiner(cache, rules, self._stopping.is_set)
+        self._due = math.inf  # When to look again at what changes too often.
         self._folder = Folder(folder, rules, self._stopping.is_set)
         self._inventory = inventory
         self._cache = cache
@@ -56,10 +60,11 @@ class Watcher:
         self._rest_s = 0.0
         self._first_look_is_over = threading.Event()
         self._thread = threading.Thread(target=self._run, name="watch", daemon=True)
-        self._progress = HashProgress()
         self._changes: Changes | None = None
 
-    def start(self) -> None:
+    def start(self, on_looked: Callable[[], None]) -> None:
+        """Begin; call `on_looked` when all that lies there at the start is in the inventory."""
+        self._on_looked = on_looked
         self._thread.start()
 
     def interrupt(self) -> None:
@@ -97,20 +102,26 @@ class Watcher:
         return self._first_look_is_over.wait(timeout_s)
 
     def look_at(
-        self, name: str, on_hashed: Callable[[int, int], None] | None = None
+        self,
+        name: str,
+        on_hashed: Callable[[int, int], None] | None = None,
+        *,
+        over: Published | None = None,
     ) -> Whole | None:
-        """Bring one thing up to date now, in the caller's thread; return it if it is there.
+        """Bring one thing up to date now, in the caller's thread; return it if it is shared.
 
         None too if it keeps changing. `on_hashed` is told, again and again, how many bytes are
-        hashed, and of how many.
+        hashed, and of how many. If it is to be published `over` what is published under its name,
+        it becomes the next version, unless it is the newest one.
         """
         with self._looking:
             source = self._source_of(name)
             if source is None:
                 self._inventory.remove(name)
                 return None
-            self._progress.begin([source], on_hashed)
-            return self._inventory.whole(name) if self._take_in(name, source) else None
+            self._examiner.progress.begin([source], on_hashed)
+            is_taken = self._take_in(name, source, over=over)
+            return self._inventory.whole(name) if is_taken else None
 
     def look_through(self) -> None:
         """Bring everything up to date now, in the caller's thread."""
@@ -126,9 +137,9 @@ class Watcher:
             source = self._source_of(name, even_forgotten=True)
             if source is None:
                 return None
-            self._progress.begin([source])
+            self._examiner.progress.begin([source])
             try:
-                return self._examined(name, source)
+                return self._examiner.examined(name, source)
             except GoneError:
                 return None
 
@@ -155,16 +166,15 @@ class Watcher:
         with self._looking:
             began = time.monotonic()
             known = self._inventory.names()  # Before the look: what is fetched meanwhile is there.
+            known += self._last_seen or ()
             try:
                 seen = self._folder.things(but)
             except GoneError:
                 return True  # It is to stop.
             self._rest_s = REST * (time.monotonic() - began)
             self._drop({*known} - {*seen, *but})
-            new = {
-                name: source for name, source in seen.items() if not self._is_known(name, source)
-            }
-            self._progress.begin(new.values())
+            new = self._new(seen, began)
+            self._examiner.progress.begin(new.values())
             at_rest = True
             for name, source in new.items():
                 if self._stopping.is_set():
@@ -176,10 +186,21 @@ class Watcher:
             self._last_seen = {name: source.signature for name, source in seen.items()}
             return at_rest
 
+    def _new(self, seen: dict[str, Source], now: float) -> dict[str, Source]:
+        """Return what is not in the inventory as it is, but for what changes too often."""
+        new = {name: source for name, source in seen.items() if not self._is_known(name, source)}
+        dues = {name: self._examiner.due(name, source) for name, source in new.items()}
+        self._due = min((due for due in dues.values() if due > now), default=math.inf)
+        return {name: source for name, source in new.items() if dues[name] <= now}
+
     def _drop(self, gone: set[str]) -> None:
         for name in sorted(gone):
             self._inventory.remove(name)
             self._cache.forget(name)
+            if os.path.lexists(self._folder.path / name):  # It is not to be shared, or not yet.
+                continue
+            self._register.gone(name)
+            self._examiner.gone(name)
             log.info("%s is gone from the folder", display(name))
 
     def _source_of(self, name: str, *, even_forgotten: bool = False) -> Source | None:
@@ -192,37 +213,23 @@ class Watcher:
         known = self._inventory.whole(name)
         return known is not None and known.signature == source.signature
 
-    def _take_in(self, name: str, source: Source) -> bool:
-        """Have `name` in the inventory as it is now; say whether that could be done."""
+    def _take_in(self, name: str, source: Source, *, over: Published | None = None) -> bool:
+        """Have `name` in the inventory as it is now, if it is to be shared; no if it changed."""
         if self._is_known(name, source):
             return True
         try:
-            thing = self._examined(name, source)
+            thing = self._examiner.examined(name, source)
         except GoneError:
             return False
-        if thing is not None:
-            self._inventory.put(thing)
+        if thing is None:
+            return True
+        title = self._register.entitle(name, thing.id, over=over)
+        if title is None:
+            self._inventory.remove(name)
+            return True
+        thing.title = title
+        self._inventory.put(thing)
         return True
-
-    def _examined(self, name: str, source: Source) -> Whole | None:
-        """Return the thing as it is now, None if it cannot be read."""
-        data = self._cache.manifest_of(name, source.signature)
-        if data is not None:
-            try:
-                return Whole(name, data, source)
-            except MalformedMessageError:  # An earlier version of shoal wrote it.
-                pass
-        try:
-            data = encode(self._hashed(name, source))
-        except OSError as error:
-            log.warning("%s cannot be read: %s", display(name), error.strerror)
-            return None
-        self._cache.remember(name, source.signature, data)
-        return Whole(name, data, source)
-
-    def _hashed(self, name: str, source: Source) -> Manifest:
-        chunking = self._rules.of(name).chunking or DEFAULT_CHUNKING
-        return hash_source(source, self._progress.hashed, self._stopping.is_set, chunking)
 
     def _occasions(self) -> Iterator[None]:
         """Yield whenever the folder may have changed."""
@@ -233,6 +240,10 @@ class Watcher:
         while not self._stopping.wait(self._settings.poll_s):
             yield
 
+    def _patience_s(self) -> float:
+        """Return for how long nothing needs to be looked at if nothing changes."""
+        return min(self._settings.rescan_s, max(0.0, self._due - time.monotonic()))
+
     def _reported_changes(self) -> Iterator[None]:
         from node.changes import Changes  # noqa: PLC0415 (a mere fetch does not need it)
 
@@ -240,7 +251,7 @@ class Watcher:
             self._changes = changes
             yield  # What came since the first look, and before all was watched.
             while not self._stopping.is_set():
-                if changes.wait(self._settings.rescan_s):
+                if changes.wait(self._patience_s()):
                     self._stopping.wait(self._settings.gather_s)
                     changes.wait(0.0)  # What came meanwhile is seen by the same look.
                 if not self._stopping.is_set():

@@ -13,6 +13,7 @@ from typing import NamedTuple, Protocol
 
 import msgspec
 
+from node.titles import Title
 from protocol import bitmap, manifest
 from protocol.cutting import file_cut
 from protocol.manifest import decode, id_of
@@ -161,10 +162,11 @@ def read_unchanged_into(path: str, fits: Fits, offset: int, buffer: memoryview) 
 class Whole:
     """A thing in the folder, hashed."""
 
-    def __init__(self, name: str, data: bytes, source: Source) -> None:
-        """`data` is the canonical manifest of what `source` has."""
+    def __init__(self, name: str, data: bytes, source: Source, title: Title | None = None) -> None:
+        """`data` is the canonical manifest of what `source` has; `title` its version, if known."""
         self.name = name
         self.id = id_of(data)
+        self.title = title or Title(self.id)
         self.data = data
         self.source = source
         self.manifest = decode(data)

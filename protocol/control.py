@@ -5,7 +5,7 @@ from typing import Annotated, Literal
 import msgspec
 from msgspec import Meta
 
-from protocol.messages import Count, Id, Message, Size, Text, What
+from protocol.messages import Count, Id, Message, Node, Number, Size, Text, What
 
 MAX_PATTERNS = 100
 MAX_PATTERN_CHARACTERS = 1000
@@ -36,6 +36,7 @@ class ShareOrder(Message, frozen=True, tag="share"):
     include: Patterns = ()
     exclude: Patterns = ()
     chunking: Chunking | None = None  # none: as before.
+    force: bool = False  # Publish it, whatever is published under that name.
 
 
 class ForgetOrder(Message, frozen=True, tag="forget"):
@@ -90,6 +91,9 @@ class Fetched(Message, frozen=True, tag="fetched"):
     ratio: float | None = None  # … and that as a share of elapsed_s; none where it is not known.
     bound_by: Text = "unknown"
     bound_reason: Text = ""
+    version: Number = 0  # 0: none is known.
+    publisher: Node | None = None
+    other_versions: Count = 0  # Of the same name, that somebody holds.
 
 
 class Sharing(Message, frozen=True, tag="sharing"):
@@ -99,6 +103,8 @@ class Sharing(Message, frozen=True, tag="sharing"):
     id: Id
     size_bytes: Size
     announced: bool
+    version: Number = 0
+    publisher: Node | None = None
 
 
 class Forgotten(Message, frozen=True, tag="forgotten"):
@@ -119,6 +125,7 @@ class Examined(msgspec.Struct, frozen=True):
     healed: bool = False  # The right bytes were fetched from others: so many.
     fetched_bytes: Size = 0
     trouble: Text = ""  # Why they were not.
+    changed: bool = False  # It is a copy that was changed; `damaged` are the chunks that differ.
 
 
 class Verified(Message, frozen=True, tag="verified"):

@@ -304,7 +304,10 @@ def test_a_terminal_of_few_letters_shows_others_escaped(lab: Cluster) -> None:  
     lab.put("köln.txt", b"k", "n2")
     lab.wait(lambda: "köln.txt" in lab.log("tracker"), "n2 announced it")
     env = {"LC_ALL": "C", "PYTHONIOENCODING": "ascii"}
-    for command, words in (("ls", "k\\xf6ln.txt"), ("fetch köln.txt --as n3", "k\\xf6ln.txt: 1 B")):
+    for command, words in (
+        ("ls", "k\\xf6ln.txt"),
+        ("fetch köln.txt --as n3", "k\\xf6ln.txt v1, published by n2: 1 B"),
+    ):
         done = lab.run(*command.split(), env=env)
         assert done.exit_code == 0, done.stderr
         assert words in done.stdout

@@ -3,6 +3,7 @@
 import contextlib
 import fcntl
 import os
+import re
 import shutil
 import signal
 import socket
@@ -99,7 +100,7 @@ def test_the_cards_three_commands_work_as_they_stand(clone: Path, prefix: list[s
     finally:
         codes = stop(staying)
     assert done.returncode == 0, done.stderr
-    assert done.stdout.startswith(b"seeds.txt: 371 B in ")
+    assert re.match(rb"seeds.txt v1, published by n[23]: 371 B in ", done.stdout)
     fetched = (clone / "config/n1/seeds.txt").read_bytes()
     assert fetched == (ROOT / "config/n2/seeds.txt").read_bytes()
     assert codes == 4 * [143]

@@ -135,7 +135,9 @@ def test_what_is_here_and_whole_is_not_fetched_again(lab: Cluster, node: str) ->
     told = lab.fetch("one.txt", node=node).json
     assert (told["fetched_bytes"], told["reused_bytes"], told["holders"]) == (0, 3, {})
     spoken = lab.fetch("one.txt", node=node, options=())
-    assert spoken.stdout.startswith("one.txt is already here and whole: 3 B in ")
+    assert spoken.stdout.startswith(
+        "one.txt v1, published by n3, is already here and whole: 3 B in "
+    )
 
 
 @as_both
@@ -229,7 +231,7 @@ def test_sharing_does_not_replace_another_file(lab: Cluster, node: str) -> None:
     (lab.path / "one.txt").write_bytes(b"other")
     done = lab.run("share", "one.txt", "--as", node)
     assert (done.exit_code, len(done.errors)) == (2, 1)
-    assert "--force makes this a new version in its place" in done.errors[0]
+    assert "n3 has published another one.txt, v1; --force publishes this as v2" in done.errors[0]
     assert lab.files(node)["one.txt"] == b"one"
 
 

@@ -311,5 +311,7 @@ def test_a_quota_is_kept(lab: Cluster) -> None:
     )
     assert lab.things("small") == []
     assert lab.fetch("tree/a", node="small").exit_code == 0
-    done = lab.run("share", str(lab.folder("n2") / "large"), "--as", "small", "--include", "other")
+    done = lab.run(
+        "share", str(lab.folder("n2") / "large"), "--as", "small", "--include", "other", "--force"
+    )
     assert done.exit_code == 0, done.stderr

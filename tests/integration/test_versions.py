@@ -93,7 +93,7 @@ def test_a_name_means_the_newest_version(lab: Cluster, node: str) -> None:
 @as_both
 def test_an_older_version_is_had_by_the_beginning_of_its_id(lab: Cluster, node: str) -> None:
     new, old = ids(lab, "tree")
-    for what in (f"tree@{old[3:11]}", old):
+    for what in (f"tree@{old[3:11]}", f"tree@{old}"):
         told = lab.fetch(what, node=node).json
         assert (told["name"], told["id"]) == ("tree", old)
         assert seen(lab.folder(node) / "tree") == OLD
@@ -116,12 +116,13 @@ def test_a_version_that_is_none_is_not_found(lab: Cluster) -> None:
 def test_a_version_must_be_the_only_one_that_begins_so(lab: Cluster) -> None:
     one, other = alike()
     for node, content in (("n2", one), ("n3", other)):
-        lab.put("alike.txt", content, node)
-        lab.wait(lambda node=node: "alike.txt" in lab.announced(node), "announced")  # type: ignore[misc]
+        (lab.path / "alike.txt").write_bytes(content)
+        done = lab.run("share", "alike.txt", "--as", node, "--force")
+        assert done.exit_code == 0, done.stderr
     prefix = id_of(plain(one))[3:7]
     for node in BOTH:
         ambiguous = lab.fetch(f"alike.txt@{prefix}", node=node)
-        fails(ambiguous, 2, f"alike.txt has 2 versions that begin with {prefix}; give more")
+        fails(ambiguous, 2, f"alike.txt has 2 versions that begin with {prefix}: b3:{prefix}")
         assert lab.fetch(f"alike.txt@{id_of(plain(one))[3:19]}", node=node).exit_code == 0
         assert lab.files(node)["alike.txt"] == one
 
@@ -146,7 +147,7 @@ def test_only_what_has_changed_is_moved(lab: Cluster, node: str) -> None:
     assert told["fetched_bytes"] < 1 << 20
     assert told["reused_bytes"] > 11 << 20
     assert seen(lab.folder(node) / "tree") == NEW
-    told = lab.fetch(old, node=node, options=("--in-place", "--json")).json
+    told = lab.fetch(f"tree@{old}", node=node, options=("--in-place", "--json")).json
     assert told["fetched_bytes"] < 1 << 20
     assert seen(lab.folder(node) / "tree") == OLD
 

@@ -9,6 +9,7 @@ from node.pacing import Pacing
 from node.serving import SendChunk, SendError, SendManifest, SendNothing, Serving
 from node.settings import NodeSettings
 from node.turns import Source
+from node.versions import Meant
 from protocol import bitmap
 from protocol.errors import WireCode
 from protocol.manifest import ContentId, Manifest, encode
@@ -98,7 +99,7 @@ class Host(Station):
     def join(self, rng: random.Random) -> None:
         """Begin to fetch the thing."""
         self.joined_at = self.world.now
-        self.download = Download("thing", self.name, "tcp://tracker:4000", rng)
+        self.download = Download(Meant("thing", "thing"), self.name, "tcp://tracker:4000", rng)
         self._feed(steps.TimePassed())
 
     def announce(self, *, complete: bool) -> None:

@@ -66,6 +66,13 @@ class Company:
             return path
         return make(path, content)
 
+    def publish(self, name: str, thing: str, content: bytes | Items) -> "Member":
+        """Start a node that publishes this, whoever has published something under that name."""
+        self.put(name, thing, content)
+        member = self.join(name)
+        member.share(thing, force=True)
+        return member
+
     def join(self, name: str, quota_bytes: int | None = None) -> "Member":
         """Start a node, and wait until the tracker knows all that is in its folder."""
         return self._ends.enter_context(self._member(name, quota_bytes))

@@ -4,11 +4,11 @@ import hypothesis.strategies as st
 from hypothesis import given, settings
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
-from node.announcer import Announcer
+from node.announcer import Announcer, confirmed
 from node.settings import NodeSettings
 from protocol import messages
 from protocol.errors import WireCode
-from protocol.messages import Error, Holding, Leave, Message, Ok, Renew, Update
+from protocol.messages import Error, Holding, Leave, Message, Ok, Renew, Told, Update
 from tests.unit.node.things import rng
 
 ADDRESS = "tcp://10.0.1.1:11000"
@@ -310,6 +310,70 @@ class ForgetfulTracker(RuleBasedStateMachine):
 
 ForgetfulTracker.TestCase.settings = settings(max_examples=60, stateful_step_count=25)
 test_the_tracker_knows_the_truth_in_the_end = ForgetfulTracker.TestCase
+
+
+def claimed(text: str) -> Holding:
+    one = holding(text)
+    return Holding(one.name, one.id, one.size_bytes, version=1, publisher="n1", claims=True)
+
+
+def told(text: str, version: int, publisher: str, *, taken: bool = True) -> Told:
+    one = holding(text)
+    return Told(one.name, one.id, version, publisher, taken)
+
+
+class Claims(Scene):
+    """An announcer that claims to publish a=1 and b=1, and has said so."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.claims = [claimed("a=1"), claimed("b=1")]
+        self.announcer.hold(self.claims, self.now, is_all=True)
+        assert self.says() == "! +a=1 +b=1"
+
+    def answered(self, count: int, *answers: Told) -> list[Told]:
+        self.announcer.answered(Ok(30_000, count, answers), self.now)
+        return self.announcer.taken_told()
+
+
+def test_a_claim_that_is_taken_without_a_word_is_confirmed() -> None:
+    scene = Claims()
+    assert scene.answered(2) == [told("a=1", 1, "n1"), told("b=1", 1, "n1")]
+    assert scene.announcer.taken_told() == []
+    scene.announcer.hold(
+        [confirmed(one, told("a=1", 1, "n1")) for one in scene.claims], scene.now, is_all=True
+    )
+    assert scene.announcer.is_in_step
+    assert scene.jump() == "renew 2"
+
+
+def test_what_the_tracker_says_of_a_claim_is_believed() -> None:
+    scene = Claims()
+    assert scene.answered(2, told("b=1", 3, "n2")) == [told("a=1", 1, "n1"), told("b=1", 3, "n2")]
+    assert scene.announcer.is_in_step
+    scene.announcer.answered(Error(WireCode.NOT_FOUND, "who?"), scene.now)
+    said = scene.announcer.next_message(scene.now + 20)
+    assert isinstance(said, Update)
+    titles = [(one.version, one.publisher, one.claims) for one in said.holdings]
+    assert titles == [(1, "n1", False), (3, "n2", False)]  # As it was told, from now on.
+
+
+def test_a_claim_that_is_refused_is_not_held_nor_said_again() -> None:
+    scene = Claims()
+    refused = told("b=1", 3, "n2", taken=False)
+    assert scene.answered(1, refused) == [told("a=1", 1, "n1"), refused]
+    assert scene.announcer.is_in_step
+    assert scene.jump() == "renew 1"
+    scene.ok(1)
+    assert scene.jump() == "renew 1"
+
+
+def test_a_claim_whose_answer_is_lost_is_made_again() -> None:
+    scene = Claims()
+    scene.lost()
+    assert scene.announcer.taken_told() == []
+    assert scene.jump() == "! +a=1 +b=1"
+    assert len(scene.answered(2)) == 2
 
 
 @given(st.integers(1, 3000))

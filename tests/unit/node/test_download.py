@@ -1,6 +1,6 @@
 """One fetch from its name to its end: events in, actions out, drawn in short lines."""
 
-from node import steps
+from node import steps, versions
 from node.download import Download
 from node.settings import FetchSettings
 from protocol import manifest
@@ -21,7 +21,9 @@ class Scene:
     def __init__(self, what: str = "a.bin", settings: FetchSettings | None = None) -> None:
         self.now = 0.0
         # From whom n1 is the nearest, then n2, n3 and n4 (protocol.distance).
-        self.download = Download(what, "me-4", TRACKER, rng(), settings or SETTINGS)
+        self.download = Download(
+            versions.find(what, lambda *_: None), "me-4", TRACKER, rng(), settings or SETTINGS
+        )
         self.asked: dict[str, list[steps.RequestChunk | steps.RequestManifest]] = {}
         self.wants: list[steps.Action] = []
 

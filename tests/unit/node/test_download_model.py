@@ -9,6 +9,7 @@ from hypothesis import example, given, settings
 
 from node import steps
 from node.download import Download
+from node.versions import Meant
 from protocol import bitmap, manifest
 from protocol.errors import ExitCode, WireCode
 from protocol.messages import Holder, Holders
@@ -162,7 +163,7 @@ class World:
         self.holders = {
             f"n{number}": kind(f"n{number}", self.random) for number, kind in enumerate(kinds, 1)
         }
-        self.download = Download("a.bin", "me", TRACKER, rng())
+        self.download = Download(Meant("a.bin", "a.bin"), "me", TRACKER, rng())
         at_start = self.random.getrandbits(COUNT) & self.random.getrandbits(COUNT)
         self.have = set(bitmap.indices(at_start))
         self.lied: set[str] = set()

@@ -13,6 +13,7 @@ import zmq
 from node.fetcher import Fetcher, Surroundings
 from node.intake import Destination
 from node.inventory import Inventory
+from node.versions import Meant
 from protocol.control import Fetched, Working
 from protocol.errors import ExitCode, OperatorError
 from tests.unit.node.hostile import HONEST, LIARS, NAME, NUISANCES, AnyHolder, Way, swarm
@@ -36,7 +37,7 @@ class Fetch:
         self.progress: list[Working] = []
         to = Destination(folder, self.inventory, lambda name, *_: self.note(name), output)
         self.with_ = Surroundings(context, "me", tracker, to)
-        self.fetcher = Fetcher(NAME, self.with_, self.progress.append)
+        self.fetcher = Fetcher(Meant(NAME, NAME), self.with_, self.progress.append)
 
     def note(self, name: str) -> None:
         self.remembered.append(name)
@@ -222,7 +223,9 @@ def test_what_is_fetched_already_is_not_fetched_again_beside_it(
         thread = threading.Thread(target=first.run)
         thread.start()
         eventually(first.inventory.holdings)
-        second = Fetcher(id_of(plain(DATA)), first.with_, lambda _: None)
+        second = Fetcher(
+            Meant(id_of(plain(DATA)), None, id_of(plain(DATA))), first.with_, lambda _: None
+        )
         try:
             with pytest.raises(OperatorError, match="is being fetched already"):
                 second.run()

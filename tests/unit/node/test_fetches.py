@@ -77,26 +77,38 @@ def test_a_version_lands_under_the_name_it_was_asked_for_by(
 
 
 @pytest.mark.parametrize("others_have_it", [True, False])
-def test_an_older_version_is_replaced_unless_nobody_else_has_it(
+def test_a_newer_version_is_replaced_by_an_older_one_if_others_have_it(
     company: Company, asker: Member, *, others_have_it: bool
 ) -> None:
-    older = {**TREE, "b.txt": file(b"older")}
-    company.put("asks", "tree", older)
-    if others_have_it:
-        company.put("third", "tree", older)
-        company.join("third")
-        assert asker.share("tree").announced
-        content_id = company.answer("tree").versions[0].id  # type: ignore[union-attr]
-        done = asker.fetch(content_id)
-        assert (done.fetched_bytes > 0, done.reused_bytes > 0) == (True, False)
-        assert seen(company.place("asks") / "tree") == TREE
-        return
-    error = refused(asker, "tree")
+    old = asker.fetch("tree")
+    with company.visiting("later") as later:
+        company.put("later", "tree", LATER)
+        later.share("tree", force=True)
+        new = asker.fetch("tree")  # Nobody else need have what an older copy was.
+        assert (new.version, new.publisher) == (2, "later")
+        assert seen(company.place("asks") / "tree") == LATER
+        if others_have_it:
+            done = asker.fetch(f"tree@{old.id}")
+            assert (done.id, done.version, done.publisher) == (old.id, 1, "has")
+            assert seen(company.place("asks") / "tree") == TREE
+            return
+    error = refused(asker, f"tree@{old.id}")
     assert "another tree lies in" in str(error)
     assert "which nobody else has; move it away, or let --force replace it" in str(error)
-    assert seen(company.place("asks") / "tree") == older
-    asker.fetch("tree", force=True)
+    assert seen(company.place("asks") / "tree") == LATER
+    asker.fetch(f"tree@{old.id}", force=True)
     assert seen(company.place("asks") / "tree") == TREE
+
+
+def test_what_an_id_means_replaces_nothing(company: Company, asker: Member) -> None:
+    content_id = asker.fetch("f.bin").id
+    asker.forget("f.bin", delete=True)
+    company.put("asks", "f.bin", b"mine")
+    error = refused(asker, content_id)
+    assert "an id alone does not say that it is to be replaced" in str(error)
+    assert (company.place("asks") / "f.bin").read_bytes() == b"mine"
+    assert asker.fetch(content_id, force=True).name == "f.bin"
+    assert (company.place("asks") / "f.bin").read_bytes() == FILE
 
 
 def test_part_of_a_tree_arrives_and_is_not_held(company: Company, asker: Member) -> None:
@@ -199,8 +211,7 @@ def test_files_appear_in_place(company: Company, asker: Member) -> None:
 
 def test_another_version_appears_in_place(company: Company, asker: Member) -> None:
     asker.fetch("tree")
-    company.put("later", "tree", {**LATER, "l": link("new")})
-    company.join("later")
+    company.publish("later", "tree", {**LATER, "l": link("new")})
     done = asker.fetch("tree", in_place=True)
     assert seen(company.place("asks") / "tree") == {**LATER, "l": link("new")}
     assert company.holders(done.id) == {"later": True, "asks": True}
@@ -222,8 +233,7 @@ def test_anything_may_become_anything_else_in_place(
     company.put("n1", "t", KINDS[old])
     company.join("n1")
     asker.fetch("t")
-    company.put("n2", "t", KINDS[new])
-    company.join("n2")
+    company.publish("n2", "t", KINDS[new])
     asker.fetch("t", in_place=True)
     assert seen(company.place("asks") / "t") == KINDS[new]
     assert company.holders(asker.fetch("t").id)["asks"]

@@ -12,7 +12,7 @@ from node.announcer import Announcer
 from node.session import Session
 from node.settings import NodeSettings
 from protocol import messages
-from protocol.messages import Holding, Leave, Message, Ok, Renew, Update
+from protocol.messages import Holding, Leave, Message, Ok, Renew, Told, Update
 from tests.unit.node.hostile import Frames, Stranger
 from tests.unit.node.test_announcer import holding
 from tests.unit.node.things import rng
@@ -50,7 +50,10 @@ class Node:
     def __init__(self, context: Context, tracker: str) -> None:
         self.holdings: list[Holding] = [holding("a=1")]
         announcer = Announcer("n1", "tcp://10.0.1.1:11000", 1, rng(), SETTINGS)
-        self.session = Session(context, tracker, announcer, lambda: (self.holdings, True))
+        self.told: list[Told] = []
+        self.session = Session(
+            context, tracker, announcer, lambda: (self.holdings, True), self.told.append
+        )
 
     def hold(self, *texts: str) -> None:
         self.holdings = list(map(holding, texts))

@@ -2,7 +2,9 @@
 
 from collections.abc import Iterator
 from pathlib import Path
+from random import Random
 
+import msgspec
 import pytest
 
 from node import standing
@@ -10,24 +12,27 @@ from node.rules import FORGOTTEN, PART, REPLACING, Rule
 from node.selection import EVERYTHING
 from node.standing import Standing
 from node.versions import Meant
+from node.witness import Witnesses
 from protocol.errors import ExitCode, OperatorError
 from protocol.manifest import MAX_SIZE_BYTES
 from tests.unit.node.company import Company, Member, growing
 from tests.unit.node.trees import TREE, file, seen
+from tests.unit.wire.places import eventually, free_address
 
-OLDER = {**TREE, "b.txt": file(b"older"), "log.tmp": file(b"not shared")}
+SHARED = {**TREE, "b.txt": file(b"older")}
+OLDER = {**SHARED, "log.tmp": file(b"not shared")}
 
 
 @pytest.fixture
 def company(tmp_path: Path) -> Iterator[Company]:
     """The node `has` holds a tree and a file; `older` holds what they were before."""
     with Company(tmp_path) as company:
-        company.put("older", "tree", {path: OLDER[path] for path in OLDER if path != "log.tmp"})
+        company.put("older", "tree", SHARED)
         company.put("older", "f", b"older")
         company.join("older")
-        company.put("has", "tree", TREE)
+        has = company.publish("has", "tree", TREE)
         company.put("has", "f", b"newer")
-        company.join("has")
+        has.share("f", force=True)
         yield company
 
 
@@ -46,11 +51,56 @@ def test_nothing_stands_in_the_way_of_nothing() -> None:
 
 def test_what_others_have_is_replaced(company: Company, asker: Member) -> None:
     company.put("asks", "f", b"older")
-    company.put("asks", "tree", {path: OLDER[path] for path in OLDER if path != "log.tmp"})
+    company.put("asks", "tree", SHARED)
     asker.fetch("f")
     assert (company.place("asks") / "f").read_bytes() == b"newer"
     asker.fetch("tree")
     assert seen(company.place("asks") / "tree") == TREE
+
+
+def test_our_own_announcement_is_nobody_elses(company: Company, asker: Member) -> None:
+    asker.fetch("f")
+    company.put("asks", "f", b"mine")
+    assert "which nobody else has; move it away" in refused(asker, "f")  # Withheld as it is.
+    asker.share("f", force=True)
+    company.put("has", "f", b"newest")
+    assert company.answer("f").version == 3  # type: ignore[union-attr]
+    assert asker.fetch("f").reused_bytes == len(b"mine")  # It is the newest.
+    assert (company.place("asks") / "f").read_bytes() == b"mine"
+
+
+def test_what_a_node_published_itself_is_not_replaced_by_others(
+    company: Company, asker: Member
+) -> None:
+    company.put("asks", "g", b"mine")
+    asker.share("g")
+    with company.visiting("copies") as copies:
+        copies.fetch("g")
+        company.publish("has2", "g", b"theirs")
+        assert "which this node has published itself" in refused(asker, "g")
+        assert (company.place("asks") / "g").read_bytes() == b"mine"
+    asker.fetch("g", force=True)
+    assert (company.place("asks") / "g").read_bytes() == b"theirs"
+    company.put("has2", "g", b"theirs too")
+    eventually(lambda: asker.fetch("g").version == 3)  # A copy since then, as any.
+
+
+def test_one_who_has_gone_or_has_a_part_has_not_all_of_it(company: Company, asker: Member) -> None:
+    asker.fetch("f")
+    company.put("asks", "f", b"older")  # It is `older`'s, and changed by hand.
+    rng = Random(1)
+    thing = asker.agent._watcher.examine("f")
+    assert thing is not None
+    witnesses = Witnesses(asker.agent._context, "asks", "tcp://127.0.0.1:1", rng)
+    (holder,) = company.answer(thing.id).holders  # type: ignore[union-attr]
+    assert witnesses.have(thing, [holder], lambda: None)
+    partial = msgspec.structs.replace(holder, complete=False)
+    ourselves = msgspec.structs.replace(holder, node="asks")
+    dead = msgspec.structs.replace(holder, address=free_address())
+    another = msgspec.structs.replace(holder, address=asker.agent.identity.address)
+    for one in (partial, ourselves, dead, another):
+        assert not witnesses.have(thing, [one], lambda: None)
+    assert witnesses.have(thing, [dead, holder], lambda: None)
 
 
 def test_what_is_left_out_of_a_shared_directory_is_not_lost(
@@ -92,7 +142,8 @@ def test_what_was_to_be_forgotten_is_shared_again_when_it_is_asked_for(
 
 def test_another_that_was_to_be_forgotten_is_not_lost(company: Company, asker: Member) -> None:
     company.put("asks", "f", b"mine")
-    asker.share("f")
+    with pytest.raises(OperatorError, match="not what was published under that name"):
+        asker.share("f")
     asker.forget("f")
     assert "which nobody else has" in refused(asker, "f")
     assert (company.place("asks") / "f").read_bytes() == b"mine"
@@ -105,8 +156,11 @@ def test_what_is_here_is_found_though_the_tracker_knows_nothing(
     company.put("asks", "g", b"mine")
     home = asker.agent._fetches._home
     asker.share("g")
-    assert standing.look(home, Meant("g"), EVERYTHING, force=False).is_meant
-    assert standing.look(home, Meant("nothing"), EVERYTHING, force=False) == Standing()
+    assert standing.look(home, Meant("g"), EVERYTHING, lambda _: False, force=False).is_meant
+    assert (
+        standing.look(home, Meant("nothing"), EVERYTHING, lambda _: False, force=False)
+        == Standing()
+    )
 
 
 def test_what_is_held_is_found_by_name_id_and_both(company: Company, asker: Member) -> None:

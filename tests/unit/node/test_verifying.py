@@ -229,3 +229,38 @@ def test_it_can_be_stopped_while_it_heals(company: Company, keeper: Member) -> N
         thread.join(LIMIT_S)
         assert [end.exit_code for end in ends] == [ExitCode.INTERRUPTED]
         assert keeper.agent._rules.of("f") == Rule(DAMAGED)
+
+
+@pytest.mark.parametrize("name", ["f", "tree/b.txt"])
+def test_a_copy_that_was_changed_is_put_back_when_it_is_named(
+    company: Company, keeper: Member, name: str
+) -> None:
+    thing = name.split("/", maxsplit=1)[0]
+    copier = company.join("n2")
+    title = copier.fetch(thing)
+    path = company.place("n2") / name
+    right = path.read_bytes()
+    path.write_bytes(b"changed")
+    eventually(lambda: company.holders(thing) == {"n1": True})
+    (seen_only,) = (one for one in copier.verify().things if one.changed)
+    assert (
+        f"{thing} has changed here since it was fetched (v1, published by n1)" in seen_only.trouble
+    )
+    assert path.read_bytes() == b"changed"  # Somebody may have worked on it.
+    (put_back,) = copier.verify(thing).things
+    assert (put_back.id, put_back.healed, put_back.changed) == (title.id, True, True)
+    assert path.read_bytes() == right
+    assert company.holders(thing) == {"n1": True, "n2": True}
+    assert found(copier, thing) == [(thing, 0, False)]
+
+
+def test_a_changed_copy_stays_when_nobody_has_what_it_was(company: Company) -> None:
+    copier = company.join("n2")
+    with company.visiting("n3") as other:
+        company.put("n3", "f", DATA)
+        other.share("f")
+        copier.fetch("f")
+    company.put("n2", "f", b"changed")
+    (left,) = copier.verify("f").things
+    assert (left.healed, left.changed, bool(left.trouble)) == (False, True, True)
+    assert (company.place("n2") / "f").read_bytes() == b"changed"

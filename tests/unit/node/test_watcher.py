@@ -12,6 +12,7 @@ from inotify_simple import INotify
 
 from node.cache import Cache
 from node.inventory import Inventory
+from node.register import Register
 from node.rules import Rules
 from node.settings import NodeSettings
 from node.watcher import Watcher
@@ -34,9 +35,9 @@ class Scene:
         self.inventory = Inventory(lambda: None)
         self.rules = Rules(folder / ".shoal")
         self.cache = Cache(folder / ".shoal" / "cache.db")
-        self.watcher = Watcher(
-            folder, self.inventory, self.cache, self.rules, settings, self.looked.set
-        )
+        self.register = Register(self.cache, "me")
+        known = self.cache, self.rules, self.register
+        self.watcher = Watcher(folder, self.inventory, *known, settings)
 
     def write(self, name: str, data: bytes) -> None:
         path = self.folder / name
@@ -57,7 +58,7 @@ class Scene:
 @contextlib.contextmanager
 def watched(folder: Path, settings: NodeSettings = SETTINGS) -> Iterator[Scene]:
     scene = Scene(folder, settings)
-    scene.watcher.start()
+    scene.watcher.start(scene.looked.set)
     try:
         assert scene.watcher.wait_for_first_look(10)
         yield scene
@@ -216,7 +217,7 @@ def test_stops_while_it_hashes(tmp_path: Path) -> None:
         with (tmp_path / f"{number}").open("wb") as file:
             file.truncate(20 << 30)
     scene = Scene(tmp_path)
-    scene.watcher.start()
+    scene.watcher.start(scene.looked.set)
     scene.close()
     assert not scene.watcher._thread.is_alive()
 
@@ -224,10 +225,10 @@ def test_stops_while_it_hashes(tmp_path: Path) -> None:
 def test_says_how_far_the_hashing_is(idle: Scene, caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level("INFO", "shoal.node")
     idle.write("a", bytes(3000))
-    idle.watcher._progress._said_at -= 10
+    idle.watcher._examiner.progress._said_at -= 10
     idle.watcher.look_at("a")
     assert caplog.messages == []
-    progress = idle.watcher._progress
+    progress = idle.watcher._examiner.progress
     progress._said_at -= 10
     progress.hashed(10)
     (line,) = caplog.messages

@@ -1,0 +1,70 @@
+"""From what lies in a folder to a thing with an id: by what is remembered, or by hashing it.
+
+Does not know what else is in the folder, and puts nothing into the inventory.
+"""
+
+import logging
+import math
+import time
+from collections.abc import Callable
+
+from node.cache import Cache
+from node.cadence import Cadence
+from node.hash_progress import HashProgress
+from node.hashing import hash_source
+from node.rules import DEFAULT_CHUNKING, Rules
+from node.whole import Source, Whole
+from protocol.errors import MalformedMessageError
+from protocol.manifest import Manifest, encode
+from protocol.names import display
+
+log = logging.getLogger("shoal.node")
+
+
+class Examiner:
+    """Hashes the things of one folder. One caller at a time."""
+
+    def __init__(self, cache: Cache, rules: Rules, should_stop: Callable[[], bool]) -> None:
+        self.progress = HashProgress()
+        self._cache = cache
+        self._rules = rules
+        self._should_stop = should_stop
+        self._cadence = Cadence()
+
+    def due(self, name: str, source: Source) -> float:
+        """Return when to examine a thing, in monotonic seconds: later if it changes often."""
+        due = self._cadence.due(name)
+        is_remembered = due > time.monotonic() and self._cache.manifest_of(name, source.signature)
+        return -math.inf if is_remembered else due
+
+    def gone(self, name: str) -> None:
+        self._cadence.gone(name)
+
+    def examined(self, name: str, source: Source) -> Whole | None:
+        """Return the thing as it is now, None if it cannot be read.
+
+        Raises:
+            GoneError: it changed meanwhile, or all is to stop.
+        """
+        data = self._cache.manifest_of(name, source.signature)
+        if data is not None:
+            try:
+                return Whole(name, data, source)
+            except MalformedMessageError:  # An earlier version of shoal wrote it.
+                pass
+        try:
+            data = encode(self._hashed(name, source))
+        except OSError as error:
+            log.warning("%s cannot be read: %s", display(name), error.strerror)
+            return None
+        self._cache.remember(name, source.signature, data)
+        return Whole(name, data, source)
+
+    def _hashed(self, name: str, source: Source) -> Manifest:
+        chunking = self._rules.of(name).chunking or DEFAULT_CHUNKING
+        began = time.monotonic()
+        try:
+            return hash_source(source, self.progress.hashed, self._should_stop, chunking)
+        finally:
+            now = time.monotonic()
+            self._cadence.hashed(name, now, now - began)

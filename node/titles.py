@@ -1,0 +1,49 @@
+"""Which version of its name a thing is, and who published it. Remembers nothing (see register.py).
+
+A name has published versions v1, v2, …. Who put a thing there under a name that nobody else had
+publishes it, and what becomes of it later; a copy that was fetched and has changed is nobody's
+version (docs/protocol.md, Versions).
+"""
+
+import msgspec
+
+Published = tuple[int, str | None]  # The number and the id of a name's newest version.
+
+
+class Title(msgspec.Struct, frozen=True):
+    """What is known of one thing: that the content `id` is version `version` of its name.
+
+    `publisher` is none as long as nobody has said who it is. With `claims` no tracker has
+    confirmed it yet.
+    """
+
+    id: str
+    version: int = 0
+    publisher: str | None = None
+    claims: bool = False
+
+
+def entitled(known: Title | None, content_id: str, node: str) -> Title | None:
+    """Return the title of what lies in the folder of `node` now, None if it may not have one.
+
+    Args:
+        known: the title of what lay there under that name.
+        content_id: the id of what lies there now.
+        node: the node's name.
+    """
+    if known is None:
+        return Title(content_id, 1, node, claims=True)
+    if known.id == content_id:
+        return known
+    if known.publisher == node:
+        return Title(content_id, known.version + 1, node, claims=True)
+    return None
+
+
+def published_over(newest: Published, known: Title | None, content_id: str, node: str) -> Title:
+    """Return the title of what the operator of `node` publishes, whatever was published before."""
+    number, newest_id = newest
+    if known is not None and known.id == content_id and newest_id in {None, content_id}:
+        return known
+    before = max(number, known.version if known is not None else 0)
+    return Title(content_id, before + 1, node, claims=True)
