@@ -3,6 +3,7 @@
 Opens no file. A row is judged as strictly as a message: one flipped bit costs that row alone.
 """
 
+import contextlib
 import zlib
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -30,26 +31,24 @@ SCHEMA = f"""
     BEGIN;
     CREATE TABLE nodes (
         node TEXT PRIMARY KEY, address TEXT NOT NULL, epoch INTEGER NOT NULL,
-        sequence INTEGER NOT NULL, has_left INTEGER NOT NULL, checksum INTEGER NOT NULL
+        sequence INTEGER NOT NULL, seal INTEGER NOT NULL
     ) WITHOUT ROWID;
     CREATE TABLE versions (
         serial INTEGER PRIMARY KEY, name TEXT NOT NULL, id TEXT NOT NULL,
         size_bytes INTEGER NOT NULL, announced_s INTEGER NOT NULL, number INTEGER NOT NULL,
-        publisher TEXT, checksum INTEGER NOT NULL
+        publisher TEXT, seal INTEGER NOT NULL
     );
     CREATE TABLE holders (
-        serial INTEGER, node TEXT, complete INTEGER NOT NULL, checksum INTEGER NOT NULL,
-        PRIMARY KEY (serial, node)
+        serial INTEGER, node TEXT, seal INTEGER NOT NULL, PRIMARY KEY (serial, node)
     ) WITHOUT ROWID;
     CREATE TABLE disowned (
-        name TEXT, node TEXT, checksum INTEGER NOT NULL, PRIMARY KEY (name, node)
+        name TEXT, node TEXT, seal INTEGER NOT NULL, PRIMARY KEY (name, node)
     ) WITHOUT ROWID;
     PRAGMA user_version = {FORMAT};
     COMMIT;
 """
 
 Serial = Annotated[int, Meta(ge=1, le=2**53)]
-Flag = Annotated[int, Meta(ge=0, le=1)]
 
 
 class NodeRow(msgspec.Struct, array_like=True, frozen=True):
@@ -59,7 +58,7 @@ class NodeRow(msgspec.Struct, array_like=True, frozen=True):
     address: messages.Address
     epoch: messages.Count
     sequence: messages.Count
-    has_left: Flag
+    has_left: bool
 
     def __post_init__(self) -> None:
         addresses.split(self.address)
@@ -85,7 +84,7 @@ class HolderRow(msgspec.Struct, array_like=True, frozen=True):
 
     serial: Serial
     node: messages.Node
-    complete: Flag
+    complete: bool
 
 
 class DisownedRow(msgspec.Struct, array_like=True, frozen=True):
@@ -106,6 +105,7 @@ TABLES: Mapping[str, type[Row]] = {
     "holders": HolderRow,
     "disowned": DisownedRow,
 }
+_FLAGGED = {NodeRow, HolderRow}  # Those whose last field is in the seal.
 KEYS = {"nodes": 1, "versions": 1, "holders": 2, "disowned": 2}  # So many columns, from the first.
 
 
@@ -124,35 +124,42 @@ def _check_name(name: str) -> None:
 
 def selection(table: str) -> str:
     """Return what selects a table's rows, as `state` expects them."""
-    columns = TABLES[table].__struct_fields__
-    return f"SELECT {', '.join(columns)}, checksum FROM {table}"  # noqa: S608 (our own names)
+    kind = TABLES[table]
+    columns = kind.__struct_fields__[: -1 if kind in _FLAGGED else None]
+    return f"SELECT {', '.join(columns)}, seal FROM {table}"  # noqa: S608 (our own names)
 
 
 def statement(change: Change, now_s: int) -> tuple[str, tuple[Any, ...]]:
     """Return the SQL and the values that save a change; `now_s` is on the system's clock."""
     match change:
         case NodeRecord(node, address, epoch, sequence, left):
-            return _insertion("nodes", (node, address, epoch, sequence, int(left)))
+            return _insertion("nodes", (node, address, epoch, sequence), flag=left)
         case VersionRecord(serial, name, content_id, size_bytes, age_s, number, publisher):
             published = number, publisher
             values = serial, name, content_id, size_bytes, now_s - age_s, *published
             return _insertion("versions", values)
         case HolderRecord(serial, node, complete):
-            return _insertion("holders", (serial, node, int(complete)))
+            return _insertion("holders", (serial, node), flag=complete)
         case DisownedRecord():
             return _insertion("disowned", tuple(change))
         case ForgetNode() | ForgetVersion() | ForgetHolder():
             return _DELETIONS[type(change)], tuple(change)
 
 
-def _insertion(table: str, values: tuple[Any, ...]) -> tuple[str, tuple[Any, ...]]:
+def _insertion(
+    table: str, values: tuple[Any, ...], *, flag: bool = False
+) -> tuple[str, tuple[Any, ...]]:
     places = ", ".join("?" for _ in range(len(values) + 1))
-    return f"REPLACE INTO {table} VALUES ({places})", (*values, checksum(table, values))  # noqa: S608
+    sql = f"REPLACE INTO {table} VALUES ({places})"  # noqa: S608 (our own names)
+    return sql, (*values, seal(table, values, flag=flag))
 
 
-def checksum(table: str, values: Sequence[Any]) -> int:
-    """Return a row's checksum. What stands in another table, or has another type, differs."""
-    return zlib.crc32(ascii((table, *values)).encode())
+def seal(table: str, values: Sequence[Any], *, flag: bool) -> int:
+    """Return a row's checksum and, as its lowest bit, its flag, which is in the checksum too.
+
+    What stands in another table, or has another type, has another seal.
+    """
+    return zlib.crc32(ascii((table, *values, flag)).encode()) << 1 | flag
 
 
 class Loaded(NamedTuple):
@@ -170,11 +177,12 @@ class _Checked:
     def rows(self, kind: type[T], raw: Iterable[Sequence[Any]], table: str) -> list[T]:
         rows = []
         for *values, found in raw:
-            try:
-                row = msgspec.convert(values, kind)
-            except msgspec.ValidationError:
-                row = None
-            if row is None or found != checksum(table, values):
+            flag = type(found) is int and found & 1 == 1
+            row = None
+            if found == seal(table, values, flag=flag):
+                with contextlib.suppress(msgspec.ValidationError):
+                    row = msgspec.convert([*values, flag] if kind in _FLAGGED else values, kind)
+            if row is None:
                 self.left_out += 1
             else:
                 rows.append(row)
@@ -198,11 +206,11 @@ def state(raw: Mapping[str, Iterable[Sequence[Any]]], now_s: int) -> Loaded:
     disowned = checked.rows(DisownedRow, raw["disowned"], "disowned")
     found = DurableState(
         tuple(
-            NodeRecord(one.node, one.address, one.epoch, one.sequence, bool(one.has_left))
+            NodeRecord(one.node, one.address, one.epoch, one.sequence, one.has_left)
             for one in nodes
         ),
         tuple(_version_record(one, now_s) for one in versions.values()),
-        tuple(HolderRecord(one.serial, one.node, bool(one.complete)) for one in holders),
+        tuple(HolderRecord(one.serial, one.node, one.complete) for one in holders),
         tuple(DisownedRecord(one.name, one.node) for one in disowned),
     )
     left_out = checked.left_out + len(rows) - len(versions)

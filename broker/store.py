@@ -161,11 +161,13 @@ class SqliteStore:
     def _read_only(self, state: DurableState, problem: Exception) -> DurableState:
         self.close()
         self._unsaved = state
+        used = "" if state == DurableState() else "its contents are used, but "
         _log.warning(
-            "%s cannot be written (%s): its contents are used, but nothing new will be remembered "
-            "over a restart until it can be",
+            "%s cannot be written (%s): %snothing new will be remembered over a restart "
+            "until it can be",
             self._path,
             problem,
+            used,
         )
         return state
 

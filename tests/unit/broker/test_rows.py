@@ -43,7 +43,7 @@ def test_gives_back_what_was_saved() -> None:
 def resigned(table: str, row: tuple[Any, ...], column: int, value: Any) -> tuple[Any, ...]:
     """Return a row with another value and a checksum that fits it."""
     values = (*row[:column], value, *row[column + 1 : -1])
-    return (*values, rows.checksum(table, values))
+    return (*values, rows.seal(table, values, flag=bool(row[-1] & 1)))
 
 
 @pytest.mark.parametrize(
@@ -55,7 +55,6 @@ def resigned(table: str, row: tuple[Any, ...], column: int, value: Any) -> tuple
         ("nodes", 1, "tcp://127.0.0.1:99999"),
         ("nodes", 2, -1),
         ("nodes", 3, 2**53 + 1),
-        ("nodes", 4, 2),
         ("versions", 0, 0),
         ("versions", 1, "../.."),
         ("versions", 1, content_id(1)),
@@ -66,7 +65,6 @@ def resigned(table: str, row: tuple[Any, ...], column: int, value: Any) -> tuple
         ("versions", 5, -1),
         ("versions", 6, "no node"),
         ("holders", 1, None),
-        ("holders", 2, "y"),
         ("disowned", 0, ""),
         ("disowned", 1, 5),
     ],
@@ -87,21 +85,29 @@ def test_a_value_that_no_message_could_have_costs_its_row(
         assert set(after) <= set(before)
 
 
-def test_a_checksum_is_of_all_values_and_of_the_table() -> None:
+def test_a_seal_is_of_all_values_and_of_the_table() -> None:
     for table, there in stored(*ALL).items():
-        for row in there:
-            assert rows.checksum(table, row[:-1]) == row[-1]
+        for *values, found in there:
             for other in rows.TABLES:
-                assert (rows.checksum(other, row[:-1]) == row[-1]) == (other == table)
-    assert rows.checksum("nodes", (1,)) != rows.checksum("nodes", ("1",))
+                sealed = rows.seal(other, values, flag=bool(found & 1))
+                assert (sealed == found) == (other == table)
+    assert rows.seal("nodes", (1,), flag=True) != rows.seal("nodes", ("1",), flag=True)
 
 
-def test_a_row_with_another_checksum_is_left_out() -> None:
+@pytest.mark.parametrize("bit", range(33))
+def test_a_row_with_another_seal_is_left_out(bit: int) -> None:
+    for table in rows.TABLES:
+        stored_rows = stored(*ALL)
+        *values, found = stored_rows[table][0]
+        stored_rows[table][0] = (*values, found ^ 1 << bit)
+        assert rows.state(stored_rows, NOW_S).left_out == 1
+
+
+@pytest.mark.parametrize("seal", [None, "y", 1.0, b"", -1])
+def test_a_seal_is_a_number(seal: Any) -> None:
     stored_rows = stored(*ALL)
-    *values, checksum = stored_rows["disowned"][0]
-    stored_rows["disowned"][0] = (*values, checksum ^ 1)
-    loaded = rows.state(stored_rows, NOW_S)
-    assert (loaded.state.disowned, loaded.left_out) == ((), 1)
+    stored_rows["holders"][0] = (*stored_rows["holders"][0][:-1], seal)
+    assert rows.state(stored_rows, NOW_S).left_out == 1
 
 
 def test_a_holder_without_its_node_or_version_is_an_orphan() -> None:
