@@ -1,68 +1,36 @@
 """The tracker's records in an SQLite file. Knows nothing of what they mean."""
 
 import logging
+import os
 import sqlite3
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 
-from broker.records import (
-    Change,
-    DisownedRecord,
-    DurableState,
-    ForgetHolder,
-    ForgetNode,
-    ForgetVersion,
-    HolderRecord,
-    NodeRecord,
-    NotSavedError,
-    VersionRecord,
-)
+from broker import rows, salvage
+from broker.records import Change, DurableState, NotSavedError
 from protocol.errors import OperatorError
 
 _log = logging.getLogger("shoal.tracker")
 
-FORMAT = 1  # In user_version. A file of another format is set aside, not converted.
 LOCK_TIMEOUT_S = 0.5  # A tracker that was just stopped is done with the file by then.
 _MEMORY = ":memory:"
 
 # The journal survives a killed process without an fsync for each commit; after a power cut the last
 # moments may be missing, and the nodes announce them again.
-_SETTINGS = """
+_SETTINGS = f"""
+    PRAGMA page_size = {rows.PAGE_BYTES};
     PRAGMA locking_mode = EXCLUSIVE;
     PRAGMA journal_mode = WAL;
     PRAGMA synchronous = NORMAL;
 """
-_SCHEMA = f"""
-    BEGIN;
-    CREATE TABLE nodes (
-        node TEXT PRIMARY KEY, address TEXT NOT NULL, epoch INTEGER NOT NULL,
-        sequence INTEGER NOT NULL, has_left INTEGER NOT NULL
-    ) WITHOUT ROWID;
-    CREATE TABLE versions (
-        number INTEGER PRIMARY KEY, name TEXT NOT NULL, id TEXT NOT NULL,
-        size_bytes INTEGER NOT NULL, announced_s INTEGER NOT NULL
-    );
-    CREATE TABLE holders (
-        number INTEGER, node TEXT, complete INTEGER NOT NULL, PRIMARY KEY (number, node)
-    ) WITHOUT ROWID;
-    CREATE TABLE disowned (name TEXT, node TEXT, PRIMARY KEY (name, node)) WITHOUT ROWID;
-    PRAGMA user_version = {FORMAT};
-    COMMIT;
-"""
-_STATEMENTS: dict[type, str] = {
-    NodeRecord: "REPLACE INTO nodes VALUES (?, ?, ?, ?, ?)",
-    VersionRecord: "REPLACE INTO versions VALUES (?, ?, ?, ?, unixepoch() - ?)",
-    HolderRecord: "REPLACE INTO holders VALUES (?, ?, ?)",
-    DisownedRecord: "REPLACE INTO disowned VALUES (?, ?)",
-    ForgetNode: "DELETE FROM nodes WHERE node = ?",
-    ForgetVersion: "DELETE FROM versions WHERE number = ?",
-    ForgetHolder: "DELETE FROM holders WHERE number = ? AND node = ?",
-}
+_PROBE = f"BEGIN IMMEDIATE; PRAGMA user_version = {rows.FORMAT}; COMMIT;"
 _DAMAGED = {sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_ERROR}
+_TROUBLE = (sqlite3.Error, OSError, UnicodeDecodeError)  # The latter: an error that quotes damage.
 
 
 class _DamagedError(Exception):
-    """The file is a database, but not one of ours."""
+    """The file is a database, but not all of it is as we wrote it."""
 
 
 class SqliteStore:
@@ -71,74 +39,175 @@ class SqliteStore:
     def __init__(self, path: Path) -> None:
         self._path = path
         self._connection: sqlite3.Connection | None = None
+        self._unsaved = DurableState()  # What was read from a file that cannot be written.
 
     def load(self) -> DurableState:
         """Open the file, which need not exist, and return what was saved in it.
 
-        A damaged file is set aside, and a new one begun. If there can be none, the tracker runs all
-        the same, and remembers nothing over a restart (fault 64): nodes announce everything again.
+        If it is damaged, what can be read of it is put into a new file, and it is set aside. If it
+        cannot be written, what it has is used all the same; `apply` then tries to open it again.
 
         Raises OperatorError if another tracker uses the file.
         """
         try:
-            return self._load(str(self._path))
-        except (sqlite3.Error, OSError, _DamagedError) as error:
-            problem = error
-            self.close()
-        if _code(problem) == sqlite3.SQLITE_BUSY:
-            raise OperatorError(
-                f"another tracker is running on {self._path}; "
-                "stop it, or give this one a tracker.state_folder of its own"
-            )
+            if self._path.exists() and not self._path.is_file():
+                return self._begun_in_memory()
+            state = self._opened()
+        except (*_TROUBLE, _DamagedError) as error:
+            if _code(error) == sqlite3.SQLITE_BUSY:
+                self.close()
+                raise OperatorError(
+                    f"another tracker is running on {self._path}; "
+                    "stop it, or give this one a tracker.state_folder of its own"
+                ) from None
+            return self._rescued(error)
         try:
-            if isinstance(problem, _DamagedError) or _code(problem) in _DAMAGED:
-                aside = self._set_aside()
-                _log.warning("%s is damaged (%s): kept as %s", self._path, problem, aside)
-                return self._load(str(self._path))
-        except (sqlite3.Error, OSError) as error:
-            problem = error
-            self.close()
-        _log.warning(
-            "%s cannot be used (%s): nothing will be remembered over a restart", self._path, problem
-        )
-        return self._load(_MEMORY)
+            self._script(_PROBE)
+        except sqlite3.Error as error:
+            return self._rescued(error)
+        return state
 
     def apply(self, changes: Sequence[Change]) -> None:
         """Save all changes; raises NotSavedError if none is saved."""
-        assert self._connection is not None, "load comes first"
-        try:
-            self._connection.execute("BEGIN")
-            for change in changes:
-                self._connection.execute(_STATEMENTS[type(change)], change)
-            self._connection.execute("COMMIT")
-        except sqlite3.Error as error:
-            if self._connection.in_transaction:
-                self._connection.execute("ROLLBACK")
-            raise NotSavedError(str(error)) from error
+        if self._connection is None:
+            self._reopen()
+        self._save(changes)
 
     def close(self) -> None:
         if self._connection is not None:
             self._connection.close()
             self._connection = None
 
-    def _load(self, database: str) -> DurableState:
+    def _save(self, changes: Sequence[Change]) -> None:
+        assert self._connection is not None, "load comes first"
+        try:
+            self._connection.execute("BEGIN")
+            (now_s,) = self._connection.execute("SELECT unixepoch()").fetchone()
+            for change in changes:
+                self._connection.execute(*rows.statement(change, now_s))
+            self._connection.execute("COMMIT")
+        except sqlite3.Error as error:
+            if self._connection.in_transaction:
+                self._connection.execute("ROLLBACK")
+            raise NotSavedError(str(error)) from error
+
+    def _opened(self) -> DurableState:
+        """Open the file, or make it, and return what is in it, if that is all right."""
+        connection = self._connect(str(self._path))
+        (verdict,) = connection.execute("PRAGMA quick_check(1)").fetchone()
+        if verdict != "ok":
+            raise _DamagedError(verdict)
+        if _schema(connection) != _expected_schema():
+            raise _DamagedError(f"it is not a database of format {rows.FORMAT}")
+        (now_s,) = connection.execute("SELECT unixepoch()").fetchone()
+        raw = {table: connection.execute(rows.selection(table)) for table in rows.TABLES}
+        loaded = rows.state(raw, now_s)
+        if loaded.left_out:
+            raise _DamagedError("some rows fail their checksums")
+        if loaded.orphans:
+            with suppress(NotSavedError):
+                self._save(loaded.orphans)
+        return loaded.state
+
+    def _connect(self, database: str) -> sqlite3.Connection:
         if database != _MEMORY:
             self._path.parent.mkdir(parents=True, exist_ok=True)
         # Whoever serves may do so in another thread than the one that loads, but never two at once.
         connection = self._connection = sqlite3.connect(
             database, timeout=LOCK_TIMEOUT_S, isolation_level=None, check_same_thread=False
         )
+        connection.text_factory = salvage.text
         connection.executescript(_SETTINGS)
         (version,) = connection.execute("PRAGMA user_version").fetchone()
         (table_count,) = connection.execute("SELECT count(*) FROM sqlite_schema").fetchone()
         if version == table_count == 0:
-            connection.executescript(_SCHEMA)
-        elif version != FORMAT:
-            raise _DamagedError(f"its format is {version}, not {FORMAT}")
-        (verdict,) = connection.execute("PRAGMA quick_check(1)").fetchone()
-        if verdict != "ok":
-            raise _DamagedError(verdict)
-        return _state(connection)
+            connection.executescript(rows.SCHEMA)
+        return connection
+
+    def _script(self, statements: str) -> None:
+        assert self._connection is not None, "it was opened just now"
+        self._connection.executescript(statements)
+
+    def _begun_in_memory(self) -> DurableState:
+        _log.warning(
+            "%s is not a regular file: nothing will be remembered over a restart", self._path
+        )
+        self._connect(_MEMORY)
+        return DurableState()
+
+    def _rescued(self, problem: Exception) -> DurableState:
+        """Return what can be read of a file that could not be opened as it should be."""
+        self.close()
+        loaded = self._salvaged()
+        if not _is_damage(problem) and not self._is_falsely_read_only(problem):
+            return self._read_only(loaded.state, problem)
+        try:
+            aside = self._renewed(loaded.state)
+        except (*_TROUBLE, NotSavedError) as error:
+            return self._read_only(loaded.state, error)
+        count = loaded.left_out + len(loaded.orphans)
+        lost = (
+            f"{count} rows were" if count > 1 else "1 row was" if count else "unreadable rows were"
+        )
+        _log.warning(
+            "%s is damaged (%s): %s left out, and nodes will announce them again; kept as %s",
+            self._path,
+            " ".join(str(problem).split()),
+            lost,
+            aside,
+        )
+        return loaded.state
+
+    def _read_only(self, state: DurableState, problem: Exception) -> DurableState:
+        self.close()
+        self._unsaved = state
+        used = "" if state == DurableState() else "its contents are used, but "
+        _log.warning(
+            "%s cannot be written (%s): %snothing new will be remembered over a restart "
+            "until it can be",
+            self._path,
+            problem,
+            used,
+        )
+        return state
+
+    def _reopen(self) -> None:
+        """Open the file again, and save in it what was read before."""
+        try:
+            self._opened()
+        except (*_TROUBLE, _DamagedError) as error:
+            self.close()
+            if not _is_damage(error):
+                raise NotSavedError(str(error)) from error
+        try:
+            if self._connection is None:
+                self._renewed(self._unsaved)
+            else:
+                self._save(_records(self._unsaved))
+        except (*_TROUBLE, NotSavedError) as error:
+            self.close()
+            raise NotSavedError(str(error)) from error
+        self._unsaved = DurableState()
+
+    def _is_falsely_read_only(self, problem: Exception) -> bool:
+        """Say whether nothing but a number in the file itself keeps SQLite from writing."""
+        places = self._path, self._path.parent
+        may_write = all(os.access(place, os.W_OK) for place in places)
+        return _code(problem) == sqlite3.SQLITE_READONLY and may_write
+
+    def _salvaged(self) -> rows.Loaded:
+        try:
+            raw, now_s = salvage.rows_in(self._path)
+        except _TROUBLE:
+            return rows.Loaded(DurableState(), 0, ())
+        return rows.state(raw, now_s)
+
+    def _renewed(self, state: DurableState) -> Path:
+        """Set the file aside, begin a new one with these records; return where the old one is."""
+        aside = self._set_aside()
+        self._connect(str(self._path))
+        self._save(_records(state))
+        return aside
 
     def _set_aside(self) -> Path:
         """Rename the file and its journal, so that somebody may look at them; return where to."""
@@ -153,23 +222,25 @@ class SqliteStore:
         return aside
 
 
-def _state(connection: sqlite3.Connection) -> DurableState:
-    nodes = connection.execute("SELECT node, address, epoch, sequence, has_left FROM nodes")
-    versions = connection.execute(
-        "SELECT number, name, id, size_bytes, max(0, unixepoch() - announced_s) "
-        "FROM versions ORDER BY number"
-    )
-    holders = connection.execute("SELECT number, node, complete FROM holders")
-    disowned = connection.execute("SELECT name, node FROM disowned")
-    return DurableState(
-        tuple(
-            NodeRecord(node, address, epoch, sequence, bool(left))
-            for node, address, epoch, sequence, left in nodes
-        ),
-        tuple(map(VersionRecord._make, versions)),
-        tuple(HolderRecord(number, node, bool(complete)) for number, node, complete in holders),
-        tuple(map(DisownedRecord._make, disowned)),
-    )
+def _records(state: DurableState) -> list[Change]:
+    return [*state.nodes, *state.versions, *state.holders, *state.disowned]
+
+
+def _schema(connection: sqlite3.Connection) -> list[tuple[str, str]]:
+    return connection.execute("SELECT name, sql FROM sqlite_schema ORDER BY rootpage").fetchall()
+
+
+def _expected_schema() -> list[tuple[str, str]]:
+    connection = sqlite3.connect(_MEMORY)
+    try:
+        connection.executescript(rows.SCHEMA)
+        return _schema(connection)
+    finally:
+        connection.close()
+
+
+def _is_damage(problem: Exception) -> bool:
+    return isinstance(problem, _DamagedError | UnicodeDecodeError) or _code(problem) in _DAMAGED
 
 
 def _code(error: Exception) -> int | None:

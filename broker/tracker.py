@@ -8,6 +8,8 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, assert_never
 
+import msgspec
+
 from broker.announcements import Announcements
 from broker.answers import Answers
 from broker.catalogue import Version
@@ -104,6 +106,8 @@ class Tracker:
         self._state.catalogue.forget_unheld(since=now - self._state.settings.lease_s)
 
     def _query(self, request: Query, now: float) -> Holders | Error:
+        if request.prefix and manifest.is_id(request.what):
+            request = msgspec.structs.replace(request, prefix="")  # It is whole.
         if request.node is not None and not request.partial:
             self._take_off(request, request.node, now)
         reply = self._answers.holders(request, now)

@@ -65,14 +65,13 @@ def _open_files() -> Finding:
 def _tracker(cluster: Cluster) -> Iterator[Finding]:
     address = cluster.tracker.address
     try:
-        reply = ask(address, Status())
+        reply = ask(address, Status(), TrackerStatus)
     except OperatorError:
         if _is_here(address):
             yield _port("tracker", address)
         else:
             yield Finding("wrong", "tracker", f"{address} does not answer; start it there")
         return
-    assert isinstance(reply, TrackerStatus)
     uptime = terminal.age(reply.uptime_ms / 1000)
     yield Finding("ok", "tracker", f"{address} answers; up for {uptime}")
 

@@ -17,7 +17,7 @@ from node.staging import disk_trouble
 from node.tree import look_through
 from protocol.control import Chunking, ShareOrder, Sharing, Working
 from protocol.errors import ExitCode, OperatorError
-from protocol.messages import Query
+from protocol.messages import Holders, Query
 from protocol.names import check_name, display
 
 
@@ -71,7 +71,7 @@ def _require_free_name(
         return
     name = _checked(path.name)
     try:
-        answer = ask(tracker_address, Query(name))
+        answer = ask(tracker_address, Query(name), Holders)
     except OperatorError:
         return  # Nobody has it, or the tracker will say so later.
     versions = [(answer.version, answer.publisher, answer.size_bytes)]

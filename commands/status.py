@@ -1,7 +1,7 @@
 """`shoal status`: who is alive, and what the tracker has been doing."""
 
 from commands import terminal
-from commands.listing import ask
+from commands.listing import pages
 from config.cluster import Cluster
 from protocol.errors import ExitCode
 from protocol.messages import NodeStatus, Status, TrackerStatus
@@ -9,11 +9,12 @@ from protocol.messages import NodeStatus, Status, TrackerStatus
 
 def run_status(cluster: Cluster, *, as_json: bool) -> ExitCode:
     """Print the tracker's picture of itself and the nodes."""
-    page = _page(cluster, "")
-    nodes = [*page.nodes]
-    while page.next is not None:
-        page = _page(cluster, page.next)
-        nodes += page.nodes
+    address = cluster.tracker.address
+    found = list(
+        pages(address, Status, TrackerStatus, lambda page: [node.node for node in page.nodes])
+    )
+    page = found[-1]
+    nodes = [node for each in found for node in each.nodes]
     if as_json:
         tracker = {"address": page.address, "uptime_s": page.uptime_ms / 1000}
         terminal.put_json(
@@ -29,12 +30,6 @@ def run_status(cluster: Cluster, *, as_json: bool) -> ExitCode:
     rows += [_row(node) for node in nodes]
     terminal.put(terminal.table(rows))
     return ExitCode.DONE
-
-
-def _page(cluster: Cluster, after: str) -> TrackerStatus:
-    page = ask(cluster.tracker.address, Status(after))
-    assert isinstance(page, TrackerStatus)
-    return page
 
 
 def _document(node: NodeStatus) -> dict[str, object]:

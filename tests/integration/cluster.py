@@ -195,15 +195,13 @@ class Cluster:
     def alive(self) -> dict[str, int]:
         """Return the live nodes with how many things they announced, as the tracker tells it."""
         with contextlib.suppress(OperatorError):
-            status = ask(self.tracker_address, Status())
-            assert isinstance(status, TrackerStatus)
+            status = ask(self.tracker_address, Status(), TrackerStatus)
             return {node.node: node.files for node in status.nodes if node.alive}
         return {}
 
     def announced(self, node: str) -> set[str]:
         """Return what a node holds, whole or in part, as the tracker tells it."""
-        files = ask(self.tracker_address, List())
-        assert isinstance(files, Files)
+        files = ask(self.tracker_address, List(), Files)
         return {file.name for file in files.files if node in {one.node for one in file.holders}}
 
     # Commands that end.

@@ -59,6 +59,11 @@ class Thing(NamedTuple):
         return {"name": name, "id": self.id, "size_bytes": self.size_bytes}
 
 
+def copy_of(found: Map) -> Map:
+    """Return the holding of who has fetched what the tracker found."""
+    return {key: found[key] for key in ("name", "id", "size_bytes", "version", "publisher")}
+
+
 def file_of(content: bytes) -> Thing:
     return thing_of(33188, 0, cut(content, chunk_size_for(len(content))))
 
@@ -330,12 +335,19 @@ def smallest_node(name: str, thing: Thing) -> Callable[[Map], Sequence[bytes]]:
     def answer(request: Map) -> Sequence[bytes]:
         if request["type"] == "manifest" and request["what"] in {name, thing.id}:
             return [packed("manifest", id=thing.id, name=name), thing.manifest]
+        if request["type"] == "wrong":
+            return [packed("noted")]
         if request["type"] == "chunk" and request["id"] == thing.id:
             index = request["offered"][-1]  # Any of them will do.
             return [packed("chunk", index=index), thing.chunks[index]]
         return [packed("error", code=404, message="not here")]
 
     return answer
+
+
+def publisher(node: str, holding: Map) -> str | None:
+    """Return who published what `node` holds: itself, if it claims so."""
+    return node if holding.get("claims") else holding.get("publisher")
 
 
 class SmallestTracker:
@@ -379,6 +391,8 @@ class SmallestTracker:
             for (node, _), holding in self._holdings.items()
             if what in {holding["name"], holding["id"]} and node != asker
         ]
+        found.sort(key=lambda one: one[1].get("version", 0), reverse=True)
+        found = [one for one in found if one[1]["id"] == found[0][1]["id"]]  # The newest.
         if not found:
             return packed("error", code=404, message="no such file")
         holders = [
@@ -391,4 +405,5 @@ class SmallestTracker:
             for node, holding in found
         ]
         thing = {key: found[0][1][key] for key in ("name", "id", "size_bytes")}
-        return packed("holders", **thing, holders=holders)
+        published = {"version": found[0][1].get("version", 0), "publisher": publisher(*found[0])}
+        return packed("holders", **thing, **published, holders=holders)

@@ -98,7 +98,7 @@ def test_s05_a_client_that_dawdles_holds_nobody_up(example: Cluster) -> None:
             deaf.send_multipart([b"tag", b"", messages.encode(Query("seeds.txt"))])
 
         def query() -> None:
-            answers.append(ask(example.tracker_address, Query("seeds.txt")))
+            answers.append(ask(example.tracker_address, Query("seeds.txt"), Holders))
 
         threads = [threading.Thread(target=query) for _ in range(30)]
         for thread in threads:

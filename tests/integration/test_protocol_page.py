@@ -192,8 +192,8 @@ def test_a_client_from_the_page_fetches_and_becomes_a_holder(
     cluster.start("node", "n3")
     with Connection(context, cluster.tracker) as tracker:
         found = announced(tracker, "seeds.txt", count=2)
-        holding = page_peers.file_of(SEEDS).holding("seeds.txt")
-        assert holding.items() <= found.items()
+        holding = page_peers.copy_of(found)
+        assert page_peers.file_of(SEEDS).holding("seeds.txt").items() <= found.items()
         assert page_peers.fetched(context, found, asker="n1") == (b"", SEEDS)
         update = {"node": "n1", "address": cluster.nodes["n1"], "epoch": 1, "sequence": 1}
         first, _ = tracker.ask("update", **update, holdings=[holding], replace=True)
@@ -201,12 +201,38 @@ def test_a_client_from_the_page_fetches_and_becomes_a_holder(
         renewed, _ = tracker.ask("renew", node="n1", epoch=1, holdings=1)
         assert (first["type"], first["holdings"]) == ("ok", 1)
         assert first == again == renewed
+        assert first["told"] == []
         assert cluster.holders_of("seeds.txt") == {"n1": True, "n2": True, "n3": True}
         other = update | {"address": "tcp://127.0.0.1:9999", "sequence": 2}
         assert tracker.ask("update", **other)[0]["code"] == 409
         tracker.ask("query", what="seeds.txt", node="n1")  # It would not ask if it had it.
         assert cluster.holders_of("seeds.txt") == {"n2": True, "n3": True}
         assert tracker.ask("leave", node="n1", epoch=1)[0]["type"] == "ok"
+
+
+def test_a_node_from_the_page_publishes_if_nobody_has(cluster: Cluster, context: Context) -> None:
+    cluster.start("tracker")
+    first, second = (page_peers.file_of(content).holding("a.txt") for content in (b"1", b"2"))
+    n1, n2 = ({"node": node, "address": cluster.nodes[node], "epoch": 1} for node in ("n1", "n2"))
+    told = {"name": "a.txt", "id": second["id"], "version": 1, "publisher": "n1", "taken": False}
+    with Connection(context, cluster.tracker) as tracker:
+
+        def claim(sender: Map, holding: Map, sequence: int, version: int) -> Map:
+            holdings = [{**holding, "claims": True, "version": version}]
+            return tracker.ask("update", **sender, sequence=sequence, holdings=holdings)[0]
+
+        assert claim(n1, first, 1, version=1)["told"] == []
+        for _ in range(2):  # As if the reply had been lost.
+            refused = claim(n2, second, 1, version=1)
+            assert (refused["holdings"], refused["told"]) == (0, [told])
+        assert claim(n2, second, 2, version=2)["told"] == []
+        found, _ = tracker.ask("query", what="a.txt", node="n1", partial=True)
+        assert (found["id"], found["version"], found["publisher"]) == (second["id"], 2, "n2")
+        assert [one["version"] for one in found["versions"]] == [1]
+        prefix = first["id"][3:11]
+        found, _ = tracker.ask("query", what="a.txt", prefix=prefix)
+        assert (found["id"], found["versions"]) == (first["id"], [])
+        assert tracker.ask("query", what="a.txt", prefix="0" * 64)[0]["code"] == 404
 
 
 def test_a_client_from_the_page_fetches_a_tree(cluster: Cluster, context: Context) -> None:

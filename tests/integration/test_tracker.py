@@ -18,11 +18,25 @@ from broker.store import SqliteStore
 from broker.tracker import Tracker
 from protocol import messages
 from protocol.errors import OperatorError, WireCode
-from protocol.messages import Error, Holders, Leave, List, Ok, Query, Renew, Status
+from protocol.messages import (
+    Error,
+    Holders,
+    Holding,
+    Leave,
+    List,
+    Ok,
+    Query,
+    Renew,
+    Status,
+    Told,
+    Update,
+)
 from tests.integration.running_tracker import (
     EXAMPLE,
+    NODES,
     Client,
     RunningTracker,
+    content_id,
     holder_names,
     update,
     wait_until,
@@ -154,10 +168,30 @@ def test_a_restart_keeps_what_was_announced(tmp_path: Path) -> None:
         tracker.ask(Query("seeds.txt", "n3"))
     with RunningTracker(tmp_path) as tracker:
         reply = tracker.ask(Query("new.txt"))
-        assert holder_names(reply) == ["n2"]
+        assert holder_names(reply) == ["n1"]
         assert [each.holders for each in reply.versions] == [1]
         assert tracker.ask(Query("seeds.txt")).code == WireCode.NOT_FOUND
         assert tracker.ask(Renew("n1", epoch=1, holdings=1)) == Ok(30_000, holdings=1)
+
+
+def claim(node: str, content: int, version: int, sequence: int = 1) -> Update:
+    holding = Holding("new.txt", content_id(content), 10, version=version, claims=True)
+    return Update(node, NODES[node].address, 1, sequence, (holding,))
+
+
+def test_of_two_who_publish_one_number_the_second_is_told(tmp_path: Path) -> None:
+    refusal = Told("new.txt", content_id(2), 1, "n1", taken=False)
+    with RunningTracker(tmp_path) as tracker:
+        assert tracker.ask(claim("n1", 1, version=1)) == Ok(30_000, holdings=1)
+        assert tracker.ask(claim("n2", 2, version=1)) == Ok(30_000, 0, (refusal,))
+    with RunningTracker(tmp_path) as tracker:
+        assert tracker.ask(claim("n2", 2, version=1)) == Ok(30_000, 0, (refusal,))
+        assert tracker.ask(claim("n2", 2, version=2, sequence=2)) == Ok(30_000, holdings=1)
+        reply = tracker.ask(Query("new.txt", "n1", partial=True))
+        assert (reply.version, reply.publisher, reply.listed) == (2, "n2", False)
+        assert [(one.version, one.publisher, one.holders) for one in reply.versions] == [
+            (1, "n1", 0)
+        ]
 
 
 def test_stops_quickly_under_load(tmp_path: Path) -> None:  # fault 78

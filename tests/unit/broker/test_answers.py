@@ -5,7 +5,7 @@ from collections import Counter
 from broker.settings import TrackerSettings
 from protocol import messages
 from protocol.messages import Files, Holders, Query, TrackerStatus
-from tests.unit.broker.scene import Scene
+from tests.unit.broker.scene import EXAMPLE, Scene, content_id
 
 
 def pages(scene: Scene) -> list[str]:
@@ -31,7 +31,7 @@ def test_a_page_ends_after_many_holders() -> None:
     scene = Scene(settings=TrackerSettings(page_holders=3))
     for index in range(4, 9):
         scene.update(f"n{index}", "a=1 b=2~")
-    scene.update("n4", "a=2 c=3")
+    scene.update("n4", "a=2!1 c=3")
     assert pages(scene) == ["a:1 a:2", "b:3", "c:1"]
 
 
@@ -58,6 +58,75 @@ def test_a_largest_page_fits_into_a_reply() -> None:
             scene.update(f"n{index}", " ".join(names))
     reply = scene.send(messages.List())
     assert messages.decode(messages.encode(reply), messages.TrackerReply) == reply
+
+
+def listed(scene: Scene, what: str, node: str | None, *, partial: bool = True) -> bool:
+    reply = scene.send(Query(what, node, partial))
+    assert isinstance(reply, Holders)
+    return reply.listed
+
+
+def test_says_whether_the_asker_is_listed_too() -> None:
+    scene = Scene(EXAMPLE)
+    assert listed(scene, "seeds.txt", "n2")  # By the cluster file.
+    assert not listed(scene, "seeds.txt", "n1")
+    assert not listed(scene, "seeds.txt", None)
+    assert not listed(scene, "seeds.txt", "n2", partial=False)  # It asked, and so has it not.
+    scene.update("n1", "a=1!1 a=2!2 b=2")
+    scene.update("n2", "a=1~:1/n1 a=2~:2/n1")
+    scene.update("n3", "a=1:1/n1")
+    assert listed(scene, "a", "n2")
+    assert not listed(scene, "a", "n3")  # Of an older version.
+    assert listed(scene, content_id(1), "n3")
+    assert listed(scene, content_id(2), "n1")
+
+
+def versions(scene: Scene, what: str, node: str | None = None, prefix: str = "") -> list[str]:
+    reply = scene.send(Query(what, node, partial=True, prefix=prefix))
+    assert isinstance(reply, Holders)
+    shown = (f"v{each.version} {each.publisher} {each.holders}" for each in reply.versions)
+    return [f"v{reply.version} {reply.publisher}", *shown]
+
+
+def test_versions_that_only_the_asker_holds_are_told_too() -> None:
+    scene = Scene({"a": ("n5",)}, nodes=("n1", "n2", "n5"))
+    scene.update("n1", "a=1!1")
+    assert versions(scene, "a", "n1") == ["v0 None", "v1 n1 0"]
+    scene.update("n2", "a=2!2 a=1:1/n1")
+    scene.update("n1", "a=3!3")
+    assert versions(scene, "a", "n1") == ["v2 n2", "v3 n1 0", "v1 n1 1"]
+    assert versions(scene, "a", "n2") == ["v3 n1", "v2 n2 0", "v1 n1 1"]
+    assert versions(scene, "a") == ["v3 n1", "v2 n2 1", "v1 n1 2"]
+
+
+def test_a_prefix_chooses_among_the_versions_of_a_name() -> None:
+    scene = Scene({"a": ("n5",)}, nodes=("n1", "n2", "n5"))
+    start = "b3:" + 8 * "0"
+    scene.update("n1", f"a={int('1' + 63 * '0', 16)}!1 a=2!2 a=3!3")
+    scene.update("n2", "a=2:2/n1")
+    assert versions(scene, "a", prefix="1") == ["v1 n1"]
+    assert versions(scene, "a", prefix=start[3:]) == ["v3 n1", "v2 n1 2"]
+    assert versions(scene, "a", "n1", prefix=start[3:]) == ["v2 n1", "v3 n1 0"]
+    assert scene.ask("a", prefix="12") == "NOT_FOUND no such file: a@12"
+    assert scene.ask("b", prefix="1") == "NOT_FOUND no such file: b@1"
+    assert versions(scene, content_id(2), prefix="1") == ["v2 n1", "v3 n1 1", "v1 n1 1"]
+
+
+def test_an_asker_for_one_version_is_taken_off_that_one_alone() -> None:  # S4
+    scene = Scene({"a": ("n5", "n6")}, nodes=("n1", "n2", "n5", "n6"))
+    scene.update("n1", "a=1!1 a=2!2")
+    scene.update("n2", "a=1:1/n1 a=2:2/n1")
+    assert scene.ask("a", "n2", prefix=content_id(1)[3:]) == "=1:1/n1 n1"
+    assert scene.files() == "a=2:2/n1: n1 n2 n5? n6?\na=1:1/n1 (older): n1"
+    scene.ask("a", "n5", prefix=content_id(1)[3:])
+    assert "n5?" in scene.files()  # Nobody said which version it has.
+
+
+def test_a_listing_says_who_published_what() -> None:
+    scene = Scene()
+    scene.update("n1", "a=1!1 b=1")
+    scene.update("n2", "a=2!2")
+    assert scene.files() == "a=2:2/n2: n2\na=1:1/n1 (older): n1\nb=1: n1"
 
 
 def ask(scene: Scene, node: str) -> Holders:

@@ -7,12 +7,13 @@ from hypothesis import settings
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
 from broker.state import State
-from tests.unit.broker.scene import EXAMPLE, Scene, address_of
+from tests.unit.broker.scene import EXAMPLE, Scene, address_of, content_id
 
 LEASE_S = 30
 NODES = st.sampled_from(["n1", "n2", "n3", "n4"])  # The cluster file does not have n4.
 KEYS = st.sampled_from([f"{name}={version}" for name in EXAMPLE for version in (1, 2)])
-HELD = st.dictionaries(KEYS, st.booleans(), max_size=4)  # whether it is whole
+SAID = ["", "", "~", ":1/n1", ":2/n2", ":3/n3", "~:2/n1", "!0", "!1", "!1", "!2", "!3", "~!2"]
+HELD = st.dictionaries(KEYS, st.sampled_from(SAID), max_size=4)  # as the scene's holdings
 ELSEWHERE = "tcp://127.0.0.1:11999"
 
 
@@ -34,6 +35,7 @@ class Model:
     now: float = 0
     nodes: dict[str, ModelNode] = field(default_factory=dict)
     held: dict[str, dict[str, bool]] = field(default_factory=dict)  # in order of announcement
+    published: dict[str, tuple[int, str]] = field(default_factory=dict)  # number and publisher
     unheld_since: dict[str, float] = field(default_factory=dict)
     initial: set[tuple[str, str]] = field(
         default_factory=lambda: {(name, node) for name in EXAMPLE for node in EXAMPLE[name]}
@@ -48,6 +50,7 @@ class Model:
         for key, since in list(self.unheld_since.items()):
             if since + LEASE_S <= self.now:
                 del self.held[key], self.unheld_since[key]
+                self.published.pop(key, None)
         if "n4" in self.nodes and not self.is_alive("n4") and not self.holdings("n4"):
             del self.nodes["n4"]
 
@@ -63,29 +66,88 @@ class Model:
         self.held.setdefault(key, {})[node] = whole
         self.unheld_since.pop(key, None)
 
-    def versions(self, name: str) -> list[str]:
-        """Return the held versions, newest first."""
-        found = [key for key in self.held if key.startswith(f"{name}=") and self.held[key]]
-        return found[::-1]
+    def announce(self, key: str, said: str, node: str) -> None:
+        """Take a holding, if it is not a claim that is to be refused."""
+        number, publisher = self.said(said, node)
+        is_claim = "!" in said and "~" not in said
+        if not is_claim:
+            if ":" in said and number > self.number(key):
+                self.published[key] = number, publisher
+        elif key in (versions := self.versions(key[:-2])):
+            if max(1, number) > self.number(versions[0]):
+                self.published[key] = max(1, number), node
+        else:
+            rivals = [each for each in versions if self.number(each) >= max(1, number)]
+            if any(self.published[each][1] != node for each in rivals):
+                return
+            number = self.number(rivals[0]) + 1 if rivals else max(1, number)
+            if self.published.get(key, (0, ""))[1] == node:
+                number = max(number, self.number(key))
+            self.published[key] = number, node
+        self.add(key, node, whole="~" not in said)
 
-    def answer(self, name: str, asker: str | None) -> str:
-        told = {node: f"{node}?" for held, node in self.initial if held == name and node != asker}
-        for key in self.versions(name):
+    def said(self, said: str, node: str) -> tuple[int, str]:
+        """Return number and publisher as a holding has them."""
+        if "!" in said:
+            return int(said.rpartition("!")[2]), node
+        number, _, publisher = said.partition(":")[2].partition("/")
+        return int(number or 0), publisher
+
+    def number(self, key: str) -> int:
+        return self.published.get(key, (0, ""))[0]
+
+    def told(self, held: dict[str, str], node: str) -> list[str]:
+        """Return what the tracker tells of these holdings."""
+        told = []
+        for key, said in held.items():
+            versions = self.versions(key[:-2])
+            if node in self.held.get(key, {}):
+                if self.said(said, node) != self.published.get(key, (0, "")):
+                    told.append(self.shown(key))
+            elif "!" in said and "~" not in said and versions and versions[0] != key:
+                told.append(f"not {key}{self.shown(versions[0])[len(key) :]}")
+        return told
+
+    def shown(self, key: str) -> str:
+        number, publisher = self.published.get(key, (0, ""))
+        return f"{key}:{number}/{publisher}" if number else key
+
+    def versions(self, name: str, prefix: int | None = None) -> list[str]:
+        """Return the held versions, newest first."""
+        name = f"{name}={prefix or ''}"
+        found = [key for key in self.held if key.startswith(name) and self.held[key]]
+        return sorted(found, key=self.number, reverse=True)  # In order of announcement, if equal.
+
+    def answer(self, name: str, asker: str | None, prefix: int | None = None) -> str:
+        told = {
+            node: f"{node}?"
+            for held, node in self.initial
+            if held == name and node != asker and not prefix
+        }
+        versions = self.versions(name, prefix)
+        for key in versions:
             others = {node: whole for node, whole in self.held[key].items() if node != asker}
             if others:
-                return self._answer_with(key, others, told)
+                others_told = [self.shown(each) for each in versions if each != key]
+                return self._answer_with(key, others, told, others_told)
         if told:
-            return " ".join(["=?", *(told[node] for node in sorted(told))])
-        return f"NOT_FOUND no such file: {name}"
+            parts = ["=?", *(told[node] for node in sorted(told))]
+            shown = [self.shown(key)[len(name) :] for key in versions]
+            return " ".join(parts + (["other", *shown] if shown else []))
+        at = f"@{content_id(prefix)[3:]}" if prefix else ""
+        return f"NOT_FOUND no such file: {name}{at}"
 
-    def _answer_with(self, key: str, holders: dict[str, bool], told: dict[str, str]) -> str:
+    def _answer_with(
+        self, key: str, holders: dict[str, bool], told: dict[str, str], others: list[str]
+    ) -> str:
         shown = {node: node if whole else f"{node}~" for node, whole in holders.items()}
         alive = {node: text for node, text in shown.items() if self.is_alive(node)} | told
         silent = [f"{shown[node]}?" for node in sorted(shown) if not self.is_alive(node)]
-        other = [f"={each[-1]}" for each in self.versions(key[:-2]) if each != key]
-        parts = [f"={key[-1]}", *(alive[node] for node in sorted(alive))]
+        name = key[:-2]
+        parts = [self.shown(key)[len(name) :], *(alive[node] for node in sorted(alive))]
+        parts += ["silent", *silent] if silent else []
         return " ".join(
-            parts + (["silent", *silent] if silent else []) + (["older", *older] if older else [])
+            parts + (["other", *(each[len(name) :] for each in others)] if others else [])
         )
 
 
@@ -113,7 +175,7 @@ class TrackerAgainstModel(RuleBasedStateMachine):
     def update(
         self,
         node: str,
-        held: dict[str, bool],
+        held: dict[str, str],
         without: set[str],
         replace: bool,  # noqa: FBT001 - hypothesis passes it by name
         steps: tuple[int, int],  # of epoch and sequence
@@ -127,7 +189,7 @@ class TrackerAgainstModel(RuleBasedStateMachine):
         sequence = max(0, (known.sequence if known else 1) + steps[1])
         reply = self.scene.update(
             node,
-            " ".join(key if whole else f"{key}~" for key, whole in held.items()),
+            " ".join(map("".join, held.items())),
             without=" ".join(sorted(without)),
             replace=replace,
             epoch=epoch,
@@ -137,23 +199,25 @@ class TrackerAgainstModel(RuleBasedStateMachine):
         if known and model.is_alive(node) and (address != known.address or epoch < known.epoch):
             assert reply.startswith("CONFLICT")
             return
-        if known and epoch == known.epoch and sequence <= known.sequence:
-            if sequence == known.sequence and not known.left:
-                known.seen = model.now
+        if known and epoch == known.epoch and sequence < known.sequence:
+            held = {}
+        elif known and epoch == known.epoch and sequence == known.sequence:
+            known.seen = known.seen if known.left else model.now
         else:
-            self._accepted(node, ModelNode(address, epoch, sequence, model.now), held)
             self._dropped(node, set(model.holdings(node)) if replace else without, held)
-        assert reply == f"ok {len(model.holdings(node))}"
+            self._accepted(node, ModelNode(address, epoch, sequence, model.now), held)
+        told = model.told(held, node)
+        assert reply == " ".join([f"ok {len(model.holdings(node))}", *told])
 
-    def _accepted(self, node: str, said: ModelNode, held: dict[str, bool]) -> None:
+    def _accepted(self, node: str, said: ModelNode, held: dict[str, str]) -> None:
         model = self.model
         if node not in model.nodes:
             model.initial = {each for each in model.initial if each[1] != node}
         model.nodes[node] = said
-        for key, whole in held.items():
-            model.add(key, node, whole=whole)
+        for key, each in held.items():
+            model.announce(key, each, node)
 
-    def _dropped(self, node: str, without: set[str], held: dict[str, bool]) -> None:
+    def _dropped(self, node: str, without: set[str], held: dict[str, str]) -> None:
         for key in without - held.keys():
             if node in self.model.held.get(key, {}):
                 self.model.remove(key, node)
@@ -178,19 +242,27 @@ class TrackerAgainstModel(RuleBasedStateMachine):
         if known:
             known.left = True
 
-    @rule(name=st.sampled_from(sorted(EXAMPLE)), node=NODES, partial=st.booleans())
-    def ask(self, name: str, node: str, partial: bool) -> None:  # noqa: FBT001
+    @rule(
+        name=st.sampled_from(sorted(EXAMPLE)),
+        node=NODES,
+        partial=st.booleans(),
+        prefix=st.sampled_from([None, None, 1, 2]),
+    )
+    def ask(self, name: str, node: str, partial: bool, prefix: int | None) -> None:  # noqa: FBT001
         model = self.model
         model.forget()
         if not partial:
-            model.initial.discard((name, node))
-            for key in model.versions(name):
+            if not prefix:
+                model.initial.discard((name, node))
+            for key in model.versions(name, prefix):
                 others = model.held[key].keys() - {node}
                 if node in model.held[key]:
                     model.remove(key, node)
                 if others:
                     break
-        assert self.scene.ask(name, node, partial=partial) == model.answer(name, node)
+        digits = content_id(prefix)[3:] if prefix else ""
+        answer = self.scene.ask(name, node, partial=partial, prefix=digits)
+        assert answer == model.answer(name, node, prefix)
 
     @precondition(lambda self: self.model.nodes)
     @rule()
@@ -218,10 +290,12 @@ class TrackerAgainstModel(RuleBasedStateMachine):
 def check(state: State) -> None:
     """Assert that the state's parts agree with one another."""
     catalogue = state.catalogue
-    versions = [each for ids in catalogue._by_name.values() for each in ids.values()]
+    versions = [each for of_name in catalogue._by_name.values() for each in of_name]
     assert len(versions) == catalogue.version_count
     assert sum(each.holder_count() for each in versions) == catalogue.holding_count
     assert sorted(catalogue._by_name) == catalogue._sorted_names
+    for of_name in catalogue._by_name.values():
+        assert of_name == sorted(of_name, key=lambda each: (each.published[0], -each.serial))
     assert {each.serial for each in versions if not each.holder_count()} == set(catalogue._unheld)
     assert not any(each.whole.keys() & each.partial.keys() for each in versions)
     for version in versions:

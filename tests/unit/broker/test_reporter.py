@@ -29,6 +29,14 @@ SEEDS = "seeds.txt"
             events.HolderTakenOff("n1", SEEDS),
             "n1 taken off the holders of seeds.txt: it asked for it",
         ),
+        (
+            events.ClaimRefused("n2", SEEDS, 3, "n1"),
+            "n2's seeds.txt was not accepted: n1 published other content as v3",
+        ),
+        (
+            events.ClaimRefused("n2", SEEDS, 3, None),
+            "n2's seeds.txt was not accepted: another node published other content as v3",
+        ),
         (events.Queried(SEEDS, "n1", ("n3", "n2"), ()), "seeds.txt? n1 is sent to n2, n3"),
         (
             events.Queried(SEEDS, None, (), ("n2",)),

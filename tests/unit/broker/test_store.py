@@ -5,7 +5,7 @@ import signal
 import sqlite3
 import subprocess
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 import pytest
@@ -27,7 +27,7 @@ from tests.unit.broker.scene import content_id
 
 N1 = NodeRecord("n1", "tcp://127.0.0.1:11001", 1, 5, left=False)
 N2 = NodeRecord("n2", "tcp://127.0.0.1:11002", 2**53, 2**53, left=True)
-SEEDS = VersionRecord(1, "seeds.txt", content_id(1), 2**45, age_s=0)
+SEEDS = VersionRecord(1, "seeds.txt", content_id(1), 2**45, 0, 2**53, "n9")
 NET = VersionRecord(7, "ü.txt", content_id(2), 0, age_s=0)
 HELD = HolderRecord(1, "n1", complete=True)
 PARTLY_HELD = HolderRecord(7, "n2", complete=False)
@@ -93,19 +93,18 @@ def test_forgets(path: Path, store: SqliteStore) -> None:
 
 
 def test_an_age_grows_while_it_is_kept(path: Path) -> None:
-    save(path, [SEEDS._replace(age_s=100)])
-    with sqlite3.connect(path) as connection:
-        connection.execute("UPDATE versions SET announced_s = announced_s - 1000")
-    connection.close()
+    set_clock_back(path, 1000)
     assert 1100 <= loaded(path).versions[0].age_s <= 1110
 
 
 def test_an_age_is_never_negative_though_the_clock_was_set_back(path: Path) -> None:  # fault 74
-    save(path, [SEEDS])
-    with sqlite3.connect(path) as connection:
-        connection.execute("UPDATE versions SET announced_s = announced_s + 100000")
-    connection.close()
+    set_clock_back(path, -100_000)
     assert loaded(path).versions[0].age_s == 0
+
+
+def set_clock_back(path: Path, seconds: int) -> None:
+    """Have a version that was 100 s old saved on a clock that showed so much less."""
+    save(path, [SEEDS._replace(age_s=100 + seconds)])
 
 
 @pytest.mark.parametrize(
@@ -126,15 +125,23 @@ def test_a_file_that_is_no_database_is_set_aside(
         assert loaded(path) == EVERYTHING_LOADED
 
 
-def test_a_damaged_page_sets_the_file_aside(
+def test_of_a_damaged_page_only_its_rows_are_lost(
     path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:  # fault 64
-    save(path, [SEEDS._replace(serial=number, name=f"{number}" * 50) for number in range(1, 500)])
+    many = [SEEDS._replace(serial=number, name=f"{number}" * 50) for number in range(1, 500)]
+    save(path, many)
     content = bytearray(path.read_bytes())
-    content[4096 * 4 : 4096 * 6] = b"\xff" * 8192
+    content[4096 * 10 : 4096 * 12] = b"\xff" * 8192
     path.write_bytes(content)
-    assert loaded(path) == DurableState()
-    assert "is damaged" in caplog.text
+    state = loaded(path)
+    assert set(state.versions) < set(many)
+    assert len(state.versions) > 400
+    (warning,) = caplog.messages
+    assert "is damaged" in warning
+    assert "nodes will announce them again" in warning
+    assert path.with_name("tracker.db.corrupt-1").read_bytes() == content
+    assert loaded(path) == state
+    assert len(caplog.messages) == 1
 
 
 def test_another_programs_database_is_set_aside(path: Path) -> None:
@@ -164,13 +171,36 @@ def test_without_a_disk_the_tracker_runs_all_the_same(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:  # fault 64
     (tmp_path / "file").touch()
-    for path in (tmp_path / "file" / "tracker.db", tmp_path):
-        caplog.clear()
-        store = SqliteStore(path)
-        assert store.load() == DurableState()
+    store = SqliteStore(tmp_path / "file" / "tracker.db")
+    assert store.load() == DurableState()
+    with pytest.raises(NotSavedError):
         store.apply(EVERYTHING)
-        store.close()
-        assert "nothing will be remembered over a restart" in caplog.text
+    (tmp_path / "file").unlink()  # And now there is one.
+    store.apply(EVERYTHING)
+    store.close()
+    assert loaded(tmp_path / "file" / "tracker.db") == EVERYTHING_LOADED
+    (warning,) = caplog.messages
+    assert "nothing new will be remembered over a restart until it can be" in warning
+
+
+@pytest.mark.parametrize("make", [os.mkdir, os.mkfifo])
+def test_what_is_no_file_is_left_alone(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, make: Callable[[Path], None]
+) -> None:
+    make(tmp_path / "tracker.db")
+    store = SqliteStore(tmp_path / "tracker.db")
+    assert store.load() == DurableState()
+    store.apply(EVERYTHING)
+    store.close()
+    assert [path.name for path in tmp_path.iterdir()] == ["tracker.db"]
+    (warning,) = caplog.messages
+    assert "is not a regular file: nothing will be remembered over a restart" in warning
+
+
+def test_a_link_to_nowhere_costs_a_line(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    (tmp_path / "tracker.db").symlink_to("/nonexistent/tracker.db")
+    assert loaded(tmp_path / "tracker.db") == DurableState()
+    assert len(caplog.messages) == 1
 
 
 def test_a_full_disk_saves_nothing_and_loses_nothing(
@@ -192,11 +222,12 @@ def test_a_full_disk_saves_nothing_and_loses_nothing(
 WRITER = """
 import sys
 from pathlib import Path
-from broker.records import HolderRecord, VersionRecord
+from broker.records import HolderRecord, NodeRecord, VersionRecord
 from broker.store import SqliteStore
 
 store = SqliteStore(Path(sys.argv[1]))
 number = max((version.serial for version in store.load().versions), default=0)
+store.apply([NodeRecord("n1", "tcp://127.0.0.1:11001", 1, 1, False)])
 while True:
     number += 1
     version = VersionRecord(number, f"file{number}", f"b3:{number:064x}", 10, 0)

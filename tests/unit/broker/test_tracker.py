@@ -71,17 +71,17 @@ def test_the_last_holder_that_asks_is_told_that_there_is_none(scene: Scene) -> N
 
 
 def test_a_holder_that_asks_is_sent_to_the_version_that_others_have(scene: Scene) -> None:
-    scene.update("n1", "seeds.txt=1")
-    scene.update("n2", "seeds.txt=2")
-    assert scene.ask("seeds.txt", "n2") == "=1 n1"
-    assert scene.ask("seeds.txt") == "=1 n1"
+    scene.update("n1", "seeds.txt=1!1")
+    scene.update("n2", "seeds.txt=2!2")
+    assert scene.ask("seeds.txt", "n2") == "=1:1/n1 n1"
+    assert scene.ask("seeds.txt") == "=1:1/n1 n1"
 
 
 def test_a_holder_of_an_older_version_may_ask_for_the_new_one(scene: Scene) -> None:
-    scene.update("n1", "seeds.txt=1")
-    scene.update("n2", "seeds.txt=2")
-    assert scene.ask("seeds.txt", "n1") == "=2 n2 other =1"
-    assert scene.ask(content_id(1)) == "=1 n1 other =2"
+    scene.update("n1", "seeds.txt=1!1")
+    scene.update("n2", "seeds.txt=2!2")
+    assert scene.ask("seeds.txt", "n1") == "=2:2/n2 n2 other =1:1/n1"
+    assert scene.ask(content_id(1)) == "=1:1/n1 n1 other =2:2/n2"
 
 
 def test_a_mere_question_changes_nothing() -> None:
@@ -107,22 +107,22 @@ def test_a_partial_holder_of_the_cluster_file_stays_listed() -> None:
     assert scene.ask("seeds.txt") == "=? n2? n3?"
 
 
-def test_a_name_means_the_version_announced_last(scene: Scene) -> None:
-    scene.update("n1", "seeds.txt=1")
-    scene.update("n2", "seeds.txt=2")
-    assert scene.ask("seeds.txt") == "=2 n2 other =1"
+def test_a_name_means_the_version_with_the_highest_number(scene: Scene) -> None:
+    scene.update("n1", "seeds.txt=1!1")
+    scene.update("n2", "seeds.txt=2!2")
+    assert scene.ask("seeds.txt") == "=2:2/n2 n2 other =1:1/n1"
 
 
-def test_announcing_a_known_version_again_does_not_make_it_the_newest(scene: Scene) -> None:
+def test_of_versions_without_numbers_a_name_means_the_one_announced_first(scene: Scene) -> None:
     scene.update("n1", "seeds.txt=1")
     scene.update("n2", "seeds.txt=2")
     scene.update("n3", "seeds.txt=1")
     scene.update("n1", "seeds.txt=1", replace=True)
-    assert scene.ask("seeds.txt") == "=2 n2 other =1"
+    assert scene.ask("seeds.txt") == "=1 n1 n3 other =2"
     scene.restart()
-    assert scene.ask("seeds.txt") == "=2 n2 other =1"
-    scene.update("n3", "seeds.txt=3")
-    assert scene.ask("seeds.txt") == "=3 n3 other =2 =1"
+    assert scene.ask("seeds.txt") == "=1 n1 n3 other =2"
+    scene.update("n3", "seeds.txt=3", replace=True)
+    assert scene.ask("seeds.txt") == "=1 n1 other =2 =3"
 
 
 def test_a_version_without_holders_is_forgotten(scene: Scene) -> None:
@@ -138,7 +138,7 @@ def test_a_version_keeps_its_place_while_its_only_holder_announces_anew(scene: S
     scene.update("n2", "seeds.txt=2")
     scene.update("n1", "other.txt=9", replace=True)  # The first page of two.
     scene.update("n1", "seeds.txt=1")
-    assert scene.ask("seeds.txt") == "=2 n2 other =1"
+    assert scene.ask("seeds.txt") == "=1 n1 other =2"
 
 
 def test_a_version_that_comes_back_much_later_is_new(scene: Scene) -> None:
@@ -149,19 +149,19 @@ def test_a_version_that_comes_back_much_later_is_new(scene: Scene) -> None:
         scene.wait(10)
         scene.renew("n2")
     scene.update("n1", "seeds.txt=1")
-    assert scene.ask("seeds.txt") == "=1 n1 other =2"
+    assert scene.ask("seeds.txt") == "=2 n2 other =1"
 
 
 def test_an_id_means_its_content_under_all_names(scene: Scene) -> None:
-    scene.update("n1", "seeds.txt=1")
-    scene.update("n2", "copy.txt=1~ seeds.txt=2")
-    scene.update("n3", "copy.txt=1~ seeds.txt=1")
+    scene.update("n1", "seeds.txt=1:1/n1")
+    scene.update("n2", "copy.txt=1~ seeds.txt=2:2/n2")
+    scene.update("n3", "copy.txt=1~ seeds.txt=1:1/n1")
     reply = scene.send(messages.Query(content_id(1)))
     assert isinstance(reply, messages.Holders)
     assert reply.name == "seeds.txt"
-    assert scene.ask(content_id(1)) == "=1 n1 n2~ n3 other =2"
-    assert scene.ask(content_id(1), "n3") == "=1 n1 n2~ other =2"
-    assert scene.files() == "copy.txt=1: n2~\nseeds.txt=2: n2\nseeds.txt=1 (older): n1"
+    assert scene.ask(content_id(1)) == "=1:1/n1 n1 n2~ n3 other =2:2/n2"
+    assert scene.ask(content_id(1), "n3") == "=1:1/n1 n1 n2~ other =2:2/n2"
+    assert scene.files() == "copy.txt=1: n2~\nseeds.txt=2:2/n2: n2\nseeds.txt=1:1/n1 (older): n1"
 
 
 def test_initial_and_announced_holders_are_handed_out_together() -> None:

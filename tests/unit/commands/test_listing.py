@@ -1,7 +1,32 @@
-"""Rows and documents of `ls` and `where`."""
+"""What `ls`, `where` and `status` print, and what they make of a tracker that tells nonsense."""
+
+import itertools
+import json
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+import pytest
+import zmq
 
 from commands import listing
-from protocol.messages import File, Holder
+from protocol import messages
+from protocol.errors import ExitCode, OperatorError, WireCode
+from protocol.messages import (
+    Error,
+    File,
+    Files,
+    Holder,
+    Holders,
+    List,
+    Message,
+    NodeStatus,
+    Ok,
+    OtherVersion,
+    Status,
+    TrackerStatus,
+)
+from wire.wake import Wake
 
 N1 = Holder("n1", "tcp://127.0.0.1:11001", complete=True, alive=True)
 N2 = Holder("n2", "tcp://127.0.0.1:11002", complete=False, alive=True)
@@ -11,19 +36,204 @@ ID = "b3:0123456789ab" + 52 * "0"
 
 def test_a_row_says_who_has_only_a_part_or_is_silent() -> None:
     file = File(name="a.bin", id=ID, size_bytes=1500, age_s=61, newest=True, holders=(N1, N2, N3))
-    row = ["a.bin", "1.5 kB", "b3:0123456789ab", "1 min", "n1 n2 (part) n3 (part, offline)"]
+    row = [
+        "a.bin",
+        "-",
+        "-",
+        "1.5 kB",
+        "b3:0123456789ab",
+        "1 min",
+        "n1 n2 (part) n3 (part, offline)",
+    ]
     assert listing._file_row(file) == row
 
 
 def test_a_row_says_what_is_not_known_or_not_new() -> None:
-    file = File(name="a\x1b", id=None, size_bytes=None, age_s=0, newest=False, holders=())
-    assert listing._file_row(file) == ["a\\x1b (older)", "?", "?", "0 s", ""]
+    file = File(name="a\u202e", id=None, size_bytes=None, age_s=0, newest=False, holders=())
+    assert listing._file_row(file) == ["a\\u202e (older)", "-", "-", "?", "?", "0 s", ""]
+
+
+def test_a_row_says_which_version_it_is_and_whose() -> None:
+    file = File("a.bin", ID, 1500, 61, newest=True, holders=(), version=3, publisher="n7")
+    assert listing._file_row(file)[:3] == ["a.bin", "v3", "n7"]
 
 
 def test_a_document_has_the_promised_keys() -> None:
-    file = File(name="a.bin", id=ID, size_bytes=1500, age_s=61, newest=True, holders=(N2,))
+    file = File("a.bin", ID, 1500, 61, newest=True, holders=(N2,), version=3, publisher="n7")
     document = listing._file_document(file)
     assert {"name", "id", "size_bytes", "holders"} <= set(document)
+    assert (document["version"], document["publisher"]) == (3, "n7")
     assert document["holders"] == [
         {"node": "n2", "address": "tcp://127.0.0.1:11002", "complete": False, "alive": True}
     ]
+
+
+Answer = Callable[[Message], Message | bytes]
+
+
+@contextmanager
+def tracker(answer: Answer) -> Iterator[str]:
+    """Run a tracker that answers with what it is told to; yield its address."""
+    context: zmq.Context[zmq.Socket[bytes]] = zmq.Context()
+    router, stop = context.socket(zmq.ROUTER), Wake()
+    port = router.bind_to_random_port("tcp://127.0.0.1")
+
+    def serve() -> None:
+        poller = zmq.Poller()
+        poller.register(router, zmq.POLLIN)
+        poller.register(stop, zmq.POLLIN)
+        while stop.fileno() not in dict(poller.poll()):
+            *envelope, body = router.recv_multipart()
+            reply = answer(messages.decode(body, messages.TrackerRequest))
+            data = reply if isinstance(reply, bytes) else messages.encode(reply)
+            router.send_multipart([*envelope, data])
+
+    thread = threading.Thread(target=serve)
+    thread.start()
+    try:
+        yield f"tcp://127.0.0.1:{port}"
+    finally:
+        stop.set()
+        thread.join()
+        router.close(linger=0)
+        stop.close()
+        context.term()
+
+
+def file(name: str) -> File:
+    return File(name, ID, 1, 0, newest=True, holders=())
+
+
+def node(name: str) -> NodeStatus:
+    return NodeStatus(name, "tcp://127.0.0.1:11001", alive=True, files=0, silent_ms=0)
+
+
+def ls(address: str) -> None:
+    listing.run_ls(address, as_json=True)
+
+
+def where(address: str) -> None:
+    listing.run_where(address, "a", as_json=False)
+
+
+def status(address: str) -> None:
+    list(
+        listing.pages(address, Status, TrackerStatus, lambda page: [one.node for one in page.nodes])
+    )
+
+
+def endless() -> Answer:
+    numbers = itertools.count()
+
+    def answer(request: Message) -> Message:
+        name = f"{next(numbers):09}"
+        if isinstance(request, List):
+            return Files((file(name),), next=name)
+        return TrackerStatus("tcp://127.0.0.1:1", 1, (node(name),), next=name)
+
+    return answer
+
+
+@pytest.mark.parametrize("command", [ls, where, status])
+@pytest.mark.parametrize(
+    "reply",
+    [
+        Ok(lease_ms=1, holdings=1),
+        Error(WireCode.UNSUPPORTED, "unknown"),
+        messages.encode(Ok(lease_ms=1, holdings=1))[:-1],
+        b"",
+    ],
+)
+def test_an_answer_of_another_kind_is_the_operators_affair(
+    command: Callable[[str], None], reply: Message | bytes
+) -> None:
+    with (
+        tracker(lambda _: reply) as address,
+        pytest.raises(
+            OperatorError, match=r"does not make sense: .*; check what runs there"
+        ) as told,
+    ):
+        command(address)
+    assert told.value.exit_code is ExitCode.TRACKER_UNREACHABLE
+    assert "\n" not in str(told.value)
+
+
+@pytest.mark.parametrize("command", [ls, status])
+def test_a_listing_without_end_ends(
+    command: Callable[[str], None], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(listing, "MAX_PAGES", 20)
+    with (
+        tracker(endless()) as address,
+        pytest.raises(OperatorError, match="its listing has more than 20 pages"),
+    ):
+        command(address)
+
+
+@pytest.mark.parametrize(
+    "page",
+    [
+        Files((), next="a"),
+        Files((file("b"), file("a"))),
+        Files((file("b"), file("c")), next="b"),
+        Files((file("a"),), next="a"),  # The same again, without end.
+    ],
+)
+def test_a_page_that_leads_nowhere_ends_the_listing(page: Files) -> None:
+    with (
+        tracker(lambda _: page) as address,
+        pytest.raises(OperatorError, match=r"its listing (is out of order|does not go on)") as told,
+    ):
+        ls(address)
+    assert told.value.exit_code is ExitCode.TRACKER_UNREACHABLE
+
+
+def test_pages_are_put_together(capsys: pytest.CaptureFixture[str]) -> None:
+    replies = {"": Files((file("a"), file("a")), next="a"), "a": Files((file("b"),))}
+
+    def answer(request: Message) -> Message:
+        assert isinstance(request, List)
+        return replies[request.after]
+
+    with tracker(answer) as address:
+        ls(address)
+    assert [one["name"] for one in json.loads(capsys.readouterr().out)] == ["a", "a", "b"]
+
+
+FOUND = Holders(
+    name="a",
+    id=ID,
+    size_bytes=4_700_000_000,
+    holders=(N1,),
+    versions=(OtherVersion(ID, 1, 61, 1, 2, "n2"), OtherVersion(ID, 1, 5, 1)),
+    version=3,
+    publisher="n1",
+)
+
+
+def test_where_says_which_version_it_is_and_which_there_are(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    with tracker(lambda _: FOUND) as address:
+        where(address)
+        listing.run_where(address, "a", as_json=True)
+    said = capsys.readouterr()
+    assert said.err.splitlines() == [
+        f"a v3, published by n1: 4.7 GB, {ID}",
+        f"another version: v2, published by n2, 1 min old, {ID}",
+        f"another version: no number, 5 s old, {ID}",
+    ]
+    document = json.loads(said.out.splitlines()[-1])
+    assert (document["version"], document["publisher"]) == (3, "n1")
+    assert [(one["version"], one["publisher"]) for one in document["versions"]] == [
+        (2, "n2"),
+        (0, None),
+    ]
+
+
+def test_where_takes_no_answer_about_something_else() -> None:
+    with tracker(lambda _: FOUND) as address:
+        for what in ("b", "b3:" + 64 * "1"):
+            with pytest.raises(OperatorError, match="it answered about something else"):
+                listing.run_where(address, what, as_json=True)
+        listing.run_where(address, ID, as_json=True)

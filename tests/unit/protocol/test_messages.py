@@ -35,6 +35,8 @@ FIELDS: dict[Any, st.SearchStrategy[Any]] = {
     messages.Index: st.integers(0, 32_767),
     messages.Have: st.binary(max_size=4096),
     messages.Text: st.text(max_size=100),
+    messages.Number: st.integers(0, messages.MAX_NUMBER),
+    messages.Prefix: st.text("0123456789abcdef", max_size=64),
     WireCode: st.sampled_from(WireCode),
     bool: st.booleans(),
     str: st.text(max_size=100),
@@ -254,9 +256,10 @@ def test_mangled_messages_raise_nothing_else(
 
 
 def test_a_full_update_fits_in_one_request() -> None:
-    name = "/".join(["n" * 199] * 2)
-    assert len(names.check_name(name)) == 399
-    each = messages.Holding(name, AN_ID, 2**41)
+    name = names.check_name("n" * 240)
+    each = messages.Holding(
+        name, AN_ID, 2**41, version=messages.MAX_NUMBER, publisher="n" * 64, claims=True
+    )
     update = messages.Update(
         "n" * 64, f"tcp://{'h' * 253}:65535", 2**53, 2**53, (each,) * messages.MAX_UPDATE_HOLDINGS
     )

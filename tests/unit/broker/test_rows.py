@@ -1,0 +1,122 @@
+"""Which rows of a database may be believed."""
+
+from typing import Any
+
+import pytest
+
+from broker import rows
+from broker.records import (
+    Change,
+    DisownedRecord,
+    DurableState,
+    ForgetHolder,
+    HolderRecord,
+    NodeRecord,
+    VersionRecord,
+)
+from tests.unit.broker.scene import content_id
+
+N1 = NodeRecord("n1", "tcp://127.0.0.1:11001", 1, 5, left=False)
+SEEDS = VersionRecord(1, "seeds.txt", content_id(1), 10, 60, 3, "n1")
+NET = VersionRecord(2, "net.txt", content_id(1), 10, 0)
+HELD = HolderRecord(1, "n1", complete=True)
+PARTLY_HELD = HolderRecord(2, "n1", complete=False)
+DISOWNED = DisownedRecord("net.txt", "n3")
+ALL: list[Change] = [N1, SEEDS, NET, HELD, PARTLY_HELD, DISOWNED]
+NOW_S = 1_800_000_000
+
+
+def stored(*changes: Change) -> dict[str, list[Any]]:
+    """Return the rows as a database would."""
+    tables: dict[str, list[Any]] = {table: [] for table in rows.TABLES}
+    for change in changes:
+        sql, values = rows.statement(change, NOW_S)
+        tables[sql.split()[2]].append(values)
+    return tables
+
+
+def test_gives_back_what_was_saved() -> None:
+    loaded = rows.state(stored(*ALL), NOW_S)
+    assert loaded == (DurableState((N1,), (SEEDS, NET), (HELD, PARTLY_HELD), (DISOWNED,)), 0, ())
+
+
+def resigned(table: str, row: tuple[Any, ...], column: int, value: Any) -> tuple[Any, ...]:
+    """Return a row with another value and a checksum that fits it."""
+    values = (*row[:column], value, *row[column + 1 : -1])
+    return (*values, rows.seal(table, values, flag=bool(row[-1] & 1)))
+
+
+@pytest.mark.parametrize(
+    ("table", "column", "value"),
+    [
+        ("nodes", 0, "no node"),
+        ("nodes", 0, b"n1"),
+        ("nodes", 1, "rubbish"),
+        ("nodes", 1, "tcp://127.0.0.1:99999"),
+        ("nodes", 2, -1),
+        ("nodes", 3, 2**53 + 1),
+        ("versions", 0, 0),
+        ("versions", 1, "../.."),
+        ("versions", 1, content_id(1)),
+        ("versions", 1, "\udcff"),
+        ("versions", 2, "b3:1"),
+        ("versions", 3, "x"),
+        ("versions", 3, 1.0),
+        ("versions", 5, -1),
+        ("versions", 6, "no node"),
+        ("holders", 1, None),
+        ("disowned", 0, ""),
+        ("disowned", 1, 5),
+    ],
+)
+def test_a_value_that_no_message_could_have_costs_its_row(
+    table: str, column: int, value: Any
+) -> None:
+    stored_rows = stored(*ALL)
+    stored_rows[table][0] = resigned(table, stored_rows[table][0], column, value)
+    loaded = rows.state(stored_rows, NOW_S)
+    assert loaded.left_out == 1
+    whole = DurableState((N1,), (SEEDS, NET), (HELD, PARTLY_HELD), (DISOWNED,))
+    for before, after in zip(
+        (whole.nodes, whole.versions, whole.disowned),
+        (loaded.state.nodes, loaded.state.versions, loaded.state.disowned),
+        strict=True,
+    ):
+        assert set(after) <= set(before)
+
+
+def test_a_seal_is_of_all_values_and_of_the_table() -> None:
+    for table, there in stored(*ALL).items():
+        for *values, found in there:
+            for other in rows.TABLES:
+                sealed = rows.seal(other, values, flag=bool(found & 1))
+                assert (sealed == found) == (other == table)
+    assert rows.seal("nodes", (1,), flag=True) != rows.seal("nodes", ("1",), flag=True)
+
+
+@pytest.mark.parametrize("bit", range(33))
+def test_a_row_with_another_seal_is_left_out(bit: int) -> None:
+    for table in rows.TABLES:
+        stored_rows = stored(*ALL)
+        *values, found = stored_rows[table][0]
+        stored_rows[table][0] = (*values, found ^ 1 << bit)
+        assert rows.state(stored_rows, NOW_S).left_out == 1
+
+
+@pytest.mark.parametrize("seal", [None, "y", 1.0, b"", -1])
+def test_a_seal_is_a_number(seal: Any) -> None:
+    stored_rows = stored(*ALL)
+    stored_rows["holders"][0] = (*stored_rows["holders"][0][:-1], seal)
+    assert rows.state(stored_rows, NOW_S).left_out == 1
+
+
+def test_a_holder_without_its_node_or_version_is_an_orphan() -> None:
+    strangers = HolderRecord(7, "n1", complete=True), HolderRecord(1, "n9", complete=True)
+    loaded = rows.state(stored(*ALL, *strangers), NOW_S)
+    assert loaded.state.holders == (HELD, PARTLY_HELD)
+    assert (loaded.left_out, loaded.orphans) == (0, (ForgetHolder(7, "n1"), ForgetHolder(1, "n9")))
+
+
+def test_one_content_under_one_name_is_one_version() -> None:
+    loaded = rows.state(stored(*ALL, SEEDS._replace(serial=9)), NOW_S)
+    assert (loaded.state.versions, loaded.left_out) == ((SEEDS, NET), 1)

@@ -1,0 +1,160 @@
+"""Databases with flipped bits and lost pages, in real files: what can be read is read."""
+
+import shutil
+import sqlite3
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from broker import rows, salvage
+from broker.records import Change, DisownedRecord, DurableState, HolderRecord, NodeRecord
+from broker.store import SqliteStore
+from tests.unit.broker.scene import content_id
+from tests.unit.broker.test_store import EVERYTHING, EVERYTHING_LOADED, SEEDS, loaded, save
+
+NODES = [NodeRecord(f"n{n}", f"tcp://127.0.0.1:{11000 + n}", n, n, left=False) for n in range(30)]
+VERSIONS = [
+    SEEDS._replace(serial=n, name=f"file{n}", id=content_id(n)) for n in range(1, 30)
+]  # Of SEEDS each has the age 0: the clock does not tell them apart.
+HOLDERS = [
+    HolderRecord(version.serial, node.node, complete=True) for version in VERSIONS for node in NODES
+]
+SMALL: list[Change] = [*EVERYTHING, DisownedRecord("seeds.txt", "n3")]
+LARGE: list[Change] = [*NODES, *VERSIONS, *HOLDERS]
+
+
+def ageless(state: DurableState) -> set[Change]:
+    """Return all records of a state; ages depend on when it was read."""
+    versions = [version._replace(age_s=0) for version in state.versions]
+    return {*state.nodes, *versions, *state.holders, *state.disowned}
+
+
+def flips(content: bytes) -> Iterator[tuple[int, int]]:
+    """Yield places and bits: the bytes that are not zero, and some that are or are in page 1."""
+    for offset, byte in enumerate(content):
+        if offset % 61 == 0 or (byte and (offset > rows.PAGE_BYTES or offset % 5 == 3)):
+            yield offset, 1 << offset % 8
+
+
+def test_a_flipped_bit_anywhere_costs_next_to_nothing_and_never_makes_a_wrong_row(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    whole = tmp_path / "whole.db"
+    save(whole, SMALL)
+    content = whole.read_bytes()
+    path = tmp_path / "tracker.db"
+    for offset, bit in flips(content):
+        damaged = bytearray(content)
+        damaged[offset] ^= bit
+        path.write_bytes(damaged)
+        caplog.clear()
+        state = loaded(path)
+        missing = set(SMALL) - ageless(state)
+        assert ageless(state) <= set(SMALL), offset
+        assert len(caplog.messages) == (path.with_name("tracker.db.corrupt-1").exists()), offset
+        if offset < rows.PAGE_BYTES:
+            assert not missing, offset  # The first page says nothing that we do not know.
+        elif not missing_is_one_row(missing):
+            assert "malformed" in caplog.text or "in database" in caplog.text, offset
+        path.with_name("tracker.db.corrupt-1").unlink(missing_ok=True)
+
+
+def missing_is_one_row(missing: set[Change]) -> bool:
+    """Say whether one row is missing, or one and its holders."""
+    return sum(not isinstance(record, HolderRecord) for record in missing) <= 1
+
+
+def test_one_damaged_row_costs_one_row(path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    save(path, LARGE)
+    content = path.read_bytes()
+    path.write_bytes(content.replace(b"tcp://127.0.0.1:11007", b"tcp://127.0.0.1:11008"))
+    state = loaded(path)
+    assert set(NODES) - set(state.nodes) == {NODES[7]}
+    assert len(state.versions) == len(VERSIONS)
+    assert {one for one in HOLDERS if one not in state.holders} == {
+        one for one in HOLDERS if one.node == "n7"
+    }
+    (warning,) = caplog.messages
+    assert "30 rows were left out" in warning
+    caplog.clear()
+    assert ageless(loaded(path)) == ageless(state)
+    assert caplog.messages == []
+
+
+@pytest.mark.parametrize("page", range(1, 12))
+def test_a_lost_page_costs_its_own_rows(path: Path, page: int) -> None:
+    save(path, LARGE)
+    content = bytearray(path.read_bytes())
+    content[rows.PAGE_BYTES * (page - 1) : rows.PAGE_BYTES * page] = b"\xff" * rows.PAGE_BYTES
+    path.write_bytes(content)
+    found = ageless(loaded(path))
+    assert found <= set(LARGE)
+    if page == 1:
+        assert found == set(LARGE)
+
+
+def test_of_a_table_without_its_root_the_others_remain(path: Path) -> None:
+    save(path, LARGE)
+    content = bytearray(path.read_bytes())
+    with sqlite3.connect(path) as connection:
+        (root,) = connection.execute(
+            "SELECT rootpage FROM sqlite_schema WHERE name = 'holders'"
+        ).fetchone()
+    connection.close()
+    content[rows.PAGE_BYTES * (root - 1) : rows.PAGE_BYTES * root] = bytes(rows.PAGE_BYTES)
+    path.write_bytes(content)
+    state = loaded(path)
+    assert len(state.nodes) == len(NODES)
+    assert len(state.versions) == len(VERSIONS)
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    return tmp_path / "tracker.db"
+
+
+def killed(path: Path, changes: list[Change]) -> Path:
+    """Return a copy of the files as they are when the process dies after saving."""
+    store = SqliteStore(path)
+    store.load()
+    for change in changes:
+        store.apply([change])
+    copy = path.with_name("copy.db")
+    shutil.copy(path, copy)
+    shutil.copy(f"{path}-wal", f"{copy}-wal")
+    store.close()
+    return copy
+
+
+def test_reads_what_stands_in_the_journal_alone(path: Path) -> None:
+    copy = killed(path, EVERYTHING)
+    assert rows.state(*salvage.rows_in(copy)).state != DurableState()
+    copy.write_bytes(b"\xff" * rows.PAGE_BYTES)  # No page of it is needed.
+    found = rows.state(*salvage.rows_in(copy)).state
+    assert ageless(found) == ageless(EVERYTHING_LOADED)
+    assert ageless(loaded(copy)) == ageless(EVERYTHING_LOADED)
+
+
+def test_passes_over_what_is_not_whole_in_the_journal(path: Path) -> None:
+    copy = killed(path, EVERYTHING)
+    journal = copy.with_name("copy.db-wal")
+    content = journal.read_bytes()
+    for size in range(0, len(content), 1000):
+        journal.write_bytes(content[:size])
+        found = rows.state(*salvage.rows_in(copy))
+        assert ageless(found.state) <= ageless(EVERYTHING_LOADED)
+        assert found.left_out == 0
+    last = {*ageless(EVERYTHING_LOADED)}
+    for offset in range(0, len(content), 997):
+        journal.write_bytes(content[:offset] + bytes([content[offset] ^ 1]) + content[offset + 1 :])
+        assert ageless(rows.state(*salvage.rows_in(copy)).state) <= last
+    for magic in (b"\0\0\0\0", content[:8] + b"\0\0\1\0"):
+        journal.write_bytes(magic + content[len(magic) :])
+        assert rows.state(*salvage.rows_in(copy)).left_out == 0
+
+
+def test_a_foreign_file_has_no_rows(path: Path) -> None:
+    for content in (b"", b"x" * 100, b"\x00" * 9000, b"\x0d" * 50_000):
+        path.write_bytes(content)
+        assert rows.state(*salvage.rows_in(path)).state == DurableState()
