@@ -14,6 +14,7 @@ from node.fetcher import Fetcher, Surroundings, stopped
 from node.home import Home
 from node.intake import Destination
 from node.selection import Selection
+from node.settings import FetchSettings
 from node.standing import Standing
 from node.whole import Whole
 from protocol.control import Fetched, FetchOrder, Working
@@ -58,16 +59,19 @@ class Fetches:
             )
             return running.fetch(meant.what, self._surroundings(to), on_progress)
 
-    def heal(self, damaged: Whole, on_progress: OnProgress) -> Fetched:
-        """Fetch what has rotted in a thing, in place of it.
+    def heal(
+        self, damaged: Whole, content_id: str, on_progress: OnProgress, settings: FetchSettings
+    ) -> Fetched:
+        """Fetch what a thing was before it rotted, in place of it.
 
         Raises:
             OperatorError: nobody could deliver it.
         """
-        with self._run(damaged.id) as running:
+        with self._run(content_id) as running:
             to = self._destination(damaged.name, damaged)
             to = msgspec.structs.replace(to, in_place=True, others="stay")
-            return running.fetch(damaged.id, self._surroundings(to), on_progress)
+            surroundings = msgspec.structs.replace(self._surroundings(to), settings=settings)
+            return running.fetch(content_id, surroundings, on_progress)
 
     def cancel(self, what: str, exit_code: ExitCode) -> None:
         """Stop one fetch; what it has is kept."""

@@ -22,6 +22,15 @@ PART = "only a part of it was fetched"
 DAMAGED = "its bytes have rotted"
 
 
+class Damage(msgspec.Struct, frozen=True):
+    """What a thing was before its bytes rotted, and its state when that was found."""
+
+    id: str
+    seen: str  # Signature.text
+    chunks: int
+    damaged: int  # Of the chunks.
+
+
 class Rule(msgspec.Struct, frozen=True, omit_defaults=True):
     """What holds for one name. `withheld` says why it is not shared, if it is not."""
 
@@ -29,6 +38,7 @@ class Rule(msgspec.Struct, frozen=True, omit_defaults=True):
     include: tuple[str, ...] = ()
     exclude: tuple[str, ...] = ()
     chunking: Chunking | None = None
+    damage: Damage | None = None
 
     @property
     def selection(self) -> Selection:
@@ -55,6 +65,10 @@ class Rules:
 
     def of(self, name: str) -> Rule:
         return self._rules.get(name, NO_RULE)
+
+    def damaged(self) -> list[str]:
+        """Return the names of what is withheld because it has rotted."""
+        return sorted(name for name, rule in self._rules.items() if rule.damage is not None)
 
     def set(self, name: str, rule: Rule) -> None:
         """Have `rule` hold for `name`, durably; raise OperatorError if the disk refuses."""

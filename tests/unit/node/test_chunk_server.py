@@ -48,7 +48,9 @@ class Scene:
         self.thing = self.file.manifest
         self.inventory.put(self.file)
         self.gone: list[str] = []
-        self.server = ChunkServer(context, self.inventory, self.gone.append, NodeSettings())
+        self.wrong: list[tuple[str, int]] = []
+        told = self.gone.append, lambda *complaint: self.wrong.append(complaint)
+        self.server = ChunkServer(context, self.inventory, *told, NodeSettings())
         self.address = free_address()
         self.server.start(self.address)
         self.client = sockets.dealer(context, self.address)

@@ -1,5 +1,6 @@
 """Which holders may be asked: `n1@a` stands for holder n1 at address a, `n1~` for one in part."""
 
+from node.evidence import Evidence
 from node.roster import Roster, Trouble
 from node.settings import FetchSettings
 from node.steps import Connect, Disconnect
@@ -26,7 +27,7 @@ def holder(text: str) -> Holder:
 
 
 def a_roster(named: str = "") -> Roster:
-    roster = Roster("me", TRACKER, SETTINGS)
+    roster = Roster("me", TRACKER, SETTINGS, Evidence(SETTINGS))
     learned(roster, named)
     return roster
 
@@ -184,7 +185,7 @@ def test_says_what_is_wrong_with_each() -> None:
 
 def a_small_roster(named: str) -> Roster:
     """Return one that asks four at a time."""
-    roster = Roster("me", TRACKER, FEW)
+    roster = Roster("me", TRACKER, FEW, Evidence(FEW))
     learned(roster, named)
     return roster
 
@@ -227,7 +228,8 @@ def test_one_that_was_lost_takes_nobody_s_place() -> None:
 
 
 def test_asks_more_of_them_when_these_bring_nothing() -> None:
-    roster = Roster("me", TRACKER, FetchSettings(most_holders=2, widened_holders=4))
+    settings = FetchSettings(most_holders=2, widened_holders=4)
+    roster = Roster("me", TRACKER, settings, Evidence(settings))
     counts = [len(learned(roster, TEN.replace(":11000", ":11000~")).split())]
     for _ in range(3):
         roster.widen()

@@ -6,7 +6,7 @@ import hypothesis.strategies as st
 from hypothesis import given
 
 from node import serving
-from node.serving import SendChunk, SendError, SendManifest, SendNothing, Serving
+from node.serving import SendChunk, SendError, SendManifest, SendNothing, Serving, TakeNote
 from node.turns import Source
 from protocol import bitmap, messages
 from protocol.errors import WireCode
@@ -58,6 +58,8 @@ def drawn(answer: serving.Answer) -> str:
             return f"{index}" if not have else f"{index} of {_said(have)}"
         case SendNothing(have):
             return f"nothing of {_said(have)}"
+        case TakeNote(shared, index):
+            return f"check {shared.name}:{index}"
         case SendError(code):
             return code.name
         case SendManifest(shared):

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from node import verifying
+from node.healing import Running
 from node.rules import DAMAGED, NO_RULE, Rule
 from protocol.control import VerifyOrder, Working
 from protocol.errors import ExitCode, OperatorError
@@ -136,13 +137,13 @@ def test_a_change_is_not_taken_for_rot(company: Company, keeper: Member) -> None
     thing = keeper.agent.inventory.whole("f")
     assert thing is not None
     path = company.place("n1") / "f"
-    running = verifying._Running(None)
+    running = Running(None, lambda _: None)
     path.write_bytes(DATA[::-1])  # Between the first look and the hashing.
-    one = keeper.agent._verifying._examine(thing, running, lambda _: None)
+    one = keeper.agent._verifying._examine(thing, running)
     assert one is not None
     assert (one.name, one.damaged, one.id != thing.id) == ("f", 0, True)
     path.unlink()
-    assert keeper.agent._verifying._examine(thing, running, lambda _: None) is None
+    assert keeper.agent._verifying._examine(thing, running) is None
     assert keeper.agent._rules.of("f") == NO_RULE
 
 
