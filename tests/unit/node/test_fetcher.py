@@ -95,7 +95,7 @@ def test_a_liar_beside_an_honest_holder_harms_nobody(
 ) -> None:
     done = fetched_among(context, tmp_path, [LIARS[lie], HONEST])
     assert done.holders == {"h01": len(DATA)}
-    assert done.wrong_chunks <= 1
+    assert done.wrong_chunks <= 3
 
 
 @pytest.mark.parametrize("nuisance", NUISANCES)
@@ -110,7 +110,7 @@ def test_nine_liars_and_one_honest_holder(context: Context, tmp_path: Path) -> N
     ways = list(LIARS.values())[:9]
     done = fetched_among(context, tmp_path, [*ways, HONEST])
     assert done.holders == {"h09": len(DATA)}
-    assert done.wrong_chunks <= 9
+    assert done.wrong_chunks <= 27
 
 
 @pytest.mark.parametrize("lie", LIARS)

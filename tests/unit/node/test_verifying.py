@@ -96,7 +96,7 @@ def test_what_nobody_else_has_is_not_shared_any_more(
     (one,) = keeper.verify(thing).things
     assert (one.damaged, one.healed, one.trouble) == (1, False, "nobody else has it")
     assert company.holders(thing) == {}
-    assert keeper.agent._rules.of(thing) == Rule(DAMAGED)
+    assert keeper.agent._rules.of(thing).withheld == DAMAGED
     assert (company.place("n1") / name).exists()
     assert thing not in [name for name, *_ in found(keeper)]
     assert keeper.share(thing).id != one.id  # It is shared as what it is now, if anybody insists.
@@ -229,4 +229,4 @@ def test_it_can_be_stopped_while_it_heals(company: Company, keeper: Member) -> N
         keeper.agent.cancel(VerifyOrder("f"), ExitCode.INTERRUPTED)
         thread.join(LIMIT_S)
         assert [end.exit_code for end in ends] == [ExitCode.INTERRUPTED]
-        assert keeper.agent._rules.of("f") == Rule(DAMAGED)
+        assert keeper.agent._rules.of("f").withheld == DAMAGED
