@@ -69,13 +69,14 @@ class Healer:
             self._recent.popitem(last=False)
 
     def _run(self) -> None:
-        now = time.monotonic()
-        self._retries = dict.fromkeys(self._home.rules.damaged(), (now, FIRST_RETRY_S))
+        for name in self._home.rules.damaged():
+            self._later(name, FIRST_RETRY_S)
         while not self._is_stopping:
             try:
                 self._work()
-            except OperatorError as error:  # Its node stops, or its disk refuses.
-                log.warning("cannot heal: %s", display(str(error)))
+            except OperatorError as error:  # It is being verified already, or the disk refuses.
+                if not self._is_stopping:
+                    log.warning("cannot heal: %s", display(str(error)))
             except Exception:
                 log.exception("what was said to be damaged could not be looked at")
 
@@ -95,7 +96,11 @@ class Healer:
             if thing.id == content_id and not self._is_right(thing, index):
                 name = display(thing.name)
                 place = f"chunk {index + 1} of {thing.chunk_count}"
-                log.warning("%s: %s is damaged on this disk; healing it", name, place)
+                log.warning(
+                    "%s: %s is damaged on this disk; no longer sharing it until it is healed",
+                    name,
+                    place,
+                )
                 self._later(thing.name, FIRST_RETRY_S)
                 self._note(thing.name, self._verifying.heal(thing, 1 << index))
 
@@ -112,7 +117,7 @@ class Healer:
             if at > now or self._is_stopping:
                 continue
             self._later(name, min(2 * pause_s, MOST_RETRY_S))
-            if self._home.rules.of(name).damage is None:
+            if self._home.rules.of(name).to_heal is None:
                 del self._retries[name]  # Its user has seen to it.
             else:
                 self._note(name, self._verifying.heal_again(name), is_news=False)
@@ -128,11 +133,6 @@ class Healer:
             del self._retries[name]
             log.info("%s: healed; sharing it again", display(name))
         elif is_news:
-            count = f"{found.damaged} of {found.chunks} chunks are damaged"
-            trouble = display(found.trouble)
-            log.warning(
-                "%s: %s, and %s; no longer sharing it; will try again",
-                display(name),
-                count,
-                trouble,
-            )
+            damaged = f"{found.damaged} of {found.chunks} chunks damaged"
+            parts = display(name), damaged, display(found.trouble)
+            log.warning("%s: not healed, %s: %s; will try again", *parts)

@@ -94,7 +94,7 @@ class Healing:
             ChangedError: it is no longer as it was then.
             OperatorError: it was to stop.
         """
-        damage = self._home.rules.of(name).damage
+        damage = self._home.rules.of(name).to_heal
         assert damage is not None
         thing = self._home.watcher.examine(name)
         if thing is None or thing.signature.text != damage.seen:

@@ -41,6 +41,11 @@ class Rule(msgspec.Struct, frozen=True, omit_defaults=True):
     damage: Damage | None = None
 
     @property
+    def to_heal(self) -> Damage | None:
+        """What it is to become again; none if its user has forgotten it, or it was not damaged."""
+        return self.damage if self.withheld == DAMAGED else None
+
+    @property
     def selection(self) -> Selection:
         if not self.include and not self.exclude:
             return EVERYTHING
@@ -67,8 +72,8 @@ class Rules:
         return self._rules.get(name, NO_RULE)
 
     def damaged(self) -> list[str]:
-        """Return the names of what is withheld because it has rotted."""
-        return sorted(name for name, rule in self._rules.items() if rule.damage is not None)
+        """Return the names of what is to be healed."""
+        return sorted(name for name, rule in self._rules.items() if rule.to_heal)
 
     def set(self, name: str, rule: Rule) -> None:
         """Have `rule` hold for `name`, durably; raise OperatorError if the disk refuses."""

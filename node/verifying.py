@@ -40,7 +40,7 @@ class Verifying:
         """
         running = Running(self._stop_code, on_progress)
         with self._run(order.what or "", running):
-            if order.what and self._home.rules.of(order.what).damage is not None:
+            if order.what and self._home.rules.of(order.what).to_heal is not None:
                 return Verified((self._healing.heal_withheld(order.what, running),))
             try:
                 things = self._meant(order)

@@ -239,3 +239,26 @@ def test_the_honest_holder_is_what_it_says(context: Context) -> None:
     holder = AnyHolder(context, DATA)
     assert holder.thing.chunk_count > 4
     holder.stop()
+
+
+ROTTEN = LIARS["wrong bytes"]
+
+
+def test_a_holder_is_told_once_of_each_wrong_chunk(context: Context, tmp_path: Path) -> None:
+    with swarm(context, DATA, [ROTTEN, HONEST]) as (tracker, holders):
+        Fetch(context, tmp_path, tracker.address).run()
+        assert 1 <= len(holders[0].complaints) <= 3
+        assert len(set(holders[0].complaints)) == len(holders[0].complaints)
+        assert holders[1].complaints == []
+
+
+@pytest.mark.parametrize("notes", [True, False])
+def test_a_fetch_that_fails_tells_before_it_goes(
+    context: Context, tmp_path: Path, *, notes: bool
+) -> None:
+    with swarm(context, DATA, [ROTTEN]) as (tracker, (holder,)):
+        holder.notes = notes
+        failed = Fetch(context, tmp_path, tracker.address).fails()
+        assert failed.exit_code is ExitCode.INTEGRITY
+        assert "h00 sent wrong bytes of chunk " in str(failed)
+        eventually(lambda: len(holder.complaints) == 1)

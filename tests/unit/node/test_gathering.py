@@ -81,7 +81,7 @@ def test_a_wrong_chunk_is_reported_and_not_asked_for_again(data: bytes) -> None:
     assert gatherer.tally.fetched_bytes == 0
     assert gatherer.evidence.wrong("n1") == bits("1")
     (following,) = gatherer.requests()  # One at a time, as nothing right has come.
-    assert following.offered == (2,)
+    assert following.offered in {(2,), (3,)}
 
 
 def test_a_chunk_that_two_requests_brought_wrong_is_reported_once() -> None:

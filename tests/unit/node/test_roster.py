@@ -242,3 +242,30 @@ def test_one_that_is_whole_now_is_asked_however_far_it_is() -> None:
     farthest = TEN_NODES[-1]
     whole = next(each for each in TEN.split() if each.startswith(f"{farthest}@"))
     assert farthest in learned(roster, whole).split()
+
+
+def test_who_sent_all_that_is_missing_wrong_is_no_company() -> None:
+    roster = a_roster("n1 n2~")
+    roster.part_with("n2", LOST, 0)
+    roster.miss(0b110)
+    roster._evidence.sent_wrong("n1", 1)
+    assert (roster.is_alone, roster.has_liars) == (False, True)
+    roster._evidence.sent_wrong("n1", 2)
+    assert (roster.is_alone, roster.is_hopeless) == (True, False)
+    assert retried(roster, 1) == "n2"
+    assert (roster.is_alone, roster.is_hoping) == (False, True)
+    assert roster.troubles() == ("n1 sent wrong bytes of chunks 2 and 3; n2 closed the connection")
+
+
+def test_is_hopeless_when_all_have_sent_the_same_wrong() -> None:
+    roster = a_roster("n1 n2")
+    for node in ("n1", "n2"):
+        roster._evidence.sent_wrong(node, 1)
+    found_out: list[bool] = []
+    for missing in (-1, 0b101, 0b010):  # The second time it has come from a third one.
+        roster.miss(missing)
+        found_out.append(roster.is_hopeless)
+    assert found_out == [True, False, True]
+    roster.part_with("n1", LOST, 0)
+    assert roster.is_hopeless
+    assert roster.troubles().startswith("n1 sent wrong bytes of chunk 2 and closed the connection")
