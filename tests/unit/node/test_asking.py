@@ -90,3 +90,13 @@ def test_who_is_heard_of_takes_over_when_nothing_is_free() -> None:
     assert fetch.wait(0.5).asked() == ""
     assert fetch.hear("n2", "0")
     assert fetch.asked() == "n2:0"
+
+
+def test_one_that_sent_a_chunk_wrong_is_not_asked_for_its_neighbours_next() -> None:
+    """They may have rotted with it, and three wrong ones and none right are a liar's."""
+    fetch = Fetch("n1", sizes=[10] * 100)
+    (first,) = fetch.scheduler.next_requests(0)
+    assert first.offered[0] == 0
+    fetch.scheduler.sent_wrong("n1", first.request_id, 0, 0.1)
+    (second,) = fetch.scheduler.next_requests(0.1)
+    assert second.offered[0] > 4
