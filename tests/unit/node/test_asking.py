@@ -5,6 +5,7 @@ import pytest
 
 from node.settings import FetchSettings
 from tests.unit.node.test_scheduler import SETTINGS, Fetch
+from tests.unit.node.things import bits
 
 
 def test_offers_a_share_of_what_is_missing_when_it_guesses_among_many() -> None:
@@ -100,3 +101,11 @@ def test_one_that_sent_a_chunk_wrong_is_not_asked_for_its_neighbours_next() -> N
     fetch.scheduler.sent_wrong("n1", first.request_id, 0, 0.1)
     (second,) = fetch.scheduler.next_requests(0.1)
     assert second.offered[0] > 4
+
+
+def test_one_that_comes_back_is_not_asked_for_what_it_sent_wrong() -> None:
+    fetch = Fetch("", missing="0123")
+    fetch.scheduler.add("n1", 0, complete=True, wrong=bits("0124"))
+    assert fetch.asked() == "n1:3"
+    fetch.wait(0.1).deliver("n1")
+    assert fetch.asked() == ""
