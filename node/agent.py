@@ -14,6 +14,7 @@ from node.announcer import Announcer
 from node.cache import Cache
 from node.chunk_server import ChunkServer
 from node.fetches import Fetches
+from node.healer import Healer
 from node.home import Home, Identity
 from node.inventory import Inventory
 from node.lock import FolderLock
@@ -68,7 +69,6 @@ class Agent:
         self._register = Register(self._cache, identity.name)
         known = self._cache, self._rules, self._register
         self._watcher = Watcher(identity.folder, self.inventory, *known, settings)
-        self._server = ChunkServer(self._context, self.inventory, self._watcher.forget, settings)
         epoch = self._cache.next_epoch()
         announcer = Announcer(identity.name, identity.address, epoch, rng, settings)
         self._session = Session(
@@ -79,6 +79,9 @@ class Agent:
         self._fetches = Fetches(home)
         self._upkeep = Upkeep(home, self._announce)
         self._verifying = Verifying(home, self._fetches, self._announce)
+        self._healer = Healer(home, self._verifying)
+        told = self._watcher.forget, self._healer.take
+        self._server = ChunkServer(self._context, self.inventory, *told, settings)
 
     def start(self) -> None:
         """Serve, announce and look after the folder.
@@ -90,6 +93,7 @@ class Agent:
         self._server.start(self.identity.address)
         self._watcher.start(self._changed)
         self._session.start()
+        self._healer.start()
 
     def start_for_one_fetch(self) -> None:
         """The same, for a command: without a free address it fetches, but serves nobody."""
@@ -99,6 +103,7 @@ class Agent:
         except OperatorError as error:
             log.warning("%s; fetching without serving", error)
         self._session.start()
+        self._healer.start()
 
     def wait_for_first_look(self, timeout_s: float | None = None) -> bool:
         """Wait until all files that lay in the folder at the start are served."""
@@ -153,6 +158,8 @@ class Agent:
 
     def stop(self) -> None:
         """Stop serving, say goodbye to the tracker, let go of the folder."""
+        self.cancel_all(ExitCode.INTERRUPTED)
+        self._healer.stop()
         self._server.stop()
         self._watcher.stop()
         self._session.stop()

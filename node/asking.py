@@ -137,7 +137,8 @@ class Asking:
         if is_swarm and not peer.is_whole:
             candidates = self._near.rarest(candidates, peer, self._rng.random())
         size_of = self._manifest.chunk_size
-        in_turn = self._wanted.in_turn(candidates, scattered=is_swarm)
+        # What lies next to a wrong chunk may have rotted with it.
+        in_turn = self._wanted.in_turn(candidates, scattered=is_swarm or peer.wrong != 0)
         first = next(in_turn)
         size_bytes = size_of(first)
         if not peer.may_be_asked(size_bytes, now):

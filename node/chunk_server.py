@@ -15,13 +15,29 @@ import zmq
 
 from node.inventory import Inventory
 from node.pacing import Pacing
-from node.serving import Answer, SendChunk, SendError, SendManifest, SendNothing, Serving
+from node.serving import (
+    Answer,
+    SendChunk,
+    SendError,
+    SendManifest,
+    SendNothing,
+    Serving,
+    TakeNote,
+)
 from node.settings import NodeSettings
 from node.turns import Source
 from node.whole import GoneError, Whole
 from protocol import messages
 from protocol.errors import MalformedMessageError, UnsupportedMessageError, WireCode
-from protocol.messages import ChunkReply, ChunkRequest, Error, ManifestReply, NodeRequest, Nothing
+from protocol.messages import (
+    ChunkReply,
+    ChunkRequest,
+    Error,
+    ManifestReply,
+    NodeRequest,
+    Noted,
+    Nothing,
+)
 from protocol.names import display
 from wire import frames, sockets
 from wire.releases import Releases
@@ -42,14 +58,19 @@ class ChunkServer:
         context: "zmq.Context[zmq.Socket[bytes]]",
         inventory: Inventory,
         on_gone: Callable[[str], None],
+        on_wrong: Callable[[str, int], None],
         settings: NodeSettings,
     ) -> None:
-        """`on_gone` is told the name of a file that is found to have changed."""
+        """`on_gone` is told the name of a file that is found to have changed.
+
+        `on_wrong` is told the id of a thing, and which chunk of it somebody says was wrong.
+        """
         self.replies = 0
         self.bytes_served = 0
         self._context = context
         self._inventory = inventory
         self._on_gone = on_gone
+        self._on_wrong = on_wrong
         self._serving = Serving(inventory, random.Random())  # noqa: S311 (whose turn it is)
         self._talk = _Talk(settings.say_s)
         self._pacing = Pacing()
@@ -135,6 +156,9 @@ class ChunkServer:
                 return self._read(answer, request.node)
             case SendNothing(have):
                 return [messages.encode(Nothing(have))]
+            case TakeNote(shared, index):
+                self._on_wrong(shared.id, index)
+                return [messages.encode(Noted())]
             case SendError(code, message):
                 return [messages.encode(Error(code, message))]
 

@@ -2,6 +2,7 @@
 
 from typing import TYPE_CHECKING
 
+from node.evidence import Evidence
 from node.inquiry import Inquiry
 from node.roster import Roster, Trouble
 from node.settings import FetchSettings
@@ -19,7 +20,8 @@ class Circle:
     def __init__(
         self, node: str, tracker_address: str, rng: "Random", settings: FetchSettings
     ) -> None:
-        self.roster = Roster(node, tracker_address, settings)
+        self.evidence = Evidence(settings)
+        self.roster = Roster(node, tracker_address, settings, self.evidence)
         self.inquiry = Inquiry(rng, settings)
         self._scheduler: Scheduler | None = None
 
@@ -31,6 +33,8 @@ class Circle:
 
     def choose(self, now: float) -> list[Action]:
         """Return what is to be done to ask the nearest of those who are known, and no others."""
+        if self._scheduler is not None:
+            self.roster.miss(self._scheduler.wanted.missing)
         changes = self.roster.choose(now)
         for change in changes:
             if isinstance(change, Disconnect):
@@ -44,6 +48,12 @@ class Circle:
         self._ask_no_more(node, now)
         return Disconnect(node, trouble.reason)
 
+    def sent_wrong(self, node: str, now: float) -> list[Action]:
+        """Return what is to be done about a holder that sent a wrong chunk."""
+        if not self.evidence.is_liar(node):
+            return []
+        return [self.part_with(node, Trouble(self.evidence.phrase(node), lied=True), now)]
+
     def manifest_requests(self, what: str, now: float) -> list[RequestManifest]:
         """Return the request for the manifest of `what` to send now, if any; it counts as sent."""
         roster = self.roster
@@ -53,7 +63,8 @@ class Circle:
     def _tell(self, scheduler: "Scheduler", node: str, now: float) -> None:
         complete, far = self.roster.is_complete(node), self.roster.distance(node)
         give_up_s = self.roster.give_up_s(node)
-        scheduler.add(node, now, complete=complete, give_up_s=give_up_s, far=far)
+        wrong = self.evidence.wrong(node)
+        scheduler.add(node, now, complete=complete, give_up_s=give_up_s, far=far, wrong=wrong)
 
     def _ask_no_more(self, node: str, now: float) -> None:
         self.inquiry.forget(node)

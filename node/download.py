@@ -28,6 +28,7 @@ from protocol.names import display
 if TYPE_CHECKING:
     from random import Random
 
+SILENT = Trouble("does not answer", was_silent=True)
 TrackerAnswer = steps.HoldersFound | steps.NotFound | steps.TrackerLost
 
 
@@ -65,8 +66,10 @@ class Download:
         """Take in what happened; return what is to be done, in order."""
         if self.phase is Phase.OVER:
             return []
-        if isinstance(event, steps.PeerHeard):
-            return self._go_on(now) if self._heard(event, now) else []
+        if isinstance(event, steps.PeerHeard):  # There are as many of these as chunks.
+            scheduler = self._gathering.scheduler if self._gathering else None
+            is_of_use = scheduler is not None and scheduler.heard(event.node, event.have, now)
+            return self._go_on(now) if is_of_use else []
         return self._take_in(event, now) + self._go_on(now)
 
     def deadline(self, now: float) -> float | None:
@@ -86,16 +89,11 @@ class Download:
         match event:
             case steps.ChunkReceived() | steps.NothingReceived() | steps.RequestRefused():
                 return self._reply_came(event, now)
-            case steps.TimePassed():
+            case steps.TimePassed() | steps.ReportNoted():
                 return []
             case _:
                 self._chores_at = now  # The tracker, the disk or a holder: look at everything.
                 return self._take_in_rarity(event, now)
-
-    def _heard(self, event: steps.PeerHeard, now: float) -> bool:
-        """Take a peer's word, of which there are as many as chunks; say whether it is of use."""
-        gathering = self._gathering
-        return gathering is not None and gathering.scheduler.heard(event.node, event.have, now)
 
     def _take_in_rarity(self, event: Event, now: float) -> list[Action]:
         """Take in what does not happen for each chunk."""
@@ -176,7 +174,8 @@ class Download:
     def _begin(self, room: steps.StagingOpened, now: float) -> list[Action]:
         assert self._opening is not None
         self.phase = Phase.FETCHING
-        self._gathering = Gathering(self._opening, room, self._rng, self._settings, self.tally)
+        parts = self._rng, self._settings, self.tally, self._circle.evidence
+        self._gathering = Gathering(self._opening, room, *parts)
         self.tally.begin(self._opening.manifest.chunk_size, room)
         self._patience.succeeded(now)
         self._circle.begin(self._gathering.scheduler, now)
@@ -196,6 +195,9 @@ class Download:
         outcome = self._gathering.take_in(reply, now)
         if isinstance(outcome, Trouble):
             return self._part_with(reply.node, outcome, now)
+        if outcome and isinstance(outcome[0], steps.ReportChunk):
+            self._chores_at = now  # Nobody else may have that chunk.
+            return outcome + self._circle.sent_wrong(reply.node, now)
         if outcome:  # A chunk that was missing.
             if self.roster.proved_good(reply.node):
                 self._chores_at = now
@@ -225,7 +227,8 @@ class Download:
         """Do what is not done for each chunk: see to the tracker and to lost holders."""
         is_known = self.phase is not Phase.LOOKING
         what = self.id or self.name if is_known else self.what
-        actions: list[Action] = list(self._lookup.queries(what, now, partial=is_known))
+        partial = is_known or self._settings.shares_already
+        actions: list[Action] = list(self._lookup.queries(what, now, partial=partial))
         if self._waits_for_the_shell():
             return actions
         actions += self._circle.choose(now)
@@ -246,10 +249,7 @@ class Download:
         return self._fail(verdict.nobody_delivers(self.name, roster, self._offline))
 
     def _lose_silent(self, nodes: list[str], now: float) -> list[Action]:
-        if not nodes:
-            return []
-        silent = Trouble("does not answer", was_silent=True)
-        return [action for node in nodes for action in self._part_with(node, silent, now)]
+        return [action for node in nodes for action in self._part_with(node, SILENT, now)]
 
     def _part_with(self, node: str, trouble: Trouble, now: float) -> list[Action]:
         self._chores_at = now

@@ -14,10 +14,11 @@ from node.inflow import Inflow
 from node.intake import Destination, Intake
 from node.link import Arrival, Link
 from node.links import Links
+from node.settings import FetchSettings
 from node.versions import Meant
 from protocol.control import Fetched, Working
 from protocol.errors import ExitCode, OperatorError, WireCode
-from protocol.messages import ChunkRequest, Error, Holders, ManifestRequest, Query
+from protocol.messages import ChunkRequest, Error, Holders, ManifestRequest, Query, WrongChunk
 from protocol.names import display
 from wire.tracker_client import TrackerClient, TrackerLostError
 from wire.wake import Wake
@@ -27,6 +28,7 @@ log = logging.getLogger("shoal.node")
 DRAIN = 32  # Messages taken from one holder before the others have their turn.
 PROGRESS_S = 0.5  # A report costs the node 0.3 ms; five a second were 2 % of a swarm's work.
 MAX_HEARD = 1024  # Askers whose words wait.
+Told = steps.RequestChunk | steps.RequestManifest | steps.ReportChunk
 BOUND_S = 0.1  # How often to see whether TCP's windows can be bound by now.
 
 
@@ -37,6 +39,7 @@ class Surroundings(msgspec.Struct, frozen=True):
     node: str
     tracker_address: str
     destination: Destination
+    settings: FetchSettings = FetchSettings()
 
 
 class Fetcher:
@@ -53,7 +56,8 @@ class Fetcher:
         self._with = surroundings
         self._on_progress = on_progress
         self._meant = meant
-        self._download = Download(meant, surroundings.node, surroundings.tracker_address, rng)
+        node, tracker_address = surroundings.node, surroundings.tracker_address
+        self._download = Download(meant, node, tracker_address, rng, surroundings.settings)
         self._wake = Wake()
         self._stop_code: ExitCode | None = None
         self._path: str | None = None
@@ -193,8 +197,8 @@ class Fetcher:
         self, action: steps.Action, tracker: TrackerClient, arrival: Arrival | None
     ) -> steps.Event | None:
         match action:
-            case steps.RequestChunk() | steps.RequestManifest():
-                self._request(action)
+            case steps.RequestChunk() | steps.RequestManifest() | steps.ReportChunk():
+                self._tell(action)
             case steps.StoreChunk(index):
                 assert arrival is not None
                 self._inflow.arrived(len(arrival.payload), time.monotonic())
@@ -204,7 +208,10 @@ class Fetcher:
             case steps.Connect(node, address):
                 self._links.add(Link(self._with.context, node, address))
             case steps.Disconnect(node, reason):
-                self._disconnect(node, reason)
+                self._links.remove(node)
+                if reason:
+                    name = display(self._download.name)
+                    log.info("%s is no longer asked for %s: it %s", node, name, reason)
             case steps.OpenStaging() | steps.LayOut() | steps.Publish():
                 return self._intake.carry_out(action)
             case _:
@@ -220,13 +227,7 @@ class Fetcher:
             case _:
                 raise AssertionError(action)
 
-    def _disconnect(self, node: str, reason: str) -> None:
-        self._links.remove(node)
-        if reason:
-            name = display(self._download.name)
-            log.info("%s is no longer asked for %s: it %s", node, name, reason)
-
-    def _request(self, action: steps.RequestChunk | steps.RequestManifest) -> None:
+    def _tell(self, action: Told) -> None:
         link = self._links[action.node]
         self._links.touch(link)
         match action:
@@ -235,6 +236,9 @@ class Fetcher:
             case steps.RequestChunk(_, request_id, content_id, offered, have, patience_ms):
                 request = ChunkRequest(content_id, offered, self._with.node, have, patience_ms)
                 link.send(request_id, request)
+            case steps.ReportChunk(node, request_id, content_id, index):
+                log.info("%s sent wrong bytes of chunk %d", node, index + 1)
+                link.report(request_id, WrongChunk(content_id, index, self._with.node))
 
     def _due(self, tracker: TrackerClient, now: float) -> float:
         """Return when to look at the clock again, whatever comes in."""

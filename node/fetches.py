@@ -15,6 +15,7 @@ from node.fetcher import Fetcher, Surroundings, stopped
 from node.home import Home
 from node.intake import Destination
 from node.selection import Selection
+from node.settings import FetchSettings
 from node.standing import Standing
 from node.titles import Title
 from node.versions import Meant
@@ -68,18 +69,20 @@ class Fetches:
             fetched = running.fetch(meant, self._surroundings(to), on_progress)
             return _told(fetched, meant)
 
-    def heal(self, damaged: Whole, on_progress: OnProgress, title: Title | None = None) -> Fetched:
-        """Fetch what has rotted in a thing, in place of it; another content if `title` says so.
+    def heal(
+        self, damaged: Whole, title: Title, on_progress: OnProgress, settings: FetchSettings
+    ) -> Fetched:
+        """Fetch what a thing was before it rotted or was changed, in place of it.
 
         Raises:
             OperatorError: nobody could deliver it.
         """
-        title = title or damaged.title
         with self._run(title.id) as running:
             to = self._destination(damaged.name, damaged)
             to = msgspec.structs.replace(to, in_place=True, others="stay", title=title)
+            surroundings = msgspec.structs.replace(self._surroundings(to), settings=settings)
             meant = Meant(title.id, damaged.name, title.id, is_exact=True)
-            return running.fetch(meant, self._surroundings(to), on_progress)
+            return running.fetch(meant, surroundings, on_progress)
 
     def cancel(self, what: str, exit_code: ExitCode) -> None:
         """Stop one fetch; what it has is kept."""

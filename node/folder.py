@@ -8,7 +8,7 @@ import stat
 from collections.abc import Callable, Collection
 from pathlib import Path
 
-from node.rules import FORGOTTEN, Rules
+from node.rules import DAMAGED, FORGOTTEN, Rules
 from node.tree import look_through
 from node.whole import FileSource, Signature, Source
 from protocol.manifest import MAX_SIZE_BYTES
@@ -62,7 +62,7 @@ class Folder:
             return None
         try:
             withheld = self._rules.of(name).withheld
-            if withheld and not (even_forgotten and withheld == FORGOTTEN):
+            if withheld and not (even_forgotten and withheld in {FORGOTTEN, DAMAGED}):
                 return None
             if path.is_dir() and not path.is_symlink():
                 return self._tree(path)

@@ -1,11 +1,12 @@
 """The chunks of one thing while they come in: asks for them, judges what is sent, counts it.
 
-What to ask of whom is the scheduler's; what becomes of a holder that lied is the download's.
+What to ask of whom is the scheduler's; what becomes of a holder that lies is the download's.
 """
 
 from typing import TYPE_CHECKING
 
 from node import steps
+from node.evidence import Evidence
 from node.roster import Trouble, refusal
 from node.scheduler import Scheduler
 from node.settings import FetchSettings
@@ -30,12 +31,14 @@ class Gathering:
         rng: "Random",
         settings: FetchSettings,
         tally: Tally,
+        evidence: Evidence,
     ) -> None:
         """Gather those chunks of `thing` that there is `room` for; count in `tally`."""
         self.scheduler = Scheduler(thing.manifest, room.have, room.needed, rng, settings)
         self.is_all = room.is_all
         self._thing = thing
         self._tally = tally
+        self._evidence = evidence
         self._starves_since: float | None = None
 
     def requests(self, now: float) -> list[steps.Action]:
@@ -89,10 +92,12 @@ class Gathering:
     def _chunk_came(
         self, reply: steps.ChunkReceived, offered: tuple[int, ...], now: float
     ) -> list[steps.Action] | Trouble:
-        lie = self._lie_in(reply, offered)
-        if lie is not None:
+        if reply.index not in offered:  # Even the right bytes of another one (fault 24).
             self._tally.wrong_chunks += 1
-            return Trouble(lie, lied=True)
+            return Trouble("sent a chunk that it was not asked for", lied=True)
+        if not self._is_right(reply):
+            return self._wrong_chunk_came(reply, now)
+        self._evidence.sent_right(reply.node)
         self.scheduler.learn(reply.node, reply.have, now)
         if not self.scheduler.received(reply.node, reply.request_id, reply.index, now):
             self._tally.duplicate_bytes += reply.size_bytes
@@ -101,12 +106,15 @@ class Gathering:
         self._tally.askers_weighed += reply.askers * reply.size_bytes
         return [steps.StoreChunk(reply.index)]
 
-    def _lie_in(self, reply: steps.ChunkReceived, offered: tuple[int, ...]) -> str | None:
-        """Return what is wrong with a chunk: the right one of another index is wrong (fault 24)."""
-        if reply.index not in offered:
-            return "sent a chunk that it was not asked for"
-        if reply.size_bytes != self._thing.manifest.chunk_size(reply.index):
-            return "sent a chunk of the wrong size"
-        if reply.digest != self._thing.manifest.digest(reply.index):
-            return "sent wrong bytes"
-        return None
+    def _wrong_chunk_came(self, reply: steps.ChunkReceived, now: float) -> list[steps.Action]:
+        """Return what to tell the holder, which is not asked for this chunk again."""
+        node, request_id, index = reply.node, reply.request_id, reply.index
+        self._tally.wrong_chunks += 1
+        self.scheduler.sent_wrong(node, request_id, index, now)
+        if not self._evidence.sent_wrong(node, index):
+            return []  # Two requests for it were out.
+        return [steps.ReportChunk(node, request_id, self._thing.id, index)]
+
+    def _is_right(self, reply: steps.ChunkReceived) -> bool:
+        thing, index = self._thing.manifest, reply.index
+        return reply.size_bytes == thing.chunk_size(index) and reply.digest == thing.digest(index)

@@ -54,7 +54,9 @@ class Hedges:
             yield from self._chance(peer, out, missing & peer.said_to_have, is_last=is_last)
         for peer in near.in_order[:MOST_GUESSES]:
             if not peer.outstanding and not peer.is_whole:
-                yield from self._chance(peer, out, missing & ~peer.told, is_last=is_last)
+                yield from self._chance(
+                    peer, out, missing & ~(peer.told | peer.wrong), is_last=is_last
+                )
 
     def _chance(
         self, peer: Peer, out: Iterable[Request], wanted: int, *, is_last: bool

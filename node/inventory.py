@@ -18,14 +18,23 @@ class PartialFile:
     """A thing that is being fetched. Only its download adds to it."""
 
     def __init__(
-        self, name: str, staging: Staging | TreeStaging, on_asked: Callable[[str, bytes], None]
+        self,
+        name: str,
+        staging: Staging | TreeStaging | Whole,
+        on_asked: Callable[[str, bytes], None],
+        *,
+        gives_way: bool = False,
     ) -> None:
-        """`on_asked` is told of each request for a chunk: by whom, and what it has."""
+        """`on_asked` is told of each request for a chunk: by whom, and what it has.
+
+        One that `gives_way` is what is right of a thing that has rotted, until it is fetched.
+        """
         self.title = Title(staging.id)
         self.name = name
         self.id = staging.id
         self.data = encode(staging.manifest)
         self.have = 0
+        self.gives_way = gives_way
         self.on_asked = on_asked
         self._manifest = staging.manifest
         self._staging = staging
@@ -138,7 +147,8 @@ class Inventory:
     def put_partial(self, partial: PartialFile) -> bool:
         """Take in a thing that is being fetched; refuse, and say so, if it is one already."""
         with self._lock:
-            if partial.id in self._partial:
+            known = self._partial.get(partial.id)
+            if known is not None and not known.gives_way:
                 return False
             self._partial[partial.id] = partial
         self._on_change()
@@ -148,6 +158,16 @@ class Inventory:
         with self._lock:
             self._partial.pop(content_id, None)
         self._on_change()
+
+    def remove_part(self, part: PartialFile) -> bool:
+        """Forget that part, unless another one has taken its place; say whether it was there."""
+        with self._lock:
+            is_there = self._partial.get(part.id) is part
+            if is_there:
+                del self._partial[part.id]
+        if is_there:
+            self._on_change()
+        return is_there
 
     def _take_out(self, name: str) -> bool:
         file = self._whole.pop(name, None)

@@ -14,6 +14,7 @@ from node.steps import (
     HolderLost,
     ManifestReceived,
     NothingReceived,
+    ReportNoted,
     RequestRefused,
 )
 from protocol import messages
@@ -24,10 +25,13 @@ from protocol.messages import (
     ManifestReply,
     Message,
     NodeReply,
+    Noted,
     Nothing,
+    WrongChunk,
 )
 from wire import frames, sockets
 
+REPORT_MS = 1000  # How long a closed link may still take to tell of a wrong chunk.
 _TAG = struct.Struct(">Q")
 _ENDS: dict[int, str] = {
     zmq.EVENT_DISCONNECTED: "closed the connection",
@@ -54,6 +58,7 @@ class Link:
     def __init__(self, context: "zmq.Context[zmq.Socket[bytes]]", node: str, address: str) -> None:
         self.node = node
         self.address = address
+        self.reports: set[int] = set()  # Requests that told of wrong chunks, without their replies.
         self._connection: socket.socket | None = None
         mask = int(zmq.EVENT_CONNECTED)
         for kind in _ENDS:
@@ -64,6 +69,11 @@ class Link:
         """Send one request; it waits until the connection stands."""
         # Without room the holder does not read: its deadline says the rest, as of a lost reply.
         frames.send(self.socket, [_TAG.pack(request_id), b"", messages.encode(message)])
+
+    def report(self, request_id: int, message: WrongChunk) -> None:
+        """Tell the holder of a wrong chunk; no reply to that is ever a refusal."""
+        self.reports.add(request_id)
+        self.send(request_id, message)
 
     def receive(self) -> Arrival | None:
         """Return the next thing that came from the holder, or None."""
@@ -112,7 +122,7 @@ class Link:
     def close(self) -> None:
         self.socket.disable_monitor()
         self.monitor.close()
-        self.socket.close()
+        self.socket.close(linger=REPORT_MS if self.reports else 0)
         if self._connection is not None:
             self._connection.close()
 
@@ -122,6 +132,9 @@ class Link:
         (request_id,) = _TAG.unpack(parts[0])
         reply: NodeReply = messages.decode(bytes(parts[2]), NodeReply)
         payload = parts[3] if len(parts) > 3 else _NO_BYTES  # noqa: PLR2004 (the fourth frame)
+        if isinstance(reply, Noted | Error) and request_id in self.reports:
+            self.reports.remove(request_id)
+            return Arrival(ReportNoted(self.node, request_id), _NO_BYTES)
         return Arrival(self._event(reply, request_id, payload), payload)
 
     def _event(self, reply: NodeReply, request_id: int, payload: memoryview) -> Event:
@@ -133,6 +146,8 @@ class Link:
                 return ManifestReceived(self.node, request_id, bytes(payload))
             case Nothing(have=have):
                 return NothingReceived(self.node, request_id, have)
+            case Noted():
+                return ReportNoted(self.node, request_id)
             case Error(code=code, message=message):
                 return RequestRefused(self.node, request_id, code, message)
 

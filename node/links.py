@@ -8,11 +8,12 @@ Nothing is sent over a monitor: its signals cannot be missed.
 """
 
 import selectors
+import time
 
 import zmq
 
 from node.inflow import Inflow
-from node.link import Link
+from node.link import REPORT_MS, Link
 from wire import link_rate
 from wire.frames import has_mail
 from wire.wake import Wake
@@ -98,9 +99,24 @@ class Links:
         return link_rate.of(local.pop()) if len(local) == 1 else None
 
     def close(self) -> None:
+        """Close all; what was to be told of wrong chunks is told first, if that is soon done."""
+        self._hear_out(time.monotonic() + REPORT_MS / 1000)
         for node in list(self._by_node):
             self.remove(node)
         self._selector.close()
+
+    def _hear_out(self, until: float) -> None:
+        """Wait until all reports are answered; whatever else comes is dropped."""
+        reporting = [link for link in self._by_node.values() if link.reports]
+        while reporting and (left_s := until - time.monotonic()) > 0:
+            watched = [(link.socket, zmq.POLLIN) for link in reporting]
+            zmq.zmq_poll(
+                [*watched, *((link.monitor, zmq.POLLIN) for link in reporting)],
+                int(1000 * left_s) + 1,
+            )
+            for link in reporting:
+                link.receive()
+            reporting = [link for link in reporting if link.reports and link.trouble() is None]
 
 
 def _signal_of(sock: "zmq.Socket[bytes]") -> int:

@@ -16,8 +16,7 @@ MAX_NOTHINGS = 3  # In a row: then it is left alone for a while, whatever it say
 class Peer:
     """A holder's window and its record.
 
-    `told` is what it is said to have, late or not; `said_to_have` is that but for what is late just
-    now. Both are looked at far more often than they change.
+    `told` is what it is said to have, late or not; `said_to_have` leaves out what is late just now.
     """
 
     __slots__ = (
@@ -44,6 +43,7 @@ class Peer:
         "said_to_have",
         "told",
         "waiting",
+        "wrong",
     )
 
     def __init__(
@@ -70,6 +70,7 @@ class Peer:
         self._settings = settings
         self._give_up_s = give_up_s or settings.give_up_s
         self._have = have or 0  # By its own word, or the tracker's; not by what was heard of it.
+        self.wrong = 0  # It sent wrong bytes of these, and is never asked for them.
         self.told = self.said_to_have = self._have
         self._late = 0  # What it was asked for and is overdue with.
         self._news_at = now  # When what it is said to have last changed.
@@ -88,8 +89,7 @@ class Peer:
         Of one that has never replied nothing is known but what the others take, `usual_s`: it may
         need twice as long as they might, or be a host without power, which nobody hears of.
         """
-        settings, latency_s = self._settings, self.latency_s
-        most_s = settings.most_patience_s
+        settings, latency_s, most_s = self._settings, self.latency_s, self._settings.most_patience_s
         if latency_s is None:
             latency_s, most_s = STRANGER * usual_s, settings.first_patience_s
         return min(max(settings.patience_latencies * latency_s, settings.least_patience_s), most_s)
@@ -99,7 +99,7 @@ class Peer:
         """How long until a request that is sent now makes room for the next.
 
         A reply is hardly ever lost while the connection lasts, and over a very slow link a second
-        request for the same chunk would only double the work: so not before much is known.
+        request for a chunk would only double the work: so not before much is known.
         """
         if self.latency_s is None:
             return self._give_up_s
@@ -115,11 +115,8 @@ class Peer:
         """Say whether a request for a chunk of `size_bytes` fits into the window now."""
         if now < self.blocked_until:
             return False
-        if self.waiting == 0:
-            return True
-        if self.waiting >= self._settings.window_requests:
-            return False
-        return self._waiting_bytes + size_bytes <= self._window_bytes
+        fits = self._waiting_bytes + size_bytes <= self._window_bytes
+        return not self.waiting or (fits and self.waiting < self._settings.window_requests)
 
     def has_room(self, now: float) -> bool:
         """Say whether one that is asked already may be asked for more, if it is little enough."""
@@ -129,10 +126,9 @@ class Peer:
         return is_below and self.waiting < self._settings.window_requests
 
     def believed_to_have(self, now: float) -> int:
-        """Return what this holder may be asked for: anything, once its word has grown old."""
-        if not (self.is_whole or self.waiting or now < self.fresh_until):
-            return -1
-        return self.said_to_have
+        """Return what this holder may be asked for: nearly anything, once its word is old."""
+        is_fresh = self.is_whole or self.waiting or now < self.fresh_until
+        return self.said_to_have if is_fresh else ~self.wrong
 
     def wakes_at(self) -> float:
         """When it may be asked again although no reply has come."""
@@ -178,13 +174,12 @@ class Peer:
             self._note_said()
 
     def delivered(self, request: Request, size_bytes: int, now: float) -> None:
-        """Learn from one chunk that came. The window follows the time that replies take.
+        """Learn from one chunk that came.
 
-        While they come back quickly it grows by a chunk for each (doubling within a round trip, as
-        TCP's slow start does); when they queue up on the link it shrinks by one.
+        While replies come back quickly the window grows by a chunk for each (doubling within a
+        round trip, as TCP's slow start does); when they queue up on the link it shrinks by one.
         """
-        settings = self._settings
-        latency_s = now - request.sent_at
+        settings, latency_s = self._settings, now - request.sent_at
         self.blocked_until = now
         before_s = latency_s if self.latency_s is None else self.latency_s
         self.latency_s = before_s + (latency_s - before_s) / 4
@@ -197,9 +192,15 @@ class Peer:
             self._window_bytes -= size_bytes
         self._window_bytes = min(max(self._window_bytes, size_bytes), settings.window_bytes)
 
+    def sent_wrong(self, chunks: int) -> None:
+        """Note that it sent wrong bytes of these: it does not have them, whatever it says."""
+        self.wrong |= chunks
+        self._have, self.told = self._have & ~chunks, self.told & ~chunks
+        self._note_said()
+
     def learn(self, have: int, now: float, *, is_whole: bool) -> None:
         """Note what it says it has."""
-        settings = self._settings
+        have, settings = have & ~self.wrong, self._settings
         if have != self.told:
             self._news_at = now
         self._have = self.told = have
@@ -211,9 +212,9 @@ class Peer:
     def heard(self, have: int, now: float) -> bool:
         """Note what it is said to have, by whoever takes its name; say whether that is news.
 
-        This can add something, not take away: or a stranger could keep us from asking it.
+        This only adds something: or a stranger could keep us from asking it.
         """
-        told = self.told | have
+        told = self.told | have & ~self.wrong
         if told == self.told:
             return False
         self.told = told
@@ -224,8 +225,8 @@ class Peer:
     def had_nothing(self, request: Request, have: int, now: float) -> None:
         """Note that it sent none of the offered chunks, and says that it has `have`.
 
-        What it had said before it may have given away to others since. What it still says to have
-        and does not send is a lie or a loss; and one that always says something else is as bad.
+        It may have given others what it had said before. What it still says to have and does not
+        send is a lie or a loss; and one that always says something else is as bad.
         """
         self._nothings += 1
         if have & self._have & request.bits:
@@ -246,4 +247,4 @@ class Peer:
         self._pause_s = min(2 * self._pause_s, self._settings.most_patience_s)
 
     def _note_said(self) -> None:
-        self.said_to_have = self.told & ~self._late if self._late else self.told
+        self.said_to_have = self.told & ~self._late

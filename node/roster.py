@@ -7,6 +7,7 @@ the more the more there are. Sends nothing and knows nothing of chunks.
 import dataclasses
 import math
 
+from node.evidence import Evidence
 from node.settings import FetchSettings
 from node.steps import Connect, Disconnect
 from protocol import addresses
@@ -46,10 +47,14 @@ class _Contact:
 class Roster:
     """The holders of one thing, as the tracker named them and as they turned out."""
 
-    def __init__(self, node: str, tracker_address: str, settings: FetchSettings) -> None:
+    def __init__(
+        self, node: str, tracker_address: str, settings: FetchSettings, evidence: Evidence
+    ) -> None:
         self._node = node
         self._tracker_address = tracker_address
         self._settings = settings
+        self._evidence = evidence
+        self._missing = -1  # The chunks that are, as far as is known.
         self._times = 1  # As many are asked as the settings say.
         self._contacts: dict[str, _Contact] = {}
         self._connected: dict[str, _Contact] = {}
@@ -65,22 +70,28 @@ class Roster:
     @property
     def is_alone(self) -> bool:
         """Say whether there is nobody to be asked."""
-        return not self._connected
+        return not self._connected or not self._useful()
 
     @property
     def is_hoping(self) -> bool:
         """Say whether all who are asked were lost before, and have delivered nothing since."""
-        connected = self._connected
-        return bool(connected) and all(one.pause_s > 0 for one in connected.values())
+        useful = self._useful() if self._connected else ()
+        return bool(useful) and all(one.pause_s > 0 for one in useful)
 
     @property
     def has_liars(self) -> bool:
-        return bool(self._banned)
+        return bool(self._banned) or bool(self._evidence)
 
     @property
     def is_hopeless(self) -> bool:
-        """Every holder that was ever named has lied: waiting helps nobody."""
-        return bool(self._banned) and not self._contacts
+        """Say whether waiting helps nobody.
+
+        Either every holder that was ever named is banned, or there is a chunk that all the others
+        have sent wrong.
+        """
+        if not self._contacts:
+            return bool(self._banned)
+        return bool(self._missing & self._evidence.wrong_at_all(self._contacts))
 
     def is_connected(self, node: str) -> bool:
         return node in self._connected
@@ -124,6 +135,10 @@ class Roster:
         """Have more of them asked than before, as those who are bring nothing."""
         self._times = min(2 * self._times, self._settings.widened_holders)
         self._unsettle()
+
+    def miss(self, chunks: int) -> None:
+        """Note which chunks (protocol.bitmap) are missing: who sent all of them wrong is no use."""
+        self._missing = chunks
 
     def part_with(self, node: str, trouble: Trouble, now: float) -> None:
         """Leave a holder alone: for good if it lied, which proves it bad, else for a while."""
@@ -196,9 +211,18 @@ class Roster:
 
     def troubles(self) -> str:
         """Return what is wrong with each holder, for people; empty when nothing is known."""
-        troubles = {node: contact.trouble for node, contact in self._contacts.items()}
+        troubles = {node: self._trouble(node) for node in self._contacts}
         everyone = sorted((self._shunned | troubles | self._banned).items())
         return "; ".join(f"{node} {trouble}" for node, trouble in everyone if trouble)
+
+    def _trouble(self, node: str) -> str:
+        phrases = self._evidence.phrase(node), self._contacts[node].trouble
+        return " and ".join(phrase for phrase in phrases if phrase)
+
+    def _useful(self) -> list[_Contact]:
+        """Return those connected that have not sent all that is missing wrong."""
+        missing, wrong = self._missing, self._evidence.wrong
+        return [one for node, one in self._connected.items() if missing & ~wrong(node)]
 
     def _may_be_asked(self, holder: Holder) -> bool:
         is_other = self._nodes.get(holder.address, holder.node) != holder.node

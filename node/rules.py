@@ -22,6 +22,15 @@ PART = "only a part of it was fetched"
 DAMAGED = "its bytes have rotted"
 
 
+class Damage(msgspec.Struct, frozen=True):
+    """What a thing was before its bytes rotted, and its state when that was found."""
+
+    id: str
+    seen: str  # Signature.text
+    chunks: int
+    damaged: int  # Of the chunks.
+
+
 class Rule(msgspec.Struct, frozen=True, omit_defaults=True):
     """What holds for one name. `withheld` says why it is not shared, if it is not."""
 
@@ -29,6 +38,12 @@ class Rule(msgspec.Struct, frozen=True, omit_defaults=True):
     include: tuple[str, ...] = ()
     exclude: tuple[str, ...] = ()
     chunking: Chunking | None = None
+    damage: Damage | None = None
+
+    @property
+    def to_heal(self) -> Damage | None:
+        """What it is to become again; none if its user has forgotten it, or it was not damaged."""
+        return self.damage if self.withheld == DAMAGED else None
 
     @property
     def selection(self) -> Selection:
@@ -55,6 +70,10 @@ class Rules:
 
     def of(self, name: str) -> Rule:
         return self._rules.get(name, NO_RULE)
+
+    def damaged(self) -> list[str]:
+        """Return the names of what is to be healed."""
+        return sorted(name for name, rule in self._rules.items() if rule.to_heal)
 
     def set(self, name: str, rule: Rule) -> None:
         """Have `rule` hold for `name`, durably; raise OperatorError if the disk refuses."""

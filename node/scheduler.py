@@ -37,12 +37,24 @@ class Scheduler:
         self._heard: list[Peer] = []  # … or only of these.
 
     def add(
-        self, node: str, now: float, *, complete: bool, give_up_s: float | None = None, far: int = 0
+        self,
+        node: str,
+        now: float,
+        *,
+        complete: bool,
+        give_up_s: float | None = None,
+        far: int = 0,
+        wrong: int = 0,
     ) -> None:
-        """Take `node` in as a holder, so `far` from us; does nothing when it is one already."""
+        """Take `node` in as a holder, so `far` from us; does nothing when it is one already.
+
+        It is not asked for the chunks in `wrong`.
+        """
         if self._near.get(node) is None:
             have = self._everything if complete else None
-            self._near.add(Peer(node, have, now, self._settings, give_up_s, far))
+            peer = Peer(node, have, now, self._settings, give_up_s, far)
+            peer.sent_wrong(wrong)
+            self._near.add(peer)
             self._asking.note_holders()
             self._has_news = True
 
@@ -71,6 +83,11 @@ class Scheduler:
         if is_first:
             self.out.hurry(lambda one: self._near[one.node].patience_s(self._near.usual_s))
         return was_missing
+
+    def sent_wrong(self, node: str, request_id: int, index: int, now: float) -> None:
+        """Note that the bytes that came as a chunk are not those: `node` has none of it."""
+        self._near[node].sent_wrong(1 << index)
+        self.close(node, request_id, now)
 
     def learn(self, node: str, have: bytes, now: float) -> None:
         """Note what `node` says it has, as it stands on the wire: empty means all."""

@@ -10,7 +10,7 @@ from node.turns import Source, Turns
 from protocol import bitmap
 from protocol.errors import WireCode
 from protocol.manifest import ContentId
-from protocol.messages import ChunkRequest, ManifestRequest, NodeRequest
+from protocol.messages import ChunkRequest, ManifestRequest, NodeRequest, WrongChunk
 
 if TYPE_CHECKING:
     from random import Random
@@ -65,16 +65,24 @@ class SendNothing(msgspec.Struct, frozen=True):
     have: bytes
 
 
+class TakeNote(msgspec.Struct, frozen=True):
+    """Chunk `index` is said to have been sent wrong: say so to whoever checks it."""
+
+    shared: Shared
+    index: int
+
+
 class SendError(msgspec.Struct, frozen=True):
     code: WireCode
     message: str
 
 
 _NOT_HERE = SendError(WireCode.NOT_FOUND, "does not have it")
+_NO_SUCH_CHUNK = SendError(WireCode.MALFORMED, "names a chunk that the file does not have")
 _COME_AGAIN = SendError(WireCode.BUSY, "serves others first, who have had less")
 _ASK_OTHERS = SendError(WireCode.BUSY, "has given its manifest to many, who can be asked for it")
 
-Answer = SendManifest | SendChunk | SendNothing | SendError
+Answer = SendManifest | SendChunk | SendNothing | TakeNote | SendError
 
 
 class _Demand:
@@ -156,6 +164,12 @@ class Serving:
             case ManifestRequest():
                 shared = self._shelf.find(request.what)
                 return self._show(request, shared, now) if shared else _NOT_HERE
+            case WrongChunk():
+                shared = self._shelf.find(request.id)
+                if shared is None:
+                    return _NOT_HERE
+                is_one = request.index < shared.chunk_count
+                return TakeNote(shared, request.index) if is_one else _NO_SUCH_CHUNK
             case ChunkRequest():  # pragma: no branch
                 if not self._turns.has_turn(source, request.node):
                     return _COME_AGAIN
@@ -170,7 +184,7 @@ class Serving:
     def _choose(self, request: ChunkRequest, shared: Shared) -> Answer:
         count = shared.chunk_count
         if max(request.offered) >= count:
-            return SendError(WireCode.MALFORMED, "offers a chunk that the file does not have")
+            return _NO_SUCH_CHUNK
         everything = bitmap.full(count)
         demand = self._demand_for(shared.id)
         asker_has = bitmap.from_bytes(request.have, count)

@@ -35,6 +35,11 @@ class FetchSettings(msgspec.Struct, frozen=True):
     busy_pause_s: float = 0.02  # After "busy", when it was others' turn; doubled each time …
     most_busy_pause_s: float = 1.0  # … up to this.
     late_pause_s: float = 0.5  # After an overdue reply; doubled up to most_patience_s.
+    wrong_chunks: int = (
+        3  # A disk may have rotted in places; who sent so many wrong, and fewer right
+    )
+    # ones, is banned: a liar wastes no more than these, as it is asked for one at a time till then.
+    shares_already: bool = False  # A part of it is announced, which is not to be taken back (S4).
     requery_first_s: float = 0.02  # Hosts that start together find each other soon; then doubled …
     requery_s: float = 3.0  # … up to this: new holders are found within 5 s (fault 47).
     requery_alone_s: float = 0.5  # While nobody is there to be asked.

@@ -92,6 +92,13 @@ class PeerHeard(Event, frozen=True):
     have: bytes
 
 
+class ReportNoted(Event, frozen=True):
+    """A holder answered what it was told of a wrong chunk, in whatever way."""
+
+    node: str
+    request_id: int
+
+
 class HolderLost(Event, frozen=True):
     """The connection to a holder failed, or it sends what is no message."""
 
@@ -176,6 +183,15 @@ class RequestChunk(Action, frozen=True):
     offered: tuple[int, ...]
     have: bytes
     patience_ms: int
+
+
+class ReportChunk(Action, frozen=True):
+    """Tell a holder that what it sent as chunk `index`, in reply to that request, is wrong."""
+
+    node: str
+    request_id: int
+    id: ContentId
+    index: int
 
 
 class OpenStaging(Action, frozen=True):

@@ -37,7 +37,7 @@ def nobody_delivers(name: str, roster: Roster, offline: list[str]) -> Fail:
     reasons = f": {troubles}" if troubles else ""
     if roster.has_liars:
         message = f"no holder could deliver the right bytes of {display(name)}{reasons}"
-        return Fail(ExitCode.INTEGRITY, f"{message}; repair or restart one of them")
+        return Fail(ExitCode.INTEGRITY, f"{message}; restore it on one of them")
     if not roster.connected:
         message = f"nobody alive holds {display(name)}{reasons}"
         return Fail(ExitCode.NOBODY_ALIVE, f"{message}; start a node that has it")

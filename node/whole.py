@@ -49,6 +49,11 @@ class Signature(msgspec.Struct, frozen=True):
         mode = manifest.EXECUTABLE_MODE if is_executable else manifest.PLAIN_MODE
         return cls(status.st_size, status.st_mtime_ns, status.st_ino, mode)
 
+    @property
+    def text(self) -> str:
+        """The same as a text: the digest that a tree has for an inode is too long for JSON."""
+        return f"{self.size_bytes} {self.mtime_ns} {self.inode} {self.mode}"
+
     def fits(self, status: os.stat_result) -> bool:
         """Say whether it is that of a file with this status; quicker than to make another."""
         return (

@@ -21,8 +21,10 @@ from protocol.messages import (
     Holders,
     ManifestReply,
     NodeRequest,
+    Noted,
     Nothing,
     Query,
+    WrongChunk,
 )
 from tests.unit.node.things import id_of, plain
 from tests.unit.wire.places import free_address
@@ -162,12 +164,17 @@ class AnyHolder(Stranger):
         self.thing: Manifest = plain(data)
         self.way = way
         self.requests = 0
+        self.complaints: list[int] = []  # The chunks that it was told are wrong.
+        self.notes = True  # It answers that.
         super().__init__(context)
 
     def answer(self, frames: Frames) -> list[Frames]:
         tag, _, body = frames
         self.requests += 1
         request = messages.decode(body, NodeRequest)
+        if isinstance(request, WrongChunk):
+            self.complaints.append(request.index)
+            return [[tag, b"", messages.encode(Noted())]] if self.notes else []
         return self.way(tag, request, self.right(request))
 
     def right(self, request: ChunkRequest | messages.ManifestRequest) -> Frames:

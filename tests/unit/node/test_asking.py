@@ -5,6 +5,7 @@ import pytest
 
 from node.settings import FetchSettings
 from tests.unit.node.test_scheduler import SETTINGS, Fetch
+from tests.unit.node.things import bits
 
 
 def test_offers_a_share_of_what_is_missing_when_it_guesses_among_many() -> None:
@@ -90,3 +91,21 @@ def test_who_is_heard_of_takes_over_when_nothing_is_free() -> None:
     assert fetch.wait(0.5).asked() == ""
     assert fetch.hear("n2", "0")
     assert fetch.asked() == "n2:0"
+
+
+def test_one_that_sent_a_chunk_wrong_is_not_asked_for_its_neighbours_next() -> None:
+    """They may have rotted with it, and three wrong ones and none right are a liar's."""
+    fetch = Fetch("n1", sizes=[10] * 100)
+    (first,) = fetch.scheduler.next_requests(0)
+    assert first.offered[0] == 0
+    fetch.scheduler.sent_wrong("n1", first.request_id, 0, 0.1)
+    (second,) = fetch.scheduler.next_requests(0.1)
+    assert second.offered[0] > 4
+
+
+def test_one_that_comes_back_is_not_asked_for_what_it_sent_wrong() -> None:
+    fetch = Fetch("", missing="0123")
+    fetch.scheduler.add("n1", 0, complete=True, wrong=bits("0124"))
+    assert fetch.asked() == "n1:3"
+    fetch.wait(0.1).deliver("n1")
+    assert fetch.asked() == ""

@@ -24,6 +24,8 @@ from protocol.messages import (
     ManifestReply,
     ManifestRequest,
     Message,
+    Noted,
+    WrongChunk,
 )
 from tests.unit.node.things import whole
 from tests.unit.wire.places import LIMIT_S, eventually, free_address, port_of
@@ -48,7 +50,9 @@ class Scene:
         self.thing = self.file.manifest
         self.inventory.put(self.file)
         self.gone: list[str] = []
-        self.server = ChunkServer(context, self.inventory, self.gone.append, NodeSettings())
+        self.wrong: list[tuple[str, int]] = []
+        told = self.gone.append, lambda *complaint: self.wrong.append(complaint)
+        self.server = ChunkServer(context, self.inventory, *told, NodeSettings())
         self.address = free_address()
         self.server.start(self.address)
         self.client = sockets.dealer(context, self.address)
@@ -246,3 +250,9 @@ def test_says_little_to_a_crowd(scene: Scene, caplog: pytest.LogCaptureFixture) 
     first = f"Uploading a.bin (1/{scene.thing.chunk_count})"
     assert lines[:16] == [f"{first} to n{number}" for number in range(16)]
     assert 24 <= len(lines) <= 24 + 2 * 16
+
+
+def test_a_complaint_is_noted_and_passed_on(scene: Scene) -> None:
+    assert scene.ask(WrongChunk(scene.file.id, 2, "n2")) == (Noted(), b"")
+    assert scene.wrong == [(scene.file.id, 2)]
+    assert scene.still_serves()

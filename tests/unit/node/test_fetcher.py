@@ -96,7 +96,7 @@ def test_a_liar_beside_an_honest_holder_harms_nobody(
 ) -> None:
     done = fetched_among(context, tmp_path, [LIARS[lie], HONEST])
     assert done.holders == {"h01": len(DATA)}
-    assert done.wrong_chunks <= 1
+    assert done.wrong_chunks <= 3
 
 
 @pytest.mark.parametrize("nuisance", NUISANCES)
@@ -111,7 +111,7 @@ def test_nine_liars_and_one_honest_holder(context: Context, tmp_path: Path) -> N
     ways = list(LIARS.values())[:9]
     done = fetched_among(context, tmp_path, [*ways, HONEST])
     assert done.holders == {"h09": len(DATA)}
-    assert done.wrong_chunks <= 9
+    assert done.wrong_chunks <= 27
 
 
 @pytest.mark.parametrize("lie", LIARS)
@@ -242,3 +242,26 @@ def test_the_honest_holder_is_what_it_says(context: Context) -> None:
     holder = AnyHolder(context, DATA)
     assert holder.thing.chunk_count > 4
     holder.stop()
+
+
+ROTTEN = LIARS["wrong bytes"]
+
+
+def test_a_holder_is_told_once_of_each_wrong_chunk(context: Context, tmp_path: Path) -> None:
+    with swarm(context, DATA, [ROTTEN, HONEST]) as (tracker, holders):
+        Fetch(context, tmp_path, tracker.address).run()
+        assert 1 <= len(holders[0].complaints) <= 3
+        assert len(set(holders[0].complaints)) == len(holders[0].complaints)
+        assert holders[1].complaints == []
+
+
+@pytest.mark.parametrize("notes", [True, False])
+def test_a_fetch_that_fails_tells_before_it_goes(
+    context: Context, tmp_path: Path, *, notes: bool
+) -> None:
+    with swarm(context, DATA, [ROTTEN]) as (tracker, (holder,)):
+        holder.notes = notes
+        failed = Fetch(context, tmp_path, tracker.address).fails()
+        assert failed.exit_code is ExitCode.INTEGRITY
+        assert "h00 sent wrong bytes of chunk " in str(failed)
+        eventually(lambda: len(holder.complaints) == 1)

@@ -4,6 +4,7 @@ import pytest
 from blake3 import blake3
 
 from node import steps
+from node.evidence import Evidence
 from node.gathering import Gathering
 from node.roster import Trouble
 from node.settings import FetchSettings
@@ -23,7 +24,8 @@ class Gatherer:
         opening = steps.OpenStaging("a.bin", id_of(THING), THING)
         room = steps.StagingOpened(bits("0"), bits("0123"))
         self.tally = Tally()
-        self.gathering = Gathering(opening, room, rng(), FetchSettings(), self.tally)
+        self.evidence = Evidence(FetchSettings())
+        self.gathering = Gathering(opening, room, rng(), FetchSettings(), self.tally, self.evidence)
         self.gathering.scheduler.add("n1", 0, complete=True)
         (self.request,) = self.requests()
 
@@ -60,23 +62,41 @@ def test_the_right_chunk_is_stored() -> None:
 
 
 @pytest.mark.parametrize(
-    ("index", "data", "reason"),
+    "data",
     [
-        (1, b"0123456789", "sent wrong bytes"),  # fault 30
-        (1, chunk(1)[:-1], "sent a chunk of the wrong size"),  # fault 31
-        (1, chunk(1) + b"!", "sent a chunk of the wrong size"),  # fault 32
-        (1, b"", "sent a chunk of the wrong size"),  # fault 33
-        (1, chunk(1, version=2), "sent wrong bytes"),  # fault 34
-        (2, chunk(2), "sent a chunk that it was not asked for"),  # fault 24
-        (1, chunk(2), "sent wrong bytes"),
-        (999, chunk(1), "sent a chunk that it was not asked for"),
+        b"0123456789",  # fault 30
+        chunk(1)[:-1],  # fault 31
+        chunk(1) + b"!",  # fault 32
+        b"",  # fault 33
+        chunk(1, version=2),  # fault 34
+        chunk(2),
     ],
 )
-def test_a_wrong_chunk_is_a_lie(index: int, data: bytes, reason: str) -> None:
+def test_a_wrong_chunk_is_reported_and_not_asked_for_again(data: bytes) -> None:
     gatherer = Gatherer()
-    assert gatherer.take_in(index, data) == Trouble(reason, lied=True)
+    request_id = gatherer.request.request_id
+    report = steps.ReportChunk("n1", request_id, id_of(THING), 1)
+    assert gatherer.take_in(1, data) == [report]
     assert gatherer.tally.wrong_chunks == 1
     assert gatherer.tally.fetched_bytes == 0
+    assert gatherer.evidence.wrong("n1") == bits("1")
+    (following,) = gatherer.requests()  # One at a time, as nothing right has come.
+    assert following.offered in {(2,), (3,)}
+
+
+def test_a_chunk_that_two_requests_brought_wrong_is_reported_once() -> None:
+    gatherer = Gatherer()
+    gatherer.evidence.sent_wrong("n1", 1)
+    assert gatherer.take_in(1, b"wrong") == []
+    assert gatherer.tally.wrong_chunks == 1
+
+
+@pytest.mark.parametrize("index", [2, 999])
+def test_a_chunk_that_was_not_asked_for_is_a_lie(index: int) -> None:  # fault 24
+    gatherer = Gatherer()
+    trouble = Trouble("sent a chunk that it was not asked for", lied=True)
+    assert gatherer.take_in(index, chunk(2)) == trouble
+    assert gatherer.tally.wrong_chunks == 1
 
 
 def test_a_reply_to_no_request_is_counted_and_dropped() -> None:  # fault 23

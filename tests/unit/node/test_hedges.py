@@ -141,3 +141,15 @@ def test_the_last_chunks_may_always_be_taken_over() -> None:
     assert hedges.may_be(bits("0123"))
     hedges.left = 0
     assert [hedges.may_be(bits(missing)) for missing in ("1", "12", "123")] == [True, True, False]
+
+
+def test_one_that_may_have_it_by_now_does_not_take_over_what_it_sent_wrong() -> None:
+    scene = Scene()
+    scene.add("n1", have="1")
+    scene.add("n2", have="0")
+    scene.ask("n2", "23")
+    assert scene.chances("23") == "n1:2<n2@1.2"
+    scene.near["n1"].sent_wrong(bits("2"))
+    assert scene.chances("23") == "n1:3<n2@1.2"
+    scene.near["n1"].sent_wrong(bits("3"))
+    assert scene.chances("23") == ""

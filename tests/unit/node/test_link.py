@@ -13,7 +13,15 @@ from node.inflow import WINDOW_BYTES, Inflow
 from node.link import Link
 from protocol import messages
 from protocol.errors import WireCode
-from protocol.messages import ChunkReply, Error, ManifestReply, ManifestRequest, Nothing
+from protocol.messages import (
+    ChunkReply,
+    Error,
+    ManifestReply,
+    ManifestRequest,
+    Noted,
+    Nothing,
+    WrongChunk,
+)
 from tests.unit.node.things import id_of, plain
 from tests.unit.wire.places import LIMIT_S, free_address
 from wire import sockets
@@ -174,3 +182,26 @@ def test_asking_one_who_does_not_read_does_not_block(context: Context) -> None:
     for number in range(5 * sockets.CLIENT_HIGH_WATER):
         link.send(number, ManifestRequest("a.bin"))
     link.close()
+
+
+@pytest.mark.parametrize("reply", [Noted(), Error(WireCode.UNSUPPORTED, "an older holder")])
+def test_no_reply_to_a_report_is_a_refusal(scene: Scene, reply: messages.Message) -> None:
+    scene.link.report(7, WrongChunk(SOME_ID, 3, "me"))
+    assert scene.event_for(messages.encode(reply))[0] == steps.ReportNoted("n1", 7)
+    assert scene.link.reports == set()
+    again, _ = scene.event_for(messages.encode(Error(WireCode.BUSY, "busy")))
+    assert isinstance(again, steps.RequestRefused)
+
+
+def test_a_note_that_nobody_waits_for_is_harmless(scene: Scene) -> None:
+    assert scene.event_for(messages.encode(Noted()))[0] == steps.ReportNoted("n1", 7)
+
+
+def test_a_report_leaves_though_the_link_is_closed_at_once(context: Context, scene: Scene) -> None:
+    report = WrongChunk(SOME_ID, 3, "me")
+    for _ in range(50):  # Without lingering some would be lost.
+        link = Link(context, "n1", scene.address)
+        link.report(8, report)
+        link.close()
+        assert scene.router.poll(LIMIT_MS)
+        assert messages.decode(scene.router.recv_multipart()[-1], messages.NodeRequest) == report

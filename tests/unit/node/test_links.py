@@ -11,10 +11,10 @@ import pytest
 import zmq
 
 from node.inflow import MANY_HOLDERS, Inflow
-from node.link import Link
+from node.link import REPORT_MS, Link
 from node.links import Links
 from protocol import messages
-from protocol.messages import ManifestRequest, Nothing
+from protocol.messages import ManifestRequest, Noted, Nothing, WrongChunk
 from tests.unit.wire.places import LIMIT_S, eventually, free_address
 from wire import sockets
 from wire.frames import has_mail
@@ -205,3 +205,35 @@ def test_what_was_received_to_the_last_is_not_looked_at_again(scene: Scene) -> N
     scene.ask("n1", 2)
     scene.answer("n1")
     assert scene.heard() == ["n1"]
+
+
+def report_to(scene: Scene, node: str) -> None:
+    scene.links[node].report(9, WrongChunk(f"b3:{0:064x}", 3, "me"))
+
+
+def test_is_closed_when_all_reports_are_noted(scene: Scene) -> None:
+    scene.ask("n1", 1)
+    report_to(scene, "n1")
+    link = scene.links["n1"]
+
+    def answer() -> None:
+        scene.answer("n1")  # This is dropped.
+        assert scene.holders["n1"].poll(int(1000 * LIMIT_S))
+        scene.holders["n1"].recv_multipart()
+        scene.holders["n1"].send(messages.encode(Noted()))
+
+    thread = threading.Thread(target=answer)
+    thread.start()
+    scene.links.close()
+    thread.join()
+    assert link.reports == set()
+
+
+def test_waits_for_no_note_of_one_who_is_gone_or_silent(scene: Scene) -> None:
+    report_to(scene, "n1")
+    scene.holders["n1"].close()
+    report_to(scene, "n2")
+    began = time.monotonic()
+    scene.links.close()
+    assert time.monotonic() - began >= REPORT_MS / 1000  # n2 is given so long, and no longer.
+    assert len(scene.links) == 0

@@ -272,3 +272,19 @@ def test_one_that_gave_it_to_others_meanwhile_is_asked_at_once_but_not_for_ever(
     asker.fetch(0.01)
     asker.peer.had_nothing(asker.ask("1"), bits("0"), 200)
     assert asker.peer.wakes_at() < 200
+
+
+def test_what_it_sent_wrong_it_does_not_have_whatever_is_said() -> None:
+    asker = Asker("0123")
+    asker.peer.sent_wrong(bits("2"))
+    assert digits(asker.peer.believed_to_have(0)) == "013"
+    asker.peer.learn(bits("0123"), 0, is_whole=True)
+    assert (digits(asker.peer.told), digits(asker.peer.said_to_have)) == ("013", "013")
+    assert not asker.peer.heard(bits("2"), 0)
+    assert digits(asker.peer.told) == "013"
+
+
+def test_of_one_whose_word_is_old_all_may_be_had_but_what_it_sent_wrong() -> None:
+    asker = Asker(None)
+    asker.peer.sent_wrong(bits("2"))
+    assert digits(asker.peer.believed_to_have(10) & bits("0123")) == "013"

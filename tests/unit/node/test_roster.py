@@ -1,5 +1,6 @@
 """Which holders may be asked: `n1@a` stands for holder n1 at address a, `n1~` for one in part."""
 
+from node.evidence import Evidence
 from node.roster import Roster, Trouble
 from node.settings import FetchSettings
 from node.steps import Connect, Disconnect
@@ -26,7 +27,7 @@ def holder(text: str) -> Holder:
 
 
 def a_roster(named: str = "") -> Roster:
-    roster = Roster("me", TRACKER, SETTINGS)
+    roster = Roster("me", TRACKER, SETTINGS, Evidence(SETTINGS))
     learned(roster, named)
     return roster
 
@@ -184,7 +185,7 @@ def test_says_what_is_wrong_with_each() -> None:
 
 def a_small_roster(named: str) -> Roster:
     """Return one that asks four at a time."""
-    roster = Roster("me", TRACKER, FEW)
+    roster = Roster("me", TRACKER, FEW, Evidence(FEW))
     learned(roster, named)
     return roster
 
@@ -227,7 +228,8 @@ def test_one_that_was_lost_takes_nobody_s_place() -> None:
 
 
 def test_asks_more_of_them_when_these_bring_nothing() -> None:
-    roster = Roster("me", TRACKER, FetchSettings(most_holders=2, widened_holders=4))
+    settings = FetchSettings(most_holders=2, widened_holders=4)
+    roster = Roster("me", TRACKER, settings, Evidence(settings))
     counts = [len(learned(roster, TEN.replace(":11000", ":11000~")).split())]
     for _ in range(3):
         roster.widen()
@@ -240,3 +242,30 @@ def test_one_that_is_whole_now_is_asked_however_far_it_is() -> None:
     farthest = TEN_NODES[-1]
     whole = next(each for each in TEN.split() if each.startswith(f"{farthest}@"))
     assert farthest in learned(roster, whole).split()
+
+
+def test_who_sent_all_that_is_missing_wrong_is_no_company() -> None:
+    roster = a_roster("n1 n2~")
+    roster.part_with("n2", LOST, 0)
+    roster.miss(0b110)
+    roster._evidence.sent_wrong("n1", 1)
+    assert (roster.is_alone, roster.has_liars) == (False, True)
+    roster._evidence.sent_wrong("n1", 2)
+    assert (roster.is_alone, roster.is_hopeless) == (True, False)
+    assert retried(roster, 1) == "n2"
+    assert (roster.is_alone, roster.is_hoping) == (False, True)
+    assert roster.troubles() == ("n1 sent wrong bytes of chunks 2 and 3; n2 closed the connection")
+
+
+def test_is_hopeless_when_all_have_sent_the_same_wrong() -> None:
+    roster = a_roster("n1 n2")
+    for node in ("n1", "n2"):
+        roster._evidence.sent_wrong(node, 1)
+    found_out: list[bool] = []
+    for missing in (-1, 0b101, 0b010):  # The second time it has come from a third one.
+        roster.miss(missing)
+        found_out.append(roster.is_hopeless)
+    assert found_out == [True, False, True]
+    roster.part_with("n1", LOST, 0)
+    assert roster.is_hopeless
+    assert roster.troubles().startswith("n1 sent wrong bytes of chunk 2 and closed the connection")

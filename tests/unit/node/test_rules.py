@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from node.rules import DAMAGED, FORGOTTEN, NO_RULE, PART, Rule, Rules
+from node.rules import DAMAGED, FORGOTTEN, NO_RULE, PART, Damage, Rule, Rules
 from node.selection import EVERYTHING, Selection
 from protocol.errors import ExitCode, OperatorError
 
@@ -90,3 +90,15 @@ def test_a_disk_that_refuses_is_told_and_nothing_is_changed(tmp_path: Path) -> N
     os.close(reader)
     assert no.value.exit_code is ExitCode.DISK
     assert rules.of("a") == Rules(tmp_path).of("a") == ALL_OF_IT
+
+
+def test_what_is_damaged_is_to_be_healed_unless_its_user_forgets_it(tmp_path: Path) -> None:
+    damage = Damage(f"b3:{0:064x}", "1 2 3 4", chunks=8, damaged=1)
+    rules = Rules(tmp_path)
+    rules.set("b", Rule(DAMAGED, damage=damage))
+    rules.set("a", Rule(DAMAGED, damage=damage))
+    rules.set("c", Rule(FORGOTTEN, damage=damage))
+    rules.set("d", Rule(DAMAGED))  # By an earlier version of shoal.
+    later = Rules(tmp_path)
+    assert later.damaged() == ["a", "b"]
+    assert (later.of("a").to_heal, later.of("c").to_heal) == (damage, None)

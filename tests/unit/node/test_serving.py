@@ -6,12 +6,12 @@ import hypothesis.strategies as st
 from hypothesis import given
 
 from node import serving
-from node.serving import SendChunk, SendError, SendManifest, SendNothing, Serving
+from node.serving import SendChunk, SendError, SendManifest, SendNothing, Serving, TakeNote
 from node.turns import Source
 from protocol import bitmap, messages
 from protocol.errors import WireCode
 from protocol.manifest import ContentId
-from protocol.messages import ChunkRequest, Error, ManifestRequest
+from protocol.messages import ChunkRequest, Error, ManifestRequest, WrongChunk
 from tests.unit.node.things import bits, digits, rng
 
 COUNT = 10
@@ -58,6 +58,8 @@ def drawn(answer: serving.Answer) -> str:
             return f"{index}" if not have else f"{index} of {_said(have)}"
         case SendNothing(have):
             return f"nothing of {_said(have)}"
+        case TakeNote(shared, index):
+            return f"check {shared.name}:{index}"
         case SendError(code):
             return code.name
         case SendManifest(shared):
@@ -233,3 +235,14 @@ def test_who_asks_over_many_connections_is_told_to_come_again() -> None:
             assert isinstance(answer, SendChunk) or drawn(answer) == "BUSY"
     assert served["modest"] == 100
     assert 50 < served["greedy"] < 200
+
+
+def test_a_complaint_about_a_chunk_that_is_here_is_looked_into() -> None:
+    scene = Scene()
+
+    def complaint(content_id: str, index: int) -> str:
+        return drawn(scene.serving.handle(WrongChunk(content_id, index, "n2"), ANYWHERE, 0))
+
+    assert complaint(scene.thing.id, 9) == "check a.bin:9"
+    assert complaint(scene.thing.id, 10) == "MALFORMED"
+    assert complaint(f"b3:{9:064x}", 0) == "NOT_FOUND"

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from node import verifying
+from node.healing import Running
 from node.rules import DAMAGED, NO_RULE, Rule
 from protocol.control import VerifyOrder, Working
 from protocol.errors import ExitCode, OperatorError
@@ -95,7 +96,7 @@ def test_what_nobody_else_has_is_not_shared_any_more(
     (one,) = keeper.verify(thing).things
     assert (one.damaged, one.healed, one.trouble) == (1, False, "nobody else has it")
     assert company.holders(thing) == {}
-    assert keeper.agent._rules.of(thing) == Rule(DAMAGED)
+    assert keeper.agent._rules.of(thing).withheld == DAMAGED
     assert (company.place("n1") / name).exists()
     assert thing not in [name for name, *_ in found(keeper)]
     assert keeper.share(thing).id != one.id  # It is shared as what it is now, if anybody insists.
@@ -136,13 +137,13 @@ def test_a_change_is_not_taken_for_rot(company: Company, keeper: Member) -> None
     thing = keeper.agent.inventory.whole("f")
     assert thing is not None
     path = company.place("n1") / "f"
-    running = verifying._Running(None)
+    running = Running(None, lambda _: None)
     path.write_bytes(DATA[::-1])  # Between the first look and the hashing.
-    one = keeper.agent._verifying._examine(thing, running, lambda _: None)
+    one = keeper.agent._verifying._examine(thing, running)
     assert one is not None
     assert (one.name, one.damaged, one.id != thing.id) == ("f", 0, True)
     path.unlink()
-    assert keeper.agent._verifying._examine(thing, running, lambda _: None) is None
+    assert keeper.agent._verifying._examine(thing, running) is None
     assert keeper.agent._rules.of("f") == NO_RULE
 
 
@@ -228,7 +229,7 @@ def test_it_can_be_stopped_while_it_heals(company: Company, keeper: Member) -> N
         keeper.agent.cancel(VerifyOrder("f"), ExitCode.INTERRUPTED)
         thread.join(LIMIT_S)
         assert [end.exit_code for end in ends] == [ExitCode.INTERRUPTED]
-        assert keeper.agent._rules.of("f") == Rule(DAMAGED)
+        assert keeper.agent._rules.of("f").withheld == DAMAGED
 
 
 @pytest.mark.parametrize("name", ["f", "tree/b.txt"])

@@ -1,0 +1,177 @@
+"""Heals what has rotted: withdraws it, serves what is right of it, fetches the rest from others."""
+
+from collections.abc import Callable
+
+import msgspec
+
+from node.fetches import Fetches
+from node.home import Home
+from node.inventory import PartialFile
+from node.rules import DAMAGED, Damage
+from node.settings import FetchSettings
+from node.titles import Title
+from node.whole import Whole
+from protocol.control import Examined, Working
+from protocol.errors import ExitCode, OperatorError
+from protocol.messages import MAX_TEXT_CHARACTERS
+from protocol.names import display
+
+OnProgress = Callable[[Working], None]
+
+HEALING = FetchSettings(shares_already=True)
+# By the node itself: two that wait for each other's bytes, and for nobody else's, soon give up.
+HEALING_ALONE = FetchSettings(shares_already=True, stalled_s=8.0)
+
+
+class ChangedError(OperatorError):
+    """Somebody has seen to what was damaged: it is not what it was then."""
+
+
+class Running:
+    """A verification, from the order to its end."""
+
+    def __init__(
+        self,
+        stop_code: ExitCode | None,
+        on_progress: OnProgress,
+        settings: FetchSettings = HEALING,
+    ) -> None:
+        """`settings` are those of the fetches that heal."""
+        self.stop_code = stop_code
+        self.on_progress = on_progress
+        self.settings = settings
+        self.healing: str | None = None  # The id of what is being fetched for it.
+
+    def check(self) -> None:
+        """Raise OperatorError if it was to stop."""
+        if self.stop_code is not None:
+            raise OperatorError("interrupted; run it again to verify all of it", self.stop_code)
+
+
+class Healing:
+    """Heals one thing at a time, in its caller's thread."""
+
+    def __init__(self, home: Home, fetches: Fetches, announce: Callable[[], bool]) -> None:
+        """`announce` has the tracker told of what changed."""
+        self._home = home
+        self._fetches = fetches
+        self._announce = announce
+
+    def withdraw(self, thing: Whole, right: int) -> PartialFile:
+        """Serve only the `right` chunks (protocol.bitmap) of a thing from now on.
+
+        Returns what is served; it makes way for the fetch that heals.
+        """
+        home, name = self._home, thing.name
+        part = PartialFile(name, thing, lambda *_: None, gives_way=True)
+        part.have = right
+        home.inventory.put_partial(part)
+        found = examined(thing, right)
+        damage = Damage(thing.id, thing.signature.text, found.chunks, found.damaged)
+        rule = msgspec.structs.replace(home.rules.of(name), withheld=DAMAGED, damage=damage)
+        home.rules.set(name, rule)
+        home.watcher.look_at(name)  # It sees that, and takes the whole thing out.
+        home.cache.forget(name)
+        self._announce()
+        return part
+
+    def heal(self, thing: Whole, right: int, running: Running) -> Examined:
+        """Withdraw a thing of which only some chunks are `right`; heal it if others can help."""
+        part = self.withdraw(thing, right)
+        try:
+            return self._replace(thing, examined(thing, right), running)
+        finally:
+            self.serve_no_more(part)
+
+    def serve_no_more(self, part: PartialFile) -> None:
+        """Stop serving what `withdraw` returned, if it is served yet."""
+        if self._home.inventory.remove_part(part):
+            self._announce()
+
+    def heal_withheld(self, name: str, running: Running) -> Examined:
+        """Heal what was withdrawn earlier, perhaps by another process.
+
+        Raises:
+            ChangedError: it is no longer as it was then.
+            OperatorError: it was to stop.
+        """
+        damage = self._home.rules.of(name).to_heal
+        assert damage is not None
+        thing = self._home.watcher.examine(name)
+        if thing is None or thing.signature.text != damage.seen:
+            shown = display(name)
+            message = f"{shown} was damaged, and has been changed or removed since"
+            raise ChangedError(f"{message}; `shoal share {shown}` shares it as it is now")
+        found = Examined(name, damage.id, damage.chunks, damage.damaged)
+        return self._replace(thing, found, running)
+
+    def put_back(self, name: str, running: Running) -> Examined:
+        """Fetch what was fetched before in place of a copy that has changed since.
+
+        Raises:
+            OperatorError: it was to stop, or has gone.
+        """
+        home, title = self._home, self._home.register.title(name)
+        copy = home.watcher.examine(name)
+        if copy is None or title is None:
+            raise OperatorError(f"{display(name)} has gone, or keeps changing; run it again")
+        found = Examined(name, title.id, copy.chunk_count, 0, changed=True)
+        rule = home.rules.of(name)
+        home.rules.set(name, msgspec.structs.replace(rule, withheld=DAMAGED))  # Until it is back.
+        running.healing = title.id
+        try:
+            fetched = self._fetches.heal(copy, title, running.on_progress, running.settings)
+        except OperatorError as error:
+            running.check()
+            return msgspec.structs.replace(found, trouble=_trouble(error))
+        finally:
+            running.healing = None
+            home.rules.set(name, rule)
+        now = home.watcher.look_at(name)
+        self._announce()
+        if now is None or now.id != title.id:
+            trouble = "something else lies in it, or changes it"
+            return msgspec.structs.replace(found, trouble=trouble)
+        known = {copy.manifest.digest(index) for index in range(copy.chunk_count)}
+        digests = map(now.manifest.digest, range(now.chunk_count))
+        return msgspec.structs.replace(
+            found,
+            chunks=now.chunk_count,
+            damaged=sum(digest not in known for digest in digests),
+            healed=True,
+            fetched_bytes=fetched.fetched_bytes,
+        )
+
+    def _replace(self, thing: Whole, found: Examined, running: Running) -> Examined:
+        """Fetch what `found` names, and put it where the damaged `thing` is."""
+        home, name = self._home, thing.name
+        rule = msgspec.structs.replace(home.rules.of(name), withheld="", damage=None)
+        running.check()
+        running.healing = found.id
+        try:
+            title = home.register.title(name)
+            title = title if title and title.id == found.id else Title(found.id)
+            fetched = self._fetches.heal(thing, title, running.on_progress, running.settings)
+        except OperatorError as error:
+            running.check()
+            return msgspec.structs.replace(found, trouble=_trouble(error))
+        finally:
+            running.healing = None
+        home.rules.set(name, rule)
+        now = home.watcher.look_at(name)
+        self._announce()
+        is_right = now is not None and now.id == found.id
+        fetched_bytes = fetched.fetched_bytes
+        return msgspec.structs.replace(found, healed=is_right, fetched_bytes=fetched_bytes)
+
+
+def _trouble(error: OperatorError) -> str:
+    """Return why something could not be healed."""
+    is_alone = error.exit_code is ExitCode.NOT_FOUND
+    return "nobody else has it" if is_alone else str(error)[:MAX_TEXT_CHARACTERS]
+
+
+def examined(thing: Whole, right: int) -> Examined:
+    """Return what to say of a thing of which only some chunks are `right`."""
+    damaged = thing.chunk_count - right.bit_count()
+    return Examined(thing.name, thing.id, thing.chunk_count, damaged)
