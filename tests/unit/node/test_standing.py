@@ -2,9 +2,7 @@
 
 from collections.abc import Iterator
 from pathlib import Path
-from random import Random
 
-import msgspec
 import pytest
 
 from node import standing
@@ -12,12 +10,11 @@ from node.rules import FORGOTTEN, PART, REPLACING, Rule
 from node.selection import EVERYTHING
 from node.standing import Standing
 from node.versions import Meant
-from node.witness import Witnesses
 from protocol.errors import ExitCode, OperatorError
 from protocol.manifest import MAX_SIZE_BYTES
 from tests.unit.node.company import Company, Member, growing
 from tests.unit.node.trees import TREE, file, seen
-from tests.unit.wire.places import eventually, free_address
+from tests.unit.wire.places import eventually
 
 SHARED = {**TREE, "b.txt": file(b"older")}
 OLDER = {**SHARED, "log.tmp": file(b"not shared")}
@@ -83,24 +80,6 @@ def test_what_a_node_published_itself_is_not_replaced_by_others(
     assert (company.place("asks") / "g").read_bytes() == b"theirs"
     company.put("has2", "g", b"theirs too")
     eventually(lambda: asker.fetch("g").version == 3)  # A copy since then, as any.
-
-
-def test_one_who_has_gone_or_has_a_part_has_not_all_of_it(company: Company, asker: Member) -> None:
-    asker.fetch("f")
-    company.put("asks", "f", b"older")  # It is `older`'s, and changed by hand.
-    rng = Random(1)
-    thing = asker.agent._watcher.examine("f")
-    assert thing is not None
-    witnesses = Witnesses(asker.agent._context, "asks", "tcp://127.0.0.1:1", rng)
-    (holder,) = company.answer(thing.id).holders  # type: ignore[union-attr]
-    assert witnesses.have(thing, [holder], lambda: None)
-    partial = msgspec.structs.replace(holder, complete=False)
-    ourselves = msgspec.structs.replace(holder, node="asks")
-    dead = msgspec.structs.replace(holder, address=free_address())
-    another = msgspec.structs.replace(holder, address=asker.agent.identity.address)
-    for one in (partial, ourselves, dead, another):
-        assert not witnesses.have(thing, [one], lambda: None)
-    assert witnesses.have(thing, [dead, holder], lambda: None)
 
 
 def test_what_is_left_out_of_a_shared_directory_is_not_lost(
