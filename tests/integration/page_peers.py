@@ -60,7 +60,7 @@ class Thing(NamedTuple):
 
 
 def copy_of(found: Map) -> Map:
-    """Return the holding of who has fetched what the tracker found."""
+    """Return the holding of a node that fetched what the tracker found."""
     return {key: found[key] for key in ("name", "id", "size_bytes", "version", "publisher")}
 
 
@@ -345,11 +345,6 @@ def smallest_node(name: str, thing: Thing) -> Callable[[Map], Sequence[bytes]]:
     return answer
 
 
-def publisher(node: str, holding: Map) -> str | None:
-    """Return who published what `node` holds: itself, if it claims so."""
-    return node if holding.get("claims") else holding.get("publisher")
-
-
 class SmallestTracker:
     """Who holds what, as the last update said; knows no leases."""
 
@@ -378,7 +373,9 @@ class SmallestTracker:
         for withdrawn in request.get("withdrawn", ()):
             self._holdings.pop((node, withdrawn["name"]), None)
         for holding in request.get("holdings", ()):
-            self._holdings[node, holding["name"]] = holding
+            publisher = node if holding.get("claims") else holding.get("publisher")
+            known = {"version": 0, **holding, "publisher": publisher}
+            self._holdings[node, holding["name"]] = known
         return self._ok(node)
 
     def _ok(self, node: str) -> bytes:
@@ -391,7 +388,7 @@ class SmallestTracker:
             for (node, _), holding in self._holdings.items()
             if what in {holding["name"], holding["id"]} and node != asker
         ]
-        found.sort(key=lambda one: one[1].get("version", 0), reverse=True)
+        found.sort(key=lambda one: one[1]["version"], reverse=True)
         found = [one for one in found if one[1]["id"] == found[0][1]["id"]]  # The newest.
         if not found:
             return packed("error", code=404, message="no such file")
@@ -404,6 +401,4 @@ class SmallestTracker:
             }
             for node, holding in found
         ]
-        thing = {key: found[0][1][key] for key in ("name", "id", "size_bytes")}
-        published = {"version": found[0][1].get("version", 0), "publisher": publisher(*found[0])}
-        return packed("holders", **thing, **published, holders=holders)
+        return packed("holders", **copy_of(found[0][1]), holders=holders)

@@ -158,3 +158,62 @@ def test_a_foreign_file_has_no_rows(path: Path) -> None:
     for content in (b"", b"x" * 100, b"\x00" * 9000, b"\x0d" * 50_000):
         path.write_bytes(content)
         assert rows.state(*salvage.rows_in(path)).state == DurableState()
+
+
+def frames_of(journal: Path) -> int:
+    return (journal.stat().st_size - 32) // (24 + rows.PAGE_BYTES)
+
+
+def test_a_transaction_is_read_whole_or_not_at_all(path: Path) -> None:
+    store = SqliteStore(path)
+    store.load()
+    store.apply(LARGE)
+    copy, journal = path.with_name("copy.db"), path.with_name("copy.db-wal")
+    shutil.copy(path, copy)
+    shutil.copy(f"{path}-wal", journal)
+    store.close()
+    assert frames_of(journal) > 5
+    assert ageless(rows.state(*salvage.rows_in(copy)).state) == set(LARGE)
+    with journal.open("r+b") as cut:
+        cut.truncate(journal.stat().st_size - rows.PAGE_BYTES)
+    assert rows.state(*salvage.rows_in(copy)).state == DurableState()
+
+
+@pytest.mark.parametrize("offset", [8, 16, 24], ids=["salt", "checksum", "page"])
+def test_a_frame_that_is_not_of_this_journal_is_not_read(path: Path, offset: int) -> None:
+    copy = killed(path, [SEEDS, SEEDS._replace(number=7)])
+    journal = copy.with_name("copy.db-wal")
+    content = bytearray(journal.read_bytes())
+    content[-rows.PAGE_BYTES - 24 + offset] ^= 1  # In the last frame, which says v7.
+    journal.write_bytes(content)
+    (version,) = rows.state(*salvage.rows_in(copy)).state.versions
+    assert version.number == SEEDS.number
+
+
+def test_what_stands_between_two_lost_pages_is_found_by_its_key(path: Path) -> None:
+    nodes = [
+        NodeRecord(f"{n:03}", "tcp://" + "h" * 200 + ":11001", n, n, left=False) for n in range(200)
+    ]
+    save(path, [*nodes, SEEDS, *(HolderRecord(1, one.node, complete=True) for one in nodes)])
+    content = bytearray(path.read_bytes())
+    places = range(0, len(content), rows.PAGE_BYTES)
+    leaves = [at for at in places if content[at : at + rows.PAGE_BYTES].count(b"h" * 200) > 5]
+    assert len(leaves) > 6
+    for leaf in (leaves[1], leaves[-2]):
+        content[leaf : leaf + rows.PAGE_BYTES] = b"\xff" * rows.PAGE_BYTES
+    path.write_bytes(content)
+    assert len(loaded(path).nodes) > 200 * (len(leaves) - 4) / len(leaves)
+
+
+def test_a_schema_that_is_not_ours_any_more_is_replaced(path: Path) -> None:
+    save(path, EVERYTHING)
+    path.write_bytes(path.read_bytes().replace(b"size_bytes INTEGER", b"size_bytes INTEGES"))
+    assert ageless(loaded(path)) == set(EVERYTHING)
+    assert b"INTEGES" not in path.read_bytes()
+
+
+def test_holders_without_a_version_do_not_come_to_hold_the_next(path: Path) -> None:
+    save(path, [NODES[1], HolderRecord(1, "n1", complete=True)])
+    assert loaded(path).holders == ()
+    save(path, [SEEDS])
+    assert loaded(path) == DurableState((NODES[1],), (SEEDS,))

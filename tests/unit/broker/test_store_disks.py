@@ -41,6 +41,19 @@ store.close()
 print(ageless(loaded(path)) == {*EVERYTHING, after} - {N1})
 """
 
+READ_ONLY_AND_THEN_ANOTHER_DISK = """
+mount("size=4m")
+save(path, EVERYTHING)
+remount("ro")
+store = SqliteStore(path)
+print(ageless(store.load()) == set(EVERYTHING), "|", tries())
+remount("rw")
+path.unlink()
+print(tries())
+store.close()
+print(ageless(loaded(path)) == {*EVERYTHING, after} - {N1})
+"""
+
 READ_ONLY_WITH_A_JOURNAL = """
 mount("size=4m")
 path = killed(path, EVERYTHING)
@@ -102,8 +115,14 @@ print(ageless(loaded(path)) == {*EVERYTHING, after} - {N1})
 
 @pytest.mark.parametrize(
     "script",
-    [READ_ONLY, READ_ONLY_WITH_A_JOURNAL, READ_ONLY_AND_DAMAGED, FULL],
-    ids=["read-only", "read-only, with a journal", "read-only, damaged", "full"],
+    [
+        READ_ONLY,
+        READ_ONLY_AND_THEN_ANOTHER_DISK,
+        READ_ONLY_WITH_A_JOURNAL,
+        READ_ONLY_AND_DAMAGED,
+        FULL,
+    ],
+    ids=["read-only", "then another", "with a journal", "damaged", "full"],
 )
 def test_what_is_on_a_disk_that_cannot_be_written_is_used(tmp_path: Path, script: str) -> None:
     done = run(["unshare", "-m", sys.executable, "-c", BEGIN + script, str(tmp_path)])
