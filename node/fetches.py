@@ -13,7 +13,9 @@ from node import standing, versions
 from node.fetcher import Fetcher, Surroundings, stopped
 from node.home import Home
 from node.intake import Destination
+from node.outside import check_output
 from node.selection import Selection
+from node.spare import ANYTHING, NOTHING, Spare
 from node.standing import Standing
 from node.whole import Whole
 from protocol.control import Fetched, FetchOrder, Working
@@ -40,21 +42,24 @@ class Fetches:
         Raises:
             OperatorError: it could not be had.
         """
+        output = Path(order.output) if order.output is not None else None
+        if output is not None:
+            check_output(output, may_replace=order.force)
         with self._run(order.what) as running:
             meant = versions.find(order.what, functools.partial(self._ask, running.check))
             selection = Selection(order.include, order.exclude, meant.inside)
             found = Standing()
-            if order.output is None:
+            if output is None:
                 found = standing.look(self._home, meant, selection, force=order.force)
             if found.is_meant:
                 return _here(found, self._home.identity.folder, meant.inside)
             in_place = order.in_place or not selection.is_everything or bool(found.withheld)
             to = msgspec.structs.replace(
                 self._destination(meant.name, found.thing),
-                output=Path(order.output) if order.output is not None else None,
+                output=output,
                 selection=selection,
                 in_place=in_place,
-                others="go" if order.force or found.may_go else "hinder",
+                spare=_spare(found.thing, is_forced=order.force),
             )
             return running.fetch(meant.what, self._surroundings(to), on_progress)
 
@@ -66,7 +71,8 @@ class Fetches:
         """
         with self._run(damaged.id) as running:
             to = self._destination(damaged.name, damaged)
-            to = msgspec.structs.replace(to, in_place=True, others="stay")
+            to = msgspec.structs.replace(to, in_place=True, heals=True)
+            to = msgspec.structs.replace(to, spare=Spare.as_seen(damaged.source))
             return running.fetch(damaged.id, self._surroundings(to), on_progress)
 
     def cancel(self, what: str, exit_code: ExitCode) -> None:
@@ -150,6 +156,13 @@ class _Running:
         finally:
             fetcher, self._fetcher = self._fetcher, None
             fetcher.close()
+
+
+def _spare(thing: Whole | None, *, is_forced: bool) -> Spare:
+    """Return what may be replaced: `thing` is what was found to be spare."""
+    if is_forced:
+        return ANYTHING
+    return Spare.as_seen(thing.source) if thing is not None else NOTHING
 
 
 def _here(found: Standing, folder: Path, inside: str) -> Fetched:
