@@ -62,7 +62,7 @@ def _open(folder: Path) -> int:
         finally:
             os.close(directory)
     except OSError as error:
-        if error.errno in _NOT_OURS:
+        if error.errno in _NOT_OURS and os.path.lexists(state):
             raise _not_ours(state / "lock" if is_directory(str(state)) else state) from None
         message = f"cannot use the folder {folder}: {error.strerror}"
         remedy = "change its permissions, or the folder in the cluster file"

@@ -3,6 +3,7 @@
 A link at the end of a path is never followed, and nothing that is no file is waited for.
 """
 
+import contextlib
 import errno
 import os
 import stat
@@ -13,6 +14,7 @@ from node.placing import remove
 
 _OPEN = os.O_NOFOLLOW | os.O_CLOEXEC | os.O_NONBLOCK
 _READ = os.O_RDONLY | _OPEN
+_LOOKS = 10
 _NOT_A_FILE = {errno.ELOOP, errno.EISDIR, errno.ENXIO}  # A link, a directory, a FIFO or socket.
 
 Write = Callable[[int, int, memoryview], None]  # To which descriptor, where, what.
@@ -43,19 +45,22 @@ def open_own(path: bytes, flags: int, mode: int = 0o600) -> int:
     Whatever else has that name is removed: a link, a FIFO, a directory, and a file that has another
     name too (a hard link), as that may be somebody's file elsewhere.
     """
-    try:
-        descriptor = os.open(path, flags | _OPEN)
-    except FileNotFoundError:
-        pass
-    except OSError as error:
-        if error.errno not in _NOT_A_FILE:
-            raise
-    else:
-        if _is_ours_alone(os.fstat(descriptor)):
-            return descriptor
-        os.close(descriptor)
-    remove(path)
-    return os.open(path, flags | os.O_CREAT | os.O_EXCL | _OPEN, mode)
+    for _ in range(_LOOKS):
+        try:
+            descriptor = os.open(path, flags | _OPEN)
+        except FileNotFoundError:
+            with contextlib.suppress(FileExistsError):  # Another thread may have made it.
+                return os.open(path, flags | os.O_CREAT | os.O_EXCL | _OPEN, mode)
+            continue
+        except OSError as error:
+            if error.errno not in _NOT_A_FILE:
+                raise
+        else:
+            if _is_ours_alone(os.fstat(descriptor)):
+                return descriptor
+            os.close(descriptor)
+        remove(path)
+    raise OSError(errno.EEXIST, "something else keeps appearing there", os.fsdecode(path))
 
 
 def write_at(

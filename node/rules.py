@@ -86,7 +86,7 @@ class Rules:
             message = f"cannot read {self._path}: {error.strerror}"
             remedy = "change its permissions, or remove it if it is not a file"
             raise OperatorError(f"{message}; {remedy}", ExitCode.DISK) from None
-        except (msgspec.DecodeError, RecursionError) as error:
+        except (ValueError, RecursionError) as error:  # No JSON, or no UTF-8.
             message = f"{self._path} is not as shoal wrote it: {error}"
             remedy = "mend it, or remove it and forget again what is to be forgotten"
             raise OperatorError(f"{message}; {remedy}") from None

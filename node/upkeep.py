@@ -55,33 +55,39 @@ class Upkeep:
             OperatorError: it is not here.
         """
         home = self._home
-        name, content_id = self._meant(order.what)
+        name, thing = self._meant(order.what)
+        seen = Spare.as_seen(thing.source) if thing is not None else ANYTHING
         rule = home.rules.of(name)
         if not rule.withheld or not order.delete:
             home.rules.set(name, msgspec.structs.replace(rule, withheld=FORGOTTEN))
         home.watcher.look_at(name)  # It sees that, and takes it out of the inventory.
         if order.delete:
-            self._delete(name)
+            self._delete(name, seen)
             home.rules.set(name, NO_RULE)
         self._announce()
-        return Forgotten(name, content_id, deleted=order.delete)
+        return Forgotten(name, thing.id if thing is not None else None, deleted=order.delete)
 
-    def _meant(self, what: str) -> tuple[str, str | None]:
-        """Return the name of what is here, and its id if it is shared."""
+    def _meant(self, what: str) -> tuple[str, Whole | None]:
+        """Return the name of what is here, and the thing itself if it is shared."""
         path = self._home.identity.folder / what
         if self._home.rules.of(what).withheld and os.path.lexists(path):
             return what, None
         thing = standing.held(self._home, what)
-        return thing.name, thing.id
+        return thing.name, thing
 
-    def _delete(self, name: str) -> None:
+    def _delete(self, name: str, spare: Spare) -> None:
         folder = self._home.identity.folder
         try:
             aside = leftovers.deleted(folder)
             try:
-                (folder / name).rename(aside)
+                with opened(folder) as directory:
+                    may_go = functools.partial(spare.allows, b"")
+                    take_out(directory, name, os.fsencode(aside), may_go)
             finally:
                 remove(aside.parent)
+        except InTheWayError:
+            message = f"{display(name)} in {folder} is no longer what was to be deleted"
+            raise OperatorError(f"{message}; look at it, and run it again") from None
         except OSError as error:
             message = f"cannot delete {display(name)} in {folder}: {error.strerror}"
             raise OperatorError(f"{message}; check its permissions", ExitCode.DISK) from None

@@ -59,7 +59,7 @@ class Counter:
 def copy(path: Path, selection: Selection = EVERYTHING, counter: Counter | None = None) -> Path:
     """Copy `path` to `it` in the folder beside it or above; return where that is."""
     folder = next(above / "folder" for above in path.parents if (above / "folder").exists())
-    copy_into(path, folder, "it", selection, counter or Counter())
+    copy_into(path, folder, "it", selection, counter or Counter(), is_forced=True)
     return folder / "it"
 
 

@@ -12,6 +12,7 @@ from node.inventory import Inventory
 from node.quota import Quota
 from node.rules import DAMAGED, FETCHING, NO_RULE, PART, REPLACING, Rule, Rules
 from node.selection import Selection
+from node.spare import ANYTHING, NOTHING
 from node.whole import GoneError, Signature
 from protocol import bitmap
 from protocol.errors import ExitCode, OperatorError
@@ -93,7 +94,8 @@ def test_part_of_a_tree_is_withheld(tmp_path: Path) -> None:
 def test_while_it_appears_it_is_withheld(
     tmp_path: Path, others: str, before: str, meanwhile: str
 ) -> None:
-    scene = Scene(tmp_path, in_place=True, others=others)
+    spare = ANYTHING if others == "go" else NOTHING
+    scene = Scene(tmp_path, in_place=True, spare=spare, heals=others == "stay")
     scene.rules.set("t", Rule(before, exclude=("x",)))
     scene.fetch()
     assert scene.rules.of("t") == Rule(meanwhile, exclude=("x",))

@@ -1,7 +1,6 @@
 """What is to hold for the things in a folder, and lasts."""
 
 import json
-import os
 import threading
 from pathlib import Path
 
@@ -81,12 +80,13 @@ def test_rules_that_cannot_be_read_are_not_taken_for_none(tmp_path: Path, conten
 def test_a_disk_that_refuses_is_told_and_nothing_is_changed(tmp_path: Path) -> None:
     rules = Rules(tmp_path)
     rules.set("a", ALL_OF_IT)
-    os.mkfifo(tmp_path / "rules.new")  # In the way: it can be opened, but not be synced.
-    reader = os.open(tmp_path / "rules.new", os.O_RDONLY | os.O_NONBLOCK)
+    (tmp_path / "rules.json").rename(tmp_path / "kept")
+    (tmp_path / "rules.json").mkdir()  # In the way.
     with pytest.raises(
         OperatorError, match=r"cannot write .*rules\.json: .*; check the disk"
     ) as no:
         rules.set("a", NO_RULE)
-    os.close(reader)
     assert no.value.exit_code is ExitCode.DISK
+    (tmp_path / "rules.json").rmdir()
+    (tmp_path / "kept").rename(tmp_path / "rules.json")
     assert rules.of("a") == Rules(tmp_path).of("a") == ALL_OF_IT
