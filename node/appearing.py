@@ -188,7 +188,10 @@ class Appearing:
 
     def _clear_out(self, root: int, listing: Listing) -> None:
         """Remove what is not in the tree, if all of that may go."""
-        strangers = list(others(self._root, set(listing.paths)))
+        known = set(listing.paths)
+        for path in listing.empty_folders():  # An earlier try may have made what they lie in.
+            known.update(missing(path.rpartition(b"/")[0], known))
+        strangers = list(others(self._root, known))
         for path in strangers:
             if not self._spare.allows(path, self._root + path):
                 raise self._in_the_way(path)

@@ -8,6 +8,7 @@ import array
 import functools
 import os
 import stat
+from collections.abc import Container
 from pathlib import Path
 from typing import Self
 
@@ -87,19 +88,22 @@ class Seen:
         finally:
             os.close(descriptor)
 
-    def is_all_of(self, path: bytes, at: bytes) -> bool:
-        """Say whether all that is `at` a place is what was looked at as `path` in the thing."""
+    def is_all_of(self, path: bytes, at: bytes, beside: Container[bytes] = ()) -> bool:
+        """Say whether all that is `at` a place is what was looked at as `path` in the thing.
+
+        What is `beside` it, by paths in the thing, may be anything.
+        """
         waiting = [(path, at)]
         while waiting:  # Not by recursion: directories may lie in each other a thousand deep.
             path, at = waiting.pop()
             try:
                 status = os.lstat(at)
                 if stat.S_ISDIR(status.st_mode):
-                    if path not in self._folders:
+                    above, names = path + b"/" if path else b"", os.listdir(at)
+                    waiting += [(above + name, at + b"/" + name) for name in names]
+                    if not names and path not in self._folders and path not in beside:
                         return False
-                    above = path + b"/" if path else b""
-                    waiting += [(above + name, at + b"/" + name) for name in os.listdir(at)]
-                elif not self._is_it(path, at, status):
+                elif path not in beside and not self._is_it(path, at, status):
                     return False
             except FileNotFoundError:
                 continue  # It has just gone: nobody loses it by us.

@@ -1,14 +1,21 @@
 """What a node does with what lies in its folder: shares it, forgets it, deletes it."""
 
+import functools
 import os
 from collections.abc import Callable
+from pathlib import Path
 
 import msgspec
 
 from node import leftovers, standing
+from node.directories import opened
 from node.home import Home
-from node.placing import remove
+from node.others import others
+from node.placing import InTheWayError, MayGo, remove, take_out
 from node.rules import FORGOTTEN, NO_RULE, Rule
+from node.spare import Seen
+from node.tree import Tree
+from node.whole import Whole
 from protocol.control import ForgetOrder, Forgotten, ShareOrder, Sharing, Working
 from protocol.errors import ExitCode, OperatorError
 from protocol.names import display
@@ -56,13 +63,13 @@ class Upkeep:
         """
         home = self._home
         name, thing = self._meant(order.what)
-        seen = Spare.as_seen(thing.source) if thing is not None else ANYTHING
+        may_go = _as_seen(thing, home.identity.folder / name)
         rule = home.rules.of(name)
         if not rule.withheld or not order.delete:
             home.rules.set(name, msgspec.structs.replace(rule, withheld=FORGOTTEN))
         home.watcher.look_at(name)  # It sees that, and takes it out of the inventory.
         if order.delete:
-            self._delete(name, seen)
+            self._delete(name, may_go)
             home.rules.set(name, NO_RULE)
         self._announce()
         return Forgotten(name, thing.id if thing is not None else None, deleted=order.delete)
@@ -75,19 +82,32 @@ class Upkeep:
         thing = standing.held(self._home, what)
         return thing.name, thing
 
-    def _delete(self, name: str, spare: Spare) -> None:
+    def _delete(self, name: str, may_go: MayGo) -> None:
         folder = self._home.identity.folder
         try:
             aside = leftovers.deleted(folder)
             try:
-                with opened(folder) as directory:
-                    may_go = functools.partial(spare.allows, b"")
+                with opened(folder.resolve()) as directory:
                     take_out(directory, name, os.fsencode(aside), may_go)
             finally:
                 remove(aside.parent)
         except InTheWayError:
-            message = f"{display(name)} in {folder} is no longer what was to be deleted"
+            message = f"{display(name)} in {folder} has just changed, so it was not deleted"
             raise OperatorError(f"{message}; look at it, and run it again") from None
         except OSError as error:
             message = f"cannot delete {display(name)} in {folder}: {error.strerror}"
             raise OperatorError(f"{message}; check its permissions", ExitCode.DISK) from None
+
+
+def _as_seen(thing: Whole | None, place: Path) -> MayGo:
+    """Return what says whether that which is at `place` now is still it, with all beside it.
+
+    None: it is not shared, and so it is the name alone that was meant.
+    """
+    if thing is None or place.is_symlink():  # Of a link nothing but itself goes.
+        return lambda _: True
+    beside: frozenset[bytes] = frozenset()
+    if isinstance(thing.source, Tree):
+        shared = {path.encode() for path, *_ in thing.source.entries()}
+        beside = frozenset(others(os.fsencode(place), shared))
+    return functools.partial(Seen.of(thing.source).is_all_of, b"", beside=beside)
