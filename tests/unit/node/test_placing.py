@@ -7,11 +7,12 @@ import subprocess
 import threading
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from node import libc
-from node.placing import put_in_place, remove, sync
+from node.placing import InTheWayError, nothing, put_in_place, remove, sync, take_out
 from protocol.errors import ExitCode, OperatorError
 from tests.unit.node.disks import refuse_to_sync
 from tests.unit.node.trees import (
@@ -117,6 +118,142 @@ def test_the_old_or_the_new_one_stands_there_at_every_moment(tmp_path: Path) -> 
         thread.join()
         assert missed == []
         remove(tmp_path / "name")
+
+
+# What may not go.
+
+
+class Second:
+    """Lets something go when it is first asked, and not again, as if that had changed."""
+
+    def __init__(self) -> None:
+        self.asked: list[bytes] = []
+
+    def __call__(self, at: bytes) -> bool:
+        self.asked.append(at)
+        return len(self.asked) == 1
+
+
+@pytest.mark.parametrize("way", WAYS)
+@pytest.mark.parametrize("before", ["file", "tree"])
+@pytest.mark.parametrize("what", ["file", "tree"])
+def test_what_may_not_go_stays(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, what: str, before: str, way: int | str
+) -> None:
+    old(tmp_path, before)
+    inode, new = (tmp_path / "name").stat().st_ino, made(tmp_path, what)
+    if isinstance(way, int):
+        refuse(monkeypatch, way)
+    with pytest.raises(InTheWayError):
+        put_in_place(new, tmp_path, "name")
+    assert (tmp_path / "name").stat().st_ino == inode
+    assert is_new(new, what)
+
+
+@pytest.mark.parametrize("way", WAYS)
+@pytest.mark.parametrize("before", ["file", "tree"])
+@pytest.mark.parametrize("what", ["file", "tree"])
+def test_what_changes_at_the_last_moment_is_put_back(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, what: str, before: str, way: int | str
+) -> None:
+    """Where a file cannot be exchanged for a file, it is only looked at once."""
+    old(tmp_path, before)
+    inode, new, may_go = (tmp_path / "name").stat().st_ino, made(tmp_path, what), Second()
+    if isinstance(way, int):
+        refuse(monkeypatch, way)
+    if isinstance(way, int) and (what, before) == ("file", "file"):
+        put_in_place(new, tmp_path, "name", may_go)
+        assert is_new(tmp_path / "name", what)
+        return
+    with pytest.raises(InTheWayError):
+        put_in_place(new, tmp_path, "name", may_go)
+    assert len(may_go.asked) == 2
+    assert (tmp_path / "name").stat().st_ino == inode
+    assert is_new(new, what)
+    assert [path.name for path in (tmp_path / ".shoal/partial").iterdir()] == ["tree"]
+
+
+@pytest.mark.parametrize("what", ["file", "tree"])
+def test_what_appears_and_goes_is_no_obstacle(tmp_path: Path, what: str) -> None:
+    old(tmp_path, "file")
+
+    def may_go(_: bytes) -> bool:
+        (tmp_path / "name").unlink()
+        return True
+
+    put_in_place(made(tmp_path, what), tmp_path, "name", may_go)
+    assert is_new(tmp_path / "name", what)
+
+
+def test_what_was_made_may_go_while_the_old_one_is_put_back(tmp_path: Path) -> None:
+    old(tmp_path, "file")
+    new = made(tmp_path, "file")
+
+    def may_go(at: bytes) -> bool:
+        if at == os.fsencode(new):  # They have exchanged their names.
+            (tmp_path / "name").unlink()
+        return at != os.fsencode(new)
+
+    with pytest.raises(InTheWayError):
+        put_in_place(new, tmp_path, "name", may_go)
+    assert (tmp_path / "name").read_bytes() == b"old"
+
+
+@pytest.mark.parametrize("before", ["file", "tree"])
+@pytest.mark.parametrize("what", ["file", "tree"])
+def test_what_cannot_be_exchanged_back_is_renamed_back(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, what: str, before: str
+) -> None:
+    old(tmp_path, before)
+    inode, new, real = (tmp_path / "name").stat().st_ino, made(tmp_path, what), libc.renameat2
+    exchanged: list[bytes] = []
+
+    def failing(*arguments: Any) -> None:
+        if arguments[-1] == libc.RENAME_EXCHANGE:
+            exchanged.append(arguments[1])
+            if len(exchanged) == 2:
+                raise OSError(errno.EIO, os.strerror(errno.EIO))
+        real(*arguments)
+
+    monkeypatch.setattr(libc, "renameat2", failing)
+    with pytest.raises(OSError, match="Input/output"):
+        put_in_place(new, tmp_path, "name", Second())
+    assert (tmp_path / "name").stat().st_ino == inode
+    assert is_new(new, what)
+
+
+@pytest.mark.parametrize("number", [errno.EPERM, errno.EOPNOTSUPP])
+def test_without_links_either_it_is_looked_first(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, number: int
+) -> None:
+    """As on FAT, and on some file systems in user space."""
+
+    def refuse_link(*_: object, **__: object) -> None:
+        raise OSError(number, os.strerror(number))
+
+    refuse(monkeypatch, errno.EINVAL)
+    monkeypatch.setattr(os, "link", refuse_link)
+    put_in_place(made(tmp_path, "file"), tmp_path, "name")
+    assert is_new(tmp_path / "name", "file")
+    new = made(tmp_path, "file")
+    with pytest.raises(InTheWayError):
+        put_in_place(new, tmp_path, "name")
+    assert is_new(new, "file")
+
+
+@pytest.mark.parametrize("before", ["file", "tree"])
+def test_takes_out_only_what_may_go(tmp_path: Path, before: str) -> None:
+    old(tmp_path, before)
+    inode = (tmp_path / "name").stat().st_ino
+    directory, aside = os.open(tmp_path, os.O_RDONLY), os.fsencode(tmp_path / "aside")
+    for may_go in (nothing, Second()):
+        with pytest.raises(InTheWayError):
+            take_out(directory, "name", aside, may_go)
+        assert [path.name for path in tmp_path.iterdir()] == ["name"]
+        assert (tmp_path / "name").stat().st_ino == inode
+    take_out(directory, "name", aside, anything)
+    os.close(directory)
+    assert list(tmp_path.iterdir()) == []
 
 
 @pytest.mark.parametrize("what", ["file", "tree"])
