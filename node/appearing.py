@@ -180,11 +180,12 @@ class Appearing:
         return parent_of(self._folder, name, replaces_links=True, clear=self._clear)
 
     def _clear(self, directory: int, last: str, name: str) -> None:
-        """Put a directory of the tree where a file or a link is."""
+        """Put a directory of the tree where a file or a link is, if that may go."""
         path = name.encode().removeprefix(f"{self._name}/".encode())
         if len(path) < len(name.encode()):
-            self._take_out(directory, last, path)
-            os.mkdir(last, dir_fd=directory)
+            with contextlib.suppress(InTheWayError):
+                take_out(directory, last, self._aside, functools.partial(self._spare.allows, path))
+                os.mkdir(last, dir_fd=directory)
 
     def _clear_out(self, root: int, listing: Listing) -> None:
         """Remove what is not in the tree, if all of that may go."""

@@ -15,7 +15,8 @@ from node.home import Home
 from node.intake import Destination
 from node.outside import check_output
 from node.selection import Selection
-from node.spare import ANYTHING, NOTHING, Spare
+from node.spare import ANYTHING, NOTHING, Spare, remember
+from node.staging import staging_place
 from node.standing import Standing
 from node.whole import Whole
 from protocol.control import Fetched, FetchOrder, Working
@@ -70,9 +71,12 @@ class Fetches:
             OperatorError: nobody could deliver it.
         """
         with self._run(damaged.id) as running:
+            spare = Spare.as_seen(damaged.source)
+            with contextlib.suppress(OSError):  # If nobody has it now, a later fetch heals it.
+                remember(spare, staging_place(self._home.identity.folder, damaged.id))
             to = self._destination(damaged.name, damaged)
             to = msgspec.structs.replace(to, in_place=True, heals=True)
-            to = msgspec.structs.replace(to, spare=Spare.as_seen(damaged.source))
+            to = msgspec.structs.replace(to, spare=spare)
             return running.fetch(damaged.id, self._surroundings(to), on_progress)
 
     def cancel(self, what: str, exit_code: ExitCode) -> None:

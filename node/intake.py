@@ -21,8 +21,8 @@ from node.reuse import copy_chunks
 from node.room import in_the_way, require_any, require_room
 from node.rules import DAMAGED, FETCHING, PART, REPLACING, Rule, Rules
 from node.selection import EVERYTHING, Selection
-from node.spare import NOTHING, Seen, Spare
-from node.staging import Staging, disk_trouble
+from node.spare import NOTHING, Spare, remember, remembered
+from node.staging import Staging, disk_trouble, staging_place
 from node.tree_staging import TreeStaging
 from node.whole import Signature, Source, Whole
 from node.write_behind import WriteBehind
@@ -92,8 +92,8 @@ class Intake:
         self._partial = partial
         try:
             have = self._staging.open()
-            if self._spare.seen is not None and self._to.in_place:
-                self._spare.seen.save(self._place(action) / "replaces")
+            if self._to.in_place:
+                remember(self._spare, staging_place(self._to.folder, action.id))
             return self._opened(have, is_all=not action.manifest.is_tree)
         except OSError as error:
             return self._failed(error)
@@ -178,19 +178,16 @@ class Intake:
         self._to.quota.require(self._partial.name, more_bytes, replaces=False)
 
     def _staging_for(self, name: str, action: steps.OpenStaging) -> Staging | TreeStaging:
-        to, place = self._to, self._place(action)
+        to, place = self._to, staging_place(self._to.folder, action.id)
         appears = to.in_place and to.output is None
         if appears and self._spare.is_nothing:  # An earlier try may have looked.
-            self._spare = Spare(Seen.load(place / "replaces"))
+            self._spare = remembered(place)
         if not action.manifest.is_tree:
             return Staging(place.parent, action.id, action.manifest)
         appearing = None
         if appears:
             appearing = Appearing(to.folder, name, self._spare, keeps_others=to.heals)
         return TreeStaging(place.parent, action.id, action.manifest, to.selection, appearing)
-
-    def _place(self, action: steps.OpenStaging) -> Path:
-        return self._to.folder / ".shoal/partial" / action.id.removeprefix("b3:")
 
     def _opened(self, have: int, *, is_all: bool) -> steps.StagingOpened:
         """Copy what is in the folder already, and serve what is there so far."""

@@ -16,7 +16,7 @@ import msgspec
 from blake3 import blake3
 
 from node.file_states import FileStates
-from node.raw_files import open_own, read_at, write_all
+from node.raw_files import claim_room, open_own, read_at, write_all
 from node.tree import Tree
 from node.whole import FileSource, Source
 from protocol import codec, listing, manifest
@@ -25,6 +25,7 @@ from protocol.manifest import DIGEST_BYTES, MAX_LISTING_BYTES
 
 # A listing, and for each of its files 8 bytes of each of three kinds.
 _MAX_BYTES = MAX_LISTING_BYTES + 24 * listing.MAX_ENTRIES + 1024
+_REMEMBERED = "replaces"
 
 
 class _Document(msgspec.Struct, frozen=True, array_like=True, forbid_unknown_fields=True):
@@ -176,3 +177,19 @@ class Spare:
 
 NOTHING = Spare()
 ANYTHING = Spare(anything=True)
+
+
+def remember(spare: Spare, place: Path) -> None:
+    """Keep what was looked at over interruptions, in the directory `place`, which is made.
+
+    Raises:
+        OSError: the disk refused.
+    """
+    if spare.seen is not None:
+        claim_room(place)
+        spare.seen.save(place / _REMEMBERED)
+
+
+def remembered(place: Path) -> Spare:
+    """Return what `remember` kept: nothing may go if that is not there, or not whole."""
+    return Spare(Seen.load(place / _REMEMBERED))

@@ -170,6 +170,11 @@ class Staging:
                 return  # Others cannot allocate ahead (EOPNOTSUPP); writing will tell.
 
 
+def staging_place(folder: Path, content_id: ContentId) -> Path:
+    """Return where a thing's bytes are in a node's `folder` while they come."""
+    return folder / ".shoal/partial" / content_id.removeprefix("b3:")
+
+
 def require_room(place: Path, size_bytes: int) -> None:
     """Raise OSError (ENOSPC) if the disk has no room for so many bytes."""
     if size_bytes > shutil.disk_usage(place).free:

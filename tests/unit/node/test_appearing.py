@@ -271,7 +271,7 @@ def test_a_link_on_the_way_is_not_followed(tmp_path: Path, name: str, *, is_righ
     out = make(tmp_path / "out", {"precious": file(b"mine")})
     before = seen(out)
     (tmp_path / name).symlink_to(out)
-    with pytest.raises(OperatorError, match=r"is not a directory|neither a file|a different t/"):
+    with pytest.raises(OperatorError, match=r"is not a directory|neither a file nor a directory"):
         arrived(tmp_path, others="stay")
     assert seen(out) == before
     if name == "t":
@@ -292,10 +292,9 @@ def test_not_even_for_a_tree_without_files(tmp_path: Path, items: Items) -> None
 @pytest.mark.parametrize("name", ["t", "t/d", "t/d/e"])
 def test_a_file_in_the_way_of_a_directory_is_refused(tmp_path: Path, name: str) -> None:
     make(tmp_path, {name: file(b"mine")})
-    says = "is not a directory there; move it away" if name == "t" else f"a different {name}"
     refusing: list[Others] = ["hinder", "seen", "go"] if name == "t" else ["hinder"]
     for others in refusing:
-        with pytest.raises(OperatorError, match=says):
+        with pytest.raises(OperatorError, match="is not a directory there; move it away"):
             arrived(tmp_path, others=others)
     assert (tmp_path / name).read_bytes() == b"mine"
 
