@@ -93,8 +93,8 @@ class Staging:
             OSError: the disk refused.
         """
         self._settle()
+        signature = Signature.of(os.fstat(self._descriptor))  # While nobody else can change it.
         put_in_place(self._place / "data", folder, name, may_go)
-        signature = Signature.of(os.fstat(self._descriptor))
         remove(self._place)
         return FileSource(folder / name, signature)
 
