@@ -151,8 +151,9 @@ class Part:
             shelf = Shelf(content_id, shared, have)
             host = self._stations[name] = Host(number, name, self.world, self, shelf)
             if SEED < number <= SEED + plan.bad_disks:
-                actions = shared.chunk_count + 2  # It opens, writes each chunk, and publishes.
-                host.disk.fails_at = random.Random(plan.seed + number).randint(1, actions)
+                last = shared.chunk_count + 1  # It opens, writes each chunk, and publishes.
+                some = random.Random(plan.seed).randint(2, last)
+                host.disk.fails_at = (last, 1, some, last + 1)[number % 4]
             if number == SEED:
                 host.announce(complete=True)
             else:

@@ -7,6 +7,7 @@ import resource
 import signal
 import subprocess
 import sys
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 from random import Random
@@ -210,6 +211,30 @@ def test_publishes_in_one_step_and_tidies_up(tmp_path: Path) -> None:
     assert path.read_bytes() == RIGHT
     assert source.signature == Signature.of(path.stat())
     assert list(partial.iterdir()) == []
+
+
+def test_what_no_room_could_be_made_for_is_not_published(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Room is made ahead, in a thread: its failure may come after the last write."""
+    if os.major(tmp_path.stat().st_dev) == 0:
+        pytest.skip("no room is made ahead on a RAM disk")
+    all_written = threading.Event()
+
+    def refuse(*_: int) -> None:
+        assert all_written.wait(60)
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr(os, "posix_fallocate", refuse)
+    with opened(tmp_path / "partial") as (staging, _):
+        for index in range(10):
+            staging.write(index, chunk(index, SIZES[index]))
+        all_written.set()
+        with pytest.raises(OSError, match="No space left"):
+            staging.publish(tmp_path, "a.bin")
+        with pytest.raises(OSError, match="No space left"):
+            staging.write(0, chunk(0, SIZES[0]))
+    assert not (tmp_path / "a.bin").exists()
 
 
 def test_publishes_into_folders_that_it_makes(tmp_path: Path) -> None:
