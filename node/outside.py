@@ -33,7 +33,7 @@ def check_output(target: Path, *, may_replace: bool) -> None:
     except FileNotFoundError:
         return
     if not may_replace or not stat.S_ISREG(status.st_mode):
-        raise _in_the_way(target, status)
+        raise _in_the_way(target, status, is_forced=may_replace)
 
 
 def put_outside(made: Path, target: Path, *, may_replace: bool = False) -> None:
@@ -43,10 +43,10 @@ def put_outside(made: Path, target: Path, *, may_replace: bool = False) -> None:
         OperatorError: something is there; it is only replaced, a file by a file, if `may_replace`.
         OSError: the disk refused.
     """
-    may_replace = may_replace and not made.is_dir()
+    is_file = not made.is_dir()
 
     def may_go(there: bytes) -> bool:
-        return may_replace and stat.S_ISREG(os.lstat(there).st_mode)
+        return may_replace and is_file and stat.S_ISREG(os.lstat(there).st_mode)
 
     with _parent_of(target) as directory:
         try:
@@ -58,7 +58,7 @@ def put_outside(made: Path, target: Path, *, may_replace: bool = False) -> None:
                 with _copy(made, target.name, directory) as copy:
                     give_name(os.fsencode(copy), directory, target.name, may_go)
         except InTheWayError:
-            raise _in_the_way(target, target.lstat()) from None
+            raise _in_the_way(target, target.lstat(), is_forced=may_replace) from None
         os.fsync(directory)
 
 
@@ -76,14 +76,17 @@ def _parent_of(target: Path) -> Iterator[int]:
         os.close(descriptor)
 
 
-def _in_the_way(target: Path, status: os.stat_result) -> OperatorError:
-    message = f"--output {display(str(target))} already exists"
-    if stat.S_ISREG(status.st_mode):
-        return OperatorError(
-            f"{message}; choose another path, or pass --force to replace a file with a file"
-        )
-    kind = "a directory" if stat.S_ISDIR(status.st_mode) else "not a regular file"
-    return OperatorError(f"{message} and is {kind}; choose another path")
+def _in_the_way(target: Path, status: os.stat_result, *, is_forced: bool) -> OperatorError:
+    message, remedy = f"--output {display(str(target))} already exists", "choose another path"
+    if stat.S_ISDIR(status.st_mode):
+        message += " and is a directory"
+    elif not stat.S_ISREG(status.st_mode):
+        message += " and is not a regular file"
+    elif is_forced:
+        message += ", and a directory never replaces a file"
+    else:
+        remedy += ", or pass --force to replace a file with a file"
+    return OperatorError(f"{message}; {remedy}")
 
 
 @contextlib.contextmanager

@@ -200,7 +200,8 @@ def test_elsewhere_nothing_is_replaced_without_force(company: Company, asker: Me
         error = refused(asker, what, output=str(target))
         assert error.exit_code is ExitCode.USAGE
         assert "mine already exists; choose another path, or pass --force" in str(error)
-    assert "already exists" in str(refused(asker, "tree", output=str(target), force=True))
+    forced = refused(asker, "tree", output=str(target), force=True)
+    assert "already exists, and a directory never replaces a file; choose" in str(forced)
     assert target.read_bytes() == b"precious"
     asker.fetch("f.bin", output=str(target), force=True)
     assert target.read_bytes() == FILE
