@@ -17,6 +17,7 @@ from commands.stopping import Stopper
 from config.cluster import Cluster, NodeEntry
 from node.agent import Agent
 from node.lock import FolderLock
+from node.outside import check_output
 from protocol import manifest, names
 from protocol.control import Fetched, FetchOrder, Working
 from protocol.errors import ExitCode, OperatorError
@@ -53,7 +54,7 @@ def run_fetch(
         check_what(name)
     check_patterns("--include", options.include)
     check_patterns("--exclude", options.exclude)
-    output = _checked_output(options.output, what)
+    output = _checked_output(options.output, what, may_replace=options.force)
     if output is not None and options.in_place:
         message = "--in-place is about NAME's folder, and --output leads elsewhere"
         raise OperatorError(f"{message}; leave one of them out")
@@ -83,16 +84,12 @@ def check_what(what: str) -> None:
         raise OperatorError(f"{message}; `shoal ls` shows the names there are") from None
 
 
-def _checked_output(output: Path | None, what: list[str]) -> Path | None:
+def _checked_output(output: Path | None, what: list[str], *, may_replace: bool) -> Path | None:
     if output is None:
         return None
     if len(what) > 1:
         raise OperatorError("--output takes one thing; give one name, or leave --output out")
-    if output.is_dir() or not output.absolute().parent.is_dir():
-        problem = "is a directory" if output.is_dir() else "lies in no directory that exists"
-        raise OperatorError(f"--output {output} {problem}; give the path of what is to be there")
-    if output.exists() and not output.is_file():
-        raise OperatorError(f"--output {output} is no file; give the path of one, or of a new one")
+    check_output(output.absolute(), may_replace=may_replace)
     return output.absolute()
 
 

@@ -95,7 +95,8 @@ InPlaceOption = Annotated[
     typer.Option("--in-place", help="Let a directory's files appear one by one, each whole."),
 ]
 FetchForceOption = Annotated[
-    bool, typer.Option("--force", help="Replace what has that name and nobody else has.")
+    bool,
+    typer.Option("--force", help="Overwrite what has that name, even if no other node has a copy."),
 ]
 ShareForceOption = Annotated[
     bool, typer.Option("--force", help="Make it a new version of what has that name.")

@@ -155,7 +155,7 @@ def _copy(
         copied_bytes += count
         view.show(Working(name, min(copied_bytes, size_bytes), size_bytes, None))
 
-    copy_into(path, folder, name, selection, on_copied)
+    copy_into(path, folder, name, selection, on_copied, is_forced=options.force)
 
 
 def _size(path: Path, options: ShareOptions) -> int:

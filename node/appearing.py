@@ -4,27 +4,24 @@ import array
 import contextlib
 import errno
 import filecmp
+import functools
 import os
 import stat
 import threading
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
-from typing import Literal
 
 from node.directories import Keeps, is_directory, missing, opened, sweep
 from node.file_states import FileStates
 from node.others import others
 from node.paths import parent_of
-from node.placing import remove
+from node.placing import InTheWayError, MayGo, give_name, remove, take_out
 from node.raw_files import set_mode
+from node.spare import NOTHING, Spare
 from node.tree import Tree, everything_in
 from protocol.errors import OperatorError
 from protocol.listing import Listing
 from protocol.names import MAX_NAME_BYTES, display
-
-# What becomes of what lies there already and is not what should: it goes, or stays where it is not
-# replaced, or it hinders: then nothing of it is lost.
-Others = Literal["go", "stay", "hinder"]
 
 
 class Appearing:
@@ -32,11 +29,19 @@ class Appearing:
 
     _mode_of: Callable[[int], int]
 
-    def __init__(self, folder: Path, name: str, others: Others = "go") -> None:
-        """Let them appear in the directory `name` of `folder`."""
+    def __init__(
+        self, folder: Path, name: str, spare: Spare = NOTHING, *, keeps_others: bool = False
+    ) -> None:
+        """Let them appear in the directory `name` of `folder`.
+
+        What is there and not what should be goes if it is `spare`. Else it hinders, unless it has a
+        name that nothing of the tree has and `keeps_others` lets it stay.
+        """
         self._folder = folder
         self._name = name
-        self._others = others
+        self._spare = spare
+        self._keeps_others = keeps_others
+        self._aside = b""
         self._root = os.fsencode(folder / name) + b"/"
         self._is_out = bytearray()
         self._left = array.array("Q")  # Bytes of each file that are not there yet.
@@ -49,10 +54,12 @@ class Appearing:
         files: Iterable[tuple[int, bytes]],
         listing: Listing,
         mode_of: Callable[[int], int],
+        aside: bytes = b"",
     ) -> None:
         """See which of the `files`, numbers and paths, stand there with the size they should have.
 
-        They may have other bytes: `take_back` those. `mode_of` gives the mode of a file.
+        They may have other bytes: `take_back` those. `mode_of` gives the mode of a file; `aside` is
+        a path, on the same file system, for what is removed.
 
         Raises:
             OperatorError: another one hinders.
@@ -61,6 +68,7 @@ class Appearing:
         self._left = array.array("Q", listing.sizes)
         self._states = FileStates(listing.sizes, listing.are_executable())
         self._mode_of = mode_of
+        self._aside = aside
         is_there = {b"": is_directory(self._root[:-1])}  # Directories; what a link leads to is not.
         for file, path in files:
             above = path.rpartition(b"/")[0]
@@ -102,19 +110,16 @@ class Appearing:
             OperatorError: something stands in the way.
             OSError: the disk refused.
         """
-        if self._others == "hinder" and _is_another(self._root + path, made):
-            self._hinder(path)
         if file is not None and not is_ready:
             set_mode(made, self._mode_of(file), durably=True)
-        with self._parent_of(path) as (directory, last):
-            if is_directory(last, directory):
-                remove(last, directory)
-            with self._guard:
-                if file is not None:
-                    self._states.note(file, os.lstat(made))
-                os.rename(made, last, dst_dir_fd=directory)
-                if file is not None:
-                    self._is_out[file] = 1
+        with self._parent_of(path) as (directory, last), self._guard, self._hindering(path):
+            if file is not None:
+                self._states.note(file, os.lstat(made))
+            is_replaced = give_name(made, directory, last, self._may_go_for(path, made))
+            if file is not None:
+                self._is_out[file] = 1
+        if is_replaced:
+            remove(made)
 
     def end(self, folders: Iterable[bytes], listing: Listing | None) -> None:
         """Make the empty directories; see to what is there and not in `listing` (None: leave it).
@@ -127,11 +132,8 @@ class Appearing:
             with contextlib.suppress(FileExistsError):
                 os.mkdir(last, dir_fd=directory)
             with opened(last, directory) as root:
-                if listing is not None and self._others == "hinder":
-                    for path in others(self._root, set(listing.paths)):
-                        self._hinder(path)
-                if listing is not None and self._others == "go":
-                    sweep(root, _belongs(listing))
+                if listing is not None and not self._keeps_others:
+                    self._clear_out(root, listing)
         for path in folders:
             self._make_folder(path)
         for file, path in self._to_chmod:
@@ -141,7 +143,7 @@ class Appearing:
     def tree(self, listing_data: bytes, listing: Listing) -> Tree:
         """Return what has appeared; what was changed meanwhile is not taken for right."""
         root = self._folder / self._name
-        if self._others != "stay":  # Nothing else is there.
+        if not self._keeps_others:  # Nothing else is there.
             with contextlib.suppress(FileNotFoundError, NotADirectoryError):
                 for file in range(len(listing.sizes)):
                     os.lstat(self._root + listing.file_path(file))
@@ -154,7 +156,8 @@ class Appearing:
         except OSError:
             return
         if not stat.S_ISREG(status.st_mode) or status.st_size != self._left[file]:
-            self._hinder(path)
+            if not self._spare.allows(path, self._root + path):
+                raise self._in_the_way(path)
             return
         self._is_out[file] = 1
         self._states.note(file, status)
@@ -167,23 +170,65 @@ class Appearing:
                 os.mkdir(last, dir_fd=directory)
             except FileExistsError:
                 if not is_directory(last, directory):
-                    self._hinder(path)
-                    os.unlink(last, dir_fd=directory)
+                    self._take_out(directory, last, path)
                     os.mkdir(last, dir_fd=directory)
 
     def _parent_of(self, path: bytes) -> contextlib.AbstractContextManager[tuple[int, str]]:
         name = f"{self._name}/{path.decode()}"
         if len(name.encode()) > MAX_NAME_BYTES:
             raise OSError(errno.ENAMETOOLONG, os.strerror(errno.ENAMETOOLONG))
-        is_clearing = self._others == "go"
-        return parent_of(self._folder, name, replaces_links=True, clears=is_clearing)
+        return parent_of(self._folder, name, replaces_links=True, clear=self._clear)
 
-    def _hinder(self, path: bytes) -> None:
-        """Raise OperatorError if what is there must not be lost."""
-        if self._others == "hinder":
-            place = display(f"{self._name}/{path.decode(errors='replace')}")
-            message = f"another {place} lies in {self._folder}, which perhaps nobody else has"
-            raise OperatorError(f"{message}; move it away, or let --force replace it")
+    def _clear(self, directory: int, last: str, name: str) -> None:
+        """Put a directory of the tree where a file or a link is, if that may go."""
+        path = name.encode().removeprefix(f"{self._name}/".encode())
+        if len(path) < len(name.encode()):
+            with contextlib.suppress(InTheWayError):
+                take_out(directory, last, self._aside, functools.partial(self._spare.allows, path))
+                os.mkdir(last, dir_fd=directory)
+
+    def _clear_out(self, root: int, listing: Listing) -> None:
+        """Remove what is not in the tree, if all of that may go."""
+        known = set(listing.paths)
+        for path in listing.empty_folders():  # An earlier try may have made what they lie in.
+            known.update(missing(path.rpartition(b"/")[0], known))
+        strangers = list(others(self._root, known))
+        for path in strangers:
+            if not self._spare.allows(path, self._root + path):
+                raise self._in_the_way(path)
+        if self._spare.is_anything:
+            sweep(root, _belongs(listing))
+        elif not self._spare.is_nothing:
+            for path in strangers:
+                with self._parent_of(path) as (directory, last):
+                    self._take_out(directory, last, path)
+            sweep(root, lambda _, __: True)  # Directories that are empty now.
+
+    def _take_out(self, directory: int, last: str, path: bytes) -> None:
+        with self._hindering(path):
+            take_out(directory, last, self._aside, functools.partial(self._spare.allows, path))
+
+    def _may_go_for(self, path: bytes, made: bytes) -> MayGo:
+        """Return what says whether that which has the place of `made` may go: also its like."""
+
+        def may_go(at: bytes) -> bool:
+            if self._spare.allows(path, at):
+                return True
+            return not _is_another(at, self._root + path if at == made else made)
+
+        return may_go
+
+    @contextlib.contextmanager
+    def _hindering(self, path: bytes) -> Iterator[None]:
+        try:
+            yield
+        except InTheWayError:
+            raise self._in_the_way(path) from None
+
+    def _in_the_way(self, path: bytes) -> OperatorError:
+        place = display(f"{self._name}/{path.decode(errors='replace')}")
+        message = f"{self._folder} already has a different {place}, which may be the only copy"
+        return OperatorError(f"{message}; move it and run it again, or pass --force")
 
 
 def _is_another(there: bytes, made: bytes) -> bool:

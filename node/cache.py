@@ -5,6 +5,7 @@ which versions lie there.
 """
 
 import logging
+import os
 import sqlite3
 import threading
 import time
@@ -12,6 +13,8 @@ from pathlib import Path
 
 from blake3 import blake3
 
+from node.placing import remove
+from node.raw_files import claim
 from node.titles import Title
 from node.whole import Signature
 from protocol.manifest import DIGEST_BYTES
@@ -112,18 +115,27 @@ class Cache:
         return tuple(row) if row else None
 
     def _open(self) -> sqlite3.Connection:
+        for path in self._files():
+            claim(os.fsencode(path))  # SQLite would write through a link, and wait for a FIFO.
         try:
-            return self._connect()
+            return self._connect(self._path)
         except sqlite3.DatabaseError:
             return self._anew()
 
     def _anew(self) -> sqlite3.Connection:
-        for suffix in ("", "-wal", "-shm"):
-            self._path.with_name(self._path.name + suffix).unlink(missing_ok=True)
-        return self._connect()
+        for path in self._files():
+            remove(path)
+        try:
+            return self._connect(self._path)
+        except sqlite3.DatabaseError as error:
+            log.warning("cannot keep the cache in %s: %s", self._path.parent, error)
+            return self._connect(":memory:")
 
-    def _connect(self) -> sqlite3.Connection:
-        database = sqlite3.connect(self._path, check_same_thread=False, timeout=5.0)
+    def _files(self) -> list[Path]:
+        return [self._path.with_name(self._path.name + suffix) for suffix in ("", "-wal", "-shm")]
+
+    def _connect(self, path: Path | str) -> sqlite3.Connection:
+        database = sqlite3.connect(path, check_same_thread=False, timeout=5.0)
         try:
             database.execute("PRAGMA journal_mode = WAL")
             database.execute("PRAGMA synchronous = NORMAL")

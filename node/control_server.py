@@ -8,10 +8,12 @@ import time
 import zmq
 
 from node.agent import Agent
+from node.placing import remove
 from protocol import messages
 from protocol.control import Cancel, Failed, Order, Report, ShareOrder, Task, Working
 from protocol.errors import ExitCode, MalformedMessageError, OperatorError
 from protocol.messages import MAX_TEXT_CHARACTERS
+from protocol.names import RESERVED_FOLDER
 from wire import control_socket
 from wire.wake import Wake
 
@@ -36,8 +38,12 @@ class ControlServer:
         self._is_stopping = False
 
     def run(self) -> None:
-        """Take orders until `stop` is called; then wait for those that are being carried out."""
-        sock = control_socket.node_end(self._context, self._agent.identity.folder)
+        """Take orders until `stop` is called; then wait for those that are being carried out.
+
+        Raises:
+            OperatorError: the socket cannot be where commands look for it.
+        """
+        sock = self._open()
         poller = zmq.Poller()
         poller.register(sock, zmq.POLLIN)
         poller.register(self._wake, zmq.POLLIN)
@@ -58,6 +64,19 @@ class ControlServer:
         """Take no more orders. May be called from a signal handler."""
         self._is_stopping = True
         self._wake.set()
+
+    def _open(self) -> "zmq.Socket[bytes]":
+        folder = self._agent.identity.folder
+        place = control_socket.place_of(folder)
+        if place.is_dir() and place.parent.name == RESERVED_FOLDER:  # ZeroMQ removes only files.
+            remove(place)
+        try:
+            return control_socket.node_end(self._context, folder)
+        except zmq.ZMQError as error:
+            self._context.term()
+            self._wake.close()
+            message = f"cannot take orders at {place}: {error.strerror}"
+            raise OperatorError(f"{message}; remove what is there", ExitCode.DISK) from None
 
     def _take(self, sock: "zmq.Socket[bytes]") -> None:
         try:

@@ -9,9 +9,11 @@ from pathlib import Path
 
 from node import leftovers
 from node.directories import make
-from node.placing import put_in_place, remove, sync
+from node.placing import InTheWayError, put_in_place, remove, sync
 from node.selection import Selection
 from node.tree import look_through
+from protocol.errors import OperatorError
+from protocol.names import display
 
 _BLOCK_BYTES = 64 << 20
 _SMALL_BYTES = 1 << 20
@@ -20,9 +22,15 @@ _COMPARE_BYTES = 1 << 20
 
 
 def copy_into(
-    path: Path, folder: Path, name: str, selection: Selection, on_copied: Callable[[int], None]
+    path: Path,
+    folder: Path,
+    name: str,
+    selection: Selection,
+    on_copied: Callable[[int], None],
+    *,
+    is_forced: bool = False,
 ) -> None:
-    """Copy `path` to `name` in `folder`, in place of what is there.
+    """Copy `path` to `name` in `folder`.
 
     Args:
         path: a file or a directory; of a directory links are copied as links.
@@ -30,9 +38,10 @@ def copy_into(
         name: a checked name.
         selection: what of a directory.
         on_copied: called with numbers of bytes, from several threads.
+        is_forced: replace what is there.
 
     Raises:
-        OperatorError: something that must not be replaced stands there.
+        OperatorError: something is there, and maybe only since the copy was begun.
         OSError: it cannot be read, or the disk refused.
         ValueError: there is too much in the directory.
     """
@@ -44,7 +53,12 @@ def copy_into(
         else:
             _copy_file(str(path), str(aside), on_copied)
         sync(aside.parent)
-        put_in_place(aside, folder, name)
+        put_in_place(aside, folder, name, lambda _: is_forced)
+    except InTheWayError:
+        message = (
+            f"{folder} already has a different {display(name)} that appeared while it was copied"
+        )
+        raise OperatorError(f"{message}; move it, or pass --force to replace it") from None
     finally:
         remove(aside)
 

@@ -10,6 +10,7 @@ import zmq
 
 from node import steps, summary
 from node.download import Download
+from node.drive import drive
 from node.inflow import Inflow
 from node.intake import Destination, Intake
 from node.link import Arrival, Link
@@ -186,12 +187,11 @@ class Fetcher:
         self, event: steps.Event, tracker: TrackerClient, arrival: Arrival | None = None
     ) -> None:
         """Give the machine an event, and do what it says; what that brings is fed in turn."""
-        events = [event]
-        while events:
-            for action in self._download.handle(events.pop(0), time.monotonic()):
-                more = self._carry_out(action, tracker, arrival)
-                if more is not None:
-                    events.append(more)
+        drive(
+            lambda event: self._download.handle(event, time.monotonic()),
+            lambda action: self._carry_out(action, tracker, arrival),
+            event,
+        )
 
     def _carry_out(
         self, action: steps.Action, tracker: TrackerClient, arrival: Arrival | None

@@ -14,8 +14,11 @@ from node import questions, standing, versions
 from node.fetcher import Fetcher, Surroundings, stopped
 from node.home import Home
 from node.intake import Destination
+from node.outside import check_output
 from node.selection import Selection
 from node.settings import FetchSettings
+from node.spare import ANYTHING, NOTHING, Spare, remember
+from node.staging import staging_place
 from node.standing import Standing
 from node.titles import Title
 from node.versions import Meant
@@ -23,6 +26,7 @@ from node.whole import Whole
 from node.witness import Witnesses
 from protocol.control import Fetched, FetchOrder, Working
 from protocol.errors import ExitCode, OperatorError
+from protocol.manifest import ContentId
 from protocol.names import display
 
 OnProgress = Callable[[Working], None]
@@ -43,6 +47,9 @@ class Fetches:
         Raises:
             OperatorError: it could not be had.
         """
+        output = Path(order.output) if order.output is not None else None
+        if output is not None:
+            check_output(output, may_replace=order.force)
         with self._run(order.what) as running:
             selection = Selection(order.include, order.exclude)
             at_hand = standing.here(self._home, order.what) if order.output is None else None
@@ -51,7 +58,7 @@ class Fetches:
             meant = self._meant(order.what, running.check)
             selection = msgspec.structs.replace(selection, inside=meant.inside)
             found = Standing()
-            if order.output is None:
+            if output is None:
                 has_it = functools.partial(self._others_have, running.check)
                 found = standing.look(self._home, meant, selection, has_it, force=order.force)
             if found.is_meant:
@@ -60,10 +67,10 @@ class Fetches:
             in_place = order.in_place or not selection.is_everything or bool(found.withheld)
             to = msgspec.structs.replace(
                 self._destination(meant.name, found.thing),
-                output=Path(order.output) if order.output is not None else None,
+                output=output,
                 selection=selection,
                 in_place=in_place,
-                others="go" if order.force or found.may_go else "hinder",
+                spare=_spare(found.thing, is_forced=order.force),
                 title=meant.title,
             )
             fetched = running.fetch(meant, self._surroundings(to), on_progress)
@@ -78,8 +85,11 @@ class Fetches:
             OperatorError: nobody could deliver it.
         """
         with self._run(title.id) as running:
+            spare = Spare.as_seen(damaged.source)
+            with contextlib.suppress(OSError):  # If nobody has it now, a later fetch heals it.
+                remember(spare, staging_place(self._home.identity.folder, ContentId(title.id)))
             to = self._destination(damaged.name, damaged)
-            to = msgspec.structs.replace(to, in_place=True, others="stay", title=title)
+            to = msgspec.structs.replace(to, in_place=True, heals=True, spare=spare, title=title)
             surroundings = msgspec.structs.replace(self._surroundings(to), settings=settings)
             meant = Meant(title.id, damaged.name, title.id, is_exact=True)
             return running.fetch(meant, surroundings, on_progress)
@@ -176,6 +186,13 @@ class _Running:
         finally:
             fetcher, self._fetcher = self._fetcher, None
             fetcher.close()
+
+
+def _spare(thing: Whole | None, *, is_forced: bool) -> Spare:
+    """Return what may be replaced: `thing` is what was found to be spare."""
+    if is_forced:
+        return ANYTHING
+    return Spare.as_seen(thing.source) if thing is not None else NOTHING
 
 
 def _told(fetched: Fetched, meant: Meant) -> Fetched:

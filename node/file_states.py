@@ -28,6 +28,10 @@ class FileStates:
         self._are_executable.append(is_executable)
         return is_executable
 
+    def are_executable(self) -> bytes:
+        """Return a byte for each file: 1 if it may be run, else 0."""
+        return bytes(self._are_executable)
+
     def note(self, file: int, status: os.stat_result) -> None:
         """Take in which file it is that has such a size and may be run or not, and of when."""
         self.mtimes[file] = status.st_mtime_ns

@@ -9,6 +9,7 @@ from collections.abc import Callable, Collection
 from pathlib import Path
 
 from node.rules import DAMAGED, FORGOTTEN, Rules
+from node.top_link import why_not_followed
 from node.tree import look_through
 from node.whole import FileSource, Signature, Source
 from protocol.manifest import MAX_SIZE_BYTES
@@ -87,6 +88,10 @@ class Folder:
             return None
         if status.st_size > MAX_SIZE_BYTES:
             self._leave_out(path.name, f"it is larger than {MAX_SIZE_BYTES} bytes")
+            return None
+        reason = why_not_followed(path, status) if path.is_symlink() else None
+        if reason is not None:
+            self._leave_out(path.name, reason)
             return None
         return FileSource(path, Signature.of(status))
 

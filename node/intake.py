@@ -3,6 +3,8 @@
 Carries out what the download says of its disk; knows nothing of holders.
 """
 
+import errno
+import functools
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -10,21 +12,24 @@ from pathlib import Path
 import msgspec
 
 from node import steps
-from node.appearing import Appearing, Others
+from node.appearing import Appearing
 from node.hashing import verified_chunks
 from node.inventory import Inventory, PartialFile
+from node.placing import InTheWayError
 from node.quota import Quota
 from node.register import Register
 from node.reuse import copy_chunks
+from node.room import in_the_way, require_any, require_room
 from node.rules import DAMAGED, FETCHING, PART, REPLACING, Rule, Rules
 from node.selection import EVERYTHING, Selection
-from node.staging import Staging, disk_trouble
+from node.spare import NOTHING, Spare, remember, remembered
+from node.staging import Staging, disk_trouble, staging_place
 from node.titles import Title
 from node.tree_staging import TreeStaging
 from node.whole import Signature, Source, Whole
 from node.write_behind import WriteBehind
 from protocol import bitmap
-from protocol.errors import ExitCode, MalformedMessageError, OperatorError
+from protocol.errors import MalformedMessageError, OperatorError
 from protocol.manifest import Manifest, pack_sizes
 from protocol.names import display
 
@@ -37,8 +42,9 @@ class Destination(msgspec.Struct, frozen=True):
     remember: Callable[[str, Signature, bytes], None]
     output: Path | None = None
     selection: Selection = EVERYTHING  # What of a tree.
-    in_place: bool = False  # The files of a tree appear one by one …
-    others: Others = "go"  # … and this becomes of what else lies there.
+    in_place: bool = False  # The files of a tree appear one by one.
+    spare: Spare = NOTHING  # What may go from where it is put; at `output`, only if it is anything.
+    heals: bool = False  # What else is in the directory stays.
     older: tuple[Whole, ...] = ()  # What else may have some of the bytes.
     rules: Rules | None = None
     quota: Quota | None = None
@@ -58,6 +64,11 @@ class Intake:
         self._behind = WriteBehind()
         self._staging: Staging | TreeStaging | None = None
         self._partial: PartialFile | None = None
+        self._spare = to.spare
+        self._have = 0  # Chunks that are written (protocol.bitmap), whatever the download believes.
+        self._trouble: steps.Event | None = (
+            None  # The first: nothing is written or published after.
+        )
 
     def carry_out(self, action: steps.OpenStaging | steps.LayOut | steps.Publish) -> steps.Event:
         """Do what the download wants of the disk, and say what came of it; raises as `open`."""
@@ -76,7 +87,8 @@ class Intake:
             OperatorError: the same thing is being fetched by another order, or is too much.
         """
         name = self._to.name or action.name
-        self._require_room(name, action.manifest)
+        quota = self._to.quota if self._to.output is None else None
+        require_room(name, action.manifest, self._to.selection, quota)
         self._staging = self._staging_for(name, action)
         partial = PartialFile(name, self._staging, self._on_asked)
         partial.title = msgspec.structs.replace(self._to.title, id=action.id)
@@ -85,6 +97,8 @@ class Intake:
         self._partial = partial
         try:
             have = self._staging.open()
+            if self._to.in_place:
+                remember(self._spare, staging_place(self._to.folder, action.id))
             return self._opened(have, is_all=not action.manifest.is_tree)
         except OSError as error:
             return self._failed(error)
@@ -98,7 +112,7 @@ class Intake:
             if self._to.rules is not None and self._to.output is None:
                 self._withhold(self._to.rules, self._partial.name)
             have = self._staging.lay_out()
-            self._require_any(self._staging)
+            require_any(self._partial.name, self._to.selection, has_any=self._staging.has_any)
             self._require_room_for_a_part(self._staging, have)
             return self._opened(have, is_all=True)
         except MalformedMessageError as error:
@@ -108,6 +122,8 @@ class Intake:
 
     def store(self, index: int, payload: memoryview) -> steps.Event | None:
         """Write a chunk that was verified, now or soon, and serve it from then on."""
+        if self._trouble is not None:
+            return self._trouble
         began = time.monotonic()
         try:
             self._behind.write(len(payload), lambda: self._write(index, payload))
@@ -120,18 +136,31 @@ class Intake:
         assert self._staging is not None
         assert self._partial is not None
         self._staging.write(index, payload)
-        self._partial.have |= 1 << index
+        self._have |= 1 << index
+        self._partial.have = self._have
 
     def publish(self) -> steps.Event:
-        """Give the whole thing its name."""
+        """Give the whole thing its name, unless a chunk of it was not written.
+
+        Raises:
+            OperatorError: something has the name that must not be replaced.
+        """
         assert self._staging is not None
         began = time.monotonic()
         try:
             self._behind.settle()
+            if self._trouble is not None:
+                return self._trouble
+            if self._staging.needed & ~self._have:
+                return self._failed(OSError(errno.EIO, "not everything was written"))
             if self._to.output is None:
                 return steps.Published(self._publish(self._staging))
-            self._staging.publish_at(self._to.output, self._to.selection.inside)
+            inside, may_replace = self._to.selection.inside, self._spare.is_anything
+            self._staging.publish_at(self._to.output, inside, may_replace=may_replace)
             return steps.Published(str(self._to.output))
+        except InTheWayError:
+            assert self._partial is not None
+            raise in_the_way(self._partial.name, self._to.folder) from None
         except OSError as error:
             return self._failed(error)
         finally:
@@ -145,28 +174,6 @@ class Intake:
         if self._staging is not None:
             self._staging.close()
 
-    def _require_any(self, staging: TreeStaging) -> None:
-        if not staging.has_any:
-            assert self._partial is not None
-            name, inside = self._partial.name, self._to.selection.inside
-            message = f"nothing in {display(name)} matches"
-            if inside:
-                message = f"no such file was found: {display(f'{name}/{inside}')}"
-            remedy = f"`shoal fetch {display(name)}` fetches all of it"
-            raise OperatorError(f"{message}; {remedy}", ExitCode.NOT_FOUND)
-
-    def _require_room(self, name: str, thing: Manifest) -> None:
-        is_partly = not self._to.selection.is_everything
-        inside = self._to.selection.inside
-        if inside and not thing.is_tree:
-            message = f"no such file was found: {display(f'{name}/{inside}')}"
-            raise OperatorError(f"{message}; {display(name)} is a file", ExitCode.NOT_FOUND)
-        if is_partly and not thing.is_tree:
-            message = f"{display(name)} is a file, and can only be fetched as a whole"
-            raise OperatorError(f"{message}; leave --include and --exclude out")
-        if self._to.quota is not None and self._to.output is None and not is_partly:
-            self._to.quota.require(name, thing.size_bytes)
-
     def _require_room_for_a_part(self, staging: TreeStaging, have: int) -> None:
         if self._to.selection.is_everything or self._to.quota is None or self._to.output:
             return
@@ -176,12 +183,16 @@ class Intake:
         self._to.quota.require(self._partial.name, more_bytes, replaces=False)
 
     def _staging_for(self, name: str, action: steps.OpenStaging) -> Staging | TreeStaging:
-        place = self._to.folder / ".shoal" / "partial"
+        to, place = self._to, staging_place(self._to.folder, action.id)
+        appears = to.in_place and to.output is None
+        if appears and self._spare.is_nothing:  # An earlier try may have looked.
+            self._spare = remembered(place)
         if not action.manifest.is_tree:
-            return Staging(place, action.id, action.manifest)
-        appears = self._to.in_place and self._to.output is None
-        appearing = Appearing(self._to.folder, name, self._to.others) if appears else None
-        return TreeStaging(place, action.id, action.manifest, self._to.selection, appearing)
+            return Staging(place.parent, action.id, action.manifest)
+        appearing = None
+        if appears:
+            appearing = Appearing(to.folder, name, self._spare, keeps_others=to.heals)
+        return TreeStaging(place.parent, action.id, action.manifest, to.selection, appearing)
 
     def _opened(self, have: int, *, is_all: bool) -> steps.StagingOpened:
         """Copy what is in the folder already, and serve what is there so far."""
@@ -192,14 +203,14 @@ class Intake:
         if missing:
             wholes = (*self._to.older, *self._to.inventory.wholes())
             have |= copy_chunks(thing, missing, wholes, self._staging.write)
-        self._partial.have = have
+        self._have = self._partial.have = have
         return steps.StagingOpened(have, needed, is_all)
 
     def _publish(self, staging: Staging | TreeStaging) -> str:
         assert self._partial is not None
         name, data = self._partial.name, self._partial.data
-        source = staging.publish(self._to.folder, name)
-        is_healed = self._to.others == "stay" and staging.manifest.is_tree  # The rest is not ours.
+        source = staging.publish(self._to.folder, name, functools.partial(self._spare.allows, b""))
+        is_healed = self._to.heals and staging.manifest.is_tree  # The rest is not ours.
         if self._to.selection.is_everything and not is_healed:
             is_it = _has_this_listing(source, staging.manifest)
             if is_it:
@@ -218,13 +229,17 @@ class Intake:
         if not self._to.selection.is_everything:
             rules.set(name, msgspec.structs.replace(rule, withheld=PART))
         elif self._to.in_place and rule.withheld not in {PART, DAMAGED}:
-            withheld = FETCHING if self._to.others == "hinder" else REPLACING
+            withheld = FETCHING if self._spare.is_nothing else REPLACING
             rules.set(name, msgspec.structs.replace(rule, withheld=withheld))
 
-    def _failed(self, error: OSError) -> steps.DiskFailed:
+    def _failed(self, error: OSError) -> steps.Event:
+        """Return what to say of the first failure, now and whenever something is asked again."""
         assert self._partial is not None
-        folder = self._to.output.parent if self._to.output else self._to.folder
-        return steps.DiskFailed(str(disk_trouble(error, self._partial.name, folder)))
+        if self._trouble is None:
+            folder = self._to.output.parent if self._to.output else self._to.folder
+            trouble = disk_trouble(error, self._partial.name, folder)
+            self._trouble = steps.DiskFailed(str(trouble))
+        return self._trouble
 
 
 def _has_this_listing(source: Source, thing: Manifest) -> bool:

@@ -25,5 +25,6 @@ def sweep(folder: Path) -> None:
     for kind in _KINDS:
         for place in (folder / ".shoal").glob(f"{kind}-*"):
             process = place.name.split("-")[1]
-            if process == str(os.getpid()) or not Path("/proc", process).exists():
+            is_ours = process.isdecimal()  # Else it is not we who named it.
+            if is_ours and not (int(process) != os.getpid() and Path("/proc", process).exists()):
                 remove(place)

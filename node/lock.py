@@ -1,11 +1,17 @@
 """One owner of a folder: a lock that the kernel takes back from the dead. Waits for nobody."""
 
+import errno
 import fcntl
 import os
+import stat
 from pathlib import Path
 from typing import Self
 
+from node.directories import is_directory
 from protocol.errors import ExitCode, OperatorError
+
+_OPEN = os.O_NOFOLLOW | os.O_CLOEXEC | os.O_NONBLOCK
+_NOT_OURS = {errno.ELOOP, errno.ENOTDIR, errno.EEXIST, errno.EISDIR, errno.ENXIO}
 
 
 class FolderTakenError(Exception):
@@ -28,16 +34,9 @@ class FolderLock:
 
         Raises:
             FolderTakenError: another process has it.
-            OperatorError: it cannot be made or written to.
+            OperatorError: it cannot be made or written to, or its `.shoal` is not one of ours.
         """
-        try:
-            (folder / ".shoal").mkdir(parents=True, exist_ok=True)
-            flags = os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW
-            descriptor = os.open(folder / ".shoal" / "lock", flags, 0o644)
-        except OSError as error:
-            message = f"cannot use the folder {folder}: {error.strerror}"
-            remedy = "change its permissions, or the folder in the cluster file"
-            raise OperatorError(f"{message}; {remedy}", ExitCode.DISK) from None
+        descriptor = _open(folder)
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError:
@@ -50,3 +49,31 @@ class FolderLock:
 
     def release(self) -> None:
         os.close(self._descriptor)
+
+
+def _open(folder: Path) -> int:
+    """Open the lock's file, and nothing that only has its name: it is written to."""
+    state = folder / ".shoal"
+    try:
+        state.mkdir(parents=True, exist_ok=True)
+        directory = os.open(state, os.O_RDONLY | os.O_DIRECTORY | _OPEN)
+        try:
+            descriptor = os.open("lock", os.O_RDWR | os.O_CREAT | _OPEN, 0o644, dir_fd=directory)
+        finally:
+            os.close(directory)
+    except OSError as error:
+        if error.errno in _NOT_OURS and os.path.lexists(state):
+            raise _not_ours(state / "lock" if is_directory(str(state)) else state) from None
+        message = f"cannot use the folder {folder}: {error.strerror}"
+        remedy = "change its permissions, or the folder in the cluster file"
+        raise OperatorError(f"{message}; {remedy}", ExitCode.DISK) from None
+    status = os.fstat(descriptor)
+    if stat.S_ISREG(status.st_mode) and status.st_nlink == 1:
+        return descriptor
+    os.close(descriptor)
+    raise _not_ours(state / "lock")
+
+
+def _not_ours(path: Path) -> OperatorError:
+    kind = "a file with no other name" if path.name == "lock" else "a directory"
+    return OperatorError(f"{path} is not {kind}, as shoal makes it; remove it", ExitCode.DISK)

@@ -8,25 +8,29 @@ import contextlib
 import errno
 import os
 import stat
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
+from node.directories import is_directory
 from protocol.errors import ExitCode, OperatorError
 from protocol.names import check_name, display
+
+Clear = Callable[[int, str, str], None]  # In which directory, what, and its path in the folder.
 
 _DIRECTORY = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 
 
 @contextlib.contextmanager
 def parent_of(
-    folder: Path, name: str, *, replaces_links: bool = False, clears: bool = False
+    folder: Path, name: str, *, replaces_links: bool = False, clear: Clear | None = None
 ) -> Iterator[tuple[int, str]]:
     """Give a descriptor of the directory that `name` lies in, made if need be, and its last part.
 
+    `clear` is to put a directory where a link or a file is on the way, but for the first part.
+
     Raises:
-        OperatorError: a part of the way is a link or a file, which it `clears` away but for the
-            first, or what stands at the end is neither a file nor a directory, nor, with
-            `replaces_links`, a link.
+        OperatorError: a part of the way is a link or a file even so, or what stands at the end is
+            neither a file nor a directory, nor, with `replaces_links`, a link.
         OSError: the disk refused.
     """
     *parents, last = check_name(name).split("/")
@@ -35,8 +39,8 @@ def parent_of(
         for depth, part in enumerate(parents):
             with contextlib.suppress(FileExistsError):
                 os.mkdir(part, dir_fd=descriptor)
-            if clears and depth > 0:
-                _clear(part, descriptor)
+            if clear is not None and depth > 0 and not is_directory(part, descriptor):
+                clear(descriptor, part, "/".join(parents[: depth + 1]))
             below = _open_directory(part, descriptor, folder, name)
             os.close(descriptor)
             descriptor = below
@@ -55,14 +59,6 @@ def _open_directory(part: str, descriptor: int, folder: Path, name: str) -> int:
             raise
         message = f"cannot put {display(name)} into {folder}: {part} is not a directory there"
         raise OperatorError(f"{message}; move it away", ExitCode.DISK) from None
-
-
-def _clear(part: str, descriptor: int) -> None:
-    """Put a directory where a file or a link is."""
-    if stat.S_ISDIR(os.lstat(part, dir_fd=descriptor).st_mode):
-        return
-    os.unlink(part, dir_fd=descriptor)
-    os.mkdir(part, dir_fd=descriptor)
 
 
 def _is_link(last: str, descriptor: int) -> bool:

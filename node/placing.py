@@ -1,68 +1,126 @@
-"""Gives what was made aside its name, in one step, whatever stood there before."""
+"""Gives what was made aside its name, in one step, and replaces only what may go.
+
+Whether something may go is for the caller to say (`MayGo`), and it is asked at the last moment.
+"""
 
 import contextlib
-import ctypes
 import errno
 import os
-import shutil
+from collections.abc import Callable
 from pathlib import Path
 
+from node import libc
 from node.directories import is_directory, opened, sweep
 from node.paths import parent_of
-from protocol.errors import ExitCode, OperatorError
-from protocol.names import display
 
-_AT_FDCWD = -100
-_RENAME_EXCHANGE = 2  # Linux, renameat2(2): two names change places in one step.
-_ASIDE_BYTES = 200  # Of a name, which may have 255.
+# Says whether the file or directory at a path, whose name is about to go to another, may be lost.
+MayGo = Callable[[bytes], bool]
 
-_libc = ctypes.CDLL(None, use_errno=True)
+LOOKS = 10  # At a name under which things come and go.
+_UNSUPPORTED = {errno.EINVAL, errno.ENOSYS, errno.EOPNOTSUPP}
+_CANNOT_LINK = {errno.EPERM, errno.EOPNOTSUPP, errno.ENOSYS, errno.EMLINK}
 
 
-def put_in_place(made: Path, folder: Path, name: str) -> None:
+class InTheWayError(Exception):
+    """Something has the name already and must not be replaced. It still has it."""
+
+
+def nothing(_: bytes) -> bool:
+    """Let nothing go."""
+    return False
+
+
+def put_in_place(made: Path, folder: Path, name: str, may_go: MayGo = nothing) -> None:
     """Move `made`, on the same file system, to `name` in `folder`, durably.
 
-    What stood under the name, a file or a directory, is gone afterwards.
+    What had the name, a file or a directory, is gone afterwards.
 
     Raises:
+        InTheWayError: it may not go.
         OperatorError: something that is neither stands in the way.
         OSError: the disk refused.
     """
     with parent_of(folder, name) as (directory, last):
-        if made.is_dir() or is_directory(last, directory):
-            _replace(made, directory, last)
-        else:
-            os.rename(made, last, dst_dir_fd=directory)
-        os.fsync(directory)
-    remove(made)
+        is_replaced = give_name(os.fsencode(made), directory, last, may_go)
+        try:
+            os.fsync(directory)
+        finally:
+            if is_replaced:
+                remove(made)
 
 
-def put_outside(made: Path, target: Path) -> None:
-    """Move `made` to `target`, on whatever file system that is.
+def give_name(made: bytes, directory: int, last: str, may_go: MayGo) -> bool:
+    """Give `made` the name `last` in `directory`; say whether something is where `made` was.
+
+    What may go is looked at before and, as both have exchanged their names in one step, once more
+    afterwards: if it is no longer what may go, they change back. Where the file system cannot
+    exchange names (renameat2(2): EINVAL, ENOSYS), it is looked at right before it is replaced,
+    which leaves some microseconds for somebody to change it.
 
     Raises:
-        OperatorError: something that must not be replaced stands there.
+        InTheWayError: what has the name may not go.
         OSError: the disk refused.
     """
-    target = target.resolve()
-    if target.exists() and (not target.is_file() or made.is_dir()):  # Not even /dev/null.
-        message = f"cannot write {display(str(target))}: it is there already, and"
-        message += " a directory does not replace it" if made.is_dir() else " no file"
-        raise OperatorError(f"{message}; choose another place", ExitCode.DISK)
+    there = os.fsencode(f"/proc/self/fd/{directory}/{last}")
+    for _ in range(LOOKS):
+        with contextlib.suppress(FileExistsError):
+            rename_new(made, directory, last)
+            return False
+        if not may_go(there):
+            raise InTheWayError
+        try:
+            if not _exchange(made, directory, last):
+                return _replace(made, directory, last, may_go)
+        except FileNotFoundError:
+            if not os.path.lexists(made):
+                raise
+            continue  # What had the name has just gone.
+        if may_go(made):
+            return True
+        _change_back(made, directory, last)
+        break
+    raise InTheWayError
+
+
+def rename_new(made: bytes, directory: int, last: str) -> None:
+    """Give `made` a name that nothing has; raise FileExistsError if something does.
+
+    Where renameat2(2) cannot do that, a file gets the name by link(2) and a directory takes the
+    place of an empty one; only where there are no links either is it looked first.
+    """
     try:
-        made.rename(target)
+        libc.renameat2(libc.AT_FDCWD, made, directory, os.fsencode(last), libc.RENAME_NOREPLACE)
     except OSError as error:
-        if error.errno != errno.EXDEV:
+        if error.errno not in _UNSUPPORTED:
             raise
-        _copy(made, target)
+        if is_directory(made):
+            _move_directory(made, directory, last)
+        else:
+            _move_file(made, directory, last)
+
+
+def take_out(directory: int, last: str, aside: bytes, may_go: MayGo) -> None:
+    """Remove `last` from `directory` by way of `aside`, on the same file system.
+
+    Raises:
+        InTheWayError: it may not go; it is still there.
+        OSError: the disk refused.
+    """
+    if not may_go(os.fsencode(f"/proc/self/fd/{directory}/{last}")):
+        raise InTheWayError
+    remove(aside)
+    os.rename(last, aside, src_dir_fd=directory)
+    if not may_go(aside):
+        rename_new(aside, directory, last)
+        raise InTheWayError
+    remove(aside)
 
 
 def sync(directory: Path) -> None:
     """Make everything on the file system of `directory` durable."""
     descriptor = os.open(directory, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     try:
-        if _libc.syncfs(descriptor) != 0:
-            raise OSError(ctypes.get_errno(), os.strerror(ctypes.get_errno()))
+        libc.syncfs(descriptor)
     finally:
         os.close(descriptor)
 
@@ -78,64 +136,70 @@ def remove(path: Path | str | bytes, above: int | None = None) -> None:
         os.rmdir(path, dir_fd=above)
 
 
-def _replace(made: Path, directory: int, last: str) -> None:
-    """Rename where one of both is a directory, which plain rename refuses."""
-    if _exchange(made, directory, last):
-        return
-    aside = made.with_name(f"{made.name}.replaced")  # In two steps.
-    remove(aside)  # A try that was cut off may have left it.
-    with contextlib.suppress(FileNotFoundError):
-        os.rename(last, aside, src_dir_fd=directory)
+def _exchange(made: bytes, directory: int, last: str) -> bool:
+    """Let both names change places; say if that cannot be done here."""
     try:
-        os.rename(made, last, dst_dir_fd=directory)
-    except OSError:
-        with contextlib.suppress(FileNotFoundError):
-            os.rename(aside, last, dst_dir_fd=directory)
-        raise
-    remove(aside)
-
-
-def _exchange(made: Path, directory: int, last: str) -> bool:
-    """Let both names change places; say if that cannot be done here, or one is not there."""
-    try:
-        renameat2 = _libc.renameat2
-    except AttributeError:  # Some C libraries have no such function.
+        libc.renameat2(libc.AT_FDCWD, made, directory, os.fsencode(last), libc.RENAME_EXCHANGE)
+    except OSError as error:
+        if error.errno not in _UNSUPPORTED:
+            raise
         return False
-    old, new = os.fsencode(made), os.fsencode(last)
-    if renameat2(_AT_FDCWD, old, directory, new, _RENAME_EXCHANGE) == 0:
-        return True
-    if ctypes.get_errno() not in {errno.ENOENT, errno.EINVAL, errno.ENOSYS}:
-        raise OSError(ctypes.get_errno(), os.strerror(ctypes.get_errno()))
+    return True
+
+
+def _change_back(made: bytes, directory: int, last: str) -> None:
+    """Undo an exchange: what is at `made` is somebody's, and must not stay there."""
+    try:
+        _exchange(made, directory, last)
+    except FileNotFoundError:  # What was made has been removed meanwhile.
+        rename_new(made, directory, last)
+    except OSError:  # Then in two steps.
+        os.rename(last, made + b".unnamed", src_dir_fd=directory)
+        rename_new(made, directory, last)
+        os.rename(made + b".unnamed", made)
+        raise
+
+
+def _replace(made: bytes, directory: int, last: str, may_go: MayGo) -> bool:
+    """Replace where names cannot be exchanged."""
+    if not is_directory(made) and not is_directory(last, directory):
+        os.rename(made, last, dst_dir_fd=directory)
+        return False
+    aside = made + b".replaced"  # In two steps.
+    remove(aside)  # A try that was cut off may have left it.
+    os.rename(last, aside, src_dir_fd=directory)
+    try:
+        is_spare = may_go(aside)
+        if is_spare:
+            rename_new(made, directory, last)
+    except OSError:
+        rename_new(aside, directory, last)
+        raise
+    if not is_spare:
+        rename_new(aside, directory, last)
+        raise InTheWayError
+    remove(aside)
     return False
 
 
-def _copy(made: Path, target: Path) -> None:
-    """Copy into a directory that nobody else may write to, as all may where it is made."""
-    name = target.name.encode()[:_ASIDE_BYTES].decode(errors="ignore")
-    aside = target.with_name(f".{name}.shoal-part")
-    remove(aside)  # A try that was cut off may have left it.
+def _move_directory(made: bytes, directory: int, last: str) -> None:
+    os.mkdir(last, dir_fd=directory)
     try:
-        aside.mkdir(0o700)
-        _copy_all(made, aside / "made")
-        sync(aside)
-        (aside / "made").rename(target)
-    finally:
-        remove(aside)
+        os.rename(made, last, dst_dir_fd=directory)
+    except OSError:
+        with contextlib.suppress(OSError):
+            os.rmdir(last, dir_fd=directory)
+        raise
 
 
-def _copy_all(made: Path, copy: Path) -> None:
-    """Copy what shutil.copytree would, however deep."""
-    if made.is_symlink() or not made.is_dir():
-        shutil.copy(made, copy, follow_symlinks=False)
-        return
-    copy.mkdir()
-    inside = [""]
-    for directory in inside:  # It grows.
-        with os.scandir(made / directory) as found:
-            for entry in found:
-                path = f"{directory}{entry.name}"
-                if entry.is_dir(follow_symlinks=False):
-                    (copy / path).mkdir()
-                    inside.append(f"{path}/")
-                else:
-                    shutil.copy(entry.path, copy / path, follow_symlinks=False)
+def _move_file(made: bytes, directory: int, last: str) -> None:
+    try:
+        os.link(made, last, dst_dir_fd=directory, follow_symlinks=False)
+    except OSError as error:
+        if error.errno not in _CANNOT_LINK:
+            raise
+        if os.path.lexists(f"/proc/self/fd/{directory}/{last}"):
+            raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST), last) from None
+        os.rename(made, last, dst_dir_fd=directory)
+    else:
+        os.unlink(made)

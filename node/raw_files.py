@@ -3,6 +3,8 @@
 A link at the end of a path is never followed, and nothing that is no file is waited for.
 """
 
+import contextlib
+import errno
 import os
 import stat
 from collections.abc import Callable
@@ -12,7 +14,8 @@ from node.placing import remove
 
 _OPEN = os.O_NOFOLLOW | os.O_CLOEXEC | os.O_NONBLOCK
 _READ = os.O_RDONLY | _OPEN
-_WRITE = os.O_WRONLY | os.O_CREAT | _OPEN
+_LOOKS = 10
+_NOT_A_FILE = {errno.ELOOP, errno.EISDIR, errno.ENXIO}  # A link, a directory, a FIFO or socket.
 
 Write = Callable[[int, int, memoryview], None]  # To which descriptor, where, what.
 
@@ -36,6 +39,30 @@ def write_all(descriptor: int, offset: int, data: memoryview) -> None:
         offset, data = offset + written, data[written:]
 
 
+def open_own(path: bytes, flags: int, mode: int = 0o600) -> int:
+    """Open a file of ours to write, made if need be.
+
+    Whatever else has that name is removed: a link, a FIFO, a directory, and a file that has another
+    name too (a hard link), as that may be somebody's file elsewhere.
+    """
+    for _ in range(_LOOKS):
+        try:
+            descriptor = os.open(path, flags | _OPEN)
+        except FileNotFoundError:
+            with contextlib.suppress(FileExistsError):  # Another thread may have made it.
+                return os.open(path, flags | os.O_CREAT | os.O_EXCL | _OPEN, mode)
+            continue
+        except OSError as error:
+            if error.errno not in _NOT_A_FILE:
+                raise
+        else:
+            if _is_ours_alone(os.fstat(descriptor)):
+                return descriptor
+            os.close(descriptor)
+        remove(path)
+    raise OSError(errno.EEXIST, "something else keeps appearing there", os.fsdecode(path))
+
+
 def write_at(
     path: bytes,
     offset: int,
@@ -44,7 +71,7 @@ def write_at(
     write: Write = write_all,
 ) -> None:
     """Write all of `data` there, as `write` does it, and give the file a `mode` if one is named."""
-    descriptor = os.open(path, _WRITE, 0o600)
+    descriptor = open_own(path, os.O_WRONLY)
     try:
         if mode is not None:
             os.fchmod(descriptor, mode)
@@ -56,11 +83,11 @@ def write_at(
 def make_at(path: bytes, data: memoryview, mode: int) -> os.stat_result:
     """Make a file with these bytes and this mode, and return how it is then.
 
-    If there is one already it keeps its mode, and what it has beyond. To give the mode as the file
-    is made saves a call: a seventh of the time that a small file takes.
+    What has that name is removed. To give the mode as the file is made saves a call: a seventh of
+    the time that a small file takes.
     """
     is_given = not mode & _umask
-    descriptor = os.open(path, _WRITE, mode if is_given else 0o600)
+    descriptor = _make(path, mode if is_given else 0o600)
     try:
         if not is_given:
             os.fchmod(descriptor, mode)
@@ -70,6 +97,19 @@ def make_at(path: bytes, data: memoryview, mode: int) -> os.stat_result:
         return os.fstat(descriptor)
     finally:
         os.close(descriptor)
+
+
+def _make(path: bytes, mode: int) -> int:
+    flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | _OPEN
+    try:
+        return os.open(path, flags, mode)
+    except FileExistsError:
+        remove(path)
+        return os.open(path, flags, mode)
+
+
+def _is_ours_alone(status: os.stat_result) -> bool:
+    return stat.S_ISREG(status.st_mode) and status.st_nlink == 1
 
 
 def set_mode(path: bytes | str, mode: int, above: int | None = None, *, durably: bool) -> None:
@@ -98,14 +138,25 @@ def claim(path: bytes) -> None:
         status = os.lstat(path)
     except FileNotFoundError:
         return
-    if not stat.S_ISREG(status.st_mode) or status.st_nlink > 1:
+    if not _is_ours_alone(status):
         remove(path)
 
 
-def claim_directory(path: Path) -> bool:
+def claim_directory(path: Path, mode: int = 0o777) -> bool:
     """Make a directory in place of what is there and is none; say whether it is a new one."""
     if path.is_dir() and not path.is_symlink():
         return False
     remove(path)
-    path.mkdir(parents=True)
+    path.mkdir(mode)
     return True
+
+
+def claim_room(path: Path) -> None:
+    """Make the directory `path` for what is being fetched, in one that only its user may enter.
+
+    A link in place of either is replaced, so that nothing is written through it (fault 83).
+    """
+    path.parent.parent.mkdir(parents=True, exist_ok=True)
+    if not claim_directory(path.parent, 0o700):
+        path.parent.chmod(0o700)
+    claim_directory(path)

@@ -9,11 +9,14 @@ from pathlib import Path
 
 import msgspec
 
+from node.placing import remove
+from node.raw_files import read_at
 from node.selection import EVERYTHING, Selection
 from protocol.control import Chunking
 from protocol.errors import ExitCode, OperatorError
 
 DEFAULT_CHUNKING: Chunking = "fixed"
+MAX_BYTES = 64 << 20  # Half a million rules.
 
 FORGOTTEN = "it was to be forgotten"
 FETCHING = "it is being fetched"
@@ -94,20 +97,23 @@ class Rules:
 
     def _load(self) -> dict[str, Rule]:
         try:
-            return msgspec.json.decode(self._path.read_bytes(), type=dict[str, Rule])
+            data = read_at(os.fsencode(self._path), 0, MAX_BYTES)
+            return msgspec.json.decode(data, type=dict[str, Rule])
         except FileNotFoundError:
             return {}
         except OSError as error:
             message = f"cannot read {self._path}: {error.strerror}"
-            raise OperatorError(f"{message}; change its permissions", ExitCode.DISK) from None
-        except msgspec.DecodeError as error:
+            remedy = "change its permissions, or remove it if it is not a file"
+            raise OperatorError(f"{message}; {remedy}", ExitCode.DISK) from None
+        except (ValueError, RecursionError) as error:  # No JSON, or no UTF-8.
             message = f"{self._path} is not as shoal wrote it: {error}"
             remedy = "mend it, or remove it and forget again what is to be forgotten"
             raise OperatorError(f"{message}; {remedy}") from None
 
     def _save(self, rules: dict[str, Rule]) -> None:
         aside = self._path.with_suffix(".new")
-        with aside.open("wb") as file:
+        remove(aside)  # Whatever it is: nothing is written through a link.
+        with aside.open("xb") as file:
             file.write(msgspec.json.format(msgspec.json.encode(rules)))
             file.flush()
             os.fsync(file.fileno())

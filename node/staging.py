@@ -12,8 +12,9 @@ import threading
 from pathlib import Path
 
 from node.hashing import verified_chunks
-from node.placing import put_in_place, put_outside, remove
-from node.raw_files import claim_directory, write_at
+from node.outside import put_outside
+from node.placing import MayGo, nothing, put_in_place, remove
+from node.raw_files import claim_room, open_own, write_at
 from node.reflink import Origin, Reflinks
 from node.whole import FileSource, Signature, Source
 from protocol import bitmap
@@ -48,11 +49,10 @@ class Staging:
         Raises:
             OSError: the disk refused, or is too full (ENOSPC).
         """
-        claim_directory(self._place)
+        claim_room(self._place)
         remove(self._place / "manifest")
         write_at(os.fsencode(self._place / "manifest"), 0, memoryview(encode(self.manifest)))
-        flags = os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC
-        self._descriptor = os.open(self._place / "data", flags, 0o600)
+        self._descriptor = open_own(os.fsencode(self._place / "data"), os.O_RDWR)
         found = self._verify()
         allocated = os.fstat(self._descriptor).st_blocks * 512
         require_room(self._place, self.manifest.size_bytes - allocated)
@@ -82,30 +82,31 @@ class Staging:
         with self._guard:  # A number that was closed may be another file's already.
             return self._read(index)
 
-    def publish(self, folder: Path, name: str) -> Source:
+    def publish(self, folder: Path, name: str, may_go: MayGo = nothing) -> Source:
         """Make the bytes durable and give them their name in `folder`, in one step.
 
-        What stood under the name is replaced. Returns where the bytes are now.
+        What has the name is replaced if it may go. Returns where the bytes are now.
 
         Raises:
-            OperatorError: something that must not be replaced stands in the way.
+            InTheWayError: it may not.
+            OperatorError: it is neither a file nor a directory.
             OSError: the disk refused.
         """
         self._settle()
-        put_in_place(self._place / "data", folder, name)
-        signature = Signature.of(os.fstat(self._descriptor))
+        signature = Signature.of(os.fstat(self._descriptor))  # While nobody else can change it.
+        put_in_place(self._place / "data", folder, name, may_go)
         remove(self._place)
         return FileSource(folder / name, signature)
 
-    def publish_at(self, target: Path, _: str = "") -> None:
+    def publish_at(self, target: Path, _: str = "", *, may_replace: bool = False) -> None:
         """Make the bytes durable and put them at `target`, on whatever file system that is.
 
         Raises:
-            OperatorError: something that must not be replaced stands there.
+            OperatorError: something is there that must not be replaced.
             OSError: the disk refused.
         """
         self._settle()
-        put_outside(self._place / "data", target)
+        put_outside(self._place / "data", target, may_replace=may_replace)
         remove(self._place)
 
     def close(self) -> None:
@@ -123,6 +124,8 @@ class Staging:
 
     def _settle(self) -> None:
         self._end_allocation()
+        if self._trouble is not None:
+            raise self._trouble
         mode = self.manifest.mode & 0o777
         os.fchmod(self._descriptor, mode)
         os.fsync(self._descriptor)
@@ -165,6 +168,11 @@ class Staging:
                 if error.errno in {errno.ENOSPC, errno.EDQUOT, errno.EIO}:
                     self._trouble = error
                 return  # Others cannot allocate ahead (EOPNOTSUPP); writing will tell.
+
+
+def staging_place(folder: Path, content_id: ContentId) -> Path:
+    """Return where a thing's bytes are in a node's `folder` while they come."""
+    return folder / ".shoal/partial" / content_id.removeprefix("b3:")
 
 
 def require_room(place: Path, size_bytes: int) -> None:

@@ -31,9 +31,9 @@ class Tree:
     ) -> None:
         """`files` are the paths of the files in the listing, in order, `states` how they were."""
         self.moved(root)
-        self._listing = listing_data
+        self.listing_data = listing_data
         self._files = files
-        self._states = states
+        self.states = states
         self._layout = Layout([len(listing_data), *states.sizes])
         parts = (listing_data, states.mtimes.tobytes(), states.inodes.tobytes())
         digest = blake3(b"".join(parts)).digest()
@@ -71,7 +71,7 @@ class Tree:
 
     def entries(self) -> Iterator[Entry]:
         """Yield what lies in it, in order."""
-        return listing.decode(self._listing).entries()
+        return listing.decode(self.listing_data).entries()
 
     def file_paths(self) -> list[str]:
         """Return the paths of its files."""
@@ -83,14 +83,14 @@ class Tree:
 
     @property
     def listing_bytes(self) -> int:
-        return len(self._listing)
+        return len(self.listing_data)
 
     @property
     def size_bytes(self) -> int:
         return self._layout.size_bytes
 
     def cut(self) -> list[int]:
-        return tree_cut(len(self._listing), self._states.sizes)
+        return tree_cut(len(self.listing_data), self.states.sizes)
 
     def read(self, offset: int, size_bytes: int) -> bytes:
         """Return so many bytes from there on; raises as `Source` says."""
@@ -101,7 +101,7 @@ class Tree:
         """Fill `buffer` with the bytes from there on; raises as `Source` says."""
         for part, start, size_bytes in self._layout.pieces(offset, len(buffer)):
             if part == 0:
-                buffer[:size_bytes] = self._listing[start : start + size_bytes]
+                buffer[:size_bytes] = self.listing_data[start : start + size_bytes]
             else:
                 read_unchanged_into(*self._file(part - 1), start, buffer[:size_bytes])
             buffer = buffer[size_bytes:]
@@ -116,11 +116,11 @@ class Tree:
 
     def _part(self, part: int, offset: int, size_bytes: int) -> bytes:
         if part == 0:
-            return self._listing[offset : offset + size_bytes]
+            return self.listing_data[offset : offset + size_bytes]
         return read_unchanged(*self._file(part - 1), offset, size_bytes)
 
     def _file(self, file: int) -> tuple[str, Fits]:
-        return self._prefix + self._files[file], self._states.fits(file)
+        return self._prefix + self._files[file], self.states.fits(file)
 
 
 def look_through(

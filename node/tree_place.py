@@ -10,7 +10,7 @@ from pathlib import Path
 
 from node.directories import make, opened, sweep
 from node.placing import remove
-from node.raw_files import claim, claim_directory, read_at, write_at
+from node.raw_files import claim, claim_directory, claim_room, read_at, write_at
 from node.tree_plan import TreePlan
 
 
@@ -22,6 +22,7 @@ class TreePlace:
         self.tree = path / "tree"
         self.listing = os.fsencode(path / "listing")
         self.rest = os.fsencode(path / "rest")
+        self.aside = os.fsencode(path / "aside")  # For what is removed from where files appear.
         self._manifest = os.fsencode(path / "manifest")
         self._root = os.fsencode(self.tree) + b"/"
         self._made = {b""}  # Directories below the root.
@@ -32,7 +33,7 @@ class TreePlace:
         Raises:
             OSError: the disk refused.
         """
-        claim_directory(self.path)
+        claim_room(self.path)
         for path in (self.listing, self.rest):
             claim(path)
         remove(self._manifest)

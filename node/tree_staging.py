@@ -10,7 +10,8 @@ from pathlib import Path
 
 from node.appearing import Appearing
 from node.hashing import verified_chunks
-from node.placing import put_in_place, put_outside, remove, sync
+from node.outside import put_outside
+from node.placing import MayGo, nothing, put_in_place, remove, sync
 from node.raw_files import read_at, write_at
 from node.reflink import Origin
 from node.selection import EVERYTHING, Selection
@@ -79,7 +80,7 @@ class TreeStaging:
         have = bitmap.full(self.manifest.listing_chunks)
         if self._appearing is not None:
             files = self._plan.chosen_files()
-            self._appearing.begin(files, listing, self._plan.mode)
+            self._appearing.begin(files, listing, self._plan.mode, self._place.aside)
             have = self._let_appear(self._right_ones(self.needed))
         elif not is_new:
             have = self._right_ones(self.needed)
@@ -113,13 +114,15 @@ class TreeStaging:
             return read_at(self._place.listing, start, size_bytes)
         return self._files.read(index)
 
-    def publish(self, folder: Path, name: str) -> Tree:
+    def publish(self, folder: Path, name: str, may_go: MayGo = nothing) -> Tree:
         """Make the bytes durable and give them their name in `folder`, in one step.
 
-        What stood under the name is replaced. Returns where the bytes are now.
+        What has the name is replaced if it may go. Returns where the bytes are now.
 
         Raises:
-            OperatorError: something that must not be replaced stands in the way.
+            InTheWayError: it may not.
+            OperatorError: the same of one of the files that appear one by one, or it is neither a
+                file nor a directory.
             OSError: the disk refused.
         """
         files = self._complete()
@@ -130,12 +133,12 @@ class TreeStaging:
         else:  # While nobody else can change it.
             made = self._place.tree
             tree = Tree.made(made, *known, files.states) if is_all else everything_in(made)
-            put_in_place(made, folder, name)
+            put_in_place(made, folder, name, may_go)
             tree.moved(target)
         remove(self._place.path)
         return tree
 
-    def publish_at(self, target: Path, inside: str = "") -> None:
+    def publish_at(self, target: Path, inside: str = "", *, may_replace: bool = False) -> None:
         """Make the bytes durable and put them at `target`, on whatever file system that is.
 
         If a path `inside` the tree is named, only what has it is put there.
@@ -145,7 +148,7 @@ class TreeStaging:
             OSError: the disk refused.
         """
         self._complete()
-        put_outside(self._place.tree / inside, target)
+        put_outside(self._place.tree / inside, target, may_replace=may_replace)
         remove(self._place.path)
 
     @property

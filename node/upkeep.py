@@ -1,15 +1,22 @@
 """What a node does with what lies in its folder: shares it, forgets it, deletes it."""
 
+import functools
 import os
 from collections.abc import Callable
+from pathlib import Path
 
 import msgspec
 
 from node import leftovers, questions, standing
+from node.directories import opened
 from node.home import Home
-from node.placing import remove
+from node.others import others
+from node.placing import InTheWayError, MayGo, remove, take_out
 from node.rules import FORGOTTEN, NO_RULE, Rule
+from node.spare import Seen
 from node.titles import Published
+from node.tree import Tree
+from node.whole import Whole
 from protocol.control import ForgetOrder, Forgotten, ShareOrder, Sharing, Working
 from protocol.errors import ExitCode, OperatorError
 from protocol.names import display
@@ -79,34 +86,53 @@ class Upkeep:
             OperatorError: it is not here.
         """
         home = self._home
-        name, content_id = self._meant(order.what)
+        name, thing = self._meant(order.what)
+        may_go = _as_seen(thing, home.identity.folder / name)
         rule = home.rules.of(name)
         if not rule.withheld or not order.delete:
             home.rules.set(name, msgspec.structs.replace(rule, withheld=FORGOTTEN))
         home.watcher.look_at(name)  # It sees that, and takes it out of the inventory.
         if order.delete:
-            self._delete(name)
+            self._delete(name, may_go)
             home.rules.set(name, NO_RULE)
         self._announce()
-        return Forgotten(name, content_id, deleted=order.delete)
+        return Forgotten(name, thing.id if thing is not None else None, deleted=order.delete)
 
-    def _meant(self, what: str) -> tuple[str, str | None]:
-        """Return the name of what is here, and its id if it is shared."""
+    def _meant(self, what: str) -> tuple[str, Whole | None]:
+        """Return the name of what is here, and the thing itself if it is shared."""
         path, register = self._home.identity.folder / what, self._home.register
         is_withheld = self._home.rules.of(what).withheld or register.withheld(what) is not None
         if is_withheld and os.path.lexists(path):
             return what, None
         thing = standing.held(self._home, what)
-        return thing.name, thing.id
+        return thing.name, thing
 
-    def _delete(self, name: str) -> None:
+    def _delete(self, name: str, may_go: MayGo) -> None:
         folder = self._home.identity.folder
         try:
             aside = leftovers.deleted(folder)
             try:
-                (folder / name).rename(aside)
+                with opened(folder.resolve()) as directory:
+                    take_out(directory, name, os.fsencode(aside), may_go)
             finally:
                 remove(aside.parent)
+        except InTheWayError:
+            message = f"{display(name)} in {folder} has just changed, so it was not deleted"
+            raise OperatorError(f"{message}; look at it, and run it again") from None
         except OSError as error:
             message = f"cannot delete {display(name)} in {folder}: {error.strerror}"
             raise OperatorError(f"{message}; check its permissions", ExitCode.DISK) from None
+
+
+def _as_seen(thing: Whole | None, place: Path) -> MayGo:
+    """Return what says whether that which is at `place` now is still it, with all beside it.
+
+    None: it is not shared, and so it is the name alone that was meant.
+    """
+    if thing is None or place.is_symlink():  # Of a link nothing but itself goes.
+        return lambda _: True
+    beside: frozenset[bytes] = frozenset()
+    if isinstance(thing.source, Tree):
+        shared = {path.encode() for path, *_ in thing.source.entries()}
+        beside = frozenset(others(os.fsencode(place), shared))
+    return functools.partial(Seen.of(thing.source).is_all_of, b"", beside=beside)

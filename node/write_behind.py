@@ -14,12 +14,16 @@ MOST_WAITING = 2  # Chunks that were handed over and are not written: they stay 
 
 
 class WriteBehind:
-    """Carries out writes in the order in which they come; `close` it at the end."""
+    """Carries out writes in the order in which they come; `close` it at the end.
+
+    After one has failed none is carried out any more, and each call says so.
+    """
 
     def __init__(self) -> None:
         """Only assigns: the thread begins with the first write."""
         self._executor = ThreadPoolExecutor(1, "write")
         self._waiting: collections.deque[Future[None]] = collections.deque()
+        self._trouble: Exception | None = None
 
     def write(self, size_bytes: int, write: Callable[[], None]) -> None:
         """Have `size_bytes` written, soon or at once; waits while too many chunks do.
@@ -29,9 +33,9 @@ class WriteBehind:
         """
         self._settle(MOST_WAITING - 1)
         if self._waiting or size_bytes >= LEAST_BYTES:
-            self._waiting.append(self._executor.submit(write))
+            self._waiting.append(self._executor.submit(self._write, write))
         else:
-            write()
+            self._write(write)
 
     def settle(self) -> None:
         """Wait until all is written; raises as `write`."""
@@ -41,6 +45,17 @@ class WriteBehind:
         """Wait until all is written, or has failed."""
         self._executor.shutdown()
 
+    def _write(self, write: Callable[[], None]) -> None:
+        if self._trouble is not None:
+            raise self._trouble
+        try:
+            write()
+        except Exception as error:
+            self._trouble = error
+            raise
+
     def _settle(self, most: int) -> None:
         while self._waiting and (len(self._waiting) > most or self._waiting[0].done()):
             self._waiting.popleft().result()
+        if self._trouble is not None:
+            raise self._trouble

@@ -27,13 +27,22 @@ def takes_orders(folder: Path) -> bool:
         return probe.connect_ex(endpoint_for(folder).removeprefix("ipc://")) == 0
 
 
+def place_of(folder: Path) -> Path:
+    """Return where the socket is: in the folder's `.shoal`, if that is not too long a path."""
+    return Path(endpoint_for(folder).removeprefix("ipc://"))
+
+
 def node_end(context: "zmq.Context[zmq.Socket[bytes]]", folder: Path) -> "zmq.Socket[bytes]":
-    """Return the ROUTER that takes orders."""
+    """Return the ROUTER that takes orders; raise ZMQError if something else is in its place."""
     sock = context.socket(zmq.ROUTER)
     sock.setsockopt(zmq.LINGER, 500)
     sock.setsockopt(zmq.MAXMSGSIZE, MAX_ORDER_BYTES)
-    sock.bind(endpoint_for(folder))
-    Path(endpoint_for(folder).removeprefix("ipc://")).chmod(0o600)
+    try:
+        sock.bind(endpoint_for(folder))
+    except zmq.ZMQError:
+        sock.close()
+        raise
+    place_of(folder).chmod(0o600)
     return sock
 
 

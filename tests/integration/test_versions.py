@@ -101,6 +101,7 @@ def test_an_older_version_is_had_by_the_beginning_of_its_id(lab: Cluster, node: 
         assert seen(lab.folder(node) / "tree") == NEW
     told = lab.fetch(f"tree@{old[3:11]}/notes.txt", node="n5", options=OUTPUT).json
     assert Path(told["path"]).read_bytes() == b"old"
+    Path(told["path"]).unlink()  # It would not be replaced.
 
 
 OUTPUT = ("--output", "notes", "--json")

@@ -5,6 +5,7 @@ import random
 
 from node import steps
 from node.download import Download
+from node.drive import drive
 from node.pacing import Pacing
 from node.serving import SendChunk, SendError, SendManifest, SendNothing, Serving
 from node.settings import NodeSettings
@@ -43,6 +44,7 @@ from tests.simulation.world import World
 RENEW_S = NodeSettings().renew_s
 PACED_BYTES = 64 << 10  # What is shorter is copied and has left at once (wire.releases).
 EPOCH = 1
+DISK_ACTIONS = steps.OpenStaging | steps.LayOut | steps.StoreChunk | steps.Publish
 
 
 class Shelf:
@@ -67,6 +69,25 @@ class Shelf:
         return self if what in {self.name, self.id} else None
 
 
+class Disk:
+    """Refuses what it is asked for the n-th time, if it is to; after that it must be left alone."""
+
+    def __init__(self, fails_at: int | None = None) -> None:
+        self.fails_at = fails_at
+        self._asked = 0
+
+    @property
+    def has_refused(self) -> bool:
+        return self.fails_at is not None and self._asked >= self.fails_at
+
+    def refuses(self, action: steps.Action) -> bool:
+        if not isinstance(action, DISK_ACTIONS):
+            return False
+        self._asked += 1
+        assert self.fails_at is None or self._asked <= self.fails_at
+        return self._asked == self.fails_at
+
+
 class Host(Station):
     """A node at a place in the network."""
 
@@ -79,6 +100,7 @@ class Host(Station):
         self.joined_at = 0.0
         self.finished_at: float | None = None
         self.failure: str | None = None
+        self.disk = Disk()
         self._serving = Serving(shelf, random.Random(number))
         self._waiting: collections.OrderedDict[str, collections.deque[Asked]] = (
             collections.OrderedDict()
@@ -91,6 +113,10 @@ class Host(Station):
     @property
     def address(self) -> str:
         return f"tcp://{self.name}:5000"
+
+    @property
+    def is_over(self) -> bool:
+        return self.finished_at is not None or self.failure is not None
 
     @property
     def is_alive(self) -> bool:
@@ -179,10 +205,9 @@ class Host(Station):
 
     def _feed(self, event: steps.Event) -> None:
         assert self.download is not None
-        now = self.world.now
-        for action in self.download.handle(event, now):
-            self._carry_out(action)
-        deadline = self.download.deadline(now)
+        now, download = self.world.now, self.download
+        drive(lambda event: download.handle(event, now), self._carry_out, event)
+        deadline = download.deadline(now)
         if deadline is not None and not now < self._timer_at <= deadline:
             self._timer_at = deadline
             self.at(deadline, self._ring, deadline)
@@ -192,7 +217,9 @@ class Host(Station):
             self._timer_at = float("inf")
             self._feed(steps.TimePassed())
 
-    def _carry_out(self, action: steps.Action) -> None:
+    def _carry_out(self, action: steps.Action) -> steps.Event | None:
+        if self.disk.refuses(action):
+            return steps.DiskFailed("the disk refused")
         match action:
             case steps.RequestChunk(node) | steps.RequestManifest(node):
                 self.send(node, REQUEST_BYTES, Asked(self.name, action))
@@ -204,6 +231,7 @@ class Host(Station):
                 self._connect(node)
             case _:
                 self._come_on(action)
+        return None
 
     def _come_on(self, action: steps.Action) -> None:
         """Carry out what happens once in a fetch. A disk takes no time here."""
@@ -214,6 +242,7 @@ class Host(Station):
                 opened = steps.StagingOpened(0, bitmap.full(self.shelf.chunk_count))
                 self.at(now, self.take, opened)
             case steps.Publish():
+                assert self.shelf.have == bitmap.full(self.shelf.chunk_count)
                 self.at(now, self.take, steps.Published("thing"))
             case steps.Finish():
                 self.finished_at = now

@@ -36,6 +36,7 @@ class Plan:
     late_hosts: int = 0
     late_at_s: float = 0.0
     dying_hosts: int = 0
+    bad_disks: int = 0  # Of the first hosts: each refuses one of what is asked of it.
     limit_s: float = 36_000.0
 
     @property
@@ -100,7 +101,7 @@ def run(plan: Plan, workers: int = 1) -> Outcome:
     seed, *fetchers = [result for _, result in sorted(pair for part in told for pair in part)]
     return Outcome(
         plan,
-        [result.took_s for result in fetchers if not result.is_dead],
+        [result.took_s for result in fetchers if not (result.is_dead or result.failure)],
         seed.sent_bytes,
         sum(result.duplicate_bytes for result in fetchers),
     )
@@ -114,6 +115,7 @@ class Result:
     is_dead: bool
     sent_bytes: int
     duplicate_bytes: int
+    failure: str = ""
 
 
 class Part:
@@ -148,6 +150,10 @@ class Part:
             have = everything if number == SEED else 0
             shelf = Shelf(content_id, shared, have)
             host = self._stations[name] = Host(number, name, self.world, self, shelf)
+            if SEED < number <= SEED + plan.bad_disks:
+                last = shared.chunk_count + 1  # It opens, writes each chunk, and publishes.
+                some = random.Random(plan.seed).randint(2, last)
+                host.disk.fails_at = (last, 1, some, last + 1)[number % 4]
             if number == SEED:
                 host.announce(complete=True)
             else:
@@ -179,9 +185,9 @@ class Part:
         return mail
 
     def is_over(self) -> bool:
-        """Say whether all are done or dead."""
+        """Say whether all are done, have failed or are dead."""
         waiting = self._waiting
-        while waiting and (waiting[-1].finished_at is not None or not waiting[-1].is_alive):
+        while waiting and (waiting[-1].is_over or not waiting[-1].is_alive):
             waiting.pop()
         return not waiting
 
@@ -198,6 +204,7 @@ def _result(host: Host) -> Result:
         not host.is_alive,
         host.place.up.sent_bytes,
         0 if download is None else download.tally.duplicate_bytes,
+        host.failure or "",
     )
 
 

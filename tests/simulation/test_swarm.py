@@ -101,3 +101,10 @@ def test_a_slow_host_holds_nobody_up() -> None:
     outcome = run(dataclasses.replace(SMALL, slow_hosts=1, slow_rate_mbit=5.0))
     others = outcome.all_s[1:]
     assert max(others) < 0.5 * outcome.all_s[0]
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_a_disk_that_refuses_anything_costs_its_own_host_alone(seed: int) -> None:
+    """It publishes nothing; the others, each of which asserts that it has all, finish."""
+    plan = dataclasses.replace(SMALL, bad_disks=4, seed=seed)
+    assert len(run(plan).all_s) == plan.hosts - plan.bad_disks

@@ -90,15 +90,23 @@ def test_what_cannot_be_a_name_is_refused_with_a_remedy(what: str) -> None:
 def test_an_output_is_a_new_path_or_a_file(tmp_path: Path) -> None:
     (tmp_path / "file").write_bytes(b"")
     os.mkfifo(tmp_path / "pipe")
-    for name in ("new", "file"):
-        assert fetch._checked_output(tmp_path / name, ["a"]) == tmp_path / name
-    for name, words in (
-        ("", "is a directory"),
-        ("no/where", "lies in no directory"),
-        ("pipe", "is no file"),
-    ):
-        with pytest.raises(OperatorError, match=words):
-            fetch._checked_output(tmp_path / name, ["a"])
+
+    def checked(name: str, *, may_replace: bool) -> Path | None:
+        return fetch._checked_output(tmp_path / name, ["a"], may_replace=may_replace)
+
+    for may_replace in (False, True):
+        assert checked("new", may_replace=may_replace) == tmp_path / "new"
+        for name, words in (
+            ("", "exists and is a directory"),
+            ("no/where", "is in no directory"),
+            ("pipe", "is not a regular file"),
+        ):
+            with pytest.raises(OperatorError, match=words):
+                checked(name, may_replace=may_replace)
+    assert checked("file", may_replace=True) == tmp_path / "file"
+    with pytest.raises(OperatorError, match=r"already exists; .*--force") as refused:
+        checked("file", may_replace=False)
+    assert refused.value.exit_code is ExitCode.USAGE
     with pytest.raises(OperatorError, match="takes one thing"):
-        fetch._checked_output(tmp_path / "new", ["a", "b"])
-    assert fetch._checked_output(None, ["a", "b"]) is None
+        fetch._checked_output(tmp_path / "new", ["a", "b"], may_replace=True)
+    assert fetch._checked_output(None, ["a", "b"], may_replace=False) is None

@@ -9,7 +9,7 @@ from collections.abc import Callable
 
 import pytest
 
-from node import placing
+from node import libc
 
 _FICLONERANGE = 0x4020940D  # Linux, ioctl_ficlonerange(2).
 _BLOCK_BYTES = 4096
@@ -23,7 +23,7 @@ def refuse_to_sync(monkeypatch: pytest.MonkeyPatch) -> None:
             ctypes.set_errno(errno.EIO)
             return -1
 
-    monkeypatch.setattr(placing, "_libc", Libc())
+    monkeypatch.setattr(libc, "_libc", Libc())
 
 
 class SharingDisk:

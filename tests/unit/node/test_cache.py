@@ -5,7 +5,7 @@ import os
 import sqlite3
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -147,3 +147,37 @@ def test_may_be_used_from_any_thread(tmp_path: Path) -> None:
             thread.join()
         found = [cache.manifest_of(f"{number}", SIGNATURE) for number in range(4)]
     assert found == [b"0", b"1", b"2", b"3"]
+
+
+PLACES: dict[str, Callable[[Path, Path], object]] = {
+    "link": lambda path, victim: path.symlink_to(victim),
+    "dangling link": lambda path, victim: path.symlink_to(victim.with_name("nowhere")),
+    "hard link": lambda path, victim: path.hardlink_to(victim),
+    "fifo": lambda path, _: os.mkfifo(path),
+    "directory": lambda path, _: (path / "d").mkdir(parents=True),
+}
+
+
+@pytest.mark.parametrize("suffix", ["", "-wal", "-shm"])
+@pytest.mark.parametrize("what", PLACES)
+def test_what_is_not_its_own_file_is_replaced(tmp_path: Path, what: str, suffix: str) -> None:
+    """SQLite would write through a link (fault 83), and wait for a FIFO."""
+    victim, path = tmp_path / "victim", tmp_path / "cache.db"
+    victim.write_bytes(b"mine")
+    PLACES[what](path.with_name(f"cache.db{suffix}"), victim)
+    with cache_at(path) as cache:
+        cache.remember("a", SIGNATURE, b"one")
+        assert cache.manifest_of("a", SIGNATURE) == b"one"
+    assert victim.read_bytes() == b"mine"
+    assert not (tmp_path / "nowhere").exists()
+    assert path.is_file()
+
+
+def test_where_none_can_be_kept_it_lasts_as_long_as_the_process(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    with cache_at(tmp_path / "nowhere" / "cache.db") as cache:
+        cache.remember("a", SIGNATURE, b"one")
+        assert cache.manifest_of("a", SIGNATURE) == b"one"
+        assert cache.next_epoch() > 0
+    assert "cannot keep the cache in" in caplog.text

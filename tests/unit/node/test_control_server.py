@@ -1,6 +1,7 @@
 """Orders from commands on this machine, and the reports on them."""
 
 import os
+import tempfile
 import threading
 from collections.abc import Iterator
 from pathlib import Path
@@ -25,7 +26,7 @@ from protocol.control import (
     VerifyOrder,
     Working,
 )
-from protocol.errors import ExitCode
+from protocol.errors import ExitCode, OperatorError
 from protocol.messages import Message
 from tests.unit.node.hostile import HONEST, NAME, NUISANCES, AnyHolder, swarm
 from tests.unit.node.test_agent import a_node
@@ -34,6 +35,7 @@ from wire import control_socket
 
 Context: TypeAlias = "zmq.Context[zmq.Socket[bytes]]"
 DATA = os.urandom(5000)
+NO_TRACKER = "tcp://127.0.0.1:1"
 
 
 class Scene:
@@ -179,3 +181,28 @@ def test_takes_no_orders_when_it_stops_but_finishes_those_it_has(scene: Scene) -
     report = scene.end()
     assert isinstance(report, Failed)
     assert report.exit_code == ExitCode.TERMINATED
+
+
+def test_a_directory_in_place_of_the_socket_gives_way(tmp_path: Path) -> None:
+    (tmp_path / ".shoal/control/x").mkdir(parents=True)
+    with a_node(tmp_path, NO_TRACKER) as agent:
+        agent.start()
+        server = ControlServer(agent)
+        thread = threading.Thread(target=server.run)
+        thread.start()
+        eventually(lambda: control_socket.takes_orders(tmp_path))
+        server.stop()
+        thread.join(LIMIT_S)
+
+
+def test_what_cannot_be_removed_is_told_in_one_line(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """In /tmp, where a folder with a long path has its socket, it may be somebody else's."""
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    folder = tmp_path / ("n" * 100)
+    with a_node(folder, NO_TRACKER) as agent:
+        agent.start()
+        control_socket.place_of(folder).mkdir()
+        with pytest.raises(OperatorError, match=r"cannot take orders at .*; remove what is there"):
+            ControlServer(agent).run()

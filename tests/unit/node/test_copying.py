@@ -18,6 +18,7 @@ from tests.unit.node.trees import (
     FOLDER,
     ITEMS,
     TREE,
+    Item,
     Items,
     file,
     link,
@@ -59,7 +60,7 @@ class Counter:
 def copy(path: Path, selection: Selection = EVERYTHING, counter: Counter | None = None) -> Path:
     """Copy `path` to `it` in the folder beside it or above; return where that is."""
     folder = next(above / "folder" for above in path.parents if (above / "folder").exists())
-    copy_into(path, folder, "it", selection, counter or Counter())
+    copy_into(path, folder, "it", selection, counter or Counter(), is_forced=True)
     return folder / "it"
 
 
@@ -293,3 +294,19 @@ def test_what_is_not_selected_makes_no_difference(tmp_path: Path) -> None:
     assert not same(one, two, EVERYTHING)
     assert same(one, two, Selection(exclude=("b.txt", "x")))
     assert not same(one, two, Selection(include=("b.txt",)))
+
+
+@pytest.mark.parametrize("before", [file(b"mine"), None])
+def test_what_appears_meanwhile_is_not_replaced(tmp_path: Path, before: Item | None) -> None:
+    """A file, or a directory with something in it."""
+    mine: Items = {"it": before} if before else {"it/x": file(b"mine")}
+    folder = tmp_path / "folder"
+
+    def appear(_: int) -> None:
+        if not (folder / "it").exists():
+            make(folder, mine)
+
+    for path in (make(tmp_path / "t", TREE), tmp_path / "t/b.txt"):
+        with pytest.raises(OperatorError, match="a different it that appeared while it was copied"):
+            copy_into(path, folder, "it", EVERYTHING, appear)
+        assert seen(folder) == {".shoal": FOLDER, **mine}

@@ -9,10 +9,12 @@ from hypothesis import example, given, settings
 
 from node import steps
 from node.download import Download
+from node.drive import drive
 from node.versions import Meant
 from protocol import bitmap, manifest
 from protocol.errors import ExitCode, WireCode
 from protocol.messages import Holder, Holders
+from tests.simulation.host import Disk
 from tests.unit.node.test_roster import TRACKER
 from tests.unit.node.things import id_of, rng, thing
 
@@ -178,6 +180,7 @@ class World:
         self.download = Download(Meant("a.bin", "a.bin"), "me", TRACKER, rng())
         at_start = self.random.getrandbits(COUNT) & self.random.getrandbits(COUNT)
         self.have = set(bitmap.indices(at_start))
+        self.disk = Disk()
         self.lied: set[str] = set()
         self.wrong: set[tuple[str, int]] = set()
         self.outcome: steps.Action | None = None
@@ -197,16 +200,18 @@ class World:
         return self.outcome
 
     def feed(self, event: steps.Event) -> None:
-        for action in self.download.handle(event, self.now):
-            self.carry_out(action, event)
+        drive(
+            lambda event: self.download.handle(event, self.now),
+            lambda action: self.carry_out(action, event),
+            event,
+        )
 
-    def carry_out(self, action: steps.Action, event: steps.Event) -> None:
+    def carry_out(self, action: steps.Action, event: steps.Event) -> steps.Event | None:
+        if self.disk.refuses(action):
+            return steps.DiskFailed("the disk is full")
         match action:
             case steps.RequestManifest(node, request_id):
                 self.reply(node, self.holders[node].manifest(request_id))
-            case steps.ReportChunk(node, _, _, index):
-                assert (node, index) not in self.wrong
-                self.wrong.add((node, index))
             case steps.RequestChunk(node, _, _, offered):
                 assert node not in self.lied
                 assert not self.wrong & {(node, index) for index in offered}
@@ -222,8 +227,12 @@ class World:
                 self.soon(steps.StagingOpened(bitmap.of(self.have), everything), 0.1)
             case _:
                 self.end(action)
+        return None
 
     def end(self, action: steps.Action) -> None:
+        if isinstance(action, steps.ReportChunk):
+            assert (action.node, action.index) not in self.wrong
+            self.wrong.add((action.node, action.index))
         if isinstance(action, steps.Publish):
             assert self.have == set(range(COUNT))
         if isinstance(action, steps.Publish | steps.Fail):
@@ -304,3 +313,22 @@ def test_liars_alone_are_found_out_at_once(kind: type[Kind], count: int, seed: i
         assert isinstance(outcome, steps.Fail)
         assert outcome.exit_code is ExitCode.INTEGRITY
         assert world.now < 60
+
+
+@given(
+    kinds=st.lists(st.sampled_from(GOOD + BAD), min_size=1, max_size=4),
+    fails_at=st.integers(1, COUNT + 2),
+    seed=st.integers(0, 2**32),
+)
+@example(kinds=[Honest], fails_at=COUNT + 1, seed=4)  # The last chunk: nothing is published.
+@settings(max_examples=60)
+def test_after_a_disk_that_failed_it_wants_nothing_more_of_it(
+    kinds: list[type[Kind]], fails_at: int, seed: int
+) -> None:
+    world = World([*kinds, Honest], seed)
+    world.disk.fails_at = fails_at
+    outcome = world.run()
+    if world.disk.has_refused:
+        assert outcome == steps.Fail(ExitCode.DISK, "the disk is full")
+    else:
+        assert isinstance(outcome, steps.Publish)

@@ -4,13 +4,14 @@ import threading
 from collections.abc import Iterator
 from pathlib import Path
 
+import msgspec
 import pytest
 
 from node.rules import PART, Rule, Rules
 from protocol.errors import ExitCode, OperatorError
 from tests.unit.node.company import Company, Member
 from tests.unit.node.trees import FOLDER, TREE, Items, file, link, seen
-from tests.unit.wire.places import LIMIT_S
+from tests.unit.wire.places import LIMIT_S, eventually
 
 FILE = bytes(range(256)) * 40
 LATER = {**TREE, "b.txt": file(b"changed"), "new": file(b"new")}
@@ -141,7 +142,7 @@ def test_what_was_put_beside_a_part_is_not_lost(company: Company, asker: Member)
     mine = company.place("asks") / "tree" / "mine.txt"
     mine.write_bytes(b"mine")
     error = refused(asker, "tree")
-    assert "another tree/mine.txt lies in" in str(error)
+    assert "already has a different tree/mine.txt" in str(error)
     assert mine.read_bytes() == b"mine"
     mine.rename(company.place("asks") / "mine.txt")
     assert asker.fetch("tree").fetched_bytes < 100  # What came before is there.
@@ -155,7 +156,7 @@ def test_what_was_changed_in_a_part_is_not_lost(
     asker.fetch("tree/b.txt")
     path = company.place("asks") / "tree" / "b.txt"
     path.write_bytes(content)
-    assert "another tree/b.txt lies in" in str(refused(asker, "tree/b.txt"))
+    assert "already has a different tree/b.txt" in str(refused(asker, "tree/b.txt"))
     assert path.read_bytes() == content
     asker.fetch("tree/b.txt", force=True)
     assert path.read_bytes() == TREE["b.txt"][1]
@@ -201,6 +202,54 @@ def test_elsewhere_it_is_not_held(company: Company, asker: Member) -> None:
     assert done.path == str(target)
     assert seen(target) == {path: item for path, item in TREE.items() if path[0] != "a"}
     assert company.holders("tree") == {"has": True}
+
+
+def test_elsewhere_nothing_is_replaced_without_force(company: Company, asker: Member) -> None:
+    """The node looks itself, before it asks anybody: the order may be another process's."""
+    target = company.folder / "mine"
+    target.write_bytes(b"precious")
+    for what in ("f.bin", "tree", "nothing"):
+        error = refused(asker, what, output=str(target))
+        assert error.exit_code is ExitCode.USAGE
+        assert "mine already exists; choose another path, or pass --force" in str(error)
+    forced = refused(asker, "tree", output=str(target), force=True)
+    assert "already exists, and a directory never replaces a file; choose" in str(forced)
+    assert target.read_bytes() == b"precious"
+    asker.fetch("f.bin", output=str(target), force=True)
+    assert target.read_bytes() == FILE
+    state = company.place("asks") / ".shoal"
+    for name in ("cache.db", "new"):
+        error = refused(asker, "f.bin", output=str(state / name), force=True)
+        assert "is in a node's own .shoal folder" in str(error)
+
+
+def test_what_is_edited_while_its_new_version_comes_is_not_lost(
+    company: Company, asker: Member
+) -> None:
+    """It was looked at before; the edit comes when all chunks are there."""
+    asker.fetch("tree")
+    company.put("has", "tree", {"b2": file(b"of a new version")})
+    eventually(lambda: asker_finds_another(company, asker))
+    mine = company.place("asks") / "tree/b.txt"
+    place = asker.agent._fetches._home.quota
+
+    class Editing:
+        """Edits as the quota is asked, which is after the look and before the end."""
+
+        def require(self, name: str, size_bytes: int, *, replaces: bool = True) -> None:
+            mine.write_bytes(b"my only copy")
+            place.require(name, size_bytes, replaces=replaces)
+
+    home = msgspec.structs.replace(asker.agent._fetches._home, quota=Editing())
+    asker.agent._fetches._home = home
+    error = refused(asker, "tree")
+    assert "already has a different tree that appeared while it was fetched" in str(error)
+    assert mine.read_bytes() == b"my only copy"
+
+
+def asker_finds_another(company: Company, asker: Member) -> bool:
+    answer, here = company.answer("tree"), asker.agent.inventory.whole("tree")
+    return answer is not None and here is not None and answer.id != here.id
 
 
 def test_files_appear_in_place(company: Company, asker: Member) -> None:

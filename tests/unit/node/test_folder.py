@@ -142,3 +142,21 @@ def test_one_thing(tmp_path: Path) -> None:
     assert signature_of(folder.source_of("a")) == folder.things()["a"].signature
     assert folder.source_of("a/b") is None
     assert folder.source_of("d") is None
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can give files to others")
+def test_a_stranger_s_link_to_what_is_private_is_left_out_with_a_reason(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    secret, folder = tmp_path / "secret", tmp_path / "n1"
+    secret.write_bytes(b"root's")
+    secret.chmod(0o600)
+    folder.mkdir()
+    for name, owner in (("mine", os.geteuid()), ("innocent", 12345)):
+        (folder / name).symlink_to(secret)
+        os.chown(folder / name, owner, -1, follow_symlinks=False)
+    node = folder_at(folder)
+    for _ in range(2):
+        assert list(node.things()) == ["mine"]
+    assert node.source_of("innocent") is None
+    assert caplog.text.count("innocent is not shared: it is a link that user 12345 made to") == 1

@@ -5,12 +5,14 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+import msgspec
 import pytest
 
 from node import steps
 from node.intake import Destination, Intake
 from node.inventory import Inventory
-from node.whole import Signature
+from node.spare import Spare
+from node.whole import FileSource, Signature
 from node.write_behind import LEAST_BYTES
 from protocol.errors import OperatorError
 from tests.unit.node.things import bits, chunk, id_of, thing
@@ -162,6 +164,77 @@ def test_a_write_behind_that_fails_is_an_event(tmp_path: Path, failing: int) -> 
     assert part.have == bits("012"[:failing])
     scene.intake.close()
     assert not (tmp_path / "a.bin").exists()
+
+
+@pytest.mark.parametrize("is_behind", [False, True])
+def test_after_a_failure_nothing_is_written_or_published(
+    tmp_path: Path, *, is_behind: bool
+) -> None:
+    """Even if it is asked for: the first trouble is said again."""
+    size = LEAST_BYTES if is_behind else 10
+    scene, kind = Scene(tmp_path), thing([size] * 4)
+    scene.intake.open(steps.OpenStaging("a.bin", id_of(kind), kind))
+    part = scene.inventory.find(id_of(kind))
+    assert part is not None
+    with files_no_longer_than(size):
+        said = [scene.intake.store(index, memoryview(chunk(index, size))) for index in (0, 1)]
+        said.append(scene.intake.publish())
+    failed = next(event for event in said if event is not None)
+    assert isinstance(failed, steps.DiskFailed)
+    for index in (1, 2, 3):  # There is room again.
+        assert scene.intake.store(index, memoryview(chunk(index, size))) == failed
+    assert scene.intake.publish() == failed
+    assert part.have == bits("0")
+    scene.intake.close()
+    assert not (tmp_path / "a.bin").exists()
+
+
+def test_nothing_is_published_of_which_a_chunk_was_never_written(tmp_path: Path) -> None:
+    """Whoever decides that it is whole."""
+    scene = Scene(tmp_path)
+    scene.intake.open(OPENING)
+    for index in (0, 1, 3):
+        assert scene.intake.store(index, memoryview(chunk(index))) is None
+    failed = scene.intake.publish()
+    assert isinstance(failed, steps.DiskFailed)
+    assert "not everything was written" in failed.reason
+    scene.intake.close()
+    assert not (tmp_path / "a.bin").exists()
+
+
+def test_what_appeared_meanwhile_stays_and_what_has_arrived_too(tmp_path: Path) -> None:
+    scene = Scene(tmp_path)
+    scene.fill()
+    (tmp_path / "a.bin").write_bytes(b"my only copy")
+    with pytest.raises(OperatorError, match=r"already has a different a\.bin that appeared"):
+        scene.intake.publish()
+    scene.intake.close()
+    assert (tmp_path / "a.bin").read_bytes() == b"my only copy"
+    (tmp_path / "a.bin").unlink()
+    again = scene.another()
+    assert again.open(OPENING) == steps.StagingOpened(bits("0123"), bits("0123"))
+    assert again.publish() == steps.Published(str(tmp_path / "a.bin"))
+    again.close()
+
+
+@pytest.mark.parametrize("is_changed", [False, True])
+def test_what_was_looked_at_is_replaced_unless_it_has_changed(
+    tmp_path: Path, *, is_changed: bool
+) -> None:
+    (tmp_path / "a.bin").write_bytes(b"old")
+    was = FileSource(tmp_path / "a.bin", Signature.of((tmp_path / "a.bin").stat()))
+    scene = Scene(tmp_path)
+    scene.to = msgspec.structs.replace(scene.to, spare=Spare.as_seen(was))
+    scene.intake = scene.another()
+    scene.fill()
+    if is_changed:
+        (tmp_path / "a.bin").write_bytes(b"edited")
+        with pytest.raises(OperatorError, match="move it and run it again, or pass --force"):
+            scene.intake.publish()
+    else:
+        assert isinstance(scene.intake.publish(), steps.Published)
+    scene.intake.close()
+    assert (tmp_path / "a.bin").read_bytes() == (b"edited" if is_changed else RIGHT)
 
 
 def test_closing_what_was_never_opened_does_no_harm(tmp_path: Path) -> None:

@@ -12,10 +12,11 @@ from node.inventory import Inventory
 from node.quota import Quota
 from node.rules import DAMAGED, FETCHING, NO_RULE, PART, REPLACING, Rule, Rules
 from node.selection import Selection
+from node.spare import ANYTHING, NOTHING, Spare
 from node.whole import GoneError, Signature
 from protocol import bitmap
 from protocol.errors import ExitCode, OperatorError
-from tests.unit.node.trees import TREE, Model, file, look, seen
+from tests.unit.node.trees import TREE, Items, Model, file, look, make, run, seen
 
 MODEL = Model(TREE)
 OPENING = steps.OpenStaging("t", MODEL.id, MODEL.manifest)
@@ -93,7 +94,8 @@ def test_part_of_a_tree_is_withheld(tmp_path: Path) -> None:
 def test_while_it_appears_it_is_withheld(
     tmp_path: Path, others: str, before: str, meanwhile: str
 ) -> None:
-    scene = Scene(tmp_path, in_place=True, others=others)
+    spare = ANYTHING if others == "go" else NOTHING
+    scene = Scene(tmp_path, in_place=True, spare=spare, heals=others == "stay")
     scene.rules.set("t", Rule(before, exclude=("x",)))
     scene.fetch()
     assert scene.rules.of("t") == Rule(meanwhile, exclude=("x",))
@@ -168,3 +170,56 @@ def test_a_quota_counts_what_is_wanted(tmp_path: Path) -> None:
     assert seen(tmp_path / "out") == TREE
     assert elsewhere.rules.of("t") == Rule(PART)
     assert elsewhere.rules.of("out") == NO_RULE
+
+
+# What is replaced in place, over an interruption.
+
+OLD: Items = {"b.txt": file(b"old"), "a/run.sh": run(b"old one"), "gone/x": file(b"of the old")}
+
+
+def interrupted(tmp_path: Path) -> Scene:
+    """Begin to replace an old version in place; some has been replaced, some not."""
+    spare = Spare.as_seen(look(make(tmp_path / "t", OLD)))
+    scene = Scene(tmp_path, in_place=True, spare=spare)
+    laid_out = scene.lay_out()
+    assert isinstance(laid_out, steps.StagingOpened)
+    index = MODEL.chunk_of("a/run.sh")
+    assert scene.intake.store(index, memoryview(MODEL.chunks[index])) is None
+    scene.intake.close()
+    assert seen(scene.place)["b.txt"] == file(b"old")
+    return scene
+
+
+def test_what_was_looked_at_may_still_go_after_an_interruption(tmp_path: Path) -> None:
+    interrupted(tmp_path)
+    scene = Scene(tmp_path, in_place=True)
+    scene.fetch().publish()
+    assert seen(scene.place) == TREE
+    assert not [*(tmp_path / ".shoal/partial").iterdir()]
+
+
+@pytest.mark.parametrize("path", ["b.txt", "gone/x", "new", "gone/new", "new/directory"])
+def test_but_not_what_was_edited_or_put_there_meanwhile(tmp_path: Path, path: str) -> None:
+    place = interrupted(tmp_path).place / path
+    if path == "new/directory":
+        place.mkdir(parents=True)
+    else:
+        place.write_bytes(b"my only copy")
+    scene = Scene(tmp_path, in_place=True)
+    with pytest.raises(OperatorError, match=f"already has a different t/{path}, which may"):
+        scene.fetch().publish()
+    scene.intake.close()
+    assert place.is_dir() or place.read_bytes() == b"my only copy"
+    Scene(tmp_path, in_place=True, spare=ANYTHING).fetch().publish()
+    assert seen(tmp_path / "t") == TREE
+
+
+def test_nor_anything_when_it_is_not_known_any_more(tmp_path: Path) -> None:
+    scene = interrupted(tmp_path)
+    (replaces,) = (tmp_path / ".shoal/partial").glob("*/replaces")
+    replaces.write_bytes(replaces.read_bytes()[:-1])
+    scene = Scene(tmp_path, in_place=True)
+    with pytest.raises(OperatorError, match="already has a different t/"):
+        scene.fetch().publish()
+    scene.intake.close()
+    assert seen(scene.place)["b.txt"] == file(b"old")

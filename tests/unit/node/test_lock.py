@@ -3,12 +3,15 @@
 import os
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 from node.lock import FolderLock, FolderTakenError
 from protocol.errors import ExitCode, OperatorError
+
+SAYS_WHY = r"cannot use the folder .*; change|lock is not a file with no other name.*; remove it"
 
 
 def test_makes_the_folder_and_takes_it(tmp_path: Path) -> None:
@@ -57,6 +60,34 @@ def test_a_folder_that_cannot_be_used_is_the_operator_s_business(tmp_path: Path)
     (tmp_path / "n1" / ".shoal").mkdir(parents=True)
     (tmp_path / "n1" / ".shoal" / "lock").symlink_to(tmp_path / "file")
     for folder in ("file", "n1"):
-        with pytest.raises(OperatorError, match=r"cannot use the folder .*; change") as refused:
+        with pytest.raises(OperatorError, match=SAYS_WHY) as refused:
             FolderLock.take(tmp_path / folder)
         assert refused.value.exit_code is ExitCode.DISK
+    assert (tmp_path / "file").read_bytes() == b""
+
+
+@pytest.mark.parametrize("name", [".shoal", ".shoal/lock"])
+@pytest.mark.parametrize("what", ["link", "dangling", "hard link", "fifo", "directory", "file"])
+def test_nothing_but_its_own_file_is_a_lock(tmp_path: Path, name: str, what: str) -> None:
+    """Whoever may write to the folder must not have the node write to another file."""
+    place, victim = tmp_path / "n1" / name, tmp_path / "victim"
+    place.parent.mkdir(parents=True)
+    victim.write_bytes(b"mine")
+    make_it: dict[str, Callable[[], object]] = {
+        "link": lambda: place.symlink_to(victim if name.endswith("lock") else tmp_path),
+        "dangling": lambda: place.symlink_to(tmp_path / "nowhere"),
+        "hard link": lambda: place.hardlink_to(victim),
+        "fifo": lambda: os.mkfifo(place),
+        "directory": place.mkdir,
+        "file": lambda: place.write_bytes(b""),
+    }
+    make_it[what]()
+    if what == ("file" if name.endswith("lock") else "directory"):
+        FolderLock.take(tmp_path / "n1").release()
+        return
+    with pytest.raises(OperatorError, match=f"{place} is not a .*; remove it") as refused:
+        FolderLock.take(tmp_path / "n1")
+    assert refused.value.exit_code is ExitCode.DISK
+    assert victim.read_bytes() == b"mine"
+    assert not (tmp_path / "nowhere").exists()
+    assert not (tmp_path / "lock").exists()

@@ -25,13 +25,15 @@ def found(root: Path, *known: str) -> list[str]:
 def test_all_but_the_known_is_found(tmp_path: Path) -> None:
     root = make(tmp_path / "tree", ITEMS)
     os.mkfifo(root / "b" / "pipe")
-    assert found(root) == ["a", "b/c", "b/d/e", "b/pipe", "l", "ü/x"]
-    assert found(root, "a", "b/d/e", "l") == ["b/c", "b/pipe", "ü/x"]
+    assert found(root) == ["a", "b/c", "b/d/e", "b/empty", "b/pipe", "l", "ü/x"]
+    assert found(root, "a", "b/d/e", "l") == ["b/c", "b/empty", "b/pipe", "ü/x"]
     assert found(root, *found(root)) == []
 
 
-def test_a_directory_is_nothing_by_itself(tmp_path: Path) -> None:
-    assert found(make(tmp_path / "tree", {"a/b/c": FOLDER})) == []
+def test_of_directories_only_empty_ones_are_something(tmp_path: Path) -> None:
+    root = make(tmp_path / "tree", {"a/b/c": FOLDER})
+    assert found(root) == ["a/b/c"]
+    assert found(root, "a/b/c") == found(tmp_path / "tree/a/b/c") == []
 
 
 def test_where_nothing_is_there_is_nothing_else(tmp_path: Path) -> None:

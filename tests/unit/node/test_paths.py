@@ -69,17 +69,25 @@ def test_what_is_in_the_way_is_cleared_away_if_it_may_be(tmp_path: Path) -> None
     (tree / "a").symlink_to(outside)
     (tree / "b").write_bytes(b"in the way")
     (tree / "c" / "kept").write_bytes(b"")
+    cleared: list[str] = []
+
+    def clear(directory: int, last: str, path: str) -> None:
+        cleared.append(path)
+        os.unlink(last, dir_fd=directory)
+        os.mkdir(last, dir_fd=directory)
+
     for name in ("a/x", "b/d/x", "c/x"):
-        with parent_of(tmp_path / "in", f"t/{name}", clears=True) as (directory, last):
+        with parent_of(tmp_path / "in", f"t/{name}", clear=clear) as (directory, last):
             os.close(os.open(last, os.O_WRONLY | os.O_CREAT, dir_fd=directory))
         assert (tree / name).is_file()
     assert list(outside.iterdir()) == []
     assert (tree / "c" / "kept").exists()
+    assert cleared == ["t/a", "t/b"]
     tree.rename(tmp_path / "in" / "elsewhere")
     tree.symlink_to(outside)
     with (
         pytest.raises(OperatorError, match="t is not a directory"),
-        parent_of(tmp_path / "in", "t/x", clears=True),
+        parent_of(tmp_path / "in", "t/x", clear=clear),
     ):
         pass
 

@@ -7,11 +7,12 @@ import subprocess
 import threading
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from node import placing
-from node.placing import put_in_place, put_outside, remove, sync
+from node import libc
+from node.placing import InTheWayError, nothing, put_in_place, remove, sync, take_out
 from protocol.errors import ExitCode, OperatorError
 from tests.unit.node.disks import refuse_to_sync
 from tests.unit.node.trees import (
@@ -28,6 +29,10 @@ from tests.unit.node.trees import (
 )
 
 OLD: Items = {"old": file(b"old"), "d/e": file()}
+
+
+def anything(_: bytes) -> bool:
+    return True
 
 
 def made(folder: Path, what: str) -> Path:
@@ -65,8 +70,8 @@ def refuse(monkeypatch: pytest.MonkeyPatch, number: int) -> None:
             function: Callable[..., int] = getattr(real, name)
             return function
 
-    real = placing._libc
-    monkeypatch.setattr(placing, "_libc", Libc())
+    real = libc._libc
+    monkeypatch.setattr(libc, "_libc", Libc())
 
 
 WAYS = ["exchange", errno.EINVAL, errno.ENOSYS, 0]
@@ -82,7 +87,7 @@ def test_takes_the_place_of_whatever_stood_there(
     if isinstance(way, int):
         refuse(monkeypatch, way)
     descriptors = open_descriptors()
-    put_in_place(made(tmp_path, what), tmp_path, "name")
+    put_in_place(made(tmp_path, what), tmp_path, "name", anything)
     assert is_new(tmp_path / "name", what)
     assert sorted(path.name for path in tmp_path.iterdir()) == [".shoal", "name"]
     assert list((tmp_path / ".shoal/partial").iterdir()) == []
@@ -90,7 +95,7 @@ def test_takes_the_place_of_whatever_stood_there(
 
 
 def test_makes_the_directories_above_it(tmp_path: Path) -> None:
-    put_in_place(made(tmp_path, "tree"), tmp_path, "a/b/name")
+    put_in_place(made(tmp_path, "tree"), tmp_path, "a/b/name", anything)
     assert is_new(tmp_path / "a/b/name", "tree")
 
 
@@ -108,11 +113,147 @@ def test_the_old_or_the_new_one_stands_there_at_every_moment(tmp_path: Path) -> 
 
         thread = threading.Thread(target=look)
         thread.start()
-        put_in_place(tmp_path / "new", tmp_path, "name")
+        put_in_place(tmp_path / "new", tmp_path, "name", anything)
         stopping.set()
         thread.join()
         assert missed == []
         remove(tmp_path / "name")
+
+
+# What may not go.
+
+
+class Second:
+    """Lets something go when it is first asked, and not again, as if that had changed."""
+
+    def __init__(self) -> None:
+        self.asked: list[bytes] = []
+
+    def __call__(self, at: bytes) -> bool:
+        self.asked.append(at)
+        return len(self.asked) == 1
+
+
+@pytest.mark.parametrize("way", WAYS)
+@pytest.mark.parametrize("before", ["file", "tree"])
+@pytest.mark.parametrize("what", ["file", "tree"])
+def test_what_may_not_go_stays(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, what: str, before: str, way: int | str
+) -> None:
+    old(tmp_path, before)
+    inode, new = (tmp_path / "name").stat().st_ino, made(tmp_path, what)
+    if isinstance(way, int):
+        refuse(monkeypatch, way)
+    with pytest.raises(InTheWayError):
+        put_in_place(new, tmp_path, "name")
+    assert (tmp_path / "name").stat().st_ino == inode
+    assert is_new(new, what)
+
+
+@pytest.mark.parametrize("way", WAYS)
+@pytest.mark.parametrize("before", ["file", "tree"])
+@pytest.mark.parametrize("what", ["file", "tree"])
+def test_what_changes_at_the_last_moment_is_put_back(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, what: str, before: str, way: int | str
+) -> None:
+    """Where a file cannot be exchanged for a file, it is only looked at once."""
+    old(tmp_path, before)
+    inode, new, may_go = (tmp_path / "name").stat().st_ino, made(tmp_path, what), Second()
+    if isinstance(way, int):
+        refuse(monkeypatch, way)
+    if isinstance(way, int) and (what, before) == ("file", "file"):
+        put_in_place(new, tmp_path, "name", may_go)
+        assert is_new(tmp_path / "name", what)
+        return
+    with pytest.raises(InTheWayError):
+        put_in_place(new, tmp_path, "name", may_go)
+    assert len(may_go.asked) == 2
+    assert (tmp_path / "name").stat().st_ino == inode
+    assert is_new(new, what)
+    assert [path.name for path in (tmp_path / ".shoal/partial").iterdir()] == ["tree"]
+
+
+@pytest.mark.parametrize("what", ["file", "tree"])
+def test_what_appears_and_goes_is_no_obstacle(tmp_path: Path, what: str) -> None:
+    old(tmp_path, "file")
+
+    def may_go(_: bytes) -> bool:
+        (tmp_path / "name").unlink()
+        return True
+
+    put_in_place(made(tmp_path, what), tmp_path, "name", may_go)
+    assert is_new(tmp_path / "name", what)
+
+
+def test_what_was_made_may_go_while_the_old_one_is_put_back(tmp_path: Path) -> None:
+    old(tmp_path, "file")
+    new = made(tmp_path, "file")
+
+    def may_go(at: bytes) -> bool:
+        if at == os.fsencode(new):  # They have exchanged their names.
+            (tmp_path / "name").unlink()
+        return at != os.fsencode(new)
+
+    with pytest.raises(InTheWayError):
+        put_in_place(new, tmp_path, "name", may_go)
+    assert (tmp_path / "name").read_bytes() == b"old"
+
+
+@pytest.mark.parametrize("before", ["file", "tree"])
+@pytest.mark.parametrize("what", ["file", "tree"])
+def test_what_cannot_be_exchanged_back_is_renamed_back(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, what: str, before: str
+) -> None:
+    old(tmp_path, before)
+    inode, new, real = (tmp_path / "name").stat().st_ino, made(tmp_path, what), libc.renameat2
+    exchanged: list[bytes] = []
+
+    def failing(*arguments: Any) -> None:
+        if arguments[-1] == libc.RENAME_EXCHANGE:
+            exchanged.append(arguments[1])
+            if len(exchanged) == 2:
+                raise OSError(errno.EIO, os.strerror(errno.EIO))
+        real(*arguments)
+
+    monkeypatch.setattr(libc, "renameat2", failing)
+    with pytest.raises(OSError, match="Input/output"):
+        put_in_place(new, tmp_path, "name", Second())
+    assert (tmp_path / "name").stat().st_ino == inode
+    assert is_new(new, what)
+
+
+@pytest.mark.parametrize("number", [errno.EPERM, errno.EOPNOTSUPP])
+def test_without_links_either_it_is_looked_first(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, number: int
+) -> None:
+    """As on FAT, and on some file systems in user space."""
+
+    def refuse_link(*_: object, **__: object) -> None:
+        raise OSError(number, os.strerror(number))
+
+    refuse(monkeypatch, errno.EINVAL)
+    monkeypatch.setattr(os, "link", refuse_link)
+    put_in_place(made(tmp_path, "file"), tmp_path, "name")
+    assert is_new(tmp_path / "name", "file")
+    new = made(tmp_path, "file")
+    with pytest.raises(InTheWayError):
+        put_in_place(new, tmp_path, "name")
+    assert is_new(new, "file")
+
+
+@pytest.mark.parametrize("before", ["file", "tree"])
+def test_takes_out_only_what_may_go(tmp_path: Path, before: str) -> None:
+    old(tmp_path, before)
+    inode = (tmp_path / "name").stat().st_ino
+    directory, aside = os.open(tmp_path, os.O_RDONLY), os.fsencode(tmp_path / "aside")
+    for may_go in (nothing, Second()):
+        with pytest.raises(InTheWayError):
+            take_out(directory, "name", aside, may_go)
+        assert [path.name for path in tmp_path.iterdir()] == ["name"]
+        assert (tmp_path / "name").stat().st_ino == inode
+    take_out(directory, "name", aside, anything)
+    os.close(directory)
+    assert list(tmp_path.iterdir()) == []
 
 
 @pytest.mark.parametrize("what", ["file", "tree"])
@@ -127,7 +268,7 @@ def test_does_not_take_the_place_of_what_is_neither(
         name.symlink_to("." if in_the_way == "link" else "nowhere")
     status, new = name.lstat(), made(tmp_path, what)
     with pytest.raises(OperatorError, match="neither a file nor a directory") as refused:
-        put_in_place(new, tmp_path, "name")
+        put_in_place(new, tmp_path, "name", anything)
     assert refused.value.exit_code is ExitCode.DISK
     assert name.lstat().st_ino == status.st_ino
     assert is_new(new, what)
@@ -138,7 +279,7 @@ def test_does_not_follow_a_link_on_the_way(tmp_path: Path) -> None:  # fault 83
     new = made(folder, "tree")
     (folder / "a").symlink_to(out)
     with pytest.raises(OperatorError, match="a is not a directory there"):
-        put_in_place(new, folder, "a/name")
+        put_in_place(new, folder, "a/name", anything)
     assert seen(out) == OLD
 
 
@@ -150,7 +291,7 @@ def test_what_stands_there_stays_if_nothing_can_take_its_place(
     if isinstance(way, int):
         refuse(monkeypatch, way)
     with pytest.raises(FileNotFoundError):
-        put_in_place(tmp_path / "nothing", tmp_path, "name")
+        put_in_place(tmp_path / "nothing", tmp_path, "name", anything)
     assert seen(tmp_path / "name") == OLD
 
 
@@ -162,7 +303,7 @@ def test_what_was_left_of_an_earlier_try_is_no_obstacle(
     old(tmp_path, "tree")
     new = made(tmp_path, "tree")
     make(new.with_name("tree.replaced"), OLD)
-    put_in_place(new, tmp_path, "name")
+    put_in_place(new, tmp_path, "name", anything)
     assert is_new(tmp_path / "name", "tree")
     assert list((tmp_path / ".shoal/partial").iterdir()) == []
 
@@ -172,131 +313,17 @@ def test_another_failure_is_the_disk_s(tmp_path: Path, monkeypatch: pytest.Monke
     new = made(tmp_path, "tree")
     refuse(monkeypatch, errno.EIO)
     with pytest.raises(OSError, match="Input/output") as failed:
-        put_in_place(new, tmp_path, "name")
+        put_in_place(new, tmp_path, "name", anything)
     assert failed.value.errno == errno.EIO
     assert (seen(tmp_path / "name"), is_new(new, "tree")) == (OLD, True)
 
 
-# Outside of the folder.
-
-
-@pytest.mark.parametrize("disk", ["this", "another"])
-@pytest.mark.parametrize("name", ["name", "x" * 250, "ü" * 125, "🐟" * 63], ids=len)
-@pytest.mark.parametrize("what", ["file", "tree"])
-def test_goes_to_any_place(
-    tmp_path: Path, other_disk: Path, what: str, name: str, disk: str
-) -> None:  # fault 102
-    target = (tmp_path if disk == "this" else other_disk) / "out" / name
-    target.parent.mkdir()
-    put_outside(made(tmp_path, what), target)
-    assert is_new(target, what)
-    assert list(target.parent.iterdir()) == [target]
-
-
-@pytest.mark.parametrize("disk", ["this", "another"])
-def test_a_file_takes_the_place_of_a_file(tmp_path: Path, other_disk: Path, disk: str) -> None:
-    folder = tmp_path if disk == "this" else other_disk
-    make(folder, {"name": file(b"old"), "link": link("name")})
-    put_outside(made(tmp_path, "file"), folder / "link")  # Where it leads to.
-    assert is_new(folder / "name", "file")
-    assert (folder / "link").is_symlink()
-
-
-IN_THE_WAY: dict[str, tuple[Item | None, bool, bool]] = {
-    "nothing": (None, True, True),
-    "dangling link": (link("elsewhere"), True, True),
-    "file": (file(b"old"), True, False),
-    "empty directory": (FOLDER, False, False),
-    "device": (link("/dev/null"), False, False),
-    "fifo": (link("fifo"), False, False),
-}
-
-
-@pytest.mark.parametrize("in_the_way", IN_THE_WAY)
-@pytest.mark.parametrize("what", ["file", "tree"])
-def test_replaces_nothing_but_a_file_by_a_file(tmp_path: Path, what: str, in_the_way: str) -> None:
-    """Fault 84. As root, `--output /dev/null` would put it there."""
-    item, file_may, tree_may = IN_THE_WAY[in_the_way]
-    os.mkfifo(tmp_path / "fifo")
-    make(tmp_path, {"name": item} if item else {})
-    new = made(tmp_path, what)
-    if file_may if what == "file" else tree_may:
-        put_outside(new, tmp_path / "name")
-        assert is_new((tmp_path / "name").resolve(), what)
-        return
-    before = seen(tmp_path)
-    reason = "a directory does not replace it" if what == "tree" else "no file"
-    with pytest.raises(OperatorError, match=f"it is there already, and {reason}; ") as refused:
-        put_outside(new, tmp_path / "name")
-    assert refused.value.exit_code is ExitCode.DISK
-    assert seen(tmp_path) == before
-
-
-def test_a_place_that_is_not_there_is_an_error_and_nothing_is_lost(
-    tmp_path: Path, other_disk: Path
-) -> None:
-    for folder in (tmp_path, other_disk):
-        new = made(tmp_path, "tree")
-        with pytest.raises(FileNotFoundError):
-            put_outside(new, folder / "nowhere" / "name")
-        assert is_new(new, "tree")
-        remove(new)
-    assert list(other_disk.iterdir()) == []
-
-
-def test_a_copy_that_was_cut_off_is_no_obstacle(tmp_path: Path, other_disk: Path) -> None:
-    for what, item in (("tree", file(b"half of it")), ("file", FOLDER)):
-        make(other_disk, {f".{what}.shoal-part": item})
-        put_outside(made(tmp_path / what, what), other_disk / what)
-        assert is_new(other_disk / what, what)
-    assert len(list(other_disk.iterdir())) == 2
-
-
-@pytest.mark.parametrize("what", ["file", "tree"])
-def test_a_copy_is_not_written_through_a_link(tmp_path: Path, other_disk: Path, what: str) -> None:
-    """Somebody else may put one where all may write, as in /tmp."""
-    make(other_disk, {"victim": file(b"mine"), "d/a": file()})
-    (other_disk / ".name.shoal-part").symlink_to("victim" if what == "file" else "d")
-    put_outside(made(tmp_path, what), other_disk / "name")
-    assert is_new(other_disk / "name", what)
-    assert not (other_disk / "name").is_symlink()
-    remove(other_disk / "name")
-    assert seen(other_disk) == {"victim": file(b"mine"), "d/a": file()}
-
-
-def test_a_copy_appears_whole_or_not_at_all(tmp_path: Path, other_disk: Path) -> None:
-    new = made(tmp_path, "tree")
-    os.mkfifo(new / "zzz")  # It cannot be copied.
-    with pytest.raises(OSError, match="named pipe"):
-        put_outside(new, other_disk / "name")
-    assert list(other_disk.iterdir()) == []
-    assert (new / "b.txt").exists()
-
-
-def test_links_in_a_directory_stay_links(tmp_path: Path, other_disk: Path) -> None:
-    items = {"a/b": file(), "a/l": link(".."), "d": link("a"), "e": link("a/b"), "f": link("x")}
-    put_outside(make(tmp_path / "t", items), other_disk / "name")
-    assert seen(other_disk / "name") == items
-
-
-@pytest.mark.parametrize("disk", ["this", "another"])
-def test_a_link_goes_as_a_link(tmp_path: Path, other_disk: Path, disk: str) -> None:
-    make(tmp_path / "t", {"up": link("../x"), "x": file()})
-    target = (tmp_path if disk == "this" else other_disk) / "name"
-    put_outside(tmp_path / "t/up", target)
-    assert os.readlink(target) == "../x"  # noqa: PTH115
-
-
-def test_nothing_is_too_deep(deep_path: Path, other_disk: Path) -> None:
+def test_nothing_is_too_deep(deep_path: Path) -> None:
     deep = "/".join(["d"] * 1100)
     for _ in range(2):  # The second replaces the first.
         subprocess.run(["mkdir", "-p", f"new/{deep}"], cwd=deep_path, check=True)
-        put_in_place(deep_path / "new", deep_path, "name")
+        put_in_place(deep_path / "new", deep_path, "name", anything)
     assert not (deep_path / "new").exists()
-    put_outside(deep_path / "name", other_disk / "name")
-    assert (other_disk / "name" / deep).is_dir()
-    remove(other_disk / "name")
-    assert list(other_disk.iterdir()) == []
 
 
 # Small things.

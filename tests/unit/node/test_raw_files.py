@@ -13,9 +13,11 @@ from hypothesis import strategies as st
 
 from node import raw_files
 from node.directories import opened
+from node.placing import remove
 from node.raw_files import (
     claim,
     claim_directory,
+    claim_room,
     link,
     make_at,
     read_at,
@@ -23,7 +25,7 @@ from node.raw_files import (
     write_all,
     write_at,
 )
-from tests.unit.node.trees import FOLDER, Item, file, make, open_descriptors, seen
+from tests.unit.node.trees import FOLDER, Item, file, make, open_descriptors, run, seen
 from tests.unit.node.trees import link as a_link
 
 
@@ -108,14 +110,13 @@ def test_makes_a_file_with_its_mode_and_says_how_it_is(
         os.umask(was)
 
 
-def test_a_file_that_is_made_again_keeps_what_it_has_beyond(tmp_path: Path) -> None:
-    make(tmp_path, {"a": file(b"0123456789")})
-    make_at(raw(tmp_path / "a"), memoryview(b"abc"), 0o755)
-    assert (tmp_path / "a").read_bytes() == b"abc3456789"
-    (tmp_path / "l").symlink_to("b")
-    with pytest.raises(OSError, match="symbolic links"):
-        make_at(raw(tmp_path / "l"), memoryview(b"abc"), 0o644)
-    assert not (tmp_path / "b").exists()
+def test_a_file_is_made_in_place_of_whatever_is_there(tmp_path: Path) -> None:
+    make(tmp_path, {"victim": file(b"0123456789"), "link": a_link("victim"), "d/e": FOLDER})
+    (tmp_path / "hard").hardlink_to(tmp_path / "victim")
+    for name in ("link", "hard", "d", "new"):
+        make_at(raw(tmp_path / name), memoryview(b"abc"), 0o755)
+        assert seen(tmp_path)[name] == run(b"abc")
+    assert seen(tmp_path)["victim"] == file(b"0123456789")
 
 
 def test_gives_a_file_another_mode(tmp_path: Path) -> None:
@@ -149,15 +150,33 @@ IN_THE_WAY: dict[str, Callable[[Path], object]] = {
 }
 
 
+def test_a_file_of_two_names_is_not_written_to(tmp_path: Path) -> None:  # fault 83
+    make(tmp_path, {"victim": file(b"mine")})
+    (tmp_path / "a").hardlink_to(tmp_path / "victim")
+    write(tmp_path / "a", 0, b"yours", 0o644)
+    assert seen(tmp_path) == {"victim": file(b"mine"), "a": file(b"yours")}
+
+
+def test_what_cannot_be_removed_is_an_error(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(raw_files, "remove", lambda _: None)  # As if somebody put it there again.
+    (tmp_path / "a").symlink_to("b")
+    with pytest.raises(OSError, match="keeps appearing"):
+        write(tmp_path / "a", 0, b"yours")
+
+
 @pytest.mark.parametrize("what", IN_THE_WAY)
-def test_what_is_no_file_is_an_error_at_once(tmp_path: Path, what: str) -> None:
+def test_what_is_no_file_is_not_read_and_not_written_through(tmp_path: Path, what: str) -> None:
     make(tmp_path, {"victim": file(b"mine")})
     IN_THE_WAY[what](tmp_path / "a")
     began = time.monotonic()
     with pytest.raises(OSError, match=r"a'$|Illegal seek|Is a directory|No such device"):
         read_at(raw(tmp_path / "a"), 0, 4)
-    with pytest.raises(OSError, match=r"a'$"):
-        write(tmp_path / "a", 0, b"yours")
+    write(tmp_path / "a", 0, b"yours")
+    assert (tmp_path / "a").is_file()
+    assert not (tmp_path / "a").is_symlink()
+    assert (tmp_path / "a").read_bytes() == b"yours"
     assert time.monotonic() - began < 5  # A FIFO is not waited for.
     assert (tmp_path / "victim").read_bytes() == b"mine"
     assert not (tmp_path / "nowhere").exists()
@@ -223,10 +242,21 @@ def test_claims_a_place_for_a_directory(tmp_path: Path, what: str) -> None:
     assert seen(tmp_path) == {"victim/a": file(), kept: FOLDER}
 
 
-def test_claims_a_place_in_directories_that_it_makes(tmp_path: Path) -> None:
-    assert claim_directory(tmp_path / "a/b/c")
-    assert not claim_directory(tmp_path / "a/b")
+def test_claims_room_that_only_its_user_may_enter(tmp_path: Path) -> None:
+    claim_room(tmp_path / "a/b/c")
+    (tmp_path / "a/b").chmod(0o755)
+    claim_room(tmp_path / "a/b/c")
     assert seen(tmp_path) == {"a/b/c": FOLDER}
+    assert mode_of(tmp_path / "a/b") == 0o700
+
+
+@pytest.mark.parametrize("name", ["partial", "partial/id"])
+def test_claims_no_room_where_a_link_leads(tmp_path: Path, name: str) -> None:
+    make(tmp_path, {"victim/id/data": file(b"mine"), "state/partial/id": FOLDER})
+    remove(tmp_path / "state" / name)
+    (tmp_path / "state" / name).symlink_to(tmp_path / "victim")
+    claim_room(tmp_path / "state/partial/id")
+    assert seen(tmp_path) == {"victim/id/data": file(b"mine"), "state/partial/id": FOLDER}
 
 
 @pytest.mark.parametrize("what", ITEMS)

@@ -3,6 +3,7 @@
 import json
 import os
 import threading
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -81,14 +82,15 @@ def test_rules_that_cannot_be_read_are_not_taken_for_none(tmp_path: Path, conten
 def test_a_disk_that_refuses_is_told_and_nothing_is_changed(tmp_path: Path) -> None:
     rules = Rules(tmp_path)
     rules.set("a", ALL_OF_IT)
-    os.mkfifo(tmp_path / "rules.new")  # In the way: it can be opened, but not be synced.
-    reader = os.open(tmp_path / "rules.new", os.O_RDONLY | os.O_NONBLOCK)
+    (tmp_path / "rules.json").rename(tmp_path / "kept")
+    (tmp_path / "rules.json").mkdir()  # In the way.
     with pytest.raises(
         OperatorError, match=r"cannot write .*rules\.json: .*; check the disk"
     ) as no:
         rules.set("a", NO_RULE)
-    os.close(reader)
     assert no.value.exit_code is ExitCode.DISK
+    (tmp_path / "rules.json").rmdir()
+    (tmp_path / "kept").rename(tmp_path / "rules.json")
     assert rules.of("a") == Rules(tmp_path).of("a") == ALL_OF_IT
 
 
@@ -102,3 +104,39 @@ def test_what_is_damaged_is_to_be_healed_unless_its_user_forgets_it(tmp_path: Pa
     later = Rules(tmp_path)
     assert later.damaged() == ["a", "b"]
     assert (later.of("a").to_heal, later.of("c").to_heal) == (damage, None)
+
+
+@pytest.mark.parametrize(
+    "data", [b"{oops", b'{"a": 5}', b"[" * 100_000, b'{"\xff": {}}', b"\xff", b"[]"]
+)
+def test_what_is_no_rules_is_one_line_with_a_remedy(tmp_path: Path, data: bytes) -> None:
+    (tmp_path / "rules.json").write_bytes(data)
+    with pytest.raises(OperatorError, match=r"rules\.json is not as shoal wrote it: .*; mend it"):
+        Rules(tmp_path)
+
+
+@pytest.mark.parametrize("what", ["link", "fifo", "directory"])
+def test_what_is_no_file_is_not_read(tmp_path: Path, what: str) -> None:
+    (tmp_path / "real").write_bytes(b"{}")
+    path = tmp_path / "rules.json"
+    make: dict[str, Callable[[], object]] = {
+        "link": lambda: path.symlink_to("real"),
+        "fifo": lambda: os.mkfifo(path),
+        "directory": path.mkdir,
+    }
+    make[what]()
+    with pytest.raises(OperatorError, match=r"cannot read .*rules\.json: .*; .*remove it") as no:
+        Rules(tmp_path)
+    assert no.value.exit_code is ExitCode.DISK
+
+
+@pytest.mark.parametrize("put", [Path.symlink_to, Path.hardlink_to])
+def test_nothing_is_written_through_a_link(
+    tmp_path: Path, put: Callable[[Path, Path], None]
+) -> None:  # fault 83
+    victim = tmp_path / "victim"
+    victim.write_bytes(b"mine")
+    put(tmp_path / "rules.new", victim)
+    Rules(tmp_path).set("a", ALL_OF_IT)
+    assert Rules(tmp_path).of("a") == ALL_OF_IT
+    assert victim.read_bytes() == b"mine"

@@ -7,6 +7,7 @@ import resource
 import signal
 import subprocess
 import sys
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 from random import Random
@@ -15,6 +16,7 @@ import hypothesis.strategies as st
 import pytest
 from hypothesis import HealthCheck, given, settings
 
+from node.placing import InTheWayError
 from node.reuse import copy_chunks
 from node.staging import Staging, disk_trouble
 from node.whole import Signature
@@ -150,8 +152,18 @@ def test_does_not_write_through_a_link(tmp_path: Path) -> None:
     victim.write_bytes(b"mine")
     data_file(tmp_path).parent.mkdir()
     data_file(tmp_path).symlink_to(victim)
-    with pytest.raises(OSError, match="symbolic"), opened(tmp_path):
-        pass
+    fill(tmp_path, EVERYTHING)
+    assert found(tmp_path) == EVERYTHING
+    assert victim.read_bytes() == b"mine"
+
+
+def test_nor_to_a_file_that_has_another_name(tmp_path: Path) -> None:  # fault 83
+    victim = tmp_path / "victim"
+    victim.write_bytes(b"mine")
+    data_file(tmp_path).parent.mkdir()
+    data_file(tmp_path).hardlink_to(victim)
+    fill(tmp_path, EVERYTHING)
+    assert found(tmp_path) == EVERYTHING
     assert victim.read_bytes() == b"mine"
 
 
@@ -190,12 +202,39 @@ def test_publishes_in_one_step_and_tidies_up(tmp_path: Path) -> None:
         for index in range(10):
             staging.write(index, chunk(index, SIZES[index]))
         assert (folder / "a.bin").read_bytes() == b"the old one"
-        source = staging.publish(folder, "a.bin")
+        with pytest.raises(InTheWayError):
+            staging.publish(folder, "a.bin")
+        assert (folder / "a.bin").read_bytes() == b"the old one"
+        source = staging.publish(folder, "a.bin", lambda _: True)
         assert staging.read(4) == chunk(4, PAGE)  # Those who are just reading may finish.
     path = folder / "a.bin"
     assert path.read_bytes() == RIGHT
     assert source.signature == Signature.of(path.stat())
     assert list(partial.iterdir()) == []
+
+
+def test_what_no_room_could_be_made_for_is_not_published(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Room is made ahead, in a thread: its failure may come after the last write."""
+    if os.major(tmp_path.stat().st_dev) == 0:
+        pytest.skip("no room is made ahead on a RAM disk")
+    all_written = threading.Event()
+
+    def refuse(*_: int) -> None:
+        assert all_written.wait(60)
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr(os, "posix_fallocate", refuse)
+    with opened(tmp_path / "partial") as (staging, _):
+        for index in range(10):
+            staging.write(index, chunk(index, SIZES[index]))
+        all_written.set()
+        with pytest.raises(OSError, match="No space left"):
+            staging.publish(tmp_path, "a.bin")
+        with pytest.raises(OSError, match="No space left"):
+            staging.write(0, chunk(0, SIZES[0]))
+    assert not (tmp_path / "a.bin").exists()
 
 
 def test_publishes_into_folders_that_it_makes(tmp_path: Path) -> None:
@@ -228,7 +267,10 @@ def test_publishes_at_any_place(tmp_path: Path, disk: str) -> None:  # fault 102
         with opened(partial / "partial") as (staging, _):
             for index in range(10):
                 staging.write(index, chunk(index, SIZES[index]))
-            staging.publish_at(target)
+            with pytest.raises(OperatorError, match="already exists; choose another path, or"):
+                staging.publish_at(target)
+            assert target.read_bytes() == b"old"
+            staging.publish_at(target, may_replace=True)
         assert list((partial / "partial").iterdir()) == []
         assert [path.name for path in target.parent.iterdir()] == [target.name]
         assert target.read_bytes() == RIGHT
@@ -247,7 +289,7 @@ def test_does_not_put_a_file_in_the_place_of_what_is_none(tmp_path: Path) -> Non
         with opened(tmp_path / "partial") as (staging, _):
             with pytest.raises(OperatorError) as refused:
                 staging.publish_at(tmp_path / target)
-            assert refused.value.exit_code is ExitCode.DISK
+            assert refused.value.exit_code is ExitCode.USAGE
     assert (tmp_path / "fifo").is_fifo()
     assert (tmp_path / "link").is_symlink()
 

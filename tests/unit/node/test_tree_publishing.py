@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from node.placing import InTheWayError
 from node.selection import Selection
 from node.tree_staging import TreeStaging
 from protocol import bitmap, listing, manifest
@@ -59,7 +60,12 @@ def test_takes_the_place_of_what_stood_there(tmp_path: Path, name: str, before: 
         (tmp_path / name).write_bytes(b"old")
     staging, descriptors = filled(tmp_path), open_descriptors()
     assert not (tmp_path / name / "d").exists()
-    tree = staging.publish(tmp_path, name)
+    if before != "nothing":
+        old = (tmp_path / name).stat().st_ino
+        with pytest.raises(InTheWayError):
+            staging.publish(tmp_path, name)
+        assert (tmp_path / name).stat().st_ino == old
+    tree = staging.publish(tmp_path, name, lambda _: True)
     assert seen(tmp_path / name) == TREE
     assert tree.root == tmp_path / name
     assert tree.read(0, tree.size_bytes) == MODEL.bytes
@@ -101,7 +107,7 @@ def test_goes_to_any_place(tmp_path: Path, other_disk: Path, disk: str, inside: 
 def test_goes_to_no_place_where_something_is(tmp_path: Path) -> None:
     make(tmp_path, {"directory": FOLDER, "file": file(b"mine"), "fifo": link("/dev/null")})
     for name in ("directory", "file", "fifo"):
-        with pytest.raises(OperatorError, match="it is there already"):
+        with pytest.raises(OperatorError, match="already exists"):
             filled(tmp_path).publish_at(tmp_path / name)
     with pytest.raises(FileNotFoundError):
         filled(tmp_path).publish_at(tmp_path / "nowhere/t")
@@ -109,7 +115,8 @@ def test_goes_to_no_place_where_something_is(tmp_path: Path) -> None:
         filled(tmp_path).publish_at(tmp_path / "x", "not/in it")
     assert begun(tmp_path)[1] == set(range(COUNT))
     assert (tmp_path / "file").read_bytes() == b"mine"
-    filled(tmp_path, Selection(inside="b.txt")).publish_at(tmp_path / "file", "b.txt")
+    part = filled(tmp_path, Selection(inside="b.txt"))
+    part.publish_at(tmp_path / "file", "b.txt", may_replace=True)
     assert (tmp_path / "file").read_bytes() == TREE["b.txt"][1]
 
 
@@ -168,7 +175,7 @@ def test_nothing_is_too_deep(deep_path: Path, depth: int) -> None:
         staging, have = begun(deep_path, model)
         fill(staging, set(range(model.manifest.chunk_count)) - have, model)
         assert begun(deep_path, model)[1] == set(range(model.manifest.chunk_count))
-        begun(deep_path, model)[0].publish(deep_path, "t")
+        begun(deep_path, model)[0].publish(deep_path, "t", lambda _: True)
     assert seen(deep_path / "t") == model.items
     assert list((deep_path / ".shoal/partial").iterdir()) == []
 

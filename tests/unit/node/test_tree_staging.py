@@ -9,14 +9,17 @@ import sys
 from collections.abc import Callable, Iterable
 from pathlib import Path
 from random import Random
+from typing import Literal
 
 import hypothesis.strategies as st
 import pytest
 from hypothesis import HealthCheck, given, settings
 
-from node.appearing import Appearing, Others
+from node.appearing import Appearing
+from node.directories import is_directory
 from node.reuse import copy_chunks
 from node.selection import EVERYTHING, Selection
+from node.spare import ANYTHING, NOTHING, Spare
 from node.tree_staging import TreeStaging
 from protocol import bitmap, manifest
 from protocol.errors import MalformedMessageError
@@ -40,6 +43,18 @@ LISTING = MODEL.manifest.listing_chunks
 COUNT = MODEL.manifest.chunk_count
 FILES = range(LISTING, COUNT)
 ROOT = Path(__file__).parents[3]
+
+
+Others = Literal["go", "seen", "stay", "hinder"]  # What becomes of what is there before.
+
+
+def appearing_in(folder: Path, others: Others) -> Appearing:
+    """Let a tree appear as `t`, in place of anything, of what is there now, or of nothing."""
+    if others == "go":
+        return Appearing(folder, "t", ANYTHING)
+    is_seen = others != "hinder" and is_directory(os.fsencode(folder / "t"))
+    spare = Spare.as_seen(look(folder / "t")) if is_seen else NOTHING
+    return Appearing(folder, "t", spare, keeps_others=others == "stay")
 
 
 def begun(
@@ -71,7 +86,7 @@ def completed(folder: Path, model: Model = MODEL, selection: Selection = EVERYTH
     """Go on from whatever is there to the end; nothing may be left aside."""
     staging, have = begun(folder, model, selection)
     missing = set(bitmap.indices(staging.needed)) - have
-    fill(staging, missing, model).publish(folder, "t")
+    fill(staging, missing, model).publish(folder, "t", lambda _: True)
     staging.close()
     assert list((folder / ".shoal/partial").iterdir()) == []
     return folder / "t"
@@ -237,7 +252,7 @@ def test_shares_the_blocks_of_large_files(
     items: Items = {**TREE, "d/large": file(large), "odd": run(odd), "small": file(large[:9999])}
     old, disk = shared(make(tmp_path / "old", items)), SharingDisk(monkeypatch)
     disk.refuses = refuses
-    appearing = others and Appearing(tmp_path, "t", others)
+    appearing = others and appearing_in(tmp_path, others)
     staging = TreeStaging(tmp_path / "partial", old.id, old.manifest, appearing=appearing)
     have = staging.open() | copy_chunks(old.manifest, staging.needed, [old], staging.write)
     have |= staging.lay_out()

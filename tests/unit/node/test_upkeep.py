@@ -1,11 +1,13 @@
 """Orders to share, to forget and to delete."""
 
+import os
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from node.rules import DAMAGED, FETCHING, NO_RULE, PART, Rule
+from node.upkeep import _as_seen
 from protocol.errors import ExitCode, OperatorError
 from protocol.messages import Holders
 from tests.unit.node.company import Company, Member, growing
@@ -199,3 +201,31 @@ def test_a_changed_tree_is_a_new_version(company: Company, keeper: Member) -> No
         assert seen(company.place("n3") / "tree") == TREE
         third.fetch("tree")
         assert seen(company.place("n3") / "tree") == {**TREE, "b.txt": file(b"changed")}
+
+
+@pytest.mark.parametrize("name", ["f", "tree"])
+def test_what_changed_since_it_was_meant_is_not_deleted(
+    company: Company, keeper: Member, name: str
+) -> None:
+    """By id above all: it is not what was asked for. The files that are not shared go with it."""
+    place = company.place("n1") / name
+    thing = keeper.agent.inventory.whole(name)
+    assert thing is not None
+    may_go = _as_seen(thing, place)
+    file_in_it = place / "b.txt" if name == "tree" else place
+    file_in_it.write_bytes(b"edited just now")
+    error = refused(keeper.agent._upkeep._delete, name, may_go)
+    assert f"{name} in {place.parent} has just changed, so it was not deleted" in str(error)
+    assert file_in_it.read_bytes() == b"edited just now"
+    assert not [*(company.place("n1") / ".shoal").glob("deleted-*")]
+
+
+def test_what_is_not_shared_of_a_directory_is_deleted_with_it(
+    company: Company, keeper: Member
+) -> None:
+    place = company.place("n1") / "tree"
+    os.mkfifo(place / "fifo")
+    (place / "out").symlink_to("/etc/passwd")
+    keeper.share("tree", exclude=("b.txt",))
+    keeper.forget("tree", delete=True)
+    assert not place.exists()

@@ -102,7 +102,10 @@ def test_what_nobody_else_has_is_not_shared_any_more(
     assert keeper.share(thing).id != one.id  # It is shared as what it is now, if anybody insists.
 
 
-def test_what_was_withdrawn_can_be_fetched_again(company: Company, keeper: Member) -> None:
+@pytest.mark.parametrize("force", [False, True])
+def test_what_was_withdrawn_can_be_fetched_again(
+    company: Company, keeper: Member, *, force: bool
+) -> None:
     company.put("n2", "tree", TREE)
     company.put("n2", "f", DATA)
     for name in ("f", "tree/b.txt"):
@@ -111,10 +114,25 @@ def test_what_was_withdrawn_can_be_fetched_again(company: Company, keeper: Membe
         keeper.verify(thing)
     other = company.join("n2")
     for name in ("f", "tree"):
-        keeper.fetch(name, force=True)
+        keeper.fetch(name, force=force)
         assert company.holders(name) == {"n1": True, "n2": True}
     assert seen(company.place("n1") / "tree") == TREE
     assert found(keeper) == found(other)
+
+
+def test_but_not_over_what_was_made_of_it_meanwhile(company: Company, keeper: Member) -> None:
+    company.put("n2", "tree", TREE)
+    company.put("n2", "f", DATA)
+    for name in ("f", "tree/b.txt"):
+        path, thing = company.place("n1") / name, name.split("/", maxsplit=1)[0]
+        rot(path)
+        keeper.verify(thing)
+        path.write_bytes(b"mended by hand")
+    company.join("n2")
+    for name in ("f", "tree/b.txt"):
+        with pytest.raises(OperatorError, match=f"already has a different {name}"):
+            keeper.fetch(name.split("/", maxsplit=1)[0])
+        assert (company.place("n1") / name).read_bytes() == b"mended by hand"
 
 
 def test_what_is_not_shared_of_a_directory_is_not_lost(company: Company, keeper: Member) -> None:

@@ -99,6 +99,18 @@ def test_a_failure_is_told_at_the_end(disk: Disk) -> None:
     assert disk.written == [1]
 
 
+def test_after_a_failure_nothing_is_written(disk: Disk) -> None:
+    disk.may_go_on.set()
+    disk.fail(1)
+    eventually(disk.behind._waiting[0].done)
+    for size_bytes in (LEAST_BYTES, SHORT, LEAST_BYTES):
+        with pytest.raises(OSError, match="full"):
+            disk.write(2, size_bytes)
+    with pytest.raises(OSError, match="full"):
+        disk.behind.settle()
+    assert disk.written == []
+
+
 def test_closing_waits_for_what_is_under_way(disk: Disk) -> None:
     disk.write(1)
     threading.Timer(0.1, disk.may_go_on.set).start()

@@ -1,0 +1,27 @@
+"""Two calls of Linux that Python's `os` lacks, each an OSError when it fails. Decides nothing."""
+
+import ctypes
+import errno
+import os
+
+AT_FDCWD = -100
+RENAME_NOREPLACE = 1
+RENAME_EXCHANGE = 2
+
+_libc = ctypes.CDLL(None, use_errno=True)
+
+
+def renameat2(old_directory: int, old: bytes, directory: int, new: bytes, flags: int) -> None:
+    """Rename by the system call of that name; ENOSYS if the C library does not have it."""
+    try:
+        call = _libc.renameat2
+    except AttributeError:
+        raise OSError(errno.ENOSYS, os.strerror(errno.ENOSYS)) from None
+    if call(old_directory, old, directory, new, flags) != 0:
+        raise OSError(ctypes.get_errno(), os.strerror(ctypes.get_errno()), os.fsdecode(new))
+
+
+def syncfs(descriptor: int) -> None:
+    """Write everything on the file system of an open file to the disk."""
+    if _libc.syncfs(descriptor) != 0:
+        raise OSError(ctypes.get_errno(), os.strerror(ctypes.get_errno()))

@@ -1,0 +1,122 @@
+"""Puts what was fetched where `--output` says, on whatever file system, and nothing in its way."""
+
+import contextlib
+import errno
+import os
+import shutil
+import stat
+from collections.abc import Iterator
+from pathlib import Path
+
+from node.placing import InTheWayError, give_name, remove, sync
+from protocol.errors import OperatorError
+from protocol.names import RESERVED_FOLDER, display
+
+_ASIDE_BYTES = 200  # Of a name, which may have 255.
+_DIRECTORY = os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC
+
+
+def check_output(target: Path, *, may_replace: bool) -> None:
+    """Raise OperatorError if nothing can be put at `target`.
+
+    Never in a node's `.shoal`, nor through a link; what is there is only replaced if `may_replace`,
+    and then only a regular file.
+    """
+    try:
+        with _parent_of(target):
+            pass
+    except OSError:
+        message = f"--output {display(str(target))} is in no directory that exists"
+        raise OperatorError(f"{message}; create the directory first") from None
+    try:
+        status = target.lstat()
+    except FileNotFoundError:
+        return
+    if not may_replace or not stat.S_ISREG(status.st_mode):
+        raise _in_the_way(target, status, is_forced=may_replace)
+
+
+def put_outside(made: Path, target: Path, *, may_replace: bool = False) -> None:
+    """Move `made` to `target`, on whatever file system that is, durably.
+
+    Raises:
+        OperatorError: something is there; it is only replaced, a file by a file, if `may_replace`.
+        OSError: the disk refused.
+    """
+    is_file = not made.is_dir()
+
+    def may_go(there: bytes) -> bool:
+        return may_replace and is_file and stat.S_ISREG(os.lstat(there).st_mode)
+
+    with _parent_of(target) as directory:
+        try:
+            try:
+                give_name(os.fsencode(made), directory, target.name, may_go)
+            except OSError as error:
+                if error.errno != errno.EXDEV:
+                    raise
+                with _copy(made, target.name, directory) as copy:
+                    give_name(os.fsencode(copy), directory, target.name, may_go)
+        except InTheWayError:
+            raise _in_the_way(target, target.lstat(), is_forced=may_replace) from None
+        os.fsync(directory)
+
+
+@contextlib.contextmanager
+def _parent_of(target: Path) -> Iterator[int]:
+    """Give a descriptor of the directory that `target` is in; OperatorError in a `.shoal`."""
+    descriptor = os.open(target.parent, _DIRECTORY)
+    try:
+        place = Path(f"/proc/self/fd/{descriptor}").readlink() / target.name
+        if RESERVED_FOLDER in place.parts:
+            message = f"--output {display(str(target))} is in a node's own {RESERVED_FOLDER} folder"
+            raise OperatorError(f"{message}; choose another path")
+        yield descriptor
+    finally:
+        os.close(descriptor)
+
+
+def _in_the_way(target: Path, status: os.stat_result, *, is_forced: bool) -> OperatorError:
+    message, remedy = f"--output {display(str(target))} already exists", "choose another path"
+    if stat.S_ISDIR(status.st_mode):
+        message += " and is a directory"
+    elif not stat.S_ISREG(status.st_mode):
+        message += " and is not a regular file"
+    elif is_forced:
+        message += ", and a directory never replaces a file"
+    else:
+        remedy += ", or pass --force to replace a file with a file"
+    return OperatorError(f"{message}; {remedy}")
+
+
+@contextlib.contextmanager
+def _copy(made: Path, name: str, directory: int) -> Iterator[Path]:
+    """Copy into a directory that nobody else may write to, as all may where it is made."""
+    name = name.encode()[:_ASIDE_BYTES].decode(errors="ignore")
+    aside = Path(f"/proc/self/fd/{directory}/.{name}.shoal-part")
+    remove(aside)  # A try that was cut off may have left it.
+    try:
+        aside.mkdir(0o700)
+        _copy_all(made, aside / "made")
+        sync(aside)
+        yield aside / "made"
+    finally:
+        remove(aside)
+
+
+def _copy_all(made: Path, copy: Path) -> None:
+    """Copy what shutil.copytree would, however deep."""
+    if made.is_symlink() or not made.is_dir():
+        shutil.copy(made, copy, follow_symlinks=False)
+        return
+    copy.mkdir()
+    inside = [""]
+    for directory in inside:  # It grows.
+        with os.scandir(made / directory) as found:
+            for entry in found:
+                path = f"{directory}{entry.name}"
+                if entry.is_dir(follow_symlinks=False):
+                    (copy / path).mkdir()
+                    inside.append(f"{path}/")
+                else:
+                    shutil.copy(entry.path, copy / path, follow_symlinks=False)

@@ -1,0 +1,39 @@
+"""Why what was asked for of a thing cannot be taken in: it is not there, or there is no room."""
+
+from pathlib import Path
+
+from node.quota import Quota
+from node.selection import Selection
+from protocol.errors import ExitCode, OperatorError
+from protocol.manifest import Manifest
+from protocol.names import display
+
+
+def require_room(name: str, thing: Manifest, selection: Selection, quota: Quota | None) -> None:
+    """Raise OperatorError if a file has no such part, or `quota` has no room for all of it."""
+    is_partly = not selection.is_everything
+    if selection.inside and not thing.is_tree:
+        message = f"no such file was found: {display(f'{name}/{selection.inside}')}"
+        raise OperatorError(f"{message}; {display(name)} is a file", ExitCode.NOT_FOUND)
+    if is_partly and not thing.is_tree:
+        message = f"{display(name)} is a file, and can only be fetched as a whole"
+        raise OperatorError(f"{message}; leave --include and --exclude out")
+    if quota is not None and not is_partly:
+        quota.require(name, thing.size_bytes)
+
+
+def require_any(name: str, selection: Selection, *, has_any: bool) -> None:
+    """Raise OperatorError if nothing of a tree was selected."""
+    if not has_any:
+        message = f"nothing in {display(name)} matches"
+        if selection.inside:
+            message = f"no such file was found: {display(f'{name}/{selection.inside}')}"
+        remedy = f"`shoal fetch {display(name)}` fetches all of it"
+        raise OperatorError(f"{message}; {remedy}", ExitCode.NOT_FOUND)
+
+
+def in_the_way(name: str, folder: Path) -> OperatorError:
+    """Return what to say of something that has the name now, and may not be replaced."""
+    message = f"{folder} already has a different {display(name)} that appeared while it was fetched"
+    remedy = "what has arrived is kept: move it and run it again, or pass --force"
+    return OperatorError(f"{message}; {remedy}")
