@@ -374,8 +374,8 @@ class SmallestTracker:
             self._holdings.pop((node, withdrawn["name"]), None)
         for holding in request.get("holdings", ()):
             publisher = node if holding.get("claims") else holding.get("publisher")
-            known = {"version": 0, **holding, "publisher": publisher}
-            self._holdings[node, holding["name"]] = known
+            told = {"version": 0, **holding, "publisher": publisher}
+            self._holdings[node, holding["name"]] = told
         return self._ok(node)
 
     def _ok(self, node: str) -> bytes:
@@ -383,22 +383,18 @@ class SmallestTracker:
         return packed("ok", lease_ms=30_000, holdings=count)
 
     def _holders(self, what: str, asker: str | None) -> bytes:
+        newest_first = sorted(self._holdings.items(), key=lambda one: -one[1]["version"])
         found = [
             (node, holding)
-            for (node, _), holding in self._holdings.items()
+            for (node, _), holding in newest_first
             if what in {holding["name"], holding["id"]} and node != asker
         ]
-        found.sort(key=lambda one: one[1]["version"], reverse=True)
         found = [one for one in found if one[1]["id"] == found[0][1]["id"]]  # The newest.
         if not found:
             return packed("error", code=404, message="no such file")
-        holders = [
-            {
-                "node": node,
-                "address": self._addresses[node],
-                "complete": holding.get("complete", True),
-                "alive": True,
-            }
-            for node, holding in found
-        ]
+        holders = [self._holder(node, holding) for node, holding in found]
         return packed("holders", **copy_of(found[0][1]), holders=holders)
+
+    def _holder(self, node: str, holding: Map) -> Map:
+        told = {"node": node, "address": self._addresses[node], "alive": True}
+        return {**told, "complete": holding.get("complete", True)}
