@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 Key = tuple[str, str]
 T = TypeVar("T", Holding, Withdrawal)
 
-ITEM_BYTES = 128  # An item without its name, rounded up.
+ITEM_BYTES = 256  # An item without its name, rounded up: a publisher has up to 64 characters.
 
 
 class Announcer:
