@@ -65,13 +65,21 @@ class Seen:
             digest, data = data[:DIGEST_BYTES], data[DIGEST_BYTES:]
             if blake3(data).digest() != digest:
                 return None
-            document = msgspec.msgpack.decode(data, type=_Document)
-        except (OSError, msgspec.DecodeError):
+            return cls._read(msgspec.msgpack.decode(data, type=_Document))
+        except (OSError, ValueError, MalformedMessageError):
             return None
+
+    @classmethod
+    def _read(cls, document: _Document) -> Self:
+        """Return what a document says; raise ValueError or MalformedMessageError if it is none."""
         states = FileStates(array.array("Q", document.sizes), document.are_executable)
         states.mtimes = array.array("q", document.mtimes)
         states.inodes = array.array("Q", document.inodes)
-        return cls(document.listing, states)
+        seen = cls(document.listing, states)
+        columns = (states.sizes, states.mtimes, states.inodes, document.are_executable)
+        if any(len(column) != len(seen._files) for column in columns):
+            raise ValueError("not as many states as files")
+        return seen
 
     def save(self, path: Path) -> None:
         """Write it to `path`, durably; raise OSError if the disk refuses."""
@@ -120,12 +128,7 @@ class Seen:
 
     @functools.cached_property
     def _decoded(self) -> listing.Listing | None:
-        if not self._listing:
-            return None
-        try:
-            return listing.decode(self._listing)
-        except MalformedMessageError:  # Nobody but us could have written it.
-            raise AssertionError(self._listing[:100]) from None
+        return listing.decode(self._listing) if self._listing else None
 
     @functools.cached_property
     def _files(self) -> dict[bytes, int]:

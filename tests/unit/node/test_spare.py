@@ -5,7 +5,9 @@ import shutil
 from collections.abc import Callable
 from pathlib import Path
 
+import msgpack  # type: ignore[import-untyped]  # It ships no stubs.
 import pytest
+from blake3 import blake3
 
 from node.placing import remove
 from node.spare import ANYTHING, NOTHING, Seen, Spare
@@ -159,6 +161,26 @@ def test_what_is_not_whole_allows_nothing(tmp_path: Path) -> None:
     path.unlink()
     path.mkdir()
     assert Seen.load(path) is None
+
+
+@pytest.mark.parametrize(
+    "document",
+    [
+        [],
+        [b"no listing", b"\0", bytes(8), bytes(8), bytes(8)],
+        [b"", b"\0", bytes(8), bytes(16), bytes(8)],
+        [b"", b"\0", bytes(7), bytes(8), bytes(8)],
+        [b"", b"", b"", b"", b""],
+        [b"", b"\0", bytes(8), bytes(8), bytes(8), 1],
+    ],
+)
+def test_what_only_has_the_right_checksum_allows_nothing(
+    tmp_path: Path, document: list[object]
+) -> None:
+    """Anybody who may write to `.shoal` can make that."""
+    data = msgpack.packb(document)
+    (tmp_path / "replaces").write_bytes(blake3(data).digest() + data)
+    assert Seen.load(tmp_path / "replaces") is None
 
 
 def test_is_not_written_through_a_link(tmp_path: Path) -> None:
