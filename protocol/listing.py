@@ -41,7 +41,7 @@ _PART = rb"(?!\.\.?(?:/|\Z))(?![^/]{%d})" % (names.MAX_COMPONENT_BYTES + 1)
 _PART += rb"(?:[ -.0-\[\]-~\x80-\xc1\xc3-\xff]++|\xc2[\xa0-\xbf])++"
 _PARTS = rb"(?![A-Za-z]:)" + _PART + rb"(?:/" + _PART + rb")*+"
 _PATH = re.compile(_PARTS)
-_TARGET = re.compile(rb"(?:\.\./)*+(?:\.\.|" + _PARTS + rb")")
+_TARGET = re.compile(rb"\.|(?:\.\./)*+(?:\.\.|" + _PARTS + rb")")
 _ABOVE_ALL_BELOW = b"\0\xff"  # After a path with NUL for "/"; UTF-8 has no FF.
 
 
@@ -219,9 +219,10 @@ def _check_paths(paths: list[bytes]) -> None:
 def is_inside(path: str, target: str) -> bool:
     """Say whether a link at `path` may have this target.
 
-    It must lead to something in the tree: up at most to the tree's root, and then down. As ".." may
-    only come first, where the link itself lies, it always leads up from a real folder of the tree,
-    never from wherever another link has led; so no chain of links leads out.
+    It must lead to something in the tree: up at most to the tree's root, and then down; or it is
+    ".", the folder that the link lies in. As ".." may only come first, where the link itself lies,
+    it always leads up from a real folder of the tree, never from wherever another link has led; so
+    no chain of links leads out.
     """
     try:
         encoded = target.encode()
@@ -230,6 +231,49 @@ def is_inside(path: str, target: str) -> bool:
     if len(encoded) > names.MAX_NAME_BYTES or _TARGET.fullmatch(encoded) is None:
         return False
     return target.split("/").count("..") <= path.count("/")
+
+
+class Respelling(NamedTuple):
+    """A link's target as a listing can have it."""
+
+    target: str
+    left: tuple[str, ...]  # Paths in the tree from which a ".." leads up.
+
+
+def respelled(path: str, target: str) -> Respelling | None:
+    """Return the target of a link at `path` in a form that `is_inside` allows.
+
+    Without empty parts, "." and ".." after a name it leads to the same place, as long as each path
+    in `left` is a directory and not a link to one elsewhere. None: it leads out, or its names
+    break the rules.
+    """
+    if is_inside(path, target):
+        return Respelling(target, ())
+    folder = path.split("/")[:-1]
+    place = None if target.startswith("/") else _place(folder, target)
+    if place is None:
+        return None
+    here, left = place
+    common = 0
+    while folder[common : common + 1] and folder[common : common + 1] == here[common : common + 1]:
+        common += 1
+    spelling = "/".join([".."] * (len(folder) - common) + here[common:]) or "."
+    return Respelling(spelling, tuple(left)) if is_inside(path, spelling) else None
+
+
+def _place(folder: list[str], target: str) -> tuple[list[str], list[str]] | None:
+    """Return where a target leads from a folder, and from which paths up; None: out."""
+    here, left = list(folder), []
+    for part in target.split("/"):
+        if part == "..":
+            if not here:
+                return None
+            if here != folder[: len(here)]:
+                left.append("/".join(here))
+            here.pop()
+        elif part not in {"", "."}:
+            here.append(part)
+    return here, left
 
 
 def _shown(text: bytes) -> str:
