@@ -102,6 +102,7 @@ def share(
     exclude: opt.ExcludeOption = None,
     chunking: opt.ChunkingOption = None,
     force: opt.ShareForceOption = False,
+    follow_links: opt.FollowLinksOption = False,
 ) -> None:
     """Add a file or a directory to NAME's folder and announce it."""
 
@@ -109,7 +110,9 @@ def share(
         from commands.share import ShareOptions, run_share  # noqa: PLC0415 (--help stays quick)
 
         parts = tuple(include or ()), tuple(exclude or ())
-        options = ShareOptions(as_json, force, *parts, chunking.value if chunking else None)
+        options = ShareOptions(
+            as_json, force, *parts, chunking.value if chunking else None, follow_links
+        )
         return run_share(*_cluster_and_node(config, as_node), path, options)
 
     _run(body, as_json=as_json)

@@ -140,8 +140,6 @@ class _TreeCopy:
                 with self._fitting(inside):
                     _copy_file(f"{self._path}/{inside}", target, self._on_copied)
             except CannotReadError as error:
-                if error.errno in PASSING:
-                    raise
                 remove(target)
                 self._leave_out(inside, why(error))
 
@@ -182,6 +180,8 @@ def _reading() -> Iterator[None]:
     try:
         yield
     except OSError as error:
+        if error.errno in PASSING:
+            raise
         raise CannotReadError(error.errno, error.strerror, error.filename) from None
 
 

@@ -39,6 +39,7 @@ class Folder:
         self._rules = rules
         self._should_stop = should_stop
         self._left_out: set[str] = set()
+        self._counts: dict[str, int] = {}  # What was left out of each directory unnamed.
 
     def things(self, but: Collection[str] = ()) -> dict[str, Source]:
         """Return what can be shared, by name: each file, each directory; links to files too.
@@ -114,8 +115,9 @@ class Folder:
         for inside, reason in tree.left_out.named[:MOST_LINES]:
             self._say(f"{path.name}/{inside}", reason)
         more = tree.left_out.count - MOST_LINES
-        if more > 0:
-            self._say(f"{path.name}: {more} more", "`shoal share --json` names some of it")
+        if more > 0 and self._counts.get(path.name) != more:
+            log.warning("and %d more in %s are not shared", more, display(path.name))
+        self._counts[path.name] = more
         return tree
 
     def _file(self, path: Path) -> Source | None:

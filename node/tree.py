@@ -17,8 +17,6 @@ from protocol import listing, manifest
 from protocol.cutting import tree_cut
 from protocol.listing import Entry, Listing
 
-_FILES = {listing.FILE, listing.EXECUTABLE}
-
 
 class Tree:
     """What `look_through` found. Its bytes are those of its listing, then those of its files."""
@@ -198,7 +196,7 @@ def look_through(
             raise GoneError(f"{root}: stopped")
         else:
             levels.append(walk.directories_in(directory))
-    files = [entry.path for entry in walk.entries if entry.kind in _FILES]
+    files = [entry.path for entry in walk.entries if entry.kind in listing.FILES]
     data = listing.encode(walk.entries)
     follows = selection.follow_links
     return Tree(root, data, files, walk.states, walk.left_out, follows_links=follows)

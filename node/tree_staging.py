@@ -18,6 +18,7 @@ from node.selection import EVERYTHING, Selection
 from node.staging import require_room
 from node.tree import Tree, everything_in
 from node.tree_files import TreeFiles
+from node.tree_part import Lack
 from node.tree_place import TreePlace
 from node.tree_plan import TreePlan
 from protocol import bitmap
@@ -148,13 +149,24 @@ class TreeStaging:
             OSError: the disk refused.
         """
         self._complete()
-        put_outside(self._place.tree / inside, target, may_replace=may_replace)
+        real = self._plan.inside.decode() or inside  # Links may lead there.
+        put_outside(self._place.tree / real, target, may_replace=may_replace)
         remove(self._place.path)
 
     @property
     def has_any(self) -> bool:
         """Say whether anything was selected, once it is laid out."""
         return self._plan.has_any
+
+    def lack(self, *, inside_alone: bool) -> Lack | None:
+        """Return a link that was selected and would lead to what is not there, once it is laid out.
+
+        It may be that what is inside a path is put elsewhere alone.
+        """
+        part = self._plan.part
+        if part is None:
+            return None
+        return part.lack or (part.leads_out_of(part.inside) if inside_alone else None)
 
     def close(self) -> None:
         """Read no more; what is there stays for the next try."""

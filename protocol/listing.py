@@ -31,8 +31,8 @@ FILE = "f"
 EXECUTABLE = "x"
 FOLDER = "d"
 LINK = "l"
-_FILES = frozenset({FILE, EXECUTABLE})
-_KINDS = _FILES | {FOLDER, LINK}
+FILES = frozenset({FILE, EXECUTABLE})
+_KINDS = FILES | {FOLDER, LINK}
 _IS_EXECUTABLE = bytes.maketrans((FILE + EXECUTABLE).encode(), b"\0\1")
 
 # What `names.check_path` keeps, of bytes that are valid UTF-8 and not too long as a whole: it alone
@@ -77,7 +77,7 @@ class Listing(msgspec.Struct, frozen=True, dict=True):
     @functools.cached_property
     def _files(self) -> "array.array[int]":
         kinds = enumerate(self.kinds.decode())
-        return array.array("I", (index for index, kind in kinds if kind in _FILES))
+        return array.array("I", (index for index, kind in kinds if kind in FILES))
 
     def file_path(self, file: int) -> bytes:
         return self.paths[self._files[file]]
@@ -102,7 +102,7 @@ class Listing(msgspec.Struct, frozen=True, dict=True):
     def entries(self) -> Iterator[Entry]:
         sizes, targets = iter(self.sizes), iter(self.targets)
         for path, kind in zip(self.paths, self.kinds.decode(), strict=True):
-            size_bytes = next(sizes) if kind in _FILES else 0
+            size_bytes = next(sizes) if kind in FILES else 0
             target = next(targets) if kind == LINK else b""
             yield Entry(path.decode(), kind, size_bytes, target.decode())
 
@@ -116,7 +116,7 @@ def encode(entries: Iterable[Entry]) -> bytes:
     ordered = sorted(entries, key=lambda entry: entry.path.replace("/", "\0"))
     for entry in ordered:
         _check_entry(entry)
-    sizes = [entry.size_bytes for entry in ordered if entry.kind in _FILES]
+    sizes = [entry.size_bytes for entry in ordered if entry.kind in FILES]
     document = _Document(
         FORMAT,
         paths=_join(entry.path for entry in ordered),
@@ -134,7 +134,7 @@ def encode(entries: Iterable[Entry]) -> bytes:
 def _check_entry(entry: Entry) -> None:
     if entry.kind not in _KINDS:
         raise ValueError(f"has {entry.path!r} of an unknown kind, {entry.kind!r}")
-    if not 0 <= entry.size_bytes <= (MAX_SIZE_BYTES if entry.kind in _FILES else 0):
+    if not 0 <= entry.size_bytes <= (MAX_SIZE_BYTES if entry.kind in FILES else 0):
         raise ValueError(f"has {entry.path!r} with a size of {entry.size_bytes}")
     if entry.target and entry.kind != LINK:
         raise ValueError(f"has {entry.path!r} with a target, though it is no link")
@@ -167,7 +167,7 @@ def _read(document: _Document) -> Listing:
         raise ValueError(f"has more than {MAX_ENTRIES} entries")
     if kinds.translate(None, delete="".join(_KINDS).encode()):
         raise ValueError("has an entry of an unknown kind")
-    if len(document.sizes) != SIZE_BYTES * sum(kinds.count(kind.encode()) for kind in _FILES):
+    if len(document.sizes) != SIZE_BYTES * sum(kinds.count(kind.encode()) for kind in FILES):
         raise ValueError("has not one size for each file")
     listing = Listing(
         _split("path", document.paths, len(kinds)),
