@@ -19,6 +19,7 @@ import typer
 
 from commands import options as opt
 from commands import terminal
+from commands.encoding import insist_on_utf8
 from protocol.errors import ExitCode
 
 if TYPE_CHECKING:
@@ -237,6 +238,7 @@ def _run(body: Callable[[], ExitCode], *, as_json: bool = False) -> None:
 
 def main() -> None:
     """Run the command that sys.argv names."""
+    insist_on_utf8()
     terminal.prepare()
     try:
         sys.exit(app(prog_name="shoal", standalone_mode=False))

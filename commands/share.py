@@ -67,7 +67,7 @@ def run_share(cluster: Cluster, entry: NodeEntry, path: Path, options: ShareOpti
     assert isinstance(sharing, Sharing)
     if doer.is_running:  # Else its log says so.
         _warn(name, sharing.left_out, sharing.left_out_count)
-    _warn(name, not_copied.told(), not_copied.count)
+    _warn(name, not_copied.told(), not_copied.count, "--follow-links --force")
     sharing = msgspec.structs.replace(
         sharing,
         left_out=(*not_copied.told(), *sharing.left_out)[:MAX_LEFT_OUT],
@@ -95,14 +95,16 @@ def _cannot_read(path: Path, error: OSError) -> OperatorError:
     return OperatorError(f"{message}; change its permissions or check its disk", ExitCode.DISK)
 
 
-def _warn(name: str, left_out: Sequence[Omission], count: int) -> None:
-    """Say what of a directory is not shared."""
+def _warn(
+    name: str, left_out: Sequence[Omission], count: int, remedy: str = "--follow-links"
+) -> None:
+    """Say what of a directory is not shared; `remedy` has links followed."""
     for one in left_out[:MOST_LINES]:
         terminal.say(f"warning: {display(f'{name}/{one.path}')} is not shared: {one.reason}")
     if count > MOST_LINES:
         terminal.say(f"warning: and {count - MOST_LINES} more in {display(name)} are not shared")
     if any(one.reason == LEADS_OUT for one in left_out):
-        terminal.say("--follow-links shares what the links lead to")
+        terminal.say(f"run it again with {remedy} to share what such links lead to")
 
 
 def _require_free_name(
