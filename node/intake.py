@@ -56,10 +56,19 @@ class Destination(msgspec.Struct, frozen=True):
 class Intake:
     """The bytes of one download, from `open` to `close`."""
 
-    def __init__(self, to: Destination, on_asked: Callable[[str, bytes], None]) -> None:
-        """`on_asked` is told, from another thread, who asks us for a chunk and what it has."""
+    def __init__(
+        self,
+        to: Destination,
+        on_asked: Callable[[str, bytes], None],
+        check: Callable[[], None] = lambda: None,
+    ) -> None:
+        """`on_asked` is told, from another thread, who asks us for a chunk and what it has.
+
+        `check` is called again and again in what takes long, and raises OperatorError to stop it.
+        """
         self._to = to
         self._on_asked = on_asked
+        self._check = check
         self.writing_s = 0.0  # So far, for which the fetch waited for the disk.
         self._behind = WriteBehind()
         self._staging: Staging | TreeStaging | None = None
@@ -199,7 +208,9 @@ class Intake:
         appearing = None
         if appears:
             appearing = Appearing(to.folder, name, self._spare, keeps_others=to.heals)
-        return TreeStaging(place.parent, action.id, action.manifest, to.selection, appearing)
+        staging = TreeStaging(place.parent, action.id, action.manifest, to.selection, appearing)
+        staging.check = self._check
+        return staging
 
     def _opened(self, have: int, *, is_all: bool) -> steps.StagingOpened:
         """Copy what is in the folder already, and serve what is there so far."""

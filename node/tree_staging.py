@@ -6,6 +6,7 @@ belongs in `tree/` (node.tree_files).
 
 import errno
 import os
+from collections.abc import Callable
 from pathlib import Path
 
 from node.appearing import Appearing
@@ -51,6 +52,7 @@ class TreeStaging:
         self._appearing = appearing
         self._place = TreePlace(folder / content_id.removeprefix("b3:"))
         self._files: TreeFiles | None = None  # Until it is laid out.
+        self.check: Callable[[], None] = lambda: None  # It raises to stop what takes long.
         self._is_closed = False
 
     def open(self) -> int:
@@ -76,7 +78,7 @@ class TreeStaging:
             raise MalformedMessageError("the listing is not that of so many bytes")
         self._plan = TreePlan(self.manifest, listing, self._selection)
         self.needed = self._plan.needed
-        is_new = self._place.lay_out(self._plan)
+        is_new = self._place.lay_out(self._plan, self.check)
         self._files = TreeFiles(self._place, self._plan, self._appearing, is_new=is_new)
         have = bitmap.full(self.manifest.listing_chunks)
         if self._appearing is not None:
@@ -200,6 +202,6 @@ class TreeStaging:
     def _complete(self) -> TreeFiles:
         """Make what has no bytes, and everything durable."""
         assert self._files is not None
-        self._files.complete()
+        self._files.complete(self.check)
         sync(self._place.path)
         return self._files

@@ -25,6 +25,8 @@ from protocol.manifest import MAX_LISTING_BYTES, MAX_SIZE_BYTES
 
 FORMAT = "shoal/1 tree"
 MAX_ENTRIES = 2_000_000  # Some 200 MB in memory.
+MAX_FOLDERS_PER_ENTRY = 64  # A path may have two thousand, so that a listing of few bytes would …
+SPARE_FOLDERS = 4096  # … make millions. A few may lie that deep.
 SIZE_BYTES = 8
 
 FILE = "f"
@@ -178,6 +180,7 @@ def _read(document: _Document) -> Listing:
     if listing.size_bytes > MAX_SIZE_BYTES:  # And so no file has more.
         raise ValueError(f"has files of more than {MAX_SIZE_BYTES} bytes")
     _check_paths(listing.paths)
+    _check_folders(listing.paths, document.paths.count(b"/"))
     for path, target in listing.links():
         if not is_inside(path.decode(), target.decode()):
             raise ValueError(f"has the link {_shown(path)}, whose target is {_shown(target)}")
@@ -214,6 +217,31 @@ def _check_paths(paths: list[bytes]) -> None:
         if key < least:
             raise ValueError(f"has {_shown(path)} twice, in the wrong place or below another entry")
         least = key + _ABOVE_ALL_BELOW
+
+
+def _check_folders(paths: list[bytes], most: int) -> None:
+    """Check how many folders the paths need; they are `most` if no two have one in common."""
+    allowed = MAX_FOLDERS_PER_ENTRY * len(paths) + SPARE_FOLDERS
+    if most <= allowed:
+        return
+    folders, before = 0, b""
+    for path in paths:
+        folders += path.count(b"/", _common(before, path))
+        before = path
+        if folders > allowed:
+            raise ValueError(f"has more than {allowed} folders for {len(paths)} entries")
+
+
+def _common(one: bytes, two: bytes) -> int:
+    """Return how many bytes both begin with."""
+    low, high = 0, min(len(one), len(two))
+    while low < high:
+        middle = (low + high + 1) // 2
+        if one[:middle] == two[:middle]:
+            low = middle
+        else:
+            high = middle - 1
+    return low
 
 
 def is_inside(path: str, target: str) -> bool:
