@@ -221,7 +221,9 @@ class Watcher:
 
     def _take_in(self, name: str, source: Source, *, over: Published | None = None) -> bool:
         """Have `name` in the inventory as it is now, if it is to be shared; no if it changed."""
-        if self._is_known(name, source):
+        known = self._inventory.whole(name)
+        if known is not None and known.signature == source.signature:
+            known.source = source  # What is left out of it may be something else now.
             return True
         try:
             thing = self._examiner.examined(name, source)
