@@ -19,6 +19,7 @@ import typer
 
 from commands import options as opt
 from commands import terminal
+from commands.encoding import insist_on_utf8
 from protocol.errors import ExitCode
 
 if TYPE_CHECKING:
@@ -102,6 +103,7 @@ def share(
     exclude: opt.ExcludeOption = None,
     chunking: opt.ChunkingOption = None,
     force: opt.ShareForceOption = False,
+    follow_links: opt.FollowLinksOption = False,
 ) -> None:
     """Add a file or a directory to NAME's folder and announce it."""
 
@@ -109,7 +111,9 @@ def share(
         from commands.share import ShareOptions, run_share  # noqa: PLC0415 (--help stays quick)
 
         parts = tuple(include or ()), tuple(exclude or ())
-        options = ShareOptions(as_json, force, *parts, chunking.value if chunking else None)
+        options = ShareOptions(
+            as_json, force, *parts, chunking.value if chunking else None, follow_links
+        )
         return run_share(*_cluster_and_node(config, as_node), path, options)
 
     _run(body, as_json=as_json)
@@ -234,6 +238,7 @@ def _run(body: Callable[[], ExitCode], *, as_json: bool = False) -> None:
 
 def main() -> None:
     """Run the command that sys.argv names."""
+    insist_on_utf8()
     terminal.prepare()
     try:
         sys.exit(app(prog_name="shoal", standalone_mode=False))

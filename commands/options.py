@@ -108,4 +108,8 @@ ChunkingOption = Annotated[
         show_default=False,
     ),
 ]
+FollowLinksOption = Annotated[
+    bool,
+    typer.Option("--follow-links", help="Of a directory, share what its links lead to."),
+]
 DeleteOption = Annotated[bool, typer.Option("--delete", help="Delete its bytes too.")]

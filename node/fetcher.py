@@ -62,7 +62,7 @@ class Fetcher:
         self._wake = Wake()
         self._stop_code: ExitCode | None = None
         self._path: str | None = None
-        self._intake = Intake(surroundings.destination, self._note_asked)
+        self._intake = Intake(surroundings.destination, self._note_asked, self.check)
         self._inflow = Inflow()
         self._link_rate: float | None = None
         self._heard: dict[str, bytes] = {}  # The last word of each who asked us, from its thread.

@@ -19,7 +19,7 @@ from node.placing import InTheWayError
 from node.quota import Quota
 from node.register import Register
 from node.reuse import copy_chunks
-from node.room import in_the_way, require_any, require_room
+from node.room import in_the_way, require_any, require_room, require_targets
 from node.rules import DAMAGED, FETCHING, PART, REPLACING, Rule, Rules
 from node.selection import EVERYTHING, Selection
 from node.spare import NOTHING, Spare, remember, remembered
@@ -56,10 +56,19 @@ class Destination(msgspec.Struct, frozen=True):
 class Intake:
     """The bytes of one download, from `open` to `close`."""
 
-    def __init__(self, to: Destination, on_asked: Callable[[str, bytes], None]) -> None:
-        """`on_asked` is told, from another thread, who asks us for a chunk and what it has."""
+    def __init__(
+        self,
+        to: Destination,
+        on_asked: Callable[[str, bytes], None],
+        check: Callable[[], None] = lambda: None,
+    ) -> None:
+        """`on_asked` is told, from another thread, who asks us for a chunk and what it has.
+
+        `check` is called again and again in what takes long, and raises OperatorError to stop it.
+        """
         self._to = to
         self._on_asked = on_asked
+        self._check = check
         self.writing_s = 0.0  # So far, for which the fetch waited for the disk.
         self._behind = WriteBehind()
         self._staging: Staging | TreeStaging | None = None
@@ -112,7 +121,7 @@ class Intake:
             if self._to.rules is not None and self._to.output is None:
                 self._withhold(self._to.rules, self._partial.name)
             have = self._staging.lay_out()
-            require_any(self._partial.name, self._to.selection, has_any=self._staging.has_any)
+            self._require_what_was_meant(self._staging)
             self._require_room_for_a_part(self._staging, have)
             return self._opened(have, is_all=True)
         except MalformedMessageError as error:
@@ -174,6 +183,13 @@ class Intake:
         if self._staging is not None:
             self._staging.close()
 
+    def _require_what_was_meant(self, staging: TreeStaging) -> None:
+        assert self._partial is not None
+        name, selection = self._partial.name, self._to.selection
+        is_alone = self._to.output is not None and bool(selection.inside)
+        require_targets(name, selection, staging.lack(inside_alone=is_alone))
+        require_any(name, selection, has_any=staging.has_any)
+
     def _require_room_for_a_part(self, staging: TreeStaging, have: int) -> None:
         if self._to.selection.is_everything or self._to.quota is None or self._to.output:
             return
@@ -192,7 +208,9 @@ class Intake:
         appearing = None
         if appears:
             appearing = Appearing(to.folder, name, self._spare, keeps_others=to.heals)
-        return TreeStaging(place.parent, action.id, action.manifest, to.selection, appearing)
+        staging = TreeStaging(place.parent, action.id, action.manifest, to.selection, appearing)
+        staging.check = self._check
+        return staging
 
     def _opened(self, have: int, *, is_all: bool) -> steps.StagingOpened:
         """Copy what is in the folder already, and serve what is there so far."""

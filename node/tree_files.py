@@ -4,7 +4,7 @@ A chunk's parts of files that nobody asked for go into a file with holes, the re
 is always whole. Each file is opened for each of its parts: there may be a million.
 """
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 
 from node.appearing import Appearing
 from node.file_states import FileStates
@@ -77,8 +77,10 @@ class TreeFiles:
                     whole.append(file)
         self._let_out(whole)
 
-    def complete(self) -> None:
+    def complete(self, check: Callable[[], None] = lambda: None) -> None:
         """Make what has no bytes; give modes to what an earlier try has made.
+
+        `check` is called before each, and may raise what it likes.
 
         Raises:
             OperatorError: something stands in the way.
@@ -86,6 +88,7 @@ class TreeFiles:
         """
         sizes, empty = self._plan.listing.sizes, []
         for file, path in self._plan.chosen_files():
+            check()
             if sizes[file] == 0:
                 write_at(self._place.file(path), 0, memoryview(b""), self._plan.mode(file))
                 self._is_made[file] = 1
@@ -94,8 +97,10 @@ class TreeFiles:
                 self._give_mode(file)
         self._let_out(empty)
         for path in self._plan.chosen_folders():
+            check()
             self._place.make_directory(path)
         for path, target in self._plan.chosen_links():  # The last: nothing is made through a link.
+            check()
             self._place.make_directory(path.rpartition(b"/")[0])
             link(self._place.file(path), target)
             if self._appearing is not None:

@@ -10,6 +10,7 @@ import msgspec
 from node import leftovers, questions, standing
 from node.directories import opened
 from node.home import Home
+from node.left_out import LeftOut
 from node.others import others
 from node.placing import InTheWayError, MayGo, remove, take_out
 from node.rules import FORGOTTEN, NO_RULE, Rule
@@ -42,7 +43,8 @@ class Upkeep:
         name, home = order.name, self._home
         rule = home.rules.of(name)
         chunking = order.chunking or rule.chunking
-        home.rules.set(name, Rule("", order.include, order.exclude, chunking))
+        parts = order.include, order.exclude
+        home.rules.set(name, Rule("", *parts, chunking, follow_links=order.follow_links))
         if chunking != rule.chunking:
             home.inventory.remove(name)
             home.cache.forget(name)
@@ -54,8 +56,7 @@ class Upkeep:
         withheld = home.register.withheld(name)
         if thing is None and withheld is None:
             home.rules.set(name, rule)
-            message = f"{display(name)} is not in {home.identity.folder}, or keeps changing"
-            raise OperatorError(f"{message}; put it there and run it again", ExitCode.DISK)
+            raise self._not_shared(name)
         announced = thing is not None and self._announce()
         for _ in range(MOST_CLAIMS):  # Others may publish the same number just now.
             withheld = home.register.withheld(name)
@@ -67,7 +68,26 @@ class Upkeep:
             reason = withheld.reason(home.identity.name) if withheld else "it keeps changing"
             raise OperatorError(f"not shared: {reason}")
         title = thing.title
-        return Sharing(name, thing.id, thing.size_bytes, announced, title.version, title.publisher)
+        left_out = thing.source.left_out if isinstance(thing.source, Tree) else LeftOut()
+        return Sharing(
+            name,
+            thing.id,
+            thing.size_bytes,
+            announced,
+            title.version,
+            title.publisher,
+            left_out.told(),
+            left_out.count,
+        )
+
+    def _not_shared(self, name: str) -> OperatorError:
+        """Return why what was to be shared under a name is not."""
+        folder, reason = self._home.identity.folder, self._home.watcher.why_not(name)
+        if reason is None:
+            message = f"{display(name)} is not in {folder}, or keeps changing"
+            return OperatorError(f"{message}; put it there and run it again", ExitCode.DISK)
+        message = f"cannot share {display(name)} in {folder}: {reason}"
+        return OperatorError(f"{message}; change that and run it again", ExitCode.DISK)
 
     def _newest(self, order: ShareOrder) -> Published | None:
         """Return what is to be published over, if that is wanted and the tracker answers."""

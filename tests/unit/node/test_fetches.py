@@ -116,11 +116,25 @@ def test_part_of_a_tree_arrives_and_is_not_held(company: Company, asker: Member)
     done = asker.fetch("tree/a")
     assert (done.name, done.path) == ("tree", str(company.place("asks") / "tree" / "a"))
     parts = {path: item for path, item in TREE.items() if path.startswith("a/")}
+    parts["b.txt"] = TREE["b.txt"]  # A link in it leads there.
     assert seen(company.place("asks") / "tree") == parts
     assert company.holders("tree") == {"has": True}
     assert asker.fetch("tree/a").fetched_bytes < done.fetched_bytes  # Its listing alone.
-    asker.fetch("tree", include=("*.txt",))
-    assert seen(company.place("asks") / "tree") == parts | {"b.txt": TREE["b.txt"]}
+    asker.fetch("tree", include=("none",))
+    assert seen(company.place("asks") / "tree") == parts | {"c/none": TREE["c/none"]}
+
+
+def test_a_part_for_elsewhere_is_complete_or_refused(company: Company, asker: Member) -> None:
+    out = company.place("asks").parent / "out"
+    with pytest.raises(OperatorError, match=r"tree/a/up leads to tree/b\.txt, which is not in"):
+        asker.fetch("tree/a", output=str(out))
+    assert not out.exists()
+    asker.fetch("tree/a", output=str(out), exclude=("up",))
+    assert sorted(seen(out)) == ["empty", "run.sh"]
+    asker.fetch("tree/a/up", output=str(out.with_name("file")))
+    assert out.with_name("file").read_bytes() == TREE["b.txt"][1]
+    with pytest.raises(OperatorError, match="which --exclude leaves out; exclude the link too"):
+        asker.fetch("tree", exclude=("b.txt",))
 
 
 def test_patterns_choose_within_a_place(company: Company, asker: Member) -> None:
