@@ -1,6 +1,5 @@
 """Copies a file or a directory into a node's folder, where it appears whole, or not at all."""
 
-import contextlib
 import os
 import stat
 from collections.abc import Callable
@@ -9,14 +8,13 @@ from pathlib import Path
 
 from node import leftovers
 from node.directories import make
+from node.holes import copy_bytes
 from node.placing import InTheWayError, put_in_place, remove, sync
 from node.selection import Selection
 from node.tree import look_through
 from protocol.errors import OperatorError
 from protocol.names import display
 
-_BLOCK_BYTES = 64 << 20
-_SMALL_BYTES = 1 << 20
 _AT_A_TIME = 256  # Files for one thread: each is soon done.
 _COMPARE_BYTES = 1 << 20
 
@@ -120,24 +118,8 @@ def _copy_file(path: str, target: str, on_copied: Callable[[int], None]) -> None
         copy = os.open(target, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, mode)
         try:
             os.fchmod(copy, mode)
-            _copy_bytes(source, copy, status.st_size, on_copied)
+            copy_bytes(source, copy, status.st_size, on_copied)
         finally:
             os.close(copy)
     finally:
         os.close(source)
-
-
-def _copy_bytes(source: int, copy: int, size_bytes: int, on_copied: Callable[[int], None]) -> None:
-    """Copy large files within the kernel, where it can: a file system may share the bytes."""
-    done_bytes = 0
-    is_in_kernel = size_bytes > _SMALL_BYTES
-    while is_in_kernel and done_bytes < size_bytes:
-        count = 0
-        with contextlib.suppress(OSError):  # Not between these two file systems: by hand.
-            count = os.copy_file_range(source, copy, _BLOCK_BYTES)
-        is_in_kernel = count > 0
-        done_bytes += count
-        on_copied(count)
-    while block := os.pread(source, _COMPARE_BYTES, done_bytes):
-        done_bytes += os.pwrite(copy, block, done_bytes)
-        on_copied(len(block))

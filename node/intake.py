@@ -26,6 +26,7 @@ from node.spare import NOTHING, Spare, remember, remembered
 from node.staging import Staging, disk_trouble, staging_place
 from node.titles import Title
 from node.tree_staging import TreeStaging
+from node.twins import Twins
 from node.whole import Signature, Source, Whole
 from node.write_behind import WriteBehind
 from protocol import bitmap
@@ -64,6 +65,7 @@ class Intake:
         self._behind = WriteBehind()
         self._staging: Staging | TreeStaging | None = None
         self._partial: PartialFile | None = None
+        self._twins: Twins | None = None
         self._spare = to.spare
         self._have = 0  # Chunks that are written (protocol.bitmap), whatever the download believes.
         self._trouble: steps.Event | None = (
@@ -94,7 +96,7 @@ class Intake:
         partial.title = msgspec.structs.replace(self._to.title, id=action.id)
         if not self._to.inventory.put_partial(partial):
             raise OperatorError(f"{display(name)} is being fetched already; wait for it")
-        self._partial = partial
+        self._partial, self._twins = partial, Twins(action.manifest)
         try:
             have = self._staging.open()
             if self._to.in_place:
@@ -121,23 +123,32 @@ class Intake:
             return self._failed(error)
 
     def store(self, index: int, payload: memoryview) -> steps.Event | None:
-        """Write a chunk that was verified, now or soon, and serve it from then on."""
+        """Write a chunk that was verified wherever it belongs, soon, and serve it from then on."""
         if self._trouble is not None:
             return self._trouble
         began = time.monotonic()
         try:
-            self._behind.write(len(payload), lambda: self._write(index, payload))
+            places = self._places(index)
+            self._behind.write(len(payload) * len(places), lambda: self._write(places, payload))
         except OSError as error:
             return self._failed(error)
         self.writing_s += time.monotonic() - began
         return None
 
-    def _write(self, index: int, payload: memoryview) -> None:
+    def _places(self, index: int) -> list[int]:
+        """Return a chunk that has come, and the missing ones with the same bytes."""
+        assert self._staging is not None
+        assert self._twins is not None
+        missing = self._twins.of(index) & self._staging.needed & ~self._have
+        return list(bitmap.indices(missing | 1 << index))
+
+    def _write(self, places: list[int], payload: memoryview) -> None:
         assert self._staging is not None
         assert self._partial is not None
-        self._staging.write(index, payload)
-        self._have |= 1 << index
-        self._partial.have = self._have
+        for index in places:
+            self._staging.write(index, payload)
+            self._have |= 1 << index
+            self._partial.have = self._have
 
     def publish(self) -> steps.Event:
         """Give the whole thing its name, unless a chunk of it was not written.
@@ -199,12 +210,23 @@ class Intake:
         assert self._staging is not None
         assert self._partial is not None
         thing, needed = self._staging.manifest, self._staging.needed
+        have |= self._filled(have)
         missing = needed & ~have
         if missing:
             wholes = (*self._to.older, *self._to.inventory.wholes())
             have |= copy_chunks(thing, missing, wholes, self._staging.write)
         self._have = self._partial.have = have
         return steps.StagingOpened(have, needed, is_all)
+
+    def _filled(self, have: int) -> int:
+        """Write the missing chunks whose bytes are in another one that is there; return them."""
+        assert self._staging is not None
+        assert self._twins is not None
+        missing = self._twins.with_all(have) & self._staging.needed & ~have
+        for index in bitmap.indices(missing):
+            known = bitmap.lowest(self._twins.of(index) & have)
+            self._staging.write(index, self._staging.read(known))
+        return missing
 
     def _publish(self, staging: Staging | TreeStaging) -> str:
         assert self._partial is not None

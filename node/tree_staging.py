@@ -20,6 +20,7 @@ from node.tree import Tree, everything_in
 from node.tree_files import TreeFiles
 from node.tree_place import TreePlace
 from node.tree_plan import TreePlan
+from node.twins import all_zeros
 from protocol import bitmap
 from protocol.errors import MalformedMessageError
 from protocol.listing import decode
@@ -84,8 +85,12 @@ class TreeStaging:
             have = self._let_appear(self._right_ones(self.needed))
         elif not is_new:
             have = self._right_ones(self.needed)
-        require_room(self._place.path, self._plan.bytes_of(self.needed & ~have))
-        return have
+        zeros = all_zeros(self.manifest) & self.needed & ~have
+        require_room(self._place.path, self._plan.bytes_of(self.needed & ~have & ~zeros))
+        for index in bitmap.indices(zeros):
+            data = memoryview(bytes(self.manifest.chunk_size(index)))
+            self._files.write(index, data, is_zeros=True)
+        return have | zeros
 
     def write(self, index: int, data: bytes | memoryview, origin: Origin | None = None) -> None:
         """Write a chunk's bytes, which the caller has verified. May be used from any thread.
