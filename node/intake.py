@@ -18,6 +18,7 @@ from node.inventory import Inventory, PartialFile
 from node.placing import InTheWayError
 from node.quota import Quota
 from node.register import Register
+from node.remains import note_name
 from node.reuse import copy_chunks
 from node.room import in_the_way, require_any, require_room
 from node.rules import DAMAGED, FETCHING, PART, REPLACING, Rule, Rules
@@ -90,7 +91,7 @@ class Intake:
         """
         name = self._to.name or action.name
         quota = self._to.quota if self._to.output is None else None
-        require_room(name, action.manifest, self._to.selection, quota)
+        require_room(name, action.manifest, self._to.selection, quota, action.id)
         self._staging = self._staging_for(name, action)
         partial = PartialFile(name, self._staging, self._on_asked)
         partial.title = msgspec.structs.replace(self._to.title, id=action.id)
@@ -99,6 +100,7 @@ class Intake:
         self._partial, self._twins = partial, Twins(action.manifest)
         try:
             have = self._staging.open()
+            note_name(staging_place(self._to.folder, action.id), name)
             if self._to.in_place:
                 remember(self._spare, staging_place(self._to.folder, action.id))
             return self._opened(have, is_all=not action.manifest.is_tree)
@@ -191,7 +193,8 @@ class Intake:
         assert self._partial is not None
         missing = bitmap.indices(staging.needed & ~have)
         more_bytes = sum(map(staging.manifest.chunk_size, missing))
-        self._to.quota.require(self._partial.name, more_bytes, replaces=False)
+        name, staged = self._partial.name, self._partial.id
+        self._to.quota.require(name, more_bytes, replaces=False, staged=staged)
 
     def _staging_for(self, name: str, action: steps.OpenStaging) -> Staging | TreeStaging:
         to, place = self._to, staging_place(self._to.folder, action.id)
