@@ -10,6 +10,7 @@ from node import leftovers
 from node.directories import make
 from node.holes import copy_bytes
 from node.placing import InTheWayError, put_in_place, remove, sync
+from node.raw_files import keep_owner_mode
 from node.selection import Selection
 from node.tree import look_through
 from protocol.errors import OperatorError
@@ -117,7 +118,7 @@ def _copy_file(path: str, target: str, on_copied: Callable[[int], None]) -> None
         mode = 0o755 if status.st_mode & stat.S_IXUSR else 0o644
         copy = os.open(target, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, mode)
         try:
-            os.fchmod(copy, mode)
+            keep_owner_mode(copy, mode)
             copy_bytes(source, copy, status.st_size, on_copied)
         finally:
             os.close(copy)

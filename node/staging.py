@@ -16,7 +16,7 @@ from node.hashing import verified_chunks
 from node.holes import give_back, stretches, write_hole
 from node.outside import put_outside
 from node.placing import MayGo, nothing, put_in_place, remove
-from node.raw_files import claim_room, open_own, write_at
+from node.raw_files import claim_room, open_own, usual_mode, write_at
 from node.reflink import Origin, Reflinks
 from node.twins import all_zeros
 from node.whole import FileSource, Signature, Source
@@ -143,8 +143,7 @@ class Staging:
         self._end_allocation()
         if self._trouble is not None:
             raise self._trouble
-        mode = self.manifest.mode & 0o777
-        os.fchmod(self._descriptor, mode)
+        os.fchmod(self._descriptor, usual_mode(self.manifest.mode & 0o777))
         os.fsync(self._descriptor)
 
     def _verify(self) -> int:

@@ -12,7 +12,7 @@ from node.appearing import Appearing
 from node.hashing import verified_chunks
 from node.outside import put_outside
 from node.placing import MayGo, nothing, put_in_place, remove, sync
-from node.raw_files import read_at, write_at
+from node.raw_files import read_at, usual_mode, write_at
 from node.reflink import Origin
 from node.selection import EVERYTHING, Selection
 from node.staging import require_room
@@ -74,7 +74,7 @@ class TreeStaging:
         listing = decode(self._read_listing())
         if listing.size_bytes != self.manifest.size_bytes:
             raise MalformedMessageError("the listing is not that of so many bytes")
-        self._plan = TreePlan(self.manifest, listing, self._selection)
+        self._plan = TreePlan(self.manifest, listing, self._selection, usual_mode(0o777))
         self.needed = self._plan.needed
         is_new = self._place.lay_out(self._plan)
         self._files = TreeFiles(self._place, self._plan, self._appearing, is_new=is_new)

@@ -406,3 +406,21 @@ def test_a_thing_of_zeros_needs_no_room(tmp_path: Path) -> None:
     huge = manifest.of_file(manifest.PLAIN_MODE, [size_bytes] * 30_000, digests)
     with opened(tmp_path, huge) as (staging, _):
         assert not staging.needed & ~staging.open()
+
+
+@pytest.mark.parametrize(("umask", "mode"), [(0o077, 0o700), (0o022, 0o755), (0o777, 0o700)])
+def test_the_mode_follows_the_umask_but_for_what_the_owner_may(
+    tmp_path: Path, umask: int, mode: int
+) -> None:
+    known = plain(RIGHT, manifest.EXECUTABLE_MODE)
+    with opened(tmp_path, known) as (staging, _):
+        for index in range(known.chunk_count):
+            offset = known.chunk_offset(index)
+            staging.write(index, RIGHT[offset : offset + known.chunk_size(index)])
+        was = os.umask(umask)
+        try:
+            source = staging.publish(tmp_path, "a")
+        finally:
+            os.umask(was)
+    assert (tmp_path / "a").stat().st_mode & 0o777 == mode
+    assert source.signature.mode == manifest.EXECUTABLE_MODE
