@@ -116,8 +116,10 @@ class Asking:
 
     def _hedge(self, now: float) -> Iterator[Request]:
         """At the end: have idle holders take over what others are far slower with."""
-        hedges, missing = self.hedges, self._wanted.missing
-        if self._wanted.free or not hedges.may_be(missing):
+        if self._wanted.free:
+            return
+        hedges, missing = self.hedges, self._wanted.missing & self._out.offered()
+        if not hedges.may_be(missing):
             return
         for peer, slow, index, at in hedges.chances(self._near, self._out, missing):
             if at > now:
@@ -172,7 +174,8 @@ class Asking:
         request = Request(self._next_id, peer.node, offered, size_bytes, now, due, written_off_at)
         request.hedges, request.is_guess = hedges, not request.bits & peer.said_to_have
         self._out.add(request)
-        self._wanted.claim(request.bits)
+        request.claims = self._wanted.with_twins(request.bits)
+        self._wanted.claim(request.claims)
         peer.sent(request)
         self.lost_at = min(self.lost_at, peer.lost_at())
         return request

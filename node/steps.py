@@ -207,7 +207,7 @@ class LayOut(Action, frozen=True):
 
 
 class StoreChunk(Action, frozen=True):
-    """Write the bytes of the event that was just handled."""
+    """Write the bytes of the event that was just handled, wherever the thing has them."""
 
     index: int
 

@@ -6,11 +6,13 @@ from node.neighbours import Neighbours
 from node.outstanding import Request
 from node.peer import Peer
 from node.settings import FetchSettings
+from node.twins import Twins
 from node.wanted import Wanted
-from tests.unit.node.things import bits, digits, rng
+from tests.unit.node.things import bits, digits, rng, thing
 
 SETTINGS = FetchSettings(give_up_s=60)
 ALL = bits("0123456789")
+DIFFERENT = Twins(thing([10] * 10))
 
 
 def some(*holders: str) -> Neighbours:
@@ -26,7 +28,7 @@ def some(*holders: str) -> Neighbours:
 
 
 def idle(near: Neighbours, missing: str) -> str:
-    wanted = Wanted(10, 0, bits(missing), rng())
+    wanted = Wanted(10, 0, bits(missing), rng(), DIFFERENT)
     return " ".join(f"{peer.node}:{digits(chunks)}" for peer, chunks in near.idle(wanted))
 
 
@@ -37,7 +39,7 @@ def test_those_that_owe_something_come_last_and_get_what_is_left() -> None:
         near[node].sent(request)
         near[node].write_off(request)
     assert idle(near, "01") == "n2:0 n3:1 n1:0"
-    wanted = Wanted(10, 0, bits("0"), rng())
+    wanted = Wanted(10, 0, bits("0"), rng(), DIFFERENT)
     asked = []
     for peer, chunks in near.idle(wanted):
         asked.append(peer.node)
