@@ -170,7 +170,8 @@ class Asking:
         hedges: int | None = None,
     ) -> Request:
         self._next_id += 1
-        due, written_off_at = now + peer.patience_s(self._near.usual_s), now + peer.write_off_s
+        patience_s = peer.patience_s(self._near.pace, size_bytes)
+        due, written_off_at = now + patience_s, now + peer.write_off_s(patience_s)
         request = Request(self._next_id, peer.node, offered, size_bytes, now, due, written_off_at)
         request.hedges, request.is_guess = hedges, not request.bits & peer.said_to_have
         self._out.add(request)

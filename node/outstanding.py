@@ -24,6 +24,7 @@ class Request(msgspec.Struct, eq=False):
     sent_at: float
     due: float
     written_off_at: float
+    ahead_bytes: int = 0  # What all requests that were out then may bring, this one included.
     is_guess: bool = False  # Nothing said that its holder has any of it.
     is_overdue: bool = False
     is_hedged: bool = False  # Another holder was asked for one of its chunks too, …
@@ -62,6 +63,7 @@ class Outstanding:
         self._requests[request.request_id] = request
         self.prompt += 1
         self.prompt_bytes += request.size_bytes
+        request.ahead_bytes = self.prompt_bytes
         self.guesses += request.is_guess
         self.retries += request.hedges is not None
         self.due = min(self.due, request.due)
@@ -79,10 +81,10 @@ class Outstanding:
         """Return what all of them offer."""
         return functools.reduce(operator.or_, (one.bits for one in self), 0)
 
-    def hurry(self, patience_s: Callable[[Request], float]) -> None:
-        """Have no request due later than so long after it was sent."""
+    def reconsider(self, patience_s: Callable[[Request], float]) -> None:
+        """Have each request due so long after it was sent, as more is known now than then."""
         for request in self:
-            request.due = min(request.due, request.sent_at + patience_s(request))
+            request.due = request.sent_at + patience_s(request)
             self.due = min(self.due, request.due)
 
     def turn(self, now: float) -> tuple[list[Request], list[Request], int]:

@@ -59,6 +59,25 @@ class Scheduler:
             self._asking.note_holders()
             self._has_news = True
 
+    def met(self, node: str, round_trip_s: float) -> None:
+        """Note how far away `node` is."""
+        peer = self._near.get(node)
+        if peer is not None and peer.met(round_trip_s):
+            self._has_news = True
+
+    def is_sending(self, node: str, now: float) -> None:
+        """Note that bytes come from `node`, though no whole reply: it is not silent.
+
+        Nor is it late, as long as nothing has told how long that may take.
+        """
+        peer = self._near.get(node)
+        if peer is None:
+            return
+        peer.is_sending(now)
+        for request in peer.outstanding.values():
+            if not self._near.pace.is_known(request.size_bytes):
+                request.due = max(request.due, now + self._settings.first_patience_s)
+
     def drop(self, node: str, now: float) -> None:
         """Forget `node`; what it was asked for is free for the others."""
         peer = self._near.get(node)
@@ -82,7 +101,8 @@ class Scheduler:
         came = self.wanted.arrived(index)
         self.close(node, request_id, now)
         if is_first:
-            self.out.hurry(lambda one: self._near[one.node].patience_s(self._near.usual_s))
+            pace = self._near.pace
+            self.out.reconsider(lambda one: self._near[one.node].patience_s(pace, one.size_bytes))
         return came
 
     def sent_wrong(self, node: str, request_id: int, index: int, now: float) -> None:

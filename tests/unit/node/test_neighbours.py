@@ -50,11 +50,11 @@ def test_those_that_owe_something_come_last_and_get_what_is_left() -> None:
 def test_knows_what_a_reply_usually_takes() -> None:
     near = some("n1", "n2")
     request = Request(1, "n1", (0,), 10, 0.0, 1.0, 3.0)
-    assert near.usual_s == math.inf
+    assert near.pace.usual_s == math.inf
     assert near.delivered(request, 10, 0.5)
-    assert near.usual_s == 0.5
+    assert near.pace.usual_s == 0.5
     assert not near.delivered(request, 10, 0.5 + 16)
-    assert near.usual_s == 1.5
+    assert near.pace.usual_s == 1.5
 
 
 def test_holders_are_in_order_of_distance() -> None:
