@@ -94,6 +94,12 @@ InPlaceOption = Annotated[
     bool,
     typer.Option("--in-place", help="Let a directory's files appear one by one, each whole."),
 ]
+OfflineOption = Annotated[
+    bool,
+    typer.Option(
+        "--offline", help="Take what NAME's folder has, without asking for a newer version."
+    ),
+]
 FetchForceOption = Annotated[
     bool,
     typer.Option("--force", help="Overwrite what has that name, even if no other node has a copy."),

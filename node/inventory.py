@@ -102,7 +102,12 @@ class Inventory:
             ]
 
     def put(self, thing: Whole) -> None:
-        """Take in a whole thing, in place of what had its name."""
+        """Take in a whole thing, in place of what had its name.
+
+        Raises:
+            ValueError: it cannot be announced under that name.
+        """
+        _holding(thing, complete=True)
         with self._lock:
             self._take_out(thing.name)
             self._whole[thing.name] = thing
@@ -153,6 +158,12 @@ class Inventory:
             self._partial[partial.id] = partial
         self._on_change()
         return True
+
+    def is_partial(self, content_id: ContentId) -> bool:
+        """Say whether a thing is being fetched, so that `put_partial` would refuse another."""
+        with self._lock:
+            known = self._partial.get(content_id)
+            return known is not None and not known.gives_way
 
     def remove_partial(self, content_id: ContentId) -> None:
         with self._lock:

@@ -131,7 +131,8 @@ def test_a_verification_can_be_cancelled(scene: Scene) -> None:
 
 def test_who_waits_is_told_that_it_is_worked_on(scene: Scene) -> None:
     (scene.agent.identity.folder / "b").write_bytes(b"new")
-    with scene.agent._watcher._looking:
+    watcher = scene.agent._watcher
+    with watcher._looking, watcher._names.holding("b"):
         for tag, order in (
             (b"1", ForgetOrder("b")),
             (b"2", VerifyOrder()),

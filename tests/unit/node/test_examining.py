@@ -8,6 +8,7 @@ import pytest
 
 from node.cache import Cache
 from node.examining import Examiner
+from node.hash_progress import HashProgress
 from node.rules import Rules
 from node.whole import FileSource, GoneError, Signature
 from tests.unit.node.things import id_of, plain
@@ -30,8 +31,7 @@ class Scene:
     def examined(self, data: bytes) -> str | None:
         """Write the file, and return its id."""
         self.path.write_bytes(data)
-        self.examiner.progress.begin([self.source()])
-        found = self.examiner.examined("a", self.source())
+        found = self.examiner.examined("a", self.source(), HashProgress())
         return None if found is None else found.id
 
     def is_due(self) -> bool:
@@ -53,7 +53,7 @@ def test_what_is_new_is_hashed(scene: Scene) -> None:
 def test_what_is_remembered_is_not(scene: Scene) -> None:
     scene.examined(b"1")
     scene.is_stopping = True  # Nothing can be hashed.
-    assert scene.examiner.examined("a", scene.source()) is not None
+    assert scene.examiner.examined("a", scene.source(), HashProgress()) is not None
     with pytest.raises(GoneError):
         scene.examined(b"22")
 
@@ -75,8 +75,7 @@ def test_what_cannot_be_read_is_said_to_be(scene: Scene, caplog: pytest.LogCaptu
     scene.path.write_bytes(b"1")
     source = scene.source()
     scene.path.unlink()
-    scene.examiner.progress.begin([source])
-    assert scene.examiner.examined("a", source) is None
+    assert scene.examiner.examined("a", source, HashProgress()) is None
     assert "a cannot be read: No such file or directory" in caplog.text
 
 

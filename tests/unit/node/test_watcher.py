@@ -225,10 +225,10 @@ def test_stops_while_it_hashes(tmp_path: Path) -> None:
 def test_says_how_far_the_hashing_is(idle: Scene, caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level("INFO", "shoal.node")
     idle.write("a", bytes(3000))
-    idle.watcher._examiner.progress._said_at -= 10
     idle.watcher.look_at("a")
     assert caplog.messages == []
-    progress = idle.watcher._examiner.progress
+    idle.watcher._progress.begin([])
+    progress = idle.watcher._progress
     progress._said_at -= 10
     progress.hashed(10)
     (line,) = caplog.messages
