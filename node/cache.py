@@ -105,6 +105,8 @@ class Cache:
         with self._lock:
             if self._is_in_memory:
                 self._save()
+            with contextlib.suppress(sqlite3.Error):  # Else a full disk keeps it from being read.
+                self._database.execute("PRAGMA journal_mode = DELETE")
             self._database.close()
 
     def _run(self, statement: str, values: tuple[object, ...]) -> tuple[object, ...] | None:

@@ -32,7 +32,7 @@ class Joint(Generic[T]):
         stop: Callable[[ExitCode], None],
         on_over: Callable[[], None],
     ) -> None:
-        """`stop` has `work` raise OperatorError soon; `on_over` is called after it, in its thread."""
+        """`stop` has `work` raise OperatorError soon; `on_over` is called when it is over."""
         self._work = work
         self._stop = stop
         self._on_over = on_over
