@@ -152,12 +152,16 @@ class Download:
     def _has_moved_on(self, answer: Holders) -> bool:
         """Say whether the newest version, which was meant, is another one by now that others have.
 
-        Only while nobody is there to be asked for this one.
+        Only while nobody delivers this one.
         """
         is_another = answer.name == self.name and answer.id is not None and answer.id != self.id
         is_newer = answer.version > self._version or not self._version
-        is_left = self._follows and self.roster.is_alone
-        return is_left and is_another and is_newer and bool(answer.holders)
+        return self._may_move_on and is_another and is_newer and bool(answer.holders)
+
+    @property
+    def _may_move_on(self) -> bool:
+        """Say whether another version would do: nobody delivers this one, which was the newest."""
+        return self._follows and (self.roster.is_alone or self.roster.is_hoping)
 
     def _manifest_came(self, event: steps.ManifestReceived, now: float) -> list[Action]:
         if not self._inquiry.is_out(event.node, event.request_id):
@@ -243,7 +247,7 @@ class Download:
         is_known = self.phase is not Phase.LOOKING
         what = self.id or self.name if is_known else self.what
         partial = is_known or self._settings.shares_already
-        if is_known and self._follows and self._asks_by_name and self.roster.is_alone:
+        if is_known and self._asks_by_name and self._may_move_on:
             what = self.name
         actions: list[Action] = list(self._lookup.queries(what, now, partial=partial))
         self._asks_by_name ^= bool(actions)

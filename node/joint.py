@@ -21,6 +21,7 @@ class Caller:
         self.ticket = ticket
         self.on_progress = on_progress
         self.stop_code: ExitCode | None = None
+        self.sees_the_end = False  # Though it is to stop: it was the last one.
 
 
 class Joint(Generic[T]):
@@ -59,7 +60,7 @@ class Joint(Generic[T]):
             OperatorError: it failed, or this caller was to stop.
         """
         with self._changed:
-            self._changed.wait_for(lambda: self._outcome is not None or self._has_left(caller))
+            self._changed.wait_for(lambda: self._outcome is not None or _has_left(caller))
             outcome = self._outcome
         match outcome:
             case OperatorError():  # One for each: a trace is written into it.
@@ -82,13 +83,11 @@ class Joint(Generic[T]):
                 self._callers.remove(caller)
             is_last = bool(leaving) and not self._callers
             self._is_ending |= is_last
+            for caller in leaving:
+                caller.sees_the_end = is_last
             self._changed.notify_all()
         if is_last:
             self._stop(exit_code)
-
-    def _has_left(self, caller: Caller) -> bool:
-        """Say whether a caller need not see the end: only the last one waits for that."""
-        return caller.stop_code is not None and not self._is_ending
 
     def _run(self) -> None:
         try:
@@ -106,3 +105,7 @@ class Joint(Generic[T]):
             callers = list(self._callers)
         for caller in callers:
             caller.on_progress(working)
+
+
+def _has_left(caller: Caller) -> bool:
+    return caller.stop_code is not None and not caller.sees_the_end

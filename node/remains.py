@@ -3,7 +3,6 @@
 Trusts nothing it finds there: who copies verifies each chunk.
 """
 
-import contextlib
 import os
 from pathlib import Path
 
@@ -12,7 +11,7 @@ from node.placing import remove
 from node.raw_files import read_at
 from node.staging import staging_place
 from node.tree import Tree
-from node.whole import FileSource, Signature, Source, Whole
+from node.whole import FileSource, Fits, Signature, Source, Whole
 from protocol import listing
 from protocol.errors import MalformedMessageError
 from protocol.manifest import MAX_LISTING_BYTES, MAX_MANIFEST_BYTES, ContentId, decode
@@ -39,12 +38,17 @@ def discard(folder: Path, content_id: str) -> None:
     remove(staging_place(folder, ContentId(content_id)))
 
 
+class _Came(Tree):
+    """A tree of whose files some have come, or only parts of them."""
+
+    def _file(self, file: int) -> tuple[str, Fits]:
+        path, _ = super()._file(file)
+        return path, lambda _: True  # How a file is that is not all there is nobody's matter.
+
+
 def _tree(place: Path) -> Tree:
     data = read_at(os.fsencode(place / "listing"), 0, MAX_LISTING_BYTES)
     found = listing.decode(data)
     states = FileStates(found.sizes, found.are_executable())
     files = [found.file_path(file).decode() for file in range(len(found.sizes))]
-    for file, path in enumerate(files):
-        with contextlib.suppress(OSError):  # It has not come.
-            states.note(file, (place / "tree" / path).lstat())
-    return Tree(place / "tree", data, files, states)
+    return _Came(place / "tree", data, files, states)
