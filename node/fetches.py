@@ -96,7 +96,7 @@ class Fetches:
     ) -> Fetched:
         """Fetch what is meant now; and again, if that is another version when it cannot be had."""
         if order.offline:
-            return _here(*standing.newest_here(self._home, order.what), self._home, is_asked=False)
+            return self._newest_here(order.what)
         given_up: list[str] = []
         while True:
             try:
@@ -104,8 +104,9 @@ class Fetches:
             except BeingFetchedError as busy:
                 self._wait_for(busy.id, running, on_progress)
             except _MovedOnError as error:
-                given_up.append(str(error.meant.id))
-                log.warning("%s", _moved_on(error.meant))
+                (meant,) = error.args
+                given_up.append(str(meant.id))
+                log.warning("%s", _moved_on(meant))
             else:
                 self._discard(given_up)
                 return msgspec.structs.replace(fetched, superseded=tuple(given_up))
@@ -123,14 +124,12 @@ class Fetches:
             return _here(at_hand, "", self._home)
         meant = self._meant(order, running.check)
         if meant is None:
-            found, inside = standing.newest_here(self._home, order.what)
-            return _here(found, inside, self._home, is_asked=False)
+            return self._newest_here(order.what)
         try:
             return self._fetch(order, meant, given_up, running, on_progress)
         except OperatorError as error:
             running.check()
-            is_last = len(given_up) + 1 == MOST_VERSIONS
-            if is_last or not self._has_moved_on(meant, error, running):
+            if len(given_up) + 1 == MOST_VERSIONS or not self._has_moved_on(meant, error, running):
                 raise
             raise _MovedOnError(meant) from None
 
@@ -150,7 +149,7 @@ class Fetches:
 
             def on_hashed(done_bytes: int, size_bytes: int) -> None:
                 running.check()
-                on_progress(Working(order.what, done_bytes, size_bytes, None))
+                on_progress(Working(order.what, done_bytes, size_bytes or None, None))
 
             has_it = functools.partial(self._others_have, running.check)
             ask = standing.Looking(has_it, on_hashed, order.force)
@@ -184,8 +183,10 @@ class Fetches:
         except OperatorError:
             running.check()
             return False
-        has_others = answer is not None and answer.id not in {None, meant.id}
-        return has_others and answer is not None and bool(answer.holders)
+        return answer is not None and answer.id not in {None, meant.id} and bool(answer.holders)
+
+    def _newest_here(self, what: str) -> Fetched:
+        return _here(*standing.newest_here(self._home, what), self._home, is_asked=False)
 
     def _discard(self, given_up: list[str]) -> None:
         """Remove what there is of versions that nobody has any more."""
@@ -312,11 +313,7 @@ class Fetches:
 
 
 class _MovedOnError(Exception):
-    """What was meant cannot be had, but another version of its name can."""
-
-    def __init__(self, meant: Meant) -> None:
-        super().__init__(meant.what)
-        self.meant = meant
+    """What was meant (`args[0]`) cannot be had, but another version of its name can."""
 
 
 class _Running:
@@ -371,7 +368,6 @@ def _told(fetched: Fetched, meant: Meant) -> Fetched:
 
 
 def _moved_on(meant: Meant) -> str:
-    """Return what to say when a fetch goes on with another version than it began with."""
     name, version = display(meant.name or meant.what), meant.title.version
     number = f"v{version}" if version else str(meant.id)
     return (

@@ -61,7 +61,7 @@ class Joint(Generic[T]):
         """
         with self._changed:
             self._changed.wait_for(lambda: self._outcome is not None or _has_left(caller))
-            outcome = self._outcome
+            outcome = None if _has_left(caller) else self._outcome
         match outcome:
             case OperatorError():  # One for each: a trace is written into it.
                 raise type(outcome)(str(outcome), outcome.exit_code)

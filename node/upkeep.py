@@ -51,7 +51,7 @@ class Upkeep:
             home.cache.forget(name)
 
         def on_hashed(done_bytes: int, size_bytes: int) -> None:
-            on_progress(Working(name, done_bytes, size_bytes, None))
+            on_progress(Working(name, done_bytes, size_bytes or None, None))
 
         thing = home.watcher.look_at(name, on_hashed, over=self._newest(order))
         withheld = home.register.withheld(name)
@@ -109,7 +109,8 @@ class Upkeep:
         """Return the name of what is here, and the thing itself if it is shared."""
         path, register = self._home.identity.folder / what, self._home.register
         is_withheld = self._home.rules.of(what).withheld or register.withheld(what) is not None
-        if is_withheld and os.path.lexists(path):
+        is_hashed = self._home.watcher.hashing(what) is not None  # Which is not worth waiting for.
+        if (is_withheld or is_hashed) and os.path.lexists(path):
             return what, None
         thing = standing.held(self._home, what)
         return thing.name, thing

@@ -11,7 +11,8 @@ import pytest
 from node.agent import Agent
 from node.home import Identity
 from node.lock import FolderLock
-from protocol.control import Fetched, FetchOrder, Working
+from node.whole import Whole
+from protocol.control import Fetched, FetchOrder
 from protocol.errors import ExitCode, OperatorError
 from tests.unit.node.company import Company, Member
 from tests.unit.node.trees import TREE, file
@@ -76,25 +77,27 @@ def test_the_same_in_other_ways_waits_and_arrives(company: Company, asker: Membe
     assert target.read_bytes() == (company.place("asks") / "big").read_bytes() == content
 
 
-def test_goes_on_with_the_new_version_of_a_name(company: Company, asker: Member) -> None:
-    chunks = [os.urandom(1 << 18) for _ in range(40)]
-    place = company.put("third", "big", b"".join(chunks))
-    third = company.join("third")
-    first = third.agent.inventory.whole("big")
+def test_goes_on_with_the_new_version_of_a_name(
+    company: Company, asker: Member, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The source changes, in its last bytes, when it has sent half of it."""
+    old, reads, real = os.urandom(10 << 20), list[int](), Whole.read
+    new = old[:-1000] + os.urandom(1000)
+    place = company.put("third", "big", old)
+    first = company.join("third").agent.inventory.whole("big")
     assert first is not None
-    changed: list[bytes] = []
 
-    def change(working: Working) -> None:
-        if working.have_bytes and not changed:
-            changed.append(b"".join([*chunks[:-1], b"something else"]))
-            place.write_bytes(changed[0])
+    def read(thing: Whole, index: int) -> bytes:
+        reads.append(index)
+        if len(reads) == first.chunk_count // 2:
+            place.write_bytes(new)
+        return real(thing, index)
 
-    done = asker.agent.fetch(FetchOrder("big"), change)
-    if not done.superseded:
-        pytest.skip("it was fetched before it could change")
-    assert (company.place("asks") / "big").read_bytes() == changed[0]
-    assert done.superseded == (first.id,)
-    assert done.reused_bytes > 0
+    monkeypatch.setattr(Whole, "read", read)
+    done = asker.fetch("big")
+    assert (company.place("asks") / "big").read_bytes() == new
+    assert (done.superseded, done.version) == ((first.id,), 2)
+    assert 0 < done.reused_bytes < done.fetched_bytes + done.reused_bytes
     assert not [*(company.place("asks") / ".shoal/partial").iterdir()]
 
 
