@@ -380,3 +380,14 @@ def test_says_what_is_wrong_with_the_disk(number: int, words: str) -> None:  # f
 def test_the_model_is_what_it_says() -> None:
     assert bitmap.full(THING.chunk_count) == bitmap.of(range(10))
     assert plain(b"").chunk_count == 0
+
+
+def test_a_path_that_is_too_long_is_named(tmp_path: Path) -> None:
+    path = tmp_path / "tree" / "/".join(["some", *["n" * 250] * 17])
+    with pytest.raises(OSError, match="too long") as caught:
+        os.mkdir(os.fsencode(path))  # noqa: PTH102 (as trees are made)
+    error = disk_trouble(caught.value, "t", tmp_path)
+    assert f"cannot write t in {tmp_path}: the path of some/nnn" in str(error)
+    assert "n… is too long there; --exclude it" in str(error)
+    assert error.exit_code is ExitCode.DISK
+    assert len(str(error)) < 400

@@ -22,7 +22,7 @@ from node.selection import EVERYTHING, Selection
 from node.spare import ANYTHING, NOTHING, Spare
 from node.tree_staging import TreeStaging
 from protocol import bitmap, manifest
-from protocol.errors import MalformedMessageError
+from protocol.errors import MalformedMessageError, OperatorError
 from tests.unit.node.disks import SharingDisk
 from tests.unit.node.trees import (
     FOLDER,
@@ -318,4 +318,25 @@ def test_one_part_after_another(tmp_path: Path, first: set[str], second: set[str
         fill(staging, sorted(set(bitmap.indices(staging.needed)) - have)[:-1])
     done = completed(tmp_path, selection=only(second))
     assert seen(done) == with_targets(second)
+    assert seen(completed(tmp_path)) == TREE
+
+
+@pytest.mark.parametrize("after", [0, 3, 7])
+def test_making_files_can_be_stopped_and_goes_on(tmp_path: Path, after: int) -> None:
+    """Two million empty files take minutes."""
+    calls = 0
+
+    def check() -> None:
+        nonlocal calls
+        calls += 1
+        if calls > after:
+            raise OperatorError("interrupted")
+
+    staging, have = begun(tmp_path)
+    fill(staging, set(bitmap.indices(staging.needed)) - have)
+    staging.check = check
+    with pytest.raises(OperatorError, match="interrupted"):
+        staging.publish(tmp_path, "t")
+    assert calls == after + 1
+    assert not (tmp_path / "t").exists()
     assert seen(completed(tmp_path)) == TREE
