@@ -321,8 +321,11 @@ def test_one_part_after_another(tmp_path: Path, first: set[str], second: set[str
     assert seen(completed(tmp_path)) == TREE
 
 
+@pytest.mark.parametrize("in_place", [False, True])
 @pytest.mark.parametrize("after", [0, 3, 7])
-def test_making_files_can_be_stopped_and_goes_on(tmp_path: Path, after: int) -> None:
+def test_making_files_can_be_stopped_and_goes_on(
+    tmp_path: Path, after: int, *, in_place: bool
+) -> None:
     """Two million empty files take minutes."""
     calls = 0
 
@@ -332,11 +335,17 @@ def test_making_files_can_be_stopped_and_goes_on(tmp_path: Path, after: int) -> 
         if calls > after:
             raise OperatorError("interrupted")
 
-    staging, have = begun(tmp_path)
+    def appearing() -> Appearing | None:
+        return Appearing(tmp_path, "t") if in_place else None
+
+    staging, have = begun(tmp_path, appearing=appearing())
     fill(staging, set(bitmap.indices(staging.needed)) - have)
     staging.check = check
     with pytest.raises(OperatorError, match="interrupted"):
         staging.publish(tmp_path, "t")
     assert calls == after + 1
-    assert not (tmp_path / "t").exists()
-    assert seen(completed(tmp_path)) == TREE
+    assert in_place or not (tmp_path / "t").exists()
+    again, have = begun(tmp_path, appearing=appearing())
+    assert have == set(range(len(MODEL.chunks)))
+    again.publish(tmp_path, "t")
+    assert seen(tmp_path / "t") == TREE
