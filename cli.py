@@ -80,10 +80,16 @@ def fetch(
     exclude: opt.ExcludeOption = None,
     in_place: opt.InPlaceOption = False,
     force: opt.FetchForceOption = False,
+    discard: opt.DiscardOption = False,
 ) -> None:
     """Fetch by name, id or NAME@ID into NAME's folder; goes on where an earlier try stopped."""
 
     def body() -> ExitCode:
+        if discard:
+            from commands.remains import run_discard  # noqa: PLC0415 (--help stays quick)
+
+            place = _cluster_and_node(config, as_node)
+            return run_discard(*place, what, as_json=as_json, quiet=quiet)
         from commands.fetch import FetchOptions, run_fetch  # noqa: PLC0415 (--help stays quick)
 
         parts = tuple(include or ()), tuple(exclude or ())

@@ -12,6 +12,7 @@ import zmq
 
 from commands import terminal
 from commands.listing import ask
+from commands.remains import described, remains_of
 from config.cluster import Cluster, NodeEntry
 from protocol.addresses import is_loopback, split
 from protocol.errors import ExitCode, OperatorError
@@ -83,6 +84,9 @@ def _node(entry: NodeEntry) -> Iterator[Finding]:
     else:
         yield _port(thing, entry.address)
     yield _folder(thing, entry)
+    remains = remains_of(entry)
+    if remains:
+        yield Finding("note", thing, described(entry, remains))
 
 
 def _port(thing: str, address: str) -> Finding:

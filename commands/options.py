@@ -94,6 +94,10 @@ InPlaceOption = Annotated[
     bool,
     typer.Option("--in-place", help="Let a directory's files appear one by one, each whole."),
 ]
+DiscardOption = Annotated[
+    bool,
+    typer.Option("--discard", help="Fetch nothing; remove what interrupted fetches of it left."),
+]
 FetchForceOption = Annotated[
     bool,
     typer.Option("--force", help="Overwrite what has that name, even if no other node has a copy."),

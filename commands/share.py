@@ -14,13 +14,14 @@ from commands.listing import ask
 from commands.patterns import check_patterns
 from commands.progress import ProgressView
 from config.cluster import Cluster, NodeEntry
-from node.copying import CannotReadError, copy_into, same
+from node.copying import copy_into, same
 from node.folder import MOST_LINES
 from node.left_out import LEADS_OUT, LeftOut
 from node.quota import Quota
 from node.selection import Selection
 from node.staging import disk_trouble
 from node.tree import look_through
+from node.unreadable import CannotReadError
 from protocol.control import MAX_LEFT_OUT, Chunking, Omission, ShareOrder, Sharing, Working
 from protocol.errors import ExitCode, OperatorError
 from protocol.messages import Holders, Query

@@ -11,22 +11,18 @@ from pathlib import Path
 
 from node import leftovers
 from node.directories import make
+from node.holes import copy_bytes
 from node.left_out import LeftOut
 from node.placing import InTheWayError, put_in_place, remove, sync
+from node.raw_files import keep_owner_mode
 from node.selection import Selection
 from node.tree import look_through
-from node.unreadable import PASSING, why
+from node.unreadable import CannotReadError, reading, why
 from protocol.errors import OperatorError
 from protocol.names import display
 
-_BLOCK_BYTES = 64 << 20
-_SMALL_BYTES = 1 << 20
 _AT_A_TIME = 256  # Files for one thread: each is soon done.
 _COMPARE_BYTES = 1 << 20
-
-
-class CannotReadError(OSError):
-    """It is not the disk that is written to that refuses, but what is to be copied."""
 
 
 def copy_into(
@@ -164,46 +160,16 @@ class _TreeCopy:
 
 
 def _copy_file(path: str, target: str, on_copied: Callable[[int], None]) -> None:
-    with _reading():
+    with reading():
         source = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)  # It may be a FIFO now.
     try:
         status = os.fstat(source)
         mode = 0o755 if status.st_mode & stat.S_IXUSR else 0o644
         copy = os.open(target, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, mode)
         try:
-            os.fchmod(copy, mode)
-            _copy_bytes(source, copy, status.st_size, on_copied)
+            keep_owner_mode(copy, mode)
+            copy_bytes(source, copy, status.st_size, on_copied)
         finally:
             os.close(copy)
     finally:
         os.close(source)
-
-
-@contextlib.contextmanager
-def _reading() -> Iterator[None]:
-    try:
-        yield
-    except OSError as error:
-        if error.errno in PASSING:
-            raise
-        raise CannotReadError(error.errno, error.strerror, error.filename) from None
-
-
-def _copy_bytes(source: int, copy: int, size_bytes: int, on_copied: Callable[[int], None]) -> None:
-    """Copy large files within the kernel, where it can: a file system may share the bytes."""
-    done_bytes = 0
-    is_in_kernel = size_bytes > _SMALL_BYTES
-    while is_in_kernel and done_bytes < size_bytes:
-        count = 0
-        with contextlib.suppress(OSError):  # Not between these two file systems: by hand.
-            count = os.copy_file_range(source, copy, _BLOCK_BYTES)
-        is_in_kernel = count > 0
-        done_bytes += count
-        on_copied(count)
-    while True:
-        with _reading():
-            block = os.pread(source, _COMPARE_BYTES, done_bytes)
-        if not block:
-            return
-        done_bytes += os.pwrite(copy, block, done_bytes)
-        on_copied(len(block))

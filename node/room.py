@@ -10,8 +10,13 @@ from protocol.manifest import Manifest
 from protocol.names import display
 
 
-def require_room(name: str, thing: Manifest, selection: Selection, quota: Quota | None) -> None:
-    """Raise OperatorError if a file has no such part, or `quota` has no room for all of it."""
+def require_room(
+    name: str, thing: Manifest, selection: Selection, quota: Quota | None, staged: str = ""
+) -> None:
+    """Raise OperatorError if a file has no such part, or `quota` has no room for all of it.
+
+    What has come already of the thing with the id `staged` does not count twice.
+    """
     is_partly = not selection.is_everything
     if selection.inside and not thing.is_tree:
         message = f"no such file was found: {display(f'{name}/{selection.inside}')}"
@@ -20,7 +25,7 @@ def require_room(name: str, thing: Manifest, selection: Selection, quota: Quota 
         message = f"{display(name)} is a file, and can only be fetched as a whole"
         raise OperatorError(f"{message}; leave --include and --exclude out")
     if quota is not None and not is_partly:
-        quota.require(name, thing.size_bytes)
+        quota.require(name, thing.size_bytes, staged=staged)
 
 
 def require_any(name: str, selection: Selection, *, has_any: bool) -> None:

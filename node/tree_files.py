@@ -9,8 +9,9 @@ from typing import TypeVar
 
 from node.appearing import Appearing
 from node.file_states import FileStates
+from node.holes import write_hole
 from node.placing import sync
-from node.raw_files import link, make_at, read_at, set_mode, write_at
+from node.raw_files import Write, link, make_at, read_at, set_mode, write_all, write_at
 from node.reflink import LEAST_BYTES, Origin, Reflinks
 from node.tree_place import TreePlace
 from node.tree_plan import TreePlan
@@ -38,8 +39,17 @@ class TreeFiles:
         self._reflinks = Reflinks()
         self._is_made = bytearray(len(listing.sizes))
 
-    def write(self, index: int, data: memoryview, origin: Origin | None = None) -> None:
+    def write(
+        self,
+        index: int,
+        data: memoryview,
+        origin: Origin | None = None,
+        *,
+        is_zeros: bool = False,
+    ) -> None:
         """Write the parts of chunk `index`, which may share blocks with `origin`, from any thread.
+
+        What `is_zeros` becomes holes: as long as nobody else writes.
 
         Raises:
             OperatorError: something stands where a file is to appear.
@@ -51,10 +61,13 @@ class TreeFiles:
         for file, offset, size_bytes in self._plan.pieces(index):
             part = data[start : start + size_bytes]
             start += size_bytes
+            write = write_hole if is_zeros else self._reflinks.writer(origin)
             if file < 0 or not is_chosen(file):
-                write_at(*self._place_of(file, offset), part)
+                write_at(
+                    *self._place_of(file, offset), part, write=write_hole if is_zeros else write_all
+                )
             elif appearing is None or not appearing.is_out(file):
-                self._write_part(file, offset, part, origin)
+                self._write_part(file, offset, part, write)
                 if appearing is not None and appearing.came(file, size_bytes):
                     whole.append(file)
             origin = origin and origin.after(size_bytes)
@@ -112,16 +125,15 @@ class TreeFiles:
             listing = self._plan.listing if self._plan.is_everything else None
             self._appearing.end(checked(self._plan.chosen_folders(), check), listing)
 
-    def _write_part(self, file: int, offset: int, data: memoryview, origin: Origin | None) -> None:
+    def _write_part(self, file: int, offset: int, data: memoryview, write: Write) -> None:
         states, plan = self.states, self._plan
         is_all = self._is_new and not self._is_made[file] and states.sizes[file] == len(data)
-        if is_all and (origin is None or len(data) < LEAST_BYTES):
+        if is_all and (write is write_all or len(data) < LEAST_BYTES):
             path = self._place.file(plan.listing.file_path(file))
             states.note(file, make_at(path, data, plan.mode(file)))
         else:
             states.forget(file)
             mode = None if self._is_made[file] else plan.mode(file)
-            write = self._reflinks.writer(origin)
             write_at(*self._place_of(file, offset), data, mode, write)
         self._is_made[file] = 1
 

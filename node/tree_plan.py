@@ -14,11 +14,18 @@ from protocol.manifest import Manifest
 class TreePlan:
     """One tree's files, by their numbers in its listing, as far as they are selected."""
 
-    def __init__(self, manifest: Manifest, listing: Listing, selection: Selection) -> None:
-        """`listing` is that of the tree whose `manifest` this is."""
+    def __init__(
+        self,
+        manifest: Manifest,
+        listing: Listing,
+        selection: Selection,
+        most_mode: int = 0o777,
+    ) -> None:
+        """`listing` is that of the tree whose `manifest` this is; no file has a wider mode."""
         self.listing = listing
         self.is_everything = selection.is_everything
         self._manifest = manifest
+        self._most_mode = most_mode
         self._layout = Layout(listing.sizes)
         self._are_executable = listing.are_executable()
         self.part = None if self.is_everything else TreePart(listing, selection)
@@ -60,7 +67,7 @@ class TreePlan:
         return itertools.compress(self.listing.empty_folders(), self._are_chosen(FOLDER))
 
     def mode(self, file: int) -> int:
-        return 0o755 if self._are_executable[file] else 0o644
+        return (0o755 if self._are_executable[file] else 0o644) & self._most_mode
 
     def pieces(self, index: int) -> list[Piece]:
         """Return the parts of chunk `index`; the listing counts as file -1."""

@@ -13,7 +13,7 @@ from node.appearing import Appearing
 from node.hashing import verified_chunks
 from node.outside import put_outside
 from node.placing import MayGo, nothing, put_in_place, remove, sync
-from node.raw_files import read_at, write_at
+from node.raw_files import read_at, usual_mode, write_at
 from node.reflink import Origin
 from node.selection import EVERYTHING, Selection
 from node.staging import require_room
@@ -22,6 +22,7 @@ from node.tree_files import TreeFiles, checked
 from node.tree_part import Lack
 from node.tree_place import TreePlace
 from node.tree_plan import TreePlan
+from node.twins import all_zeros
 from protocol import bitmap
 from protocol.errors import MalformedMessageError
 from protocol.listing import decode
@@ -76,7 +77,7 @@ class TreeStaging:
         listing = decode(self._read_listing())
         if listing.size_bytes != self.manifest.size_bytes:
             raise MalformedMessageError("the listing is not that of so many bytes")
-        self._plan = TreePlan(self.manifest, listing, self._selection)
+        self._plan = TreePlan(self.manifest, listing, self._selection, usual_mode(0o777))
         self.needed = self._plan.needed
         is_new = self._place.lay_out(self._plan, self.check)
         self._files = TreeFiles(self._place, self._plan, self._appearing, is_new=is_new)
@@ -87,8 +88,12 @@ class TreeStaging:
             have = self._let_appear(self._right_ones(self.needed))
         elif not is_new:
             have = self._right_ones(self.needed)
-        require_room(self._place.path, self._plan.bytes_of(self.needed & ~have))
-        return have
+        zeros = all_zeros(self.manifest) & self.needed & ~have
+        require_room(self._place.path, self._plan.bytes_of(self.needed & ~have & ~zeros))
+        for index in bitmap.indices(zeros):
+            data = memoryview(bytes(self.manifest.chunk_size(index)))
+            self._files.write(index, data, is_zeros=True)
+        return have | zeros
 
     def write(self, index: int, data: bytes | memoryview, origin: Origin | None = None) -> None:
         """Write a chunk's bytes, which the caller has verified. May be used from any thread.

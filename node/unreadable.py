@@ -1,8 +1,10 @@
 """Which files could not be read, so that nobody tries again before they change. Reads none."""
 
+import contextlib
 import errno
 import os
 import threading
+from collections.abc import Iterator
 from pathlib import Path
 
 MOST = 100_000  # Some 30 MB. What is not noted is read again, and costs only time.
@@ -19,6 +21,21 @@ class UnreadableError(OSError):
     def __init__(self, error: OSError, inside: str, path: str) -> None:
         super().__init__(error.errno, error.strerror, path)
         self.inside = inside
+
+
+class CannotReadError(OSError):
+    """It is not the disk that is written to that refuses, but what is to be copied."""
+
+
+@contextlib.contextmanager
+def reading() -> Iterator[None]:
+    """Raise CannotReadError for what cannot be read, unless that is no fault of the file."""
+    try:
+        yield
+    except OSError as error:
+        if error.errno in PASSING:
+            raise
+        raise CannotReadError(error.errno, error.strerror, error.filename) from None
 
 
 class Unreadable:

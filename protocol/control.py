@@ -60,6 +60,12 @@ class VerifyOrder(Message, frozen=True, tag="verify"):
     after: Text = ""
 
 
+class DiscardOrder(Message, frozen=True, tag="discard"):
+    """Remove what interrupted fetches of `what` have left. Answered by Discarded or Failed."""
+
+    what: What
+
+
 class Cancel(Message, frozen=True, tag="cancel"):
     """Stop what the order with the same tag began: its time is up, or somebody said so."""
 
@@ -127,6 +133,14 @@ class Forgotten(Message, frozen=True, tag="forgotten"):
     deleted: bool
 
 
+class Discarded(Message, frozen=True, tag="discarded"):
+    """What was left is gone."""
+
+    what: What
+    count: Count  # Of interrupted fetches.
+    freed_bytes: Size
+
+
 class Examined(msgspec.Struct, frozen=True):
     """One thing that was verified."""
 
@@ -154,6 +168,6 @@ class Failed(Message, frozen=True, tag="failed"):
     message: Text
 
 
-Task = FetchOrder | ShareOrder | ForgetOrder | VerifyOrder
+Task = FetchOrder | ShareOrder | ForgetOrder | VerifyOrder | DiscardOrder
 Order = Task | Cancel
-Report = Working | Fetched | Sharing | Forgotten | Verified | Failed
+Report = Working | Fetched | Sharing | Forgotten | Verified | Discarded | Failed

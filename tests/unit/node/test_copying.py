@@ -9,9 +9,10 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 
 from node import leftovers
-from node.copying import CannotReadError, copy_into, same
+from node.copying import copy_into, same
 from node.placing import remove
 from node.selection import EVERYTHING, Selection
+from node.unreadable import CannotReadError
 from protocol.control import Omission
 from protocol.errors import OperatorError
 from tests.unit.node.disks import refuse_to_sync
@@ -126,14 +127,21 @@ def test_copies_where_a_link_leads_if_it_is_named(tmp_path: Path) -> None:
     assert (there.is_symlink(), there.read_bytes()) == (False, b"a")
 
 
-@pytest.mark.parametrize("umask", [0o022, 0o077, 0o000])
-def test_modes_are_what_they_are_whatever_the_umask(tmp_path: Path, umask: int) -> None:
-    make(tmp_path / "t", TREE)
-    was = os.umask(umask)
+@pytest.mark.parametrize("umask", [0o022, 0o077, 0o000, 0o177])
+def test_modes_follow_the_umask_but_for_what_the_owner_may(tmp_path: Path, umask: int) -> None:
+    make(tmp_path / "t", {"plain": file(b"x"), "run": run(b"x")})
+    was = os.umask(umask & 0o77)
     try:
-        assert seen(copy(tmp_path / "t")) == TREE
+        there = copy(tmp_path / "t")
+        os.umask(umask)
+        one = tmp_path / "folder/one"
+        copy_into(tmp_path / "t/run", tmp_path / "folder", "one", EVERYTHING, Counter())
     finally:
         os.umask(was)
+    most = 0o777 & ~(umask & 0o077)
+    modes = [path.stat().st_mode & 0o777 for path in (there / "plain", there / "run", there)]
+    assert modes == [0o644 & most, 0o755 & most, 0o777 & most]
+    assert one.stat().st_mode & 0o777 == 0o755 & most
 
 
 def test_nothing_is_too_deep(deep_path: Path) -> None:

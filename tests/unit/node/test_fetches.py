@@ -3,6 +3,8 @@
 import threading
 from collections.abc import Iterator
 from pathlib import Path
+from random import Random
+from typing import Any
 
 import msgspec
 import pytest
@@ -13,7 +15,7 @@ from tests.unit.node.company import Company, Member
 from tests.unit.node.trees import FOLDER, TREE, Items, file, link, seen
 from tests.unit.wire.places import LIMIT_S, eventually
 
-FILE = bytes(range(256)) * 40
+FILE = Random(1).randbytes(10240)
 LATER = {**TREE, "b.txt": file(b"changed"), "new": file(b"new")}
 
 
@@ -250,9 +252,9 @@ def test_what_is_edited_while_its_new_version_comes_is_not_lost(
     class Editing:
         """Edits as the quota is asked, which is after the look and before the end."""
 
-        def require(self, name: str, size_bytes: int, *, replaces: bool = True) -> None:
+        def require(self, name: str, size_bytes: int, **how: Any) -> None:
             mine.write_bytes(b"my only copy")
-            place.require(name, size_bytes, replaces=replaces)
+            place.require(name, size_bytes, **how)
 
     home = msgspec.structs.replace(asker.agent._fetches._home, quota=Editing())
     asker.agent._fetches._home = home
