@@ -70,18 +70,7 @@ class Upkeep:
         if withheld is not None or thing is None:
             reason = withheld.reason(home.identity.name) if withheld else "it keeps changing"
             raise OperatorError(f"not shared: {reason}")
-        title = thing.title
-        left_out = thing.source.left_out if isinstance(thing.source, Tree) else LeftOut()
-        return Sharing(
-            name,
-            thing.id,
-            thing.size_bytes,
-            announced,
-            title.version,
-            title.publisher,
-            left_out.told(),
-            left_out.count,
-        )
+        return _sharing(thing, announced=announced)
 
     def _not_shared(self, name: str) -> OperatorError:
         """Return why what was to be shared under a name is not."""
@@ -158,6 +147,20 @@ class Upkeep:
         except OSError as error:
             message = f"cannot delete {display(name)} in {folder}: {error.strerror}"
             raise OperatorError(f"{message}; check its permissions", ExitCode.DISK) from None
+
+
+def _sharing(thing: Whole, *, announced: bool) -> Sharing:
+    left_out = thing.source.left_out if isinstance(thing.source, Tree) else LeftOut()
+    return Sharing(
+        thing.name,
+        thing.id,
+        thing.size_bytes,
+        announced,
+        thing.title.version,
+        thing.title.publisher,
+        left_out.told(),
+        left_out.count,
+    )
 
 
 def _as_seen(thing: Whole | None, place: Path) -> MayGo:
