@@ -19,7 +19,11 @@ from tests.integration.cluster import (
 BIG = "big.bin"
 BOTH = ("n1", "n4")  # n1 runs, n4 does not: what a command promises is the same.
 ASKERS = ("a", "b", "c", "d", "e")
-DATA = {"one.txt": b"one", "two.txt": b"two" * 1000, "three.txt": b""}
+DATA = {
+    "one.txt": b"one",
+    "two.txt": b"".join(b"%06d" % line for line in range(500)),
+    "three.txt": b"",
+}
 
 as_both = pytest.mark.parametrize("node", BOTH)
 
