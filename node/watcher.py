@@ -105,7 +105,8 @@ class Watcher:
         timer = threading.Timer(limit_s, self._stopping.set)
         timer.start()
         try:
-            if self._look(but=self._inventory.names()) and not self._stopping.is_set():
+            is_at_rest = self._look(but=self._inventory.names())
+            if is_at_rest and self._has_seen_all and not self._stopping.is_set():
                 self._first_look_is_over.set()
         finally:
             timer.cancel()

@@ -187,7 +187,7 @@ def test_a_node_carries_out_two_orders_at_once(lab: Cluster) -> None:
     first = lab.launch_fetch(BIG, "d")
     with frozen_in_the_middle(lab, BIG, "d", "n2"):
         assert lab.fetch("one.txt", node="d").exit_code == 0
-        again = lab.launch_fetch(BIG, "d")
+        again = lab.launch_fetch(BIG, "d", "--quiet")
         impatient = lab.fetch(BIG, node="d", options=("--timeout", "0.5"))
         assert impatient.exit_code == 7  # Which stops nobody else.
     assert lab.finish(first).exit_code == lab.finish(again).exit_code == 0
