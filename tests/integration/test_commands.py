@@ -32,7 +32,9 @@ def lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
         for name, data in DATA.items():
             cluster.put(name, data, "n2", "n3")
         cluster.put(BIG, noise(BIG_BYTES), "n2")
-        cluster.start("n1", "n2", "n3")
+        cluster.start("n3")  # First: it publishes what n2 has too.
+        for node in ("n1", "n2"):
+            cluster.start_node(node)
         yield cluster
 
 
