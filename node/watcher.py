@@ -176,8 +176,13 @@ class Watcher:
                 return None
 
     def forget(self, name: str) -> None:
-        """Note that a thing was found to be not what it was; it is hashed again if it is there."""
-        self._inventory.remove(name)
+        """Note that a thing was found to be not what it was; it is hashed again if it is there.
+
+        Not while the whole folder is away: then it is said of all things, and true of none.
+        """
+        with contextlib.suppress(AwayError):
+            self._folder.require_there()
+            self._inventory.remove(name)
 
     def _alone_with(
         self, name: str, on_hashed: OnHashed | None
