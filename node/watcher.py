@@ -107,7 +107,8 @@ class Watcher:
         timer = threading.Timer(limit_s, self._stopping.set)
         timer.start()
         try:
-            if self._look(but=self._inventory.names()) and not self._stopping.is_set():
+            is_at_rest = self._look(but=self._inventory.names())
+            if is_at_rest and self._has_seen_all and not self._stopping.is_set():
                 self._first_look_is_over.set()
         finally:
             timer.cancel()
@@ -181,8 +182,13 @@ class Watcher:
                 return None
 
     def forget(self, name: str) -> None:
-        """Note that a thing was found to be not what it was; it is hashed again if it is there."""
-        self._inventory.remove(name)
+        """Note that a thing was found to be not what it was; it is hashed again if it is there.
+
+        Not while the whole folder is away: then it is said of all things, and true of none.
+        """
+        with contextlib.suppress(AwayError):
+            self._folder.require_there()
+            self._inventory.remove(name)
 
     def _alone_with(
         self, name: str, on_hashed: OnHashed | None

@@ -3,13 +3,14 @@
 import subprocess
 import sys
 import threading
+from pathlib import Path
 
 import pytest
 
 from commands.thread_guard import ThreadGuard
 from protocol.errors import ExitCode, OperatorError
 from tests.integration.cluster import ROOT
-from tests.unit.wire.places import LIMIT_S
+from tests.unit.wire.places import LIMIT_S, free_address
 
 
 def die() -> None:
@@ -78,3 +79,51 @@ def test_what_does_not_end_is_ended(*, debug: bool) -> None:
     assert done.stderr.splitlines()[-1].startswith("error: this is a bug: the thread 'heal' died")
     assert ("Traceback" in done.stderr) is debug
     assert debug or len(done.stderr.splitlines()) == 1
+
+
+BROKEN = """
+import sys
+from {module} import {owner}
+
+def die(*_):
+    raise ValueError("of this")
+
+{owner}.{method} = die
+sys.argv = ["shoal", {arguments}]
+import cli
+cli.main()
+"""
+NODE = '"node", "n1"'
+FETCH = '"fetch", "a", "--as", "n1"'
+DEATHS = [
+    ("watch", "node.watcher", "Watcher", "_look", NODE),
+    ("session", "node.session", "Session", "_hear", NODE),
+    ("serve", "node.chunk_server", "ChunkServer", "_serve_what_waits", NODE),
+    ("heal", "node.healer", "Healer", "_run", NODE),
+    ("session", "node.session", "Session", "_hear", FETCH),
+]
+
+
+@pytest.mark.parametrize(("name", "module", "owner", "method", "arguments"), DEATHS)
+def test_no_node_goes_on_without_one_of_its_threads(
+    tmp_path: Path, name: str, module: str, owner: str, method: str, arguments: str
+) -> None:
+    """A node would go on for good, and announce nothing, or notice nothing."""
+    config = tmp_path / "lan.yaml"
+    addresses = [free_address(), free_address()]
+    config.write_text(
+        f"tracker: {{address: '{addresses[0]}'}}\n"
+        f"nodes:\n  n1: {{address: '{addresses[1]}', folder: '{tmp_path}/n1'}}\n"
+    )
+    script = BROKEN.format(module=module, owner=owner, method=method, arguments=arguments)
+    done = subprocess.run(
+        [sys.executable, "-c", script],
+        env={"PATH": "", "PYTHONPATH": str(ROOT), "SHOAL_CONFIG": str(config)},
+        capture_output=True,
+        text=True,
+        timeout=2 * LIMIT_S,
+        check=False,
+    )
+    assert done.returncode == ExitCode.BUG
+    assert f"this is a bug: the thread '{name}' died of ValueError" in done.stderr.splitlines()[-1]
+    assert "Traceback" not in done.stderr

@@ -258,6 +258,7 @@ def test_a_folder_that_is_away_is_not_empty(
             with pytest.raises(OperatorError, match="is not mounted"):
                 look("a")
         scene.watcher.look_through()
+        scene.watcher.forget("a")  # Somebody asked for a chunk, and it could not be read.
         assert scene.inventory.names() == ["a"]
         assert scene.register.title("a") == title
         assert scene.cache.manifest_of("a", scene.inventory.wholes()[0].signature) is not None
@@ -346,3 +347,11 @@ def test_what_is_large_holds_up_nothing_else(tmp_path: Path) -> None:
         assert scene.watcher.hashing("a-huge") is None
     finally:
         scene.close()
+
+
+def test_a_command_does_not_take_a_folder_that_is_away_for_looked_at(idle: Scene) -> None:
+    (idle.folder / ".shoal" / "lock").write_bytes(b"17\n")
+    idle.watcher.require_there()
+    (idle.folder / ".shoal" / "lock").unlink()
+    idle.watcher.look_once(10)
+    assert not idle.watcher.has_looked
