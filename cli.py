@@ -9,8 +9,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 if __name__ in {"__main__", "shoal.cli"}:  # What follows takes 0.1 s, and a signal may come.
-    for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, lambda number, _: os._exit(128 + number))
+    is_daemon = sys.argv[1:2] in (["tracker"], ["node"])  # To be told to stop is no failure of it.
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        if signal.getsignal(number) is not signal.SIG_IGN:  # As with nohup.
+            signal.signal(number, lambda number, _: os._exit(0 if is_daemon else 128 + number))
     gc.set_threshold(50_000)  # Imports make objects that stay; a tenth of the start went to search.
 if __package__:  # Installed as shoal.cli: find our packages as `python cli.py` does.
     sys.path.insert(0, str(Path(__file__).parent))
@@ -204,13 +206,13 @@ def check(config: opt.ConfigOption = None, as_json: opt.JsonOption = False) -> N
 
 
 @app.command()
-def demo() -> None:
+def demo(verbose: opt.VerboseOption = False) -> None:
     """Run the whole thing on this machine: a tracker, three nodes, three verified fetches."""
 
     def body() -> ExitCode:
         from commands.demo import run_demo  # noqa: PLC0415 (--help stays quick)
 
-        return run_demo(Path(__file__).resolve())
+        return run_demo(Path(__file__).resolve(), is_verbose=verbose)
 
     _run(body)
 
@@ -218,14 +220,20 @@ def demo() -> None:
 def _cluster(config: str | None) -> "Cluster":
     from config import cluster  # noqa: PLC0415 (--help stays quick)
 
-    return cluster.load(cluster.find(config, os.environ, Path()))
+    path = cluster.find(config, os.environ, Path(), in_clone=__name__ == "__main__")
+    if path == cluster.EXAMPLE:
+        terminal.say(f"using the example cluster file {path}")
+    return cluster.load(path)
 
 
 def _cluster_and_node(config: str | None, name: str) -> "tuple[Cluster, NodeEntry]":
+    from commands.here import require_here  # noqa: PLC0415 (the same)
     from config import cluster  # noqa: PLC0415 (--help stays quick)
 
     loaded = _cluster(config)
-    return loaded, cluster.node_named(loaded, name)
+    entry = cluster.node_named(loaded, name)
+    require_here(entry, loaded.path)
+    return loaded, entry
 
 
 def _run(body: Callable[[], ExitCode], *, as_json: bool = False) -> None:
@@ -235,14 +243,20 @@ def _run(body: Callable[[], ExitCode], *, as_json: bool = False) -> None:
 def main() -> None:
     """Run the command that sys.argv names."""
     terminal.prepare()
+    code = terminal.run(_command, as_json="--json" in sys.argv)
+    terminal.finish()
+    sys.exit(code)
+
+
+def _command() -> int | None:
     try:
-        sys.exit(app(prog_name="shoal", standalone_mode=False))
+        code: int | None = app(prog_name="shoal", standalone_mode=False)
     except opt.UsageError as error:
-        if len(sys.argv) == 1:
-            error.show()  # Nothing was asked for: this is the help.
-        else:
-            terminal.report(opt.told(error), as_json="--json" in sys.argv)
-        sys.exit(ExitCode.USAGE)
+        if len(sys.argv) > 1:
+            raise opt.told(error) from None
+        error.show()  # Nothing was asked for: this is the help.
+        return ExitCode.USAGE
+    return code
 
 
 if __name__ == "__main__":

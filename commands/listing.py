@@ -6,7 +6,7 @@ from typing import Any, TypeVar
 import zmq
 
 from commands import terminal
-from commands.fetch import check_what
+from commands.fetch import checked_what
 from protocol import manifest
 from protocol.errors import ExitCode, OperatorError, WireCode
 from protocol.messages import (
@@ -110,7 +110,7 @@ def run_ls(tracker_address: str, *, as_json: bool) -> ExitCode:
 
 def run_where(tracker_address: str, what: str, *, as_json: bool) -> ExitCode:
     """Print who has one file, whole or in part."""
-    check_what(what)
+    what = checked_what(what)
     answer = ask(tracker_address, Query(what), Holders)
     if what != (answer.id if manifest.is_id(what) else answer.name):
         raise _broken(tracker_address, "it answered about something else")

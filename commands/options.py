@@ -108,4 +108,7 @@ ChunkingOption = Annotated[
         show_default=False,
     ),
 ]
+VerboseOption = Annotated[
+    bool, typer.Option("--verbose", "-v", help="Show what the processes log, too.")
+]
 DeleteOption = Annotated[bool, typer.Option("--delete", help="Delete its bytes too.")]

@@ -19,7 +19,7 @@ from node.tree import Tree
 from node.whole import Whole
 from protocol.control import ForgetOrder, Forgotten, ShareOrder, Sharing, Working
 from protocol.errors import ExitCode, OperatorError
-from protocol.names import display
+from protocol.names import RESERVED_FOLDER, display
 
 MOST_CLAIMS = 3
 OnProgress = Callable[[Working], None]
@@ -54,8 +54,7 @@ class Upkeep:
         withheld = home.register.withheld(name)
         if thing is None and withheld is None:
             home.rules.set(name, rule)
-            message = f"{display(name)} is not in {home.identity.folder}, or keeps changing"
-            raise OperatorError(f"{message}; put it there and run it again", ExitCode.DISK)
+            raise _not_hashed(home.identity.folder, name)
         announced = thing is not None and self._announce()
         for _ in range(MOST_CLAIMS):  # Others may publish the same number just now.
             withheld = home.register.withheld(name)
@@ -122,6 +121,36 @@ class Upkeep:
         except OSError as error:
             message = f"cannot delete {display(name)} in {folder}: {error.strerror}"
             raise OperatorError(f"{message}; check its permissions", ExitCode.DISK) from None
+
+
+def _not_hashed(folder: Path, name: str) -> OperatorError:
+    """Return why what is to be shared from the top of `folder` could not be hashed."""
+    place, thing = folder / name, display(name)
+    unreadable = _unreadable(place)
+    if "/" in name or name == RESERVED_FOLDER or not os.path.lexists(place):
+        message = f"{thing} is not in {folder}; put it there and run it again"
+    elif place.is_symlink():
+        message = f"{thing} in {folder} is a link that is not followed; share what it leads to"
+    elif unreadable is not None:
+        message = f"{display(str(unreadable))} cannot be read; change its permissions"
+    else:
+        message = f"{thing} in {folder} keeps changing; run it again when it is at rest"
+    return OperatorError(message, ExitCode.DISK)
+
+
+def _unreadable(place: Path) -> Path | None:
+    """Return the first thing at `place` or in it that may not be read, if there is one."""
+    if not os.access(place, os.R_OK | (os.X_OK if place.is_dir() else 0)):
+        return place
+    for above, directories, files in os.walk(place):
+        for inside in directories:
+            if not os.access(Path(above, inside), os.R_OK | os.X_OK):
+                return Path(above, inside)
+        for inside in files:
+            path = Path(above, inside)
+            if not path.is_symlink() and not os.access(path, os.R_OK):
+                return path
+    return None
 
 
 def _as_seen(thing: Whole | None, place: Path) -> MayGo:

@@ -236,7 +236,9 @@ class Watcher:
         try:
             yield from self._reported_changes()
         except OSError as error:
-            log.warning("changes are not reported here (%s); will look every second", error)
+            log.warning(
+                "changes are not reported here (%s); will look every second", error.strerror
+            )
         while not self._stopping.wait(self._settings.poll_s):
             yield
 

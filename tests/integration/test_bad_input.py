@@ -141,7 +141,9 @@ def test_a_mistake_in_the_cluster_file_is_shown(  # fault 124
 
 
 def test_a_cluster_file_that_is_not_there_is_missed(lab: Cluster) -> None:
-    assert_fails(lab.run_alone("ls", "--config", "lam.yaml"), 2, "lam.yaml", "lan.yaml")
+    assert_fails(
+        lab.run_alone("ls", "--config", "lam.yaml"), 2, "lam.yaml", "lan.yaml", "hosts.yaml"
+    )
     assert_fails(lab.run_alone("ls", "--config", str(lab.path)), 2, str(lab.path))
 
 

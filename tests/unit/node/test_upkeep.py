@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from node.rules import DAMAGED, FETCHING, NO_RULE, PART, Rule
-from node.upkeep import _as_seen
+from node.upkeep import _as_seen, _unreadable
 from protocol.errors import ExitCode, OperatorError
 from protocol.messages import Holders
 from tests.unit.node.company import Company, Member, growing
@@ -82,7 +82,7 @@ def test_what_is_not_there_is_not_shared(company: Company, keeper: Member, name:
     (company.place("n1") / "away").symlink_to("/usr")
     error = refused(keeper.share, name, include=("x",))
     assert error.exit_code is ExitCode.DISK
-    assert "is not in" in str(error)
+    assert ("is not followed" if name == "away" else "is not in") in str(error)
     assert keeper.agent._rules.of(name) == NO_RULE
 
 
@@ -90,7 +90,16 @@ def test_what_keeps_changing_is_not_shared(company: Company, keeper: Member) -> 
     path = company.put("n1", "growing", b"")
     keeper.share("growing")
     with growing(path):
-        assert "or keeps changing" in str(refused(keeper.share, "growing"))
+        assert "keeps changing; run it again" in str(refused(keeper.share, "growing"))
+
+
+def test_what_cannot_be_read_is_named(tmp_path: Path) -> None:
+    (tmp_path / "t" / "locked").mkdir(parents=True)
+    (tmp_path / "t" / "locked").chmod(0)
+    found = _unreadable(tmp_path / "t")
+    assert found == (None if os.geteuid() == 0 else tmp_path / "t" / "locked")
+    (tmp_path / "t" / "locked").chmod(0o700)
+    assert _unreadable(tmp_path / "t") is None
 
 
 # Forget.
