@@ -154,13 +154,17 @@ def verify(
 
 
 @app.command("ls")
-def list_files(config: opt.ConfigOption = None, as_json: opt.JsonOption = False) -> None:
+def list_files(
+    config: opt.ConfigOption = None,
+    as_json: opt.JsonOption = False,
+    long: opt.LongOption = False,
+) -> None:
     """Show what there is, and who has it."""
 
     def body() -> ExitCode:
         from commands.listing import run_ls  # noqa: PLC0415 (--help stays quick)
 
-        return run_ls(_cluster(config).tracker.address, as_json=as_json)
+        return run_ls(_cluster(config).tracker.address, as_json=as_json, is_long=long)
 
     _run(body, as_json=as_json)
 
@@ -170,13 +174,14 @@ def where(
     what: opt.WhatArgument,
     config: opt.ConfigOption = None,
     as_json: opt.JsonOption = False,
+    need_all: opt.AllOption = False,
 ) -> None:
-    """Show who has WHAT, whole or in part."""
+    """Show which nodes have WHAT, whole or in part, and which do not."""
 
     def body() -> ExitCode:
-        from commands.listing import run_where  # noqa: PLC0415 (--help stays quick)
+        from commands.where import run_where  # noqa: PLC0415 (--help stays quick)
 
-        return run_where(_cluster(config).tracker.address, what, as_json=as_json)
+        return run_where(_cluster(config), what, as_json=as_json, need_all=need_all)
 
     _run(body, as_json=as_json)
 

@@ -13,6 +13,7 @@ import zmq
 from commands import terminal
 from commands.here import is_here
 from commands.listing import ask
+from commands.table import put_table
 from config.cluster import Cluster, NodeEntry
 from protocol.addresses import split
 from protocol.errors import ExitCode, OperatorError
@@ -38,7 +39,7 @@ def run_check(cluster: Cluster, *, as_json: bool) -> ExitCode:
         terminal.put_json({"findings": findings})
     else:
         rows = [[finding.state, finding.thing, finding.message] for finding in findings]
-        terminal.put(terminal.table(rows))
+        put_table(rows, flexible=1)
     is_wrong = any(finding.state == "wrong" for finding in findings)
     return ExitCode.USAGE if is_wrong else ExitCode.DONE
 

@@ -108,6 +108,12 @@ ChunkingOption = Annotated[
         show_default=False,
     ),
 ]
+LongOption = Annotated[
+    bool, typer.Option("--long", "-l", help="Name all holders, however many there are.")
+]
+AllOption = Annotated[
+    bool, typer.Option("--all", help="Exit with 6 unless every node has all of it.")
+]
 VerboseOption = Annotated[
     bool, typer.Option("--verbose", "-v", help="Show what the processes log, too.")
 ]

@@ -38,7 +38,7 @@ from protocol.control import (
     Working,
 )
 from protocol.errors import ExitCode, OperatorError
-from protocol.messages import Holding, Told
+from protocol.messages import Holding, State, Told
 from wire import descriptors
 from wire.memory import keep_freed_memory
 
@@ -81,7 +81,7 @@ class Agent:
         self._verifying = Verifying(home, self._fetches, self._announce)
         self._healer = Healer(home, self._verifying)
         told = self._watcher.forget, self._healer.take
-        self._server = ChunkServer(self._context, self.inventory, *told, settings)
+        self._server = ChunkServer(self._context, self.inventory, *told, self.state_of, settings)
 
     def start(self) -> None:
         """Serve, announce and look after the folder.
@@ -104,6 +104,24 @@ class Agent:
             log.warning("%s; fetching without serving", error)
         self._session.start()
         self._healer.start()
+
+    def state_of(self, name: str, content_id: str | None) -> State:
+        """Return how much of a thing is here, of that version if one is meant.
+
+        May be called from any thread, and waits for nothing.
+        """
+        whole = self.inventory.whole(name)
+        if whole is not None and content_id in {None, whole.id}:
+            return State("whole", whole.size_bytes, whole.size_bytes)
+        part = self.inventory.part(name, content_id)
+        if part is not None:
+            return State("part", part.have_bytes, part.size_bytes)
+        if self._register.withheld(name) is not None:
+            return State("changed")
+        hashing = self._watcher.hashing(name)
+        if hashing is not None:
+            return State("hashing", *hashing)
+        return State("none" if whole is None else "other")
 
     def wait_for_first_look(self, timeout_s: float | None = None) -> bool:
         """Wait until all files that lay in the folder at the start are served."""

@@ -57,6 +57,8 @@ class Watcher:
         self._settings = settings
         self._looking = threading.Lock()
         self._last_seen: dict[str, Signature] | None = None
+        self._waiting: dict[str, int] = {}  # What is to be hashed: sizes in bytes, by name.
+        self._hashing: tuple[str, int, int] | None = None  # Name, size, and what was done before.
         self._rest_s = 0.0
         self._first_look_is_over = threading.Event()
         self._thread = threading.Thread(target=self._run, name="watch", daemon=True)
@@ -143,6 +145,19 @@ class Watcher:
             except GoneError:
                 return None
 
+    def hashing(self, name: str) -> tuple[int, int] | None:
+        """Return how many bytes of a thing are hashed, and of how many; None: it is not at it.
+
+        May be called from any thread, and waits for nothing.
+        """
+        at_work = self._hashing
+        if at_work is not None and at_work[0] == name:
+            _, size_bytes, before = at_work
+            done = self._examiner.progress.done_bytes - before
+            return min(max(done, 0), size_bytes), size_bytes
+        size = self._waiting.get(name)
+        return None if size is None else (0, size)
+
     def forget(self, name: str) -> None:
         """Note that a thing was found to be not what it was; it is hashed again if it is there."""
         self._inventory.remove(name)
@@ -175,6 +190,7 @@ class Watcher:
             self._drop({*known} - {*seen, *but})
             new = self._new(seen, began)
             self._examiner.progress.begin(new.values())
+            self._waiting = {name: source.size_bytes for name, source in new.items()}
             at_rest = True
             for name, source in new.items():
                 if self._stopping.is_set():
@@ -183,6 +199,8 @@ class Watcher:
                     self._last_seen.get(name) == source.signature
                 )
                 at_rest &= is_steady and self._take_in(name, source)
+                if is_steady:
+                    self._waiting.pop(name, None)
             self._last_seen = {name: source.signature for name, source in seen.items()}
             return at_rest
 
@@ -217,10 +235,13 @@ class Watcher:
         """Have `name` in the inventory as it is now, if it is to be shared; no if it changed."""
         if self._is_known(name, source):
             return True
+        self._hashing = name, source.size_bytes, self._examiner.progress.done_bytes
         try:
             thing = self._examiner.examined(name, source)
         except GoneError:
             return False
+        finally:
+            self._hashing = None
         if thing is None:
             return True
         title = self._register.entitle(name, thing.id, over=over)

@@ -41,11 +41,6 @@ def test_ages_are_told_in_the_largest_unit(seconds: float, text: str) -> None:
     assert terminal.age(seconds) == text
 
 
-def test_a_table_has_columns_and_no_trailing_space() -> None:
-    rows = [["NAME", "SIZE"], ["a", "1 B"], ["longer", ""]]
-    assert terminal.table(rows) == "NAME    SIZE\na       1 B\nlonger"
-
-
 def fails(error: Exception) -> Callable[[], None]:
     def body() -> None:
         raise error
