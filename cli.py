@@ -6,7 +6,7 @@ import signal
 import sys
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 if __name__ in {"__main__", "shoal.cli"}:  # What follows takes 0.1 s, and a signal may come.
     is_daemon = sys.argv[1:2] in (["tracker"], ["node"])  # To be told to stop is no failure of it.
@@ -37,6 +37,11 @@ app = typer.Typer(
 )
 
 
+def _told(summary: str, example: str) -> dict[str, Any]:
+    """Return what `--help` says of a command beside its docstring and options."""
+    return {"cls": opt.Command, "short_help": summary, "epilog": f"Example: {example}"}
+
+
 @app.callback()
 def shoal(
     version: opt.VersionOption = False,
@@ -44,9 +49,9 @@ def shoal(
     """Peer-to-peer file distribution for LANs and clusters."""
 
 
-@app.command()
+@app.command(**_told("Run the tracker.", "shoal tracker --config lan.yaml"))
 def tracker(config: opt.ConfigOption = None) -> None:
-    """Run the tracker: it knows who holds what."""
+    """Run the tracker, which knows who holds what, until a signal comes."""
 
     def body() -> ExitCode:
         from commands.tracker import run_tracker  # noqa: PLC0415 (--help stays quick)
@@ -56,9 +61,9 @@ def tracker(config: opt.ConfigOption = None) -> None:
     _run(body)
 
 
-@app.command()
+@app.command(**_told("Run a node: serve its folder, take fetches.", "shoal node n1"))
 def node(name: opt.NameArgument, config: opt.ConfigOption = None) -> None:
-    """Run node NAME: it serves its folder, announces it, and takes fetches."""
+    """Run node NAME until a signal comes: it serves its folder, announces it, and takes fetches."""
 
     def body() -> ExitCode:
         from commands.node import run_node  # noqa: PLC0415 (--help stays quick)
@@ -68,7 +73,7 @@ def node(name: opt.NameArgument, config: opt.ConfigOption = None) -> None:
     _run(body)
 
 
-@app.command()
+@app.command(**_told("Fetch files and directories.", "shoal fetch big.iso photos/2024 --as n1"))
 def fetch(
     what: opt.WhatArguments,
     as_node: opt.AsOption,
@@ -94,7 +99,7 @@ def fetch(
     _run(body, as_json=as_json)
 
 
-@app.command()
+@app.command(**_told("Share a file or a directory.", "shoal share ~/Downloads/big.iso --as n2"))
 def share(
     path: opt.PathArgument,
     as_node: opt.AsOption,
@@ -117,7 +122,7 @@ def share(
     _run(body, as_json=as_json)
 
 
-@app.command()
+@app.command(**_told("Share something no longer, or delete it.", "shoal forget big.iso --as n2"))
 def forget(
     what: opt.WhatArgument,
     as_node: opt.AsOption,
@@ -136,7 +141,7 @@ def forget(
     _run(body, as_json=as_json)
 
 
-@app.command()
+@app.command(**_told("Find what has rotted, and heal it.", "shoal verify big.iso --as n2"))
 def verify(
     as_node: opt.AsOption,
     what: opt.OptionalWhatArgument = None,
@@ -153,7 +158,7 @@ def verify(
     _run(body, as_json=as_json)
 
 
-@app.command("ls")
+@app.command("ls", **_told("Show what there is, and who has it.", "shoal ls --long"))
 def list_files(
     config: opt.ConfigOption = None,
     as_json: opt.JsonOption = False,
@@ -169,7 +174,7 @@ def list_files(
     _run(body, as_json=as_json)
 
 
-@app.command()
+@app.command(**_told("Show which nodes have something.", "shoal where big.iso --all"))
 def where(
     what: opt.WhatArgument,
     config: opt.ConfigOption = None,
@@ -186,7 +191,7 @@ def where(
     _run(body, as_json=as_json)
 
 
-@app.command()
+@app.command(**_told("Show which nodes are alive.", "shoal status"))
 def status(config: opt.ConfigOption = None, as_json: opt.JsonOption = False) -> None:
     """Show who is alive."""
 
@@ -198,7 +203,7 @@ def status(config: opt.ConfigOption = None, as_json: opt.JsonOption = False) -> 
     _run(body, as_json=as_json)
 
 
-@app.command()
+@app.command(**_told("Look for what would go wrong.", "shoal check"))
 def check(config: opt.ConfigOption = None, as_json: opt.JsonOption = False) -> None:
     """Look for what would go wrong, before it does."""
 
@@ -210,7 +215,7 @@ def check(config: opt.ConfigOption = None, as_json: opt.JsonOption = False) -> N
     _run(body, as_json=as_json)
 
 
-@app.command()
+@app.command(**_told("Try it: three nodes on this machine.", "shoal demo"))
 def demo(verbose: opt.VerboseOption = False) -> None:
     """Run the whole thing on this machine: a tracker, three nodes, three verified fetches."""
 

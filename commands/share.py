@@ -56,8 +56,8 @@ def run_share(cluster: Cluster, entry: NodeEntry, path: Path, options: ShareOpti
         order = ShareOrder(name, *parts, options.chunking, options.force)
         sharing = doer.carry_out(order, view.show)
     assert isinstance(sharing, Sharing)
-    _tell(sharing, entry, as_json=options.as_json, is_served=doer.is_running)
-    return ExitCode.DONE
+    _tell(sharing, cluster, entry, as_json=options.as_json, is_served=doer.is_running)
+    return ExitCode.DONE if sharing.announced else ExitCode.TRACKER_UNREACHABLE
 
 
 def _require_free_name(
@@ -175,7 +175,9 @@ def _size(path: Path, options: ShareOptions) -> int:
     return look_through(path, selection, leave_out, lambda: False).signature.size_bytes
 
 
-def _tell(sharing: Sharing, entry: NodeEntry, *, as_json: bool, is_served: bool) -> None:
+def _tell(
+    sharing: Sharing, cluster: Cluster, entry: NodeEntry, *, as_json: bool, is_served: bool
+) -> None:
     if as_json:
         keys = {"name": sharing.name, "id": sharing.id, "size_bytes": sharing.size_bytes}
         keys |= {"version": sharing.version, "publisher": sharing.publisher}
@@ -183,6 +185,11 @@ def _tell(sharing: Sharing, entry: NodeEntry, *, as_json: bool, is_served: bool)
         return
     size, name = terminal.size(sharing.size_bytes), display(sharing.name)
     title = terminal.title(name, sharing.version, sharing.publisher)
-    terminal.put(f"{title}: {size} shared by {entry.name}, {sharing.id}")
+    if sharing.announced:
+        terminal.put(f"{title}: {size} shared by {entry.name}, {sharing.id}")
+    else:
+        terminal.put(f"{title}: {size} in {entry.folder}, {sharing.id}")
+        tracker = f"the tracker at {cluster.tracker.address} does not answer"
+        terminal.say(f"error: {tracker}; it is there and will be announced when it does")
     if not is_served:
         terminal.say(f"node {entry.name} is not running; start it to serve this")

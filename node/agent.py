@@ -39,6 +39,7 @@ from protocol.control import (
 )
 from protocol.errors import ExitCode, OperatorError
 from protocol.messages import Holding, State, Told
+from protocol.names import display
 from wire import descriptors
 from wire.memory import keep_freed_memory
 
@@ -138,7 +139,14 @@ class Agent:
         Raises:
             OperatorError: it could not be had.
         """
-        fetched = self._fetches.fetch(order, on_progress)
+        what = display(order.what)
+        log.info("fetching %s", what)
+        try:
+            fetched = self._fetches.fetch(order, on_progress)
+        except OperatorError as error:
+            log.info("fetching %s failed: %s", what, display(str(error)))
+            raise
+        log.info("fetched %s: %d bytes in %.2f s", what, fetched.size_bytes, fetched.elapsed_s)
         self._announce()  # Elsewhere too: the part that was served is gone then.
         return fetched
 
