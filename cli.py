@@ -237,12 +237,13 @@ def _cluster(config: str | None) -> "Cluster":
 
 
 def _cluster_and_node(config: str | None, name: str) -> "tuple[Cluster, NodeEntry]":
-    from commands.here import require_here  # noqa: PLC0415 (the same)
+    from commands.here import require_apart, require_here  # noqa: PLC0415 (the same)
     from config import cluster  # noqa: PLC0415 (--help stays quick)
 
     loaded = _cluster(config)
     entry = cluster.node_named(loaded, name)
     require_here(entry, loaded.path)
+    require_apart(entry, loaded)
     return loaded, entry
 
 

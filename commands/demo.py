@@ -96,10 +96,10 @@ class _Demo:
     def start(self) -> None:
         nodes, tracker = self._cluster.nodes, self._cluster.tracker
         terminal.say(f"demo: a tracker and {len(nodes)} nodes, each a process on this machine")
-        terminal.say(f"  tracker  {tracker.address}")
+        terminal.say(f"  tracker at {tracker.address}")
         for name, node in nodes.items():
-            has = " and ".join(sorted(path.name for path in node.folder.iterdir()))
-            terminal.say(f"  {name}       {node.address} has {has}")
+            has = ", ".join(sorted(path.name for path in node.folder.iterdir()))
+            terminal.say(f"  {name} at {node.address} has {has}")
         for arguments in (["tracker"], *(["node", name] for name in nodes)):
             self._launch(self._command(*arguments))
         deadline = time.monotonic() + READY_S
@@ -121,7 +121,7 @@ class _Demo:
             f"{count} bytes from {one}" for one, count in sorted(report["holders"].items())
         )
         took = f"in {1000 * report['elapsed_s']:.0f} ms"
-        terminal.say(f"  {name}: {sources}, {took}; verified, the same as the original")
+        terminal.say(f"  {sources}, {took}; verified")
 
     def show(self) -> None:
         terminal.say("$ shoal ls")

@@ -1,10 +1,11 @@
 """Whether an address is this machine's. Connects to nobody."""
 
 import errno
+import os
 import socket
 from pathlib import Path
 
-from config.cluster import NodeEntry
+from config.cluster import Cluster, NodeEntry
 from protocol.addresses import is_loopback, split
 from protocol.errors import OperatorError
 from protocol.names import display
@@ -31,6 +32,27 @@ def require_here(entry: NodeEntry, cluster_file: Path) -> None:
     message = f"node {entry.name} is on another machine: {host} is no address of this one"
     remedy = f"run this there, or correct the address in {display(str(cluster_file))}"
     raise OperatorError(f"{message}; {remedy}")
+
+
+def require_apart(entry: NodeEntry, cluster: Cluster) -> None:
+    """Raise OperatorError if a node's folder is, by way of links, in that of another node here.
+
+    The cluster file's own words are compared when it is read.
+    """
+    machine, folder = _machine(entry), Path(os.path.realpath(entry.folder))
+    for other in cluster.nodes.values():
+        if other.name == entry.name or _machine(other) != machine:
+            continue
+        place = Path(os.path.realpath(other.folder))
+        if folder.is_relative_to(place) or place.is_relative_to(folder):
+            message = f"the folders of {entry.name} and {other.name} are in one another, by a link"
+            remedy = f"{folder} and {place}; change one of them in {display(str(cluster.path))}"
+            raise OperatorError(f"{message}: {remedy}")
+
+
+def _machine(entry: NodeEntry) -> str:
+    host, _ = split(entry.address)
+    return "" if is_loopback(host) else host
 
 
 def _problems(address: str) -> list[int]:

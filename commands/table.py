@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from commands import terminal
 
 MOST_PADDED = 40  # One long name does not push all other rows apart.
-LEAST_FLEXIBLE = 12  # A name that is cut to less than this cannot be told from others.
+LEAST_FLEXIBLE = 18  # A name that is cut to less than this cannot be told from others.
 GAP = 2
 
 Rows = Sequence[Sequence[str]]

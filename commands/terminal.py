@@ -32,6 +32,8 @@ def prepare() -> None:
             os.fstat(descriptor)
         except OSError:
             os.open(os.devnull, os.O_RDWR)  # The lowest free descriptor: this one.
+    sys.stdout = sys.stdout or os.fdopen(1, "w", closefd=False)  # None if it was closed.
+    sys.stderr = sys.stderr or os.fdopen(2, "w", closefd=False)
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")

@@ -71,7 +71,7 @@ def assert_fails(done: Result, exit_code: int, *words: str) -> None:
         ("fetch ../n2/seeds.txt --as n1", ["'..'", "cannot be a name"]),
         ("fetch /etc/passwd --as n1", ["is an absolute path"]),
         ("fetch .shoal/lock --as n1", ["not shared"]),
-        ("fetch dir/ --as n1", ["empty part"]),
+        ("fetch dir//file --as n1", ["empty part"]),
         ("where ../seeds.txt", ["'..'"]),
         ("share nothing.txt --as n1", ["nothing.txt", "is neither a file nor a directory"]),
         ("share n1 --as n1", ["n1", "is the node's folder"]),
