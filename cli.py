@@ -21,6 +21,7 @@ import typer
 
 from commands import options as opt
 from commands import terminal
+from commands.encoding import insist_on_utf8
 from protocol.errors import ExitCode
 
 if TYPE_CHECKING:
@@ -86,10 +87,16 @@ def fetch(
     exclude: opt.ExcludeOption = None,
     in_place: opt.InPlaceOption = False,
     force: opt.FetchForceOption = False,
+    discard: opt.DiscardOption = False,
 ) -> None:
     """Fetch by name, id or NAME@ID into NAME's folder; goes on where an earlier try stopped."""
 
     def body() -> ExitCode:
+        if discard:
+            from commands.remains import run_discard  # noqa: PLC0415 (--help stays quick)
+
+            place = _cluster_and_node(config, as_node)
+            return run_discard(*place, what, as_json=as_json, quiet=quiet)
         from commands.fetch import FetchOptions, run_fetch  # noqa: PLC0415 (--help stays quick)
 
         parts = tuple(include or ()), tuple(exclude or ())
@@ -109,6 +116,7 @@ def share(
     exclude: opt.ExcludeOption = None,
     chunking: opt.ChunkingOption = None,
     force: opt.ShareForceOption = False,
+    follow_links: opt.FollowLinksOption = False,
 ) -> None:
     """Add a file or a directory to NAME's folder and announce it."""
 
@@ -116,7 +124,9 @@ def share(
         from commands.share import ShareOptions, run_share  # noqa: PLC0415 (--help stays quick)
 
         parts = tuple(include or ()), tuple(exclude or ())
-        options = ShareOptions(as_json, force, *parts, chunking.value if chunking else None)
+        options = ShareOptions(
+            as_json, force, *parts, chunking.value if chunking else None, follow_links
+        )
         return run_share(*_cluster_and_node(config, as_node), path, options)
 
     _run(body, as_json=as_json)
@@ -253,6 +263,7 @@ def _run(body: Callable[[], ExitCode], *, as_json: bool = False) -> None:
 
 def main() -> None:
     """Run the command that sys.argv names."""
+    insist_on_utf8()
     terminal.prepare()
     code = terminal.run(_command, as_json="--json" in sys.argv)
     terminal.finish()

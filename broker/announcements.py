@@ -9,6 +9,7 @@ from broker.events import (
     ClaimRefused,
     HolderAdded,
     HolderWithdrew,
+    NodeForgotten,
     NodeJoined,
     NodeLeft,
     NodeRefused,
@@ -53,14 +54,14 @@ class Announcements:
         self._revive(member, now)
         return self._ok(member)
 
-    def leave(self, request: Leave) -> Ok | Error:
+    def leave(self, request: Leave, now: float) -> Ok | Error:
         member = self.state.members.get(request.node)
         if member is None or member.epoch != request.epoch:
             return _unknown(request.node)
         if not member.left:
             member.left = True
             self.state.leases.end(request.node)
-            self.state.save_member(member)
+            self.state.fell_silent(member, now)
             self.state.events.append(NodeLeft(request.node))
             self.forget_if_empty(member)
         return self._ok(member)
@@ -81,7 +82,17 @@ class Announcements:
         is_gone = not self.state.leases.is_alive(member.node)
         if is_gone and not member.holdings and member.node not in self.state.initial.nodes:
             del self.state.members[member.node]
+            self.state.silences.end(member.node)
             self.state.changes.append(ForgetNode(member.node))
+
+    def forget(self, member: Member, now: float) -> None:
+        """Forget a node that has been gone for long, and what it holds, as `forget_if_empty`."""
+        if member.node in self.state.initial.nodes:
+            return
+        self.state.events.append(NodeForgotten(member.node))
+        for version in list(member.holdings.values()):
+            self.state.catalogue.remove_holder(version, member, now)
+        self.forget_if_empty(member)
 
     def _conflict(self, request: Update, known: Member | None) -> Error | None:
         """Refuse what contradicts a node that lives, or could not be handed out."""
@@ -126,7 +137,8 @@ class Announcements:
             self.state.initial_holdings.supersede(request.node)
         member.address, member.epoch = request.address, request.epoch
         member.sequence, member.left = request.sequence, False
-        self.state.save_member(member)
+        member.silent_since = None
+        self.state.save_member(member, now)
         self._revive(member, now)
         return member
 
@@ -164,7 +176,11 @@ class Announcements:
     def _revive(self, member: Member, now: float) -> None:
         if not self.state.leases.is_alive(member.node):
             self.state.events.append(NodeJoined(member.node, member.address))
+        if member.silent_since is not None:
+            member.silent_since = None
+            self.state.save_member(member, now)
         member.last_seen = now
+        self.state.silences.end(member.node)
         self.state.leases.renew(member.node, now)
 
     def _ok(self, member: Member, told: tuple[Told, ...] = ()) -> Ok:

@@ -36,8 +36,9 @@ class Answers:
         if not held:
             return self._initial_answer(query, initial, now) if initial else None
         candidates = self._candidates(held, query.node)
-        alive = [holder for holder in candidates if holder.alive]
-        silent = [holder for holder in candidates if not holder.alive]
+        has_lease = self.state.leases.is_alive
+        alive = [holder for holder in candidates if has_lease(holder.node)]
+        silent = [holder for holder in candidates if not has_lease(holder.node)]
         answered = held[0]
         others = self.state.catalogue.versions(answered.name, query.prefix)
         return Holders(
@@ -164,7 +165,7 @@ class Answers:
         )
 
     def _holder(self, member: Member, *, complete: bool) -> Holder:
-        alive = self.state.leases.is_alive(member.node)
+        alive = self.state.is_alive(member)
         return Holder(member.node, member.address, complete, alive)
 
     def _other_versions(
@@ -215,6 +216,7 @@ class Answers:
             address = self.state.initial.nodes[node].address
             file_count = self.state.initial_holdings.count(node)
             return NodeStatus(node, address, alive=False, files=file_count, silent_ms=None)
-        silent_ms = None if member.last_seen is None else int(1000 * (now - member.last_seen))
-        alive = self.state.leases.is_alive(node)
+        heard_at = member.silent_since if member.last_seen is None else member.last_seen
+        silent_ms = None if heard_at is None else int(1000 * (now - heard_at))
+        alive = self.state.is_alive(member)
         return NodeStatus(node, member.address, alive, len(member.holdings), silent_ms, spoke=True)

@@ -26,7 +26,8 @@ class Member:
     epoch: int
     sequence: int
     left: bool = False
-    last_seen: float | None = None  # none: not since the tracker started
+    last_seen: float | None = None  # none: not since the tracker started, nor when before
+    silent_since: float | None = None  # none: its lease runs
     holdings: dict[int, "Version"] = field(default_factory=dict)  # by serial
 
 

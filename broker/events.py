@@ -27,6 +27,13 @@ class NodeFellSilent:
 
 
 @dataclass(frozen=True, slots=True)
+class NodeForgotten:
+    """A node that the cluster file does not have was silent for so long that it is forgotten."""
+
+    node: str
+
+
+@dataclass(frozen=True, slots=True)
 class NodeRefused:
     """An update was not accepted, and why."""
 
@@ -90,6 +97,7 @@ Event = (
     NodeJoined
     | NodeLeft
     | NodeFellSilent
+    | NodeForgotten
     | NodeRefused
     | HolderAdded
     | PartialHolderAdded

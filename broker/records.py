@@ -15,6 +15,7 @@ class NodeRecord(NamedTuple):
     epoch: int
     sequence: int
     left: bool
+    silent_s: int | None = None  # For how long, when the record is made; none: it was not.
 
 
 class Publication(NamedTuple):

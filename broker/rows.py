@@ -25,13 +25,13 @@ from broker.records import (
 )
 from protocol import addresses, manifest, messages, names
 
-FORMAT = 2  # In user_version. A file of another format is set aside, not converted.
+FORMAT = 3  # In user_version. A file of another format is set aside, not converted.
 PAGE_BYTES = 4096
 SCHEMA = f"""
     BEGIN;
     CREATE TABLE nodes (
         node TEXT PRIMARY KEY, address TEXT NOT NULL, epoch INTEGER NOT NULL,
-        sequence INTEGER NOT NULL, seal INTEGER NOT NULL
+        sequence INTEGER NOT NULL, silent_since_s INTEGER, seal INTEGER NOT NULL
     ) WITHOUT ROWID;
     CREATE TABLE versions (
         serial INTEGER PRIMARY KEY, name TEXT NOT NULL, id TEXT NOT NULL,
@@ -52,12 +52,13 @@ Serial = Annotated[int, Meta(ge=1, le=2**53)]
 
 
 class NodeRow(msgspec.Struct, array_like=True, frozen=True):
-    """A node that has spoken."""
+    """A node that has spoken; `silent_since_s` is on the system's clock, as in `VersionRow`."""
 
     node: messages.Node
     address: messages.Address
     epoch: messages.Count
     sequence: messages.Count
+    silent_since_s: int | None
     has_left: bool
 
     def __post_init__(self) -> None:
@@ -132,12 +133,14 @@ def selection(table: str) -> str:
 def statement(change: Change, now_s: int) -> tuple[str, tuple[Any, ...]]:
     """Return the SQL and the values that save a change; `now_s` is on the system's clock."""
     match change:
-        case NodeRecord(node, address, epoch, sequence, left):
-            return _insertion("nodes", (node, address, epoch, sequence), flag=left)
+        case NodeRecord(node, address, epoch, sequence, left, silent_s):
+            silent_since_s = None if silent_s is None else now_s - silent_s
+            values = node, address, epoch, sequence, silent_since_s
+            return _insertion("nodes", values, flag=left)
         case VersionRecord(serial, name, content_id, size_bytes, age_s, number, publisher):
             published = number, publisher
-            values = serial, name, content_id, size_bytes, now_s - age_s, *published
-            return _insertion("versions", values)
+            told = serial, name, content_id, size_bytes, now_s - age_s, *published
+            return _insertion("versions", told)
         case HolderRecord(serial, node, complete):
             return _insertion("holders", (serial, node), flag=complete)
         case DisownedRecord():
@@ -205,16 +208,18 @@ def state(raw: Mapping[str, Iterable[Sequence[Any]]], now_s: int) -> Loaded:
         (holders if is_right else orphans).append(holder)
     disowned = checked.rows(DisownedRow, raw["disowned"], "disowned")
     found = DurableState(
-        tuple(
-            NodeRecord(one.node, one.address, one.epoch, one.sequence, one.has_left)
-            for one in nodes
-        ),
+        tuple(_node_record(one, now_s) for one in nodes),
         tuple(_version_record(one, now_s) for one in versions.values()),
         tuple(HolderRecord(one.serial, one.node, one.complete) for one in holders),
         tuple(DisownedRecord(one.name, one.node) for one in disowned),
     )
     left_out = checked.left_out + len(rows) - len(versions)
     return Loaded(found, left_out, tuple(ForgetHolder(one.serial, one.node) for one in orphans))
+
+
+def _node_record(row: NodeRow, now_s: int) -> NodeRecord:
+    silent_s = None if row.silent_since_s is None else max(0, now_s - row.silent_since_s)
+    return NodeRecord(row.node, row.address, row.epoch, row.sequence, row.has_left, silent_s)
 
 
 def _version_record(row: VersionRow, now_s: int) -> VersionRecord:

@@ -10,6 +10,7 @@ class TrackerSettings:
     """What the tracker's state may grow to, and how much of it one answer tells."""
 
     lease_s: float = 30.0  # Three renewals of 10 s: two may be lost before a node counts as silent.
+    forget_s: float = 86_400.0  # Not in the cluster file and silent for a day: gone, or renamed.
     max_nodes: int = 100_000  # Five times the largest cluster aimed at; about 40 MiB.
     max_versions: int = 1_000_000  # All versions of all names; about 1 GiB.
     max_holdings: int = 4_000_000  # 200 files on each of 20,000 nodes; about 350 MiB.

@@ -64,8 +64,9 @@ class Tracker:
 
     @property
     def deadline(self) -> float | None:
-        """When the next lease ends, and `expire` has something to tell."""
-        return self._state.leases.deadline
+        """When the next lease ends, or a node is forgotten: `expire` has something to tell."""
+        times = self._state.leases.deadline, self._state.silences.deadline
+        return min((time for time in times if time is not None), default=None)
 
     def handle(self, request: messages.TrackerRequest, now: float) -> Outcome:
         """Answer a request."""
@@ -79,7 +80,7 @@ class Tracker:
             case Renew():
                 reply = self._announcements.renew(request, now)
             case Leave():
-                reply = self._announcements.leave(request)
+                reply = self._announcements.leave(request, now)
             case List():
                 reply = self._answers.files(request.after, now)
             case Status():
@@ -102,7 +103,10 @@ class Tracker:
     def _end_what_is_overdue(self, now: float) -> None:
         for node in self._state.leases.expire(now):
             self._state.events.append(NodeFellSilent(node))
+            self._state.fell_silent(self._state.members[node], now)
             self._announcements.forget_if_empty(self._state.members[node])
+        for node in self._state.silences.expire(now):
+            self._announcements.forget(self._state.members[node], now)
         self._state.catalogue.forget_unheld(since=now - self._state.settings.lease_s)
 
     def _query(self, request: Query, now: float) -> Holders | Error:

@@ -13,6 +13,7 @@ import zmq
 from commands import terminal
 from commands.here import is_here
 from commands.listing import ask
+from commands.remains import described, remains_of
 from commands.table import put_table
 from config.cluster import Cluster, NodeEntry
 from protocol.addresses import split
@@ -85,6 +86,9 @@ def _node(entry: NodeEntry) -> Iterator[Finding]:
     else:
         yield _port(thing, entry.address)
     yield _folder(thing, entry)
+    remains = remains_of(entry)
+    if remains:
+        yield Finding("note", thing, described(entry, remains))
 
 
 def _port(thing: str, address: str) -> Finding:

@@ -141,6 +141,10 @@ InPlaceOption = Annotated[
     bool,
     typer.Option("--in-place", help="Let a directory's files appear one by one, each whole."),
 ]
+DiscardOption = Annotated[
+    bool,
+    typer.Option("--discard", help="Fetch nothing; remove what interrupted fetches of it left."),
+]
 FetchForceOption = Annotated[
     bool,
     typer.Option("--force", help="Overwrite what has that name, even if no other node has a copy."),
@@ -163,5 +167,9 @@ AllOption = Annotated[
 ]
 VerboseOption = Annotated[
     bool, typer.Option("--verbose", "-v", help="Show what the processes log, too.")
+]
+FollowLinksOption = Annotated[
+    bool,
+    typer.Option("--follow-links", help="Of a directory, share what its links lead to."),
 ]
 DeleteOption = Annotated[bool, typer.Option("--delete", help="Delete its bytes too.")]

@@ -8,9 +8,22 @@ from pathlib import Path
 import zmq
 
 from protocol import messages
-from protocol.control import Cancel, Failed, Order, Report, Task, Working
+from protocol.control import (
+    Cancel,
+    DiscardOrder,
+    Failed,
+    FetchOrder,
+    ForgetOrder,
+    Order,
+    Report,
+    ShareOrder,
+    Task,
+    VerifyOrder,
+    Working,
+)
 from protocol.errors import ExitCode, OperatorError
-from wire import control_socket
+from protocol.names import display
+from wire import control_socket, frames, sockets
 from wire.wake import Wake
 
 SILENCE_S = 10.0  # A living node reports every 0.1 s, but may be opening or publishing a huge file.
@@ -24,6 +37,9 @@ class OrderDesk:
         self._node = node
         self._context: zmq.Context[zmq.Socket[bytes]] = zmq.Context()
         self._socket = control_socket.command_end(self._context, folder)
+        events = zmq.EVENT_CONNECTED | zmq.EVENT_DISCONNECTED
+        self._monitor: zmq.Socket[bytes] = self._socket.get_monitor_socket(events)
+        self._is_lost = False  # The node that has our order is gone.
         self._wake = Wake()
         self._cancelled: ExitCode | None = None
 
@@ -39,6 +55,7 @@ class OrderDesk:
             OperatorError: it could not be, or the node has stopped answering.
         """
         tag = os.urandom(8)
+        self._begin()
         self._send(tag, order)
         heard_at = time.monotonic()
         cancelled_at: float | None = None
@@ -56,12 +73,28 @@ class OrderDesk:
                 case Failed(exit_code=code, message=message):
                     raise OperatorError(message, self._cancelled or ExitCode(code))
                 case None:
+                    self._check_is_there(order)
                     self._check_patience(now, heard_at, cancelled_at)
                 case _:
                     return report
 
+    def _begin(self) -> None:
+        """Forget an earlier node's end, if it was started again since."""
+        for event in self._events():
+            self._is_lost = event == zmq.EVENT_DISCONNECTED
+
+    def _events(self) -> list[int]:
+        """Return what has happened to the connection since the last call."""
+        events = []
+        while frames.has_mail(self._monitor):
+            told, _ = self._monitor.recv_multipart(zmq.NOBLOCK)
+            events.append(sockets.MONITOR.unpack(told)[0])
+        return events
+
     def close(self) -> None:
-        self._socket.close()
+        self._socket.disable_monitor()
+        self._monitor.close()
+        self._socket.close(linger=0 if self._is_lost else None)
         self._context.term()
         self._wake.close()
 
@@ -72,15 +105,24 @@ class OrderDesk:
         poller = zmq.Poller()
         poller.register(self._socket, zmq.POLLIN)
         poller.register(self._wake, zmq.POLLIN)
-        ready = dict(poller.poll(500))
+        poller.register(self._monitor, zmq.POLLIN)
+        ready = dict(poller.poll(0 if self._is_lost else 500))
         self._wake.clear()
-        if self._socket not in ready:
+        if self._monitor in ready:
+            self._is_lost = self._is_lost or zmq.EVENT_DISCONNECTED in self._events()
+        if not frames.has_mail(self._socket):  # What it said last comes before its end.
             return None
-        frames = self._socket.recv_multipart()
-        if len(frames) != 3 or frames[0] != tag:  # noqa: PLR2004 (tag, delimiter, body)
+        parts = self._socket.recv_multipart()
+        if len(parts) != 3 or parts[0] != tag:  # noqa: PLR2004 (tag, delimiter, body)
             return None
-        report: Report = messages.decode(frames[2], Report)
+        report: Report = messages.decode(parts[2], Report)
         return report
+
+    def _check_is_there(self, order: Task) -> None:
+        if self._is_lost:
+            message = f"node {self._node} stopped while {_doing(order)}"
+            code = self._cancelled or ExitCode.TIMED_OUT
+            raise OperatorError(f"{message}; start it again, then run this again", code)
 
     def _check_patience(self, now: float, heard_at: float, cancelled_at: float | None) -> None:
         if cancelled_at is not None and now - cancelled_at > CANCEL_S:
@@ -91,3 +133,17 @@ class OrderDesk:
                 f"node {self._node} has stopped answering; start it again, then run this again"
             )
             raise OperatorError(message, ExitCode.TIMED_OUT)
+
+
+def _doing(order: Task) -> str:
+    match order:
+        case FetchOrder(what=what):
+            return f"fetching {display(what)}"
+        case ShareOrder(name=name):
+            return f"sharing {display(name)}"
+        case ForgetOrder(what=what):
+            return f"forgetting {display(what)}"
+        case VerifyOrder(what=part):
+            return "verifying what it has" if part is None else f"verifying {display(part)}"
+        case DiscardOrder(what=what):
+            return f"discarding what is left of {display(what)}"

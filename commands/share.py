@@ -1,6 +1,10 @@
 """`shoal share`: adds a file or a directory to a node's folder and announces it."""
 
+import os
+import stat
+from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import msgspec
 
@@ -11,11 +15,14 @@ from commands.patterns import check_patterns
 from commands.progress import ProgressView
 from config.cluster import Cluster, NodeEntry
 from node.copying import copy_into, same
+from node.folder import MOST_LINES
+from node.left_out import LEADS_OUT, LeftOut
 from node.quota import Quota
 from node.selection import Selection
 from node.staging import disk_trouble
 from node.tree import look_through
-from protocol.control import Chunking, ShareOrder, Sharing, Working
+from node.unreadable import CannotReadError
+from protocol.control import MAX_LEFT_OUT, Chunking, Omission, ShareOrder, Sharing, Working
 from protocol.errors import ExitCode, OperatorError
 from protocol.messages import Holders, Query
 from protocol.names import check_name, display
@@ -29,6 +36,11 @@ class ShareOptions(msgspec.Struct, frozen=True):
     include: tuple[str, ...] = ()
     exclude: tuple[str, ...] = ()
     chunking: Chunking | None = None
+    follow_links: bool = False
+
+    @property
+    def selection(self) -> Selection:
+        return Selection(self.include, self.exclude, follow_links=self.follow_links)
 
 
 def run_share(cluster: Cluster, entry: NodeEntry, path: Path, options: ShareOptions) -> ExitCode:
@@ -38,9 +50,7 @@ def run_share(cluster: Cluster, entry: NodeEntry, path: Path, options: ShareOpti
         OperatorError: there is none, it cannot be copied, or another of that name is there.
     """
     terminal.set_up_log()
-    if not path.is_file() and not path.is_dir():
-        message = f"{display(str(path))} is neither a file nor a directory"
-        raise OperatorError(f"{message}; give the path of one")
+    _require_file_or_directory(path)
     if path.is_file() and (options.include or options.exclude):
         message = f"{display(str(path))} is a file, and can only be shared as a whole"
         raise OperatorError(f"{message}; leave --include and --exclude out")
@@ -51,13 +61,53 @@ def run_share(cluster: Cluster, entry: NodeEntry, path: Path, options: ShareOpti
     with Doer(cluster, entry) as doer, ProgressView(quiet=options.as_json) as view:
         if not options.force:
             _require_free_name(cluster.tracker.address, path, entry, options)
-        name = _put_there(path, entry, options, view, is_running=doer.is_running)
+        name, not_copied = _put_there(path, entry, options, view)
         parts = options.include, options.exclude
-        order = ShareOrder(name, *parts, options.chunking, options.force)
+        order = ShareOrder(name, *parts, options.chunking, options.force, options.follow_links)
         sharing = doer.carry_out(order, view.show)
     assert isinstance(sharing, Sharing)
+    if doer.is_running:  # Else its log says so.
+        _warn(name, sharing.left_out, sharing.left_out_count)
+    _warn(name, not_copied.told(), not_copied.count, "--follow-links --force")
+    sharing = msgspec.structs.replace(
+        sharing,
+        left_out=(*not_copied.told(), *sharing.left_out)[:MAX_LEFT_OUT],
+        left_out_count=not_copied.count + sharing.left_out_count,
+    )
     _tell(sharing, cluster, entry, as_json=options.as_json, is_served=doer.is_running)
-    return ExitCode.DONE if sharing.announced else ExitCode.TRACKER_UNREACHABLE
+    if not sharing.announced:
+        return ExitCode.TRACKER_UNREACHABLE
+    return ExitCode.PARTLY_DONE if sharing.left_out_count else ExitCode.DONE
+
+
+def _require_file_or_directory(path: Path) -> None:
+    try:
+        mode = path.stat().st_mode
+    except (FileNotFoundError, NotADirectoryError):
+        mode = 0
+    except OSError as error:
+        raise _cannot_read(path, error) from None
+    if not stat.S_ISREG(mode) and not stat.S_ISDIR(mode):
+        message = f"{display(str(path))} is neither a file nor a directory"
+        raise OperatorError(f"{message}; give the path of one")
+
+
+def _cannot_read(path: Path, error: OSError) -> OperatorError:
+    place = os.fsdecode(error.filename) if error.filename else str(path)
+    message = f"cannot read {display(place)}: {error.strerror or error}"
+    return OperatorError(f"{message}; change its permissions or check its disk", ExitCode.DISK)
+
+
+def _warn(
+    name: str, left_out: Sequence[Omission], count: int, remedy: str = "--follow-links"
+) -> None:
+    """Say what of a directory is not shared; `remedy` has links followed."""
+    for one in left_out[:MOST_LINES]:
+        terminal.say(f"warning: {display(f'{name}/{one.path}')} is not shared: {one.reason}")
+    if count > MOST_LINES:
+        terminal.say(f"warning: and {count - MOST_LINES} more in {display(name)} are not shared")
+    if any(one.reason == LEADS_OUT for one in left_out):
+        terminal.say(f"run it again with {remedy} to share what such links lead to")
 
 
 def _require_free_name(
@@ -89,21 +139,25 @@ def _require_free_name(
 
 
 def _put_there(
-    path: Path, entry: NodeEntry, options: ShareOptions, view: ProgressView, *, is_running: bool
-) -> str:
-    """Return the name under which it lies in the folder, from now on or already."""
+    path: Path, entry: NodeEntry, options: ShareOptions, view: ProgressView
+) -> tuple[str, LeftOut]:
+    """Return the name under which it lies in the folder, from now on or already.
+
+    And what was left out of a directory that was copied there.
+    """
     name = _name_in(entry.folder, path)
+    if name is not None:
+        return name, LeftOut()
+    name = _checked(path.name)
     try:
-        if name is None:
-            name = _checked(path.name)
-            _copy(path, name, entry, options, view)
-        elif is_running:
-            _size(path, options)  # What it leaves out is said here too, not by the node alone.
+        return name, _copy(path, name, entry, options, view)
     except OSError as error:
+        is_source = error.filename and os.fsdecode(error.filename).startswith(str(path))
+        if isinstance(error, CannotReadError) or is_source:
+            raise _cannot_read(path, error) from None
         raise disk_trouble(error, path.name, entry.folder) from None
     except ValueError as error:
         raise OperatorError(f"{display(path.name)} {error}; share parts of it") from None
-    return name
 
 
 def _name_in(folder: Path, path: Path) -> str | None:
@@ -137,13 +191,13 @@ def _checked(name: str) -> str:
 
 def _copy(
     path: Path, name: str, entry: NodeEntry, options: ShareOptions, view: ProgressView
-) -> None:
+) -> LeftOut:
     size_bytes, folder = _size(path, options), entry.folder
     Quota(folder, entry.name, entry.quota_bytes).require(name, size_bytes)
-    selection = Selection(options.include, options.exclude)
+    selection = options.selection
     if (folder / name).exists():
         if same(path, folder / name, selection):
-            return
+            return _looked_through(path, options)[1]
         if not options.force:
             message = f"another {display(name)} lies in {folder} already"
             remedy = "--force makes this a new version in its place"
@@ -155,32 +209,38 @@ def _copy(
         copied_bytes += count
         view.show(Working(name, min(copied_bytes, size_bytes), size_bytes, None))
 
-    copy_into(path, folder, name, selection, on_copied, is_forced=options.force)
+    return copy_into(path, folder, name, selection, on_copied, is_forced=options.force)
 
 
 def _size(path: Path, options: ShareOptions) -> int:
-    """Return how many bytes are to be shared; say what is left out.
+    """Return how many bytes are to be shared; raises as `_looked_through`."""
+    return _looked_through(path, options)[0]
+
+
+def _looked_through(path: Path, options: ShareOptions) -> tuple[int, LeftOut]:
+    """Return how many bytes are to be shared, and what is left out.
 
     Raises:
         OSError: it cannot be looked at.
         ValueError: there is too much in it.
     """
     if path.is_file():
-        return path.stat().st_size
-
-    def leave_out(inside: str, reason: str) -> None:
-        terminal.say(f"warning: {display(f'{path.name}/{inside}')} is not shared: {reason}")
-
-    selection = Selection(options.include, options.exclude)
-    return look_through(path, selection, leave_out, lambda: False).signature.size_bytes
+        return path.stat().st_size, LeftOut()
+    tree = look_through(path, options.selection, lambda _, __: None, lambda: False)
+    return tree.signature.size_bytes, tree.left_out
 
 
 def _tell(
     sharing: Sharing, cluster: Cluster, entry: NodeEntry, *, as_json: bool, is_served: bool
 ) -> None:
     if as_json:
-        keys = {"name": sharing.name, "id": sharing.id, "size_bytes": sharing.size_bytes}
+        keys: dict[str, Any] = {
+            "name": sharing.name,
+            "id": sharing.id,
+            "size_bytes": sharing.size_bytes,
+        }
         keys |= {"version": sharing.version, "publisher": sharing.publisher}
+        keys |= {"left_out": sharing.left_out, "left_out_count": sharing.left_out_count}
         terminal.put_json({**keys, "announced": sharing.announced, "served": is_served})
         return
     size, name = terminal.size(sharing.size_bytes), display(sharing.name)

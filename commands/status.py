@@ -1,7 +1,10 @@
 """`shoal status`: who is alive, and what the tracker has been doing."""
 
+import msgspec
+
 from commands import terminal
 from commands.listing import statuses
+from commands.remains import described, remains_of
 from commands.table import put_table
 from commands.where import liveness
 from config.cluster import Cluster
@@ -21,6 +24,11 @@ def run_status(cluster: Cluster, *, as_json: bool) -> ExitCode:
             {
                 "tracker": {**tracker, "counters": page.counters},
                 "nodes": [_document(node) for node in nodes],
+                "unfinished": [
+                    {"node": entry.name, **msgspec.structs.asdict(one)}
+                    for entry in cluster.nodes.values()
+                    for one in remains_of(entry)
+                ],
             }
         )
         return ExitCode.DONE
@@ -29,6 +37,10 @@ def run_status(cluster: Cluster, *, as_json: bool) -> ExitCode:
     rows = [["NODE", "ADDRESS", "STATE", "FILES", "LAST HEARD"]]
     rows += [_row(node) for node in nodes]
     put_table(rows, optional=(1,))
+    for entry in cluster.nodes.values():
+        remains = remains_of(entry)  # Of folders on this machine.
+        if remains:
+            terminal.say(f"{entry.name}: {described(entry, remains)}")
     return ExitCode.DONE
 
 

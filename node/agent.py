@@ -20,14 +20,17 @@ from node.inventory import Inventory
 from node.lock import FolderLock
 from node.quota import Quota
 from node.register import Register
+from node.remains import Remains
 from node.rules import Rules
 from node.session import Session
 from node.settings import NodeSettings
+from node.sweeper import Sweeper
 from node.titles import Title
 from node.upkeep import Upkeep
 from node.verifying import Verifying
 from node.watcher import Watcher
 from protocol.control import (
+    DiscardOrder,
     Fetched,
     FetchOrder,
     ForgetOrder,
@@ -76,11 +79,14 @@ class Agent:
             self._context, identity.tracker_address, announcer, self._holdings, self._told
         )
         quota = Quota(identity.folder, identity.name, identity.quota_bytes)
-        home = Home(identity, self._context, self.inventory, *known, self._watcher, quota)
+        remains = Remains(identity.folder, self.inventory)
+        parts = self._watcher, quota, remains
+        home = Home(identity, self._context, self.inventory, *known, *parts)
         self._fetches = Fetches(home)
         self._upkeep = Upkeep(home, self._announce)
         self._verifying = Verifying(home, self._fetches, self._announce)
         self._healer = Healer(home, self._verifying)
+        self._sweeper = Sweeper(home)
         told = self._watcher.forget, self._healer.take
         self._server = ChunkServer(self._context, self.inventory, *told, self.state_of, settings)
 
@@ -95,6 +101,7 @@ class Agent:
         self._watcher.start(self._changed)
         self._session.start()
         self._healer.start()
+        self._sweeper.start()
 
     def start_for_one_fetch(self) -> None:
         """The same, for a command: without a free address it fetches, but serves nobody."""
@@ -105,6 +112,7 @@ class Agent:
             log.warning("%s; fetching without serving", error)
         self._session.start()
         self._healer.start()
+        self._sweeper.drop_old()
 
     def state_of(self, name: str, content_id: str | None) -> State:
         """Return how much of a thing is here, of that version if one is meant.
@@ -165,6 +173,8 @@ class Agent:
                 return self._upkeep.forget(order)
             case VerifyOrder():
                 return self._verifying.verify(order, on_progress)
+            case DiscardOrder():
+                return self._sweeper.discard(order)
 
     def cancel(self, order: Task, exit_code: ExitCode) -> None:
         """Stop what was ordered, if it takes long and nothing is lost by that."""
@@ -173,7 +183,7 @@ class Agent:
                 self._fetches.cancel(order.what, exit_code)
             case VerifyOrder():
                 self._verifying.cancel(order.what, exit_code)
-            case ShareOrder() | ForgetOrder():
+            case ShareOrder() | ForgetOrder() | DiscardOrder():
                 pass
 
     def cancel_all(self, exit_code: ExitCode) -> None:
@@ -186,6 +196,7 @@ class Agent:
         """Stop serving, say goodbye to the tracker, let go of the folder."""
         self.cancel_all(ExitCode.INTERRUPTED)
         self._healer.stop()
+        self._sweeper.stop()
         self._server.stop()
         self._watcher.stop()
         self._session.stop()

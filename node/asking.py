@@ -116,8 +116,10 @@ class Asking:
 
     def _hedge(self, now: float) -> Iterator[Request]:
         """At the end: have idle holders take over what others are far slower with."""
-        hedges, missing = self.hedges, self._wanted.missing
-        if self._wanted.free or not hedges.may_be(missing):
+        if self._wanted.free:
+            return
+        hedges, missing = self.hedges, self._wanted.missing & self._out.offered()
+        if not hedges.may_be(missing):
             return
         for peer, slow, index, at in hedges.chances(self._near, self._out, missing):
             if at > now:
@@ -168,11 +170,13 @@ class Asking:
         hedges: int | None = None,
     ) -> Request:
         self._next_id += 1
-        due, written_off_at = now + peer.patience_s(self._near.usual_s), now + peer.write_off_s
+        patience_s = peer.patience_s(self._near.pace, size_bytes)
+        due, written_off_at = now + patience_s, now + peer.write_off_s(patience_s)
         request = Request(self._next_id, peer.node, offered, size_bytes, now, due, written_off_at)
         request.hedges, request.is_guess = hedges, not request.bits & peer.said_to_have
         self._out.add(request)
-        self._wanted.claim(request.bits)
+        request.claims = self._wanted.with_twins(request.bits)
+        self._wanted.claim(request.claims)
         peer.sent(request)
         self.lost_at = min(self.lost_at, peer.lost_at())
         return request

@@ -6,7 +6,7 @@ from node.evidence import Evidence
 from node.inquiry import Inquiry
 from node.roster import Roster, Trouble
 from node.settings import FetchSettings
-from node.steps import Action, Disconnect, RequestManifest
+from node.steps import Action, BytesCame, Disconnect, HolderConnected, RequestManifest
 
 if TYPE_CHECKING:
     from random import Random
@@ -23,6 +23,7 @@ class Circle:
         self.evidence = Evidence(settings)
         self.roster = Roster(node, tracker_address, settings, self.evidence)
         self.inquiry = Inquiry(rng, settings)
+        self._round_trips_s: dict[str, float] = {}  # To each that we have a connection to.
         self._scheduler: Scheduler | None = None
 
     def begin(self, scheduler: "Scheduler", now: float) -> None:
@@ -42,6 +43,17 @@ class Circle:
             elif self._scheduler is not None:
                 self._tell(self._scheduler, change.node, now)
         return list(changes)
+
+    def noticed(self, event: HolderConnected | BytesCame, now: float) -> None:
+        """Note how far away a holder is, or that bytes of it come in."""
+        if isinstance(event, HolderConnected):
+            self._round_trips_s[event.node] = event.round_trip_s
+            if self._scheduler is not None:
+                self._scheduler.met(event.node, event.round_trip_s)
+        elif self._scheduler is not None:
+            self._scheduler.is_sending(event.node, now)
+        else:
+            self.inquiry.is_sending(event.node, now)
 
     def part_with(self, node: str, trouble: Trouble, now: float) -> Disconnect:
         self.roster.part_with(node, trouble, now)
@@ -65,8 +77,11 @@ class Circle:
         give_up_s = self.roster.give_up_s(node)
         wrong = self.evidence.wrong(node)
         scheduler.add(node, now, complete=complete, give_up_s=give_up_s, far=far, wrong=wrong)
+        if node in self._round_trips_s:
+            scheduler.met(node, self._round_trips_s[node])
 
     def _ask_no_more(self, node: str, now: float) -> None:
         self.inquiry.forget(node)
+        self._round_trips_s.pop(node, None)
         if self._scheduler is not None:
             self._scheduler.drop(node, now)

@@ -1,22 +1,26 @@
 """Copies a file or a directory into a node's folder, where it appears whole, or not at all."""
 
 import contextlib
+import errno
 import os
 import stat
-from collections.abc import Callable
+import threading
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from node import leftovers
 from node.directories import make
+from node.holes import copy_bytes
+from node.left_out import LeftOut
 from node.placing import InTheWayError, put_in_place, remove, sync
+from node.raw_files import keep_owner_mode
 from node.selection import Selection
 from node.tree import look_through
+from node.unreadable import CannotReadError, reading, why
 from protocol.errors import OperatorError
 from protocol.names import display
 
-_BLOCK_BYTES = 64 << 20
-_SMALL_BYTES = 1 << 20
 _AT_A_TIME = 256  # Files for one thread: each is soon done.
 _COMPARE_BYTES = 1 << 20
 
@@ -29,11 +33,12 @@ def copy_into(
     on_copied: Callable[[int], None],
     *,
     is_forced: bool = False,
-) -> None:
-    """Copy `path` to `name` in `folder`.
+) -> LeftOut:
+    """Copy `path` to `name` in `folder`; return what of a directory was left out.
 
     Args:
-        path: a file or a directory; of a directory links are copied as links.
+        path: a file or a directory; of a directory links are copied as links, if they are not
+            followed.
         folder: a node's folder.
         name: a checked name.
         selection: what of a directory.
@@ -42,14 +47,16 @@ def copy_into(
 
     Raises:
         OperatorError: something is there, and maybe only since the copy was begun.
-        OSError: it cannot be read, or the disk refused.
+        CannotReadError: it cannot be read.
+        OSError: the disk refused.
         ValueError: there is too much in the directory.
     """
     aside = leftovers.incoming(folder)
     remove(aside)  # A process of the same number may have died here.
+    left_out = LeftOut()
     try:
         if path.is_dir():
-            _copy_tree(path, aside, selection, on_copied)
+            left_out = _TreeCopy(path, aside, on_copied).run(selection)
         else:
             _copy_file(str(path), str(aside), on_copied)
         sync(aside.parent)
@@ -61,6 +68,7 @@ def copy_into(
         raise OperatorError(f"{message}; move it, or pass --force to replace it") from None
     finally:
         remove(aside)
+    return left_out
 
 
 def same(path: Path, other: Path, selection: Selection) -> bool:
@@ -89,55 +97,75 @@ def _same_bytes(one: Path, two: Path) -> bool:
     return True
 
 
-def _copy_tree(
-    path: Path, aside: Path, selection: Selection, on_copied: Callable[[int], None]
-) -> None:
-    tree = look_through(path, selection, lambda _, __: None, lambda: False)
-    aside.mkdir()
-    root, made = os.fsencode(aside) + b"/", {b""}
-    for entry in tree.entries():
-        directory = entry.path if entry.kind == "d" else entry.path.rpartition("/")[0]
-        make(root, directory.encode(), made)
-        if entry.kind == "l":
-            (aside / entry.path).symlink_to(entry.target)
+class _TreeCopy:
+    """A directory that is copied with all cores. What cannot be read is left out."""
 
-    def copy(some: list[str]) -> None:
+    def __init__(self, path: Path, aside: Path, on_copied: Callable[[int], None]) -> None:
+        self._path = path
+        self._aside = aside
+        self._on_copied = on_copied
+        self._left_out = LeftOut()
+        self._too_long: set[str] = set()
+        self._guard = threading.Lock()
+
+    def run(self, selection: Selection) -> LeftOut:
+        tree = look_through(self._path, selection, lambda _, __: None, lambda: False)
+        self._left_out = tree.left_out
+        self._aside.mkdir()
+        root, made = os.fsencode(self._aside) + b"/", {b""}
+        for entry in tree.entries():
+            directory = entry.path if entry.kind == "d" else entry.path.rpartition("/")[0]
+            with self._fitting(entry.path):
+                make(root, directory.encode(), made)
+                if entry.kind == "l":
+                    (self._aside / entry.path).symlink_to(entry.target)
+        with ThreadPoolExecutor(os.cpu_count() or 1, "copy") as pool:
+            paths = tree.file_paths()
+            starts = range(0, len(paths), _AT_A_TIME)
+            blocks = (paths[start : start + _AT_A_TIME] for start in starts)
+            for _ in pool.map(self._copy, blocks):
+                pass
+        return self._left_out
+
+    def _copy(self, some: list[str]) -> None:
         for inside in some:
-            _copy_file(f"{path}/{inside}", f"{aside}/{inside}", on_copied)
+            if inside in self._too_long:
+                continue
+            target = f"{self._aside}/{inside}"
+            try:
+                with self._fitting(inside):
+                    _copy_file(f"{self._path}/{inside}", target, self._on_copied)
+            except CannotReadError as error:
+                remove(target)
+                self._leave_out(inside, why(error))
 
-    with ThreadPoolExecutor(os.cpu_count() or 1, "copy") as pool:
-        paths = tree.file_paths()
-        blocks = (paths[start : start + _AT_A_TIME] for start in range(0, len(paths), _AT_A_TIME))
-        for _ in pool.map(copy, blocks):
-            pass
+    @contextlib.contextmanager
+    def _fitting(self, inside: str) -> Iterator[None]:
+        """Leave out what has too long a path for where it is copied to."""
+        try:
+            yield
+        except OSError as error:
+            if error.errno != errno.ENAMETOOLONG:
+                raise
+            self._too_long.add(inside)
+            self._leave_out(inside, "its path is too long for the node's folder")
+
+    def _leave_out(self, inside: str, reason: str) -> None:
+        with self._guard:
+            self._left_out.add(inside, reason)
 
 
 def _copy_file(path: str, target: str, on_copied: Callable[[int], None]) -> None:
-    source = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)  # It may be a FIFO now.
+    with reading():
+        source = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)  # It may be a FIFO now.
     try:
         status = os.fstat(source)
         mode = 0o755 if status.st_mode & stat.S_IXUSR else 0o644
         copy = os.open(target, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, mode)
         try:
-            os.fchmod(copy, mode)
-            _copy_bytes(source, copy, status.st_size, on_copied)
+            keep_owner_mode(copy, mode)
+            copy_bytes(source, copy, status.st_size, on_copied)
         finally:
             os.close(copy)
     finally:
         os.close(source)
-
-
-def _copy_bytes(source: int, copy: int, size_bytes: int, on_copied: Callable[[int], None]) -> None:
-    """Copy large files within the kernel, where it can: a file system may share the bytes."""
-    done_bytes = 0
-    is_in_kernel = size_bytes > _SMALL_BYTES
-    while is_in_kernel and done_bytes < size_bytes:
-        count = 0
-        with contextlib.suppress(OSError):  # Not between these two file systems: by hand.
-            count = os.copy_file_range(source, copy, _BLOCK_BYTES)
-        is_in_kernel = count > 0
-        done_bytes += count
-        on_copied(count)
-    while block := os.pread(source, _COMPARE_BYTES, done_bytes):
-        done_bytes += os.pwrite(copy, block, done_bytes)
-        on_copied(len(block))

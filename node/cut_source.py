@@ -10,7 +10,7 @@ right, and the next may have its turn while this one hashes.
 import os
 import threading
 from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from itertools import pairwise
 
 from node.content_cut import MOST_AVERAGE_BYTES, SPREAD, cut_points
@@ -58,8 +58,10 @@ class ContentCut:
         threads = os.cpu_count() or 1
         with ThreadPoolExecutor(threads, "cut") as pool:
             chunks = list(self._listing())
-            for done in [pool.submit(self._work) for _ in range(threads)]:
-                done.result()
+            works = [pool.submit(self._work) for _ in range(threads)]
+            troubles = [trouble for trouble in map(Future.exception, works) if trouble]
+        for trouble in sorted(troubles, key=lambda trouble: isinstance(trouble, GoneError)):
+            raise trouble  # The cause, and not that another thread stopped for it.
         for number in sorted(self._found):
             chunks += self._found[number]
         return [size_bytes for size_bytes, _ in chunks], b"".join(digest for _, digest in chunks)

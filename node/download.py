@@ -91,6 +91,9 @@ class Download:
                 return self._reply_came(event, now)
             case steps.TimePassed() | steps.ReportNoted():
                 return []
+            case steps.HolderConnected() | steps.BytesCame():
+                self._circle.noticed(event, now)
+                return []
             case _:
                 self._chores_at = now  # The tracker, the disk or a holder: look at everything.
                 return self._take_in_rarity(event, now)

@@ -13,6 +13,8 @@ from node.cadence import Cadence
 from node.hash_progress import HashProgress
 from node.hashing import hash_source
 from node.rules import DEFAULT_CHUNKING, Rules
+from node.tree import Tree
+from node.unreadable import PASSING, Unreadable, UnreadableError, why
 from node.whole import Source, Whole
 from protocol.errors import MalformedMessageError
 from protocol.manifest import Manifest, encode
@@ -24,8 +26,16 @@ log = logging.getLogger("shoal.node")
 class Examiner:
     """Hashes the things of one folder. One caller at a time."""
 
-    def __init__(self, cache: Cache, rules: Rules, should_stop: Callable[[], bool]) -> None:
+    def __init__(
+        self,
+        cache: Cache,
+        rules: Rules,
+        should_stop: Callable[[], bool],
+        unreadable: Unreadable | None = None,
+    ) -> None:
+        """`unreadable` is told of each file that cannot be read."""
         self.progress = HashProgress()
+        self._unreadable = unreadable or Unreadable()
         self._cache = cache
         self._rules = rules
         self._should_stop = should_stop
@@ -43,9 +53,21 @@ class Examiner:
     def examined(self, name: str, source: Source) -> Whole | None:
         """Return the thing as it is now, None if it cannot be read.
 
+        What cannot be read in a directory is left out of it.
+
         Raises:
             GoneError: it changed meanwhile, or all is to stop.
         """
+        while True:
+            try:
+                return self._examined(name, source)
+            except UnreadableError as error:
+                assert isinstance(source, Tree)
+                self._unreadable.note(error.filename, error)
+                log.warning("%s is not shared: %s", display(f"{name}/{error.inside}"), why(error))
+                source = source.without(error.inside, why(error))
+
+    def _examined(self, name: str, source: Source) -> Whole | None:
         data = self._cache.manifest_of(name, source.signature)
         if data is not None:
             try:
@@ -54,7 +76,11 @@ class Examiner:
                 pass
         try:
             data = encode(self._hashed(name, source))
+        except UnreadableError:
+            raise
         except OSError as error:
+            if error.errno not in PASSING and error.filename:
+                self._unreadable.note(error.filename, error)
             log.warning("%s cannot be read: %s", display(name), error.strerror)
             return None
         self._cache.remember(name, source.signature, data)

@@ -30,6 +30,7 @@ DRAIN = 32  # Messages taken from one holder before the others have their turn.
 PROGRESS_S = 0.5  # A report costs the node 0.3 ms; five a second were 2 % of a swarm's work.
 MAX_HEARD = 1024  # Askers whose words wait.
 Told = steps.RequestChunk | steps.RequestManifest | steps.ReportChunk
+NOTICED_S = 1.0  # How often to see who is in the middle of a reply: for slow links only.
 BOUND_S = 0.1  # How often to see whether TCP's windows can be bound by now.
 
 
@@ -62,9 +63,10 @@ class Fetcher:
         self._wake = Wake()
         self._stop_code: ExitCode | None = None
         self._path: str | None = None
-        self._intake = Intake(surroundings.destination, self._note_asked)
+        self._intake = Intake(surroundings.destination, self._note_asked, self.check)
         self._inflow = Inflow()
         self._link_rate: float | None = None
+        self._notice_at = 0.0
         self._heard: dict[str, bytes] = {}  # The last word of each who asked us, from its thread.
 
     def stop(self, exit_code: ExitCode) -> None:
@@ -108,7 +110,7 @@ class Fetcher:
         return msgspec.structs.replace(fetched, name=self._with.destination.name or fetched.name)
 
     def _loop(self, tracker: TrackerClient) -> None:
-        next_progress = next_bound = 0.0
+        next_progress = next_look = 0.0
         self._feed(self._first_event(), tracker)
         while self._path is None:
             self.check()
@@ -120,9 +122,9 @@ class Fetcher:
                 self._hear(link, tracker)
             self._look_after_links(tracker)
             now = time.monotonic()
-            if now >= next_bound:
-                next_bound = now + BOUND_S
-                self._links.bound(self._inflow)
+            if now >= next_look:
+                next_look = now + BOUND_S
+                self._look_at_connections(tracker, now)
             while self._heard:
                 self._feed(steps.PeerHeard(*self._heard.popitem()), tracker)
             if now >= due:
@@ -182,6 +184,16 @@ class Fetcher:
             arrival = link.trouble() if link in self._links else None
             if arrival is not None:
                 self._feed(arrival.event, tracker)
+            elif link in self._links and (greeting := link.greeting()) is not None:
+                self._feed(greeting, tracker)
+
+    def _look_at_connections(self, tracker: TrackerClient, now: float) -> None:
+        """Bound TCP's windows where that can be done by now, and see whose replies are coming."""
+        self._links.bound(self._inflow)
+        if now >= self._notice_at:
+            self._notice_at = now + NOTICED_S
+            for node in self._links.sending():
+                self._feed(steps.BytesCame(node), tracker)
 
     def _feed(
         self, event: steps.Event, tracker: TrackerClient, arrival: Arrival | None = None

@@ -63,6 +63,7 @@ class Fetches:
                 found = standing.look(self._home, meant, selection, has_it, force=order.force)
             if found.is_meant:
                 assert found.thing is not None
+                self._discard_older(meant, found.thing.id)
                 return _here(found.thing, self._home, meant.inside)
             in_place = order.in_place or not selection.is_everything or bool(found.withheld)
             to = msgspec.structs.replace(
@@ -74,6 +75,7 @@ class Fetches:
                 title=meant.title,
             )
             fetched = running.fetch(meant, self._surroundings(to), on_progress)
+            self._discard_older(meant, fetched.id)
             return _told(fetched, meant)
 
     def heal(
@@ -134,6 +136,11 @@ class Fetches:
             name=name,
             older=(older,) if older else (),
         )
+
+    def _discard_older(self, meant: Meant, content_id: str) -> None:
+        """Remove what is left of older versions, if it is the newest one that is here."""
+        if meant.name is not None and not meant.is_exact:
+            self._home.remains.discard_others(meant.name, content_id)
 
     def _surroundings(self, to: Destination) -> Surroundings:
         identity = self._home.identity

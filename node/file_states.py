@@ -20,13 +20,26 @@ class FileStates:
         self._are_executable = bytearray(are_executable)
 
     def add(self, status: os.stat_result) -> bool:
-        """Take in one more; say whether it may be run."""
+        """Take in one more; say whether it may be run.
+
+        Raises:
+            OverflowError: its time, in nanoseconds, has more than 63 bits; nothing was taken in.
+        """
         is_executable = bool(status.st_mode & stat.S_IXUSR)
-        self.sizes.append(status.st_size)
         self.mtimes.append(status.st_mtime_ns)
+        self.sizes.append(status.st_size)
         self.inodes.append(status.st_ino)
         self._are_executable.append(is_executable)
         return is_executable
+
+    def without(self, file: int) -> "FileStates":
+        """Return the same of all files but one."""
+        others = FileStates()
+        others.sizes = self.sizes[:file] + self.sizes[file + 1 :]
+        others.mtimes = self.mtimes[:file] + self.mtimes[file + 1 :]
+        others.inodes = self.inodes[:file] + self.inodes[file + 1 :]
+        others._are_executable = self._are_executable[:file] + self._are_executable[file + 1 :]
+        return others
 
     def are_executable(self) -> bytes:
         """Return a byte for each file: 1 if it may be run, else 0."""

@@ -4,6 +4,7 @@ Reads no bytes of them.
 """
 
 import logging
+import os
 import stat
 from collections.abc import Callable, Collection
 from pathlib import Path
@@ -11,9 +12,12 @@ from pathlib import Path
 from node.rules import DAMAGED, FORGOTTEN, Rules
 from node.top_link import why_not_followed
 from node.tree import look_through
+from node.unreadable import Unreadable, why
 from node.whole import FileSource, Signature, Source
 from protocol.manifest import MAX_SIZE_BYTES
 from protocol.names import RESERVED_FOLDER, check_name, display
+
+MOST_LINES = 20  # For each directory: one may have a million links that lead out.
 
 log = logging.getLogger("shoal.node")
 
@@ -21,17 +25,27 @@ log = logging.getLogger("shoal.node")
 class Folder:
     """A folder that is looked through again and again; says once what it leaves out."""
 
-    def __init__(self, path: Path, rules: Rules, should_stop: Callable[[], bool]) -> None:
+    def __init__(
+        self,
+        path: Path,
+        rules: Rules,
+        should_stop: Callable[[], bool],
+        unreadable: Unreadable | None = None,
+    ) -> None:
+        """`unreadable` says which files need not be tried."""
         self.path = path
+        self._unreadable = unreadable or Unreadable()
+        self._reasons: dict[str, str] = {}  # Why a thing is not shared, as of the last look.
         self._rules = rules
         self._should_stop = should_stop
         self._left_out: set[str] = set()
+        self._counts: dict[str, int] = {}  # What was left out of each directory unnamed.
 
     def things(self, but: Collection[str] = ()) -> dict[str, Source]:
         """Return what can be shared, by name: each file, each directory; links to files too.
 
-        Links to directories are not followed: they may lead in circles. What is named in `but` is
-        left out.
+        Links to directories are only followed if their rules say so. What is named in `but` is left
+        out.
 
         Raises:
             GoneError: it was to stop.
@@ -54,8 +68,13 @@ class Folder:
             return None
         return self._look_at(name, even_forgotten=even_forgotten)
 
+    def why_not(self, name: str) -> str | None:
+        """Return why the thing of that name is not shared; None if it is, or that is not known."""
+        return self._reasons.get(name)
+
     def _look_at(self, name: str, *, even_forgotten: bool = False) -> Source | None:
         path = self.path / name
+        self._reasons.pop(name, None)
         try:
             check_name(name)
         except ValueError as error:
@@ -65,22 +84,41 @@ class Folder:
             withheld = self._rules.of(name).withheld
             if withheld and not (even_forgotten and withheld in {FORGOTTEN, DAMAGED}):
                 return None
-            if path.is_dir() and not path.is_symlink():
-                return self._tree(path)
-            return self._file(path)
+            return self._thing(path)
         except OSError as error:
             if path.is_symlink() or not isinstance(error, FileNotFoundError):
-                self._leave_out(name, error.strerror or "cannot be read")
+                self._leave_out(name, self._told(error, name))
         except ValueError as error:
             self._leave_out(name, f"it {error}")
         return None
 
-    def _tree(self, path: Path) -> Source:
-        def leave_out(inside: str, reason: str) -> None:
-            self._leave_out(f"{path.name}/{inside}", reason)
+    def _thing(self, path: Path) -> Source | None:
+        if not path.is_dir():
+            return self._file(path)
+        if path.is_symlink() and not self._rules.of(path.name).follow_links:
+            self._reasons[path.name] = "it is a link to a directory, which needs --follow-links"
+            return None
+        reason = why_not_followed(path, path.stat()) if path.is_symlink() else None
+        if reason is not None:
+            self._leave_out(path.name, reason)
+            return None
+        return self._tree(path)
 
-        selection = self._rules.of(path.name).selection
-        return look_through(path, selection, leave_out, self._should_stop)
+    def _tree(self, path: Path) -> Source:
+        tree = look_through(
+            path,
+            self._rules.of(path.name).selection,
+            lambda _, __: None,
+            self._should_stop,
+            self._unreadable,
+        )
+        for inside, reason in tree.left_out.named[:MOST_LINES]:
+            self._say(f"{path.name}/{inside}", reason)
+        more = tree.left_out.count - MOST_LINES
+        if more > 0 and self._counts.get(path.name) != more:
+            log.warning("and %d more in %s are not shared", more, display(path.name))
+        self._counts[path.name] = more
+        return tree
 
     def _file(self, path: Path) -> Source | None:
         status = path.stat()
@@ -90,12 +128,32 @@ class Folder:
             self._leave_out(path.name, f"it is larger than {MAX_SIZE_BYTES} bytes")
             return None
         reason = why_not_followed(path, status) if path.is_symlink() else None
+        reason = reason or self._why_not_read(path, status)
         if reason is not None:
             self._leave_out(path.name, reason)
             return None
         return FileSource(path, Signature.of(status))
 
+    def _why_not_read(self, path: Path, status: os.stat_result) -> str | None:
+        reason = self._unreadable.why_not(str(path), status)
+        if reason is None and not os.access(path, os.R_OK, effective_ids=True):
+            try:
+                os.close(os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK))
+            except PermissionError as error:
+                reason = why(error)
+        return reason
+
+    def _told(self, error: OSError, name: str) -> str:
+        """Return what to say of something that could not be looked at: which it is, and why."""
+        place = os.fsdecode(error.filename) if error.filename else ""
+        inside = place.removeprefix(f"{self.path}/{name}").strip("/")
+        return f"{display(inside)} in it cannot be read: {error.strerror}" if inside else why(error)
+
     def _leave_out(self, name: str, reason: str) -> None:
+        self._reasons[name] = reason
+        self._say(name, reason)
+
+    def _say(self, name: str, reason: str) -> None:
         if name not in self._left_out:
             self._left_out.add(name)
             log.warning("%s is not shared: %s", display(name), reason)

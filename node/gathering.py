@@ -99,10 +99,12 @@ class Gathering:
             return self._wrong_chunk_came(reply, now)
         self._evidence.sent_right(reply.node)
         self.scheduler.learn(reply.node, reply.have, now)
-        if not self.scheduler.received(reply.node, reply.request_id, reply.index, now):
+        came = self.scheduler.received(reply.node, reply.request_id, reply.index, now)
+        if not came:
             self._tally.duplicate_bytes += reply.size_bytes
             return []
         self._tally.by_holder[reply.node] += reply.size_bytes
+        self._tally.reused_bytes += (came.bit_count() - 1) * reply.size_bytes
         self._tally.askers_weighed += reply.askers * reply.size_bytes
         return [steps.StoreChunk(reply.index)]
 

@@ -51,21 +51,23 @@ class Hedges:
         """
         is_last = self._is_long and missing.bit_count() <= LAST
         for peer in [one for one in near.useful if not one.outstanding]:
-            yield from self._chance(peer, out, missing & peer.said_to_have, is_last=is_last)
+            known = missing & peer.said_to_have
+            yield from self._chance(near, peer, out, known, is_last=is_last)
         for peer in near.in_order[:MOST_GUESSES]:
             if not peer.outstanding and not peer.is_whole:
-                yield from self._chance(
-                    peer, out, missing & ~(peer.told | peer.wrong), is_last=is_last
-                )
+                guessed = missing & ~(peer.told | peer.wrong)
+                yield from self._chance(near, peer, out, guessed, is_last=is_last)
 
     def _chance(
-        self, peer: Peer, out: Iterable[Request], wanted: int, *, is_last: bool
+        self, near: Neighbours, peer: Peer, out: Iterable[Request], wanted: int, *, is_last: bool
     ) -> Iterator[Chance]:
         if wanted:
             for slow in out:
                 bits = slow.bits & wanted
                 if bits and slow.may_be_hedged:
                     at = self._takes_over_at(peer, slow, bits, is_last=is_last)
+                    # Our own link may be what is slow: then nobody could have been quicker.
+                    at = max(at, slow.sent_at + near.pace.least_s(slow.ahead_bytes))
                     yield Chance(peer, slow, bitmap.lowest(bits), at)
                     return
 

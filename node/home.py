@@ -9,6 +9,7 @@ from node.cache import Cache
 from node.inventory import Inventory
 from node.quota import Quota
 from node.register import Register
+from node.remains import Remains
 from node.rules import Rules
 from node.watcher import Watcher
 
@@ -34,3 +35,4 @@ class Home(msgspec.Struct, frozen=True):
     register: Register
     watcher: Watcher
     quota: Quota
+    remains: Remains

@@ -70,6 +70,13 @@ class Inquiry:
         question = self._questions.get(node)
         return question is not None and question.request_id == request_id
 
+    def is_sending(self, node: str, now: float) -> None:
+        """Note that bytes come from `node`: a manifest over a very slow link, most likely."""
+        question = self._questions.get(node)
+        if question is not None:
+            lost_at = max(question.lost_at, now + self._settings.give_up_s)
+            self._questions[node] = dataclasses.replace(question, lost_at=lost_at)
+
     def is_busy(self, node: str, now: float) -> None:
         """Note that `node` would have us ask others, who may have the manifest soon."""
         self.forget(node)

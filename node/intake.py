@@ -18,14 +18,16 @@ from node.inventory import Inventory, PartialFile
 from node.placing import InTheWayError
 from node.quota import Quota
 from node.register import Register
+from node.remains import note_name
 from node.reuse import copy_chunks
-from node.room import in_the_way, require_any, require_room
+from node.room import in_the_way, require_any, require_room, require_targets
 from node.rules import DAMAGED, FETCHING, PART, REPLACING, Rule, Rules
 from node.selection import EVERYTHING, Selection
 from node.spare import NOTHING, Spare, remember, remembered
 from node.staging import Staging, disk_trouble, staging_place
 from node.titles import Title
 from node.tree_staging import TreeStaging
+from node.twins import Twins
 from node.whole import Signature, Source, Whole
 from node.write_behind import WriteBehind
 from protocol import bitmap
@@ -56,14 +58,24 @@ class Destination(msgspec.Struct, frozen=True):
 class Intake:
     """The bytes of one download, from `open` to `close`."""
 
-    def __init__(self, to: Destination, on_asked: Callable[[str, bytes], None]) -> None:
-        """`on_asked` is told, from another thread, who asks us for a chunk and what it has."""
+    def __init__(
+        self,
+        to: Destination,
+        on_asked: Callable[[str, bytes], None],
+        check: Callable[[], None] = lambda: None,
+    ) -> None:
+        """`on_asked` is told, from another thread, who asks us for a chunk and what it has.
+
+        `check` is called again and again in what takes long, and raises OperatorError to stop it.
+        """
         self._to = to
         self._on_asked = on_asked
+        self._check = check
         self.writing_s = 0.0  # So far, for which the fetch waited for the disk.
         self._behind = WriteBehind()
         self._staging: Staging | TreeStaging | None = None
         self._partial: PartialFile | None = None
+        self._twins: Twins | None = None
         self._spare = to.spare
         self._have = 0  # Chunks that are written (protocol.bitmap), whatever the download believes.
         self._trouble: steps.Event | None = (
@@ -88,15 +100,16 @@ class Intake:
         """
         name = self._to.name or action.name
         quota = self._to.quota if self._to.output is None else None
-        require_room(name, action.manifest, self._to.selection, quota)
+        require_room(name, action.manifest, self._to.selection, quota, action.id)
         self._staging = self._staging_for(name, action)
         partial = PartialFile(name, self._staging, self._on_asked)
         partial.title = msgspec.structs.replace(self._to.title, id=action.id)
         if not self._to.inventory.put_partial(partial):
             raise OperatorError(f"{display(name)} is being fetched already; wait for it")
-        self._partial = partial
+        self._partial, self._twins = partial, Twins(action.manifest)
         try:
             have = self._staging.open()
+            note_name(staging_place(self._to.folder, action.id), name)
             if self._to.in_place:
                 remember(self._spare, staging_place(self._to.folder, action.id))
             return self._opened(have, is_all=not action.manifest.is_tree)
@@ -112,7 +125,7 @@ class Intake:
             if self._to.rules is not None and self._to.output is None:
                 self._withhold(self._to.rules, self._partial.name)
             have = self._staging.lay_out()
-            require_any(self._partial.name, self._to.selection, has_any=self._staging.has_any)
+            self._require_what_was_meant(self._staging)
             self._require_room_for_a_part(self._staging, have)
             return self._opened(have, is_all=True)
         except MalformedMessageError as error:
@@ -121,23 +134,32 @@ class Intake:
             return self._failed(error)
 
     def store(self, index: int, payload: memoryview) -> steps.Event | None:
-        """Write a chunk that was verified, now or soon, and serve it from then on."""
+        """Write a chunk that was verified wherever it belongs, soon, and serve it from then on."""
         if self._trouble is not None:
             return self._trouble
         began = time.monotonic()
         try:
-            self._behind.write(len(payload), lambda: self._write(index, payload))
+            places = self._places(index)
+            self._behind.write(len(payload) * len(places), lambda: self._write(places, payload))
         except OSError as error:
             return self._failed(error)
         self.writing_s += time.monotonic() - began
         return None
 
-    def _write(self, index: int, payload: memoryview) -> None:
+    def _places(self, index: int) -> list[int]:
+        """Return a chunk that has come, and the missing ones with the same bytes."""
+        assert self._staging is not None
+        assert self._twins is not None
+        missing = self._twins.of(index) & self._staging.needed & ~self._have
+        return list(bitmap.indices(missing | 1 << index))
+
+    def _write(self, places: list[int], payload: memoryview) -> None:
         assert self._staging is not None
         assert self._partial is not None
-        self._staging.write(index, payload)
-        self._have |= 1 << index
-        self._partial.have = self._have
+        for index in places:
+            self._staging.write(index, payload)
+            self._have |= 1 << index
+            self._partial.have = self._have
 
     def publish(self) -> steps.Event:
         """Give the whole thing its name, unless a chunk of it was not written.
@@ -174,13 +196,21 @@ class Intake:
         if self._staging is not None:
             self._staging.close()
 
+    def _require_what_was_meant(self, staging: TreeStaging) -> None:
+        assert self._partial is not None
+        name, selection = self._partial.name, self._to.selection
+        is_alone = self._to.output is not None and bool(selection.inside)
+        require_targets(name, selection, staging.lack(inside_alone=is_alone))
+        require_any(name, selection, has_any=staging.has_any)
+
     def _require_room_for_a_part(self, staging: TreeStaging, have: int) -> None:
         if self._to.selection.is_everything or self._to.quota is None or self._to.output:
             return
         assert self._partial is not None
         missing = bitmap.indices(staging.needed & ~have)
         more_bytes = sum(map(staging.manifest.chunk_size, missing))
-        self._to.quota.require(self._partial.name, more_bytes, replaces=False)
+        name, staged = self._partial.name, self._partial.id
+        self._to.quota.require(name, more_bytes, replaces=False, staged=staged)
 
     def _staging_for(self, name: str, action: steps.OpenStaging) -> Staging | TreeStaging:
         to, place = self._to, staging_place(self._to.folder, action.id)
@@ -192,19 +222,32 @@ class Intake:
         appearing = None
         if appears:
             appearing = Appearing(to.folder, name, self._spare, keeps_others=to.heals)
-        return TreeStaging(place.parent, action.id, action.manifest, to.selection, appearing)
+        staging = TreeStaging(place.parent, action.id, action.manifest, to.selection, appearing)
+        staging.check = self._check
+        return staging
 
     def _opened(self, have: int, *, is_all: bool) -> steps.StagingOpened:
         """Copy what is in the folder already, and serve what is there so far."""
         assert self._staging is not None
         assert self._partial is not None
         thing, needed = self._staging.manifest, self._staging.needed
+        have |= self._filled(have)
         missing = needed & ~have
         if missing:
             wholes = (*self._to.older, *self._to.inventory.wholes())
             have |= copy_chunks(thing, missing, wholes, self._staging.write)
         self._have = self._partial.have = have
         return steps.StagingOpened(have, needed, is_all)
+
+    def _filled(self, have: int) -> int:
+        """Write the missing chunks whose bytes are in another one that is there; return them."""
+        assert self._staging is not None
+        assert self._twins is not None
+        missing = self._twins.with_all(have) & self._staging.needed & ~have
+        for index in bitmap.indices(missing):
+            known = bitmap.lowest(self._twins.of(index) & have)
+            self._staging.write(index, self._staging.read(known))
+        return missing
 
     def _publish(self, staging: Staging | TreeStaging) -> str:
         assert self._partial is not None

@@ -165,6 +165,24 @@ class Inventory:
         self._on_change()
         return True
 
+    def fetched(self) -> list[PartialFile]:
+        """Return what is being fetched now."""
+        with self._lock:
+            return [one for one in self._partial.values() if not one.gives_way]
+
+    def is_fetched(self, content_id: ContentId) -> bool:
+        """Say whether it is being fetched now."""
+        with self._lock:
+            return self._is_fetched(content_id)
+
+    def unless_fetched(self, content_id: ContentId, do: Callable[[], None]) -> bool:
+        """Do something quick that must not happen during a fetch; say whether it was done."""
+        with self._lock:
+            may_be = not self._is_fetched(content_id)
+            if may_be:
+                do()
+        return may_be
+
     def remove_partial(self, content_id: ContentId) -> None:
         with self._lock:
             self._partial.pop(content_id, None)
@@ -179,6 +197,10 @@ class Inventory:
         if is_there:
             self._on_change()
         return is_there
+
+    def _is_fetched(self, content_id: ContentId) -> bool:
+        partial = self._partial.get(content_id)
+        return partial is not None and not partial.gives_way
 
     def _take_out(self, name: str) -> bool:
         file = self._whole.pop(name, None)

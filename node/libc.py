@@ -1,4 +1,4 @@
-"""Two calls of Linux that Python's `os` lacks, each an OSError when it fails. Decides nothing."""
+"""Three calls of Linux that Python's `os` lacks, each an OSError when it fails. Decides nothing."""
 
 import ctypes
 import errno
@@ -7,6 +7,8 @@ import os
 AT_FDCWD = -100
 RENAME_NOREPLACE = 1
 RENAME_EXCHANGE = 2
+_KEEP_SIZE = 1
+_PUNCH_HOLE = 2
 
 _libc = ctypes.CDLL(None, use_errno=True)
 
@@ -24,4 +26,11 @@ def renameat2(old_directory: int, old: bytes, directory: int, new: bytes, flags:
 def syncfs(descriptor: int) -> None:
     """Write everything on the file system of an open file to the disk."""
     if _libc.syncfs(descriptor) != 0:
+        raise OSError(ctypes.get_errno(), os.strerror(ctypes.get_errno()))
+
+
+def punch_hole(descriptor: int, offset: int, size_bytes: int) -> None:
+    """Make zeros of a part of a file, whose blocks are free then; its size stays."""
+    where = ctypes.c_longlong(offset), ctypes.c_longlong(size_bytes)
+    if _libc.fallocate(descriptor, _PUNCH_HOLE | _KEEP_SIZE, *where) != 0:
         raise OSError(ctypes.get_errno(), os.strerror(ctypes.get_errno()))

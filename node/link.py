@@ -2,6 +2,7 @@
 
 import socket
 import struct
+import time
 
 import msgspec
 import zmq
@@ -11,6 +12,7 @@ from node.inflow import Inflow
 from node.steps import (
     ChunkReceived,
     Event,
+    HolderConnected,
     HolderLost,
     ManifestReceived,
     NothingReceived,
@@ -32,6 +34,8 @@ from protocol.messages import (
 )
 from wire import frames, sockets
 
+HANDSHAKE_ROUND_TRIPS = 2  # ZMTP 3.1: greetings in two steps, then READY.
+SENDING_BYTES = 256  # Less than this in a second is no reply on its way.
 REPORT_MS = 1000  # How long a closed link may still take to tell of a wrong chunk.
 _TAG = struct.Struct(">Q")
 _ENDS: dict[int, str] = {
@@ -61,7 +65,11 @@ class Link:
         self.address = address
         self.reports: set[int] = set()  # Requests that told of wrong chunks, without their replies.
         self._connection: socket.socket | None = None
-        mask = int(zmq.EVENT_CONNECTED)
+        self._connected_at = 0.0
+        self._round_trip_s: float | None = None
+        self._taken_bytes = 0  # Of whole messages, and …
+        self._begun_bytes = 0  # … what had come of others at the last look.
+        mask = int(zmq.EVENT_CONNECTED) | int(zmq.EVENT_HANDSHAKE_SUCCEEDED)
         for kind in _ENDS:
             mask |= kind
         self.socket, self.monitor = sockets.monitored_dealer(context, address, mask)
@@ -83,6 +91,7 @@ class Link:
         message = frames.receive(self.socket)
         if message is None:
             return None
+        self._taken_bytes += sum(map(frames.size_on_the_wire, message))
         try:
             return self._read([frame.buffer for frame in message])
         except MalformedMessageError as error:
@@ -95,10 +104,27 @@ class Link:
             told, _ = self.monitor.recv_multipart(zmq.NOBLOCK)
             event, number = sockets.MONITOR.unpack(told)
             if event == zmq.EVENT_CONNECTED:
+                self._connected_at = time.monotonic()
                 self._connection = sockets.connection(number)
+            elif event == zmq.EVENT_HANDSHAKE_SUCCEEDED:
+                took_s = time.monotonic() - self._connected_at
+                self._round_trip_s = took_s / HANDSHAKE_ROUND_TRIPS
             else:
                 lost = lost or self._ended(f"{_ENDS[event]} ({self.address})", lied=False)
         return lost
+
+    def greeting(self) -> HolderConnected | None:
+        """Return, once, that the connection stands; it does after what `trouble` took in."""
+        round_trip_s, self._round_trip_s = self._round_trip_s, None
+        return None if round_trip_s is None else HolderConnected(self.node, round_trip_s)
+
+    def is_sending(self) -> bool:
+        """Say whether more of a reply has come in since the last call, though it is not whole."""
+        if self._connection is None:
+            return False
+        before, received = self._begun_bytes, sockets.received_bytes(self._connection)
+        self._begun_bytes = received - self._taken_bytes
+        return self._begun_bytes - before >= SENDING_BYTES
 
     def bound(self, inflow: Inflow, holders: int) -> bool:
         """Have TCP keep to what one of so many holders may have on its way, if that is known."""

@@ -87,6 +87,10 @@ class Links:
                 has_mail(self._tracker)
         return list(ready.values())
 
+    def sending(self) -> list[str]:
+        """Return the holders of whose replies more has come in since the last call."""
+        return [node for node, link in self._by_node.items() if link.is_sending()]
+
     def bound(self, inflow: Inflow) -> None:
         """Have TCP keep to what each may have on its way, where that is not done yet."""
         for link in list(self._unbound.values()):

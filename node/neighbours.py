@@ -12,6 +12,7 @@ import math
 from collections.abc import Iterator
 
 from node.outstanding import Request
+from node.pace import Pace
 from node.peer import Peer
 from node.wanted import Wanted
 
@@ -29,7 +30,7 @@ class Neighbours:
         self.partial_count = 0
         self.in_order: list[Peer] = []
         self.useful: list[Peer] = []
-        self.usual_s = math.inf  # What replies with a chunk take, of late.
+        self.pace = Pace()
         self._by_node: dict[str, Peer] = {}
 
     def __len__(self) -> int:
@@ -57,11 +58,8 @@ class Neighbours:
 
     def delivered(self, request: Request, size_bytes: int, now: float) -> bool:
         """Note that a chunk came; say whether it was the first one of all."""
-        took_s = now - request.sent_at
-        is_first = self.usual_s == math.inf
-        self.usual_s = took_s if is_first else self.usual_s + (took_s - self.usual_s) / 16
         self._by_node[request.node].delivered(request, size_bytes, now)
-        return is_first
+        return self.pace.delivered(size_bytes, now - request.sent_at)
 
     def learn(self, node: str, have: int, now: float, *, is_whole: bool) -> None:
         """Note what `node` says it has."""

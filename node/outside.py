@@ -3,11 +3,11 @@
 import contextlib
 import errno
 import os
-import shutil
 import stat
 from collections.abc import Iterator
 from pathlib import Path
 
+from node.holes import copy_bytes
 from node.placing import InTheWayError, give_name, remove, sync
 from protocol.errors import OperatorError
 from protocol.names import RESERVED_FOLDER, display
@@ -107,7 +107,7 @@ def _copy(made: Path, name: str, directory: int) -> Iterator[Path]:
 def _copy_all(made: Path, copy: Path) -> None:
     """Copy what shutil.copytree would, however deep."""
     if made.is_symlink() or not made.is_dir():
-        shutil.copy(made, copy, follow_symlinks=False)
+        _copy_one(made, copy)
         return
     copy.mkdir()
     inside = [""]
@@ -119,4 +119,24 @@ def _copy_all(made: Path, copy: Path) -> None:
                     (copy / path).mkdir()
                     inside.append(f"{path}/")
                 else:
-                    shutil.copy(entry.path, copy / path, follow_symlinks=False)
+                    _copy_one(Path(entry.path), copy / path)
+
+
+def _copy_one(made: Path, copy: Path) -> None:
+    """Copy a file with its mode and its holes, or a link."""
+    if made.is_symlink():
+        copy.symlink_to(made.readlink())
+        return
+    source = os.open(made, os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK)
+    try:
+        status = os.fstat(source)
+        if not stat.S_ISREG(status.st_mode):
+            raise OSError(errno.EINVAL, "is a named pipe, a socket or a device", str(made))
+        target = os.open(copy, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
+        try:
+            copy_bytes(source, target, status.st_size, lambda _: None)
+            os.fchmod(target, stat.S_IMODE(status.st_mode))
+        finally:
+            os.close(target)
+    finally:
+        os.close(source)

@@ -4,7 +4,9 @@ Asks for nothing itself. A request is out, then overdue (its chunks may be asked
 reply is still welcome), then written off (its holder may be asked for more: it may be lost).
 """
 
+import functools
 import math
+import operator
 from collections.abc import Callable, Iterator
 
 import msgspec
@@ -22,15 +24,17 @@ class Request(msgspec.Struct, eq=False):
     sent_at: float
     due: float
     written_off_at: float
+    ahead_bytes: int = 0  # What all requests that were out then may bring, this one included.
     is_guess: bool = False  # Nothing said that its holder has any of it.
     is_overdue: bool = False
     is_hedged: bool = False  # Another holder was asked for one of its chunks too, …
     hedges: int | None = None  # … by a request that names this one here.
     is_written_off: bool = False
-    bits: int = 0  # What it offers, as a set.
+    bits: int = 0  # What it offers, as a set, …
+    claims: int = 0  # … and with all that has the same bytes.
 
     def __post_init__(self) -> None:
-        self.bits = bitmap.of(self.offered)
+        self.bits = self.claims = bitmap.of(self.offered)
 
     @property
     def may_be_hedged(self) -> bool:
@@ -59,6 +63,7 @@ class Outstanding:
         self._requests[request.request_id] = request
         self.prompt += 1
         self.prompt_bytes += request.size_bytes
+        request.ahead_bytes = self.prompt_bytes
         self.guesses += request.is_guess
         self.retries += request.hedges is not None
         self.due = min(self.due, request.due)
@@ -70,12 +75,16 @@ class Outstanding:
         if not request.is_overdue:
             self._no_longer_prompt(request)
         # Offers are disjoint: only what is overdue or hedged may be on its way elsewhere too.
-        return request, request.bits if is_alone else self._unclaimed(request.bits)
+        return request, request.claims if is_alone else self._unclaimed(request.claims)
 
-    def hurry(self, patience_s: Callable[[Request], float]) -> None:
-        """Have no request due later than so long after it was sent."""
+    def offered(self) -> int:
+        """Return what all of them offer."""
+        return functools.reduce(operator.or_, (one.bits for one in self), 0)
+
+    def reconsider(self, patience_s: Callable[[Request], float]) -> None:
+        """Have each request due so long after it was sent, as more is known now than then."""
         for request in self:
-            request.due = min(request.due, request.sent_at + patience_s(request))
+            request.due = request.sent_at + patience_s(request)
             self.due = min(self.due, request.due)
 
     def turn(self, now: float) -> tuple[list[Request], list[Request], int]:
@@ -86,7 +95,7 @@ class Outstanding:
         for request in overdue:
             request.is_overdue = True
             self._no_longer_prompt(request)
-            freed |= request.bits
+            freed |= request.claims
         written_off = [one for one in self if not one.is_written_off and one.written_off_at <= now]
         times = (one.written_off_at if one.is_overdue else one.due for one in self)
         self.due = min((time for time in times if time > now), default=math.inf)
@@ -103,5 +112,5 @@ class Outstanding:
         """Return which of the chunks no request is about to deliver."""
         for other in self._requests.values():
             if not other.is_overdue:
-                bits &= ~other.bits
+                bits &= ~other.claims
         return bits

@@ -6,10 +6,12 @@ Decides nothing about chunks; that is the scheduler's.
 import math
 
 from node.outstanding import Request
+from node.pace import LONG_BYTES, NO_PACE, Pace
 from node.settings import FetchSettings
 
 WRITE_OFF_PATIENCES = 3
 STRANGER = 2.0
+FAR_ROUND_TRIPS = 1.5  # What a reply from afar takes longer, and half of that in the queue.
 MAX_NOTHINGS = 3  # In a row: then it is left alone for a while, whatever it says it has.
 
 
@@ -27,7 +29,9 @@ class Peer:
         "_late",
         "_news_at",
         "_nothings",
+        "_patient_until",
         "_pause_s",
+        "_round_trip_s",
         "_settings",
         "_waiting_bytes",
         "_window_bytes",
@@ -77,34 +81,41 @@ class Peer:
         self.fresh_until = now
         self._window_bytes = 0  # One request at a time until the first reply.
         self.latency_s: float | None = None
+        self._round_trip_s = 0.0  # The least seen since it was told; before that: near.
         self.blocked_until = now
         self._pause_s = settings.late_pause_s
         self._busy_s = settings.busy_pause_s
         self._nothings = 0
         self._heard_at = now
+        self._patient_until = now
 
-    def patience_s(self, usual_s: float = math.inf) -> float:
-        """How long to wait for the reply to a request that is sent now.
+    def patience_s(self, pace: Pace = NO_PACE, size_bytes: int = 0) -> float:
+        """How long to wait for the reply, of so many bytes, to a request that is sent now.
 
-        Of one that has never replied nothing is known but what the others take, `usual_s`: it may
-        need twice as long as they might, or be a host without power, which nobody hears of.
+        Of one that has never replied nothing is known but the `pace` of the others: it may need
+        twice as long as they might, or be a host without power, which nobody hears of. None of them
+        is late before it could be with a full queue at the best pace so far.
         """
         settings, latency_s, most_s = self._settings, self.latency_s, self._settings.most_patience_s
         if latency_s is None:
-            latency_s, most_s = STRANGER * usual_s, settings.first_patience_s
-        return min(max(settings.patience_latencies * latency_s, settings.least_patience_s), most_s)
+            latency_s, most_s = STRANGER * pace.usual_s, settings.first_patience_s
+        if not pace.is_known(size_bytes):  # Nothing has told how quick the links are.
+            many = max(1.0, size_bytes / settings.first_patience_bytes)
+            most_s = max(most_s, many * settings.first_patience_s)
+            latency_s = math.inf if size_bytes >= LONG_BYTES else latency_s
+        least_s = max(settings.least_patience_s, settings.queued_chunks * pace.least_s(size_bytes))
+        return max(least_s, min(settings.patience_latencies * latency_s, most_s))
 
-    @property
-    def write_off_s(self) -> float:
+    def write_off_s(self, patience_s: float) -> float:
         """How long until a request that is sent now makes room for the next.
 
         A reply is hardly ever lost while the connection lasts, and over a very slow link a second
         request for a chunk would only double the work: so not before much is known.
         """
         if self.latency_s is None:
-            return self._give_up_s
+            return max(self._give_up_s, patience_s)
         latencies = WRITE_OFF_PATIENCES * self._settings.patience_latencies
-        return max(WRITE_OFF_PATIENCES * self.patience_s(), latencies * self.latency_s)
+        return max(WRITE_OFF_PATIENCES * patience_s, latencies * self.latency_s)
 
     @property
     def turn(self) -> tuple[int, float, str]:
@@ -137,13 +148,27 @@ class Peer:
         return self.blocked_until
 
     def lost_at(self) -> float:
-        """When it has been silent for too long."""
-        return self._heard_at + self._give_up_s if self.outstanding else math.inf
+        """When it has been silent for too long: not before what it was asked for may be late."""
+        if not self.outstanding:
+            return math.inf
+        return max(self._heard_at + self._give_up_s, self._patient_until)
+
+    def is_sending(self, now: float) -> None:
+        """Note that bytes come in, though no whole reply: it is not silent."""
+        self._heard_at = now
+
+    def met(self, round_trip_s: float) -> bool:
+        """Note how far away it is; say whether more is to be asked of it at a time therefore."""
+        self._round_trip_s = round_trip_s
+        before = self._window_bytes
+        self._window_bytes = max(before, self._far_window_bytes(0))
+        return self._window_bytes > before
 
     def sent(self, request: Request) -> None:
         if not self.outstanding:
             self._heard_at = request.sent_at
         self.asked_at = request.sent_at
+        self._patient_until = max(self._patient_until, request.due)
         self.outstanding[request.request_id] = request
         self.waiting += 1
         self._waiting_bytes += request.size_bytes
@@ -177,20 +202,32 @@ class Peer:
         """Learn from one chunk that came.
 
         While replies come back quickly the window grows by a chunk for each (doubling within a
-        round trip, as TCP's slow start does); when they queue up on the link it shrinks by one.
+        round trip, as TCP's slow start does); when they queue up on the link it shrinks by one. How
+        far away it is counts for neither.
         """
         settings, latency_s = self._settings, now - request.sent_at
         self.blocked_until = now
+        self._round_trip_s = min(self._round_trip_s, latency_s)
+        far_s = FAR_ROUND_TRIPS * self._round_trip_s if self._is_far else 0.0
         before_s = latency_s if self.latency_s is None else self.latency_s
         self.latency_s = before_s + (latency_s - before_s) / 4
         self._pause_s = settings.late_pause_s
         self._busy_s = settings.busy_pause_s
         self._nothings = 0
-        if latency_s <= settings.calm_latency_s:
+        if latency_s <= settings.calm_latency_s + far_s:
             self._window_bytes = max(self._window_bytes, size_bytes) + size_bytes
-        elif latency_s > settings.queued_latency_s:
+        elif latency_s > settings.queued_latency_s + far_s:
             self._window_bytes -= size_bytes
-        self._window_bytes = min(max(self._window_bytes, size_bytes), settings.window_bytes)
+        least_bytes = max(size_bytes, self._far_window_bytes(size_bytes))
+        self._window_bytes = min(max(self._window_bytes, least_bytes), settings.window_bytes)
+
+    @property
+    def _is_far(self) -> bool:
+        return self._round_trip_s >= self._settings.far_s
+
+    def _far_window_bytes(self, size_bytes: int) -> int:
+        """Return the least that is on its way from a far holder; two chunks hide a round trip."""
+        return max(self._settings.far_window_bytes, 2 * size_bytes) if self._is_far else 0
 
     def sent_wrong(self, chunks: int) -> None:
         """Note that it sent wrong bytes of these: it does not have them, whatever it says."""
@@ -229,6 +266,7 @@ class Peer:
         send is a lie or a loss; and one that always says something else is as bad.
         """
         self._nothings += 1
+        self._round_trip_s = min(self._round_trip_s, now - request.sent_at)
         if have & self._have & request.bits:
             self.back_off(now)
         elif self._nothings > MAX_NOTHINGS and self._have & request.bits:

@@ -1,14 +1,19 @@
-"""How much a node's folder may take in. Counts bytes of files, not blocks."""
+"""How much a node's folder may take in. Counts bytes of files, not blocks.
+
+What interrupted fetches have left counts too, and by its blocks: most of such a file has not come.
+"""
 
 import contextlib
 import os
 import stat
 from pathlib import Path
+from typing import NamedTuple
 
 from protocol.errors import ExitCode, OperatorError
 from protocol.names import RESERVED_FOLDER, display
 
 GB = 1_000_000_000
+BLOCK_BYTES = 512  # As stat(2) counts them, whatever a file system's own are.
 
 
 class Quota:
@@ -19,10 +24,13 @@ class Quota:
         self._node = node
         self._limit_bytes = limit_bytes
 
-    def require(self, name: str, size_bytes: int, *, replaces: bool = True) -> None:
+    def require(
+        self, name: str, size_bytes: int, *, replaces: bool = True, staged: str = ""
+    ) -> None:
         """Raise OperatorError if the folder may not take in so many bytes under `name`.
 
-        What stands under that name now does not count, if what is taken in `replaces` it.
+        What stands under that name now does not count, if what is taken in `replaces` it, nor
+        does what has come already of the thing with the id `staged`.
         """
         if self._limit_bytes is None:
             return
@@ -30,6 +38,8 @@ class Quota:
         used_bytes = sum(
             bytes_below(path) for path in self._folder.iterdir() if path.name not in others
         )
+        left_bytes = self._left_bytes(staged)
+        used_bytes += left_bytes
         if used_bytes + size_bytes <= self._limit_bytes:
             return
         message = (
@@ -37,23 +47,49 @@ class Quota:
             f" leaves: {used_bytes / GB:.2f} of {self._limit_bytes / GB:.2f} GB are used"
         )
         remedy = f"`shoal forget NAME --delete --as {self._node}` makes room"
+        if left_bytes:
+            message += f", {left_bytes / GB:.2f} GB by other fetches that run or were interrupted"
+            remedy += f", `shoal fetch NAME --discard --as {self._node}` too"
         raise OperatorError(f"{message}; {remedy}, or raise quota_gb", ExitCode.DISK)
+
+    def _left_bytes(self, staged: str) -> int:
+        places: list[Path] = []
+        with contextlib.suppress(OSError):
+            places = list((self._folder / RESERVED_FOLDER / "partial").iterdir())
+        others = (one for one in places if one.name != staged.removeprefix("b3:"))
+        return sum(used_below(one).on_disk_bytes for one in others)
+
+
+class Used(NamedTuple):
+    """What files take; `changed_s` is the newest time of any of them, or of a directory."""
+
+    size_bytes: int
+    on_disk_bytes: int
+    changed_s: float
 
 
 def bytes_below(path: Path) -> int:
-    """Return the bytes of all files in a directory, or of a file; links have none.
+    """Return the bytes of all files in a directory, or of a file; links have none."""
+    return used_below(path).size_bytes
 
-    What cannot be looked at has none either: it may just have gone.
+
+def used_below(path: Path) -> Used:
+    """Return what all files in a directory take, or a file; links take nothing.
+
+    What cannot be looked at takes nothing either: it may just have gone.
     """
-    total = 0
+    size_bytes = blocks = 0
+    changed_s = 0.0
     waiting = [str(path)]
     while waiting:
         place = waiting.pop()
         with contextlib.suppress(OSError):
             status = os.lstat(place)
+            changed_s = max(changed_s, status.st_mtime)
             if stat.S_ISREG(status.st_mode):
-                total += status.st_size
+                size_bytes += status.st_size
+                blocks += status.st_blocks
             elif stat.S_ISDIR(status.st_mode):
                 with os.scandir(place) as entries:
                     waiting += (entry.path for entry in entries)
-    return total
+    return Used(size_bytes, blocks * BLOCK_BYTES, changed_s)

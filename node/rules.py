@@ -42,6 +42,7 @@ class Rule(msgspec.Struct, frozen=True, omit_defaults=True):
     exclude: tuple[str, ...] = ()
     chunking: Chunking | None = None
     damage: Damage | None = None
+    follow_links: bool = False
 
     @property
     def to_heal(self) -> Damage | None:
@@ -50,9 +51,9 @@ class Rule(msgspec.Struct, frozen=True, omit_defaults=True):
 
     @property
     def selection(self) -> Selection:
-        if not self.include and not self.exclude:
+        if not self.include and not self.exclude and not self.follow_links:
             return EVERYTHING
-        return Selection(self.include, self.exclude)
+        return Selection(self.include, self.exclude, follow_links=self.follow_links)
 
 
 NO_RULE = Rule()

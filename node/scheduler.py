@@ -11,6 +11,7 @@ from node.neighbours import Neighbours
 from node.outstanding import Outstanding, Request
 from node.peer import Peer
 from node.settings import FetchSettings
+from node.twins import Twins
 from node.wanted import Wanted
 from protocol import bitmap
 from protocol.manifest import Manifest
@@ -29,7 +30,7 @@ class Scheduler:
         self._manifest = manifest
         self._settings = settings
         self._everything = bitmap.full(manifest.chunk_count)
-        self.wanted = Wanted(manifest.chunk_count, have, needed, rng)
+        self.wanted = Wanted(manifest.chunk_count, have, needed, rng, Twins(manifest))
         self.out = Outstanding()
         self._near = Neighbours()
         self._asking = Asking(manifest, self._near, self.wanted, self.out, rng, settings)
@@ -58,6 +59,25 @@ class Scheduler:
             self._asking.note_holders()
             self._has_news = True
 
+    def met(self, node: str, round_trip_s: float) -> None:
+        """Note how far away `node` is."""
+        peer = self._near.get(node)
+        if peer is not None and peer.met(round_trip_s):
+            self._has_news = True
+
+    def is_sending(self, node: str, now: float) -> None:
+        """Note that bytes come from `node`, though no whole reply: it is not silent.
+
+        Nor is it late, as long as nothing has told how long that may take.
+        """
+        peer = self._near.get(node)
+        if peer is None:
+            return
+        peer.is_sending(now)
+        for request in peer.outstanding.values():
+            if not self._near.pace.is_known(request.size_bytes):
+                request.due = max(request.due, now + self._settings.first_patience_s)
+
     def drop(self, node: str, now: float) -> None:
         """Forget `node`; what it was asked for is free for the others."""
         peer = self._near.get(node)
@@ -73,16 +93,17 @@ class Scheduler:
         request = self.out.get(request_id)
         return request.offered if request is not None and request.node == node else None
 
-    def received(self, node: str, request_id: int, index: int, now: float) -> bool:
-        """Note that the right bytes of a chunk came; say whether it was still missing."""
+    def received(self, node: str, request_id: int, index: int, now: float) -> int:
+        """Note that the right bytes of a chunk came; return which missing ones have them."""
         request = self.out.get(request_id)
         assert request is not None
         is_first = self._near.delivered(request, self._manifest.chunk_size(index), now)
-        was_missing = self.wanted.arrived(index)
+        came = self.wanted.arrived(index)
         self.close(node, request_id, now)
         if is_first:
-            self.out.hurry(lambda one: self._near[one.node].patience_s(self._near.usual_s))
-        return was_missing
+            pace = self._near.pace
+            self.out.reconsider(lambda one: self._near[one.node].patience_s(pace, one.size_bytes))
+        return came
 
     def sent_wrong(self, node: str, request_id: int, index: int, now: float) -> None:
         """Note that the bytes that came as a chunk are not those: `node` has none of it."""

@@ -1,4 +1,7 @@
-"""Which paths of a tree are meant: by patterns as in .gitignore, or all that lies at one place."""
+"""Which paths of a tree are meant: by patterns as in .gitignore, or all that lies at one place.
+
+And whether, where it is shared, its links are followed.
+"""
 
 import functools
 import re
@@ -13,12 +16,14 @@ if TYPE_CHECKING:
 class Selection(msgspec.Struct, frozen=True, dict=True):
     """What matches one of `include` (or everything, if there is none) but none of `exclude`.
 
-    If `inside` names a path, only that, or what lies below it.
+    If `inside` names a path, only that, or what lies below it. To `follow_links` is to take what
+    they lead to for what lies there.
     """
 
     include: tuple[str, ...] = ()
     exclude: tuple[str, ...] = ()
     inside: str = ""
+    follow_links: bool = False
 
     @property
     def is_everything(self) -> bool:
@@ -30,7 +35,11 @@ class Selection(msgspec.Struct, frozen=True, dict=True):
             return False
         if self.include and not self._included.match_file(path):
             return False
-        return not (self.exclude and self._excluded.match_file(path))
+        return not self.excludes(path)
+
+    def excludes(self, path: str) -> bool:
+        """Say whether a pattern leaves out what is at `path`, with "/" at the end a directory."""
+        return bool(self.exclude) and self._excluded.match_file(path)
 
     @functools.cached_property
     def _included(self) -> "GitIgnoreSpec":

@@ -41,15 +41,21 @@ class _Document(msgspec.Struct, frozen=True, array_like=True, forbid_unknown_fie
 class Seen:
     """A file, or the files, links and directories of a tree, as they were when looked at."""
 
-    def __init__(self, listing_data: bytes, states: FileStates) -> None:
-        """`listing_data` is that of the tree; empty, if it is a file, with the path b""."""
+    def __init__(
+        self, listing_data: bytes, states: FileStates, *, follows_links: bool = False
+    ) -> None:
+        """`listing_data` is that of the tree; empty, if it is a file, with the path b"".
+
+        Of a tree that `follows_links` a file may be a link, with which nothing but itself goes.
+        """
         self._listing = listing_data
         self._states = states
+        self._follows_links = follows_links
 
     @classmethod
     def of(cls, source: Source) -> Self:
         if isinstance(source, Tree):
-            return cls(source.listing_data, source.states)
+            return cls(source.listing_data, source.states, follows_links=source.follows_links)
         assert isinstance(source, FileSource)
         signature = source.signature
         is_executable = signature.mode == manifest.EXECUTABLE_MODE
@@ -122,7 +128,11 @@ class Seen:
 
     def _is_it(self, path: bytes, at: bytes, status: os.stat_result) -> bool:
         if stat.S_ISLNK(status.st_mode):
-            return self._links.get(path) == os.readlink(at)
+            known, target = self._links.get(path), os.readlink(at)
+            if known is None:
+                return self._follows_links and path in self._files
+            spelled = listing.respelled(path.decode(), os.fsdecode(target))
+            return known == target or (spelled is not None and known == spelled.target.encode())
         file = self._files.get(path) if stat.S_ISREG(status.st_mode) else None
         return file is not None and self._states.fits(file)(status)
 

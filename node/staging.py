@@ -9,13 +9,16 @@ import errno
 import os
 import shutil
 import threading
+from collections.abc import Iterator
 from pathlib import Path
 
 from node.hashing import verified_chunks
+from node.holes import give_back, stretches, write_hole
 from node.outside import put_outside
 from node.placing import MayGo, nothing, put_in_place, remove
-from node.raw_files import claim_room, open_own, write_at
+from node.raw_files import claim_room, open_own, usual_mode, write_at
 from node.reflink import Origin, Reflinks
+from node.twins import all_zeros
 from node.whole import FileSource, Signature, Source
 from protocol import bitmap
 from protocol.errors import ExitCode, OperatorError
@@ -25,6 +28,8 @@ from protocol.names import display
 ALLOCATION_BYTES = (
     64 << 20
 )  # At a time, beside the transfer: 2 GiB at once stop a RAM disk for 0.2 s.
+PLENTY = 2  # Room is taken ahead if the disk has so many times as much: others need some too, and
+# whoever made the manifest may have claimed what will never come.
 
 
 class Staging:
@@ -41,10 +46,13 @@ class Staging:
         self._guard = threading.Lock()
         self._allocation: threading.Thread | None = None
         self._is_closing = False
+        self._is_published = False
         self._trouble: OSError | None = None
 
     def open(self) -> int:
         """Make room, and return the chunks that are there and right (protocol.bitmap).
+
+        Those that have only zeros always are: they are holes.
 
         Raises:
             OSError: the disk refused, or is too full (ENOSPC).
@@ -53,14 +61,19 @@ class Staging:
         remove(self._place / "manifest")
         write_at(os.fsencode(self._place / "manifest"), 0, memoryview(encode(self.manifest)))
         self._descriptor = open_own(os.fsencode(self._place / "data"), os.O_RDWR)
-        found = self._verify()
-        allocated = os.fstat(self._descriptor).st_blocks * 512
-        require_room(self._place, self.manifest.size_bytes - allocated)
+        found, zeros = self._verify(), all_zeros(self.manifest)
+        allocated_bytes = os.fstat(self._descriptor).st_blocks * 512
+        require_room(self._place, self._bytes_of(self.needed & ~zeros) - allocated_bytes)
         os.ftruncate(self._descriptor, self.manifest.size_bytes)
-        if self._is_on_a_disk():
-            self._allocation = threading.Thread(target=self._allocate, name="allocate", daemon=True)
+        self._make_holes(zeros & ~found)
+        missing = self.needed & ~found & ~zeros
+        plenty_bytes = PLENTY * self._bytes_of(missing)
+        if self._is_on_a_disk() and free_bytes(self._place) >= plenty_bytes > 0:
+            self._allocation = threading.Thread(
+                target=self._allocate, args=(missing,), name="allocate", daemon=True
+            )
             self._allocation.start()
-        return found
+        return found | zeros
 
     def write(self, index: int, data: bytes | memoryview, origin: Origin | None = None) -> None:
         """Write a chunk's bytes, which the caller has verified; `origin` is where they lie already.
@@ -95,6 +108,7 @@ class Staging:
         self._settle()
         signature = Signature.of(os.fstat(self._descriptor))  # While nobody else can change it.
         put_in_place(self._place / "data", folder, name, may_go)
+        self._is_published = True
         remove(self._place)
         return FileSource(folder / name, signature)
 
@@ -107,14 +121,17 @@ class Staging:
         """
         self._settle()
         put_outside(self._place / "data", target, may_replace=may_replace)
+        self._is_published = True
         remove(self._place)
 
     def close(self) -> None:
-        """Let go of the file; what is in it stays for the next try."""
+        """Let go of the file; what is in it stays for the next try, and takes no more room."""
         self._is_closing = True
         self._end_allocation()
         with self._guard:
             if self._descriptor >= 0:
+                if self._allocation is not None and not self._is_published:
+                    give_back(self._descriptor, self.manifest.size_bytes)
                 os.close(self._descriptor)
                 self._descriptor = -1
 
@@ -126,28 +143,27 @@ class Staging:
         self._end_allocation()
         if self._trouble is not None:
             raise self._trouble
-        mode = self.manifest.mode & 0o777
-        os.fchmod(self._descriptor, mode)
+        os.fchmod(self._descriptor, usual_mode(self.manifest.mode & 0o777))
         os.fsync(self._descriptor)
 
     def _verify(self) -> int:
         size_bytes = min(os.fstat(self._descriptor).st_size, self.manifest.size_bytes)
         candidates = bitmap.of(())
-        position = 0
-        while position < size_bytes:
-            try:
-                start = os.lseek(self._descriptor, position, os.SEEK_DATA)
-            except OSError:  # ENXIO: nothing but a hole up to the end.
-                break
-            if start >= size_bytes:
-                break
-            position = os.lseek(self._descriptor, start, os.SEEK_HOLE)
-            candidates |= self._chunks_between(start, min(position, size_bytes))
+        for start, end in stretches(self._descriptor, 0, size_bytes):
+            candidates |= self._chunks_between(start, end)
         return verified_chunks(self._read, self.manifest, list(bitmap.indices(candidates)))
 
     def _chunks_between(self, start: int, end: int) -> int:
         first, last = self.manifest.chunk_at(start), self.manifest.chunk_at(end - 1)
         return bitmap.full(last + 1) & ~bitmap.full(first)
+
+    def _make_holes(self, chunks: int) -> None:
+        for index in bitmap.indices(chunks):
+            zeros = memoryview(bytes(self.manifest.chunk_size(index)))
+            write_hole(self._descriptor, self.manifest.chunk_offset(index), zeros)
+
+    def _bytes_of(self, chunks: int) -> int:
+        return sum(map(self.manifest.chunk_size, bitmap.indices(chunks)))
 
     def _is_on_a_disk(self) -> bool:
         """Say whether extents matter: a RAM disk has none, and pays for each page twice."""
@@ -157,17 +173,29 @@ class Staging:
         if self._allocation is not None:
             self._allocation.join()
 
-    def _allocate(self) -> None:
-        for offset in range(0, self.manifest.size_bytes, ALLOCATION_BYTES):
+    def _allocate(self, chunks: int) -> None:
+        for offset, size_bytes in self._runs(chunks):
             if self._is_closing:
                 return
-            length = min(ALLOCATION_BYTES, self.manifest.size_bytes - offset)
             try:
-                os.posix_fallocate(self._descriptor, offset, length)
+                os.posix_fallocate(self._descriptor, offset, size_bytes)
             except OSError as error:
                 if error.errno in {errno.ENOSPC, errno.EDQUOT, errno.EIO}:
                     self._trouble = error
                 return  # Others cannot allocate ahead (EOPNOTSUPP); writing will tell.
+
+    def _runs(self, chunks: int) -> Iterator[tuple[int, int]]:
+        """Yield where chunks next to each other are, and how many bytes, not too many at a time."""
+        start = end = 0
+        for index in bitmap.indices(chunks):
+            offset = self.manifest.chunk_offset(index)
+            if offset != end or end - start >= ALLOCATION_BYTES:
+                if end > start:
+                    yield start, end - start
+                start = offset
+            end = offset + self.manifest.chunk_size(index)
+        if end > start:
+            yield start, end - start
 
 
 def staging_place(folder: Path, content_id: ContentId) -> Path:
@@ -177,8 +205,12 @@ def staging_place(folder: Path, content_id: ContentId) -> Path:
 
 def require_room(place: Path, size_bytes: int) -> None:
     """Raise OSError (ENOSPC) if the disk has no room for so many bytes."""
-    if size_bytes > shutil.disk_usage(place).free:
+    if size_bytes > free_bytes(place):
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+
+def free_bytes(place: Path) -> int:
+    return shutil.disk_usage(place).free
 
 
 def disk_trouble(error: OSError, name: str, folder: Path) -> OperatorError:

@@ -99,6 +99,19 @@ class ReportNoted(Event, frozen=True):
     request_id: int
 
 
+class HolderConnected(Event, frozen=True):
+    """The connection to a holder stands; `round_trip_s` is how far away it is."""
+
+    node: str
+    round_trip_s: float
+
+
+class BytesCame(Event, frozen=True):
+    """A holder has sent something for a while, though no whole reply."""
+
+    node: str
+
+
 class HolderLost(Event, frozen=True):
     """The connection to a holder failed, or it sends what is no message."""
 
@@ -207,7 +220,7 @@ class LayOut(Action, frozen=True):
 
 
 class StoreChunk(Action, frozen=True):
-    """Write the bytes of the event that was just handled."""
+    """Write the bytes of the event that was just handled, wherever the thing has them."""
 
     index: int
 

@@ -24,7 +24,7 @@ class Tally:
     askers_weighed: int = 0  # How many the holders served at a time, times the bytes they sent.
 
     def begin(self, size_of: Callable[[int], int], room: StagingOpened) -> None:
-        """Note what is wanted, and that all that is there and was not fetched was there before."""
+        """Note what is wanted, and that all that is there and was not fetched cost nothing."""
         self.needed_bytes = sum(map(size_of, bitmap.indices(room.needed)))
         self.reused_bytes = sum(map(size_of, bitmap.indices(room.have))) - self.fetched_bytes
 

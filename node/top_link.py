@@ -1,4 +1,4 @@
-"""Whether a link at the top of a node's folder may be followed. Reads only what `stat` tells.
+"""Whether a link in a node's folder may be followed. Reads only what `stat` tells.
 
 In a folder that others may write to, anybody can make a link to what only the node's user may read:
 to share it would hand it to everybody.
@@ -11,6 +11,8 @@ from pathlib import Path
 _MAY_PASS = stat.S_IXOTH
 _REMEDY = "create the link yourself, or make the file readable for everybody"
 
+_REMEDY_IF_BELOW = "create the link yourself"
+
 
 def why_not_followed(path: Path, target: os.stat_result) -> str | None:
     """Return why the link at `path` must not be followed, with a remedy; None if it may be.
@@ -18,8 +20,8 @@ def why_not_followed(path: Path, target: os.stat_result) -> str | None:
     `target` is the status of what it led to: of another file nothing is said, as somebody may
     exchange the link meanwhile.
 
-    It may if it belongs to this process's user or to the owner of what it leads to, or if everybody
-    may read that.
+    It may if it belongs to this process's user or to the owner of what it leads to, or if that is a
+    file that everybody may read. (In a directory that everybody may list, not all files are such.)
 
     Raises:
         OSError: it leads nowhere, or cannot be looked at.
@@ -27,7 +29,13 @@ def why_not_followed(path: Path, target: os.stat_result) -> str | None:
     owner, real = path.lstat().st_uid, path.resolve(strict=True)
     if not os.path.samestat(real.stat(), target):
         return "it is a link that keeps changing"
-    if owner in {os.geteuid(), target.st_uid} or _everybody_reads(real):
+    if owner in {os.geteuid(), target.st_uid}:
+        return None
+    if stat.S_ISDIR(target.st_mode):
+        return (
+            f"it is a link that user {owner} made to another user's directory; {_REMEDY_IF_BELOW}"
+        )
+    if _everybody_reads(real):
         return None
     return f"it is a link that user {owner} made to a file that not everybody may read; {_REMEDY}"
 

@@ -1,9 +1,6 @@
 """A directory as one thing: what lies in it, looked through at one moment, and the bytes of it."""
 
-import contextlib
 import os
-import re
-import stat
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 
@@ -11,25 +8,35 @@ from blake3 import blake3
 
 from node.file_states import FileStates
 from node.layout import Layout
+from node.left_out import LeftOut
 from node.selection import EVERYTHING, Selection
+from node.tree_walk import Walk
+from node.unreadable import PASSING, Unreadable, UnreadableError
 from node.whole import Fits, GoneError, Signature, Stretch, read_unchanged, read_unchanged_into
 from protocol import listing, manifest
 from protocol.cutting import tree_cut
 from protocol.listing import Entry, Listing
-from protocol.names import check_path
-
-_ORDINARY = re.compile(r"[^\x00-\x1f\x7f-\x9f\\:\ud800-\udfff]{1,63}\Z")  # 255 bytes at most.
-_FILES = {listing.FILE, listing.EXECUTABLE}
-_ORDINARY_PATH = 1000  # Characters: 4096 bytes at most.
 
 
 class Tree:
     """What `look_through` found. Its bytes are those of its listing, then those of its files."""
 
     def __init__(
-        self, root: Path, listing_data: bytes, files: list[str], states: FileStates
+        self,
+        root: Path,
+        listing_data: bytes,
+        files: list[str],
+        states: FileStates,
+        left_out: LeftOut | None = None,
+        *,
+        follows_links: bool = False,
     ) -> None:
-        """`files` are the paths of the files in the listing, in order, `states` how they were."""
+        """`files` are the paths of the files in the listing, in order, `states` how they were.
+
+        Of a tree that `follows_links` a file or a directory may be a link to one.
+        """
+        self.left_out = left_out or LeftOut()
+        self.follows_links = follows_links
         self.moved(root)
         self.listing_data = listing_data
         self._files = files
@@ -63,6 +70,25 @@ class Tree:
             if not states.is_noted(file):
                 states.note(file, os.lstat(f"{root}/{path}"))
         return cls(root, listing_data, files, states)
+
+    def without(self, inside: str, reason: str) -> "Tree":
+        """Return it without one file, which is left out for that reason."""
+        entries = [entry for entry in self.entries() if entry.path != inside]
+        above = inside.rpartition("/")[0]
+        if above and not any(entry.path.startswith(f"{above}/") for entry in entries):
+            entries.append(Entry(above, listing.FOLDER))
+        file = self._files.index(inside)
+        files = self._files[:file] + self._files[file + 1 :]
+        left_out = self.left_out.and_more(LeftOut())
+        left_out.add(inside, reason)
+        return Tree(
+            self.root,
+            listing.encode(entries),
+            files,
+            self.states.without(file),
+            left_out,
+            follows_links=self.follows_links,
+        )
 
     def moved(self, root: Path) -> None:
         """Take note that it lies at `root` now."""
@@ -103,7 +129,10 @@ class Tree:
             if part == 0:
                 buffer[:size_bytes] = self.listing_data[start : start + size_bytes]
             else:
-                read_unchanged_into(*self._file(part - 1), start, buffer[:size_bytes])
+                try:
+                    read_unchanged_into(*self._file(part - 1), start, buffer[:size_bytes])
+                except OSError as error:
+                    raise self._blamed(part - 1, error) from None
             buffer = buffer[size_bytes:]
 
     def stretches(self, offset: int, size_bytes: int) -> Iterable[Stretch]:
@@ -117,7 +146,15 @@ class Tree:
     def _part(self, part: int, offset: int, size_bytes: int) -> bytes:
         if part == 0:
             return self.listing_data[offset : offset + size_bytes]
-        return read_unchanged(*self._file(part - 1), offset, size_bytes)
+        try:
+            return read_unchanged(*self._file(part - 1), offset, size_bytes)
+        except OSError as error:
+            raise self._blamed(part - 1, error) from None
+
+    def _blamed(self, file: int, error: OSError) -> OSError:
+        if error.errno in PASSING:
+            return error
+        return UnreadableError(error, self._files[file], self._prefix + self._files[file])
 
     def _file(self, file: int) -> tuple[str, Fits]:
         return self._prefix + self._files[file], self.states.fits(file)
@@ -128,23 +165,28 @@ def look_through(
     selection: Selection,
     leave_out: Callable[[str, str], None],
     should_stop: Callable[[], bool],
+    unreadable: Unreadable | None = None,
 ) -> Tree:
-    """Return what lies in the directory `root` now, as far as it is selected.
+    """Return what lies in the directory `root` now, as far as it is selected and can be shared.
 
-    What goes while it is looked at may count or not; reading it will tell.
+    What goes while it is looked at may count or not; reading it will tell. A directory from which
+    all is left out counts as an empty one.
 
     Args:
         root: a directory.
-        selection: what of it counts.
+        selection: what of it counts. Where links are followed, no directory is entered again below
+            itself.
         leave_out: told of what cannot be shared: its path in the tree, and why.
         should_stop: asked before each directory.
+        unreadable: which files need not be tried.
 
     Raises:
         GoneError: `should_stop` said so.
-        OSError: a directory cannot be read.
+        OSError: it cannot be read, or a directory in it cannot be listed for a reason that may
+            pass.
         ValueError: there is too much in it.
     """
-    walk = _Walk(str(root), selection, leave_out)
+    walk = Walk(str(root), selection, leave_out, unreadable or Unreadable())
     levels = [iter([""])]
     while levels:  # Not by recursion: directories may lie in each other a thousand deep.
         directory = next(levels[-1], None)
@@ -154,71 +196,12 @@ def look_through(
             raise GoneError(f"{root}: stopped")
         else:
             levels.append(walk.directories_in(directory))
-    files = [entry.path for entry in walk.entries if entry.kind in _FILES]
-    return Tree(root, listing.encode(walk.entries), files, walk.states)
+    files = [entry.path for entry in walk.entries if entry.kind in listing.FILES]
+    data = listing.encode(walk.entries)
+    follows = selection.follow_links
+    return Tree(root, data, files, walk.states, walk.left_out, follows_links=follows)
 
 
 def everything_in(root: Path) -> Tree:
     """Return what can be shared of the directory `root` as it is now; raises as `look_through`."""
     return look_through(root, EVERYTHING, lambda _, __: None, lambda: False)
-
-
-class _Walk:
-    """Collects what lies in a tree, in the order of a listing."""
-
-    def __init__(
-        self, root: str, selection: Selection, leave_out: Callable[[str, str], None]
-    ) -> None:
-        self.entries: list[Entry] = []
-        self.states = FileStates()
-        self._root = root
-        self._chooses = selection.chooses
-        self._leave_out = leave_out
-
-    def directories_in(self, directory: str) -> Iterator[str]:
-        """Take in what lies in one directory; yield those in it, each when its turn comes."""
-        try:
-            with os.scandir(f"{self._root}/{directory}") as found:
-                inside = sorted(found, key=lambda entry: entry.name)
-        except FileNotFoundError:
-            if directory:
-                return  # It has gone just now.
-            raise
-        if directory and not inside and self._chooses(f"{directory}/"):
-            self.entries.append(Entry(directory, "d"))
-        for entry in inside:
-            path = f"{directory}/{entry.name}" if directory else entry.name
-            if not self._has_a_good_name(entry.name, path):
-                continue
-            if entry.is_dir(follow_symlinks=False):
-                yield path
-            elif self._chooses(path):
-                with contextlib.suppress(FileNotFoundError):
-                    self._take_in(entry, path)
-
-    def _has_a_good_name(self, name: str, path: str) -> bool:
-        if _ORDINARY.match(name) and len(path) < _ORDINARY_PATH:
-            return True
-        try:
-            check_path(path)
-        except ValueError as error:
-            self._leave_out(path, f"its name {error}")
-            return False
-        return True
-
-    def _take_in(self, entry: os.DirEntry[str], path: str) -> None:
-        status = entry.stat(follow_symlinks=False)
-        if stat.S_ISREG(status.st_mode):
-            kind = listing.EXECUTABLE if self.states.add(status) else listing.FILE
-            self.entries.append(Entry(path, kind, status.st_size))
-        elif stat.S_ISLNK(status.st_mode):
-            self._take_in_link(entry, path)
-        else:
-            self._leave_out(path, "it is neither a file, a directory nor a link")
-
-    def _take_in_link(self, entry: os.DirEntry[str], path: str) -> None:
-        target = os.readlink(entry.path)
-        if listing.is_inside(path, target):
-            self.entries.append(Entry(path, "l", target=target))
-        else:
-            self._leave_out(path, "it is a link that may lead out of the directory")

@@ -4,12 +4,13 @@ A chunk's parts of files that nobody asked for go into a file with holes, the re
 is always whole. Each file is opened for each of its parts: there may be a million.
 """
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 
 from node.appearing import Appearing
 from node.file_states import FileStates
+from node.holes import write_hole
 from node.placing import sync
-from node.raw_files import link, make_at, read_at, set_mode, write_at
+from node.raw_files import Write, link, make_at, read_at, set_mode, write_all, write_at
 from node.reflink import LEAST_BYTES, Origin, Reflinks
 from node.tree_place import TreePlace
 from node.tree_plan import TreePlan
@@ -35,8 +36,17 @@ class TreeFiles:
         self._reflinks = Reflinks()
         self._is_made = bytearray(len(listing.sizes))
 
-    def write(self, index: int, data: memoryview, origin: Origin | None = None) -> None:
+    def write(
+        self,
+        index: int,
+        data: memoryview,
+        origin: Origin | None = None,
+        *,
+        is_zeros: bool = False,
+    ) -> None:
         """Write the parts of chunk `index`, which may share blocks with `origin`, from any thread.
+
+        What `is_zeros` becomes holes: as long as nobody else writes.
 
         Raises:
             OperatorError: something stands where a file is to appear.
@@ -48,10 +58,13 @@ class TreeFiles:
         for file, offset, size_bytes in self._plan.pieces(index):
             part = data[start : start + size_bytes]
             start += size_bytes
+            write = write_hole if is_zeros else self._reflinks.writer(origin)
             if file < 0 or not is_chosen(file):
-                write_at(*self._place_of(file, offset), part)
+                write_at(
+                    *self._place_of(file, offset), part, write=write_hole if is_zeros else write_all
+                )
             elif appearing is None or not appearing.is_out(file):
-                self._write_part(file, offset, part, origin)
+                self._write_part(file, offset, part, write)
                 if appearing is not None and appearing.came(file, size_bytes):
                     whole.append(file)
             origin = origin and origin.after(size_bytes)
@@ -77,8 +90,10 @@ class TreeFiles:
                     whole.append(file)
         self._let_out(whole)
 
-    def complete(self) -> None:
+    def complete(self, check: Callable[[], None] = lambda: None) -> None:
         """Make what has no bytes; give modes to what an earlier try has made.
+
+        `check` is called before each, and may raise what it likes.
 
         Raises:
             OperatorError: something stands in the way.
@@ -86,6 +101,7 @@ class TreeFiles:
         """
         sizes, empty = self._plan.listing.sizes, []
         for file, path in self._plan.chosen_files():
+            check()
             if sizes[file] == 0:
                 write_at(self._place.file(path), 0, memoryview(b""), self._plan.mode(file))
                 self._is_made[file] = 1
@@ -94,8 +110,10 @@ class TreeFiles:
                 self._give_mode(file)
         self._let_out(empty)
         for path in self._plan.chosen_folders():
+            check()
             self._place.make_directory(path)
         for path, target in self._plan.chosen_links():  # The last: nothing is made through a link.
+            check()
             self._place.make_directory(path.rpartition(b"/")[0])
             link(self._place.file(path), target)
             if self._appearing is not None:
@@ -104,16 +122,15 @@ class TreeFiles:
             listing = self._plan.listing if self._plan.is_everything else None
             self._appearing.end(self._plan.chosen_folders(), listing)
 
-    def _write_part(self, file: int, offset: int, data: memoryview, origin: Origin | None) -> None:
+    def _write_part(self, file: int, offset: int, data: memoryview, write: Write) -> None:
         states, plan = self.states, self._plan
         is_all = self._is_new and not self._is_made[file] and states.sizes[file] == len(data)
-        if is_all and (origin is None or len(data) < LEAST_BYTES):
+        if is_all and (write is write_all or len(data) < LEAST_BYTES):
             path = self._place.file(plan.listing.file_path(file))
             states.note(file, make_at(path, data, plan.mode(file)))
         else:
             states.forget(file)
             mode = None if self._is_made[file] else plan.mode(file)
-            write = self._reflinks.writer(origin)
             write_at(*self._place_of(file, offset), data, mode, write)
         self._is_made[file] = 1
 

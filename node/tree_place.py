@@ -39,11 +39,11 @@ class TreePlace:
         remove(self._manifest)
         write_at(self._manifest, 0, memoryview(manifest))
 
-    def lay_out(self, plan: TreePlan) -> bool:
+    def lay_out(self, plan: TreePlan, check: Callable[[], None] = lambda: None) -> bool:
         """Make the directories of the files that are wanted; say whether none can be there yet.
 
         What else is there goes: another try may have wanted more, and somebody may have put it
-        there.
+        there. `check` is called before each, and may raise what it likes.
 
         Raises:
             OSError: the disk refused.
@@ -56,6 +56,7 @@ class TreePlace:
         for _, path in plan.chosen_files():
             above = path.rpartition(b"/")[0]
             if above != made:  # What lies in a directory stands together.
+                check()
                 self.make_directory(above)
                 made = above
         return is_new

@@ -5,34 +5,45 @@ from collections.abc import Iterable, Iterator
 
 from node.layout import Layout, Piece
 from node.selection import Selection
+from node.tree_part import TreePart
 from protocol import bitmap
-from protocol.listing import Listing
+from protocol.listing import FILES, FOLDER, LINK, Listing
 from protocol.manifest import Manifest
 
 
 class TreePlan:
     """One tree's files, by their numbers in its listing, as far as they are selected."""
 
-    def __init__(self, manifest: Manifest, listing: Listing, selection: Selection) -> None:
-        """`listing` is that of the tree whose `manifest` this is."""
+    def __init__(
+        self,
+        manifest: Manifest,
+        listing: Listing,
+        selection: Selection,
+        most_mode: int = 0o777,
+    ) -> None:
+        """`listing` is that of the tree whose `manifest` this is; no file has a wider mode."""
         self.listing = listing
         self.is_everything = selection.is_everything
         self._manifest = manifest
-        self._selection = selection
+        self._most_mode = most_mode
         self._layout = Layout(listing.sizes)
         self._are_executable = listing.are_executable()
-        files = range(len(listing.sizes))
-        self._is_chosen = bytearray(b"\1") * len(files)
-        if not self.is_everything:
-            chooses = selection.chooses
-            self._is_chosen[:] = (chooses(listing.file_path(file).decode()) for file in files)
+        self.part = None if self.is_everything else TreePart(listing, selection)
+        self._is_chosen = bytearray(b"\1") * len(listing.sizes)
+        if self.part is not None:
+            kinds = zip(self.part.is_chosen, listing.kinds.decode(), strict=True)
+            self._is_chosen[:] = bytes(chosen for chosen, kind in kinds if kind in FILES)
         self.needed = bitmap.full(manifest.listing_chunks) | self._chunks_of_chosen()
 
     @property
     def has_any(self) -> bool:
         """Say whether anything is selected; an empty tree is something too."""
-        chosen = itertools.chain(self.chosen_files(), self.chosen_links(), self.chosen_folders())
-        return self.is_everything or any(True for _ in chosen)
+        return self.part is None or self.part.has_any
+
+    @property
+    def inside(self) -> bytes:
+        """Return the real path, in the tree, of what was selected by its path."""
+        return b"" if self.part is None else self.part.inside
 
     def bytes_of(self, chunks: int) -> int:
         """Return how many bytes these chunks (protocol.bitmap) have."""
@@ -49,14 +60,14 @@ class TreePlan:
 
     def chosen_links(self) -> Iterator[tuple[bytes, bytes]]:
         """Yield the paths and targets of the links that are wanted."""
-        return ((path, target) for path, target in self.listing.links() if self._chooses(path))
+        return itertools.compress(self.listing.links(), self._are_chosen(LINK))
 
     def chosen_folders(self) -> Iterator[bytes]:
         """Yield the paths of the empty directories that are wanted."""
-        return (path for path in self.listing.empty_folders() if self._chooses(path + b"/"))
+        return itertools.compress(self.listing.empty_folders(), self._are_chosen(FOLDER))
 
     def mode(self, file: int) -> int:
-        return 0o755 if self._are_executable[file] else 0o644
+        return (0o755 if self._are_executable[file] else 0o644) & self._most_mode
 
     def pieces(self, index: int) -> list[Piece]:
         """Return the parts of chunk `index`; the listing counts as file -1."""
@@ -85,8 +96,12 @@ class TreePlan:
                 chunks.update(range(at(before + start), at(before + end - 1) + 1))
         return bitmap.of(chunks)
 
-    def _chooses(self, path: bytes) -> bool:
-        return self.is_everything or self._selection.chooses(path.decode())
+    def _are_chosen(self, wanted: str) -> Iterator[int]:
+        """Yield whether each entry of one kind is wanted."""
+        if self.part is None:
+            return itertools.repeat(1)
+        kinds = zip(self.part.is_chosen, self.listing.kinds.decode(), strict=True)
+        return (chosen for chosen, kind in kinds if kind == wanted)
 
     def _chunks_of_chosen(self) -> int:
         if self.is_everything:

@@ -6,20 +6,23 @@ belongs in `tree/` (node.tree_files).
 
 import errno
 import os
+from collections.abc import Callable
 from pathlib import Path
 
 from node.appearing import Appearing
 from node.hashing import verified_chunks
 from node.outside import put_outside
 from node.placing import MayGo, nothing, put_in_place, remove, sync
-from node.raw_files import read_at, write_at
+from node.raw_files import read_at, usual_mode, write_at
 from node.reflink import Origin
 from node.selection import EVERYTHING, Selection
 from node.staging import require_room
 from node.tree import Tree, everything_in
 from node.tree_files import TreeFiles
+from node.tree_part import Lack
 from node.tree_place import TreePlace
 from node.tree_plan import TreePlan
+from node.twins import all_zeros
 from protocol import bitmap
 from protocol.errors import MalformedMessageError
 from protocol.listing import decode
@@ -50,6 +53,7 @@ class TreeStaging:
         self._appearing = appearing
         self._place = TreePlace(folder / content_id.removeprefix("b3:"))
         self._files: TreeFiles | None = None  # Until it is laid out.
+        self.check: Callable[[], None] = lambda: None  # It raises to stop what takes long.
         self._is_closed = False
 
     def open(self) -> int:
@@ -73,9 +77,9 @@ class TreeStaging:
         listing = decode(self._read_listing())
         if listing.size_bytes != self.manifest.size_bytes:
             raise MalformedMessageError("the listing is not that of so many bytes")
-        self._plan = TreePlan(self.manifest, listing, self._selection)
+        self._plan = TreePlan(self.manifest, listing, self._selection, usual_mode(0o777))
         self.needed = self._plan.needed
-        is_new = self._place.lay_out(self._plan)
+        is_new = self._place.lay_out(self._plan, self.check)
         self._files = TreeFiles(self._place, self._plan, self._appearing, is_new=is_new)
         have = bitmap.full(self.manifest.listing_chunks)
         if self._appearing is not None:
@@ -84,8 +88,12 @@ class TreeStaging:
             have = self._let_appear(self._right_ones(self.needed))
         elif not is_new:
             have = self._right_ones(self.needed)
-        require_room(self._place.path, self._plan.bytes_of(self.needed & ~have))
-        return have
+        zeros = all_zeros(self.manifest) & self.needed & ~have
+        require_room(self._place.path, self._plan.bytes_of(self.needed & ~have & ~zeros))
+        for index in bitmap.indices(zeros):
+            data = memoryview(bytes(self.manifest.chunk_size(index)))
+            self._files.write(index, data, is_zeros=True)
+        return have | zeros
 
     def write(self, index: int, data: bytes | memoryview, origin: Origin | None = None) -> None:
         """Write a chunk's bytes, which the caller has verified. May be used from any thread.
@@ -148,13 +156,24 @@ class TreeStaging:
             OSError: the disk refused.
         """
         self._complete()
-        put_outside(self._place.tree / inside, target, may_replace=may_replace)
+        real = self._plan.inside.decode() or inside  # Links may lead there.
+        put_outside(self._place.tree / real, target, may_replace=may_replace)
         remove(self._place.path)
 
     @property
     def has_any(self) -> bool:
         """Say whether anything was selected, once it is laid out."""
         return self._plan.has_any
+
+    def lack(self, *, inside_alone: bool) -> Lack | None:
+        """Return a link that was selected and would lead to what is not there, once it is laid out.
+
+        It may be that what is inside a path is put elsewhere alone.
+        """
+        part = self._plan.part
+        if part is None:
+            return None
+        return part.lack or (part.leads_out_of(part.inside) if inside_alone else None)
 
     def close(self) -> None:
         """Read no more; what is there stays for the next try."""
@@ -188,6 +207,6 @@ class TreeStaging:
     def _complete(self) -> TreeFiles:
         """Make what has no bytes, and everything durable."""
         assert self._files is not None
-        self._files.complete()
+        self._files.complete(self.check)
         sync(self._place.path)
         return self._files

@@ -10,6 +10,7 @@ import msgspec
 from node import leftovers, questions, standing
 from node.directories import opened
 from node.home import Home
+from node.left_out import LeftOut
 from node.others import others
 from node.placing import InTheWayError, MayGo, remove, take_out
 from node.rules import FORGOTTEN, NO_RULE, Rule
@@ -19,7 +20,7 @@ from node.tree import Tree
 from node.whole import Whole
 from protocol.control import ForgetOrder, Forgotten, ShareOrder, Sharing, Working
 from protocol.errors import ExitCode, OperatorError
-from protocol.names import RESERVED_FOLDER, display
+from protocol.names import display
 
 MOST_CLAIMS = 3
 OnProgress = Callable[[Working], None]
@@ -42,7 +43,8 @@ class Upkeep:
         name, home = order.name, self._home
         rule = home.rules.of(name)
         chunking = order.chunking or rule.chunking
-        home.rules.set(name, Rule("", order.include, order.exclude, chunking))
+        parts = order.include, order.exclude
+        home.rules.set(name, Rule("", *parts, chunking, follow_links=order.follow_links))
         if chunking != rule.chunking:
             home.inventory.remove(name)
             home.cache.forget(name)
@@ -54,7 +56,7 @@ class Upkeep:
         withheld = home.register.withheld(name)
         if thing is None and withheld is None:
             home.rules.set(name, rule)
-            raise _not_hashed(home.identity.folder, name)
+            raise self._not_shared(name)
         announced = thing is not None and self._announce()
         for _ in range(MOST_CLAIMS):  # Others may publish the same number just now.
             withheld = home.register.withheld(name)
@@ -66,7 +68,26 @@ class Upkeep:
             reason = withheld.reason(home.identity.name) if withheld else "it keeps changing"
             raise OperatorError(f"not shared: {reason}")
         title = thing.title
-        return Sharing(name, thing.id, thing.size_bytes, announced, title.version, title.publisher)
+        left_out = thing.source.left_out if isinstance(thing.source, Tree) else LeftOut()
+        return Sharing(
+            name,
+            thing.id,
+            thing.size_bytes,
+            announced,
+            title.version,
+            title.publisher,
+            left_out.told(),
+            left_out.count,
+        )
+
+    def _not_shared(self, name: str) -> OperatorError:
+        """Return why what was to be shared under a name is not."""
+        folder, reason = self._home.identity.folder, self._home.watcher.why_not(name)
+        if reason is None:
+            message = f"{display(name)} is not in {folder}, or keeps changing"
+            return OperatorError(f"{message}; put it there and run it again", ExitCode.DISK)
+        message = f"cannot share {display(name)} in {folder}: {reason}"
+        return OperatorError(f"{message}; change that and run it again", ExitCode.DISK)
 
     def _newest(self, order: ShareOrder) -> Published | None:
         """Return what is to be published over, if that is wanted and the tracker answers."""
@@ -121,36 +142,6 @@ class Upkeep:
         except OSError as error:
             message = f"cannot delete {display(name)} in {folder}: {error.strerror}"
             raise OperatorError(f"{message}; check its permissions", ExitCode.DISK) from None
-
-
-def _not_hashed(folder: Path, name: str) -> OperatorError:
-    """Return why what is to be shared from the top of `folder` could not be hashed."""
-    place, thing = folder / name, display(name)
-    unreadable = _unreadable(place)
-    if "/" in name or name == RESERVED_FOLDER or not os.path.lexists(place):
-        message = f"{thing} is not in {folder}; put it there and run it again"
-    elif place.is_symlink():
-        message = f"{thing} in {folder} is a link that is not followed; share what it leads to"
-    elif unreadable is not None:
-        message = f"{display(str(unreadable))} cannot be read; change its permissions"
-    else:
-        message = f"{thing} in {folder} keeps changing; run it again when it is at rest"
-    return OperatorError(message, ExitCode.DISK)
-
-
-def _unreadable(place: Path) -> Path | None:
-    """Return the first thing at `place` or in it that may not be read, if there is one."""
-    if not os.access(place, os.R_OK | (os.X_OK if place.is_dir() else 0)):
-        return place
-    for above, directories, files in os.walk(place):
-        for inside in directories:
-            if not os.access(Path(above, inside), os.R_OK | os.X_OK):
-                return Path(above, inside)
-        for inside in files:
-            path = Path(above, inside)
-            if not path.is_symlink() and not os.access(path, os.R_OK):
-                return path
-    return None
 
 
 def _as_seen(thing: Whole | None, place: Path) -> MayGo:

@@ -4,6 +4,7 @@ import itertools
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
+from node.twins import Twins
 from protocol import bitmap
 
 if TYPE_CHECKING:
@@ -13,13 +14,17 @@ if TYPE_CHECKING:
 class Wanted:
     """Sets of chunks (protocol.bitmap): `missing`, and `free`, the part of it not asked for."""
 
-    def __init__(self, count: int, have: int, needed: int, rng: "Random") -> None:
-        """Want those of `count` chunks that are `needed` and not in `have`."""
+    def __init__(self, count: int, have: int, needed: int, rng: "Random", twins: Twins) -> None:
+        """Want those of `count` chunks that are `needed` and not in `have`.
+
+        Of `twins` one is asked for at a time, and with it all of them arrive.
+        """
         self.missing = needed & ~have
         self.free = self.missing
         self._have_or_missing = have | needed
         self._count = count
         self._rng = rng
+        self._twins = twins
 
     @property
     def is_complete(self) -> bool:
@@ -29,13 +34,16 @@ class Wanted:
     def have(self) -> int:
         return self._have_or_missing & ~self.missing
 
-    def arrived(self, index: int) -> bool:
-        """Note that a chunk is there; say whether it was missing."""
-        bit = 1 << index
-        was_missing = bool(self.missing & bit)
-        self.missing &= ~bit
-        self.free &= ~bit
-        return was_missing
+    def with_twins(self, bits: int) -> int:
+        """Return these and all with the same bytes: nobody else is to be asked for them."""
+        return self._twins.with_all(bits)
+
+    def arrived(self, index: int) -> int:
+        """Note that a chunk is there, and its twins are; return which of them were missing."""
+        came = self._twins.of(index) & self.missing
+        self.missing &= ~came
+        self.free &= ~came
+        return came
 
     def claim(self, bits: int) -> None:
         """Note that somebody is asked for these."""

@@ -21,6 +21,7 @@ from node.register import Register
 from node.rules import Rules
 from node.settings import NodeSettings
 from node.titles import Published
+from node.unreadable import Unreadable
 from node.whole import GoneError, Signature, Source, Whole
 from protocol.names import display
 
@@ -49,9 +50,10 @@ class Watcher:
         self._stopping = threading.Event()
         self._rules = rules
         self._register = register
-        self._examiner = Examiner(cache, rules, self._stopping.is_set)
+        unreadable = Unreadable()
+        self._examiner = Examiner(cache, rules, self._stopping.is_set, unreadable)
         self._due = math.inf  # When to look again at what changes too often.
-        self._folder = Folder(folder, rules, self._stopping.is_set)
+        self._folder = Folder(folder, rules, self._stopping.is_set, unreadable)
         self._inventory = inventory
         self._cache = cache
         self._settings = settings
@@ -124,6 +126,10 @@ class Watcher:
             self._examiner.progress.begin([source], on_hashed)
             is_taken = self._take_in(name, source, over=over)
             return self._inventory.whole(name) if is_taken else None
+
+    def why_not(self, name: str) -> str | None:
+        """Return why what lies there under a name could not be shared, as far as that is known."""
+        return self._folder.why_not(name)
 
     def look_through(self) -> None:
         """Bring everything up to date now, in the caller's thread."""
@@ -233,7 +239,9 @@ class Watcher:
 
     def _take_in(self, name: str, source: Source, *, over: Published | None = None) -> bool:
         """Have `name` in the inventory as it is now, if it is to be shared; no if it changed."""
-        if self._is_known(name, source):
+        known = self._inventory.whole(name)
+        if known is not None and known.signature == source.signature:
+            known.source = source  # What is left out of it may be something else now.
             return True
         self._hashing = name, source.size_bytes, self._examiner.progress.done_bytes
         try:

@@ -14,6 +14,8 @@ Pattern = Annotated[str, Meta(min_length=1, max_length=MAX_PATTERN_CHARACTERS)]
 Patterns = Annotated[tuple[Pattern, ...], Meta(max_length=MAX_PATTERNS)]
 Chunking = Literal["fixed", "content"]
 
+MAX_LEFT_OUT = 100  # Named in a report; the rest is counted.
+
 
 class FetchOrder(Message, frozen=True, tag="fetch"):
     """Fetch `what`; answered by Working again and again, then by Fetched or Failed."""
@@ -37,6 +39,7 @@ class ShareOrder(Message, frozen=True, tag="share"):
     exclude: Patterns = ()
     chunking: Chunking | None = None  # none: as before.
     force: bool = False  # Publish it, whatever is published under that name.
+    follow_links: bool = False  # In a directory, share what they lead to.
 
 
 class ForgetOrder(Message, frozen=True, tag="forget"):
@@ -55,6 +58,12 @@ class VerifyOrder(Message, frozen=True, tag="verify"):
 
     what: What | None = None
     after: Text = ""
+
+
+class DiscardOrder(Message, frozen=True, tag="discard"):
+    """Remove what interrupted fetches of `what` have left. Answered by Discarded or Failed."""
+
+    what: What
 
 
 class Cancel(Message, frozen=True, tag="cancel"):
@@ -96,6 +105,13 @@ class Fetched(Message, frozen=True, tag="fetched"):
     other_versions: Count = 0  # Of the same name, that somebody holds.
 
 
+class Omission(msgspec.Struct, frozen=True):
+    """Something in a directory that is not shared with it."""
+
+    path: What  # In the directory. What is not valid UTF-8 is escaped.
+    reason: Text
+
+
 class Sharing(Message, frozen=True, tag="sharing"):
     """It is hashed, and announced if the tracker could be reached."""
 
@@ -105,6 +121,8 @@ class Sharing(Message, frozen=True, tag="sharing"):
     announced: bool
     version: Number = 0
     publisher: Node | None = None
+    left_out: Annotated[tuple[Omission, ...], Meta(max_length=MAX_LEFT_OUT)] = ()
+    left_out_count: Count = 0  # Named or not.
 
 
 class Forgotten(Message, frozen=True, tag="forgotten"):
@@ -113,6 +131,14 @@ class Forgotten(Message, frozen=True, tag="forgotten"):
     name: What
     id: Id | None  # none: it was not shared, so it has none.
     deleted: bool
+
+
+class Discarded(Message, frozen=True, tag="discarded"):
+    """What was left is gone."""
+
+    what: What
+    count: Count  # Of interrupted fetches.
+    freed_bytes: Size
 
 
 class Examined(msgspec.Struct, frozen=True):
@@ -142,6 +168,6 @@ class Failed(Message, frozen=True, tag="failed"):
     message: Text
 
 
-Task = FetchOrder | ShareOrder | ForgetOrder | VerifyOrder
+Task = FetchOrder | ShareOrder | ForgetOrder | VerifyOrder | DiscardOrder
 Order = Task | Cancel
-Report = Working | Fetched | Sharing | Forgotten | Verified | Failed
+Report = Working | Fetched | Sharing | Forgotten | Verified | Discarded | Failed

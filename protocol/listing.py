@@ -25,14 +25,16 @@ from protocol.manifest import MAX_LISTING_BYTES, MAX_SIZE_BYTES
 
 FORMAT = "shoal/1 tree"
 MAX_ENTRIES = 2_000_000  # Some 200 MB in memory.
+MAX_FOLDERS_PER_ENTRY = 64  # A path may have two thousand, so that a listing of few bytes would …
+SPARE_FOLDERS = 4096  # … make millions. A few may lie that deep.
 SIZE_BYTES = 8
 
 FILE = "f"
 EXECUTABLE = "x"
 FOLDER = "d"
 LINK = "l"
-_FILES = frozenset({FILE, EXECUTABLE})
-_KINDS = _FILES | {FOLDER, LINK}
+FILES = frozenset({FILE, EXECUTABLE})
+_KINDS = FILES | {FOLDER, LINK}
 _IS_EXECUTABLE = bytes.maketrans((FILE + EXECUTABLE).encode(), b"\0\1")
 
 # What `names.check_path` keeps, of bytes that are valid UTF-8 and not too long as a whole: it alone
@@ -41,7 +43,7 @@ _PART = rb"(?!\.\.?(?:/|\Z))(?![^/]{%d})" % (names.MAX_COMPONENT_BYTES + 1)
 _PART += rb"(?:[ -.0-\[\]-~\x80-\xc1\xc3-\xff]++|\xc2[\xa0-\xbf])++"
 _PARTS = rb"(?![A-Za-z]:)" + _PART + rb"(?:/" + _PART + rb")*+"
 _PATH = re.compile(_PARTS)
-_TARGET = re.compile(rb"(?:\.\./)*+(?:\.\.|" + _PARTS + rb")")
+_TARGET = re.compile(rb"\.|(?:\.\./)*+(?:\.\.|" + _PARTS + rb")")
 _ABOVE_ALL_BELOW = b"\0\xff"  # After a path with NUL for "/"; UTF-8 has no FF.
 
 
@@ -77,7 +79,7 @@ class Listing(msgspec.Struct, frozen=True, dict=True):
     @functools.cached_property
     def _files(self) -> "array.array[int]":
         kinds = enumerate(self.kinds.decode())
-        return array.array("I", (index for index, kind in kinds if kind in _FILES))
+        return array.array("I", (index for index, kind in kinds if kind in FILES))
 
     def file_path(self, file: int) -> bytes:
         return self.paths[self._files[file]]
@@ -102,7 +104,7 @@ class Listing(msgspec.Struct, frozen=True, dict=True):
     def entries(self) -> Iterator[Entry]:
         sizes, targets = iter(self.sizes), iter(self.targets)
         for path, kind in zip(self.paths, self.kinds.decode(), strict=True):
-            size_bytes = next(sizes) if kind in _FILES else 0
+            size_bytes = next(sizes) if kind in FILES else 0
             target = next(targets) if kind == LINK else b""
             yield Entry(path.decode(), kind, size_bytes, target.decode())
 
@@ -116,7 +118,7 @@ def encode(entries: Iterable[Entry]) -> bytes:
     ordered = sorted(entries, key=lambda entry: entry.path.replace("/", "\0"))
     for entry in ordered:
         _check_entry(entry)
-    sizes = [entry.size_bytes for entry in ordered if entry.kind in _FILES]
+    sizes = [entry.size_bytes for entry in ordered if entry.kind in FILES]
     document = _Document(
         FORMAT,
         paths=_join(entry.path for entry in ordered),
@@ -134,7 +136,7 @@ def encode(entries: Iterable[Entry]) -> bytes:
 def _check_entry(entry: Entry) -> None:
     if entry.kind not in _KINDS:
         raise ValueError(f"has {entry.path!r} of an unknown kind, {entry.kind!r}")
-    if not 0 <= entry.size_bytes <= (MAX_SIZE_BYTES if entry.kind in _FILES else 0):
+    if not 0 <= entry.size_bytes <= (MAX_SIZE_BYTES if entry.kind in FILES else 0):
         raise ValueError(f"has {entry.path!r} with a size of {entry.size_bytes}")
     if entry.target and entry.kind != LINK:
         raise ValueError(f"has {entry.path!r} with a target, though it is no link")
@@ -167,7 +169,7 @@ def _read(document: _Document) -> Listing:
         raise ValueError(f"has more than {MAX_ENTRIES} entries")
     if kinds.translate(None, delete="".join(_KINDS).encode()):
         raise ValueError("has an entry of an unknown kind")
-    if len(document.sizes) != SIZE_BYTES * sum(kinds.count(kind.encode()) for kind in _FILES):
+    if len(document.sizes) != SIZE_BYTES * sum(kinds.count(kind.encode()) for kind in FILES):
         raise ValueError("has not one size for each file")
     listing = Listing(
         _split("path", document.paths, len(kinds)),
@@ -178,6 +180,7 @@ def _read(document: _Document) -> Listing:
     if listing.size_bytes > MAX_SIZE_BYTES:  # And so no file has more.
         raise ValueError(f"has files of more than {MAX_SIZE_BYTES} bytes")
     _check_paths(listing.paths)
+    _check_folders(listing.paths, document.paths.count(b"/"))
     for path, target in listing.links():
         if not is_inside(path.decode(), target.decode()):
             raise ValueError(f"has the link {_shown(path)}, whose target is {_shown(target)}")
@@ -216,12 +219,38 @@ def _check_paths(paths: list[bytes]) -> None:
         least = key + _ABOVE_ALL_BELOW
 
 
+def _check_folders(paths: list[bytes], most: int) -> None:
+    """Check how many folders the paths need; they are `most` if no two have one in common."""
+    allowed = MAX_FOLDERS_PER_ENTRY * len(paths) + SPARE_FOLDERS
+    if most <= allowed:
+        return
+    folders, before = 0, b""
+    for path in paths:
+        folders += path.count(b"/", _common(before, path))
+        before = path
+        if folders > allowed:
+            raise ValueError(f"has more than {allowed} folders for {len(paths)} entries")
+
+
+def _common(one: bytes, two: bytes) -> int:
+    """Return how many bytes both begin with."""
+    low, high = 0, min(len(one), len(two))
+    while low < high:
+        middle = (low + high + 1) // 2
+        if one[:middle] == two[:middle]:
+            low = middle
+        else:
+            high = middle - 1
+    return low
+
+
 def is_inside(path: str, target: str) -> bool:
     """Say whether a link at `path` may have this target.
 
-    It must lead to something in the tree: up at most to the tree's root, and then down. As ".." may
-    only come first, where the link itself lies, it always leads up from a real folder of the tree,
-    never from wherever another link has led; so no chain of links leads out.
+    It must lead to something in the tree: up at most to the tree's root, and then down; or it is
+    ".", the folder that the link lies in. As ".." may only come first, where the link itself lies,
+    it always leads up from a real folder of the tree, never from wherever another link has led; so
+    no chain of links leads out.
     """
     try:
         encoded = target.encode()
@@ -230,6 +259,49 @@ def is_inside(path: str, target: str) -> bool:
     if len(encoded) > names.MAX_NAME_BYTES or _TARGET.fullmatch(encoded) is None:
         return False
     return target.split("/").count("..") <= path.count("/")
+
+
+class Respelling(NamedTuple):
+    """A link's target as a listing can have it."""
+
+    target: str
+    left: tuple[str, ...]  # Paths in the tree from which a ".." leads up.
+
+
+def respelled(path: str, target: str) -> Respelling | None:
+    """Return the target of a link at `path` in a form that `is_inside` allows.
+
+    Without empty parts, "." and ".." after a name it leads to the same place, as long as each path
+    in `left` is a directory and not a link to one elsewhere. None: it leads out, or its names
+    break the rules.
+    """
+    if is_inside(path, target):
+        return Respelling(target, ())
+    folder = path.split("/")[:-1]
+    place = None if target.startswith("/") else _place(folder, target)
+    if place is None:
+        return None
+    here, left = place
+    common = 0
+    while folder[common : common + 1] and folder[common : common + 1] == here[common : common + 1]:
+        common += 1
+    spelling = "/".join([".."] * (len(folder) - common) + here[common:]) or "."
+    return Respelling(spelling, tuple(left)) if is_inside(path, spelling) else None
+
+
+def _place(folder: list[str], target: str) -> tuple[list[str], list[str]] | None:
+    """Return where a target leads from a folder, and from which paths up; None: out."""
+    here, left = list(folder), []
+    for part in target.split("/"):
+        if part == "..":
+            if not here:
+                return None
+            if here != folder[: len(here)]:
+                left.append("/".join(here))
+            here.pop()
+        elif part not in {"", "."}:
+            here.append(part)
+    return here, left
 
 
 def _shown(text: bytes) -> str:

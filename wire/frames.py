@@ -9,6 +9,7 @@ from typing import Any
 import zmq
 from zmq.backend import Socket as _Plain
 
+SHORT_HEADER_BYTES, LONG_HEADER_BYTES, MOST_SHORT_BYTES = 2, 9, 255  # ZMTP 3.1.
 _EVENTS, _POLLIN = int(zmq.EVENTS), int(zmq.POLLIN)
 _send = _Plain.send  # Without the options of other kinds of sockets, which cost as much again.
 _NOW = int(zmq.NOBLOCK)
@@ -45,6 +46,12 @@ def receive(sock: "zmq.Socket[bytes]") -> list[zmq.Frame] | None:
         frame = sock.recv(_NOW, copy=False)
         frames.append(frame)
     return frames
+
+
+def size_on_the_wire(frame: zmq.Frame) -> int:
+    """Return what a frame takes of a connection: its bytes, and ZMTP's flags and length."""
+    size = len(frame)
+    return size + (LONG_HEADER_BYTES if size > MOST_SHORT_BYTES else SHORT_HEADER_BYTES)
 
 
 def origin(frame: zmq.Frame) -> tuple[str, str]:

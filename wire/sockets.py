@@ -30,6 +30,7 @@ FRAME_SLACK_BYTES = 64 << 10
 UNSENT_BYTES = 64 << 10
 SEND_BUFFER_BYTES = 512 << 10  # With what is on its way: at 1 ms round trip 4 Gbit/s a holder.
 TCP_INFO_BYTES = 152  # Of Linux's struct tcp_info, up to tcpi_min_rtt, in microseconds.
+TCP_INFO_RECEIVED = 128  # Where tcpi_bytes_received is in it.
 HANDSHAKE_MS = 5000
 CONNECT_MS = 3000
 UNACKNOWLEDGED_MS = 15_000
@@ -84,14 +85,28 @@ def connection(number: int) -> socket.socket | None:
 
 def round_trip_s(opened: socket.socket) -> float:
     """Return the least round trip seen on a connection, in seconds; 0 where it is not known."""
-    try:
-        info = opened.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, TCP_INFO_BYTES)
-    except (OSError, AttributeError):
-        return 0.0
-    if len(info) < TCP_INFO_BYTES:
+    info = _tcp_info(opened)
+    if info is None:
         return 0.0
     least_us: int = struct.unpack_from("=I", info, TCP_INFO_BYTES - 4)[0]
     return least_us / 1e6
+
+
+def received_bytes(opened: socket.socket) -> int:
+    """Return how much has come in over a connection, whole messages or not; 0 where not known."""
+    info = _tcp_info(opened)
+    if info is None:
+        return 0
+    received: int = struct.unpack_from("=Q", info, TCP_INFO_RECEIVED)[0]
+    return received
+
+
+def _tcp_info(opened: socket.socket) -> bytes | None:
+    try:
+        info = opened.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, TCP_INFO_BYTES)
+    except (OSError, AttributeError):
+        return None
+    return info if len(info) == TCP_INFO_BYTES else None
 
 
 def bound_window(opened: socket.socket, window_bytes: int) -> None:

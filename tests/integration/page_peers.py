@@ -182,6 +182,8 @@ def is_path(text: str) -> bool:
 
 
 def is_inside(path: str, target: str) -> bool:
+    if target == ".":
+        return True
     parts = target.split("/")
     down = list(itertools.dropwhile("..".__eq__, parts))
     goes_up = len(parts) - len(down)

@@ -36,6 +36,7 @@ from tests.simulation.station import (
     AskedTracker,
     Message,
     Network,
+    Sent,
     Station,
     Told,
 )
@@ -44,6 +45,7 @@ from tests.simulation.world import World
 RENEW_S = NodeSettings().renew_s
 PACED_BYTES = 64 << 10  # What is shorter is copied and has left at once (wire.releases).
 EPOCH = 1
+NOTICED_S = 1.0  # How often a fetch looks whether bytes come in.
 DISK_ACTIONS = steps.OpenStaging | steps.LayOut | steps.StoreChunk | steps.Publish
 
 
@@ -203,6 +205,18 @@ class Host(Station):
 
     # Fetching.
 
+    def get(self, sent: Sent) -> None:
+        """Let a message come in; one that takes long is noticed before it is whole."""
+        super().get(sent)
+        whole_at = self.place.down.free_at
+        if isinstance(sent.message, steps.ChunkReceived | steps.ManifestReceived):
+            self.at(self.world.now + NOTICED_S, self._notice, sent.message.node, whole_at)
+
+    def _notice(self, node: str, whole_at: float) -> None:
+        if self.world.now < whole_at and self.is_alive:
+            self._feed(steps.BytesCame(node))
+            self.at(self.world.now + NOTICED_S, self._notice, node, whole_at)
+
     def _feed(self, event: steps.Event) -> None:
         assert self.download is not None
         now, download = self.world.now, self.download
@@ -253,12 +267,13 @@ class Host(Station):
                 assert isinstance(action, steps.Disconnect)
 
     def _connect(self, node: str) -> None:
-        """Find out, a round trip later, if there is nobody any more."""
+        """Find out, a round trip later, who is there: nobody any more, or one so far away."""
         place = self._network.place_of(node)
+        round_trip_s = 2 * (self.place.latency_s + place.latency_s)
+        event: steps.Event = steps.HolderConnected(node, round_trip_s)
         if not place.is_alive(self.world.now):
-            round_trip_s = 2 * (self.place.latency_s + place.latency_s)
-            lost = steps.HolderLost(node, "cannot be reached")
-            self.at(self.world.now + round_trip_s, self.take, lost)
+            event = steps.HolderLost(node, "cannot be reached")
+        self.at(self.world.now + round_trip_s, self.take, event)
 
     def _tell_tracker(self, request: TrackerRequest) -> None:
         self.send(TRACKER, REQUEST_BYTES, AskedTracker(self.name, request))

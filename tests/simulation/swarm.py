@@ -54,6 +54,7 @@ class Outcome:
     finished_s: list[float | None]
     seed_sent_bytes: int
     duplicate_bytes: int
+    lost_holders: int
 
     def multiple(self, seconds: float) -> float:
         return seconds / self.plan.bound_s
@@ -104,6 +105,7 @@ def run(plan: Plan, workers: int = 1) -> Outcome:
         [result.took_s for result in fetchers if not (result.is_dead or result.failure)],
         seed.sent_bytes,
         sum(result.duplicate_bytes for result in fetchers),
+        sum(result.lost_holders for result in fetchers),
     )
 
 
@@ -115,6 +117,7 @@ class Result:
     is_dead: bool
     sent_bytes: int
     duplicate_bytes: int
+    lost_holders: int
     failure: str = ""
 
 
@@ -204,6 +207,7 @@ def _result(host: Host) -> Result:
         not host.is_alive,
         host.place.up.sent_bytes,
         0 if download is None else download.tally.duplicate_bytes,
+        0 if download is None else download.tally.lost_holders,
         host.failure or "",
     )
 

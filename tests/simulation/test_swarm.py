@@ -7,7 +7,7 @@ import sys
 
 import pytest
 
-from tests.simulation.swarm import Outcome, Plan, run
+from tests.simulation.swarm import Outcome, Plan, bytes_per_s, run
 
 SMALL = Plan(hosts=8, size_bytes=16 << 20, rate_mbit=100)
 
@@ -108,3 +108,28 @@ def test_a_disk_that_refuses_anything_costs_its_own_host_alone(seed: int) -> Non
     """It publishes nothing; the others, each of which asserts that it has all, finish."""
     plan = dataclasses.replace(SMALL, bad_disks=4, seed=seed)
     assert len(run(plan).all_s) == plan.hosts - plan.bad_disks
+
+
+@pytest.mark.parametrize("round_trip_s", [0.05, 0.1, 0.2])
+def test_a_far_holder_s_link_is_used(round_trip_s: float) -> None:
+    """The window stayed at one chunk from 100 ms on: 10 times the bound."""
+    plan = Plan(hosts=1, size_bytes=16 << 20, rate_mbit=50, latency_s=round_trip_s / 4)
+    assert max(run(plan).all_s) < 1.3 * plan.bound_s
+
+
+@pytest.mark.parametrize("hosts", [16, 56])
+def test_a_host_with_a_very_slow_link_finishes_when_that_is_full(hosts: int) -> None:
+    """It waited 60 s for each of the others, and parted with all of them as silent."""
+    plan = Plan(hosts=hosts, size_bytes=1 << 20, rate_mbit=1000, slow_hosts=1, slow_rate_mbit=0.064)
+    outcome = run(plan)
+    assert outcome.lost_holders == 0
+    assert max(outcome.all_s) < 1.3 * plan.size_bytes / bytes_per_s(plan.slow_rate_mbit)
+    assert outcome.duplicate_bytes <= 0.05 * hosts * plan.size_bytes
+
+
+def test_long_chunks_over_slow_links_come_once() -> None:
+    """Each took longer than the 5 s and 30 s that were waited: 98 % came twice."""
+    plan = Plan(hosts=8, size_bytes=64 << 20, rate_mbit=4, chunk_bytes=4 << 20)
+    outcome = run(plan)
+    assert outcome.lost_holders == 0
+    assert outcome.duplicate_bytes <= 0.05 * plan.hosts * plan.size_bytes

@@ -261,6 +261,8 @@ def test_the_page_tells_every_limit() -> None:
         "bytes of a manifest": manifest.MAX_MANIFEST_BYTES,
         "bytes of a listing": manifest.MAX_LISTING_BYTES,
         "entries of a listing": listing.MAX_ENTRIES,
+        "directories for each entry of a listing": listing.MAX_FOLDERS_PER_ENTRY,
+        "directories of a listing besides": listing.SPARE_FOLDERS,
         "bytes of a chunk": manifest.MAX_CHUNK_BYTES,
         "bytes of a thing": manifest.MAX_SIZE_BYTES,
         "chunks of a thing": manifest.MAX_CHUNKS,

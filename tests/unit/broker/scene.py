@@ -69,10 +69,11 @@ def holding(text: str) -> Holding:
 
 
 class Memory:
-    """Keeps records as a store does, by their keys."""
+    """Keeps records as a store does, by their keys; silences grow, on the clock `now`."""
 
     def __init__(self) -> None:
-        self._nodes: dict[str, NodeRecord] = {}
+        self.now = 0.0
+        self._nodes: dict[str, tuple[float, NodeRecord]] = {}  # And when each was saved.
         self._versions: dict[int, VersionRecord] = {}
         self._holders: dict[tuple[int, str], HolderRecord] = {}
         self._disowned: dict[DisownedRecord, None] = {}
@@ -83,16 +84,21 @@ class Memory:
 
     def load(self) -> DurableState:
         return DurableState(
-            tuple(self._nodes.values()),
+            tuple(self._grown(*saved) for saved in self._nodes.values()),
             tuple(self._versions[serial] for serial in sorted(self._versions)),
             tuple(self._holders.values()),
             tuple(self._disowned),
         )
 
+    def _grown(self, saved_at: float, record: NodeRecord) -> NodeRecord:
+        if record.silent_s is None:
+            return record
+        return record._replace(silent_s=record.silent_s + int(self.now - saved_at))
+
     def _apply(self, change: Change) -> None:
         match change:
             case NodeRecord():
-                self._nodes[change.node] = change
+                self._nodes[change.node] = self.now, change
             case VersionRecord():
                 self._versions[change.serial] = change
             case HolderRecord():
@@ -124,7 +130,7 @@ class Scene:
         self.initial = Initial(TRACKER_ADDRESS, listed, holdings or {})
         self.settings = settings or TrackerSettings()
         self.memory = Memory()
-        self.now = 1000.0
+        self.now = self.memory.now = 1000.0
         self.events: list[str] = []
         self._sequences: dict[str, int] = {}
         self.tracker = self._started()
@@ -139,6 +145,7 @@ class Scene:
 
     def wait(self, seconds: float) -> None:
         self.now += seconds
+        self.memory.now = self.now
 
     def send(self, request: messages.TrackerRequest) -> messages.TrackerReply:
         outcome = self.tracker.handle(request, self.now)

@@ -57,7 +57,7 @@ def test_of_two_with_one_number_the_first_is_the_newest(scene: Scene) -> None:
     scene.update("n1", "a=1:3/n1")
     assert scene.ask("a") == "=2:3/n2 n2 other =1:3/n1"
     scene.restart()
-    assert scene.ask("a") == "=2:3/n2 n2 other =1:3/n1"
+    assert scene.ask("a") == "=2:3/n2 n2? other =1:3/n1"
 
 
 def test_a_publisher_publishes_one_version_after_another(scene: Scene) -> None:

@@ -16,6 +16,8 @@ SAID = ["", "", "~", ":1/n1", ":2/n2", ":3/n3", "~:2/n1", "!0", "!1", "!1", "!2"
 HELD = st.dictionaries(KEYS, st.sampled_from(SAID), max_size=4)  # as the scene's holdings
 ELSEWHERE = "tcp://127.0.0.1:11999"
 
+DAY_S = 86_400
+
 
 @dataclass
 class ModelNode:
@@ -26,6 +28,11 @@ class ModelNode:
     sequence: int
     seen: float
     left: bool = False
+    has_spoken: bool = True  # Since the tracker was started.
+    silent_since: float | None = None
+
+    def heard(self, now: float) -> None:
+        self.seen, self.has_spoken, self.silent_since = now, True, None
 
 
 @dataclass
@@ -51,8 +58,20 @@ class Model:
             if since + LEASE_S <= self.now:
                 del self.held[key], self.unheld_since[key]
                 self.published.pop(key, None)
-        if "n4" in self.nodes and not self.is_alive("n4") and not self.holdings("n4"):
+        self._note_silence()
+        stranger = self.nodes.get("n4")
+        if stranger is None or stranger.silent_since is None:
+            return
+        if stranger.silent_since + DAY_S <= self.now:
+            for key in self.holdings("n4"):
+                self.remove(key, "n4")
+        if not self.holdings("n4"):
             del self.nodes["n4"]
+
+    def _note_silence(self) -> None:
+        for node, known in self.nodes.items():
+            if not self.is_alive(node) and known.silent_since is None:
+                known.silent_since = self.now
 
     def holdings(self, node: str) -> list[str]:
         return [key for key, holders in self.held.items() if node in holders]
@@ -141,7 +160,11 @@ class Model:
         self, key: str, holders: dict[str, bool], told: dict[str, str], others: list[str]
     ) -> str:
         shown = {node: node if whole else f"{node}~" for node, whole in holders.items()}
-        alive = {node: text for node, text in shown.items() if self.is_alive(node)} | told
+        alive = {
+            node: text if self.nodes[node].has_spoken else f"{text}?"
+            for node, text in shown.items()
+            if self.is_alive(node)
+        } | told
         silent = [f"{shown[node]}?" for node in sorted(shown) if not self.is_alive(node)]
         name = key[:-2]
         parts = [self.shown(key)[len(name) :], *(alive[node] for node in sorted(alive))]
@@ -159,7 +182,7 @@ class TrackerAgainstModel(RuleBasedStateMachine):
         self.scene = Scene(EXAMPLE)
         self.model = Model(now=self.scene.now)
 
-    @rule(seconds=st.sampled_from([0, 1, 10, 29, 30, 100]))
+    @rule(seconds=st.sampled_from([0, 1, 10, 29, 30, 100, 80_000]))
     def wait(self, seconds: int) -> None:
         self.scene.wait(seconds)
         self.model.now += seconds
@@ -202,7 +225,8 @@ class TrackerAgainstModel(RuleBasedStateMachine):
         if known and epoch == known.epoch and sequence < known.sequence:
             held = {}
         elif known and epoch == known.epoch and sequence == known.sequence:
-            known.seen = known.seen if known.left else model.now
+            if not known.left:
+                known.heard(model.now)
         else:
             self._dropped(node, set(model.holdings(node)) if replace else without, held)
             self._accepted(node, ModelNode(address, epoch, sequence, model.now), held)
@@ -230,7 +254,7 @@ class TrackerAgainstModel(RuleBasedStateMachine):
         if known is None or known.left or epoch_step:
             assert reply.startswith("NOT_FOUND")
         else:
-            known.seen = self.model.now
+            known.heard(self.model.now)
             assert reply == f"ok {len(self.model.holdings(node))}"
 
     @rule(node=NODES)
@@ -239,8 +263,8 @@ class TrackerAgainstModel(RuleBasedStateMachine):
         known = self.model.nodes.get(node)
         reply = self.scene.leave(node, known.epoch if known else 1)
         assert reply.startswith("ok" if known else "NOT_FOUND")
-        if known:
-            known.left = True
+        if known and not known.left:
+            known.left, known.silent_since = True, self.model.now
 
     @rule(
         name=st.sampled_from(sorted(EXAMPLE)),
@@ -271,8 +295,9 @@ class TrackerAgainstModel(RuleBasedStateMachine):
         self.scene.expire()
         model.forget()
         self.scene.restart()
-        for node in model.nodes.values():
-            node.seen = model.now
+        for node, known in model.nodes.items():
+            if model.is_alive(node):
+                known.seen, known.has_spoken = model.now, False
         for key in model.unheld_since:
             model.unheld_since[key] = model.now
 

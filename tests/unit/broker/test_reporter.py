@@ -18,6 +18,10 @@ SEEDS = "seeds.txt"
         (events.NodeJoined("n1", "tcp://h:1"), "n1 is there, at tcp://h:1"),
         (events.NodeLeft("n1"), "n1 has left"),
         (events.NodeFellSilent("n3"), "n3 is silent"),
+        (
+            events.NodeForgotten("n3"),
+            "n3 is forgotten: silent for a day, and not in the cluster file",
+        ),
         (events.NodeRefused("n1", "why"), "n1 is refused: why"),
         (events.HolderAdded("n1", SEEDS), "n1 added to the holders of seeds.txt"),
         (events.PartialHolderAdded("n1", SEEDS), "n1 added to the holders of seeds.txt, in part"),

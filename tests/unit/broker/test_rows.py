@@ -40,6 +40,13 @@ def test_gives_back_what_was_saved() -> None:
     assert loaded == (DurableState((N1,), (SEEDS, NET), (HELD, PARTLY_HELD), (DISOWNED,)), 0, ())
 
 
+@pytest.mark.parametrize(("later_s", "silent_s"), [(0, 90), (10, 100), (-100, 0)])
+def test_a_silence_goes_on_while_nothing_runs(later_s: int, silent_s: int) -> None:
+    silent = NodeRecord("n2", "tcp://127.0.0.1:11002", 1, 5, left=True, silent_s=90)
+    loaded = rows.state(stored(silent), NOW_S + later_s)
+    assert loaded.state.nodes == (silent._replace(silent_s=silent_s),)
+
+
 def resigned(table: str, row: tuple[Any, ...], column: int, value: Any) -> tuple[Any, ...]:
     """Return a row with another value and a checksum that fits it."""
     values = (*row[:column], value, *row[column + 1 : -1])
@@ -55,6 +62,8 @@ def resigned(table: str, row: tuple[Any, ...], column: int, value: Any) -> tuple
         ("nodes", 1, "tcp://127.0.0.1:99999"),
         ("nodes", 2, -1),
         ("nodes", 3, 2**53 + 1),
+        ("nodes", 4, "long"),
+        ("nodes", 4, 1.5),
         ("versions", 0, 0),
         ("versions", 1, "../.."),
         ("versions", 1, content_id(1)),

@@ -120,9 +120,9 @@ def test_of_versions_without_numbers_a_name_means_the_one_announced_first(scene:
     scene.update("n1", "seeds.txt=1", replace=True)
     assert scene.ask("seeds.txt") == "=1 n1 n3 other =2"
     scene.restart()
-    assert scene.ask("seeds.txt") == "=1 n1 n3 other =2"
+    assert scene.ask("seeds.txt") == "=1 n1? n3? other =2"
     scene.update("n3", "seeds.txt=3", replace=True)
-    assert scene.ask("seeds.txt") == "=1 n1 other =2 =3"
+    assert scene.ask("seeds.txt") == "=1 n1? other =2 =3"
 
 
 def test_a_version_without_holders_is_forgotten(scene: Scene) -> None:
@@ -204,7 +204,7 @@ def test_tells_its_next_deadline(scene: Scene) -> None:
     scene.wait(30)
     scene.expire()
     deadlines.append(scene.tracker.deadline)
-    assert deadlines == [None, scene.now, None]
+    assert deadlines == [None, scene.now, scene.now + 86_400]  # When it may be forgotten.
     assert scene.told()[-1] == "n1 is silent"
 
 
@@ -224,3 +224,68 @@ def test_not_found_is_404() -> None:
     reply = Scene().send(messages.Query("nosuch.txt"))
     assert isinstance(reply, messages.Error)
     assert (reply.code, int(reply.code)) == (WireCode.NOT_FOUND, 404)
+
+
+DAY_S = 86_400
+
+
+def test_after_a_restart_nobody_is_called_alive_who_has_not_spoken(scene: Scene) -> None:
+    scene.update("n1", "a=1")
+    scene.update("n2", "a=1")
+    scene.restart()
+    assert scene.nodes() == "n1 silent 1\nn2 silent 1\nn3 silent 0"
+    assert scene.renew("n1") == "ok 1"
+    assert scene.nodes() == "n1 alive 1\nn2 silent 1\nn3 silent 0"
+    assert scene.ask("a") == "=1 n1 n2?"  # It is worth a try.
+    scene.wait(30)
+    assert scene.ask("a") == "=1 silent n1? n2?"
+
+
+def test_who_fell_silent_gets_no_lease_by_a_restart(scene: Scene) -> None:
+    scene.update("n1", "a=1")
+    scene.wait(40)
+    scene.expire()
+    scene.restart()
+    assert scene.ask("a") == "=1 silent n1?"
+    scene.renew("n1")
+    scene.restart()
+    assert scene.ask("a") == "=1 n1?"
+
+
+@pytest.mark.parametrize("restarts", [0, 1, 30])
+@pytest.mark.parametrize("leaves", [True, False])
+def test_a_stranger_that_is_gone_for_a_day_is_forgotten_with_what_it_held(
+    restarts: int, *, leaves: bool
+) -> None:
+    scene = Scene(nodes=("n1",))
+    scene.update("n1", "a=1")
+    scene.update("n9", "a=1 b=2")
+    if leaves:
+        scene.leave("n9")
+    scene.wait(30)
+    scene.expire()
+    for _ in range(restarts):
+        scene.wait((DAY_S - 60) / restarts)
+        scene.restart()
+    scene.wait(DAY_S - 60 if not restarts else 0)
+    assert scene.ask("b") == "=2 silent n9?"
+    scene.wait(60 + 30)
+    scene.expire()
+    assert "n9 is forgotten: silent for a day, and not in the cluster file" in scene.told()
+    assert scene.ask("b") == "NOT_FOUND no such file: b"
+    assert scene.ask("a") == "=1 silent n1?"  # It is in the file.
+    assert scene.nodes() == "n1 silent 1"
+    scene.wait(30)
+    scene.expire()
+    assert [version.name for version in scene.memory.load().versions] == ["a"]
+    assert [node.node for node in scene.memory.load().nodes] == ["n1"]
+
+
+def test_a_stranger_that_comes_back_within_a_day_is_not_forgotten() -> None:
+    scene = Scene(nodes=("n1",))
+    scene.update("n4", "a=1")
+    for _ in range(3):
+        scene.wait(DAY_S - 60)
+        assert scene.renew("n4") == "ok 1"
+    scene.restart()
+    assert scene.renew("n4") == "ok 1"

@@ -8,6 +8,8 @@ from commands import share
 from commands.progress import ProgressView
 from commands.share import ShareOptions
 from config.cluster import NodeEntry
+from node.left_out import LEADS_OUT
+from protocol.control import Omission
 from protocol.errors import ExitCode, OperatorError
 from tests.unit.node.trees import TREE, file, link, make, seen
 
@@ -21,11 +23,9 @@ def entry(tmp_path: Path) -> NodeEntry:
     return NodeEntry("n1", "tcp://127.0.0.1:11001", folder)
 
 
-def put_there(
-    path: Path, entry: NodeEntry, options: ShareOptions | None = None, *, is_running: bool = False
-) -> str:
+def put_there(path: Path, entry: NodeEntry, options: ShareOptions | None = None) -> str:
     with ProgressView(quiet=True) as view:
-        return share._put_there(path, entry, options or ShareOptions(), view, is_running=is_running)
+        return share._put_there(path, entry, options or ShareOptions(), view)[0]
 
 
 def refused(path: Path, entry: NodeEntry) -> OperatorError:
@@ -59,18 +59,26 @@ def test_a_part_of_a_directory_is_copied(tmp_path: Path, entry: NodeEntry) -> No
     assert put_there(tmp_path / "tree", entry, SOME) == "tree"  # It has the same in it.
 
 
-@pytest.mark.parametrize("is_running", [True, False])
-def test_what_is_left_out_is_said(
-    tmp_path: Path, entry: NodeEntry, capsys: pytest.CaptureFixture[str], *, is_running: bool
-) -> None:
-    tree = {**TREE, "away": link("../../etc"), "in": link("b.txt")}
-    put_there(make(tmp_path / "tree", tree), entry)
-    warning = "warning: tree/away is not shared: it is a link that may lead out of the directory\n"
-    assert capsys.readouterr().err == warning
+def test_what_is_not_copied_is_told(tmp_path: Path, entry: NodeEntry) -> None:
+    path = make(tmp_path / "tree", {**TREE, "away": link("../../etc"), "in": link("b.txt")})
+    for _ in range(2):  # The second time it is there already.
+        with ProgressView(quiet=True) as view:
+            name, left_out = share._put_there(path, entry, ShareOptions(), view)
+        assert (name, left_out.named) == ("tree", [("away", LEADS_OUT)])
     assert "away" not in seen(entry.folder / "tree")
-    (entry.folder / "tree" / "away").symlink_to("/etc")
-    put_there(entry.folder / "tree", entry, is_running=is_running)
-    assert capsys.readouterr().err == (warning if is_running else "")  # Else its log says it.
+    assert "in" in seen(entry.folder / "tree")
+
+
+def test_of_much_that_is_left_out_some_is_said(capsys: pytest.CaptureFixture[str]) -> None:
+    share._warn("t", [Omission(f"l{number}\n", LEADS_OUT) for number in range(100)], 1000)
+    lines = capsys.readouterr().err.splitlines()
+    assert lines[0] == rf"warning: t/l0\n is not shared: {LEADS_OUT}"
+    assert lines[20:] == [
+        "warning: and 980 more in t are not shared",
+        "run it again with --follow-links to share what such links lead to",
+    ]
+    share._warn("t", (), 0)
+    assert capsys.readouterr().err == ""
 
 
 def test_another_of_that_name_is_not_replaced(tmp_path: Path, entry: NodeEntry) -> None:

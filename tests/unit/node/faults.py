@@ -15,7 +15,7 @@ CALLS = [
     *("write", "pwrite", "fsync", "rename", "link", "symlink", "mkdir", "ftruncate", "fchmod"),
     *("copy_file_range", "posix_fallocate"),
 ]
-SYSTEM_CALLS = ["renameat2", "syncfs"]  # Those of node.libc.
+SYSTEM_CALLS = ["renameat2", "syncfs", "punch_hole"]  # Those of node.libc.
 ERRORS = [errno.EIO, errno.ENOSPC]
 
 

@@ -4,6 +4,7 @@ from node.circle import Circle
 from node.roster import Trouble
 from node.scheduler import Scheduler
 from node.settings import FetchSettings
+from node.steps import BytesCame, HolderConnected
 from tests.unit.node.test_roster import TRACKER, holders
 from tests.unit.node.things import rng, thing
 
@@ -53,3 +54,35 @@ def test_one_that_was_left_is_asked_for_nothing_any_more() -> None:
     assert (disconnect.node, disconnect.reason) == ("n1", "closed the connection")
     scene.circle.choose(0)
     assert asked(scheduler) == {"n2", "n3"}
+
+
+def test_how_far_away_one_is_reaches_the_scheduler_whenever_that_begins() -> None:
+    """A far one may have several chunks on their way from the start."""
+    scene = Scene("n1")
+    scene.circle.noticed(HolderConnected("n1", 0.2), 0)
+    assert requests_to("n1", scene.begin()) > 1
+    later = Scene("n1")
+    scheduler = later.begin()
+    assert requests_to("n1", scheduler) == 1
+    later.circle.noticed(HolderConnected("n1", 0.01), 0)
+    assert requests_to("n1", scheduler) == 1
+    later.circle.noticed(HolderConnected("n1", 0.2), 0)
+    assert requests_to("n1", scheduler) > 1
+
+
+def requests_to(node: str, scheduler: Scheduler) -> int:
+    """Return how many are out once all has been asked for that may be."""
+    scheduler.next_requests(0)
+    return sum(request.node == node for request in scheduler.out)
+
+
+def test_one_whose_bytes_trickle_in_is_not_silent() -> None:
+    scene = Scene("n1")
+    scene.circle.manifest_requests("a.bin", 0)
+    scene.circle.noticed(BytesCame("n1"), 50)
+    assert scene.circle.inquiry.silent(100) == []
+    scheduler = scene.begin()
+    scheduler.next_requests(0)
+    scene.circle.noticed(BytesCame("n1"), 50)
+    assert scheduler.silent(100) == []
+    assert scheduler.silent(110) == ["n1"]

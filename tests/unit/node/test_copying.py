@@ -12,6 +12,8 @@ from node import leftovers
 from node.copying import copy_into, same
 from node.placing import remove
 from node.selection import EVERYTHING, Selection
+from node.unreadable import CannotReadError
+from protocol.control import Omission
 from protocol.errors import OperatorError
 from tests.unit.node.disks import refuse_to_sync
 from tests.unit.node.trees import (
@@ -45,13 +47,18 @@ def _nothing_is_left_aside(tmp_path: Path) -> Iterator[None]:
 class Counter:
     """Counts what is copied, in whatever threads."""
 
-    def __init__(self, fails_after: int | None = None) -> None:
+    def __init__(
+        self, fails_after: int | None = None, on_first: Callable[[], object] = lambda: None
+    ) -> None:
         self.count = 0
+        self._on_first = on_first
         self._fails_after = fails_after
         self._lock = threading.Lock()
 
     def __call__(self, size_bytes: int) -> None:
         with self._lock:
+            if not self.count:
+                self._on_first()
             self.count += size_bytes
             if self._fails_after is not None and self.count > self._fails_after:
                 raise RuntimeError("interrupted")
@@ -120,14 +127,21 @@ def test_copies_where_a_link_leads_if_it_is_named(tmp_path: Path) -> None:
     assert (there.is_symlink(), there.read_bytes()) == (False, b"a")
 
 
-@pytest.mark.parametrize("umask", [0o022, 0o077, 0o000])
-def test_modes_are_what_they_are_whatever_the_umask(tmp_path: Path, umask: int) -> None:
-    make(tmp_path / "t", TREE)
-    was = os.umask(umask)
+@pytest.mark.parametrize("umask", [0o022, 0o077, 0o000, 0o177])
+def test_modes_follow_the_umask_but_for_what_the_owner_may(tmp_path: Path, umask: int) -> None:
+    make(tmp_path / "t", {"plain": file(b"x"), "run": run(b"x")})
+    was = os.umask(umask & 0o77)
     try:
-        assert seen(copy(tmp_path / "t")) == TREE
+        there = copy(tmp_path / "t")
+        os.umask(umask)
+        one = tmp_path / "folder/one"
+        copy_into(tmp_path / "t/run", tmp_path / "folder", "one", EVERYTHING, Counter())
     finally:
         os.umask(was)
+    most = 0o777 & ~(umask & 0o077)
+    modes = [path.stat().st_mode & 0o777 for path in (there / "plain", there / "run", there)]
+    assert modes == [0o644 & most, 0o755 & most, 0o777 & most]
+    assert one.stat().st_mode & 0o777 == 0o755 & most
 
 
 def test_nothing_is_too_deep(deep_path: Path) -> None:
@@ -226,6 +240,52 @@ def test_a_file_that_becomes_a_fifo_is_not_waited_for(tmp_path: Path) -> None:
     with pytest.raises(OSError, match=r"Illegal seek|not a file"):
         copy(tmp_path / "fifo")
     assert seen(tmp_path / "folder") == NOTHING
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can become somebody else for a moment")
+def test_what_cannot_be_read_of_a_directory_is_left_out(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    make(tmp_path / "t", {"a/secret": file(b"s"), "b": file(b"b"), "c": file(b"c")})
+    for path in (tmp_path, tmp_path / "folder", tmp_path / "folder/.shoal"):
+        path.chmod(0o777)
+    (tmp_path / "t/a/secret").chmod(0)
+    os.chown(tmp_path / "t/c", 65534, -1)
+    monkeypatch.chdir(tmp_path)
+    counter = Counter(on_first=lambda: Path("t/c").chmod(0))
+    os.seteuid(65534)
+    try:
+        left_out = copy_into(Path("t"), Path("folder"), "it", EVERYTHING, counter)
+        with pytest.raises(CannotReadError, match="Permission denied"):
+            copy_into(Path("t/c"), Path("folder"), "c", EVERYTHING, Counter())
+    finally:
+        os.seteuid(0)
+    assert seen(tmp_path / "folder/it") == {"a": FOLDER, "b": file(b"b")}
+    assert left_out.told() == (
+        Omission("a/secret", "it cannot be read: Permission denied"),
+        Omission("c", "it cannot be read: Permission denied"),
+    )
+
+
+def test_what_has_too_long_a_path_there_is_left_out(deep_path: Path) -> None:
+    deep = "/".join(["d" * 200] * 19)
+    items = {f"{deep}/x": file(b"x"), f"{deep}/l": link("x"), f"{deep}/e": FOLDER, "y": file(b"y")}
+    folder = deep_path / ("f" * 200)
+    (folder / ".shoal").mkdir(parents=True)
+    make(deep_path / "t", items)
+    left_out = copy_into(deep_path / "t", folder, "it", EVERYTHING, Counter())
+    assert (folder / "it/y").read_bytes() == b"y"
+    assert sorted(path for path, _ in left_out.named) == sorted(set(items) - {"y"})
+    assert {reason for _, reason in left_out.named} == {
+        "its path is too long for the node's folder"
+    }
+
+
+def test_links_may_be_followed(tmp_path: Path) -> None:
+    make(tmp_path, {"out/x": file(b"x"), "t/d": link("../out"), "t/f": link("d/x")})
+    copy(tmp_path / "t", Selection(follow_links=True))
+    assert seen(tmp_path / "folder/it") == {"d/x": file(b"x"), "f": file(b"x")}
+    assert same(tmp_path / "t", tmp_path / "folder/it", Selection(follow_links=True))
 
 
 # What is the same.

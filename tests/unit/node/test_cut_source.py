@@ -1,5 +1,6 @@
 """Sources cut by their content: as if all were cut at once, by one thread."""
 
+import errno
 import itertools
 import random
 
@@ -113,3 +114,19 @@ def test_a_thread_that_fails_ends_them_all(monkeypatch: pytest.MonkeyPatch, gone
     source.gone_at = gone_at
     with pytest.raises(GoneError):
         ContentCut(source, digest).run()
+
+
+@pytest.mark.parametrize("broken_at", [0, 3 * MIB, 19 * MIB])
+def test_the_cause_is_told_and_not_that_others_stopped(
+    monkeypatch: pytest.MonkeyPatch, broken_at: int
+) -> None:
+    monkeypatch.setattr(module, "PIECE_BYTES", MIB)
+
+    class Broken(Bytes):
+        def read_into(self, offset: int, buffer: memoryview) -> None:
+            if offset >= broken_at:
+                raise OSError(errno.EIO, "Input/output error")
+            super().read_into(offset, buffer)
+
+    with pytest.raises(OSError, match="Input/output error"):
+        ContentCut(Broken(noise(20 * MIB)), digest).run()

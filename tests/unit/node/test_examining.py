@@ -1,5 +1,6 @@
 """What is remembered is not hashed again, and what changes all the time is hashed less often."""
 
+import os
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -9,8 +10,12 @@ import pytest
 from node.cache import Cache
 from node.examining import Examiner
 from node.rules import Rules
+from node.selection import EVERYTHING
+from node.tree import Tree, look_through
+from node.unreadable import Unreadable
 from node.whole import FileSource, GoneError, Signature
 from tests.unit.node.things import id_of, plain
+from tests.unit.node.trees import file, make
 
 
 class Scene:
@@ -84,3 +89,32 @@ def test_what_an_earlier_version_remembered_otherwise_is_hashed_again(scene: Sce
     scene.path.write_bytes(b"1")
     scene.cache.remember("a", scene.source().signature, b"no manifest")
     assert scene.examined(b"1") == id_of(plain(b"1"))
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can become somebody else for a moment")
+def test_what_cannot_be_read_when_it_is_hashed_is_left_out_and_remembered(
+    scene: Scene, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.chdir(make(scene.path.with_name("t"), {"a/x": file(b"x"), "b": file(b"b")}))
+    unreadable = Unreadable()
+    examiner = Examiner(scene.cache, Rules(scene.path.parent), lambda: False, unreadable)
+
+    def tree() -> Tree:
+        return look_through(Path(), EVERYTHING, lambda _, __: None, lambda: False, unreadable)
+
+    before = tree()
+    Path("a/x").chmod(0o600)
+    Path().chmod(0o755)
+    os.seteuid(65534)
+    try:
+        found = examiner.examined("t", before)
+    finally:
+        os.seteuid(0)
+    assert found is not None
+    after = tree()  # Although we may read it now.
+    assert found.signature == after.signature
+    assert [entry.path for entry in after.entries()] == ["a", "b"]
+    assert after.left_out.named == [("a/x", "it cannot be read: Permission denied")]
+    assert "t/a/x is not shared: it cannot be read: Permission denied" in caplog.messages
+    Path("a/x").write_bytes(b"new")
+    assert tree().file_paths() == ["a/x", "b"]

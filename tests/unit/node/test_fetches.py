@@ -3,6 +3,8 @@
 import threading
 from collections.abc import Iterator
 from pathlib import Path
+from random import Random
+from typing import Any
 
 import msgspec
 import pytest
@@ -13,7 +15,7 @@ from tests.unit.node.company import Company, Member
 from tests.unit.node.trees import FOLDER, TREE, Items, file, link, seen
 from tests.unit.wire.places import LIMIT_S, eventually
 
-FILE = bytes(range(256)) * 40
+FILE = Random(1).randbytes(10240)
 LATER = {**TREE, "b.txt": file(b"changed"), "new": file(b"new")}
 
 
@@ -116,11 +118,25 @@ def test_part_of_a_tree_arrives_and_is_not_held(company: Company, asker: Member)
     done = asker.fetch("tree/a")
     assert (done.name, done.path) == ("tree", str(company.place("asks") / "tree" / "a"))
     parts = {path: item for path, item in TREE.items() if path.startswith("a/")}
+    parts["b.txt"] = TREE["b.txt"]  # A link in it leads there.
     assert seen(company.place("asks") / "tree") == parts
     assert company.holders("tree") == {"has": True}
     assert asker.fetch("tree/a").fetched_bytes < done.fetched_bytes  # Its listing alone.
-    asker.fetch("tree", include=("*.txt",))
-    assert seen(company.place("asks") / "tree") == parts | {"b.txt": TREE["b.txt"]}
+    asker.fetch("tree", include=("none",))
+    assert seen(company.place("asks") / "tree") == parts | {"c/none": TREE["c/none"]}
+
+
+def test_a_part_for_elsewhere_is_complete_or_refused(company: Company, asker: Member) -> None:
+    out = company.place("asks").parent / "out"
+    with pytest.raises(OperatorError, match=r"tree/a/up leads to tree/b\.txt, which is not in"):
+        asker.fetch("tree/a", output=str(out))
+    assert not out.exists()
+    asker.fetch("tree/a", output=str(out), exclude=("up",))
+    assert sorted(seen(out)) == ["empty", "run.sh"]
+    asker.fetch("tree/a/up", output=str(out.with_name("file")))
+    assert out.with_name("file").read_bytes() == TREE["b.txt"][1]
+    with pytest.raises(OperatorError, match="which --exclude leaves out; exclude the link too"):
+        asker.fetch("tree", exclude=("b.txt",))
 
 
 def test_patterns_choose_within_a_place(company: Company, asker: Member) -> None:
@@ -236,9 +252,9 @@ def test_what_is_edited_while_its_new_version_comes_is_not_lost(
     class Editing:
         """Edits as the quota is asked, which is after the look and before the end."""
 
-        def require(self, name: str, size_bytes: int, *, replaces: bool = True) -> None:
+        def require(self, name: str, size_bytes: int, **how: Any) -> None:
             mine.write_bytes(b"my only copy")
-            place.require(name, size_bytes, replaces=replaces)
+            place.require(name, size_bytes, **how)
 
     home = msgspec.structs.replace(asker.agent._fetches._home, quota=Editing())
     asker.agent._fetches._home = home

@@ -160,3 +160,52 @@ def test_a_stranger_s_link_to_what_is_private_is_left_out_with_a_reason(
         assert list(node.things()) == ["mine"]
     assert node.source_of("innocent") is None
     assert caplog.text.count("innocent is not shared: it is a link that user 12345 made to") == 1
+
+
+def test_of_much_that_is_left_out_some_is_named(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    (tmp_path / "t").mkdir()
+    for number in range(30):
+        (tmp_path / "t" / f"{number:02}").symlink_to("/etc")
+    folder = folder_at(tmp_path)
+    for _ in range(2):
+        assert list(folder.things()) == ["t"]
+    assert len(caplog.messages) == 21
+    assert caplog.messages[-1] == "and 10 more in t are not shared"
+
+
+def test_a_link_to_a_directory_is_followed_if_its_rule_says_so(tmp_path: Path) -> None:
+    write(tmp_path, "out/x", "n1/.shoal/y")
+    (tmp_path / "n1/t").symlink_to("../out")
+    rules = Rules(tmp_path / "n1/.shoal")
+    folder = Folder(tmp_path / "n1", rules, lambda: False)
+    assert folder.source_of("t") is None
+    assert folder.why_not("t") == "it is a link to a directory, which needs --follow-links"
+    rules.set("t", Rule(follow_links=True))
+    tree = folder.source_of("t")
+    assert isinstance(tree, Tree)
+    assert (tree.file_paths(), folder.why_not("t")) == (["x"], None)
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can become somebody else for a moment")
+def test_says_what_cannot_be_read(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write(tmp_path, "n1/secret", "n1/ok", "n1/locked/x")
+    folder = Folder(Path("n1"), Rules(tmp_path / "n1"), lambda: False)
+    (tmp_path / "n1/secret").chmod(0o600)
+    (tmp_path / "n1/locked").chmod(0o700)
+    tmp_path.chmod(0o755)
+    monkeypatch.chdir(tmp_path)
+    os.seteuid(65534)
+    try:
+        for _ in range(2):
+            assert list(folder.things()) == ["ok"]
+    finally:
+        os.seteuid(0)
+    assert sorted(caplog.messages) == [
+        "locked is not shared: it cannot be read: Permission denied",
+        "secret is not shared: it cannot be read: Permission denied",
+    ]
+    assert folder.why_not("secret") == "it cannot be read: Permission denied"

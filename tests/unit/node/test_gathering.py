@@ -11,7 +11,7 @@ from node.settings import FetchSettings
 from node.tally import Tally
 from protocol import bitmap
 from protocol.errors import WireCode
-from tests.unit.node.things import bits, chunk, id_of, rng, thing
+from tests.unit.node.things import bits, chunk, digits, id_of, lettered, made_of, rng, thing
 
 SIZES = [10, 10, 10, 4]
 THING = thing(SIZES)
@@ -126,3 +126,19 @@ def test_one_that_has_nothing_is_no_trouble() -> None:
     assert gatherer.gathering.take_in(reply, 1.0) == []
     assert gatherer.gathering.take_in(reply, 1.0) == []
     assert gatherer.tally.late_replies == 1
+
+
+def test_equal_chunks_are_counted_as_fetched_once() -> None:
+    known, tally, settings = made_of("aab"), Tally(), FetchSettings()
+    opening, room = steps.OpenStaging("a.bin", id_of(known), known), steps.StagingOpened(0, 7)
+    gathering = Gathering(opening, room, rng(), settings, tally, Evidence(settings))
+    tally.begin(known.chunk_size, room)
+    gathering.scheduler.add("n1", 0, complete=True)
+    (request,) = gathering.requests(1.0)
+    assert isinstance(request, steps.RequestChunk)
+    data = lettered("a")
+    reply = steps.ChunkReceived("n1", request.request_id, 0, 10, blake3(data).digest(), b"")
+    assert gathering.take_in(reply, 1.0) == [steps.StoreChunk(0)]
+    assert (tally.fetched_bytes, tally.reused_bytes, tally.have_bytes) == (10, 10, 20)
+    gathering.scheduler.next_requests(1.0)
+    assert digits(gathering.scheduler.wanted.missing) == "2"

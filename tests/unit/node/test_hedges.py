@@ -3,6 +3,7 @@
 from node.hedges import Hedges
 from node.neighbours import Neighbours
 from node.outstanding import Outstanding, Request
+from node.pace import LONG_BYTES
 from node.peer import Peer
 from node.settings import FetchSettings
 from tests.unit.node.things import bits
@@ -153,3 +154,14 @@ def test_one_that_may_have_it_by_now_does_not_take_over_what_it_sent_wrong() -> 
     assert scene.chances("23") == "n1:3<n2@1.2"
     scene.near["n1"].sent_wrong(bits("3"))
     assert scene.chances("23") == ""
+
+
+def test_takes_over_nothing_before_our_own_link_could_have_brought_it() -> None:
+    """A host of 64 kbit/s had a quarter of a file twice: it took its own link for slow holders."""
+    scene = Scene()
+    scene.add("n1", latency_s=0.01)
+    scene.add("n2")
+    scene.near.pace.delivered(LONG_BYTES, 16.0)
+    slow = scene.ask("n2", "1")
+    slow.ahead_bytes = 4 * LONG_BYTES
+    assert scene.chances("1") == "n1:1<n2@64"

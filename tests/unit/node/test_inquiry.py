@@ -134,3 +134,12 @@ def test_meanwhile_another_is_asked() -> None:
     first = asked(inquiry, 0)
     inquiry.is_busy(first, 0)
     assert {first, asked(inquiry, 0)} == set(BOTH)
+
+
+def test_a_manifest_that_is_coming_in_is_waited_for() -> None:
+    inquiry = an_inquiry()
+    ask(inquiry, {"n1": 60}, now=0)
+    inquiry.is_sending("n1", 50)
+    inquiry.is_sending("n2", 50)
+    assert inquiry.silent(109) == []
+    assert inquiry.silent(110) == ["n1"]

@@ -15,7 +15,7 @@ from node.spare import Spare
 from node.whole import FileSource, Signature
 from node.write_behind import LEAST_BYTES
 from protocol.errors import OperatorError
-from tests.unit.node.things import bits, chunk, id_of, thing
+from tests.unit.node.things import bits, chunk, id_of, lettered, made_of, thing
 from tests.unit.wire.places import eventually
 
 THING = thing([10] * 4)
@@ -239,3 +239,39 @@ def test_what_was_looked_at_is_replaced_unless_it_has_changed(
 
 def test_closing_what_was_never_opened_does_no_harm(tmp_path: Path) -> None:
     Scene(tmp_path).intake.close()
+
+
+PAGE = 4096
+
+
+def test_a_chunk_is_written_wherever_the_thing_has_it(tmp_path: Path) -> None:
+    letters = "abacab"
+    known = made_of(letters, PAGE)
+    opening = steps.OpenStaging("a.bin", id_of(known), known)
+    scene = Scene(tmp_path)
+    assert scene.intake.open(opening) == steps.StagingOpened(0, bits("012345"))
+    part = scene.inventory.find(id_of(known))
+    assert part is not None
+    assert scene.intake.store(2, memoryview(lettered("a", PAGE))) is None
+    assert part.have == bits("024")
+    scene.intake.store(3, memoryview(lettered("c", PAGE)))
+    scene.intake.close()
+    spoiled = next((tmp_path / ".shoal/partial").iterdir()) / "data"
+    with spoiled.open("r+b") as file:
+        file.write(b"!")
+    again = Scene(tmp_path)  # What is found has twins too.
+    assert again.intake.open(opening) == steps.StagingOpened(bits("0234"), bits("012345"))
+    again.intake.store(1, memoryview(lettered("b", PAGE)))
+    assert again.intake.publish() == steps.Published(str(tmp_path / "a.bin"))
+    again.intake.close()
+    assert (tmp_path / "a.bin").read_bytes() == b"".join(lettered(one, PAGE) for one in letters)
+
+
+def test_many_equal_chunks_are_written_behind(tmp_path: Path) -> None:
+    known = made_of("a" * 200, PAGE)
+    scene = Scene(tmp_path)
+    scene.intake.open(steps.OpenStaging("a.bin", id_of(known), known))
+    assert scene.intake.store(7, memoryview(lettered("a", PAGE))) is None
+    assert scene.intake.publish() == steps.Published(str(tmp_path / "a.bin"))
+    scene.intake.close()
+    assert (tmp_path / "a.bin").read_bytes() == lettered("a", 200 * PAGE)

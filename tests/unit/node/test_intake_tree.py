@@ -76,7 +76,7 @@ def test_a_whole_tree_is_shared(tmp_path: Path, *, in_place: bool) -> None:
 def test_part_of_a_tree_is_withheld(tmp_path: Path) -> None:
     scene = Scene(tmp_path, in_place=True, selection=A)
     scene.fetch().publish()
-    assert list(seen(scene.place)) == ["a/run.sh", "a/up", "a/empty"]
+    assert sorted(seen(scene.place)) == ["a/empty", "a/run.sh", "a/up", "b.txt"]
     assert (scene.inventory.whole("t"), scene.remembered) == (None, [])
     assert scene.rules.of("t") == Rule(PART)
 
@@ -157,7 +157,12 @@ def test_a_quota_counts_what_is_wanted(tmp_path: Path) -> None:
     scene = Scene(tmp_path, quota=Quota(tmp_path, "n1", 100))
     with pytest.raises(OperatorError, match="is more than the quota of n1 leaves"):
         scene.intake.open(OPENING)
-    part = Scene(tmp_path, quota=Quota(tmp_path, "n1", 100), selection=A, in_place=True)
+    part = Scene(
+        tmp_path,
+        quota=Quota(tmp_path, "n1", 100),
+        selection=Selection(("a/run.sh",)),
+        in_place=True,
+    )
     part.fetch().publish()
     (tmp_path / "filler").write_bytes(bytes(80))
     other = Selection(("d/",))
@@ -223,3 +228,45 @@ def test_nor_anything_when_it_is_not_known_any_more(tmp_path: Path) -> None:
         scene.fetch().publish()
     scene.intake.close()
     assert seen(scene.place)["b.txt"] == file(b"old")
+
+
+@pytest.mark.parametrize("in_place", [True, False])
+@pytest.mark.parametrize("umask", [0o077, 0o027, 0o000])
+def test_modes_follow_the_umask_and_the_id_does_not(
+    tmp_path: Path, umask: int, *, in_place: bool
+) -> None:
+    scene = Scene(tmp_path, in_place=in_place)
+    was = os.umask(umask)
+    try:
+        scene.fetch().publish()
+    finally:
+        os.umask(was)
+    most = 0o777 & ~umask
+    modes = [scene.place / path for path in ("b.txt", "a/run.sh", "a")]
+    assert [path.stat().st_mode & 0o777 for path in modes] == [0o644 & most, 0o755 & most, most]
+    whole = scene.inventory.whole("t")
+    assert whole is not None
+    assert [whole.read(index) for index in range(whole.chunk_count)] == MODEL.chunks
+
+
+def test_equal_chunks_and_zeros_of_a_tree(tmp_path: Path) -> None:
+    items = {"x": file(bytes(range(16)) * 3), "y": file(b"y" * 16), "z/z": file(bytes(64))}
+    model = Model(items)
+    (tmp_path / ".shoal").mkdir()
+    inventory = Inventory(lambda: None)
+    to = Destination(tmp_path, inventory, lambda *_: None, name="t")
+    intake = Intake(to, lambda *_: None)
+    opened = intake.open(steps.OpenStaging("t", model.id, model.manifest))
+    assert isinstance(opened, steps.StagingOpened)
+    for index in bitmap.indices(opened.needed):
+        intake.store(index, memoryview(model.chunks[index]))
+    laid_out = intake.lay_out()
+    assert isinstance(laid_out, steps.StagingOpened)
+    x, y, z = (model.chunk_of(path) for path in ("x", "y", "z/z"))
+    assert laid_out.needed & ~laid_out.have == bitmap.of([x, x + 1, x + 2, y])
+    assert laid_out.have & bitmap.of(range(z, z + 4)) == bitmap.of(range(z, z + 4))
+    intake.store(x + 1, memoryview(model.chunks[x]))
+    intake.store(y, memoryview(model.chunks[y]))
+    assert intake.publish() == steps.Published(str(tmp_path / "t"))
+    intake.close()
+    assert seen(tmp_path / "t") == items

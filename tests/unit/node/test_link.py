@@ -23,7 +23,7 @@ from protocol.messages import (
     WrongChunk,
 )
 from tests.unit.node.things import id_of, plain
-from tests.unit.wire.places import LIMIT_S, free_address
+from tests.unit.wire.places import LIMIT_S, eventually, free_address
 from wire import sockets
 
 Context: TypeAlias = "zmq.Context[zmq.Socket[bytes]]"
@@ -205,3 +205,40 @@ def test_a_report_leaves_though_the_link_is_closed_at_once(context: Context, sce
         link.close()
         assert scene.router.poll(LIMIT_MS)
         assert messages.decode(scene.router.recv_multipart()[-1], messages.NodeRequest) == report
+
+
+GREETING = b"\xff" + bytes(8) + b"\x7f\x03\x00" + b"NULL".ljust(20, b"\0") + bytes(32)
+READY = b"\x05READY\x0bSocket-Type\x00\x00\x00\x06ROUTER"
+LONG_FRAME = b"\x03" + (1 << 20).to_bytes(8, "big")
+
+
+def test_tells_how_far_away_a_holder_is_once(scene: Scene) -> None:
+    greeting = None
+    while greeting is None:
+        assert scene.link.trouble() is None
+        greeting = scene.link.greeting()
+    assert greeting.node == "n1"
+    assert 0 <= greeting.round_trip_s < LIMIT_S
+    assert scene.link.greeting() is None
+
+
+def test_notices_a_reply_that_is_on_its_way(context: Context) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        link = Link(context, "n1", f"tcp://127.0.0.1:{server.getsockname()[1]}")
+        assert not link.is_sending()  # There is no connection that is known.
+        holder, _ = server.accept()
+        with holder:
+            holder.sendall(GREETING + b"\x04" + bytes([len(READY)]) + READY)
+            eventually(lambda: link.trouble() is None and link.greeting() is not None)
+            assert not link.is_sending()
+            holder.sendall(LONG_FRAME + bytes(10_000))
+            eventually(link.is_sending)
+            eventually(lambda: not link.is_sending())
+            link.close()
+
+
+def test_what_has_come_whole_is_not_on_its_way(scene: Scene) -> None:
+    assert scene.link.trouble() is None
+    scene.event_for(messages.encode(ManifestReply(SOME_ID, "a.bin")), bytes(100_000))
+    assert scene.link._connection is not None
+    assert not scene.link.is_sending()

@@ -6,11 +6,13 @@ from node.neighbours import Neighbours
 from node.outstanding import Request
 from node.peer import Peer
 from node.settings import FetchSettings
+from node.twins import Twins
 from node.wanted import Wanted
-from tests.unit.node.things import bits, digits, rng
+from tests.unit.node.things import bits, digits, rng, thing
 
 SETTINGS = FetchSettings(give_up_s=60)
 ALL = bits("0123456789")
+DIFFERENT = Twins(thing([10] * 10))
 
 
 def some(*holders: str) -> Neighbours:
@@ -26,7 +28,7 @@ def some(*holders: str) -> Neighbours:
 
 
 def idle(near: Neighbours, missing: str) -> str:
-    wanted = Wanted(10, 0, bits(missing), rng())
+    wanted = Wanted(10, 0, bits(missing), rng(), DIFFERENT)
     return " ".join(f"{peer.node}:{digits(chunks)}" for peer, chunks in near.idle(wanted))
 
 
@@ -37,7 +39,7 @@ def test_those_that_owe_something_come_last_and_get_what_is_left() -> None:
         near[node].sent(request)
         near[node].write_off(request)
     assert idle(near, "01") == "n2:0 n3:1 n1:0"
-    wanted = Wanted(10, 0, bits("0"), rng())
+    wanted = Wanted(10, 0, bits("0"), rng(), DIFFERENT)
     asked = []
     for peer, chunks in near.idle(wanted):
         asked.append(peer.node)
@@ -48,11 +50,11 @@ def test_those_that_owe_something_come_last_and_get_what_is_left() -> None:
 def test_knows_what_a_reply_usually_takes() -> None:
     near = some("n1", "n2")
     request = Request(1, "n1", (0,), 10, 0.0, 1.0, 3.0)
-    assert near.usual_s == math.inf
+    assert near.pace.usual_s == math.inf
     assert near.delivered(request, 10, 0.5)
-    assert near.usual_s == 0.5
+    assert near.pace.usual_s == 0.5
     assert not near.delivered(request, 10, 0.5 + 16)
-    assert near.usual_s == 1.5
+    assert near.pace.usual_s == 1.5
 
 
 def test_holders_are_in_order_of_distance() -> None:

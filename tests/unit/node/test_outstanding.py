@@ -57,10 +57,10 @@ def test_a_guess_that_is_late_keeps_no_place() -> None:
     assert out.all.guesses == 0
 
 
-def test_what_was_sent_before_can_be_due_sooner() -> None:
+def test_what_was_sent_before_can_be_due_sooner_or_later() -> None:
     out = Out("n1:01", "n2:23")
-    out.all.hurry(lambda request: 0.5 if request.node == "n1" else 7.0)
-    assert [request.due for request in out.all] == [0.5, 1.0]
+    out.all.reconsider(lambda request: 0.5 if request.node == "n1" else 7.0)
+    assert [request.due for request in out.all] == [0.5, 7.0]
     assert out.all.due == 0.5
     assert out.turned(0.5) == ([1], [], "01")
 

@@ -2,9 +2,11 @@
 
 import math
 
+import msgspec
 import pytest
 
 from node.outstanding import Request
+from node.pace import Pace
 from node.peer import Peer
 from node.settings import FetchSettings
 from tests.unit.node.things import bits, digits
@@ -26,19 +28,34 @@ SETTINGS = FetchSettings(
 )
 
 
+LONG = 1 << 20
+
+
+def pace_of(size_bytes: int, took_s: float) -> Pace:
+    """Return what one reply has told."""
+    pace = Pace()
+    pace.delivered(size_bytes, took_s)
+    return pace
+
+
 class Asker:
     """Asks one holder, and has it answer after as many seconds as are told."""
 
-    def __init__(self, have: str | None = "0123456789", now: float = 0.0) -> None:
+    def __init__(
+        self,
+        have: str | None = "0123456789",
+        now: float = 0.0,
+        settings: FetchSettings = SETTINGS,
+    ) -> None:
         self.now = now
-        self.peer = Peer("n1", None if have is None else bits(have), now, SETTINGS)
+        self.peer = Peer("n1", None if have is None else bits(have), now, settings)
         self._last_id = 0
 
     def ask(self, chunks: str = "0", size_bytes: int = 10) -> Request:
         self._last_id += 1
         offered = tuple(map(int, chunks))
-        due = self.now + self.peer.patience_s()
-        written_off_at = self.now + self.peer.write_off_s
+        patience_s = self.peer.patience_s()
+        due, written_off_at = self.now + patience_s, self.now + self.peer.write_off_s(patience_s)
         request = Request(self._last_id, "n1", offered, size_bytes, self.now, due, written_off_at)
         self.peer.sent(request)
         return request
@@ -113,9 +130,29 @@ def test_never_has_more_requests_than_the_holder_answers() -> None:
 def test_waits_for_a_stranger_twice_as_long_as_for_the_others_within_bounds() -> None:
     """A host without power kept chunks from being asked of others for the whole 5 s."""
     asker = Asker()
-    assert [asker.peer.patience_s(usual_s) for usual_s in (0.01, 0.25, 10)] == [1, 2, 5]
+    usual = (pace_of(10, usual_s) for usual_s in (0.01, 0.25, 10))
+    assert [asker.peer.patience_s(pace) for pace in usual] == [1, 2, 5]
     asker.fetch(0.5)
-    assert asker.peer.patience_s(10) == 2
+    assert asker.peer.patience_s(pace_of(10, 10.0)) == 2
+
+
+def test_is_not_late_before_it_could_be_with_a_full_queue() -> None:
+    """Chunks of 4 MiB over 4 Mbit/s take 9 s each: after 5 s all were asked of others too."""
+    asker, slow = Asker(), pace_of(LONG, 9.0)
+    assert asker.peer.patience_s(slow, LONG) == 16 * 9
+    assert asker.peer.patience_s(slow, LONG // 4) == 16 * 9 / 4
+    asker.fetch(0.01)
+    assert asker.peer.patience_s(slow, LONG) == 16 * 9
+    assert asker.peer.patience_s(pace_of(LONG, 0.01), LONG) == 1
+
+
+def test_waits_the_longer_for_long_chunks_while_nothing_tells_what_they_take() -> None:
+    asker = Asker()
+    assert asker.peer.patience_s(pace_of(10, 0.01), SETTINGS.first_patience_bytes) == 5
+    assert asker.peer.patience_s(pace_of(10, 0.01), 4 * SETTINGS.first_patience_bytes) == 20
+    assert asker.peer.write_off_s(100) == 100
+    asker.fetch(0.01)
+    assert asker.peer.patience_s(pace_of(10, 0.01), 4 * SETTINGS.first_patience_bytes) == 30
 
 
 def test_waits_longer_for_a_slow_holder_within_bounds() -> None:
@@ -205,12 +242,61 @@ def test_a_request_that_is_written_off_makes_room() -> None:
 def test_nothing_is_written_off_soon_over_a_slow_link() -> None:
     """1 MiB takes 131 s at 64 kbit/s, and asking twice would make it twice (fault 107)."""
     asker = Asker()
-    assert asker.peer.write_off_s == 60
+    assert asker.peer.write_off_s(5) == 60
     asker.fetch(131)
-    assert (asker.peer.patience_s(), asker.peer.write_off_s) == (30, 12 * 131)
+    assert (asker.peer.patience_s(), asker.peer.write_off_s(30)) == (30, 12 * 131)
     quick = Asker()
     quick.fetch(0.01)
-    assert quick.peer.write_off_s == 3
+    assert quick.peer.write_off_s(1) == 3
+
+
+def test_one_whose_bytes_trickle_in_is_not_silent() -> None:
+    asker = Asker()
+    asker.ask()
+    asker.peer.is_sending(50)
+    assert asker.peer.lost_at() == 110
+
+
+def test_one_is_not_lost_before_what_it_was_asked_for_is_late() -> None:
+    peer = Peer("n1", None, 0, SETTINGS)
+    peer.sent(Request(1, "n1", (0,), 10, sent_at=3, due=300, written_off_at=900))
+    assert peer.lost_at() == 300
+
+
+FAR = msgspec.structs.replace(SETTINGS, far_window_bytes=30)
+
+
+def test_a_far_holder_has_a_few_chunks_on_their_way_from_the_start() -> None:
+    asker = Asker(settings=FAR)
+    asker.peer.met(0.01)
+    asker.ask(size_bytes=0)
+    assert asker.room_bytes() == 0
+    asker.peer.met(0.2)
+    assert asker.room_bytes() == 30
+
+
+def test_how_far_away_it_is_does_not_keep_the_window_from_growing() -> None:
+    """At 100 ms and more the window stayed at one chunk: 16 MiB took 40 s, not 4."""
+    asker = Asker(settings=FAR)
+    asker.peer.met(0.2)
+    rooms = []
+    for latency_s in (0.21, 0.4, 0.41, 0.21, 0.95, 0.95, 0.95, 0.95):
+        asker.fetch(latency_s)
+        asker.ask(size_bytes=0)
+        rooms.append(asker.room_bytes())
+        asker.peer.closed(next(iter(asker.peer.outstanding.values())), asker.now)
+    assert rooms == [40, 50, 60, 70, 60, 50, 40, 30]
+
+
+def test_a_reply_that_is_quicker_than_the_greeting_tells_how_near_it_is() -> None:
+    asker = Asker(settings=FAR)
+    asker.peer.met(5.0)  # While this machine was busy.
+    request = asker.ask()
+    asker.peer.had_nothing(request, 0, asker.now + 0.01)
+    asker.peer.closed(request, asker.now + 0.01)
+    asker.fetch(0.7, times=9)
+    asker.ask(size_bytes=0)
+    assert asker.room_bytes() == 10
 
 
 def test_may_have_anything_while_it_has_not_said_what() -> None:

@@ -22,7 +22,7 @@ def folder(tmp_path: Path) -> Path:
     put(tmp_path / "a", 10)
     put(tmp_path / "d" / "b", 20)
     put(tmp_path / "d" / "e" / "c", 40)
-    put(tmp_path / ".shoal" / "partial" / "x", 1000)
+    put(tmp_path / ".shoal" / "x", 1000)
     return tmp_path
 
 
@@ -82,3 +82,20 @@ def test_what_goes_while_it_is_counted_has_no_bytes(folder: Path) -> None:
     is_over.set()
     thread.join()
     assert found <= {60, 61}
+
+
+def test_what_interrupted_fetches_have_left_counts_as_far_as_it_takes_room(folder: Path) -> None:
+    left = folder / ".shoal/partial" / ("1" * 64) / "data"
+    put(left, 8192)
+    os.truncate(left, 1 << 40)
+    on_disk = left.stat().st_blocks * 512
+    quota = Quota(folder, "n1", 70 + on_disk)
+    quota.require("new", 0)
+    with pytest.raises(OperatorError, match="by other fetches") as refused:
+        quota.require("new", 1)
+    assert "`shoal fetch NAME --discard --as n1` too" in str(refused.value)
+
+
+def test_what_has_come_already_does_not_count_twice(folder: Path) -> None:
+    put(folder / ".shoal/partial" / ("1" * 64) / "data", 8192)
+    Quota(folder, "n1", 71).require("new", 1, staged="b3:" + "1" * 64)

@@ -2,6 +2,8 @@
 
 import os
 import resource
+import subprocess
+import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -22,6 +24,7 @@ from node.raw_files import (
     make_at,
     read_at,
     set_mode,
+    usual_mode,
     write_all,
     write_at,
 )
@@ -94,16 +97,25 @@ def test_a_mode_is_what_was_said_whatever_the_umask(tmp_path: Path) -> None:
         os.umask(was)
 
 
-@pytest.mark.parametrize("umask", [0o022, 0o077])
-def test_makes_a_file_with_its_mode_and_says_how_it_is(
-    tmp_path: Path, umask: int, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize(
+    ("umask", "modes"),
+    [
+        (0o000, (0o644, 0o755)),
+        (0o022, (0o644, 0o755)),
+        (0o027, (0o640, 0o750)),
+        (0o077, (0o600, 0o700)),
+        (0o777, (0o600, 0o700)),  # Whether it may be run is part of what it is.
+    ],
+)
+def test_makes_a_file_as_the_umask_has_it_and_says_how_it_is(
+    tmp_path: Path, umask: int, modes: tuple[int, int]
 ) -> None:
     was = os.umask(umask)
-    monkeypatch.setattr(raw_files, "_umask", umask)  # It is asked for at the start.
     try:
-        for mode, data in ((0o644, b"1234"), (0o755, b"")):
+        for mode, right, data in zip((0o644, 0o755), modes, (b"1234", b""), strict=True):
+            assert usual_mode(mode) == right
             status = make_at(raw(tmp_path / f"{mode}"), memoryview(data), mode)
-            assert (mode_of(tmp_path / f"{mode}"), status.st_size) == (mode, len(data))
+            assert (mode_of(tmp_path / f"{mode}"), status.st_size) == (right, len(data))
             assert (tmp_path / f"{mode}").read_bytes() == data
             assert status == (tmp_path / f"{mode}").lstat()
     finally:
@@ -275,3 +287,15 @@ def test_a_file_of_two_names_is_not_claimed(tmp_path: Path) -> None:
     claim(raw(tmp_path / "x"))
     claim(raw(tmp_path / "y"))
     assert seen(tmp_path) == {"victim": file(b"mine")}
+
+
+def test_where_the_kernel_tells_no_umask_others_may_nothing(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(raw_files, "read_at", lambda *_: b"Name:\tpython\n")
+    assert usual_mode(0o755) == 0o700
+
+
+def test_to_import_it_changes_nothing() -> None:
+    code = "import os; os.umask = None; import node.raw_files"
+    subprocess.run([sys.executable, "-c", code], check=True)

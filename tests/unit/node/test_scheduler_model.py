@@ -1,7 +1,9 @@
 """The scheduler under whatever its holders do: what must never happen, and what always must."""
 
+import functools
 import itertools
 import math
+import operator
 
 import hypothesis.strategies as st
 from hypothesis import settings
@@ -25,6 +27,7 @@ class AnyHolders(RuleBasedStateMachine):
     """Holders come, go, deliver, refuse, keep silent and contradict themselves."""
 
     thing: Manifest
+    same: list[int]  # By chunk: those with its bytes, itself too.
     scheduler: Scheduler
 
     def __init__(self) -> None:
@@ -36,11 +39,17 @@ class AnyHolders(RuleBasedStateMachine):
     @initialize(sizes=SIZES, have=st.integers(0, 2**40))
     def begin(self, sizes: list[int], have: int) -> None:
         self.thing = thing(sizes)
-        at_start = have & bitmap.full(len(sizes))
+        bytes_of = [(self.thing.digest(index), size) for index, size in enumerate(sizes)]
+        self.same = [bitmap.of(at for at, b in enumerate(bytes_of) if a == b) for a in bytes_of]
+        at_start = self.with_same(have & bitmap.full(len(sizes)))
         self.stored = set(bitmap.indices(at_start))
         self.scheduler = Scheduler(
             self.thing, at_start, bitmap.full(self.thing.chunk_count), rng(), SETTINGS
         )
+
+    def with_same(self, chunks: int) -> int:
+        """Return chunks, and all with the same bytes; those of one byte have few different ones."""
+        return functools.reduce(operator.or_, map(self.same.__getitem__, bitmap.indices(chunks)), 0)
 
     @rule(node=NODES, complete=st.booleans())
     def come(self, node: str, complete: bool) -> None:  # noqa: FBT001 (drawn)
@@ -59,9 +68,9 @@ class AnyHolders(RuleBasedStateMachine):
         request = self.answered(data)
         index = data.draw(st.sampled_from(request.offered))
         self.scheduler.learn(request.node, have, self.now)
-        was_missing = self.scheduler.received(request.node, request.request_id, index, self.now)
-        assert was_missing == (index not in self.stored)
-        self.stored.add(index)
+        came = self.scheduler.received(request.node, request.request_id, index, self.now)
+        assert came == (0 if index in self.stored else self.same[index])
+        self.stored.update(bitmap.indices(self.same[index]))
         self.ask()
 
     @precondition(lambda self: self.out)
@@ -135,7 +144,7 @@ class AnyHolders(RuleBasedStateMachine):
     def no_chunk_is_asked_for_twice_unless_one_is_late_or_takes_over(self) -> None:
         prompt = [request for request in self.out.values() if not request.is_overdue]
         for index in range(self.thing.chunk_count if prompt else 0):
-            for_it = [request for request in prompt if index in request.offered]
+            for_it = [request for request in prompt if request.bits & self.same[index]]
             for first, second in itertools.pairwise(for_it):
                 assert second.hedges == first.request_id
 
@@ -146,7 +155,7 @@ class AnyHolders(RuleBasedStateMachine):
     @invariant()
     def a_holder_with_room_is_asked_for_a_free_chunk_that_it_has(self) -> None:
         prompt = [request for request in self.out.values() if not request.is_overdue]
-        asked = bitmap.of(index for request in prompt for index in request.offered)
+        asked = self.with_same(bitmap.of(i for request in prompt for i in request.offered))
         free = bitmap.full(self.thing.chunk_count) & ~bitmap.of(self.stored) & ~asked
         room_bytes = SETTINGS.total_window_bytes - sum(each.size_bytes for each in prompt)
         for peer in self.scheduler._near.in_order:
@@ -169,7 +178,7 @@ class AnyHolders(RuleBasedStateMachine):
                 del self.out[request.request_id]
                 index = request.offered[0]
                 self.scheduler.received("n9", request.request_id, index, self.now)
-                self.stored.add(index)
+                self.stored.update(bitmap.indices(self.same[index]))
             deadline = self.scheduler.deadline(self.now)
             if not honest and not self.scheduler.wanted.is_complete:
                 assert deadline is not None

@@ -94,3 +94,18 @@ def test_a_link_to_nowhere_is_an_error(tmp_path: Path) -> None:
     (tmp_path / "secret/file").unlink()
     with pytest.raises(FileNotFoundError):
         why_not_followed(path, was)
+
+
+@as_root
+@pytest.mark.parametrize(("target_owner", "is_followed"), [(STRANGER, True), (0, False)])
+def test_a_stranger_s_link_to_a_directory_leads_to_the_stranger_s_alone(
+    tmp_path: Path, target_owner: int, *, is_followed: bool
+) -> None:
+    """That everybody may list a directory does not say that of the files in it."""
+    (tmp_path / "there").mkdir(0o755)
+    os.chown(tmp_path / "there", target_owner, -1)
+    (tmp_path / "link").symlink_to("there")
+    os.chown(tmp_path / "link", STRANGER, -1, follow_symlinks=False)
+    reason = why_not(tmp_path / "link")
+    assert (reason is None) == is_followed
+    assert is_followed or "another user's directory" in str(reason)

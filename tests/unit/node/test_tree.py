@@ -1,9 +1,11 @@
 """A directory as one thing: what of it is shared, and what its bytes are."""
 
+import contextlib
 import os
 import shutil
 import socket
 import subprocess
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -31,6 +33,19 @@ from tests.unit.node.trees import (
     open_descriptors,
     shared,
 )
+
+needs_root = pytest.mark.skipif(
+    os.geteuid() != 0, reason="only root can become somebody else for a moment"
+)
+
+
+@contextlib.contextmanager
+def somebody_else() -> Iterator[None]:
+    os.seteuid(65534)
+    try:
+        yield
+    finally:
+        os.seteuid(0)
 
 
 def found(root: Path, selection: Selection = EVERYTHING) -> tuple[list[str], dict[str, str]]:
@@ -119,8 +134,10 @@ def test_the_same_tree_has_the_same_id_wherever_it_lies(tmp_path: Path) -> None:
         ("../../b", False),
         ("/etc/passwd", False),
         ("x/../../../b", False),
-        (".", False),
-        ("b/", False),
+        (".", True),
+        ("b/", True),
+        ("./b", True),
+        ("x/..", False),  # What is not there may become a link.
         ("b\nc", False),
         ("\udcff", False),
     ],
@@ -162,7 +179,7 @@ def test_a_name_that_cannot_be_shared_is_left_out(
     make(tmp_path, {"good": file(), name: file(), f"d/{name}": file() if name != "C:" else FOLDER})
     expected = {name: reason} | ({f"d/{name}": reason} if name != "C:" else {})
     paths, left_out = found(tmp_path)
-    assert paths == (["good"] if name != "C:" else ["d/C:", "good"])
+    assert paths == (["d", "good"] if name != "C:" else ["d/C:", "good"])
     assert left_out == expected
 
 
@@ -192,10 +209,10 @@ def test_what_is_no_file_is_left_out(tmp_path: Path) -> None:
     )
 
 
-def test_a_directory_is_only_an_entry_if_nothing_is_in_it(tmp_path: Path) -> None:
+def test_a_directory_is_only_an_entry_if_nothing_of_it_can_be_shared(tmp_path: Path) -> None:
     make(tmp_path, {"a/b": FOLDER, "c/d/e": file(), "f/bad\n": file(), "g/h": file()})
     paths, left_out = found(tmp_path, Selection(exclude=("h",)))
-    assert (paths, list(left_out)) == (["a/b", "c/d/e"], ["f/bad\n"])
+    assert (paths, list(left_out)) == (["a/b", "c/d/e", "f"], ["f/bad\n"])
 
 
 @pytest.mark.parametrize(
@@ -239,29 +256,40 @@ def test_what_is_too_deep_for_a_path_is_not_passed_over(
         os.close(above)
     os.close(os.open(last, os.O_CREAT, dir_fd=directory))
     os.close(directory)
-    if is_directory:
-        with pytest.raises(OSError, match="too long"):
-            look(deep_path)
-    else:
-        path = "/".join([*names, last])
-        assert found(deep_path) == ([], {path: "its name is longer than 4096 bytes"})
+    long = "it cannot be read: File name too long"
+    reason = long if is_directory else "its name is longer than 4096 bytes"
+    assert found(deep_path) == (["/".join(names)], {"/".join([*names, last]): reason})
 
 
-@pytest.mark.skipif(os.geteuid() != 0, reason="only root can become somebody else for a moment")
-def test_a_directory_that_may_not_be_read_is_an_error(
+@needs_root
+def test_what_may_not_be_read_is_left_out_and_the_rest_is_shared(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Half a tree under its name would be taken for all of it."""
-    make(tmp_path, {"a": file(), "b/c": file()})
-    (tmp_path / "b").chmod(0o700)
-    (tmp_path / ".").chmod(0o755)
+    make(tmp_path, {"a": file(), "b/c": file(), "d/secret": file(), "e/f": file(), "e/g": file()})
+    for path, mode in (("b", 0o700), ("d/secret", 0o600), ("e/f", 0o600), (".", 0o755)):
+        (tmp_path / path).chmod(mode)
     monkeypatch.chdir(tmp_path)
-    try:
-        os.seteuid(65534)
-        with pytest.raises(PermissionError, match=r"'\./b'"):
-            look(Path())
-    finally:
-        os.seteuid(0)
+    with somebody_else():
+        paths, left_out = found(Path())
+    assert paths == ["a", "d", "e/g"]
+    assert left_out == dict.fromkeys(
+        ["b", "d/secret", "e/f"], "it cannot be read: Permission denied"
+    )
+
+
+@needs_root
+@pytest.mark.parametrize("selection", [Selection(exclude=("b", "x*")), Selection(include=("a",))])
+def test_what_is_not_selected_is_not_missed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, selection: Selection
+) -> None:
+    make(tmp_path, {"a": file(), "b/c": file(), "x": file(), "x\\": file(), "xl": link("/")})
+    os.mkfifo(tmp_path / "xfifo")
+    for path, mode in (("b/c", 0o600), ("x", 0o600), (".", 0o755)):
+        (tmp_path / path).chmod(mode)
+    (tmp_path / "b").chmod(0o700 if selection.exclude else 0o755)
+    monkeypatch.chdir(tmp_path)
+    with somebody_else():
+        assert found(Path(), selection) == (["a"], {})
 
 
 def test_what_is_no_directory_is_an_error(tmp_path: Path) -> None:

@@ -93,6 +93,12 @@ def test_knows_who_may_be_run() -> None:
     assert [plan().mode(file) for file in range(4)] == [0o644, 0o755, 0o644, 0o644]
 
 
+def test_no_mode_is_wider_than_is_allowed() -> None:
+    known = Model(FOUR, 8)
+    one = TreePlan(known.manifest, listing.decode(known.listing), EVERYTHING, 0o750)
+    assert [one.mode(file) for file in range(2)] == [0o640, 0o750]
+
+
 def test_says_of_what_a_chunk_is_made() -> None:
     one = plan()
     first = Model(FOUR, 8).manifest.listing_chunks

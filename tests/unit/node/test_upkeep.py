@@ -6,13 +6,15 @@ from pathlib import Path
 
 import pytest
 
+from node.left_out import LEADS_OUT
 from node.rules import DAMAGED, FETCHING, NO_RULE, PART, Rule
-from node.upkeep import _as_seen, _unreadable
+from node.upkeep import _as_seen
+from protocol.control import Omission
 from protocol.errors import ExitCode, OperatorError
 from protocol.messages import Holders
 from tests.unit.node.company import Company, Member, growing
 from tests.unit.node.things import id_of, plain
-from tests.unit.node.trees import TREE, file, seen
+from tests.unit.node.trees import TREE, file, link, seen
 from tests.unit.wire.places import eventually
 
 
@@ -77,12 +79,11 @@ def test_the_cut_can_be_changed_and_stays(company: Company, keeper: Member) -> N
     assert keeper.share("large", chunking="fixed").id == fixed
 
 
-@pytest.mark.parametrize("name", ["nothing", "tree/b.txt", "../f", ".shoal", "a\nb", "away"])
+@pytest.mark.parametrize("name", ["nothing", "tree/b.txt", "../f", ".shoal"])
 def test_what_is_not_there_is_not_shared(company: Company, keeper: Member, name: str) -> None:
-    (company.place("n1") / "away").symlink_to("/usr")
     error = refused(keeper.share, name, include=("x",))
     assert error.exit_code is ExitCode.DISK
-    assert ("is not followed" if name == "away" else "is not in") in str(error)
+    assert "is not in" in str(error)
     assert keeper.agent._rules.of(name) == NO_RULE
 
 
@@ -90,16 +91,48 @@ def test_what_keeps_changing_is_not_shared(company: Company, keeper: Member) -> 
     path = company.put("n1", "growing", b"")
     keeper.share("growing")
     with growing(path):
-        assert "keeps changing; run it again" in str(refused(keeper.share, "growing"))
+        assert "or keeps changing" in str(refused(keeper.share, "growing"))
 
 
-def test_what_cannot_be_read_is_named(tmp_path: Path) -> None:
-    (tmp_path / "t" / "locked").mkdir(parents=True)
-    (tmp_path / "t" / "locked").chmod(0)
-    found = _unreadable(tmp_path / "t")
-    assert found == (None if os.geteuid() == 0 else tmp_path / "t" / "locked")
-    (tmp_path / "t" / "locked").chmod(0o700)
-    assert _unreadable(tmp_path / "t") is None
+def test_says_why_it_cannot_be_shared(company: Company, keeper: Member) -> None:
+    (company.place("n1") / "away").symlink_to("/usr")
+    error = str(refused(keeper.share, "away"))
+    assert "cannot share away in" in error
+    assert "a link to a directory, which needs --follow-links; change that" in error
+    assert "its name has a control character in it" in str(refused(keeper.share, "a\nb"))
+
+
+def test_what_is_left_out_is_told_with_what_is_shared(company: Company, keeper: Member) -> None:
+    company.put("n1", "l", {"in": link("x"), "out": link("/etc/hostname"), "x": file(b"x")})
+    shared = keeper.share("l")
+    assert (shared.left_out, shared.left_out_count) == ((Omission("out", LEADS_OUT),), 1)
+    assert keeper.share("l", exclude=("out",)).left_out_count == 0
+    assert keeper.share("f").left_out_count == 0
+
+
+def test_links_are_followed_from_then_on_and_over_starts(company: Company) -> None:
+    out = company.place("n1").with_name("blob")
+    out.write_bytes(b"1")
+    company.put("n1", "l", {"out": link(str(out))})
+    with company.visiting("n1") as first:
+        first.share("l", follow_links=True)
+    out.write_bytes(b"22")
+    with company.visiting("n1") as second:
+        (thing,) = second.agent.inventory.wholes()
+        assert thing.size_bytes == 2
+        with company.visiting("n2") as other:
+            other.fetch("l")
+        assert seen(company.place("n2") / "l") == {"out": file(b"22")}
+        second.forget("l", delete=True)
+    assert not (company.place("n1") / "l").exists()
+    assert out.read_bytes() == b"22"  # Of a link nothing but itself goes.
+
+
+def test_what_was_respelled_can_be_deleted(company: Company, keeper: Member) -> None:
+    company.put("n1", "l", {"a": link("./x"), "d/b": link("..//x"), "x": file(b"x")})
+    keeper.share("l")
+    assert keeper.forget("l", delete=True).deleted
+    assert not (company.place("n1") / "l").exists()
 
 
 # Forget.

@@ -34,6 +34,17 @@ def thing(sizes: Sequence[int], version: int = 1) -> Manifest:
     return manifest.of_file(manifest.PLAIN_MODE, sizes, digests)
 
 
+def made_of(letters: str, size_bytes: int = 10) -> Manifest:
+    """Return the manifest of chunks that are made of a letter each; a dot stands for zeros."""
+    chunks = [lettered(letter, size_bytes) for letter in letters]
+    digests = b"".join(blake3(chunk).digest() for chunk in chunks)
+    return manifest.of_file(manifest.PLAIN_MODE, [size_bytes] * len(chunks), digests)
+
+
+def lettered(letter: str, size_bytes: int = 10) -> bytes:
+    return (b"\0" if letter == "." else letter.encode()) * size_bytes
+
+
 def plain(data: bytes, mode: int = manifest.PLAIN_MODE) -> Manifest:
     """Return the manifest that the product would make of a file with this content."""
     sizes = file_cut(len(data))

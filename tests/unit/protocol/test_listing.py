@@ -151,7 +151,8 @@ FORGED: dict[str, tuple[object, str]] = {
     "link out by way of a folder": (link(b"a", b"b/../../c"), "target"),
     "link back by way of a link": (forged(b"a/b\0c", b"ll", (), b"..\0a/b/.."), "target is 'a/b/"),
     "absolute link": (link(b"a", b"/etc/passwd"), "target"),
-    "link to itself": (link(b"a", b"."), "target"),
+    "link by way of itself": (link(b"a", b"./b"), "target"),
+    "link to itself and up": (link(b"a", b"./.."), "target"),
     "link to a backslash": (link(b"a", b"..\\b"), "target"),
     "link to an escape": (link(b"a", b"\x1b[2J"), r"target is '\\x1b\[2J'"),
     "link with a slash at the end": (link(b"a/b", b"../"), "target"),
@@ -273,13 +274,14 @@ def test_a_target_goes_up_and_then_down(depth: int, ups: int, rest: bytes) -> No
     ups = target.count(b"/") + 1 - len(down)
     expected = ups <= depth and len(target) <= names.MAX_NAME_BYTES
     expected = expected and (not down or is_path(b"/".join(down)))
+    expected = expected or target == b"."
     text = target.decode(errors="surrogateescape")
     assert listing.is_inside("f/" * depth + "l", text) == expected
 
 
 LINKS = st.dictionaries(
     st.from_regex(r"([ab]/){0,3}[xyz]", fullmatch=True),
-    st.from_regex(r"(\.\./){0,3}(([ab]/){0,3}[abxyz](/[abxyz]){0,2}|\.\.)", fullmatch=True),
+    st.from_regex(r"(\.\./){0,3}(([ab]/){0,3}[abxyz](/[abxyz]){0,2}|\.\.)|\.", fullmatch=True),
 )
 
 
@@ -293,9 +295,94 @@ def test_no_chain_of_links_leads_out(links: dict[str, str]) -> None:
             if not steps:
                 break
             step = steps.pop(0)
+            if step == ".":
+                continue
             if step == "..":
                 here.pop()  # IndexError: out of the tree.
             elif (target := kept.get("/".join([*here, step]))) is not None:
                 steps = target.split("/") + steps
             else:
                 here.append(step)
+
+
+def chains(count: int, depth: int, name: str = "d") -> list[Entry]:
+    """Return folders at the ends of so many chains, each of so many folders."""
+    return [
+        Entry(f"{number:05}/{name}" + f"/{name}" * (depth - 1), FOLDER) for number in range(count)
+    ]
+
+
+def test_few_entries_may_not_lie_in_very_many_folders() -> None:
+    """Of 256 KiB half a million would be made, one inode each."""
+    for fine in (chains(2, 2000), chains(1000, 68), chains(100_000, 60)):
+        assert len(read(*fine).paths) == len(fine)
+    for deep in (chains(3, 2000), chains(68, 1896), chains(1000, 70)):
+        with pytest.raises(ValueError, match="folders for"):
+            listing.encode(deep)
+
+
+def test_entries_may_lie_very_deep_together() -> None:
+    deep = "/".join(["d"] * 1500)
+    together = [Entry(f"{deep}/{number:05}", FILE) for number in range(20_000)]
+    assert len(read(*together).paths) == 20_000
+
+
+@given(st.binary(), st.binary(), st.binary())
+def test_the_common_beginning_is_the_longest(start: bytes, one: bytes, two: bytes) -> None:
+    one, two = start + one, start + two
+    common = listing._common(one, two)
+    assert common >= len(start)
+    assert one[:common] == two[:common]
+    assert one[: common + 1] != two[: common + 1] or common == min(len(one), len(two))
+
+
+@pytest.mark.parametrize(
+    ("path", "target", "expected", "left"),
+    [
+        ("l", "./x", "x", ""),
+        ("l", "x/", "x", ""),
+        ("l", "d//x", "d/x", ""),
+        ("l", "./d/.//x/.", "d/x", ""),
+        ("l", ".", ".", ""),
+        ("l", "./", ".", ""),
+        ("a/l", "./..", "..", ""),
+        ("a/l", "../", "..", ""),
+        ("a/l", "..//b", "../b", ""),
+        ("a/l", "./../b/", "../b", ""),
+        ("a/l", "../a", "../a", ""),  # As it was written, if that is allowed.
+        ("a/l", "../a/", ".", ""),
+        ("a/b/l", "./../c/d", "../c/d", ""),
+        ("l", "d/../x", "x", "d"),
+        ("l", "d/e/../../x", "x", "d/e d"),
+        ("a/l", "b/../../x", "../x", "a/b"),
+        ("a/l", "../a/../x", "../x", ""),  # The link's own directory is one.
+        ("l", "d/..", ".", "d"),
+    ],
+)
+def test_spells_harmless_targets_as_a_listing_can_have_them(
+    path: str, target: str, expected: str, left: str
+) -> None:
+    found = listing.respelled(path, target)
+    assert found == (expected, tuple(left.split()))
+    assert listing.is_inside(path, expected)
+
+
+@pytest.mark.parametrize(
+    ("path", "target"),
+    [
+        ("l", ".."),
+        ("l", "./.."),
+        ("l", "../t/x"),
+        ("l", "d/../../x"),
+        ("a/l", "../../t/a/x"),
+        ("l", "/etc/passwd"),
+        ("l", "//"),
+        ("l", "./a\\b"),
+        ("l", "./a\nb"),
+        ("l", "./\udcff"),
+        ("l", "./" + "n" * 256),
+        ("l", "./" + "d/" * 2100),
+    ],
+)
+def test_spells_nothing_that_leads_out_or_cannot_travel(path: str, target: str) -> None:
+    assert listing.respelled(path, target) is None

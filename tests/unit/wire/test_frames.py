@@ -93,3 +93,8 @@ def test_a_frame_of_a_transport_without_addresses_has_no_origin() -> None:
             there.connect("inproc://here")
             there.send(b"?")
             assert frames.origin(here.recv(copy=False)) == ("", "")
+
+
+def test_knows_what_a_frame_takes_on_the_wire() -> None:
+    sizes = [frames.size_on_the_wire(zmq.Frame(bytes(size))) for size in (0, 255, 256)]
+    assert sizes == [2, 257, 265]

@@ -154,11 +154,15 @@ def test_measures_the_round_trip_and_bounds_the_window() -> None:
         client.sendall(b"x")
         assert accepted.recv(1) == b"x"
         assert 0 <= sockets.round_trip_s(found) < LIMIT_S
+        accepted.sendall(b"12345")
+        assert client.recv(5) == b"12345"
+        assert sockets.received_bytes(found) == 5
         sockets.bound_window(found, 50_000)
         assert 50_000 <= client.getsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF) <= 100_000
         for each in (client, accepted, found):
             each.close()
         assert sockets.round_trip_s(found) == 0.0
+        assert sockets.received_bytes(found) == 0
         sockets.bound_window(found, 50_000)  # Too late, and no harm.
 
 

@@ -1,0 +1,27 @@
+"""What is said of what interrupted fetches have left."""
+
+from pathlib import Path
+
+from commands import remains
+from config.cluster import NodeEntry
+from node.remains import Remain
+from protocol.control import Discarded
+from protocol.manifest import ContentId
+
+ID = ContentId("b3:" + 64 * "0")
+
+
+def test_what_was_freed_is_told() -> None:
+    assert remains._sentence(Discarded("a\x1b", 1, 5_000_000)) == "a\\x1b: freed 5.0 MB"
+    nothing = "a: no interrupted fetch has left anything"
+    assert remains._sentence(Discarded("a", 0, 0)) == nothing
+
+
+def test_what_is_left_is_told_in_one_line() -> None:
+    entry = NodeEntry("n1", "tcp://127.0.0.1:1", Path("/x"))
+    left = [Remain("a\x1b", ID, 5_000_000, 7200.0), Remain("", ID, 1000, -5.0)]
+    assert remains.described(entry, left).startswith(
+        "unfinished fetches, running or interrupted: a\\x1b 5.0 MB (2 h old), "
+    )
+    assert ID in remains.described(entry, left)
+    assert remains.described(entry, left).endswith("--discard --as n1` removes it")
