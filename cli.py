@@ -6,11 +6,13 @@ import signal
 import sys
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 if __name__ in {"__main__", "shoal.cli"}:  # What follows takes 0.1 s, and a signal may come.
-    for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, lambda number, _: os._exit(128 + number))
+    is_daemon = sys.argv[1:2] in (["tracker"], ["node"])  # To be told to stop is no failure of it.
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        if signal.getsignal(number) is not signal.SIG_IGN:  # As with nohup.
+            signal.signal(number, lambda number, _: os._exit(0 if is_daemon else 128 + number))
     gc.set_threshold(50_000)  # Imports make objects that stay; a tenth of the start went to search.
 if __package__:  # Installed as shoal.cli: find our packages as `python cli.py` does.
     sys.path.insert(0, str(Path(__file__).parent))
@@ -36,6 +38,11 @@ app = typer.Typer(
 )
 
 
+def _told(summary: str, example: str) -> dict[str, Any]:
+    """Return what `--help` says of a command beside its docstring and options."""
+    return {"cls": opt.Command, "short_help": summary, "epilog": f"Example: {example}"}
+
+
 @app.callback()
 def shoal(
     version: opt.VersionOption = False,
@@ -43,9 +50,9 @@ def shoal(
     """Peer-to-peer file distribution for LANs and clusters."""
 
 
-@app.command()
+@app.command(**_told("Run the tracker.", "shoal tracker --config lan.yaml"))
 def tracker(config: opt.ConfigOption = None) -> None:
-    """Run the tracker: it knows who holds what."""
+    """Run the tracker, which knows who holds what, until a signal comes."""
 
     def body() -> ExitCode:
         from commands.tracker import run_tracker  # noqa: PLC0415 (--help stays quick)
@@ -55,9 +62,9 @@ def tracker(config: opt.ConfigOption = None) -> None:
     _run(body)
 
 
-@app.command()
+@app.command(**_told("Run a node: serve its folder, take fetches.", "shoal node n1"))
 def node(name: opt.NameArgument, config: opt.ConfigOption = None) -> None:
-    """Run node NAME: it serves its folder, announces it, and takes fetches."""
+    """Run node NAME until a signal comes: it serves its folder, announces it, and takes fetches."""
 
     def body() -> ExitCode:
         from commands.node import run_node  # noqa: PLC0415 (--help stays quick)
@@ -67,7 +74,7 @@ def node(name: opt.NameArgument, config: opt.ConfigOption = None) -> None:
     _run(body)
 
 
-@app.command()
+@app.command(**_told("Fetch files and directories.", "shoal fetch big.iso photos/2024 --as n1"))
 def fetch(
     what: opt.WhatArguments,
     as_node: opt.AsOption,
@@ -100,7 +107,7 @@ def fetch(
     _run(body, as_json=as_json)
 
 
-@app.command()
+@app.command(**_told("Share a file or a directory.", "shoal share ~/Downloads/big.iso --as n2"))
 def share(
     path: opt.PathArgument,
     as_node: opt.AsOption,
@@ -126,7 +133,7 @@ def share(
     _run(body, as_json=as_json)
 
 
-@app.command()
+@app.command(**_told("Share something no longer, or delete it.", "shoal forget big.iso --as n2"))
 def forget(
     what: opt.WhatArgument,
     as_node: opt.AsOption,
@@ -145,7 +152,7 @@ def forget(
     _run(body, as_json=as_json)
 
 
-@app.command()
+@app.command(**_told("Find what has rotted, and heal it.", "shoal verify big.iso --as n2"))
 def verify(
     as_node: opt.AsOption,
     what: opt.OptionalWhatArgument = None,
@@ -162,35 +169,40 @@ def verify(
     _run(body, as_json=as_json)
 
 
-@app.command("ls")
-def list_files(config: opt.ConfigOption = None, as_json: opt.JsonOption = False) -> None:
+@app.command("ls", **_told("Show what there is, and who has it.", "shoal ls --long"))
+def list_files(
+    config: opt.ConfigOption = None,
+    as_json: opt.JsonOption = False,
+    long: opt.LongOption = False,
+) -> None:
     """Show what there is, and who has it."""
 
     def body() -> ExitCode:
         from commands.listing import run_ls  # noqa: PLC0415 (--help stays quick)
 
-        return run_ls(_cluster(config).tracker.address, as_json=as_json)
+        return run_ls(_cluster(config).tracker.address, as_json=as_json, is_long=long)
 
     _run(body, as_json=as_json)
 
 
-@app.command()
+@app.command(**_told("Show which nodes have something.", "shoal where big.iso --all"))
 def where(
     what: opt.WhatArgument,
     config: opt.ConfigOption = None,
     as_json: opt.JsonOption = False,
+    need_all: opt.AllOption = False,
 ) -> None:
-    """Show who has WHAT, whole or in part."""
+    """Show which nodes have WHAT, whole or in part, and which do not."""
 
     def body() -> ExitCode:
-        from commands.listing import run_where  # noqa: PLC0415 (--help stays quick)
+        from commands.where import run_where  # noqa: PLC0415 (--help stays quick)
 
-        return run_where(_cluster(config).tracker.address, what, as_json=as_json)
+        return run_where(_cluster(config), what, as_json=as_json, need_all=need_all)
 
     _run(body, as_json=as_json)
 
 
-@app.command()
+@app.command(**_told("Show which nodes are alive.", "shoal status"))
 def status(config: opt.ConfigOption = None, as_json: opt.JsonOption = False) -> None:
     """Show who is alive."""
 
@@ -202,7 +214,7 @@ def status(config: opt.ConfigOption = None, as_json: opt.JsonOption = False) -> 
     _run(body, as_json=as_json)
 
 
-@app.command()
+@app.command(**_told("Look for what would go wrong.", "shoal check"))
 def check(config: opt.ConfigOption = None, as_json: opt.JsonOption = False) -> None:
     """Look for what would go wrong, before it does."""
 
@@ -214,14 +226,14 @@ def check(config: opt.ConfigOption = None, as_json: opt.JsonOption = False) -> N
     _run(body, as_json=as_json)
 
 
-@app.command()
-def demo() -> None:
+@app.command(**_told("Try it: three nodes on this machine.", "shoal demo"))
+def demo(verbose: opt.VerboseOption = False) -> None:
     """Run the whole thing on this machine: a tracker, three nodes, three verified fetches."""
 
     def body() -> ExitCode:
         from commands.demo import run_demo  # noqa: PLC0415 (--help stays quick)
 
-        return run_demo(Path(__file__).resolve())
+        return run_demo(Path(__file__).resolve(), is_verbose=verbose)
 
     _run(body)
 
@@ -229,14 +241,21 @@ def demo() -> None:
 def _cluster(config: str | None) -> "Cluster":
     from config import cluster  # noqa: PLC0415 (--help stays quick)
 
-    return cluster.load(cluster.find(config, os.environ, Path()))
+    path = cluster.find(config, os.environ, Path(), in_clone=__name__ == "__main__")
+    if path == cluster.EXAMPLE:
+        terminal.say(f"using the example cluster file {path}")
+    return cluster.load(path)
 
 
 def _cluster_and_node(config: str | None, name: str) -> "tuple[Cluster, NodeEntry]":
+    from commands.here import require_apart, require_here  # noqa: PLC0415 (the same)
     from config import cluster  # noqa: PLC0415 (--help stays quick)
 
     loaded = _cluster(config)
-    return loaded, cluster.node_named(loaded, name)
+    entry = cluster.node_named(loaded, name)
+    require_here(entry, loaded.path)
+    require_apart(entry, loaded)
+    return loaded, entry
 
 
 def _run(body: Callable[[], ExitCode], *, as_json: bool = False) -> None:
@@ -247,14 +266,20 @@ def main() -> None:
     """Run the command that sys.argv names."""
     insist_on_utf8()
     terminal.prepare()
+    code = terminal.run(_command, as_json="--json" in sys.argv)
+    terminal.finish()
+    sys.exit(code)
+
+
+def _command() -> int | None:
     try:
-        sys.exit(app(prog_name="shoal", standalone_mode=False))
+        code: int | None = app(prog_name="shoal", standalone_mode=False)
     except opt.UsageError as error:
-        if len(sys.argv) == 1:
-            error.show()  # Nothing was asked for: this is the help.
-        else:
-            terminal.report(opt.told(error), as_json="--json" in sys.argv)
-        sys.exit(ExitCode.USAGE)
+        if len(sys.argv) > 1:
+            raise opt.told(error) from None
+        error.show()  # Nothing was asked for: this is the help.
+        return ExitCode.USAGE
+    return code
 
 
 if __name__ == "__main__":

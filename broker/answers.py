@@ -6,6 +6,8 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+import msgspec
+
 from broker import handout
 from broker.catalogue import Member, Version
 from broker.state import State
@@ -49,6 +51,34 @@ class Answers:
             version=answered.published.number,
             publisher=answered.published.publisher,
             listed=any(each.is_held_by(query.node) for each in versions),
+        )
+
+    def everybody(self, query: Query, now: float) -> Holders | None:
+        """Return a page of all who hold it, ordered by node; None if nobody does."""
+        answer, versions = self.holders(query, now), self._meant(query)
+        if answer is None:
+            return None
+        initial = [] if query.prefix else self._initial_holders(query.what, None)
+        whole = {each.node: each for version in versions for each in version.whole.values()}
+        parts = {each.node: each for version in versions for each in version.partial.values()}
+        spoken = [self._holder(member, complete=True) for member in whole.values()]
+        spoken += [
+            self._holder(member, complete=False)
+            for node, member in parts.items()
+            if node not in whole
+        ]
+        holders = spoken + [
+            each for each in initial if each.node not in whole.keys() | parts.keys()
+        ]
+        count = self.state.settings.page_nodes
+        later = (holder for holder in holders if holder.node > (query.after or ""))
+        page = heapq.nsmallest(count + 1, later, key=lambda holder: holder.node)
+        silent = {holder.node for holder in spoken if not holder.alive}
+        return msgspec.structs.replace(
+            answer,
+            holders=tuple(holder for holder in page[:count] if holder.node not in silent),
+            offline=tuple(holder for holder in page[:count] if holder.node in silent),
+            next=page[count - 1].node if len(page) > count else None,
         )
 
     def files(self, after: str, now: float) -> Files:
@@ -189,4 +219,4 @@ class Answers:
         heard_at = member.silent_since if member.last_seen is None else member.last_seen
         silent_ms = None if heard_at is None else int(1000 * (now - heard_at))
         alive = self.state.is_alive(member)
-        return NodeStatus(node, member.address, alive, len(member.holdings), silent_ms)
+        return NodeStatus(node, member.address, alive, len(member.holdings), silent_ms, spoke=True)

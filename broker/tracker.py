@@ -112,13 +112,14 @@ class Tracker:
     def _query(self, request: Query, now: float) -> Holders | Error:
         if request.prefix and manifest.is_id(request.what):
             request = msgspec.structs.replace(request, prefix="")  # It is whole.
+        if request.after is not None:
+            return self._answers.everybody(request, now) or _not_found(request)
         if request.node is not None and not request.partial:
             self._take_off(request, request.node, now)
         reply = self._answers.holders(request, now)
         if reply is None:
             self._state.events.append(Queried(request.what, request.node, (), ()))
-            prefix = f"@{request.prefix}" if request.prefix else ""
-            return Error(WireCode.NOT_FOUND, f"no such file: {_shown(request.what)}{prefix}")
+            return _not_found(request)
         holders, offline = _nodes(reply.holders), _nodes(reply.offline)
         self._state.events.append(Queried(request.what, request.node, holders, offline))
         return reply
@@ -153,6 +154,11 @@ class Tracker:
         nodes, following = self._answers.nodes(request.after, now)
         uptime_ms = int(1000 * (now - self._started))
         return messages.TrackerStatus(self._state.initial.address, uptime_ms, nodes, following)
+
+
+def _not_found(request: Query) -> Error:
+    prefix = f"@{request.prefix}" if request.prefix else ""
+    return Error(WireCode.NOT_FOUND, f"no such file: {_shown(request.what)}{prefix}")
 
 
 def _nodes(holders: Sequence[messages.Holder]) -> tuple[str, ...]:

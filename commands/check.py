@@ -11,10 +11,12 @@ import msgspec
 import zmq
 
 from commands import terminal
+from commands.here import is_here
 from commands.listing import ask
 from commands.remains import described, remains_of
+from commands.table import put_table
 from config.cluster import Cluster, NodeEntry
-from protocol.addresses import is_loopback, split
+from protocol.addresses import split
 from protocol.errors import ExitCode, OperatorError
 from protocol.messages import Status, TrackerStatus
 
@@ -38,7 +40,7 @@ def run_check(cluster: Cluster, *, as_json: bool) -> ExitCode:
         terminal.put_json({"findings": findings})
     else:
         rows = [[finding.state, finding.thing, finding.message] for finding in findings]
-        terminal.put(terminal.table(rows))
+        put_table(rows, flexible=1)
     is_wrong = any(finding.state == "wrong" for finding in findings)
     return ExitCode.USAGE if is_wrong else ExitCode.DONE
 
@@ -50,7 +52,7 @@ def _findings(cluster: Cluster) -> Iterator[Finding]:
     yield _open_files()
     yield from _tracker(cluster)
     for entry in cluster.nodes.values():
-        if _is_here(entry.address):
+        if is_here(entry.address):
             yield from _node(entry)
         else:
             yield Finding("note", f"node {entry.name}", "is on another host; run check there")
@@ -68,7 +70,7 @@ def _tracker(cluster: Cluster) -> Iterator[Finding]:
     try:
         reply = ask(address, Status(), TrackerStatus)
     except OperatorError:
-        if _is_here(address):
+        if is_here(address):
             yield _port("tracker", address)
         else:
             yield Finding("wrong", "tracker", f"{address} does not answer; start it there")
@@ -113,20 +115,6 @@ def _folder(thing: str, entry: NodeEntry) -> Finding:
     state = "note" if free < LOW_SPACE_BYTES else "ok"
     made = "" if folder.exists() else ", will be made"
     return Finding(state, thing, f"{folder}{made}: {terminal.size(free)} free")
-
-
-def _is_here(address: str) -> bool:
-    """Say whether an address is one of this machine's: whether it can be bound."""
-    host, _ = split(address)
-    if is_loopback(host):
-        return True
-    try:
-        family, kind, number, _, place = socket.getaddrinfo(host, 0, type=socket.SOCK_STREAM)[0]
-        with socket.socket(family, kind, number) as probe:
-            probe.bind(place)
-    except OSError:
-        return False
-    return True
 
 
 def _is_listening(address: str) -> bool:

@@ -1,13 +1,14 @@
 """`shoal demo`: the real commands, as real processes, on this machine, in a folder of their own."""
 
+import contextlib
 import json
-import os
 import shutil
 import socket
 import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -21,16 +22,17 @@ READY_S = 20.0
 STOP_S = 5.0
 FETCHES = {"seeds.txt": "n1", "network.txt": "n2", "net.txt": "n3"}
 FIRST_PORT, LAST_PORT = 20_000, 30_000  # Below those that the kernel gives to clients.
+PORTS = 4  # For a tracker and three nodes; the one before them is held, so that they are ours.
 
 
-def run_demo(program: Path) -> ExitCode:
+def run_demo(program: Path, *, is_verbose: bool = False) -> ExitCode:
     """Start a tracker and three nodes from `program`, fetch, verify, stop.
 
     Raises:
         OperatorError: one of the steps failed.
     """
-    with tempfile.TemporaryDirectory(prefix="shoal-demo-") as folder:
-        demo = _Demo(program, _prepare(Path(folder)))
+    with tempfile.TemporaryDirectory(prefix="shoal-demo-") as folder, _ports() as first:
+        demo = _Demo(program, _prepare(Path(folder), first), is_verbose=is_verbose)
         try:
             demo.start()
             for name, node in FETCHES.items():
@@ -38,20 +40,15 @@ def run_demo(program: Path) -> ExitCode:
             demo.show()
         finally:
             demo.stop()
-    terminal.say(
-        "demo: all three files arrived and are right; everything is stopped and cleaned up"
-    )
+    terminal.say("demo: all three files arrived and are right; all is stopped and cleaned up")
     return ExitCode.DONE
 
 
-def _prepare(folder: Path) -> Cluster:
-    """Copy the built-in example to `folder`, with ports that are free now."""
+def _prepare(folder: Path, first: int) -> Cluster:
+    """Copy the built-in example to `folder`, with the ports after `first`."""
     text = (SHIPPED_FOLDER / "lan.yaml").read_text()
-    taken: set[int] = set()
-    for port in ("12000", "11001", "11002", "11003"):
-        free = _free_port(taken)
-        taken.add(free)
-        text = text.replace(f"127.0.0.1:{port}", f"127.0.0.1:{free}")
+    for number, port in enumerate(("12000", "11001", "11002", "11003"), start=1):
+        text = text.replace(f"127.0.0.1:{port}", f"127.0.0.1:{first + number}")
     (folder / "lan.yaml").write_text(text)
     shipped = load(SHIPPED_FOLDER / "lan.yaml")
     for name, nodes in shipped.holdings.items():
@@ -61,55 +58,85 @@ def _prepare(folder: Path) -> Cluster:
     return load(folder / "lan.yaml")
 
 
-def _free_port(taken: set[int]) -> int:
-    for port in range(FIRST_PORT + os.getpid() % 5000, LAST_PORT):
-        with socket.socket() as probe:
-            if port not in taken and probe.connect_ex(("127.0.0.1", port)) != 0:
-                try:
-                    probe.close()
-                    with socket.socket() as second:
-                        second.bind(("127.0.0.1", port))
-                except OSError:
-                    continue
-                return port
-    raise OperatorError("no port is free on 127.0.0.1; end some programs and run it again")
+@contextlib.contextmanager
+def _ports() -> Iterator[int]:
+    """Give the port before those that are free; it is held, so that two demos share none.
+
+    Raises:
+        OperatorError: there are not so many.
+    """
+    for first in range(FIRST_PORT, LAST_PORT, PORTS + 1):
+        with socket.socket() as guard:
+            if _is_bound(guard, first) and all(map(_is_free, range(first + 1, first + 1 + PORTS))):
+                yield first
+                return
+    raise OperatorError("no ports are free on 127.0.0.1; end some programs and run it again")
+
+
+def _is_free(port: int) -> bool:
+    with socket.socket() as probe:
+        return _is_bound(probe, port)
+
+
+def _is_bound(probe: socket.socket, port: int) -> bool:
+    try:
+        probe.bind(("127.0.0.1", port))
+    except OSError:
+        return False
+    return True
 
 
 class _Demo:
-    def __init__(self, program: Path, cluster: Cluster) -> None:
+    def __init__(self, program: Path, cluster: Cluster, *, is_verbose: bool) -> None:
         self._program = program
         self._cluster = cluster
+        self._log = None if is_verbose else cluster.path.with_name("log")
         self._processes: list[subprocess.Popen[bytes]] = []
 
     def start(self) -> None:
-        count = len(self._cluster.nodes)
-        terminal.say(f"demo: a tracker and {count} nodes, each a process, from this cluster file:")
-        terminal.say(_without_comments(self._cluster.path.read_text()))
-        for arguments in (["tracker"], *(["node", name] for name in self._cluster.nodes)):
-            self._processes.append(subprocess.Popen(self._command(*arguments)))  # noqa: S603
+        nodes, tracker = self._cluster.nodes, self._cluster.tracker
+        terminal.say(f"demo: a tracker and {len(nodes)} nodes, each a process on this machine")
+        terminal.say(f"  tracker at {tracker.address}")
+        for name, node in nodes.items():
+            has = ", ".join(sorted(path.name for path in node.folder.iterdir()))
+            terminal.say(f"  {name} at {node.address} has {has}")
+        for arguments in (["tracker"], *(["node", name] for name in nodes)):
+            self._launch(self._command(*arguments))
         deadline = time.monotonic() + READY_S
         while not self._is_ready():
             if time.monotonic() > deadline or any(
                 one.poll() is not None for one in self._processes
             ):
-                raise OperatorError("the demo's processes did not start", ExitCode.BUG)
+                raise OperatorError(f"the demo's processes did not start{self._reason()}")
             time.sleep(0.1)
 
     def fetch(self, name: str, node: str) -> None:
-        terminal.say(f"\ndemo: $ shoal fetch {name} --as {node}")
+        terminal.say(f"$ shoal fetch {name} --as {node}")
         report = self._json("fetch", name, "--as", node)
         original = self._cluster.nodes[self._cluster.holdings[name][0]].folder / name
         arrived = Path(report["path"])
         if blake3(arrived.read_bytes()).digest() != blake3(original.read_bytes()).digest():
             raise OperatorError(f"{name} arrived, but it is not what was sent", ExitCode.BUG)
         sources = " and ".join(
-            f"{count} bytes from {one}" for one, count in report["holders"].items()
+            f"{count} bytes from {one}" for one, count in sorted(report["holders"].items())
         )
-        terminal.say(f"demo: {name}: {sources}, right, in {1000 * report['elapsed_s']:.0f} ms")
+        took = f"in {1000 * report['elapsed_s']:.0f} ms"
+        terminal.say(f"  {sources}, {took}; verified")
 
     def show(self) -> None:
-        terminal.say("\ndemo: $ shoal ls")
+        terminal.say("$ shoal ls")
         subprocess.run(self._command("ls"), check=True)  # noqa: S603 (our own command)
+
+    def _launch(self, command: list[str]) -> None:
+        with contextlib.ExitStack() as files:
+            log = files.enter_context(self._log.open("ab")) if self._log is not None else None
+            self._processes.append(subprocess.Popen(command, stderr=log))  # noqa: S603
+
+    def _reason(self) -> str:
+        """Return what the processes said was wrong, if they said it where it can be read."""
+        said = self._log.read_text(errors="replace") if self._log is not None else ""
+        errors = [line for line in said.splitlines() if line.startswith("error: ")]
+        return f": {errors[0].removeprefix('error: ')}" if errors else "; --verbose shows why"
 
     def stop(self) -> None:
         for process in self._processes:
@@ -138,10 +165,3 @@ class _Demo:
     def _command(self, *arguments: str) -> list[str]:
         config = str(self._cluster.path)
         return [sys.executable, str(self._program), *arguments, "--config", config]
-
-
-def _without_comments(text: str) -> str:
-    lines = (
-        line for line in text.splitlines() if line.strip() and not line.lstrip().startswith("#")
-    )
-    return "\n".join(f"    {line}" for line in lines)

@@ -52,8 +52,7 @@ def run_fetch(
     """
     terminal.set_up_log(quiet=True)
     gc.freeze()  # What is imported stays: without it each collection walks 100,000 objects.
-    for name in what:
-        check_what(name)
+    what = [checked_what(name) for name in what]
     check_patterns("--include", options.include)
     check_patterns("--exclude", options.exclude)
     output = _checked_output(options.output, what, may_replace=options.force)
@@ -81,10 +80,15 @@ def run_fetch(
     return _be_the_node(cluster, entry, lock, orders, options)
 
 
-def check_what(what: str) -> None:
+def checked_what(what: str) -> str:
+    """Return `what` if it may be asked for; of a directory, as the shell completes it, without `/`.
+
+    Raises:
+        OperatorError: it can be neither a name nor an id.
+    """
+    plain = what.rstrip("/") or what
     try:
-        if not manifest.is_id(what):
-            names.check_name(what)
+        return plain if manifest.is_id(plain) else names.check_name(plain)
     except ValueError as error:
         message = f"'{display(what)}' cannot be a name: it {error}"
         raise OperatorError(f"{message}; `shoal ls` shows the names there are") from None

@@ -1,4 +1,4 @@
-"""`shoal ls` and `shoal where`: what there is, and who has it."""
+"""`shoal ls`: what there is, and who has it; and how the tracker is asked for it."""
 
 from collections.abc import Callable, Iterator
 from typing import Any, TypeVar
@@ -6,8 +6,7 @@ from typing import Any, TypeVar
 import zmq
 
 from commands import terminal
-from commands.fetch import check_what
-from protocol import manifest
+from commands.table import put_table
 from protocol.errors import ExitCode, OperatorError, WireCode
 from protocol.messages import (
     Error,
@@ -19,17 +18,19 @@ from protocol.messages import (
     Message,
     OtherVersion,
     Query,
+    Status,
     TrackerStatus,
 )
 from protocol.names import display
 from wire.tracker_client import TrackerClient
 
 Reply = TypeVar("Reply", bound=Message)
-Page = TypeVar("Page", Files, TrackerStatus)
+Page = TypeVar("Page", Files, Holders, TrackerStatus)
 
 # Our own tracker has at most 1,000,000 versions, 100 names a page, and 4,000,000 holdings, 1000 a
 # page: 14,000 pages. A listing that goes on after this many has no end.
 MAX_PAGES = 20_000
+MOST_NAMED = 5  # Holders in a line of `ls`; more are counted.
 _SENSELESS = {WireCode.MALFORMED, WireCode.UNSUPPORTED}  # It does not speak our language.
 
 
@@ -53,10 +54,10 @@ def ask(address: str, message: Message, expected: type[Reply]) -> Reply:
             )
             raise OperatorError(text, ExitCode.NOT_FOUND)
         if reply.code in _SENSELESS:
-            raise _broken(address, reply.message)
+            raise broken(address, reply.message)
         raise OperatorError(f"the tracker refused: {reply.message}", ExitCode.BUG)
     if not isinstance(reply, expected):
-        raise _broken(address, "it answered another question than it was asked")
+        raise broken(address, "it answered another question than it was asked")
     return reply
 
 
@@ -76,25 +77,30 @@ def pages(
         page = ask(address, request(after), expected)
         listed = keys(page)
         if listed != sorted(listed) or (listed and listed[0] <= after):
-            raise _broken(address, "its listing is out of order")
+            raise broken(address, "its listing is out of order")
         yield page
         if page.next is None:
             return
         if not listed or page.next < listed[-1]:
-            raise _broken(address, "its listing does not go on from where it was")
+            raise broken(address, "its listing does not go on from where it was")
         after = page.next
-    raise _broken(address, f"its listing has more than {MAX_PAGES} pages")
+    raise broken(address, f"its listing has more than {MAX_PAGES} pages")
 
 
-def _broken(address: str, problem: str) -> OperatorError:
+def broken(address: str, problem: str) -> OperatorError:
     return OperatorError(
         f"the tracker at {address} does not make sense: {problem}; check what runs there",
         ExitCode.TRACKER_UNREACHABLE,
     )
 
 
-def run_ls(tracker_address: str, *, as_json: bool) -> ExitCode:
-    """Print every version of every file."""
+def statuses(address: str) -> Iterator[TrackerStatus]:
+    """Yield the tracker's pages of nodes."""
+    return pages(address, Status, TrackerStatus, lambda page: [node.node for node in page.nodes])
+
+
+def run_ls(tracker_address: str, *, as_json: bool, is_long: bool = False) -> ExitCode:
+    """Print every version of every file; `is_long`: all holders, however many there are."""
     listing = pages(tracker_address, List, Files, lambda page: [file.name for file in page.files])
     files = [file for page in listing for file in page.files]
     if as_json:
@@ -103,53 +109,15 @@ def run_ls(tracker_address: str, *, as_json: bool) -> ExitCode:
     if not files:
         terminal.say("nothing is shared yet; put a file into a node's folder")
         return ExitCode.DONE
+    count = 0
+    if not is_long and any(len(file.holders) > MOST_NAMED for file in files):
+        count = sum(len(page.nodes) for page in statuses(tracker_address))
     rows = [["NAME", "VERSION", "PUBLISHER", "SIZE", "ID", "AGE", "HOLDERS"]]
-    terminal.put(terminal.table(rows + [_file_row(file) for file in files]))
+    put_table(rows + [_file_row(file, count) for file in files], optional=(2, 5, 1))
     return ExitCode.DONE
 
 
-def run_where(tracker_address: str, what: str, *, as_json: bool) -> ExitCode:
-    """Print who has one file, whole or in part."""
-    check_what(what)
-    answer = ask(tracker_address, Query(what), Holders)
-    if what != (answer.id if manifest.is_id(what) else answer.name):
-        raise _broken(tracker_address, "it answered about something else")
-    holders = [*answer.holders, *answer.offline]
-    if as_json:
-        terminal.put_json(
-            {
-                "name": answer.name,
-                "id": answer.id,
-                "size_bytes": answer.size_bytes,
-                "version": answer.version,
-                "publisher": answer.publisher,
-                "holders": [_holder_document(holder) for holder in holders],
-                "versions": answer.versions,
-            }
-        )
-        return ExitCode.DONE
-    rows = [["NODE", "ADDRESS", "HAS", "IS"]]
-    rows += [[one.node, one.address, _share(one), _state(one)] for one in holders]
-    terminal.put(terminal.table(rows))
-    terminal.say(_answer_line(answer))
-    for version in answer.versions:
-        terminal.say(_other_line(version))
-    return ExitCode.DONE
-
-
-def _answer_line(answer: Holders) -> str:
-    """Return which version was found: `win11.img v3, published by a: 4.7 GB, b3:…`."""
-    name = display(answer.name) + _published(answer)
-    size = "size not known yet" if answer.size_bytes is None else terminal.size(answer.size_bytes)
-    return f"{name}: {size}, {answer.id or 'not announced by anybody yet'}"
-
-
-def _other_line(version: OtherVersion) -> str:
-    age = terminal.age(version.age_s)
-    return f"another version:{_published(version) or ' no number'}, {age} old, {version.id}"
-
-
-def _published(version: Holders | OtherVersion) -> str:
+def published(version: Holders | OtherVersion) -> str:
     """Return ` v3, published by a`, or nothing if no number is known."""
     if not version.version:
         return ""
@@ -167,11 +135,11 @@ def _file_document(file: File) -> dict[str, Any]:
         "newest": file.newest,
         "version": file.version,
         "publisher": file.publisher,
-        "holders": [_holder_document(holder) for holder in file.holders],
+        "holders": [holder_document(holder) for holder in file.holders],
     }
 
 
-def _holder_document(holder: Holder) -> dict[str, Any]:
+def holder_document(holder: Holder) -> dict[str, Any]:
     return {
         "node": holder.node,
         "address": holder.address,
@@ -180,24 +148,33 @@ def _holder_document(holder: Holder) -> dict[str, Any]:
     }
 
 
-def _file_row(file: File) -> list[str]:
+def _file_row(file: File, node_count: int = 0) -> list[str]:
+    """Return a line of `ls`. If `node_count` is given, many holders are only counted."""
     size = "?" if file.size_bytes is None else terminal.size(file.size_bytes)
     short = file.id[:15] if file.id else "?"
-    holders = " ".join(_holder_word(holder) for holder in file.holders)
     name = display(file.name) + ("" if file.newest else " (older)")
     version = f"v{file.version}" if file.version else "-"
     publisher = file.publisher or "-"
+    is_many = node_count > 0 and len(file.holders) > MOST_NAMED
+    holders = _counted(file, node_count) if is_many else _named(file)
     return [name, version, publisher, size, short, terminal.age(file.age_s), holders]
 
 
-def _holder_word(holder: Holder) -> str:
-    notes = ([] if holder.complete else ["part"]) + ([] if holder.alive else ["offline"])
+def _named(file: File) -> str:
+    return " ".join(_holder_word(holder, is_seen=file.id is not None) for holder in file.holders)
+
+
+def _counted(file: File, node_count: int) -> str:
+    """Return how many have it, as in `58 of 60, 2 in part, 1 offline`."""
+    parts = sum(not holder.complete for holder in file.holders)
+    offline = sum(not holder.alive for holder in file.holders)
+    counts = [f"{len(file.holders) - parts} of {max(node_count, len(file.holders))}"]
+    counts += [f"{parts} in part"] if parts else []
+    counts += [f"{offline} offline"] if offline else []
+    return ", ".join(counts)
+
+
+def _holder_word(holder: Holder, *, is_seen: bool = True) -> str:
+    silent = "offline" if is_seen else "never seen"
+    notes = ([] if holder.complete else ["part"]) + ([] if holder.alive else [silent])
     return f"{holder.node} ({', '.join(notes)})" if notes else holder.node
-
-
-def _share(holder: Holder) -> str:
-    return "all of it" if holder.complete else "a part"
-
-
-def _state(holder: Holder) -> str:
-    return "alive" if holder.alive else "not heard of"

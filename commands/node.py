@@ -36,7 +36,7 @@ def run_node(cluster: Cluster, entry: NodeEntry) -> ExitCode:
         agent.cancel_all(code)
         orders.stop()
 
-    stopper = Stopper(on_stop)
+    Stopper(on_stop)
     with ThreadGuard(on_stop):
         try:
             agent.start()
@@ -47,7 +47,7 @@ def run_node(cluster: Cluster, entry: NodeEntry) -> ExitCode:
         finally:
             agent.stop()
     log.info("node %s has stopped", entry.name)
-    return stopper.exit_code or ExitCode.DONE
+    return ExitCode.DONE
 
 
 def identity_of(cluster: Cluster, entry: NodeEntry) -> Identity:

@@ -6,8 +6,9 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import typer
+import typer.core
 
-from commands import terminal
+from commands import completing, terminal
 from protocol.errors import OperatorError
 
 VERSION = "0.1.0"
@@ -37,6 +38,20 @@ def _finite(seconds: float | None) -> float | None:
     return seconds
 
 
+class Command(typer.core.TyperCommand):
+    """A command whose usage line names all that it needs: `shoal fetch WHAT... --as NAME`."""
+
+    def collect_usage_pieces(self, ctx: Any) -> list[str]:  # noqa: ARG002 (its base gives it)
+        arguments, needed = [], []
+        for one in self.params:
+            if one.param_type_name == "argument":
+                name = f"{one.metavar}{'...' if one.nargs < 0 else ''}"
+                arguments.append(name if one.required else f"[{name}]")
+            elif one.required:
+                needed.append(f"{one.opts[0]} {one.metavar}")
+        return [*arguments, *needed, "[OPTIONS]"]
+
+
 class Cut(enum.Enum):
     """Where chunks are cut."""
 
@@ -45,15 +60,40 @@ class Cut(enum.Enum):
 
 
 VersionOption = Annotated[
-    bool, typer.Option("--version", callback=_show_version, is_eager=True, help="Say which.")
+    bool,
+    typer.Option(
+        "--version", callback=_show_version, is_eager=True, help="Show the version and exit."
+    ),
 ]
-NameArgument = Annotated[str, typer.Argument(metavar="NAME")]
-WhatArgument = Annotated[str, typer.Argument(metavar="WHAT", help="A name, an id or NAME@ID.")]
+NameArgument = Annotated[
+    str,
+    typer.Argument(
+        metavar="NAME",
+        help="The node, as the cluster file calls it.",
+        autocompletion=completing.nodes,
+    ),
+]
+WhatArgument = Annotated[
+    str,
+    typer.Argument(
+        metavar="WHAT", help="A name, an id or NAME@ID.", autocompletion=completing.things
+    ),
+]
 WhatArguments = Annotated[
-    list[str], typer.Argument(metavar="WHAT", help="Names, ids, NAME@ID, or DIRECTORY/PATH.")
+    list[str],
+    typer.Argument(
+        metavar="WHAT",
+        help="Names, ids, NAME@ID, or DIRECTORY/PATH.",
+        autocompletion=completing.things,
+    ),
 ]
 OptionalWhatArgument = Annotated[
-    str | None, typer.Argument(metavar="WHAT", help="A name, an id or NAME@ID; else everything.")
+    str | None,
+    typer.Argument(
+        metavar="WHAT",
+        help="A name, an id or NAME@ID; without it, everything.",
+        autocompletion=completing.things,
+    ),
 ]
 PathArgument = Annotated[Path, typer.Argument(metavar="PATH", help="A file or a directory.")]
 
@@ -64,7 +104,14 @@ ConfigOption = Annotated[
     ),
 ]
 AsOption = Annotated[
-    str, typer.Option("--as", help="The node to do it as.", envvar="SHOAL_AS", metavar="NAME")
+    str,
+    typer.Option(
+        "--as",
+        help="The node to do it as.",
+        envvar="SHOAL_AS",
+        metavar="NAME",
+        autocompletion=completing.nodes,
+    ),
 ]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON, for scripts.")]
 QuietOption = Annotated[bool, typer.Option("--quiet", "-q", help="Only say what fails.")]
@@ -76,7 +123,7 @@ TimeoutOption = Annotated[
         max=1e8,
         envvar="SHOAL_TIMEOUT",
         metavar="SECONDS",
-        help="Give up then.",
+        help="Give up after SECONDS.",
     ),
 ]
 OutputOption = Annotated[
@@ -117,6 +164,15 @@ ChunkingOption = Annotated[
         help="Cut by size, or where the content says so: then insertions move little (fixed).",
         show_default=False,
     ),
+]
+LongOption = Annotated[
+    bool, typer.Option("--long", "-l", help="Name all holders, however many there are.")
+]
+AllOption = Annotated[
+    bool, typer.Option("--all", help="Exit with 6 unless every node has all of it.")
+]
+VerboseOption = Annotated[
+    bool, typer.Option("--verbose", "-v", help="Show what the processes log, too.")
 ]
 FollowLinksOption = Annotated[
     bool,

@@ -6,6 +6,7 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Self
 
 from commands import terminal
+from commands.table import shortened
 from protocol.control import Working
 from protocol.names import display
 
@@ -13,6 +14,12 @@ if TYPE_CHECKING:
     from rich.progress import Progress
 
 LINE_S = 5.0
+
+# In cells of a terminal, with the gap before each.
+NUMBERS = 19 + 11 + 8  # As in 1,023.9/1,023.9 GB, 100.0 MB/s and 0:00:10.
+BAR, HOLDERS = 21, 13
+WITH_BAR, WITH_HOLDERS = 76, 90  # The least width with these: a name has 17 cells or more.
+LEAST_NAME = 8
 
 
 class ProgressView:
@@ -62,9 +69,10 @@ class ProgressView:
             self._bar = _bar()
             self._bar.add_task("", holders="")
             self._bar.start()
+        room = max(LEAST_NAME, self._bar.console.width - _taken(self._bar.console.width))
         self._bar.update(
             self._bar.task_ids[0],
-            description=display(working.name),
+            description=shortened(display(working.name), room),
             completed=working.have_bytes,
             total=working.size_bytes,
             holders=_holders(working),
@@ -78,15 +86,26 @@ def _holders(working: Working) -> str:
 
 
 def _bar() -> "Progress":
+    """Return a bar that fits its terminal: a narrow one has no room for all columns.
+
+    Nothing in a name is markup.
+    """
     from rich import progress  # noqa: PLC0415 (takes 0.1 s, and only a terminal needs it)
     from rich.console import Console  # noqa: PLC0415 (the same)
 
-    return progress.Progress(
-        progress.TextColumn("{task.description}"),
-        progress.BarColumn(),
+    console = Console(stderr=True)
+    name = progress.TextColumn("{task.description}", markup=False)
+    bar = [progress.BarColumn(BAR - 1)] if console.width >= WITH_BAR else []
+    numbers = [
         progress.DownloadColumn(),
         progress.TransferSpeedColumn(),
         progress.TimeRemainingColumn(),
-        progress.TextColumn("{task.fields[holders]}"),
-        console=Console(stderr=True),
-    )
+    ]
+    holders = progress.TextColumn("{task.fields[holders]}", markup=False)
+    last = [holders] if console.width >= WITH_HOLDERS else []
+    return progress.Progress(name, *bar, *numbers, *last, console=console)
+
+
+def _taken(width: int) -> int:
+    """Return how many cells of a line all but the name take."""
+    return NUMBERS + (BAR if width >= WITH_BAR else 0) + (HOLDERS if width >= WITH_HOLDERS else 0)

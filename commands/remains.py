@@ -4,7 +4,7 @@ from collections.abc import Iterable
 
 from commands import terminal
 from commands.doing import Doer
-from commands.fetch import check_what
+from commands.fetch import checked_what
 from config.cluster import Cluster, NodeEntry
 from node.remains import Remain, found
 from protocol.control import Discarded, DiscardOrder
@@ -21,8 +21,7 @@ def run_discard(
         OperatorError: one of them is running.
     """
     terminal.set_up_log(quiet=True)
-    for one in what:
-        check_what(one)
+    what = [checked_what(one) for one in what]
     discarded = []
     with Doer(cluster, entry) as doer:
         for one in what:

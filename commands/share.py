@@ -74,7 +74,9 @@ def run_share(cluster: Cluster, entry: NodeEntry, path: Path, options: ShareOpti
         left_out=(*not_copied.told(), *sharing.left_out)[:MAX_LEFT_OUT],
         left_out_count=not_copied.count + sharing.left_out_count,
     )
-    _tell(sharing, entry, as_json=options.as_json, is_served=doer.is_running)
+    _tell(sharing, cluster, entry, as_json=options.as_json, is_served=doer.is_running)
+    if not sharing.announced:
+        return ExitCode.TRACKER_UNREACHABLE
     return ExitCode.PARTLY_DONE if sharing.left_out_count else ExitCode.DONE
 
 
@@ -228,7 +230,9 @@ def _looked_through(path: Path, options: ShareOptions) -> tuple[int, LeftOut]:
     return tree.signature.size_bytes, tree.left_out
 
 
-def _tell(sharing: Sharing, entry: NodeEntry, *, as_json: bool, is_served: bool) -> None:
+def _tell(
+    sharing: Sharing, cluster: Cluster, entry: NodeEntry, *, as_json: bool, is_served: bool
+) -> None:
     if as_json:
         keys: dict[str, Any] = {
             "name": sharing.name,
@@ -241,6 +245,11 @@ def _tell(sharing: Sharing, entry: NodeEntry, *, as_json: bool, is_served: bool)
         return
     size, name = terminal.size(sharing.size_bytes), display(sharing.name)
     title = terminal.title(name, sharing.version, sharing.publisher)
-    terminal.put(f"{title}: {size} shared by {entry.name}, {sharing.id}")
+    if sharing.announced:
+        terminal.put(f"{title}: {size} shared by {entry.name}, {sharing.id}")
+    else:
+        terminal.put(f"{title}: {size} in {entry.folder}, {sharing.id}")
+        tracker = f"the tracker at {cluster.tracker.address} does not answer"
+        terminal.say(f"error: {tracker}; it is there and will be announced when it does")
     if not is_served:
         terminal.say(f"node {entry.name} is not running; start it to serve this")

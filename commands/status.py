@@ -3,19 +3,19 @@
 import msgspec
 
 from commands import terminal
-from commands.listing import pages
+from commands.listing import statuses
 from commands.remains import described, remains_of
+from commands.table import put_table
+from commands.where import liveness
 from config.cluster import Cluster
 from protocol.errors import ExitCode
-from protocol.messages import NodeStatus, Status, TrackerStatus
+from protocol.messages import NodeStatus
 
 
 def run_status(cluster: Cluster, *, as_json: bool) -> ExitCode:
     """Print the tracker's picture of itself and the nodes."""
     address = cluster.tracker.address
-    found = list(
-        pages(address, Status, TrackerStatus, lambda page: [node.node for node in page.nodes])
-    )
+    found = list(statuses(address))
     page = found[-1]
     nodes = [node for each in found for node in each.nodes]
     if as_json:
@@ -34,9 +34,9 @@ def run_status(cluster: Cluster, *, as_json: bool) -> ExitCode:
         return ExitCode.DONE
     uptime = terminal.age(page.uptime_ms / 1000)
     terminal.say(f"tracker at {page.address}, up for {uptime}")
-    rows = [["NODE", "ADDRESS", "IS", "FILES", "LAST HEARD"]]
+    rows = [["NODE", "ADDRESS", "STATE", "FILES", "LAST HEARD"]]
     rows += [_row(node) for node in nodes]
-    terminal.put(terminal.table(rows))
+    put_table(rows, optional=(1,))
     for entry in cluster.nodes.values():
         remains = remains_of(entry)  # Of folders on this machine.
         if remains:
@@ -51,6 +51,5 @@ def _document(node: NodeStatus) -> dict[str, object]:
 
 
 def _row(node: NodeStatus) -> list[str]:
-    heard = "never" if node.silent_ms is None else f"{terminal.age(node.silent_ms / 1000)} ago"
-    state = "alive" if node.alive else "offline"
-    return [node.node, node.address, state, str(node.files), heard]
+    heard = "-" if node.silent_ms is None else f"{terminal.age(node.silent_ms / 1000)} ago"
+    return [node.node, node.address, liveness(node), str(node.files), heard]

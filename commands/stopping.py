@@ -1,4 +1,4 @@
-"""The first SIGINT or SIGTERM asks to stop, the second ends the process at once."""
+"""The first SIGINT, SIGTERM or SIGHUP asks to stop, the second ends the process at once."""
 
 import os
 import signal
@@ -7,26 +7,36 @@ from collections.abc import Callable
 
 from protocol.errors import ExitCode
 
-_CODES = {signal.SIGINT: ExitCode.INTERRUPTED, signal.SIGTERM: ExitCode.TERMINATED}
+_CODES = {
+    signal.SIGINT: ExitCode.INTERRUPTED,
+    signal.SIGTERM: ExitCode.TERMINATED,
+    signal.SIGHUP: ExitCode.HUNG_UP,
+}
 
 
 class Stopper:
     """Turns signals into one call of `on_stop`, with the exit code that they stand for.
 
-    A thread of its own waits for them; all others that are started later have them blocked. With a
-    handler, which runs in the main thread, that one would have to be awake: the kernel may give a
-    signal to any thread (it does when a suspended process goes on), and the main one sleeps on.
+    Signals that were ignored when the process started, as `nohup` and a shell's `&` have it, stay
+    ignored. A thread of its own waits for the others; all threads that are started later have them
+    blocked. With a handler, which runs in the main thread, that one would have to be awake: the
+    kernel may give a signal to any thread (it does when a suspended process goes on), and the main
+    one sleeps on.
     """
 
     def __init__(self, on_stop: Callable[[ExitCode], None]) -> None:
         self.exit_code: ExitCode | None = None
         self._on_stop = on_stop
-        signal.pthread_sigmask(signal.SIG_BLOCK, _CODES)
-        threading.Thread(target=self._listen, name="signals", daemon=True).start()
+        heeded = {number for number in _CODES if signal.getsignal(number) is not signal.SIG_IGN}
+        signal.pthread_sigmask(signal.SIG_BLOCK, heeded)
+        if heeded:
+            listening = threading.Thread(target=self._listen, args=(heeded,), name="signals")
+            listening.daemon = True
+            listening.start()
 
-    def _listen(self) -> None:
+    def _listen(self, heeded: set[signal.Signals]) -> None:
         while True:
-            code = _CODES[signal.Signals(signal.sigwait(_CODES))]
+            code = _CODES[signal.Signals(signal.sigwait(heeded))]
             if self.exit_code is not None:
                 os._exit(code)
             self.exit_code = code

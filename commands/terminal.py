@@ -7,11 +7,12 @@ import os
 import sys
 import traceback
 from collections.abc import Callable
-from typing import Any, TypeVar
+from pathlib import Path
+from typing import Any, TextIO, TypeVar
 
 import msgspec
 
-from protocol.errors import ExitCode, OperatorError
+from protocol.errors import ExitCode, OperatorError, refused
 from protocol.names import display
 
 T = TypeVar("T")
@@ -31,9 +32,24 @@ def prepare() -> None:
             os.fstat(descriptor)
         except OSError:
             os.open(os.devnull, os.O_RDWR)  # The lowest free descriptor: this one.
+    sys.stdout = sys.stdout or os.fdopen(1, "w", closefd=False)  # None if it was closed.
+    sys.stderr = sys.stderr or os.fdopen(2, "w", closefd=False)
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")
+
+
+def finish() -> None:
+    """Write out what waits in the standard streams; what cannot be written is let go.
+
+    Else the interpreter would fail over it at its end, with a traceback and its own exit code.
+    """
+    for stream in (sys.stdout, sys.stderr):
+        try:
+            if stream is not None:
+                stream.flush()
+        except OSError:
+            _drop(stream)
 
 
 def set_up_log(*, quiet: bool = False, stamped: bool = False) -> None:
@@ -45,6 +61,7 @@ def set_up_log(*, quiet: bool = False, stamped: bool = False) -> None:
     log.handlers[:] = [handler]
     log.setLevel(logging.WARNING if quiet else logging.INFO)
     log.propagate = False
+    logging.raiseExceptions = False  # A log that cannot be written is no reason for a traceback.
     logging.logThreads = logging.logProcesses = logging.logMultiprocessing = False  # Nobody reads
     logging._srcfile = None  # noqa: SLF001  # them, and they take half of the time.
 
@@ -60,8 +77,12 @@ class _Formatter(logging.Formatter):
 
 def say(text: str) -> None:
     """Print talk."""
-    if sys.stderr is not None:  # None if it was closed; print would take stdout instead.
+    if sys.stderr is None:  # It was closed; print would take stdout instead.
+        return
+    try:
         print(text, file=sys.stderr, flush=True)  # noqa: T201 (this is the place for it)
+    except OSError:  # A full disk, a terminal that is gone: nobody hears it.
+        _drop(sys.stderr)
 
 
 def put(text: str) -> None:
@@ -75,14 +96,14 @@ def put(text: str) -> None:
     except BrokenPipeError:
         raise
     except OSError as error:
-        _drop_stdout()
+        _drop(sys.stdout)
         message = f"cannot write to the standard output: {error.strerror}"
         raise OperatorError(f"{message}; send it somewhere else", ExitCode.DISK) from None
 
 
-def _drop_stdout() -> None:
-    """Let what waits in stdout's buffer go nowhere, so that exiting does not fail over it."""
-    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+def _drop(stream: TextIO) -> None:
+    """Let what waits in a stream's buffer go nowhere, so that exiting does not fail over it."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
 
 
 def put_json(value: Any) -> None:
@@ -95,7 +116,7 @@ def failure(error: OperatorError) -> dict[str, Any]:
     return {"error": str(error), "exit_code": int(error.exit_code)}
 
 
-def run(body: Callable[[], ExitCode | None], *, as_json: bool = False) -> int:
+def run(body: Callable[[], int | None], *, as_json: bool = False) -> int:
     """Run a command's body; print its failure, and return the exit code."""
     try:
         return int(body() or ExitCode.DONE)
@@ -106,15 +127,44 @@ def run(body: Callable[[], ExitCode | None], *, as_json: bool = False) -> int:
         say("interrupted")
         return int(ExitCode.INTERRUPTED)
     except BrokenPipeError:
-        _drop_stdout()
+        _drop(sys.stdout)
         return int(ExitCode.DONE)
     except Exception as error:  # noqa: BLE001 (a traceback in front of a user is a bug too)
+        trouble = _trouble(error)
+        if trouble is not None:
+            report(trouble, as_json=as_json)
+            return int(trouble.exit_code)
         if os.environ.get("SHOAL_DEBUG"):
             traceback.print_exc()
         bug = f"this is a bug: {type(error).__name__}: {error}"
         remedy = "please report it, with what SHOAL_DEBUG=1 prints"
         report(OperatorError(f"{bug}; {remedy}", ExitCode.BUG), as_json=as_json)
         return int(ExitCode.BUG)
+
+
+def _trouble(error: Exception) -> OperatorError | None:
+    """Return what to say of a failure that the machine is to blame for, or None: it is a bug."""
+    if isinstance(error, OSError) and error.filename is None and not _has_working_directory():
+        return OperatorError("the working directory is gone; change to one that exists")
+    if isinstance(error, OSError):
+        return refused(error)
+    if isinstance(error, MemoryError):
+        return OperatorError("out of memory; end some programs and run it again", ExitCode.DISK)
+    number = getattr(error, "errno", None)
+    if type(error).__module__.startswith("zmq") and isinstance(number, int):
+        return refused(OSError(number, os.strerror(number)))
+    if type(error).__module__ == "sqlite3" and type(error).__name__ == "OperationalError":
+        message = f"the database in the node's or tracker's folder: {error}"
+        return OperatorError(f"{message}; check the disk and its permissions", ExitCode.DISK)
+    return None
+
+
+def _has_working_directory() -> bool:
+    try:
+        Path.cwd()
+    except OSError:
+        return False
+    return True
 
 
 def report(error: OperatorError, *, as_json: bool) -> None:
@@ -145,13 +195,3 @@ def age(seconds: float) -> str:
         if seconds >= length_s:
             return f"{seconds / length_s:.0f} {unit}"
     return f"{seconds:.0f} s"
-
-
-def table(rows: list[list[str]]) -> str:
-    """Return rows of text in columns."""
-    widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
-    lines = (
-        "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True))
-        for row in rows
-    )
-    return "\n".join(line.rstrip() for line in lines)

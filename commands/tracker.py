@@ -29,7 +29,7 @@ def run_tracker(cluster: Cluster) -> ExitCode:
     """
     terminal.set_up_log(stamped=True)
     wake = Wake()
-    stopper = Stopper(lambda _: wake.set())
+    Stopper(lambda _: wake.set())
     context: zmq.Context[zmq.Socket[bytes]] = zmq.Context()
     context.set(zmq.MAX_SOCKETS, MAX_SOCKETS)
     store = SqliteStore(cluster.tracker.state_folder / "tracker.db")
@@ -49,7 +49,7 @@ def run_tracker(cluster: Cluster) -> ExitCode:
         context.term()
         wake.close()
     log.info("the tracker has stopped")
-    return stopper.exit_code or ExitCode.DONE
+    return ExitCode.DONE
 
 
 def _initial(cluster: Cluster) -> Initial:

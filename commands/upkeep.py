@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 from commands import terminal
 from commands.doing import Doer
-from commands.fetch import check_what
+from commands.fetch import checked_what
 from commands.progress import ProgressView
 from config.cluster import Cluster, NodeEntry
 from protocol.control import Examined, ForgetOrder, Forgotten, Verified, VerifyOrder
@@ -21,7 +21,7 @@ def run_forget(
         OperatorError: it does not hold it.
     """
     terminal.set_up_log()
-    check_what(what)
+    what = checked_what(what)
     with Doer(cluster, entry) as doer:
         done = doer.carry_out(ForgetOrder(what, delete), lambda _: None)
     assert isinstance(done, Forgotten)
@@ -45,7 +45,7 @@ def run_verify(cluster: Cluster, entry: NodeEntry, what: str | None, *, as_json:
     """
     terminal.set_up_log(quiet=True)
     if what is not None:
-        check_what(what)
+        what = checked_what(what)
     things: list[Examined] = []
     with Doer(cluster, entry) as doer, ProgressView(quiet=as_json) as view:
         for page in _pages(doer, what, view):

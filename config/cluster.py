@@ -14,12 +14,14 @@ import msgspec
 
 from config.document import Value, choices, read, shown
 from protocol import addresses, names
-from protocol.errors import ExitCode, OperatorError
+from protocol.errors import OperatorError
 
 DEFAULT_FILE = "lan.yaml"
 DEFAULT_STATE_FOLDER = ".shoal"
 ENVIRONMENT_VARIABLE = "SHOAL_CONFIG"
 SHIPPED_FOLDER = Path(__file__).parent
+EXAMPLE = SHIPPED_FOLDER / DEFAULT_FILE  # Runs as it is on one computer.
+TEMPLATE = "hosts.yaml"  # For several, to be filled in.
 MAX_QUOTA_GB = 1e9
 MAX_ZONE_CHARACTERS = 64  # As long as a node's name may be.
 MAX_HOST_CHARACTERS = 253  # RFC 1035: 255 bytes on the wire.
@@ -62,27 +64,47 @@ class Cluster(msgspec.Struct, frozen=True):
     holdings: dict[str, tuple[str, ...]]  # by file name: the nodes that hold it at the start
 
 
-def find(name: str | None, environ: Mapping[str, str], cwd: Path) -> Path:
+def find(
+    name: str | None, environ: Mapping[str, str], cwd: Path, *, in_clone: bool = False
+) -> Path:
     """Return the path of the cluster file to use: `name`, else $SHOAL_CONFIG, else lan.yaml.
 
-    A plain name, one without a slash, is looked for in `cwd`, then among the files that ship with
-    shoal. Raises OperatorError if it is nowhere.
+    It is looked for in `cwd`. The example that ships with shoal is used where `name` is lan.yaml
+    and none is there, and by default `in_clone` of the repository: else what is meant for a cluster
+    of one's own would land in the folder in which shoal is installed.
+
+    Raises:
+        OperatorError: it is nowhere.
     """
-    origin = "--config"
+    origin, given = "--config", name
     if name is None:
-        origin = f"${ENVIRONMENT_VARIABLE}" if environ.get(ENVIRONMENT_VARIABLE) else "by default"
-        name = environ.get(ENVIRONMENT_VARIABLE) or DEFAULT_FILE
-    folders = [cwd] if "/" in name else [cwd, SHIPPED_FOLDER]
-    for folder in folders:
-        if os.path.lexists(folder / name):
-            return folder / name
-    looked = " and ".join(names.display(str(folder.absolute())) for folder in folders)
-    shipped = ", ".join(sorted(path.name for path in SHIPPED_FOLDER.glob("*.yaml")))
-    raise OperatorError(
-        f"{names.display(name)}: no such cluster file (named by {origin}; looked for in {looked}); "
-        f"name one with --config or ${ENVIRONMENT_VARIABLE}, or use one of shoal's own: {shipped}",
-        ExitCode.USAGE,
-    )
+        origin = f"${ENVIRONMENT_VARIABLE}"
+        name = environ.get(ENVIRONMENT_VARIABLE) or None
+    if name is None:
+        origin, name = "by default", DEFAULT_FILE
+    if not Path(name).is_absolute():
+        _require_place(cwd)
+    if os.path.lexists(cwd / name):
+        return cwd / name
+    if given == DEFAULT_FILE or (in_clone and origin == "by default"):
+        return EXAMPLE
+    template = names.display(str(SHIPPED_FOLDER / TEMPLATE))
+    remedy = f"make one: copy {template} to {DEFAULT_FILE} and write down who is where"
+    if origin == "by default":
+        looked = names.display(str(cwd.absolute()))
+        message = (
+            f"there is no cluster file {name} in {looked}; {remedy}, or name one with --config"
+        )
+        raise OperatorError(message)
+    message = f"{names.display(name)}: no such cluster file (named by {origin}); {remedy}"
+    raise OperatorError(f"{message}, or name another")
+
+
+def _require_place(cwd: Path) -> None:
+    try:
+        cwd.absolute()
+    except OSError:
+        raise OperatorError("the working directory is gone; change to one that exists") from None
 
 
 def load(path: Path) -> Cluster:
@@ -128,7 +150,7 @@ def _nodes(value: Value, base: Path, tracker_address: str) -> dict[str, NodeEntr
         _claim(taken, endpoint, name, fields["address"])
         _refuse_unreachable(fields["address"], tracker_address)
         folder = _folder(fields["folder"], base)
-        _claim(taken, (_machine(endpoint), folder), name, fields["folder"])
+        _claim_folder(taken, _machine(endpoint), folder, name, fields["folder"])
         zone = _zone(fields["zone"]) if "zone" in fields else None
         nodes[name] = NodeEntry(name, address, folder, zone, _quota(fields.get("quota_gb")))
     if not nodes:
@@ -235,6 +257,24 @@ def _refuse_unreachable(value: Value, tracker_address: str) -> None:
             f"found {address}, to which other nodes will not connect",
             f"expected a port from {addresses.FIRST_UNPRIVILEGED_PORT} and a unicast host",
             "loopback only if the tracker's address is loopback too",
+        )
+
+
+def _claim_folder(
+    taken: dict[Hashable, str], machine: str, folder: Path, name: str, value: Value
+) -> None:
+    """Refuse a folder in another node's on the same machine: each would share the other's files."""
+    _claim(taken, (machine, folder), name, value)
+    found = f"found {shown(value.text('a text'))}"
+    for parent in folder.parents:
+        if (machine, parent) in taken:
+            found += f", which is within the folder of {taken[machine, parent]}"
+            raise value.error(found, "expected a folder apart from it")
+        taken.setdefault((machine, parent, "has a folder in it"), name)
+    if (machine, folder, "has a folder in it") in taken:
+        inner = taken[machine, folder, "has a folder in it"]
+        raise value.error(
+            f"{found}, which has the folder of {inner} in it", "expected a folder apart from it"
         )
 
 

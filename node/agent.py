@@ -41,7 +41,8 @@ from protocol.control import (
     Working,
 )
 from protocol.errors import ExitCode, OperatorError
-from protocol.messages import Holding, Told
+from protocol.messages import Holding, State, Told
+from protocol.names import display
 from wire import descriptors
 from wire.memory import keep_freed_memory
 
@@ -87,7 +88,7 @@ class Agent:
         self._healer = Healer(home, self._verifying)
         self._sweeper = Sweeper(home)
         told = self._watcher.forget, self._healer.take
-        self._server = ChunkServer(self._context, self.inventory, *told, settings)
+        self._server = ChunkServer(self._context, self.inventory, *told, self.state_of, settings)
 
     def start(self) -> None:
         """Serve, announce and look after the folder.
@@ -113,6 +114,24 @@ class Agent:
         self._healer.start()
         self._sweeper.drop_old()
 
+    def state_of(self, name: str, content_id: str | None) -> State:
+        """Return how much of a thing is here, of that version if one is meant.
+
+        May be called from any thread, and waits for nothing.
+        """
+        whole = self.inventory.whole(name)
+        if whole is not None and content_id in {None, whole.id}:
+            return State("whole", whole.size_bytes, whole.size_bytes)
+        part = self.inventory.part(name, content_id)
+        if part is not None:
+            return State("part", part.have_bytes, part.size_bytes)
+        if self._register.withheld(name) is not None:
+            return State("changed")
+        hashing = self._watcher.hashing(name)
+        if hashing is not None:
+            return State("hashing", *hashing)
+        return State("none" if whole is None else "other")
+
     def wait_for_first_look(self, timeout_s: float | None = None) -> bool:
         """Wait until all files that lay in the folder at the start are served."""
         return self._watcher.wait_for_first_look(timeout_s)
@@ -128,7 +147,14 @@ class Agent:
         Raises:
             OperatorError: it could not be had.
         """
-        fetched = self._fetches.fetch(order, on_progress)
+        what = display(order.what)
+        log.info("fetching %s", what)
+        try:
+            fetched = self._fetches.fetch(order, on_progress)
+        except OperatorError as error:
+            log.info("fetching %s failed: %s", what, display(str(error)))
+            raise
+        log.info("fetched %s: %d bytes in %.2f s", what, fetched.size_bytes, fetched.elapsed_s)
         self._announce()  # Elsewhere too: the part that was served is gone then.
         return fetched
 

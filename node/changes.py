@@ -20,6 +20,9 @@ _MASK |= flags.MODIFY | flags.CLOSE_WRITE | flags.ATTRIB
 _MASK |= flags.ONLYDIR | flags.DONT_FOLLOW | flags.EXCL_UNLINK
 
 
+_LIMITS = {errno.ENOSPC: "max_user_watches", errno.EMFILE: "max_user_instances"}
+
+
 class Changes:
     """Watches one folder and all directories in it but our own, from the start to `close`."""
 
@@ -38,6 +41,9 @@ class Changes:
         except AttributeError:  # The C library knows no such thing.
             self._wake.close()
             raise OSError(errno.ENOSYS, "not on this system") from None
+        except OSError as error:
+            self._wake.close()
+            raise _named(error) from None
         self._poll = select.poll()
         self._poll.register(self._inotify, select.POLLIN)
         self._poll.register(self._wake, select.POLLIN)
@@ -92,8 +98,15 @@ class Changes:
         waiting = [path]
         for directory in waiting:  # It grows.
             with contextlib.suppress(FileNotFoundError, NotADirectoryError, PermissionError):
-                self._paths[self._inotify.add_watch(directory, _MASK)] = directory
+                self._paths[self._add_watch(directory)] = directory
                 waiting += self._directories_in(directory)
+
+    def _add_watch(self, directory: bytes) -> int:
+        try:
+            number: int = self._inotify.add_watch(directory, _MASK)
+        except OSError as error:
+            raise _named(error) from None
+        return number
 
     def _directories_in(self, directory: bytes) -> list[bytes]:
         with os.scandir(directory) as entries:
@@ -107,3 +120,11 @@ class Changes:
                 with contextlib.suppress(OSError):
                     self._inotify.rm_watch(number)
                 del self._paths[number]
+
+
+def _named(error: OSError) -> OSError:
+    """Return the error with the limit that is reached: of a full disk, it is no word."""
+    limit = _LIMITS.get(error.errno or 0)
+    if limit is None:
+        return error
+    return OSError(error.errno, f"the system's limit is reached; raise fs.inotify.{limit}")

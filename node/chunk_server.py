@@ -23,6 +23,7 @@ from node.serving import (
     SendNothing,
     Serving,
     TakeNote,
+    TellState,
 )
 from node.settings import NodeSettings
 from node.turns import Source
@@ -37,6 +38,7 @@ from protocol.messages import (
     NodeRequest,
     Noted,
     Nothing,
+    State,
 )
 from protocol.names import display
 from wire import frames, sockets
@@ -59,11 +61,13 @@ class ChunkServer:
         inventory: Inventory,
         on_gone: Callable[[str], None],
         on_wrong: Callable[[str, int], None],
+        state_of: Callable[[str, str | None], State],
         settings: NodeSettings,
     ) -> None:
         """`on_gone` is told the name of a file that is found to have changed.
 
         `on_wrong` is told the id of a thing, and which chunk of it somebody says was wrong.
+        `state_of` says how much is here of a name's version, and waits for nothing.
         """
         self.replies = 0
         self.bytes_served = 0
@@ -71,6 +75,7 @@ class ChunkServer:
         self._inventory = inventory
         self._on_gone = on_gone
         self._on_wrong = on_wrong
+        self._state_of = state_of
         self._serving = Serving(inventory, random.Random())  # noqa: S311 (whose turn it is)
         self._talk = _Talk(settings.say_s)
         self._pacing = Pacing()
@@ -159,6 +164,8 @@ class ChunkServer:
             case TakeNote(shared, index):
                 self._on_wrong(shared.id, index)
                 return [messages.encode(Noted())]
+            case TellState(name, content_id):
+                return [messages.encode(self._state_of(name, content_id))]
             case SendError(code, message):
                 return [messages.encode(Error(code, message))]
 

@@ -11,7 +11,7 @@ from node.agent import Agent
 from node.placing import remove
 from protocol import messages
 from protocol.control import Cancel, Failed, Order, Report, ShareOrder, Task, Working
-from protocol.errors import ExitCode, MalformedMessageError, OperatorError
+from protocol.errors import ExitCode, MalformedMessageError, OperatorError, refused
 from protocol.messages import MAX_TEXT_CHARACTERS
 from protocol.names import RESERVED_FOLDER
 from wire import control_socket
@@ -112,6 +112,9 @@ class ControlServer:
             report = self._agent.carry_out(order, lambda working: self._report(sender, working))
         except OperatorError as error:
             report = _failed(error.exit_code, str(error))
+        except OSError as error:
+            trouble = refused(error)
+            report = _failed(trouble.exit_code, str(trouble))
         except Exception as error:
             log.exception("an order failed")
             report = Failed(

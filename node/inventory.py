@@ -47,6 +47,11 @@ class PartialFile:
     def chunk_count(self) -> int:
         return self._manifest.chunk_count
 
+    @property
+    def have_bytes(self) -> int:
+        """About how much of it is here: chunks of one thing are of about one size."""
+        return self.size_bytes * self.have.bit_count() // max(1, self.chunk_count)
+
     def read(self, index: int) -> bytes:
         """Return the bytes of chunk `index`, which must be in `have`."""
         try:
@@ -81,6 +86,12 @@ class Inventory:
         """Return the whole thing of that name."""
         with self._lock:
             return self._whole.get(name)
+
+    def part(self, name: str, content_id: str | None) -> PartialFile | None:
+        """Return what is here in part under a name, of that version if one is meant."""
+        with self._lock:
+            parts = [part for part in self._partial.values() if part.name == name]
+        return next((part for part in parts if content_id in {None, part.id}), None)
 
     def names(self) -> list[str]:
         with self._lock:

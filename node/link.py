@@ -29,6 +29,7 @@ from protocol.messages import (
     NodeReply,
     Noted,
     Nothing,
+    State,
     WrongChunk,
 )
 from wire import frames, sockets
@@ -176,6 +177,8 @@ class Link:
                 return NothingReceived(self.node, request_id, have)
             case Noted():
                 return ReportNoted(self.node, request_id)
+            case State():
+                raise MalformedMessageError("an answer to what was not asked")
             case Error(code=code, message=message):
                 return RequestRefused(self.node, request_id, code, message)
 

@@ -10,7 +10,13 @@ from node.turns import Source, Turns
 from protocol import bitmap
 from protocol.errors import WireCode
 from protocol.manifest import ContentId
-from protocol.messages import ChunkRequest, ManifestRequest, NodeRequest, WrongChunk
+from protocol.messages import (
+    ChunkRequest,
+    ManifestRequest,
+    NodeRequest,
+    StateRequest,
+    WrongChunk,
+)
 
 if TYPE_CHECKING:
     from random import Random
@@ -65,6 +71,13 @@ class SendNothing(msgspec.Struct, frozen=True):
     have: bytes
 
 
+class TellState(msgspec.Struct, frozen=True):
+    """Say how much of a thing is here."""
+
+    name: str
+    id: str | None
+
+
 class TakeNote(msgspec.Struct, frozen=True):
     """Chunk `index` is said to have been sent wrong: say so to whoever checks it."""
 
@@ -82,7 +95,7 @@ _NO_SUCH_CHUNK = SendError(WireCode.MALFORMED, "names a chunk that the file does
 _COME_AGAIN = SendError(WireCode.BUSY, "serves others first, who have had less")
 _ASK_OTHERS = SendError(WireCode.BUSY, "has given its manifest to many, who can be asked for it")
 
-Answer = SendManifest | SendChunk | SendNothing | TakeNote | SendError
+Answer = SendManifest | SendChunk | SendNothing | TakeNote | TellState | SendError
 
 
 class _Demand:
@@ -164,6 +177,8 @@ class Serving:
             case ManifestRequest():
                 shared = self._shelf.find(request.what)
                 return self._show(request, shared, now) if shared else _NOT_HERE
+            case StateRequest():
+                return TellState(request.name, request.id)
             case WrongChunk():
                 shared = self._shelf.find(request.id)
                 if shared is None:

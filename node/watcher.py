@@ -71,6 +71,7 @@ class Watcher:
         self._is_away = False
         self._has_seen_all = False
         self._last_seen: dict[str, Signature] | None = None
+        self._waiting: dict[str, int] = {}  # What is to be hashed: sizes in bytes, by name.
         self._rest_s = 0.0
         self._first_look_is_over = threading.Event()
         self._on_looked: Callable[[], None] = lambda: None
@@ -118,10 +119,16 @@ class Watcher:
         return self._first_look_is_over.wait(timeout_s)
 
     def hashing(self, name: str) -> tuple[int, int] | None:
-        """Return how many bytes of a thing are hashed, and of how many, if that is under way."""
+        """Return how many bytes of a thing are hashed, and of how many, if that is under way.
+
+        None is hashed of what waits for its turn. May be called from any thread; does not wait.
+        """
         found = self._examiner.hashing(name)
-        waiting = self._large.find(name) if found is None else None
-        return (0, waiting.size_bytes) if waiting is not None else found
+        if found is not None:
+            return found
+        large = self._large.find(name)
+        size_bytes = self._waiting.get(name) if large is None else large.size_bytes
+        return None if size_bytes is None else (0, size_bytes)
 
     def require_there(self) -> None:
         """Raise OperatorError if the folder is not there: nothing may be written in its place."""
@@ -240,6 +247,7 @@ class Watcher:
             self._drop({*known} - {*seen, *but, *self._folder.unreadable})
             new = self._new(seen, began)
             before = self._last_seen
+            self._waiting = {name: source.size_bytes for name, source in new.items()}
             self._last_seen = {name: source.signature for name, source in seen.items()}
         is_at_rest = self._take_in_all(new, before)
         self._has_seen_all |= not self._stopping.is_set()
@@ -259,7 +267,9 @@ class Watcher:
                 return True
             if before is not None and before.get(name) != source.signature:
                 at_rest = False
-            elif source.size_bytes >= LARGE_BYTES and self._thread.is_alive():
+                continue
+            self._waiting.pop(name, None)
+            if source.size_bytes >= LARGE_BYTES and self._thread.is_alive():
                 self._large.add(name, source)
             else:
                 with self._names.holding(name):
@@ -364,7 +374,9 @@ class Watcher:
             except OSError as error:
                 yield
                 if not self._is_away:
-                    log.warning("changes are not reported here (%s); will look every second", error)
+                    log.warning(
+                        "changes are not reported here (%s); will look every second", error.strerror
+                    )
                     break
             while self._is_away and not self._stopping.wait(self._settings.poll_s):
                 yield

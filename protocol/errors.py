@@ -1,6 +1,7 @@
 """What can go wrong, by whose fault it is. Ours are assertions and have no class here."""
 
 import enum
+import errno
 
 
 class ExitCode(enum.IntEnum):
@@ -16,6 +17,7 @@ class ExitCode(enum.IntEnum):
     TIMED_OUT = 7
     DISK = 8
     TRACKER_UNREACHABLE = 9
+    HUNG_UP = 129
     INTERRUPTED = 130
     TERMINATED = 143
 
@@ -30,6 +32,31 @@ class OperatorError(Exception):
     def __init__(self, message: str, exit_code: ExitCode = ExitCode.USAGE) -> None:
         super().__init__(message)
         self.exit_code = exit_code
+
+
+_BY_NUMBER = {
+    errno.ENOSPC: ("the disk is full", "free some space and run it again", ExitCode.DISK),
+    errno.EDQUOT: ("the disk quota is used up", "free some space and run it again", ExitCode.DISK),
+    errno.EROFS: ("the file system is read-only", "use another folder", ExitCode.DISK),
+    errno.EACCES: ("permission denied", "change its permissions", ExitCode.DISK),
+    errno.EPERM: ("not permitted", "change its permissions", ExitCode.DISK),
+    errno.ENAMETOOLONG: ("the path is too long", "use a shorter one", ExitCode.USAGE),
+    errno.ENOENT: ("no such file or directory", "check the path", ExitCode.USAGE),
+    errno.EMFILE: ("too many open files", "raise the limit: ulimit -n 65536", ExitCode.DISK),
+    errno.ENFILE: ("too many open files on this machine", "end some programs", ExitCode.DISK),
+    errno.ENOMEM: ("not enough memory", "end some programs", ExitCode.DISK),
+    errno.EAGAIN: ("too many processes or threads", "raise the limit: ulimit -u", ExitCode.DISK),
+}
+
+
+def refused(error: OSError) -> OperatorError:
+    """Return what to tell the operator about an operating system that refused something."""
+    unknown = error.strerror or str(error), "check the disk and run it again", ExitCode.DISK
+    cause, remedy, exit_code = _BY_NUMBER.get(error.errno or 0, unknown)
+    name = error.filename
+    text = name.decode(errors="replace") if isinstance(name, bytes) else name
+    thing = f"{text}: " if isinstance(text, str) and text else ""
+    return OperatorError(f"{thing}{cause}; {remedy}", exit_code)
 
 
 class MalformedMessageError(Exception):

@@ -32,9 +32,7 @@ Count = Annotated[int, Meta(ge=0, le=2**53)]
 Size = Annotated[int, Meta(ge=0, le=2**53)]
 Index = Annotated[int, Meta(ge=0, lt=manifest.MAX_CHUNKS)]
 Have = Annotated[bytes, Meta(max_length=manifest.MAX_CHUNKS // 8)]  # protocol.bitmap's bytes.
-Number = Annotated[
-    int, Meta(ge=0, le=MAX_NUMBER)
-]  # Of a published version: v1, v2, …; 0: none told.
+Number = Annotated[int, Meta(ge=0, le=MAX_NUMBER)]  # Of a published version; 0: none told.
 Prefix = Annotated[str, Meta(pattern=r"^[0-9a-f]{0,64}\Z")]  # Of an id, without its "b3:".
 Text = Annotated[str, Meta(max_length=MAX_TEXT_CHARACTERS)]
 
@@ -62,13 +60,15 @@ class Query(Message, frozen=True, tag="query"):
 
     `node` is the asker who wants it: a holder who asks has lost it (S4), unless `partial` says that
     it is fetching it just now, or may have it. Without a `node` it is a mere question. Of a name,
-    only versions whose id begins with `prefix` are meant.
+    only versions whose id begins with `prefix` are meant. With `after`, all holders are named, in
+    pages ordered by node: those after that one.
     """
 
     what: What
     node: Node | None = None
     partial: bool = False
     prefix: Prefix = ""
+    after: Annotated[str, Meta(max_length=64)] | None = None
 
     def __post_init__(self) -> None:
         _check_what(self.what)
@@ -187,6 +187,7 @@ class Holders(Message, frozen=True, tag="holders"):
     version: Number = 0
     publisher: Node | None = None
     listed: bool = False
+    next: str | None = None  # Of a page: ask again with `after` set to this.
 
     def __post_init__(self) -> None:
         _check_name(self.name)
@@ -241,13 +242,14 @@ class Files(Message, frozen=True, tag="files"):
 
 
 class NodeStatus(msgspec.Struct, frozen=True):
-    """What the tracker knows of a node. `silent_ms` is none when it never spoke."""
+    """What the tracker knows of a node. `silent_ms`: not since the start; `spoke`: it ever has."""
 
     node: Node
     address: Address
     alive: bool
     files: Count
     silent_ms: Count | None
+    spoke: bool = False
 
 
 class TrackerStatus(Message, frozen=True, tag="tracker"):
@@ -298,7 +300,22 @@ class WrongChunk(Message, frozen=True, tag="wrong"):
     node: Node
 
 
+class StateRequest(Message, frozen=True, tag="state"):
+    """How much of the thing `name` is there, of the version `id` if one is meant?"""
+
+    name: What
+    id: Id | None = None
+
+
 # From a node.
+
+
+class State(Message, frozen=True, tag="state"):
+    """What a node says of one thing in its folder. `have_bytes` are there, or hashed by now."""
+
+    state: Text  # whole, part, hashing, changed, other or none.
+    have_bytes: Size = 0
+    size_bytes: Size = 0
 
 
 class ManifestReply(Message, frozen=True, tag="manifest"):
@@ -338,8 +355,8 @@ class Error(Message, frozen=True, tag="error"):
 
 TrackerRequest = Query | Update | Renew | Leave | List | Status
 TrackerReply = Holders | Ok | Files | TrackerStatus | Error
-NodeRequest = ManifestRequest | ChunkRequest | WrongChunk
-NodeReply = ManifestReply | ChunkReply | Nothing | Noted | Error
+NodeRequest = ManifestRequest | ChunkRequest | WrongChunk | StateRequest
+NodeReply = ManifestReply | ChunkReply | Nothing | Noted | State | Error
 
 T = TypeVar("T", bound=Message)
 

@@ -44,8 +44,10 @@ def check_path(text: str) -> str:
         raise ValueError("has a control character in it")
     if "\\" in text:
         raise ValueError("has a backslash in it")
-    if text.startswith("/") or _DRIVE.match(text):
+    if text.startswith("/"):
         raise ValueError("is an absolute path")
+    if _DRIVE.match(text):
+        raise ValueError(f"begins with {text[:2]}, which is a drive on Windows")
     for component in text.split("/"):
         _check_component(component)
     return text

@@ -71,7 +71,7 @@ def assert_fails(done: Result, exit_code: int, *words: str) -> None:
         ("fetch ../n2/seeds.txt --as n1", ["'..'", "cannot be a name"]),
         ("fetch /etc/passwd --as n1", ["is an absolute path"]),
         ("fetch .shoal/lock --as n1", ["not shared"]),
-        ("fetch dir/ --as n1", ["empty part"]),
+        ("fetch dir//file --as n1", ["empty part"]),
         ("where ../seeds.txt", ["'..'"]),
         ("share nothing.txt --as n1", ["nothing.txt", "is neither a file nor a directory"]),
         ("share n1 --as n1", ["n1", "is the node's folder"]),
@@ -141,7 +141,9 @@ def test_a_mistake_in_the_cluster_file_is_shown(  # fault 124
 
 
 def test_a_cluster_file_that_is_not_there_is_missed(lab: Cluster) -> None:
-    assert_fails(lab.run_alone("ls", "--config", "lam.yaml"), 2, "lam.yaml", "lan.yaml")
+    assert_fails(
+        lab.run_alone("ls", "--config", "lam.yaml"), 2, "lam.yaml", "lan.yaml", "hosts.yaml"
+    )
     assert_fails(lab.run_alone("ls", "--config", str(lab.path)), 2, str(lab.path))
 
 

@@ -98,7 +98,7 @@ def test_the_first_signal_ends_a_node_in_the_middle(
     fetch = lab.launch_fetch(BIG, asker)
     with frozen_in_the_middle(lab, BIG, asker, "n2", "n3"):
         done = lab.stop("node", asker, number=number)
-        assert done.exit_code == EXIT_CODES[number]
+        assert done.exit_code == 0  # To be told to stop is no failure of a daemon.
         assert lab.finish(fetch, STOP_S).exit_code == EXIT_CODES[number]
     assert node.exit_code is None
     assert f"{asker} has left\n" in lab.log("tracker")
@@ -106,12 +106,36 @@ def test_the_first_signal_ends_a_node_in_the_middle(
     assert_completes_by_reusing(lab, asker, data)
 
 
-@each_signal
+@pytest.mark.parametrize("number", [*EXIT_CODES, signal.SIGHUP])
 def test_the_first_signal_ends_a_tracker(cluster: Cluster, number: Signals) -> None:
     cluster.start_tracker()
     done = cluster.stop("tracker", number=number)
-    assert done.exit_code == EXIT_CODES[number]
+    assert done.exit_code == 0
     assert "the tracker has stopped" in done.stderr
+
+
+def test_a_node_whose_terminal_goes_says_goodbye(cluster: Cluster) -> None:
+    cluster.start("n1")
+    assert cluster.stop("node", "n1", number=signal.SIGHUP).exit_code == 0
+    assert "n1 has left\n" in cluster.log("tracker")
+
+
+def test_what_a_process_was_started_ignoring_stays_ignored(cluster: Cluster) -> None:
+    """As with nohup, and with `&` in a script."""
+    cluster.start("n1")
+    ignored = {signal.SIGHUP, signal.SIGINT}
+    kept = {number: signal.signal(number, signal.SIG_IGN) for number in ignored}
+    try:
+        node = cluster.launch("node", "n2")
+    finally:
+        for number, handler in kept.items():
+            signal.signal(number, handler)
+    cluster.wait_for_node("n2")
+    for number in ignored:
+        os.kill(node.pid, number)
+    assert cluster.run("verify", "--as", "n2").exit_code == 0  # It still takes orders.
+    assert node.exit_code is None
+    assert cluster.stop("node", "n2").exit_code == 0
 
 
 def test_the_second_signal_ends_everything_at_once(cluster: Cluster) -> None:

@@ -49,6 +49,33 @@ def test_a_status_comes_in_pages() -> None:
     assert last.next is None
 
 
+def everybody(scene: Scene, what: str, after: str = "") -> str:
+    """Return a page of all holders: `n1 n2~ | n3` has a part on n2, n3 silent, then who is next."""
+    reply = scene.send(Query(what, after=after))
+    if not isinstance(reply, Holders):
+        return "none"
+    groups = [
+        " ".join(holder.node + ("" if holder.complete else "~") for holder in group)
+        for group in (reply.holders, reply.offline)
+    ]
+    return " | ".join(groups) + (f" > {reply.next}" if reply.next else "")
+
+
+def test_all_holders_are_told_in_pages_and_in_order() -> None:
+    scene = Scene({"a": ("n1", "n3")}, settings=TrackerSettings(page_nodes=3, max_handout=1))
+    assert everybody(scene, "b") == "none"
+    assert everybody(scene, "a") == "n1 n3 | "  # The cluster file says so.
+    scene.update("n9", "a=1")
+    scene.wait(30)
+    for number in (7, 5, 8, 4, 6):
+        scene.update(f"n{number}", "a=1~" if number == 6 else "a=1")
+    assert everybody(scene, "a") == "n1 n3 n4 |  > n4"
+    assert everybody(scene, "a", "n4") == "n5 n6~ n7 |  > n7"
+    assert everybody(scene, "a", "n7") == "n8 | n9"
+    assert everybody(scene, content_id(1)) == "n4 n5 n6~ |  > n6"
+    assert everybody(scene, "a", "n9") == " | "
+
+
 def test_a_largest_page_fits_into_a_reply() -> None:
     scene = Scene()
     long = "/".join(["x" * 255] * 15)

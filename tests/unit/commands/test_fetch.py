@@ -77,13 +77,20 @@ def test_a_document_has_the_promised_keys_and_no_tag() -> None:
 
 @pytest.mark.parametrize("what", ["seeds.txt", "a/b.bin", CAME.id])
 def test_names_and_ids_can_be_asked_for(what: str) -> None:
-    fetch.check_what(what)
+    fetch.checked_what(what)
 
 
-@pytest.mark.parametrize("what", ["", "..", "/x", "a//b", ".shoal/lock", "b\x1b[31m"])
+@pytest.mark.parametrize(
+    ("what", "meant"), [("photos/", "photos"), ("photos/2024//", "photos/2024"), ("a", "a")]
+)
+def test_a_slash_at_the_end_means_the_directory(what: str, meant: str) -> None:
+    assert fetch.checked_what(what) == meant
+
+
+@pytest.mark.parametrize("what", ["", "/", "..", "/x", "a//b", ".shoal/lock", "b\x1b[31m"])
 def test_what_cannot_be_a_name_is_refused_with_a_remedy(what: str) -> None:
     with pytest.raises(OperatorError, match=r"cannot be a name: it .*; `shoal ls`") as refused:
-        fetch.check_what(what)
+        fetch.checked_what(what)
     assert "\x1b" not in str(refused.value)
 
 

@@ -2,12 +2,10 @@
 
 import itertools
 import json
-import threading
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 
+import msgspec
 import pytest
-import zmq
 
 from commands import listing
 from protocol import messages
@@ -17,16 +15,14 @@ from protocol.messages import (
     File,
     Files,
     Holder,
-    Holders,
     List,
     Message,
     NodeStatus,
     Ok,
-    OtherVersion,
     Status,
     TrackerStatus,
 )
-from wire.wake import Wake
+from tests.unit.commands.trackers import Answer, tracker
 
 N1 = Holder("n1", "tcp://127.0.0.1:11001", complete=True, alive=True)
 N2 = Holder("n2", "tcp://127.0.0.1:11002", complete=False, alive=True)
@@ -58,6 +54,20 @@ def test_a_row_says_which_version_it_is_and_whose() -> None:
     assert listing._file_row(file)[:3] == ["a.bin", "v3", "n7"]
 
 
+def test_a_row_counts_many_holders() -> None:
+    holders = [Holder(f"n{index}", N1.address, complete=True, alive=True) for index in range(58)]
+    file = File("a.bin", ID, 1500, 61, newest=True, holders=tuple(holders))
+    assert listing._file_row(file, 60)[-1] == "58 of 60"
+    assert listing._file_row(file)[-1].split() == [holder.node for holder in holders]
+    more = msgspec.structs.replace(file, holders=(*holders, N2, N3))
+    assert listing._file_row(more, 60)[-1] == "58 of 60, 2 in part, 1 offline"
+
+
+def test_a_holder_of_the_cluster_file_alone_was_never_seen() -> None:
+    file = File("a.bin", None, None, 0, newest=True, holders=(N3,))
+    assert listing._file_row(file)[-1] == "n3 (part, never seen)"
+
+
 def test_a_document_has_the_promised_keys() -> None:
     file = File("a.bin", ID, 1500, 61, newest=True, holders=(N2,), version=3, publisher="n7")
     document = listing._file_document(file)
@@ -66,38 +76,6 @@ def test_a_document_has_the_promised_keys() -> None:
     assert document["holders"] == [
         {"node": "n2", "address": "tcp://127.0.0.1:11002", "complete": False, "alive": True}
     ]
-
-
-Answer = Callable[[Message], Message | bytes]
-
-
-@contextmanager
-def tracker(answer: Answer) -> Iterator[str]:
-    """Run a tracker that answers with what it is told to; yield its address."""
-    context: zmq.Context[zmq.Socket[bytes]] = zmq.Context()
-    router, stop = context.socket(zmq.ROUTER), Wake()
-    port = router.bind_to_random_port("tcp://127.0.0.1")
-
-    def serve() -> None:
-        poller = zmq.Poller()
-        poller.register(router, zmq.POLLIN)
-        poller.register(stop, zmq.POLLIN)
-        while stop.fileno() not in dict(poller.poll()):
-            *envelope, body = router.recv_multipart()
-            reply = answer(messages.decode(body, messages.TrackerRequest))
-            data = reply if isinstance(reply, bytes) else messages.encode(reply)
-            router.send_multipart([*envelope, data])
-
-    thread = threading.Thread(target=serve)
-    thread.start()
-    try:
-        yield f"tcp://127.0.0.1:{port}"
-    finally:
-        stop.set()
-        thread.join()
-        router.close(linger=0)
-        stop.close()
-        context.term()
 
 
 def file(name: str) -> File:
@@ -110,10 +88,6 @@ def node(name: str) -> NodeStatus:
 
 def ls(address: str) -> None:
     listing.run_ls(address, as_json=True)
-
-
-def where(address: str) -> None:
-    listing.run_where(address, "a", as_json=False)
 
 
 def status(address: str) -> None:
@@ -134,7 +108,7 @@ def endless() -> Answer:
     return answer
 
 
-@pytest.mark.parametrize("command", [ls, where, status])
+@pytest.mark.parametrize("command", [ls, status])
 @pytest.mark.parametrize(
     "reply",
     [
@@ -198,42 +172,3 @@ def test_pages_are_put_together(capsys: pytest.CaptureFixture[str]) -> None:
     with tracker(answer) as address:
         ls(address)
     assert [one["name"] for one in json.loads(capsys.readouterr().out)] == ["a", "a", "b"]
-
-
-FOUND = Holders(
-    name="a",
-    id=ID,
-    size_bytes=4_700_000_000,
-    holders=(N1,),
-    versions=(OtherVersion(ID, 1, 61, 1, 2, "n2"), OtherVersion(ID, 1, 5, 1)),
-    version=3,
-    publisher="n1",
-)
-
-
-def test_where_says_which_version_it_is_and_which_there_are(
-    capsys: pytest.CaptureFixture[str],
-) -> None:
-    with tracker(lambda _: FOUND) as address:
-        where(address)
-        listing.run_where(address, "a", as_json=True)
-    said = capsys.readouterr()
-    assert said.err.splitlines() == [
-        f"a v3, published by n1: 4.7 GB, {ID}",
-        f"another version: v2, published by n2, 1 min old, {ID}",
-        f"another version: no number, 5 s old, {ID}",
-    ]
-    document = json.loads(said.out.splitlines()[-1])
-    assert (document["version"], document["publisher"]) == (3, "n1")
-    assert [(one["version"], one["publisher"]) for one in document["versions"]] == [
-        (2, "n2"),
-        (0, None),
-    ]
-
-
-def test_where_takes_no_answer_about_something_else() -> None:
-    with tracker(lambda _: FOUND) as address:
-        for what in ("b", "b3:" + 64 * "1"):
-            with pytest.raises(OperatorError, match="it answered about something else"):
-                listing.run_where(address, what, as_json=True)
-        listing.run_where(address, ID, as_json=True)

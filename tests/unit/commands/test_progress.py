@@ -2,11 +2,13 @@
 
 import os
 import pty
+import re
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
+from rich.cells import cell_len
 
 from commands import progress
 from commands.progress import ProgressView
@@ -58,7 +60,7 @@ ON_A_TERMINAL = """
 from commands.progress import ProgressView
 from protocol.control import Working
 with ProgressView(quiet=False) as view:
-    view.show(Working("a.bin", 50_000, 100_000, 1))
+    view.show(Working({name!r}, 50_000, 100_000, 1))
     {end}
 """
 
@@ -67,9 +69,37 @@ with ProgressView(quiet=False) as view:
     ("end", "last"), [("pass", b"100.0/100.0 kB"), ("raise SystemExit", b"50.0/100.0 kB")]
 )
 def test_a_bar_ends_where_the_work_ended(end: str, last: bytes) -> None:
+    shown = _shown("a.bin", 100, end)
+    assert shown.rstrip().rpartition(b"a.bin")[2].count(last) == 1
+
+
+@pytest.mark.parametrize("width", [60, 80, 120])
+def test_a_long_name_is_cut_and_the_numbers_stay(width: int) -> None:
+    name = "a-name-of-forty-characters-or-so-it-is.x"
+    lines = [line for line in _shown(name, width).decode().split("\r") if "kB" in line]
+    plain = [re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "", line).strip("\n") for line in lines]
+    assert all(cell_len(line.rstrip()) <= width for line in plain)
+    assert "100.0/100.0 kB" in plain[-1]
+    assert re.search(r"[0-9-]:[0-9-]{2}:[0-9-]{2}", plain[-1])
+    assert plain[-1].startswith("a-name-of")
+    assert ".x " in plain[-1]
+
+
+@pytest.mark.parametrize(
+    "name", ["a[/b].bin", "[link=http://x.example]seeds.txt[/link]", "[blink]x.bin", "{task}"]
+)
+def test_a_name_is_no_markup(name: str) -> None:
+    shown = _shown(name, 200)
+    assert name.encode() in shown
+    assert b"\x1b]8" not in shown
+    assert b"\x1b[5" not in shown
+
+
+def _shown(name: str, width: int, end: str = "pass") -> bytes:
+    """Return what a bar writes on a terminal."""
     terminal, far_end = pty.openpty()
-    program = [sys.executable, "-c", ON_A_TERMINAL.format(end=end)]
-    environ = {**os.environ, "TERM": "xterm", "COLUMNS": "100"}
+    program = [sys.executable, "-c", ON_A_TERMINAL.format(name=name, end=end)]
+    environ = {**os.environ, "TERM": "xterm", "COLUMNS": str(width)}
     root = Path(__file__).parents[3]
     subprocess.run(program, stderr=far_end, cwd=root, env=environ, check=True)
     os.close(far_end)
@@ -77,7 +107,7 @@ def test_a_bar_ends_where_the_work_ended(end: str, last: bytes) -> None:
     while chunk := _read(terminal):
         shown += chunk
     os.close(terminal)
-    assert shown.rstrip().rpartition(b"a.bin")[2].count(last) == 1
+    return shown
 
 
 def _read(terminal: int) -> bytes:

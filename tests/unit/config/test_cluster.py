@@ -282,3 +282,31 @@ def outcome(content: bytes) -> str:
 @given(lines=st.lists(LINES, max_size=12), junk=st.binary(max_size=8))
 def test_arbitrary_bytes_raise_only_errors_of_one_line(lines: list[str], junk: bytes) -> None:
     assert len(outcome("\n".join(lines).encode() + junk).splitlines()) == 1
+
+
+@pytest.mark.parametrize(
+    ("first", "second", "found"),
+    [
+        ("/srv", "/srv/b", "found /srv/b, which is within the folder of n1"),
+        ("/srv/a/b", "/srv", "found /srv, which has the folder of n1 in it"),
+        ("data", "data/../data/x", "found data/../data/x, which is within the folder of n1"),
+    ],
+)
+def test_a_node_s_folder_is_not_within_another_s(
+    tmp_path: Path, first: str, second: str, found: str
+) -> None:
+    path = tmp_path / "lan.yaml"
+    entries = (("n1", 11001, first), ("n2", 11002, second), ("n3", 11003, "/elsewhere"))
+    lines = [
+        f"  {name}: {{address: 'tcp://127.0.0.1:{port}', folder: {folder}}}"
+        for name, port, folder in entries
+    ]
+    text = "tracker: {address: 'tcp://127.0.0.1:12000'}\nnodes:\n" + "\n".join(lines) + "\n"
+    path.write_text(text)
+    with pytest.raises(OperatorError) as refused:
+        cluster.load(path)
+    assert f"nodes.n2.folder: {found}; expected a folder apart from it" in str(refused.value)
+    path.write_text(
+        text.replace("127.0.0.1:11002", "192.0.2.2:11002").replace("127.0.0.1", "192.0.2.1")
+    )
+    assert len(cluster.load(path).nodes) == 3  # On another machine it is another folder.

@@ -14,11 +14,19 @@ def written(folder: Path) -> Path:
     return path
 
 
-def test_a_plain_name_is_looked_for_here_first_then_among_the_shipped(tmp_path: Path) -> None:
-    shipped = cluster.SHIPPED_FOLDER / "lan.yaml"
-    assert cluster.find("lan.yaml", {}, tmp_path) == shipped
+def test_the_example_serves_where_it_is_named_and_no_other_is_here(tmp_path: Path) -> None:
+    assert cluster.find("lan.yaml", {}, tmp_path) == cluster.EXAMPLE
     here = written(tmp_path)
     assert cluster.find("lan.yaml", {}, tmp_path) == here
+
+
+def test_the_example_serves_by_default_only_in_a_clone(tmp_path: Path) -> None:
+    assert cluster.find(None, {}, tmp_path, in_clone=True) == cluster.EXAMPLE
+    for environ, in_clone in (({}, False), ({"SHOAL_CONFIG": "lan.yaml"}, True)):
+        with pytest.raises(OperatorError, match="make one: copy"):
+            cluster.find(None, environ, tmp_path, in_clone=in_clone)
+    here = written(tmp_path)
+    assert cluster.find(None, {}, tmp_path, in_clone=True) == here
 
 
 def test_a_name_with_a_slash_is_looked_for_here_only(tmp_path: Path) -> None:
@@ -37,14 +45,19 @@ def test_the_option_beats_the_environment_which_beats_the_default(tmp_path: Path
     assert cluster.find(None, {"SHOAL_CONFIG": ""}, tmp_path).name == "lan.yaml"
 
 
-def test_a_missing_file_is_refused_with_the_places_and_a_remedy(tmp_path: Path) -> None:
+def test_a_missing_file_is_refused_with_a_remedy(tmp_path: Path) -> None:
     with pytest.raises(OperatorError) as caught:  # fault 124
         cluster.find(None, {"SHOAL_CONFIG": "lab.yaml"}, tmp_path)
     assert caught.value.exit_code == ExitCode.USAGE
-    places = f"{tmp_path} and {cluster.SHIPPED_FOLDER}"
+    remedy = f"make one: copy {cluster.SHIPPED_FOLDER}/hosts.yaml to lan.yaml and write down who is"
     assert str(caught.value) == (
-        f"lab.yaml: no such cluster file (named by $SHOAL_CONFIG; looked for in {places}); name "
-        "one with --config or $SHOAL_CONFIG, or use one of shoal's own: hosts.yaml, lan.yaml"
+        f"lab.yaml: no such cluster file (named by $SHOAL_CONFIG); {remedy} where, or name another"
+    )
+    with pytest.raises(OperatorError) as caught:
+        cluster.find(None, {}, tmp_path)
+    assert str(caught.value) == (
+        f"there is no cluster file lan.yaml in {tmp_path}; {remedy} where, "
+        "or name one with --config"
     )
 
 

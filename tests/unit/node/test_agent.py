@@ -15,6 +15,7 @@ from node.home import Identity
 from node.lock import FolderLock
 from protocol.control import Fetched, FetchOrder, ShareOrder, Sharing
 from protocol.errors import ExitCode, OperatorError
+from protocol.messages import State, Told
 from tests.unit.node.hostile import HONEST, NAME, NUISANCES, NamingTracker, swarm
 from tests.unit.node.things import id_of, plain
 from tests.unit.wire.places import LIMIT_S, eventually, free_address
@@ -50,6 +51,22 @@ def tracker(context: Context) -> Iterator[NamingTracker]:
     """A tracker that names one honest holder."""
     with swarm(context, DATA, [HONEST]) as (tracker, _):
         yield tracker
+
+
+def test_says_in_what_state_a_thing_is_here(tracker: NamingTracker, tmp_path: Path) -> None:
+    with a_node(tmp_path, tracker.address) as agent:
+        agent.start()
+        assert agent.wait_for_first_look(LIMIT_S)
+        content_id = fetch(agent).id
+        size = len(DATA)
+        assert agent.state_of(NAME, None) == State("whole", size, size)
+        assert agent.state_of(NAME, content_id) == State("whole", size, size)
+        assert agent.state_of(NAME, f"b3:{1:064x}") == State("other")
+        assert agent.state_of("nothing", None) == State("none")
+        agent._register.refuse(Told("other", content_id, 1, "n2", taken=False))
+        assert agent.state_of("other", None) == State("changed")
+        agent._watcher._waiting = {"big": 7}
+        assert agent.state_of("big", None) == State("hashing", 0, 7)
 
 
 def test_fetches_and_serves_what_it_has(tracker: NamingTracker, tmp_path: Path) -> None:

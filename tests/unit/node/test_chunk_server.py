@@ -25,6 +25,8 @@ from protocol.messages import (
     ManifestRequest,
     Message,
     Noted,
+    State,
+    StateRequest,
     WrongChunk,
 )
 from tests.unit.node.things import whole
@@ -36,6 +38,10 @@ Frames = list[bytes]
 LIMIT_MS = int(1000 * LIMIT_S)
 DATA = os.urandom(9000)
 NOWHERE = f"b3:{0:064x}"
+
+
+def _state_of(name: str, content_id: str | None) -> State:
+    return State("part", len(name), len(content_id or ""))
 
 
 class Scene:
@@ -52,7 +58,7 @@ class Scene:
         self.gone: list[str] = []
         self.wrong: list[tuple[str, int]] = []
         told = self.gone.append, lambda *complaint: self.wrong.append(complaint)
-        self.server = ChunkServer(context, self.inventory, *told, NodeSettings())
+        self.server = ChunkServer(context, self.inventory, *told, _state_of, NodeSettings())
         self.address = free_address()
         self.server.start(self.address)
         self.client = sockets.dealer(context, self.address)
@@ -88,6 +94,11 @@ def scene(context: Context, tmp_path: Path) -> Iterator[Scene]:
     scene = Scene(context, tmp_path)
     yield scene
     scene.close()
+
+
+def test_says_how_much_is_here(scene: Scene) -> None:
+    assert scene.ask(StateRequest("a.bin", NOWHERE)) == (State("part", 5, len(NOWHERE)), b"")
+    assert scene.still_serves()
 
 
 def test_sends_manifest_and_chunks(scene: Scene) -> None:

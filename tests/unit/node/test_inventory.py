@@ -179,6 +179,10 @@ def test_a_part_is_served_by_its_id_alone(shelf: Shelf) -> None:
         staging.write(2, chunk(2))
         partial.have = bits("2")
         assert shelf.inventory.find("a.bin") is None
+        assert shelf.inventory.part("a.bin", None) is partial
+        assert shelf.inventory.part("a.bin", partial.id) is partial
+        assert shelf.inventory.part("a.bin", f"b3:{1:064x}") is None
+        assert (partial.have_bytes, partial.size_bytes) == (10, 40)
         assert shelf.inventory.find(partial.id) is partial
         assert (partial.size_bytes, partial.chunk_count, partial.read(2)) == (40, 4, chunk(2))
         assert partial.data == manifest.encode(thing([10] * 4))

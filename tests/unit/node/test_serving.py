@@ -6,12 +6,20 @@ import hypothesis.strategies as st
 from hypothesis import given
 
 from node import serving
-from node.serving import SendChunk, SendError, SendManifest, SendNothing, Serving, TakeNote
+from node.serving import (
+    SendChunk,
+    SendError,
+    SendManifest,
+    SendNothing,
+    Serving,
+    TakeNote,
+    TellState,
+)
 from node.turns import Source
 from protocol import bitmap, messages
 from protocol.errors import WireCode
 from protocol.manifest import ContentId
-from protocol.messages import ChunkRequest, Error, ManifestRequest, WrongChunk
+from protocol.messages import ChunkRequest, Error, ManifestRequest, StateRequest, WrongChunk
 from tests.unit.node.things import bits, digits, rng
 
 COUNT = 10
@@ -58,6 +66,8 @@ def drawn(answer: serving.Answer) -> str:
             return f"{index}" if not have else f"{index} of {_said(have)}"
         case SendNothing(have):
             return f"nothing of {_said(have)}"
+        case TellState(name, content_id):
+            return f"state of {name} {content_id}"
         case TakeNote(shared, index):
             return f"check {shared.name}:{index}"
         case SendError(code):
@@ -68,6 +78,12 @@ def drawn(answer: serving.Answer) -> str:
 
 def _said(have: bytes) -> str:
     return digits(bitmap.from_bytes(have, COUNT))
+
+
+def test_how_much_is_here_is_for_the_shell_to_say() -> None:
+    for name, content_id in (("a.bin", None), ("b.bin", f"b3:{1:064x}")):
+        answer = Scene().serving.handle(StateRequest(name, content_id), ANYWHERE, 0)
+        assert drawn(answer) == f"state of {name} {content_id}"
 
 
 def test_sends_the_manifest_by_name_and_by_id() -> None:

@@ -129,7 +129,7 @@ FORGED: dict[str, tuple[object, str]] = {
     "absolute": (two_files(b"/etc/passwd\0b"), "absolute"),
     "this folder": (two_files(b".\0b"), "'.' as a part"),
     "backslash": (two_files(b"..\\a\0b"), "backslash"),
-    "drive": (two_files(b"C:a\0b"), "absolute"),
+    "drive": (two_files(b"C:a\0b"), "drive on Windows"),
     "terminal escape": (two_files(b"\x1b[2J\0b"), r"'\\x1b\[2J', which has a control"),
     "C1 escape": (two_files(b"\xc2\x9b2J\0b"), "control character"),
     "long part": (two_files(b"a/" + b"n" * 256 + b"/b\0c"), "longer than 255"),

@@ -1,0 +1,76 @@
+"""Whether an address is this machine's. Connects to nobody."""
+
+import errno
+import os
+import socket
+from pathlib import Path
+
+from config.cluster import Cluster, NodeEntry
+from protocol.addresses import is_loopback, split
+from protocol.errors import OperatorError
+from protocol.names import display
+from wire import control_socket
+
+
+def is_here(address: str) -> bool:
+    """Say whether an address is one of this machine's: whether it can be bound."""
+    return not _problems(address)
+
+
+def require_here(entry: NodeEntry, cluster_file: Path) -> None:
+    """Raise OperatorError if it is clear that a node belongs on another machine.
+
+    It is not of a loopback address, of a name that cannot be resolved, or of one that has any
+    address of this machine. A node that takes orders here is here.
+    """
+    problems = _problems(entry.address)
+    if not problems or any(problem != errno.EADDRNOTAVAIL for problem in problems):
+        return
+    if control_socket.takes_orders(entry.folder):
+        return
+    host, _ = split(entry.address)
+    message = f"node {entry.name} is on another machine: {host} is no address of this one"
+    remedy = f"run this there, or correct the address in {display(str(cluster_file))}"
+    raise OperatorError(f"{message}; {remedy}")
+
+
+def require_apart(entry: NodeEntry, cluster: Cluster) -> None:
+    """Raise OperatorError if a node's folder is, by way of links, in that of another node here.
+
+    The cluster file's own words are compared when it is read.
+    """
+    machine, folder = _machine(entry), Path(os.path.realpath(entry.folder))
+    for other in cluster.nodes.values():
+        if other.name == entry.name or _machine(other) != machine:
+            continue
+        place = Path(os.path.realpath(other.folder))
+        if folder.is_relative_to(place) or place.is_relative_to(folder):
+            message = f"the folders of {entry.name} and {other.name} are in one another, by a link"
+            remedy = f"{folder} and {place}; change one of them in {display(str(cluster.path))}"
+            raise OperatorError(f"{message}: {remedy}")
+
+
+def _machine(entry: NodeEntry) -> str:
+    host, _ = split(entry.address)
+    return "" if is_loopback(host) else host
+
+
+def _problems(address: str) -> list[int]:
+    """Return why none of the addresses that `address` stands for can be bound; none: one can."""
+    host, _ = split(address)
+    if is_loopback(host):
+        return []
+    try:
+        found = socket.getaddrinfo(host, 0, type=socket.SOCK_STREAM)
+    except (OSError, UnicodeError):
+        return [0]
+    problems = []
+    for family, kind, number, _, place in found:
+        try:
+            with socket.socket(family, kind, number) as probe:
+                probe.bind(place)
+        except OSError as error:
+            problems.append(error.errno or 0)
+        else:
+            return []
+    return problems
