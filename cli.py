@@ -88,6 +88,7 @@ def fetch(
     in_place: opt.InPlaceOption = False,
     force: opt.FetchForceOption = False,
     discard: opt.DiscardOption = False,
+    offline: opt.OfflineOption = False,
 ) -> None:
     """Fetch by name, id or NAME@ID into NAME's folder; goes on where an earlier try stopped."""
 
@@ -100,7 +101,7 @@ def fetch(
         from commands.fetch import FetchOptions, run_fetch  # noqa: PLC0415 (--help stays quick)
 
         parts = tuple(include or ()), tuple(exclude or ())
-        options = FetchOptions(as_json, quiet, timeout, output, force, *parts, in_place)
+        options = FetchOptions(as_json, quiet, timeout, output, force, *parts, in_place, offline)
         return run_fetch(*_cluster_and_node(config, as_node), what, options)
 
     _run(body, as_json=as_json)

@@ -7,10 +7,12 @@ from typing import Self
 from commands.node import identity_of, take_folder_or_none
 from commands.orders import OrderDesk
 from commands.stopping import Stopper
+from commands.thread_guard import ThreadGuard
 from config.cluster import Cluster, NodeEntry
 from node.agent import Agent
 from node.lock import FolderLock
 from protocol.control import Report, Task, Working
+from protocol.errors import ExitCode
 
 
 class Doer:
@@ -22,10 +24,12 @@ class Doer:
         self._lock: FolderLock | None = None
         self._agent: Agent | None = None
         self._desk: OrderDesk | None = None
+        self._guard = ThreadGuard(self._end)
         self.is_running = False  # Whether the node is, beside this command.
 
     def __enter__(self) -> Self:
         self._lock = take_folder_or_none(self._entry, None)
+        self._guard.__enter__()
         self.is_running = self._lock is None
         return self
 
@@ -35,6 +39,16 @@ class Doer:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
+        try:
+            self._close(error)
+        finally:
+            self._guard.__exit__(kind, error, trace)
+
+    def _end(self, exit_code: ExitCode) -> None:
+        if self._agent is not None:
+            self._agent.cancel_all(exit_code)
+
+    def _close(self, error: BaseException | None) -> None:
         if self._desk is not None:
             self._desk.close()
         if self._agent is not None:

@@ -2,7 +2,7 @@
 
 import gc
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Self
 
@@ -14,6 +14,7 @@ from commands.orders import OrderDesk
 from commands.patterns import check_patterns
 from commands.progress import ProgressView
 from commands.stopping import Stopper
+from commands.thread_guard import ThreadGuard
 from config.cluster import Cluster, NodeEntry
 from node.agent import Agent
 from node.lock import FolderLock
@@ -35,6 +36,7 @@ class FetchOptions(msgspec.Struct, frozen=True):
     include: tuple[str, ...] = ()
     exclude: tuple[str, ...] = ()
     in_place: bool = False
+    offline: bool = False
 
 
 Worker = Callable[[FetchOrder, Callable[[Working], None]], Fetched]
@@ -57,6 +59,9 @@ def run_fetch(
     if output is not None and options.in_place:
         message = "--in-place is about NAME's folder, and --output leads elsewhere"
         raise OperatorError(f"{message}; leave one of them out")
+    if output is not None and options.offline:
+        message = "--offline is about what is in NAME's folder, and --output leads elsewhere"
+        raise OperatorError(f"{message}; leave one of them out")
     orders = [
         FetchOrder(
             name,
@@ -65,6 +70,7 @@ def run_fetch(
             options.include,
             options.exclude,
             options.in_place,
+            options.offline,
         )
         for name in what
     ]
@@ -105,7 +111,10 @@ def _be_the_node(
     options: FetchOptions,
 ) -> ExitCode:
     agent = Agent(identity_of(cluster, entry), lock)
-    with _Limit(options.timeout_s, agent.cancel_all) as limit:
+    with (
+        ThreadGuard(agent.cancel_all),
+        _Limit(options.timeout_s, agent.cancel_all) as limit,
+    ):
         try:
             agent.start_for_one_fetch()
             code = _fetch_all(agent.fetch, orders, options, limit)
@@ -177,6 +186,8 @@ def _tell(outcome: Fetched | OperatorError, options: FetchOptions) -> None:
         terminal.report(outcome, as_json=False)
     elif not options.quiet and not options.as_json:
         terminal.put(_sentence(outcome))
+        for line in _remarks(outcome):
+            terminal.say(line)
         if outcome.other_versions:
             terminal.say(_choice(outcome))
         if outcome.ratio is not None:
@@ -203,6 +214,17 @@ def _sentence(fetched: Fetched) -> str:
         f"{title}: {size} in {fetched.elapsed_s:.2f} s ({rate}/s) verified,"
         f" from {sources or 'nobody'}{reused}: {fetched.path}"
     )
+
+
+def _remarks(fetched: Fetched) -> Iterator[str]:
+    """Yield what else is to be known of what was fetched."""
+    name = display(fetched.name)
+    if fetched.offline:
+        yield f"nobody was asked whether there is a newer version of {name}: this is what is here"
+    if fetched.superseded:
+        count = len(fetched.superseded)
+        times = "once" if count == 1 else f"{count} times"
+        yield f"{name} changed {times} while it was fetched; this is the newest version"
 
 
 def _choice(fetched: Fetched) -> str:

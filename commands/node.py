@@ -6,6 +6,7 @@ import time
 
 from commands import terminal
 from commands.stopping import Stopper
+from commands.thread_guard import ThreadGuard
 from config.cluster import Cluster, NodeEntry
 from node.agent import Agent
 from node.control_server import ControlServer
@@ -36,14 +37,15 @@ def run_node(cluster: Cluster, entry: NodeEntry) -> ExitCode:
         orders.stop()
 
     Stopper(on_stop)
-    try:
-        agent.start()
-        log.info("node %s serves %s at %s", entry.name, entry.folder, entry.address)
-        greeting = threading.Thread(target=_greet, args=(cluster, entry, agent), daemon=True)
-        greeting.start()
-        orders.run()
-    finally:
-        agent.stop()
+    with ThreadGuard(on_stop):
+        try:
+            agent.start()
+            log.info("node %s serves %s at %s", entry.name, entry.folder, entry.address)
+            greeting = threading.Thread(target=_greet, args=(cluster, entry, agent), daemon=True)
+            greeting.start()
+            orders.run()
+        finally:
+            agent.stop()
     log.info("node %s has stopped", entry.name)
     return ExitCode.DONE
 

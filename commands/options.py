@@ -145,6 +145,12 @@ DiscardOption = Annotated[
     bool,
     typer.Option("--discard", help="Fetch nothing; remove what interrupted fetches of it left."),
 ]
+OfflineOption = Annotated[
+    bool,
+    typer.Option(
+        "--offline", help="Take what NAME's folder has, without asking for a newer version."
+    ),
+]
 FetchForceOption = Annotated[
     bool,
     typer.Option("--force", help="Overwrite what has that name, even if no other node has a copy."),

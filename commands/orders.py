@@ -143,7 +143,7 @@ def _doing(order: Task) -> str:
             return f"sharing {display(name)}"
         case ForgetOrder(what=what):
             return f"forgetting {display(what)}"
-        case VerifyOrder(what=part):
-            return "verifying what it has" if part is None else f"verifying {display(part)}"
         case DiscardOrder(what=what):
             return f"discarding what is left of {display(what)}"
+        case VerifyOrder(what=part):
+            return "verifying what it has" if part is None else f"verifying {display(part)}"

@@ -180,7 +180,7 @@ class Agent:
         """Stop what was ordered, if it takes long and nothing is lost by that."""
         match order:
             case FetchOrder():
-                self._fetches.cancel(order.what, exit_code)
+                self._fetches.cancel(order, exit_code)
             case VerifyOrder():
                 self._verifying.cancel(order.what, exit_code)
             case ShareOrder() | ForgetOrder() | DiscardOrder():

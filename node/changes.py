@@ -80,7 +80,8 @@ class Changes:
         above = self._paths.get(event.wd)
         if event.mask & flags.IGNORED:
             self._paths.pop(event.wd, None)
-        if above is None or event.mask & flags.IGNORED:
+            return above == self._root  # It was removed, or unmounted.
+        if above is None:
             return False
         if above == self._root and event.name == RESERVED_FOLDER:
             return False

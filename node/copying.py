@@ -37,11 +37,10 @@ def copy_into(
     """Copy `path` to `name` in `folder`; return what of a directory was left out.
 
     Args:
-        path: a file or a directory; of a directory links are copied as links, if they are not
-            followed.
+        path: a file or a directory.
         folder: a node's folder.
         name: a checked name.
-        selection: what of a directory.
+        selection: what of a directory. Links are copied as links if they are not followed.
         on_copied: called with numbers of bytes, from several threads.
         is_forced: replace what is there.
 
@@ -53,12 +52,8 @@ def copy_into(
     """
     aside = leftovers.incoming(folder)
     remove(aside)  # A process of the same number may have died here.
-    left_out = LeftOut()
     try:
-        if path.is_dir():
-            left_out = _TreeCopy(path, aside, on_copied).run(selection)
-        else:
-            _copy_file(str(path), str(aside), on_copied)
+        left_out = _copy(path, aside, selection, on_copied)
         sync(aside.parent)
         put_in_place(aside, folder, name, lambda _: is_forced)
     except InTheWayError:
@@ -95,6 +90,15 @@ def _same_bytes(one: Path, two: Path) -> bool:
             if block != second.read(_COMPARE_BYTES):
                 return False
     return True
+
+
+def _copy(
+    path: Path, aside: Path, selection: Selection, on_copied: Callable[[int], None]
+) -> LeftOut:
+    if path.is_dir():
+        return _TreeCopy(path, aside, on_copied).run(selection)
+    _copy_file(str(path), str(aside), on_copied)
+    return LeftOut()
 
 
 class _TreeCopy:

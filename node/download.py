@@ -60,6 +60,9 @@ class Download:
         self._opening: steps.OpenStaging | None = None
         self._gathering: Gathering | None = None
         self._offline: list[str] = []
+        self._version = meant.title.version
+        self._follows = meant.id is not None and meant.name is not None and not meant.is_exact
+        self._asks_by_name = False  # The next time: whether its holders have moved on.
         self._chores_at = 0.0
 
     def handle(self, event: Event, now: float) -> list[Action]:
@@ -129,6 +132,8 @@ class Download:
     def _found(self, answer: Holders, now: float) -> list[Action]:
         is_first = self.phase is Phase.LOOKING
         if not self._is_about_it(answer):
+            if self._has_moved_on(answer):
+                return self._fail(verdict.moved_on(self.name))
             return self._fail(verdict.another_answer(self.what)) if is_first else []
         if is_first:
             self.id = self.id or (ContentId(answer.id) if answer.id else None)
@@ -146,6 +151,20 @@ class Download:
         if self.id is not None:
             return answer.id == self.id
         return answer.name == self.name
+
+    def _has_moved_on(self, answer: Holders) -> bool:
+        """Say whether the newest version, which was meant, is another one by now that others have.
+
+        Only while nobody delivers this one.
+        """
+        is_another = answer.name == self.name and answer.id is not None and answer.id != self.id
+        is_newer = answer.version > self._version or not self._version
+        return self._may_move_on and is_another and is_newer and bool(answer.holders)
+
+    @property
+    def _may_move_on(self) -> bool:
+        """Say whether another version would do: nobody delivers this one, which was the newest."""
+        return self._follows and (self.roster.is_alone or self.roster.is_hoping)
 
     def _manifest_came(self, event: steps.ManifestReceived, now: float) -> list[Action]:
         if not self._inquiry.is_out(event.node, event.request_id):
@@ -231,7 +250,10 @@ class Download:
         is_known = self.phase is not Phase.LOOKING
         what = self.id or self.name if is_known else self.what
         partial = is_known or self._settings.shares_already
+        if is_known and self._asks_by_name and self._may_move_on:
+            what = self.name
         actions: list[Action] = list(self._lookup.queries(what, now, partial=partial))
+        self._asks_by_name ^= bool(actions)
         if self._waits_for_the_shell():
             return actions
         actions += self._circle.choose(now)

@@ -5,7 +5,7 @@ import os
 import stat
 from collections.abc import Sequence
 
-from node.whole import Fits, Signature
+from node.whole import TIME_BITS, Fits, Signature
 from protocol import manifest
 
 
@@ -15,19 +15,15 @@ class FileStates:
     def __init__(self, sizes: Sequence[int] = (), are_executable: bytes = b"") -> None:
         """Begin with files of whose states only so much is known; `note` the rest."""
         self.sizes = array.array("Q", sizes)
-        self.mtimes = array.array("q", bytes(8 * len(sizes)))
+        self.mtimes = array.array("Q", bytes(8 * len(sizes)))
         self.inodes = array.array("Q", bytes(8 * len(sizes)))  # 0, which no file has: not noted.
         self._are_executable = bytearray(are_executable)
 
     def add(self, status: os.stat_result) -> bool:
-        """Take in one more; say whether it may be run.
-
-        Raises:
-            OverflowError: its time, in nanoseconds, has more than 63 bits; nothing was taken in.
-        """
+        """Take in one more; say whether it may be run."""
         is_executable = bool(status.st_mode & stat.S_IXUSR)
-        self.mtimes.append(status.st_mtime_ns)
         self.sizes.append(status.st_size)
+        self.mtimes.append(status.st_mtime_ns & TIME_BITS)
         self.inodes.append(status.st_ino)
         self._are_executable.append(is_executable)
         return is_executable
@@ -47,7 +43,7 @@ class FileStates:
 
     def note(self, file: int, status: os.stat_result) -> None:
         """Take in which file it is that has such a size and may be run or not, and of when."""
-        self.mtimes[file] = status.st_mtime_ns
+        self.mtimes[file] = status.st_mtime_ns & TIME_BITS
         self.inodes[file] = status.st_ino
 
     def forget(self, file: int) -> None:

@@ -3,23 +3,40 @@
 Reads no bytes of them.
 """
 
+import errno
 import logging
 import os
 import stat
 from collections.abc import Callable, Collection
 from pathlib import Path
 
+from node.raw_files import read_at
 from node.rules import DAMAGED, FORGOTTEN, Rules
 from node.top_link import why_not_followed
 from node.tree import look_through
 from node.unreadable import Unreadable, why
-from node.whole import FileSource, Signature, Source
+from node.whole import FileSource, GoneError, Signature, Source
+from protocol.errors import ExitCode, OperatorError
 from protocol.manifest import MAX_SIZE_BYTES
 from protocol.names import RESERVED_FOLDER, check_name, display
 
+_NOT_THERE = {errno.ENOENT, errno.ENOTDIR, errno.ELOOP, errno.ENAMETOOLONG}
 MOST_LINES = 20  # For each directory: one may have a million links that lead out.
 
 log = logging.getLogger("shoal.node")
+
+
+class AwayError(OperatorError):
+    """The folder cannot be looked through: not mounted, or its disk fails. It is *not* empty."""
+
+    def __init__(self, folder: Path, reason: str) -> None:
+        message = f"{display(str(folder))} cannot be looked at: {reason}"
+        remedy = "mount it, or mend it, and the node goes on"
+        super().__init__(f"{message}; {remedy}", ExitCode.DISK)
+
+
+class NotNowError(Exception):
+    """A thing cannot be looked at just now, which does not mean that it is gone."""
 
 
 class Folder:
@@ -40,6 +57,8 @@ class Folder:
         self._should_stop = should_stop
         self._left_out: set[str] = set()
         self._counts: dict[str, int] = {}  # What was left out of each directory unnamed.
+        self._owner: bytes | None = None  # What stood in the lock's file at first.
+        self.unreadable: set[str] = set()  # Names of what the last look could not look at.
 
     def things(self, but: Collection[str] = ()) -> dict[str, Source]:
         """Return what can be shared, by name: each file, each directory; links to files too.
@@ -48,22 +67,54 @@ class Folder:
         out.
 
         Raises:
+            AwayError: the folder itself cannot be looked at.
             GoneError: it was to stop.
         """
+        self.require_there()
         try:
             names = sorted(path.name for path in self.path.iterdir())
         except OSError as error:
-            self._leave_out(str(self.path), error.strerror or "cannot be read")
-            return {}
-        found = {
-            name: self._look_at(name)
-            for name in names
-            if name != RESERVED_FOLDER and name not in but
-        }
-        return {name: source for name, source in found.items() if source is not None}
+            raise AwayError(self.path, error.strerror or str(error)) from None
+        found: dict[str, Source] = {}
+        unreadable: set[str] = set()
+        for name in names:
+            if name == RESERVED_FOLDER or name in but:
+                continue
+            try:
+                source = self._look_at(name)
+            except NotNowError:
+                unreadable.add(name)
+                continue
+            if source is not None:
+                found[name] = source
+        self.unreadable = unreadable
+        return found
+
+    def require_there(self) -> None:
+        """Raise AwayError if something else is at the folder's path than at the first look.
+
+        An unmounted file system leaves an empty directory behind. It is told by its lock's file,
+        which bears its owner's number: the device's number changes when some are mounted again.
+        """
+        try:
+            owner = read_at(os.fsencode(self.path / RESERVED_FOLDER / "lock"), 0, 20)
+        except (FileNotFoundError, NotADirectoryError):
+            owner = None
+        except OSError as error:
+            raise AwayError(self.path, error.strerror or str(error)) from None
+        if self._owner is None:
+            self._owner = owner
+        elif self._owner != owner:
+            raise AwayError(self.path, f"its {RESERVED_FOLDER} is not there, so it is not mounted")
 
     def source_of(self, name: str, *, even_forgotten: bool = False) -> Source | None:
-        """Return one thing, None if there is no such one that can be shared."""
+        """Return one thing, None if there is no such one that can be shared.
+
+        Raises:
+            AwayError: the folder itself cannot be looked at.
+            NotNowError: it is there, and cannot be looked at now.
+        """
+        self.require_there()
         if "/" in name or name == RESERVED_FOLDER:
             return None
         return self._look_at(name, even_forgotten=even_forgotten)
@@ -73,24 +124,32 @@ class Folder:
         return self._reasons.get(name)
 
     def _look_at(self, name: str, *, even_forgotten: bool = False) -> Source | None:
-        path = self.path / name
         self._reasons.pop(name, None)
+        try:
+            return self._find(name, even_forgotten=even_forgotten)
+        except OSError as error:
+            if (self.path / name).is_symlink() or not isinstance(error, FileNotFoundError):
+                self._leave_out(name, self._told(error, name))
+            if error.errno not in _NOT_THERE:
+                raise NotNowError(name) from None
+        except ValueError as error:
+            self._leave_out(name, f"it {error}")
+        except GoneError:
+            raise
+        except Exception as error:  # noqa: BLE001 (whatever it is, all others are shared)
+            self._leave_out(name, f"{type(error).__name__}: {error}")
+        return None
+
+    def _find(self, name: str, *, even_forgotten: bool) -> Source | None:
         try:
             check_name(name)
         except ValueError as error:
             self._leave_out(name, f"its name {error}")
             return None
-        try:
-            withheld = self._rules.of(name).withheld
-            if withheld and not (even_forgotten and withheld in {FORGOTTEN, DAMAGED}):
-                return None
-            return self._thing(path)
-        except OSError as error:
-            if path.is_symlink() or not isinstance(error, FileNotFoundError):
-                self._leave_out(name, self._told(error, name))
-        except ValueError as error:
-            self._leave_out(name, f"it {error}")
-        return None
+        path, withheld = self.path / name, self._rules.of(name).withheld
+        if withheld and not (even_forgotten and withheld in {FORGOTTEN, DAMAGED}):
+            return None
+        return self._thing(path)
 
     def _thing(self, path: Path) -> Source | None:
         if not path.is_dir():

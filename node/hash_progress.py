@@ -32,10 +32,6 @@ class HashProgress:
         self._on_hashed = on_hashed
         self._said_at = time.monotonic()
 
-    @property
-    def done_bytes(self) -> int:
-        return self._done_bytes
-
     def hashed(self, size_bytes: int) -> None:
         with self._lock:
             self._done_bytes += size_bytes

@@ -32,8 +32,16 @@ from node.whole import Signature, Source, Whole
 from node.write_behind import WriteBehind
 from protocol import bitmap
 from protocol.errors import MalformedMessageError, OperatorError
-from protocol.manifest import Manifest, pack_sizes
+from protocol.manifest import ContentId, Manifest, pack_sizes
 from protocol.names import display
+
+
+class BeingFetchedError(OperatorError):
+    """Another order fetches the same content just now."""
+
+    def __init__(self, name: str, content_id: ContentId) -> None:
+        super().__init__(f"{display(name)} is being fetched already; wait for it")
+        self.id = content_id
 
 
 class Destination(msgspec.Struct, frozen=True):
@@ -96,7 +104,8 @@ class Intake:
         """Make room, and have what is there already served.
 
         Raises:
-            OperatorError: the same thing is being fetched by another order, or is too much.
+            BeingFetchedError: the same thing is being fetched by another order.
+            OperatorError: it is too much.
         """
         name = self._to.name or action.name
         quota = self._to.quota if self._to.output is None else None
@@ -105,7 +114,7 @@ class Intake:
         partial = PartialFile(name, self._staging, self._on_asked)
         partial.title = msgspec.structs.replace(self._to.title, id=action.id)
         if not self._to.inventory.put_partial(partial):
-            raise OperatorError(f"{display(name)} is being fetched already; wait for it")
+            raise BeingFetchedError(name, action.id)
         self._partial, self._twins = partial, Twins(action.manifest)
         try:
             have = self._staging.open()

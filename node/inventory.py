@@ -113,7 +113,12 @@ class Inventory:
             ]
 
     def put(self, thing: Whole) -> None:
-        """Take in a whole thing, in place of what had its name."""
+        """Take in a whole thing, in place of what had its name.
+
+        Raises:
+            ValueError: it cannot be announced under that name.
+        """
+        _holding(thing, complete=True)
         with self._lock:
             self._take_out(thing.name)
             self._whole[thing.name] = thing

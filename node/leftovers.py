@@ -1,7 +1,7 @@
 """What commands and orders that died in the middle have left in `.shoal`: found and removed."""
 
 import os
-import tempfile
+import secrets
 from pathlib import Path
 
 from node.placing import remove
@@ -15,9 +15,11 @@ def incoming(folder: Path) -> Path:
 
 
 def deleted(folder: Path) -> Path:
-    """Return where to put what is to go from a node's `folder`; nothing is there yet."""
-    place = tempfile.mkdtemp(prefix=f"deleted-{os.getpid()}-", dir=folder / ".shoal")
-    return Path(place) / "it"
+    """Return where to put what is to go from a node's `folder`; nothing is there yet.
+
+    No directory is made for it: that takes room, and a full disk has none.
+    """
+    return folder / ".shoal" / f"deleted-{os.getpid()}-{secrets.token_hex(8)}"
 
 
 def sweep(folder: Path) -> None:

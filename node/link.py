@@ -106,6 +106,8 @@ class Link:
             if event == zmq.EVENT_CONNECTED:
                 self._connected_at = time.monotonic()
                 self._connection = sockets.connection(number)
+                if self._connection is not None:
+                    sockets.bound_pauses(self._connection)
             elif event == zmq.EVENT_HANDSHAKE_SUCCEEDED:
                 took_s = time.monotonic() - self._connected_at
                 self._round_trip_s = took_s / HANDSHAKE_ROUND_TRIPS

@@ -1,5 +1,6 @@
 """One owner of a folder: a lock that the kernel takes back from the dead. Waits for nobody."""
 
+import contextlib
 import errno
 import fcntl
 import os
@@ -44,7 +45,8 @@ class FolderLock:
             os.close(descriptor)
             raise FolderTakenError(int(text) if text.isdigit() else None) from None
         os.ftruncate(descriptor, 0)
-        os.pwrite(descriptor, f"{os.getpid()}\n".encode(), 0)
+        with contextlib.suppress(OSError):  # On a full disk the owner has no number, but a lock.
+            os.pwrite(descriptor, f"{os.getpid()}\n".encode(), 0)
         return cls(descriptor)
 
     def release(self) -> None:
@@ -65,7 +67,9 @@ def _open(folder: Path) -> int:
         if error.errno in _NOT_OURS and os.path.lexists(state):
             raise _not_ours(state / "lock" if is_directory(str(state)) else state) from None
         message = f"cannot use the folder {folder}: {error.strerror}"
-        remedy = "change its permissions, or the folder in the cluster file"
+        is_full = error.errno in {errno.ENOSPC, errno.EDQUOT}
+        remedy = "free some space" if is_full else "change its permissions"
+        remedy += ", or choose another folder in the cluster file"
         raise OperatorError(f"{message}; {remedy}", ExitCode.DISK) from None
     status = os.fstat(descriptor)
     if stat.S_ISREG(status.st_mode) and status.st_nlink == 1:

@@ -38,7 +38,8 @@ class _Contact:
     address: str
     complete: bool
     distance: int
-    retry_at: float = 0.0  # If it is not connected.
+    retry_at: float = 0.0  # If it is not connected, …
+    alone_at: float = 0.0  # … or this, while nobody is.
     pause_s: float = 0.0
     silences: int = 0
     trouble: str = ""
@@ -158,6 +159,7 @@ class Roster:
             pause_s = max(2 * contact.pause_s, settings.retry_lost_s)
         contact.pause_s = min(pause_s, settings.most_retry_s)
         contact.retry_at = now + contact.pause_s
+        contact.alone_at = contact.retry_at if trouble.refused else now + settings.retry_alone_s
 
     def choose(self, now: float) -> list[Connect | Disconnect]:
         """Return the connections to open, for the first time or again, and those to close.
@@ -179,7 +181,7 @@ class Roster:
         ready = [
             (contact.pause_s > 0, contact.distance, node)
             for node, contact in self._contacts.items()
-            if contact.retry_at <= now or node in self._connected
+            if self._retry_at(contact) <= now or node in self._connected
         ]
         nearest = [node for *_, node in sorted(ready)]
         wholes = [node for node in nearest if self._contacts[node].complete]
@@ -204,9 +206,12 @@ class Roster:
     def _unsettle(self) -> None:
         self._settled_until = -math.inf
 
+    def _retry_at(self, contact: _Contact) -> float:
+        return contact.retry_at if self._connected else min(contact.retry_at, contact.alone_at)
+
     def _next_retry(self, now: float) -> float:
         contacts = self._contacts.items()
-        times = [one.retry_at for node, one in contacts if node not in self._connected]
+        times = [self._retry_at(one) for node, one in contacts if node not in self._connected]
         return min((time for time in times if time > now), default=math.inf)
 
     def troubles(self) -> str:

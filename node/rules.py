@@ -96,6 +96,11 @@ class Rules:
                 ) from None
             self._rules = rules
 
+    def hold(self, name: str, rule: Rule) -> None:
+        """Have `rule` hold for `name` in this process alone, as the disk refuses to keep it."""
+        with self._lock:
+            self._rules = self._rules | {name: rule}
+
     def _load(self) -> dict[str, Rule]:
         try:
             data = read_at(os.fsencode(self._path), 0, MAX_BYTES)

@@ -53,6 +53,7 @@ class FetchSettings(msgspec.Struct, frozen=True):
     nobody_later_s: float = 10.0  # … and a running fetch this long, before it says: nobody.
     stalled_s: float = 600.0  # … and this long while holders are there, but no new chunk comes.
     retry_lost_s: float = 1.0  # A lost holder is tried again after this, doubled each time …
+    retry_alone_s: float = 0.3  # … but while nobody else is there: a cable may be back any moment.
     retry_refused_s: float = 2.0  # One that refused may just be starting; then after 16 s.
     most_retry_s: float = 60.0  # … up to this.
 

@@ -79,7 +79,7 @@ class Seen:
     def _read(cls, document: _Document) -> Self:
         """Return what a document says; raise ValueError or MalformedMessageError if it is none."""
         states = FileStates(array.array("Q", document.sizes), document.are_executable)
-        states.mtimes = array.array("q", document.mtimes)
+        states.mtimes = array.array("Q", document.mtimes)
         states.inodes = array.array("Q", document.inodes)
         seen = cls(document.listing, states)
         columns = (states.sizes, states.mtimes, states.inodes, document.are_executable)

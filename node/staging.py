@@ -31,6 +31,8 @@ ALLOCATION_BYTES = (
 PLENTY = 2  # Room is taken ahead if the disk has so many times as much: others need some too, and
 # whoever made the manifest may have claimed what will never come.
 
+SHOWN_CHARACTERS = 100  # Of a path that is too long for the disk.
+
 
 class Staging:
     """Room for one thing's bytes, filled in any order, then given its name."""
@@ -217,6 +219,11 @@ def disk_trouble(error: OSError, name: str, folder: Path) -> OperatorError:
     """Return what to tell the operator about a disk that refused."""
     if error.errno in {errno.ENOSPC, errno.EDQUOT}:
         cause, remedy = "the disk is full", "free some space and run it again, it goes on from here"
+    elif error.errno == errno.ENAMETOOLONG:
+        path = os.fsdecode(error.filename or "").partition("/tree/")[2]
+        shown = path if len(path) <= SHOWN_CHARACTERS else f"{path[:SHOWN_CHARACTERS]}…"
+        cause = f"the path of {display(shown)} is too long there"
+        remedy = "--exclude it, or give an --output with a shorter path"
     elif error.errno in {errno.EACCES, errno.EPERM, errno.EROFS}:
         cause, remedy = "it may not be written to", "change its permissions or the folder"
     else:

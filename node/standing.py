@@ -5,6 +5,7 @@ Replaces nothing.
 
 import os
 from collections.abc import Callable
+from typing import NamedTuple
 
 import msgspec
 
@@ -13,12 +14,22 @@ from node.others import others
 from node.rules import FORGOTTEN, REPLACING
 from node.selection import Selection
 from node.tree import Tree
-from node.versions import Meant, is_exactly, matches
+from node.versions import Meant, is_exactly, matches, named_in, names_content
 from node.whole import Whole
 from protocol.errors import ExitCode, OperatorError
 from protocol.names import display
 
+ID_DIGITS = 64  # Of a whole id.
+
 HasIt = Callable[[Whole], bool]  # Whether another node holds it whole, now.
+
+
+class Looking(NamedTuple):
+    """How to look at what stands there."""
+
+    others_have: HasIt
+    on_hashed: Callable[[int, int], None] | None = None  # As `node.watcher` calls it.
+    force: bool = False
 
 
 class Standing(msgspec.Struct, frozen=True):
@@ -38,13 +49,37 @@ def here(home: Home, what: str) -> Whole | None:
     """Return what is held and whole, if an id says what is meant: then nobody need be asked."""
     wholes = home.inventory.wholes()
     known = next((thing for thing in wholes if is_exactly(thing.id, what, thing.name)), None)
-    found = home.watcher.look_at(known.name) if known is not None else None
+    name = known.name if known is not None else named_in(what, ID_DIGITS)
+    if name is None or home.watcher.hashing(name) is not None:
+        return None
+    found = home.watcher.look_at(name)
     return found if found is not None and is_exactly(found.id, what, found.name) else None
 
 
-def look(
-    home: Home, meant: Meant, selection: Selection, others_have: HasIt, *, force: bool
-) -> Standing:
+def newest_here(home: Home, what: str) -> tuple[Whole, str]:
+    """Return what is held and meant, as far as is known here; and the path that is meant in it.
+
+    Raises:
+        OperatorError: there is none.
+    """
+    tree, _, inside = what.partition("/")
+    found = None
+    for name, path in ((what, ""), (named_in(what) or what, ""), (tree, inside)):
+        found = found or _meant_here(home, what if not path else name, name)
+        if found is not None:
+            return found, path
+    if names_content(what):
+        return held(home, what), ""
+    message = f"{home.identity.name} has no {display(what)} that is shared"
+    raise OperatorError(f"{message}; leave --offline out to fetch it", ExitCode.NOT_FOUND)
+
+
+def _meant_here(home: Home, what: str, name: str) -> Whole | None:
+    found = home.watcher.look_at(name)
+    return found if found is not None and matches(found.id, what, name) else None
+
+
+def look(home: Home, meant: Meant, selection: Selection, looking: Looking) -> Standing:
     """Return what stands there.
 
     Raises:
@@ -52,15 +87,18 @@ def look(
     """
     if meant.answer is None:
         known = home.inventory.find(meant.what)
-        found = home.watcher.look_at(known.name) if isinstance(known, Whole) else None
+        name = known.name if isinstance(known, Whole) else meant.what
+        is_here = isinstance(known, Whole) or home.watcher.hashing(name) is not None
+        found = home.watcher.look_at(name, looking.on_hashed) if is_here else None
         return Standing(found, is_meant=found is not None)
     name = meant.name or meant.answer.name
     rule = home.rules.of(name)
     if rule.withheld not in {"", FORGOTTEN}:
         return Standing(withheld=rule.withheld)
-    thing = home.watcher.examine(name)  # What is refused below shall not be announced either.
+    # What is refused below shall not be announced either.
+    thing = home.watcher.examine(name, looking.on_hashed)
     if thing is None:
-        _refuse_what_cannot_be_read(home, name, force=force)
+        _refuse_what_cannot_be_read(home, name, force=looking.force)
         return Standing()
     if _is_meant(home, thing, meant):
         if rule.withheld:
@@ -68,7 +106,7 @@ def look(
         if meant.title.version and meant.title.id == thing.id:
             home.register.note(name, meant.title)
         return Standing(home.watcher.look_at(name) or thing, is_meant=True)
-    _refuse_to_replace(home, thing, meant, selection, others_have, force=force)
+    _refuse_to_replace(home, thing, meant, selection, looking)
     return Standing(thing)
 
 
@@ -91,6 +129,9 @@ def held(home: Home, what: str) -> Whole:
     thing = _known(home, what)
     if thing is None:
         home.watcher.look_through()
+        thing = _known(home, what)
+    if thing is None:
+        home.watcher.wait_for_large()
         thing = _known(home, what)
     if thing is not None:
         return thing
@@ -117,17 +158,15 @@ def _refuse_to_replace(
     thing: Whole,
     meant: Meant,
     selection: Selection,
-    others_have: HasIt,
-    *,
-    force: bool,
+    looking: Looking,
 ) -> None:
     another = f"another {display(thing.name)} lies in {home.identity.folder}"
     if not selection.is_everything:
         raise OperatorError(f"{another}, and a part of this one would mix with it; give --output")
-    if force:
+    if looking.force:
         return
     remedy = "move it away, or let --force replace it"
-    reason = _reason_to_keep(home, thing, meant, others_have)
+    reason = _reason_to_keep(home, thing, meant, looking.others_have)
     if reason:
         raise OperatorError(f"{another}, {reason}; {remedy}")
     if isinstance(thing.source, Tree):

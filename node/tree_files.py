@@ -4,7 +4,8 @@ A chunk's parts of files that nobody asked for go into a file with holes, the re
 is always whole. Each file is opened for each of its parts: there may be a million.
 """
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
+from typing import TypeVar
 
 from node.appearing import Appearing
 from node.file_states import FileStates
@@ -14,6 +15,8 @@ from node.raw_files import Write, link, make_at, read_at, set_mode, write_all, w
 from node.reflink import LEAST_BYTES, Origin, Reflinks
 from node.tree_place import TreePlace
 from node.tree_plan import TreePlan
+
+T = TypeVar("T")
 
 FEW_FILES = (
     4  # Each takes a disk's pause to become durable; the file system as a whole not many more.
@@ -108,7 +111,7 @@ class TreeFiles:
                 empty.append(file)
             elif self._appearing is None and not self._is_made[file]:
                 self._give_mode(file)
-        self._let_out(empty)
+        self._let_out(empty, check)
         for path in self._plan.chosen_folders():
             check()
             self._place.make_directory(path)
@@ -120,7 +123,7 @@ class TreeFiles:
                 self._appearing.put_out(None, path, self._place.file(path))
         if self._appearing is not None:
             listing = self._plan.listing if self._plan.is_everything else None
-            self._appearing.end(self._plan.chosen_folders(), listing)
+            self._appearing.end(checked(self._plan.chosen_folders(), check), listing)
 
     def _write_part(self, file: int, offset: int, data: memoryview, write: Write) -> None:
         states, plan = self.states, self._plan
@@ -151,7 +154,7 @@ class TreeFiles:
             return self._appearing.place(path), offset
         return self._place.file(path), offset
 
-    def _let_out(self, files: list[int]) -> None:
+    def _let_out(self, files: list[int], check: Callable[[], None] = lambda: None) -> None:
         """Let these appear, which are whole. Each is durable before it has its name."""
         if self._appearing is None or not files:
             return
@@ -162,6 +165,7 @@ class TreeFiles:
                     self._give_mode(file)
             sync(self._place.path)
         for file in files:
+            check()
             path = self._plan.listing.file_path(file)
             self._appearing.put_out(file, path, self._place.file(path), is_ready=is_ready)
 
@@ -169,3 +173,10 @@ class TreeFiles:
         """Give a file that an earlier try has made its mode."""
         path = self._place.file(self._plan.listing.file_path(file))
         set_mode(path, self._plan.mode(file), durably=False)
+
+
+def checked(items: Iterable[T], check: Callable[[], None]) -> Iterator[T]:
+    """Yield the items; call `check`, which may raise what it likes, before each."""
+    for item in items:
+        check()
+        yield item

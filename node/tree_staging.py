@@ -18,7 +18,7 @@ from node.reflink import Origin
 from node.selection import EVERYTHING, Selection
 from node.staging import require_room
 from node.tree import Tree, everything_in
-from node.tree_files import TreeFiles
+from node.tree_files import TreeFiles, checked
 from node.tree_part import Lack
 from node.tree_place import TreePlace
 from node.tree_plan import TreePlan
@@ -83,7 +83,7 @@ class TreeStaging:
         self._files = TreeFiles(self._place, self._plan, self._appearing, is_new=is_new)
         have = bitmap.full(self.manifest.listing_chunks)
         if self._appearing is not None:
-            files = self._plan.chosen_files()
+            files = checked(self._plan.chosen_files(), self.check)
             self._appearing.begin(files, listing, self._plan.mode, self._place.aside)
             have = self._let_appear(self._right_ones(self.needed))
         elif not is_new:

@@ -145,12 +145,7 @@ class Walk:
         if reason is not None:
             self._leave_out(path, reason)
             return
-        try:
-            is_executable = self.states.add(status)
-        except OverflowError:
-            self._leave_out(path, "its time of change is before 1678 or after 2262")
-            return
-        kind = listing.EXECUTABLE if is_executable else listing.FILE
+        kind = listing.EXECUTABLE if self.states.add(status) else listing.FILE
         self._add(Entry(path, kind, status.st_size))
 
     def _take_in_link(self, entry: os.DirEntry[str], path: str) -> None:

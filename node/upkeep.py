@@ -1,6 +1,7 @@
 """What a node does with what lies in its folder: shares it, forgets it, deletes it."""
 
 import functools
+import logging
 import os
 from collections.abc import Callable
 from pathlib import Path
@@ -21,6 +22,8 @@ from node.whole import Whole
 from protocol.control import ForgetOrder, Forgotten, ShareOrder, Sharing, Working
 from protocol.errors import ExitCode, OperatorError
 from protocol.names import display
+
+log = logging.getLogger("shoal.node")
 
 MOST_CLAIMS = 3
 OnProgress = Callable[[Working], None]
@@ -50,7 +53,7 @@ class Upkeep:
             home.cache.forget(name)
 
         def on_hashed(done_bytes: int, size_bytes: int) -> None:
-            on_progress(Working(name, done_bytes, size_bytes, None))
+            on_progress(Working(name, done_bytes, size_bytes or None, None))
 
         thing = home.watcher.look_at(name, on_hashed, over=self._newest(order))
         withheld = home.register.withheld(name)
@@ -67,18 +70,7 @@ class Upkeep:
         if withheld is not None or thing is None:
             reason = withheld.reason(home.identity.name) if withheld else "it keeps changing"
             raise OperatorError(f"not shared: {reason}")
-        title = thing.title
-        left_out = thing.source.left_out if isinstance(thing.source, Tree) else LeftOut()
-        return Sharing(
-            name,
-            thing.id,
-            thing.size_bytes,
-            announced,
-            title.version,
-            title.publisher,
-            left_out.told(),
-            left_out.count,
-        )
+        return _sharing(thing, announced=announced)
 
     def _not_shared(self, name: str) -> OperatorError:
         """Return why what was to be shared under a name is not."""
@@ -110,11 +102,15 @@ class Upkeep:
         may_go = _as_seen(thing, home.identity.folder / name)
         rule = home.rules.of(name)
         if not rule.withheld or not order.delete:
-            home.rules.set(name, msgspec.structs.replace(rule, withheld=FORGOTTEN))
+            forgotten = msgspec.structs.replace(rule, withheld=FORGOTTEN)
+            if order.delete:
+                self._set_or_hold(name, forgotten)
+            else:
+                home.rules.set(name, forgotten)
         home.watcher.look_at(name)  # It sees that, and takes it out of the inventory.
         if order.delete:
             self._delete(name, may_go)
-            home.rules.set(name, NO_RULE)
+            self._set_or_hold(name, NO_RULE)
         self._announce()
         return Forgotten(name, thing.id if thing is not None else None, deleted=order.delete)
 
@@ -122,10 +118,19 @@ class Upkeep:
         """Return the name of what is here, and the thing itself if it is shared."""
         path, register = self._home.identity.folder / what, self._home.register
         is_withheld = self._home.rules.of(what).withheld or register.withheld(what) is not None
-        if is_withheld and os.path.lexists(path):
+        is_hashed = self._home.watcher.hashing(what) is not None  # Which is not worth waiting for.
+        if (is_withheld or is_hashed) and os.path.lexists(path):
             return what, None
         thing = standing.held(self._home, what)
         return thing.name, thing
+
+    def _set_or_hold(self, name: str, rule: Rule) -> None:
+        """Have a rule hold, only in this process on a full disk: what is deleted makes room."""
+        try:
+            self._home.rules.set(name, rule)
+        except OperatorError as error:
+            log.warning("%s", error)
+            self._home.rules.hold(name, rule)
 
     def _delete(self, name: str, may_go: MayGo) -> None:
         folder = self._home.identity.folder
@@ -135,13 +140,27 @@ class Upkeep:
                 with opened(folder.resolve()) as directory:
                     take_out(directory, name, os.fsencode(aside), may_go)
             finally:
-                remove(aside.parent)
+                remove(aside)
         except InTheWayError:
             message = f"{display(name)} in {folder} has just changed, so it was not deleted"
             raise OperatorError(f"{message}; look at it, and run it again") from None
         except OSError as error:
             message = f"cannot delete {display(name)} in {folder}: {error.strerror}"
             raise OperatorError(f"{message}; check its permissions", ExitCode.DISK) from None
+
+
+def _sharing(thing: Whole, *, announced: bool) -> Sharing:
+    left_out = thing.source.left_out if isinstance(thing.source, Tree) else LeftOut()
+    return Sharing(
+        thing.name,
+        thing.id,
+        thing.size_bytes,
+        announced,
+        thing.title.version,
+        thing.title.publisher,
+        left_out.told(),
+        left_out.count,
+    )
 
 
 def _as_seen(thing: Whole | None, place: Path) -> MayGo:

@@ -18,6 +18,11 @@ def another_answer(what: str) -> Fail:
     return Fail(ExitCode.TRACKER_UNREACHABLE, f"{message}; find out whose tracker that is")
 
 
+def moved_on(name: str) -> Fail:
+    message = f"{display(name)} has changed while it was fetched, and nobody has what it was"
+    return Fail(ExitCode.NOBODY_ALIVE, f"{message}; run it again to fetch what it is now")
+
+
 def bad_listing(name: str, reason: str) -> Fail:
     message = f"{display(name)} was shared with a list of files that is none: {display(reason)}"
     return Fail(ExitCode.INTEGRITY, f"{message}; have whoever shared it share it again")

@@ -105,7 +105,7 @@ class Verifying:
     def _stop(self, running: Running, exit_code: ExitCode) -> None:
         running.stop_code = exit_code
         if running.healing is not None:
-            self._fetches.cancel(running.healing, exit_code)
+            self._fetches.cancel_healing(running.healing, exit_code)
 
     @contextlib.contextmanager
     def _run(self, what: str, running: Running) -> Iterator[None]:
@@ -125,6 +125,7 @@ class Verifying:
             return [standing.held(self._home, order.what)]
         if not order.after:
             self._home.watcher.look_through()
+            self._home.watcher.wait_for_large()
         things = (thing for thing in self._home.inventory.wholes() if thing.name > order.after)
         return sorted(things, key=lambda thing: thing.name)
 

@@ -98,6 +98,18 @@ def _require(is_what_was_asked: bool) -> None:  # noqa: FBT001 (an assertion of 
         raise LyingTrackerError
 
 
+def named_in(what: str, least_digits: int = 0) -> str | None:
+    """Return the NAME of NAME@ID, if so much of the id is there; else none."""
+    version = _VERSION.match(what)
+    is_one = version is not None and len(version["prefix"]) >= least_digits
+    return version["name"] if version is not None and is_one else None
+
+
+def names_content(what: str) -> bool:
+    """Say whether `what` says itself which content is meant: it is an id, or may be NAME@ID."""
+    return is_id(what) or named_in(what) is not None
+
+
 def is_exactly(content_id: str, what: str, name: str) -> bool:
     """Say whether `what` is the whole id, alone or as NAME@ID, of the thing `name`."""
     digits = content_id.removeprefix("b3:")

@@ -1,6 +1,8 @@
 """The thread that keeps the inventory true to the folder: hashes what is new, drops what is gone.
 
-A thing that is still being written is left alone until it has been quiet for a moment.
+A thing that is still being written is left alone until it has been quiet for a moment. What is
+large is hashed in a thread of its own, and holds up nothing else. A folder that cannot be looked at
+is not taken to be empty, and what cannot be taken in is left out.
 """
 
 import contextlib
@@ -9,20 +11,24 @@ import math
 import os
 import threading
 import time
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Callable, Collection, Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from node.cache import Cache
 from node.examining import Examiner
-from node.folder import Folder
+from node.folder import AwayError, Folder, NotNowError
+from node.hash_progress import HashProgress
 from node.inventory import Inventory
+from node.large_things import LARGE_BYTES, LargeThings
+from node.name_locks import NameLocks
 from node.register import Register
 from node.rules import Rules
 from node.settings import NodeSettings
 from node.titles import Published
 from node.unreadable import Unreadable
 from node.whole import GoneError, Signature, Source, Whole
+from protocol.errors import OperatorError
 from protocol.names import display
 
 if TYPE_CHECKING:
@@ -30,13 +36,13 @@ if TYPE_CHECKING:
 
 log = logging.getLogger("shoal.node")
 
+OnHashed = Callable[[int, int], None]  # How many bytes are hashed, and of how many.
+
 REST = 9  # Times what a look takes: a tree of a million files is not looked through all the time.
 
 
 class Watcher:
     """Looks after one folder, from `start` to `stop`."""
-
-    _on_looked: Callable[[], None]
 
     def __init__(
         self,
@@ -52,17 +58,22 @@ class Watcher:
         self._register = register
         unreadable = Unreadable()
         self._examiner = Examiner(cache, rules, self._stopping.is_set, unreadable)
+        self._progress = HashProgress()  # Of a look.
         self._due = math.inf  # When to look again at what changes too often.
         self._folder = Folder(folder, rules, self._stopping.is_set, unreadable)
         self._inventory = inventory
         self._cache = cache
         self._settings = settings
-        self._looking = threading.Lock()
+        self._looking = threading.Lock()  # Through the folder; nothing is hashed meanwhile.
+        self._names = NameLocks()  # Of what is taken in.
+        self._large = LargeThings(self._take_in_large, self._note_first_look)
+        self._refused: dict[str, Signature] = {}  # What could not be taken in as it was then.
+        self._is_away = False
+        self._has_seen_all = False
         self._last_seen: dict[str, Signature] | None = None
-        self._waiting: dict[str, int] = {}  # What is to be hashed: sizes in bytes, by name.
-        self._hashing: tuple[str, int, int] | None = None  # Name, size, and what was done before.
         self._rest_s = 0.0
         self._first_look_is_over = threading.Event()
+        self._on_looked: Callable[[], None] = lambda: None
         self._thread = threading.Thread(target=self._run, name="watch", daemon=True)
         self._changes: Changes | None = None
 
@@ -74,14 +85,14 @@ class Watcher:
     def interrupt(self) -> None:
         """Have what is being hashed given up, for good. For signal handlers too."""
         self._stopping.set()
-        changes = self._changes
-        if changes is not None:
-            changes.wake()
+        self._large.interrupt()
+        self._wake()
 
     def stop(self) -> None:
         self.interrupt()
         if self._thread.is_alive():
             self._thread.join()
+        self._large.stop()
 
     @property
     def has_looked(self) -> bool:
@@ -96,7 +107,8 @@ class Watcher:
         timer = threading.Timer(limit_s, self._stopping.set)
         timer.start()
         try:
-            if self._look(but=self._inventory.names()) and not self._stopping.is_set():
+            is_at_rest = self._look(but=self._inventory.names())
+            if is_at_rest and self._has_seen_all and not self._stopping.is_set():
                 self._first_look_is_over.set()
         finally:
             timer.cancel()
@@ -105,26 +117,41 @@ class Watcher:
         """Wait until everything that lay in the folder at the start is in the inventory."""
         return self._first_look_is_over.wait(timeout_s)
 
+    def hashing(self, name: str) -> tuple[int, int] | None:
+        """Return how many bytes of a thing are hashed, and of how many, if that is under way."""
+        found = self._examiner.hashing(name)
+        waiting = self._large.find(name) if found is None else None
+        return (0, waiting.size_bytes) if waiting is not None else found
+
+    def require_there(self) -> None:
+        """Raise OperatorError if the folder is not there: nothing may be written in its place."""
+        self._folder.require_there()
+
     def look_at(
         self,
         name: str,
-        on_hashed: Callable[[int, int], None] | None = None,
+        on_hashed: OnHashed | None = None,
         *,
         over: Published | None = None,
     ) -> Whole | None:
         """Bring one thing up to date now, in the caller's thread; return it if it is shared.
 
         None too if it keeps changing. `on_hashed` is told, again and again, how many bytes are
-        hashed, and of how many. If it is to be published `over` what is published under its name,
-        it becomes the next version, unless it is the newest one.
+        hashed, and of how many; what it raises ends the look. If it is to be published `over` what
+        is published under its name, it becomes the next version, unless it is the newest one.
+
+        Raises:
+            OperatorError: the folder is not there.
         """
-        with self._looking:
-            source = self._source_of(name)
+        with self._alone_with(name, on_hashed):
+            try:
+                source = self._source_of(name)
+            except NotNowError:
+                return None
             if source is None:
                 self._inventory.remove(name)
                 return None
-            self._examiner.progress.begin([source], on_hashed)
-            is_taken = self._take_in(name, source, over=over)
+            is_taken = self._take_in(name, source, _progress_of(source, on_hashed), over=over)
             return self._inventory.whole(name) if is_taken else None
 
     def why_not(self, name: str) -> str | None:
@@ -132,52 +159,65 @@ class Watcher:
         return self._folder.why_not(name)
 
     def look_through(self) -> None:
-        """Bring everything up to date now, in the caller's thread."""
+        """Bring all but what is large up to date now, in the caller's thread."""
         while not self._look() and not self._stopping.wait(self._settings.stable_s):
             pass
 
-    def examine(self, name: str) -> Whole | None:
+    def wait_for_large(self) -> None:
+        """Wait until what is large, and has been seen, is up to date too."""
+        self._large.wait_until_idle()
+
+    def examine(self, name: str, on_hashed: OnHashed | None = None) -> Whole | None:
         """Return the thing of that name as it is now, without taking it into the inventory.
 
-        What was to be forgotten is found too.
+        What was to be forgotten is found too. Otherwise as `look_at`.
         """
-        with self._looking:
-            source = self._source_of(name, even_forgotten=True)
-            if source is None:
-                return None
-            self._examiner.progress.begin([source])
+        with self._alone_with(name, on_hashed):
             try:
-                return self._examiner.examined(name, source)
-            except GoneError:
+                source = self._source_of(name, even_forgotten=True)
+                if source is None:
+                    return None
+                return self._examiner.examined(name, source, _progress_of(source, on_hashed))
+            except (GoneError, NotNowError):
                 return None
-
-    def hashing(self, name: str) -> tuple[int, int] | None:
-        """Return how many bytes of a thing are hashed, and of how many; None: it is not at it.
-
-        May be called from any thread, and waits for nothing.
-        """
-        at_work = self._hashing
-        if at_work is not None and at_work[0] == name:
-            _, size_bytes, before = at_work
-            done = self._examiner.progress.done_bytes - before
-            return min(max(done, 0), size_bytes), size_bytes
-        size = self._waiting.get(name)
-        return None if size is None else (0, size)
 
     def forget(self, name: str) -> None:
-        """Note that a thing was found to be not what it was; it is hashed again if it is there."""
-        self._inventory.remove(name)
+        """Note that a thing was found to be not what it was; it is hashed again if it is there.
+
+        Not while the whole folder is away: then it is said of all things, and true of none.
+        """
+        with contextlib.suppress(AwayError):
+            self._folder.require_there()
+            self._inventory.remove(name)
+
+    def _alone_with(
+        self, name: str, on_hashed: OnHashed | None
+    ) -> contextlib.AbstractContextManager[None]:
+        """Have nobody else look at a thing; tell how far who does is meanwhile."""
+
+        def tell() -> None:
+            if on_hashed is not None:
+                on_hashed(*self.hashing(name) or (0, 0))
+
+        return self._names.holding(name, tell)
 
     def _run(self) -> None:
         self._look()
-        self._first_look_is_over.set()
-        self._on_looked()
+        self._note_first_look()
         for _ in self._occasions():
             while not self._look():
                 if self._stopping.wait(self._settings.stable_s + self._rest_s):
                     return
+            self._note_first_look()
             if self._stopping.wait(self._rest_s):
                 return
+
+    def _note_first_look(self) -> None:
+        """Note, and tell, that all that lay there at the start is in the inventory, once it is."""
+        is_over = self._first_look_is_over.is_set()
+        if self._has_seen_all and self._large.is_idle and not is_over:
+            self._first_look_is_over.set()
+            self._on_looked()
 
     def _look(self, but: Collection[str] = ()) -> bool:
         """Compare the inventory with the folder; say whether everything was at rest.
@@ -192,27 +232,67 @@ class Watcher:
                 seen = self._folder.things(but)
             except GoneError:
                 return True  # It is to stop.
+            except AwayError as error:
+                self._note_away(error)
+                return True
+            self._note_away(None)
             self._rest_s = REST * (time.monotonic() - began)
-            self._drop({*known} - {*seen, *but})
+            self._drop({*known} - {*seen, *but, *self._folder.unreadable})
             new = self._new(seen, began)
-            self._examiner.progress.begin(new.values())
-            self._waiting = {name: source.size_bytes for name, source in new.items()}
-            at_rest = True
-            for name, source in new.items():
-                if self._stopping.is_set():
-                    return True
-                is_steady = self._last_seen is None or (
-                    self._last_seen.get(name) == source.signature
-                )
-                at_rest &= is_steady and self._take_in(name, source)
-                if is_steady:
-                    self._waiting.pop(name, None)
+            before = self._last_seen
             self._last_seen = {name: source.signature for name, source in seen.items()}
-            return at_rest
+        is_at_rest = self._take_in_all(new, before)
+        self._has_seen_all |= not self._stopping.is_set()
+        return is_at_rest
+
+    def _take_in_all(
+        self, new: Mapping[str, Source], before: Mapping[str, Signature] | None
+    ) -> bool:
+        """Take in what is new and was the same `before`; say whether all of it was.
+
+        The smallest comes first. What is large is not waited for, if there is a thread that can.
+        """
+        self._progress.begin(new.values())
+        at_rest = True
+        for name, source in sorted(new.items(), key=lambda item: item[1].size_bytes):
+            if self._stopping.is_set():
+                return True
+            if before is not None and before.get(name) != source.signature:
+                at_rest = False
+            elif source.size_bytes >= LARGE_BYTES and self._thread.is_alive():
+                self._large.add(name, source)
+            else:
+                with self._names.holding(name):
+                    at_rest &= self._take_in(name, source, self._progress)
+        return at_rest
+
+    def _take_in_large(self, name: str, source: Source) -> None:
+        progress = HashProgress()
+        progress.begin([source])
+        with self._names.holding(name):
+            is_taken = self._take_in(name, source, progress)
+        if not is_taken:
+            self._wake()
+
+    def _note_away(self, error: AwayError | None) -> None:
+        if error is not None and not self._is_away:
+            log.warning("%s", error)
+        elif error is None and self._is_away:
+            log.info("%s is there again", display(str(self._folder.path)))
+        self._is_away = error is not None
 
     def _new(self, seen: dict[str, Source], now: float) -> dict[str, Source]:
         """Return what is not in the inventory as it is, but for what changes too often."""
-        new = {name: source for name, source in seen.items() if not self._is_known(name, source)}
+        self._refused = {
+            name: refused
+            for name, refused in self._refused.items()
+            if name in seen and seen[name].signature == refused
+        }
+        new = {
+            name: source
+            for name, source in seen.items()
+            if name not in self._refused and not self._is_known(name, source)
+        }
         dues = {name: self._examiner.due(name, source) for name, source in new.items()}
         self._due = min((due for due in dues.values() if due > now), default=math.inf)
         return {name: source for name, source in new.items() if dues[name] <= now}
@@ -237,37 +317,59 @@ class Watcher:
         known = self._inventory.whole(name)
         return known is not None and known.signature == source.signature
 
-    def _take_in(self, name: str, source: Source, *, over: Published | None = None) -> bool:
+    def _take_in(
+        self, name: str, source: Source, progress: HashProgress, *, over: Published | None = None
+    ) -> bool:
         """Have `name` in the inventory as it is now, if it is to be shared; no if it changed."""
+        try:
+            self._take(name, source, progress, over)
+        except GoneError:
+            return False
+        except OperatorError:
+            raise
+        except Exception as error:  # noqa: BLE001 (whatever it is, all others are shared)
+            self._refused[name] = source.signature
+            log.warning("%s is not shared: %s: %s", display(name), type(error).__name__, error)
+        return True
+
+    def _take(
+        self, name: str, source: Source, progress: HashProgress, over: Published | None
+    ) -> None:
         known = self._inventory.whole(name)
         if known is not None and known.signature == source.signature:
             known.source = source  # What is left out of it may be something else now.
-            return True
-        self._hashing = name, source.size_bytes, self._examiner.progress.done_bytes
-        try:
-            thing = self._examiner.examined(name, source)
-        except GoneError:
-            return False
-        finally:
-            self._hashing = None
+            return
+        thing = self._examiner.examined(name, source, progress)
         if thing is None:
-            return True
+            return
+        if self._rules.of(name).withheld:  # Since it was looked at.
+            return
         title = self._register.entitle(name, thing.id, over=over)
         if title is None:
             self._inventory.remove(name)
-            return True
+            return
         thing.title = title
         self._inventory.put(thing)
-        return True
+
+    def _wake(self) -> None:
+        changes = self._changes
+        if changes is not None:
+            changes.wake()
 
     def _occasions(self) -> Iterator[None]:
         """Yield whenever the folder may have changed."""
-        try:
-            yield from self._reported_changes()
-        except OSError as error:
-            log.warning(
-                "changes are not reported here (%s); will look every second", error.strerror
-            )
+        while not self._stopping.is_set():
+            try:
+                yield from self._reported_changes()
+            except OSError as error:
+                yield
+                if not self._is_away:
+                    log.warning(
+                        "changes are not reported here (%s); will look every second", error.strerror
+                    )
+                    break
+            while self._is_away and not self._stopping.wait(self._settings.poll_s):
+                yield
         while not self._stopping.wait(self._settings.poll_s):
             yield
 
@@ -281,9 +383,15 @@ class Watcher:
         with contextlib.closing(Changes(self._folder.path)) as changes:
             self._changes = changes
             yield  # What came since the first look, and before all was watched.
-            while not self._stopping.is_set():
+            while not self._stopping.is_set() and not self._is_away:
                 if changes.wait(self._patience_s()):
                     self._stopping.wait(self._settings.gather_s)
                     changes.wait(0.0)  # What came meanwhile is seen by the same look.
                 if not self._stopping.is_set():
                     yield
+
+
+def _progress_of(source: Source, on_hashed: OnHashed | None) -> HashProgress:
+    progress = HashProgress()
+    progress.begin([source], on_hashed)
+    return progress

@@ -22,6 +22,8 @@ LARGE_BYTES = 128 << 10  # From here on, what follows is likely to be asked for 
 AHEAD_CHUNKS = 4  # … and the disk is told so, that it does not stop whoever serves. Where all is in
 AHEAD_BYTES = 8 << 20  # memory, that costs 3 us for each MiB; beyond this it brings nothing.
 
+TIME_BITS = (1 << 64) - 1  # Of nanoseconds: times before 1970, and after 2554, fit modulo this.
+
 Fits = Callable[[os.stat_result], bool]
 
 _READ = os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK
@@ -47,7 +49,7 @@ class Signature(msgspec.Struct, frozen=True):
     def of(cls, status: os.stat_result) -> "Signature":
         is_executable = bool(status.st_mode & stat.S_IXUSR)
         mode = manifest.EXECUTABLE_MODE if is_executable else manifest.PLAIN_MODE
-        return cls(status.st_size, status.st_mtime_ns, status.st_ino, mode)
+        return cls(status.st_size, status.st_mtime_ns & TIME_BITS, status.st_ino, mode)
 
     @property
     def text(self) -> str:
@@ -57,7 +59,7 @@ class Signature(msgspec.Struct, frozen=True):
     def fits(self, status: os.stat_result) -> bool:
         """Say whether it is that of a file with this status; quicker than to make another."""
         return (
-            status.st_mtime_ns == self.mtime_ns
+            status.st_mtime_ns & TIME_BITS == self.mtime_ns
             and status.st_size == self.size_bytes
             and status.st_ino == self.inode
             and bool(status.st_mode & stat.S_IXUSR) == (self.mode == manifest.EXECUTABLE_MODE)

@@ -26,6 +26,7 @@ class FetchOrder(Message, frozen=True, tag="fetch"):
     include: Patterns = ()  # What of a tree; none: all of it.
     exclude: Patterns = ()
     in_place: bool = False  # The files of a tree appear one by one.
+    offline: bool = False  # Take what is here, and ask nobody.
 
 
 class ShareOrder(Message, frozen=True, tag="share"):
@@ -103,6 +104,8 @@ class Fetched(Message, frozen=True, tag="fetched"):
     version: Number = 0  # 0: none is known.
     publisher: Node | None = None
     other_versions: Count = 0  # Of the same name, that somebody holds.
+    superseded: tuple[Id, ...] = ()  # Versions that it began with, and that nobody has any more.
+    offline: bool = False  # Nobody was asked whether there is a newer version.
 
 
 class Omission(msgspec.Struct, frozen=True):

@@ -11,7 +11,6 @@ import array
 import bisect
 import functools
 import itertools
-import re
 import struct
 from collections.abc import Sequence
 from typing import Annotated, NewType
@@ -19,7 +18,7 @@ from typing import Annotated, NewType
 import msgspec
 from blake3 import blake3
 
-from protocol import codec
+from protocol import codec, names
 from protocol.errors import MalformedMessageError
 
 ContentId = NewType("ContentId", str)
@@ -36,8 +35,6 @@ MAX_LISTING_BYTES = 256 << 20  # Some millions of files.
 PLAIN_MODE = 0o100644  # Git's modes: what matters about a file, and no more.
 EXECUTABLE_MODE = 0o100755
 TREE_MODE = 0o040000
-
-_ID = re.compile(r"b3:[0-9a-f]{64}\Z")
 
 
 class _Document(msgspec.Struct, frozen=True, array_like=True, forbid_unknown_fields=True):
@@ -171,4 +168,4 @@ def id_of(data: bytes) -> ContentId:
 
 def is_id(text: str) -> bool:
     """Say whether `text` has the form of an id (and so is no name)."""
-    return _ID.match(text) is not None
+    return names.is_like_an_id(text)

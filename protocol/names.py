@@ -11,6 +11,7 @@ MAX_NAME_BYTES = 4096  # PATH_MAX on Linux.
 MAX_COMPONENT_BYTES = 255  # NAME_MAX on every file system in use.
 RESERVED_FOLDER = ".shoal"  # Partial data and the cache of hashes; never shared.
 
+_ID = re.compile(r"b3:[0-9a-f]{64}\Z")
 _DRIVE = re.compile(r"[A-Za-z]:")
 _LAST_CONTROL_C0 = 0x1F
 _DELETE = 0x7F
@@ -24,9 +25,16 @@ def check_name(text: str) -> str:
         ValueError: it may not; the message is a phrase that says why.
     """
     check_path(text)
+    if is_like_an_id(text):
+        raise ValueError("has the form of an id")
     if text.split("/", 1)[0].casefold() == RESERVED_FOLDER:  # Some disks fold case.
         raise ValueError(f"lies in {RESERVED_FOLDER}, which is not shared")
     return text
+
+
+def is_like_an_id(text: str) -> bool:
+    """Say whether `text` would be taken for the id of content, wherever either may be given."""
+    return _ID.match(text) is not None
 
 
 def check_path(text: str) -> str:

@@ -31,6 +31,8 @@ UNSENT_BYTES = 64 << 10
 SEND_BUFFER_BYTES = 512 << 10  # With what is on its way: at 1 ms round trip 4 Gbit/s a holder.
 TCP_INFO_BYTES = 152  # Of Linux's struct tcp_info, up to tcpi_min_rtt, in microseconds.
 TCP_INFO_RECEIVED = 128  # Where tcpi_bytes_received is in it.
+TCP_RTO_MAX_MS = 44  # Linux 6.15 and later; not in Python's socket module.
+MOST_PAUSE_MS = 1500  # Longer than any round trip that is not a queue.
 HANDSHAKE_MS = 5000
 CONNECT_MS = 3000
 UNACKNOWLEDGED_MS = 15_000
@@ -50,13 +52,13 @@ def replier(context: "zmq.Context[zmq.Socket[bytes]]", address: str) -> "zmq.Soc
     sock.setsockopt(zmq.MAXMSGSIZE, messages.MAX_CHUNK_REQUEST_BYTES)
     with sock.get_monitor_socket(zmq.EVENT_LISTENING) as monitor:
         bind(sock, address)
-        _bound_unsent(monitor)
+        _prepare_accepted(monitor)
         sock.disable_monitor()
     return sock
 
 
-def _bound_unsent(monitor: "zmq.Socket[bytes]") -> None:
-    """Bound what may wait unsent in each connection that the socket accepts.
+def _prepare_accepted(monitor: "zmq.Socket[bytes]") -> None:
+    """Bound what may wait unsent in each connection that the socket accepts, and its pauses.
 
     libzmq has no option for it (TCP_NOTSENT_LOWAT), but tells the number of the file that listens,
     from which all that it accepts inherit it.
@@ -65,9 +67,13 @@ def _bound_unsent(monitor: "zmq.Socket[bytes]") -> None:
     told, _ = monitor.recv_multipart()
     _, number = MONITOR.unpack(told)
     listener = connection(number)
-    if listener is not None and option is not None:
-        with listener, contextlib.suppress(OSError):
-            listener.setsockopt(socket.IPPROTO_TCP, option, UNSENT_BYTES)
+    if listener is None:
+        return
+    with listener:
+        bound_pauses(listener)
+        if option is not None:
+            with contextlib.suppress(OSError):
+                listener.setsockopt(socket.IPPROTO_TCP, option, UNSENT_BYTES)
 
 
 def connection(number: int) -> socket.socket | None:
@@ -107,6 +113,16 @@ def _tcp_info(opened: socket.socket) -> bytes | None:
     except (OSError, AttributeError):
         return None
     return info if len(info) == TCP_INFO_BYTES else None
+
+
+def bound_pauses(opened: socket.socket) -> None:
+    """Have lost packets sent again at least so often: TCP doubles its pauses up to two minutes.
+
+    Without that a cable that is back is used only when the pause is over, which is as long as the
+    cable was out. Older kernels do not know it.
+    """
+    with contextlib.suppress(OSError):
+        opened.setsockopt(socket.IPPROTO_TCP, TCP_RTO_MAX_MS, MOST_PAUSE_MS)
 
 
 def bound_window(opened: socket.socket, window_bytes: int) -> None:

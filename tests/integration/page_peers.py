@@ -182,12 +182,10 @@ def is_path(text: str) -> bool:
 
 
 def is_inside(path: str, target: str) -> bool:
-    if target == ".":
-        return True
     parts = target.split("/")
     down = list(itertools.dropwhile("..".__eq__, parts))
     goes_up = len(parts) - len(down)
-    fits = is_path("/".join(down)) if down else goes_up > 0
+    fits = is_path("/".join(down)) or target == "." if down else goes_up > 0
     return fits and goes_up <= path.count("/") and len(target.encode()) <= 4096
 
 

@@ -19,7 +19,11 @@ from tests.integration.cluster import (
 BIG = "big.bin"
 BOTH = ("n1", "n4")  # n1 runs, n4 does not: what a command promises is the same.
 ASKERS = ("a", "b", "c", "d", "e")
-DATA = {"one.txt": b"one", "two.txt": b"two" * 1000, "three.txt": b""}
+DATA = {
+    "one.txt": b"one",
+    "two.txt": b"".join(b"%06d" % line for line in range(500)),
+    "three.txt": b"",
+}
 
 as_both = pytest.mark.parametrize("node", BOTH)
 
@@ -32,7 +36,9 @@ def lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
         for name, data in DATA.items():
             cluster.put(name, data, "n2", "n3")
         cluster.put(BIG, noise(BIG_BYTES), "n2")
-        cluster.start("n1", "n2", "n3")
+        cluster.start("n3")  # First: it publishes what n2 has too.
+        for node in ("n1", "n2"):
+            cluster.start_node(node)
         yield cluster
 
 
@@ -187,10 +193,10 @@ def test_a_node_carries_out_two_orders_at_once(lab: Cluster) -> None:
     first = lab.launch_fetch(BIG, "d")
     with frozen_in_the_middle(lab, BIG, "d", "n2"):
         assert lab.fetch("one.txt", node="d").exit_code == 0
-        again = lab.fetch(BIG, node="d")
-        assert again.exit_code == 2
-        assert "is being fetched already" in again.errors[0]
-    assert lab.finish(first).exit_code == 0
+        again = lab.launch_fetch(BIG, "d", "--quiet")
+        impatient = lab.fetch(BIG, node="d", options=("--timeout", "0.5"))
+        assert impatient.exit_code == 7  # Which stops nobody else.
+    assert lab.finish(first).exit_code == lab.finish(again).exit_code == 0
     lab.stop("node", "d")
 
 
@@ -256,3 +262,23 @@ def test_demo_shows_the_whole_thing(lab: Cluster) -> None:
     assert done.exit_code == 0, done.stderr
     assert "all three files arrived and are right" in done.stderr
     assert time.monotonic() - started < 15
+
+
+@as_both
+def test_what_an_interrupted_fetch_left_is_shown_and_removed_at_a_word(
+    lab: Cluster, node: str
+) -> None:
+    place = lab.folder(node) / ".shoal/partial" / ("7" * 64)
+    place.mkdir(parents=True)
+    (place / "name").write_text("left.bin")
+    (place / "data").write_bytes(noise(100_000))
+    (shown,) = lab.run("status", "--json").json["unfinished"]
+    assert (shown["node"], shown["name"]) == (node, "left.bin")
+    assert "left.bin" in lab.run("check").stdout
+    assert "left.bin" in lab.run("status").stderr
+    done = lab.run("fetch", "left.bin", "--discard", "--as", node, "--json").json
+    assert (done["what"], done["count"]) == ("left.bin", 1)
+    assert done["freed_bytes"] >= 100_000
+    assert not place.exists()
+    again = lab.run("fetch", "left.bin", "one.txt", "--discard", "--as", node)
+    assert again.stdout.count("no interrupted fetch has left anything") == 2

@@ -124,8 +124,10 @@ def in_directory(path: Path) -> list[str]:
 def test_links_that_lead_out_are_left_out_with_a_warning(lab: Cluster, node: str) -> None:
     tree = {"x": file(b"x"), "in": link("x"), "out": link("../../n2"), "abs": link("/etc/passwd")}
     for path in (lab.path / f"copied-{node}", lab.folder(node) / f"there-{node}"):
-        done = lab.run("share", str(make(path, tree)), "--as", node)
-        assert done.exit_code == 0, done.stderr
+        done = lab.run("share", str(make(path, tree)), "--as", node, "--json")
+        assert done.exit_code == 6, done.stderr
+        assert [one["path"] for one in done.json["left_out"]] == ["abs", "out"]
+        assert done.json["left_out_count"] == 2
         for name in ("out", "abs"):
             warning = f"warning: {path.name}/{name} is not shared: it is a link that may lead out"
             assert done.stderr.count(warning) == 1
@@ -134,6 +136,36 @@ def test_links_that_lead_out_are_left_out_with_a_warning(lab: Cluster, node: str
             assert lab.fetch(name, node="n4").exit_code == 0
             assert sorted(seen(lab.folder("n4") / name)) == ["in", "x"]
     assert sorted(seen(lab.folder(node) / f"there-{node}")) == ["abs", "in", "out", "x"]
+
+
+@as_both
+def test_what_links_lead_to_is_shared_if_that_is_wanted(lab: Cluster, node: str) -> None:
+    """A snapshot in the cache of Hugging Face is nothing but links to blobs."""
+    name = f"snapshot-{node}"
+    make(lab.path / "aside/blobs", {"1": file(b"config"), "2": file(b"model")})
+    links = {"config": link("../blobs/1"), "onnx/model": link("../../blobs/2")}
+    path = make(lab.path / "aside" / name, links)
+    done = lab.run("share", str(path), "--as", node)
+    assert done.exit_code == 6, done.stderr
+    assert "run it again with --follow-links --force" in done.stderr
+    assert seen(lab.folder(node) / name) == {"onnx": FOLDER}
+    done = lab.run("share", str(path), "--as", node, "--follow-links", "--force", "--json")
+    assert (done.exit_code, done.json["size_bytes"], done.json["left_out"]) == (0, 11, [])
+    expected = {"config": file(b"config"), "onnx/model": file(b"model")}
+    assert seen(lab.folder(node) / name) == expected
+
+
+def test_names_are_utf_8_whatever_the_locale_says(lab: Cluster) -> None:
+    c = ["env", "LC_ALL=C", "PYTHONUTF8=0", "PYTHONCOERCECLOCALE=0"]
+    items = {"köln/🐟": file(b"fish"), "caf\udce9": file(b"latin")}
+    path = make(lab.path / "ü", items)
+    done = lab.run("share", str(path), "--as", "n4", "--json", prefix=c)
+    assert (done.exit_code, done.json["name"]) == (6, "ü")
+    expected = {"path": "caf\\xe9", "reason": "its name is not valid UTF-8"}
+    assert done.json["left_out"] == [expected]
+    assert "warning: ü/caf" not in done.stderr  # It goes in the terminal's character set.
+    assert r"warning: \xfc/caf\xe9 is not shared: its name is not valid UTF-8" in done.stderr
+    assert seen(lab.folder("n4") / "ü") == {"köln/🐟": file(b"fish")}
 
 
 # In part.
@@ -167,10 +199,12 @@ def test_a_path_in_a_directory_can_be_fetched(lab: Cluster, node: str) -> None:
     told = lab.fetch("tree/a", node=node).json
     assert (told["name"], told["path"]) == ("tree", str(lab.folder(node) / "tree" / "a"))
     assert told["fetched_bytes"] < 1 << 20
-    assert seen(lab.folder(node) / "tree") == at("a", TREE)
+    linked = {"log.tmp": TREE["log.tmp"]}  # From a/up.
+    assert seen(lab.folder(node) / "tree") == at("a", TREE) | linked
     assert lab.fetch("tree/köln 🐟.txt", node=node).exit_code == 0
     assert seen(lab.folder(node) / "tree") == {
         **at("a", TREE),
+        **linked,
         "köln 🐟.txt": TREE["köln 🐟.txt"],
     }
     assert lab.holders("tree") == {"n2": True}  # A part is not announced.
@@ -192,11 +226,16 @@ def test_patterns_choose_what_is_fetched_and_the_rest_may_follow(lab: Cluster, n
 
 @as_both
 def test_output_puts_it_elsewhere(lab: Cluster, node: str) -> None:
-    for number, what in enumerate(("tree", "tree/a", "tree/data/large.bin", "tree/to data")):
+    fails(
+        lab.fetch("tree/a", node=node, options=("--output", f"out-{node}")),
+        2,
+        "tree/a/up leads to tree/log.tmp, which is not in tree/a",
+    )
+    for number, what in enumerate(("tree", "tree/data", "tree/data/large.bin", "tree/a/up")):
         target = lab.path / f"output-{node}-{number}"
         told = lab.fetch(what, node=node, options=("--output", target.name, "--json")).json
         assert told["path"] == str(target)
-        _, _, inside = what.partition("/")
+        inside = what.partition("/")[2].replace("a/up", "log.tmp")  # What it leads to.
         if inside in TREE:
             path = make(lab.path / "expected", {f"{node}-{number}": TREE[inside]})
             assert seen(target.parent)[target.name] == seen(path)[f"{node}-{number}"]

@@ -45,3 +45,15 @@ def other_disk() -> Iterator[Path]:
     place.mkdir()
     yield place
     subprocess.run(["rm", "-rf", place], check=True)
+
+
+@pytest.fixture
+def small_disk(tmp_path: Path) -> Iterator[Path]:
+    """Give a directory on a file system of its own, of 512 KiB."""
+    place = tmp_path / "small"
+    place.mkdir()
+    mount = ["mount", "-t", "tmpfs", "-o", "size=512k,mode=700", "none", str(place)]
+    if subprocess.run(mount, capture_output=True, check=False).returncode:
+        pytest.skip("no file system may be mounted here")
+    yield place
+    subprocess.run(["umount", "-l", place], check=True)

@@ -1,11 +1,13 @@
 """Disks that refuse, or share blocks: what the system would say, in its stead."""
 
+import contextlib
 import ctypes
 import errno
 import fcntl
 import os
 import struct
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 
@@ -45,3 +47,12 @@ class SharingDisk:
         assert start % _BLOCK_BYTES == offset % _BLOCK_BYTES == count % _BLOCK_BYTES == 0
         assert os.pwrite(target, os.pread(source, count, start), offset) == count
         return 0
+
+
+def fill_up(place: Path) -> Path:
+    """Leave no room on the file system that `place` is on; return what takes it."""
+    path = place / "other"
+    with contextlib.suppress(OSError), path.open("ab", buffering=0) as file:
+        while True:
+            file.write(bytes(512))
+    return path

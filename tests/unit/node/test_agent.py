@@ -65,8 +65,9 @@ def test_says_in_what_state_a_thing_is_here(tracker: NamingTracker, tmp_path: Pa
         assert agent.state_of("nothing", None) == State("none")
         agent._register.refuse(Told("other", content_id, 1, "n2", taken=False))
         assert agent.state_of("other", None) == State("changed")
-        agent._watcher._waiting = {"big": 7}
-        assert agent.state_of("big", None) == State("hashing", 0, 7)
+        examiner = agent._watcher._examiner
+        examiner._hashed_bytes, examiner._sizes_bytes = {"big": 3}, {"big": 7}
+        assert agent.state_of("big", None) == State("hashing", 3, 7)
 
 
 def test_fetches_and_serves_what_it_has(tracker: NamingTracker, tmp_path: Path) -> None:
@@ -111,24 +112,54 @@ def test_shares_nothing_else(tracker: NamingTracker, tmp_path: Path, name: str) 
         assert refused.value.exit_code is ExitCode.DISK
 
 
-def test_fetches_a_thing_once_at_a_time(context: Context, tmp_path: Path) -> None:  # fault 100
+def test_who_orders_the_same_waits_for_it_and_stops_nobody_else(
+    context: Context, tmp_path: Path
+) -> None:  # fault 100
+    slow = swarm(context, DATA, [NUISANCES["slow"]])
+    with slow as (tracker, holders), a_node(tmp_path, tracker.address) as agent:
+        agent.start_for_one_fetch()
+        orders = [FetchOrder(NAME) for _ in range(3)]
+        ends: dict[int, object] = {}
+
+        def wait_for_it(number: int) -> None:
+            try:
+                ends[number] = agent.fetch(orders[number], lambda _: None)
+            except OperatorError as error:
+                ends[number] = error.exit_code
+
+        threads = [threading.Thread(target=wait_for_it, args=(number,)) for number in range(3)]
+        for thread in threads:
+            thread.start()
+        eventually(lambda: holders[0].requests)
+        (joint,) = agent._fetches._joints.values()
+        eventually(lambda: len(joint._callers) == 3)
+        agent.cancel(FetchOrder(NAME), ExitCode.INTERRUPTED)  # It is nobody's.
+        agent.cancel(orders[1], ExitCode.TIMED_OUT)
+        threads[1].join(LIMIT_S)
+        assert ends == {1: ExitCode.TIMED_OUT}
+        holders[0].way = HONEST
+        for thread in threads:
+            thread.join(LIMIT_S)
+        assert isinstance(ends[0], Fetched)
+        assert ends[0] == ends[2]
+        assert sum(ends[0].holders.values()) == len(DATA)
+
+
+def test_the_last_who_waits_stops_it(context: Context, tmp_path: Path) -> None:
     silent = swarm(context, DATA, [NUISANCES["silent"]])
     with silent as (tracker, holders), a_node(tmp_path, tracker.address) as agent:
         agent.start_for_one_fetch()
-        ends: list[ExitCode] = []
+        order, ends = FetchOrder(NAME), list[ExitCode]()
 
         def wait_for_it() -> None:
             with pytest.raises(OperatorError) as stopped:
-                fetch(agent)
+                agent.fetch(order, lambda _: None)
             ends.append(stopped.value.exit_code)
 
         thread = threading.Thread(target=wait_for_it)
         thread.start()
         eventually(lambda: holders[0].requests)
-        with pytest.raises(OperatorError, match="is being fetched already"):
-            fetch(agent)
-        agent.cancel(FetchOrder("something else"), ExitCode.INTERRUPTED)
-        agent.cancel(FetchOrder(NAME), ExitCode.INTERRUPTED)
+        agent.cancel(order, ExitCode.INTERRUPTED)
         thread.join(LIMIT_S)
         assert ends == [ExitCode.INTERRUPTED]
         agent.cancel_all(ExitCode.TERMINATED)

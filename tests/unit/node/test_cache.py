@@ -12,6 +12,7 @@ import pytest
 
 from node.cache import Cache
 from node.whole import Signature
+from tests.unit.node.disks import fill_up
 
 SIGNATURE = Signature(10, 1_000_000_000, 42, 0o100644)
 
@@ -181,3 +182,64 @@ def test_where_none_can_be_kept_it_lasts_as_long_as_the_process(
         assert cache.manifest_of("a", SIGNATURE) == b"one"
         assert cache.next_epoch() > 0
     assert "cannot keep the cache in" in caplog.text
+
+
+def test_numbers_beyond_63_bits_are_remembered_too(tmp_path: Path) -> None:
+    huge = Signature(10, 2**64 - 1, 2**64 - 1, 0o100644)
+    with cache_at(tmp_path / "cache.db") as cache:
+        cache.remember("a", huge, b"one")
+        assert cache.manifest_of("a", huge) == b"one"
+        assert cache.manifest_of("a", SIGNATURE) is None
+
+
+def test_what_an_earlier_version_has_written_is_dropped(tmp_path: Path) -> None:
+    with contextlib.closing(sqlite3.connect(tmp_path / "cache.db")) as old:
+        old.execute("CREATE TABLE manifests (name TEXT PRIMARY KEY, size INTEGER, data BLOB)")
+        old.execute("INSERT INTO manifests VALUES ('a', 10, x'00')")
+        old.commit()
+    for _ in range(2):
+        with cache_at(tmp_path / "cache.db") as cache:
+            assert cache.manifest_of("a", SIGNATURE) is None
+    with cache_at(tmp_path / "cache.db") as cache:
+        cache.remember("a", SIGNATURE, b"one")
+    with cache_at(tmp_path / "cache.db") as cache:
+        assert cache.manifest_of("a", SIGNATURE) == b"one"
+
+
+def test_a_path_that_is_too_long_for_sqlite_is_not_for_us(tmp_path: Path) -> None:
+    folder = tmp_path / ("l" * 250) / ("m" * 250)
+    folder.mkdir(parents=True)
+    epochs = []
+    for data in (b"one", b"two"):
+        with cache_at(folder / "cache.db") as cache:
+            assert cache.manifest_of("a", SIGNATURE) == (None if data == b"one" else b"one")
+            cache.remember("a", SIGNATURE, data)
+            epochs.append(cache.next_epoch())
+    assert epochs == sorted(set(epochs))
+    (folder / "cache.db").rename(tmp_path / "cache.db")  # It is like any other.
+    with cache_at(tmp_path / "cache.db") as cache:
+        assert cache.manifest_of("a", SIGNATURE) == b"two"
+    (tmp_path / "cache.db").rename(folder / "cache.db")
+    with cache_at(folder / "cache.db") as cache:
+        assert cache.manifest_of("a", SIGNATURE) == b"two"
+    (folder / "cache.db").write_bytes(b"no database")
+    with cache_at(folder / "cache.db") as cache:
+        assert cache.manifest_of("a", SIGNATURE) is None
+
+
+def test_on_a_full_disk_what_is_there_is_known(small_disk: Path) -> None:
+    path = small_disk / "cache.db"
+    with cache_at(path) as cache:
+        cache.remember("a", SIGNATURE, b"one")
+        before = cache.next_epoch()
+    fill_up(small_disk)
+    with cache_at(path) as cache:
+        assert cache.manifest_of("a", SIGNATURE) == b"one"
+        cache.remember("b", SIGNATURE, b"two")
+        assert cache.next_epoch() > before
+    with contextlib.closing(sqlite3.connect(path)) as other:
+        assert other.execute("SELECT name FROM manifests").fetchall() == [("a",)]
+    (small_disk / "other").unlink()
+    with cache_at(path) as cache:
+        assert cache.manifest_of("a", SIGNATURE) == b"one"
+        assert cache.manifest_of("b", SIGNATURE) is None

@@ -307,7 +307,7 @@ def test_leaves_a_silent_holder_and_comes_back_to_it() -> None:  # fault 35
         told.append(scene.jump())
         if "query" in told[-1]:
             scene.found("n1")
-    assert scene.now == 61
+    assert scene.now == 60.3
     assert "leave n1" in "".join(told)
 
 

@@ -9,6 +9,7 @@ import pytest
 
 from node.cache import Cache
 from node.examining import Examiner
+from node.hash_progress import HashProgress
 from node.rules import Rules
 from node.selection import EVERYTHING
 from node.tree import Tree, look_through
@@ -35,8 +36,7 @@ class Scene:
     def examined(self, data: bytes) -> str | None:
         """Write the file, and return its id."""
         self.path.write_bytes(data)
-        self.examiner.progress.begin([self.source()])
-        found = self.examiner.examined("a", self.source())
+        found = self.examiner.examined("a", self.source(), HashProgress())
         return None if found is None else found.id
 
     def is_due(self) -> bool:
@@ -58,7 +58,7 @@ def test_what_is_new_is_hashed(scene: Scene) -> None:
 def test_what_is_remembered_is_not(scene: Scene) -> None:
     scene.examined(b"1")
     scene.is_stopping = True  # Nothing can be hashed.
-    assert scene.examiner.examined("a", scene.source()) is not None
+    assert scene.examiner.examined("a", scene.source(), HashProgress()) is not None
     with pytest.raises(GoneError):
         scene.examined(b"22")
 
@@ -80,8 +80,7 @@ def test_what_cannot_be_read_is_said_to_be(scene: Scene, caplog: pytest.LogCaptu
     scene.path.write_bytes(b"1")
     source = scene.source()
     scene.path.unlink()
-    scene.examiner.progress.begin([source])
-    assert scene.examiner.examined("a", source) is None
+    assert scene.examiner.examined("a", source, HashProgress()) is None
     assert "a cannot be read: No such file or directory" in caplog.text
 
 
@@ -107,7 +106,7 @@ def test_what_cannot_be_read_when_it_is_hashed_is_left_out_and_remembered(
     Path().chmod(0o755)
     os.seteuid(65534)
     try:
-        found = examiner.examined("t", before)
+        found = examiner.examined("t", before, HashProgress())
     finally:
         os.seteuid(0)
     assert found is not None

@@ -1,12 +1,13 @@
 """Which files of a folder are shared, and what is said of the others."""
 
+import errno
 import os
 import subprocess
 from pathlib import Path
 
 import pytest
 
-from node.folder import Folder
+from node.folder import AwayError, Folder, NotNowError
 from node.rules import Rule, Rules
 from node.tree import Tree
 from node.whole import FileSource, GoneError, Signature, Source
@@ -111,10 +112,63 @@ def test_leaves_out_what_is_too_large(tmp_path: Path, caplog: pytest.LogCaptureF
     assert list(folder.things()) == ["huge"]
 
 
-def test_a_folder_that_is_gone_is_empty(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
-    assert folder_at(tmp_path / "nowhere").things() == {}
-    (line,) = caplog.messages
-    assert line.endswith("nowhere is not shared: No such file or directory")
+def test_a_folder_that_is_gone_is_not_empty(tmp_path: Path) -> None:
+    with pytest.raises(AwayError, match="nowhere cannot be looked at: No such file or directory"):
+        folder_at(tmp_path / "nowhere").things()
+
+
+def test_a_folder_that_is_not_mounted_is_not_empty(tmp_path: Path) -> None:
+    state, mounted = tmp_path / "n1" / ".shoal", tmp_path / "mounted"
+    write(tmp_path, "n1/a")
+    state.mkdir()
+    (state / "lock").write_bytes(b"17\n")
+    folder = Folder(tmp_path / "n1", Rules(state), lambda: False)
+    assert list(folder.things()) == ["a"]
+    (tmp_path / "n1").rename(mounted)
+    (tmp_path / "n1").mkdir()  # The bare mount point.
+    for look in (folder.things, folder.require_there, lambda: folder.source_of("a")):
+        with pytest.raises(AwayError, match="is not there, so it is not mounted"):
+            look()
+    state.mkdir()
+    (state / "lock").write_bytes(b"")  # An earlier start had nothing else.
+    with pytest.raises(AwayError):
+        folder.things()
+    subprocess.run(["rm", "-r", tmp_path / "n1"], check=True)
+    mounted.rename(tmp_path / "n1")
+    assert list(folder.things()) == ["a"]
+
+
+@pytest.mark.parametrize("number", [errno.EACCES, errno.EIO, errno.ESTALE, errno.EMFILE])
+def test_what_cannot_be_looked_at_is_told_from_what_is_gone(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, number: int
+) -> None:
+    write(tmp_path, "a", "b")
+    folder, real = folder_at(tmp_path), Path.is_dir
+
+    def fail(path: Path) -> bool:
+        if path.name == "a":
+            raise OSError(number, os.strerror(number))
+        return real(path)
+
+    monkeypatch.setattr(Path, "is_dir", fail)
+    assert list(folder.things()) == ["b"]
+    assert folder.unreadable == {"a"}
+    with pytest.raises(NotNowError):
+        folder.source_of("a")
+    (tmp_path / "b").unlink()
+    assert folder.things() == {}
+    assert folder.unreadable == {"a"}
+
+
+def test_whatever_is_wrong_with_one_the_others_are_found(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    write(tmp_path, "b3:" + 64 * "a", "old/x", "far/x", "plain", "oldest")
+    for name, time_s in (("old/x", -(2**31)), ("far/x", 2**34), ("oldest", 2**33)):
+        os.utime(tmp_path / name, (0, time_s))
+    folder = folder_at(tmp_path)
+    assert list(folder.things()) == ["far", "old", "oldest", "plain"]
+    assert caplog.messages == [f"b3:{64 * 'a'} is not shared: its name has the form of an id"]
 
 
 def test_goes_as_deep_as_names_may(tmp_path: Path) -> None:

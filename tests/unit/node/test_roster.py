@@ -84,13 +84,23 @@ def test_a_bad_address_may_be_put_right() -> None:
     assert roster.troubles() == ""
 
 
-def test_tries_a_lost_holder_again_after_a_pause_that_doubles() -> None:
-    roster = a_roster("n1")
+def test_tries_the_only_holder_again_and_again() -> None:
+    """Its cable was back, and it was left alone for seconds."""
+    roster = a_roster("n1 n2")
+    roster.part_with("n2", REFUSED, 0)
+    for now in (0.0, 0.3, 0.6, 0.9):
+        roster.part_with("n1", LOST, now)
+        assert retried(roster, now + 0.29) == ""
+        assert retried(roster, now + 0.3) == "n1"
+
+
+def test_tries_a_lost_holder_again_after_a_pause_that_doubles_while_there_is_another() -> None:
+    roster = a_roster("n1 n2")
     pauses = []
     now = 0.0
     for _ in range(8):
         roster.part_with("n1", LOST, now)
-        assert roster.is_alone
+        assert not roster.is_alone
         retry_at = roster.deadline(now)
         assert retry_at is not None
         assert retried(roster, retry_at - 0.01) == ""
@@ -113,7 +123,7 @@ def test_one_that_refuses_is_asked_three_times_in_a_minute_at_most() -> None:  #
 
 
 def test_the_pause_is_short_again_once_it_has_delivered() -> None:
-    roster = a_roster("n1")
+    roster = a_roster("n1 n2")
     for now in (0, 10, 20):
         roster.part_with("n1", SILENT, now)
         roster.choose(now + 5)

@@ -8,7 +8,6 @@ from node.settings import FetchSettings
 from protocol import bitmap
 from tests.unit.node.things import bits, digits, made_of, rng, thing
 
-ALL_DIGITS = "0123456789"
 SETTINGS = FetchSettings(
     window_bytes=40,
     total_window_bytes=80,
@@ -44,7 +43,7 @@ class Fetch:
         Chunks are equal if their `letters` are.
         """
         self.now = 0.0
-        self.sizes = sizes or [10] * len(letters or ALL_DIGITS)
+        self.sizes = sizes or [10] * (len(letters) or 10)
         everything = bitmap.full(len(self.sizes))
         have = everything & ~bits(missing) if missing else 0
         self.scheduler = Scheduler(
@@ -399,36 +398,3 @@ def test_says_who_is_silent() -> None:
 
 def test_has_no_deadline_when_nothing_is_out() -> None:
     assert Fetch("", missing="0").scheduler.deadline(0) is None
-
-
-def test_equal_chunks_are_asked_for_once() -> None:
-    fetch = Fetch(
-        "n1 n2", letters="aaaaab", settings=msgspec.structs.replace(SETTINGS, offer_chunks=1)
-    )
-    assert fetch.asked() == "n1:0 n2:5"
-    assert fetch.deliver("n1")
-    assert fetch.asked() == ""
-    assert digits(fetch.scheduler.wanted.have) == "01234"
-    assert fetch.deliver("n2")
-    assert fetch.scheduler.wanted.is_complete
-
-
-def test_whichever_of_equal_chunks_a_holder_has_is_asked_for() -> None:
-    fetch = Fetch("n1:3", letters="aaaa")
-    assert fetch.asked() == "n1:3"
-    fetch.has_nothing("n1", "2")
-    assert fetch.asked() == "n1:2"
-    assert fetch.deliver("n1")
-    assert fetch.scheduler.wanted.is_complete
-
-
-def test_equal_chunks_that_are_overdue_are_asked_of_one_other_holder() -> None:
-    fetch = Fetch("n1:0", letters="aaa")
-    assert fetch.asked() == "n1:0"
-    fetch.now = 6.0
-    assert fetch.asked() == ""
-    fetch.add("n2:1")
-    assert fetch.asked() == "n2:1"
-    fetch.add("n3:2")
-    fetch.has_nothing("n1", "0")
-    assert fetch.asked() == ""

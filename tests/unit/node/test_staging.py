@@ -24,7 +24,7 @@ from protocol import bitmap, manifest
 from protocol.errors import ExitCode, OperatorError
 from protocol.manifest import Manifest
 from tests.unit.node.disks import SharingDisk
-from tests.unit.node.things import chunk, digits, id_of, lettered, made_of, plain, thing, whole
+from tests.unit.node.things import chunk, digits, id_of, plain, thing, whole
 
 PAGE = 4096
 SIZES = [PAGE] * 9 + [100]
@@ -380,47 +380,3 @@ def test_says_what_is_wrong_with_the_disk(number: int, words: str) -> None:  # f
 def test_the_model_is_what_it_says() -> None:
     assert bitmap.full(THING.chunk_count) == bitmap.of(range(10))
     assert plain(b"").chunk_count == 0
-
-
-def test_zeros_are_there_without_being_written(tmp_path: Path) -> None:
-    size_bytes = 1 << 20
-    known = made_of("..a.", size_bytes)
-    with opened(tmp_path, known) as (_, chunks):
-        assert chunks == "013"
-    data = tmp_path / id_of(known).removeprefix("b3:") / "data"
-    with data.open("r+b") as file:
-        file.write(b"spoiled")
-    with opened(tmp_path, known) as (staging, chunks):
-        assert chunks == "013"
-        staging.write(2, lettered("a", size_bytes))
-        staging.publish(tmp_path, "a.img")
-    right = bytes(2 * size_bytes) + lettered("a", size_bytes) + bytes(size_bytes)
-    assert (tmp_path / "a.img").read_bytes() == right
-    assert (tmp_path / "a.img").stat().st_blocks * 512 <= size_bytes + PAGE
-
-
-def test_a_thing_of_zeros_needs_no_room(tmp_path: Path) -> None:
-    size_bytes = 1 << 26
-    known = made_of("." * 4, size_bytes)
-    digests = known.digest(0) * 30_000
-    huge = manifest.of_file(manifest.PLAIN_MODE, [size_bytes] * 30_000, digests)
-    with opened(tmp_path, huge) as (staging, _):
-        assert not staging.needed & ~staging.open()
-
-
-@pytest.mark.parametrize(("umask", "mode"), [(0o077, 0o700), (0o022, 0o755), (0o777, 0o700)])
-def test_the_mode_follows_the_umask_but_for_what_the_owner_may(
-    tmp_path: Path, umask: int, mode: int
-) -> None:
-    known = plain(RIGHT, manifest.EXECUTABLE_MODE)
-    with opened(tmp_path, known) as (staging, _):
-        for index in range(known.chunk_count):
-            offset = known.chunk_offset(index)
-            staging.write(index, RIGHT[offset : offset + known.chunk_size(index)])
-        was = os.umask(umask)
-        try:
-            source = staging.publish(tmp_path, "a")
-        finally:
-            os.umask(was)
-    assert (tmp_path / "a").stat().st_mode & 0o777 == mode
-    assert source.signature.mode == manifest.EXECUTABLE_MODE

@@ -135,11 +135,9 @@ def test_what_is_here_is_found_though_the_tracker_knows_nothing(
     company.put("asks", "g", b"mine")
     home = asker.agent._fetches._home
     asker.share("g")
-    assert standing.look(home, Meant("g"), EVERYTHING, lambda _: False, force=False).is_meant
-    assert (
-        standing.look(home, Meant("nothing"), EVERYTHING, lambda _: False, force=False)
-        == Standing()
-    )
+    looking = standing.Looking(lambda _: False)
+    assert standing.look(home, Meant("g"), EVERYTHING, looking).is_meant
+    assert standing.look(home, Meant("nothing"), EVERYTHING, looking) == Standing()
 
 
 def test_what_is_held_is_found_by_name_id_and_both(company: Company, asker: Member) -> None:

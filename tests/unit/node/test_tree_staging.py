@@ -20,9 +20,10 @@ from node.directories import is_directory
 from node.reuse import copy_chunks
 from node.selection import EVERYTHING, Selection
 from node.spare import ANYTHING, NOTHING, Spare
+from node.staging import disk_trouble
 from node.tree_staging import TreeStaging
 from protocol import bitmap, manifest
-from protocol.errors import MalformedMessageError
+from protocol.errors import ExitCode, MalformedMessageError, OperatorError
 from tests.unit.node.disks import SharingDisk
 from tests.unit.node.trees import (
     FOLDER,
@@ -319,3 +320,44 @@ def test_one_part_after_another(tmp_path: Path, first: set[str], second: set[str
     done = completed(tmp_path, selection=only(second))
     assert seen(done) == with_targets(second)
     assert seen(completed(tmp_path)) == TREE
+
+
+@pytest.mark.parametrize("in_place", [False, True])
+@pytest.mark.parametrize("after", [0, 3, 7])
+def test_making_files_can_be_stopped_and_goes_on(
+    tmp_path: Path, after: int, *, in_place: bool
+) -> None:
+    """Two million empty files take minutes."""
+    calls = 0
+
+    def check() -> None:
+        nonlocal calls
+        calls += 1
+        if calls > after:
+            raise OperatorError("interrupted")
+
+    def appearing() -> Appearing | None:
+        return Appearing(tmp_path, "t") if in_place else None
+
+    staging, have = begun(tmp_path, appearing=appearing())
+    fill(staging, set(bitmap.indices(staging.needed)) - have)
+    staging.check = check
+    with pytest.raises(OperatorError, match="interrupted"):
+        staging.publish(tmp_path, "t")
+    assert calls == after + 1
+    assert in_place or not (tmp_path / "t").exists()
+    again, have = begun(tmp_path, appearing=appearing())
+    assert have == set(range(len(MODEL.chunks)))
+    again.publish(tmp_path, "t")
+    assert seen(tmp_path / "t") == TREE
+
+
+def test_a_path_that_is_too_long_is_named(tmp_path: Path) -> None:
+    path = tmp_path / "tree" / "/".join(["some", *["n" * 250] * 17])
+    with pytest.raises(OSError, match="too long") as caught:
+        os.mkdir(os.fsencode(path))  # noqa: PTH102 (as trees are made)
+    error = disk_trouble(caught.value, "t", tmp_path)
+    assert f"cannot write t in {tmp_path}: the path of some/nnn" in str(error)
+    assert "n… is too long there; --exclude it" in str(error)
+    assert error.exit_code is ExitCode.DISK
+    assert len(str(error)) < 400

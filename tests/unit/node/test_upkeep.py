@@ -13,6 +13,7 @@ from protocol.control import Omission
 from protocol.errors import ExitCode, OperatorError
 from protocol.messages import Holders
 from tests.unit.node.company import Company, Member, growing
+from tests.unit.node.disks import fill_up
 from tests.unit.node.things import id_of, plain
 from tests.unit.node.trees import TREE, file, link, seen
 from tests.unit.wire.places import eventually
@@ -158,6 +159,35 @@ def test_what_is_forgotten_stays_so_over_changes_and_starts(company: Company) ->
         assert second.agent.inventory.names() == ["g"]
         second.share("f")
         assert company.holders("f") == {"n1": True}
+
+
+@pytest.mark.parametrize("delete", [False, True])
+def test_what_is_being_hashed_is_forgotten_at_once(
+    company: Company, keeper: Member, *, delete: bool
+) -> None:
+    path = company.place("n1") / "huge"
+    with path.open("wb") as file:
+        file.truncate(400 << 30)
+    eventually(lambda: keeper.agent._watcher.hashing("huge"))
+    assert keeper.forget("huge", delete=delete).id is None
+    eventually(lambda: keeper.agent._watcher.hashing("huge") is None)
+    assert path.exists() is not delete
+
+
+def test_a_full_disk_lets_things_be_deleted(small_disk: Path, tmp_path: Path) -> None:
+    with Company(tmp_path) as company:
+        (tmp_path / "n1").symlink_to(small_disk)
+        company.put("n1", "f", bytes(range(256)) * 400)
+        keeper = company.join("n1")
+        other = fill_up(small_disk)
+        error = refused(keeper.forget, "f")
+        assert error.exit_code is ExitCode.DISK
+        assert "f" in keeper.agent.inventory.names()
+        assert keeper.forget("f", delete=True).deleted
+        assert not (small_disk / "f").exists()
+        company.put("n1", "f", b"new")
+        assert keeper.share("f", force=True).announced
+        other.unlink()
 
 
 def test_it_may_be_forgotten_twice(company: Company, keeper: Member) -> None:

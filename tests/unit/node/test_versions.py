@@ -154,3 +154,23 @@ def test_a_thing_is_meant_by_name_id_or_both(what: str) -> None:
 @pytest.mark.parametrize("what", ["b", OLD, "a@a1c3", "b@a1b2", "a@a1", "a/b"])
 def test_another_thing_is_not_meant(what: str) -> None:
     assert not versions.matches(NEW, what, "a")
+
+
+@pytest.mark.parametrize(
+    ("what", "name", "is_whole"),
+    [
+        ("a.bin", None, False),
+        ("a@b", None, False),
+        ("a@beef", "a", False),
+        ("a@b3:beef", "a", False),
+        (f"a@{64 * 'e'}", "a", True),
+        (f"a@b3:{64 * 'e'}", "a", True),
+    ],
+)
+def test_a_version_that_is_named_says_of_what(
+    what: str, name: str | None, *, is_whole: bool
+) -> None:
+    assert versions.named_in(what) == name
+    assert versions.named_in(what, 64) == (name if is_whole else None)
+    assert versions.names_content(what) is (name is not None)
+    assert versions.names_content(f"b3:{64 * 'e'}")

@@ -1,11 +1,13 @@
 """The inventory follows the folder."""
 
 import contextlib
+import errno
 import functools
 import os
 import threading
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from inotify_simple import INotify
@@ -13,11 +15,12 @@ from inotify_simple import INotify
 from node.cache import Cache
 from node.inventory import Inventory
 from node.register import Register
-from node.rules import Rules
+from node.rules import FORGOTTEN, Rule, Rules
 from node.settings import NodeSettings
 from node.watcher import Watcher
 from node.whole import Signature
 from protocol import manifest
+from protocol.errors import OperatorError
 from protocol.manifest import MAX_SIZE_BYTES
 from tests.unit.node.things import id_of, plain, whole
 from tests.unit.wire.places import eventually
@@ -225,11 +228,130 @@ def test_stops_while_it_hashes(tmp_path: Path) -> None:
 def test_says_how_far_the_hashing_is(idle: Scene, caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level("INFO", "shoal.node")
     idle.write("a", bytes(3000))
-    idle.watcher._examiner.progress._said_at -= 10
     idle.watcher.look_at("a")
     assert caplog.messages == []
-    progress = idle.watcher._examiner.progress
+    idle.watcher._progress.begin([])
+    progress = idle.watcher._progress
     progress._said_at -= 10
     progress.hashed(10)
     (line,) = caplog.messages
     assert line.startswith("hashing: 0.0 of 0.0 GB, ")
+
+
+def test_a_folder_that_is_away_is_not_empty(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    folder = tmp_path / "n1"
+    folder.mkdir()
+    (folder / "a").write_bytes(b"1")
+    (folder / ".shoal").mkdir()
+    (folder / ".shoal" / "lock").write_bytes(b"17\n")
+    caplog.set_level("INFO", "shoal.node")
+    with watched(folder) as scene:
+        title = scene.register.title("a")
+        folder.rename(tmp_path / "mounted")
+        folder.mkdir()  # The bare mount point.
+        (folder / "b").write_bytes(b"hidden when it is mounted again")
+        scene.watcher._wake()
+        eventually(lambda: "so it is not mounted" in caplog.text)
+        for look in (scene.watcher.look_at, scene.watcher.examine):
+            with pytest.raises(OperatorError, match="is not mounted"):
+                look("a")
+        scene.watcher.look_through()
+        scene.watcher.forget("a")  # Somebody asked for a chunk, and it could not be read.
+        assert scene.inventory.names() == ["a"]
+        assert scene.register.title("a") == title
+        assert scene.cache.manifest_of("a", scene.inventory.wholes()[0].signature) is not None
+        assert [path.name for path in folder.iterdir()] == ["b"]
+        (folder / "b").unlink()
+        folder.rmdir()
+        (tmp_path / "mounted").rename(folder)
+        eventually(lambda: "is there again" in caplog.text)
+        scene.write("c", b"3")
+        eventually(lambda: scene.inventory.names() == ["a", "c"])
+    assert caplog.text.count("not mounted") == 1
+
+
+def test_what_cannot_be_looked_at_for_a_moment_is_not_gone(
+    idle: Scene, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    idle.write("a/x", b"1")
+    idle.write("b/x", b"2")
+    idle.watcher.look_through()
+    real = os.scandir
+
+    def fail(path: str) -> object:
+        if str(path).endswith("/a/"):
+            raise OSError(errno.EIO, os.strerror(errno.EIO))
+        return real(path)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "scandir", fail)
+        idle.watcher.look_through()
+        assert idle.watcher.look_at("a") is None
+        assert idle.watcher.examine("a") is None
+        assert idle.inventory.names() == ["a", "b"]
+    (idle.folder / "a" / "x").unlink()
+    (idle.folder / "a").rmdir()
+    idle.watcher.look_through()
+    assert idle.inventory.names() == ["b"]
+
+
+def test_whatever_one_thing_raises_the_others_are_shared(
+    idle: Scene, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    idle.write("bad", b"1")
+    idle.write("good", b"22")
+    real = Register.entitle
+
+    def fail(register: Register, name: str, *rest: Any, **more: Any) -> object:
+        return real(register, name, *rest, **more) if name != "bad" else 1 // 0
+
+    monkeypatch.setattr(Register, "entitle", fail)
+    for _ in range(3):
+        idle.watcher.look_through()
+    assert idle.inventory.names() == ["good"]
+    assert caplog.text.count("bad is not shared: ZeroDivisionError") == 1
+    monkeypatch.undo()
+    idle.write("bad", b"another")
+    assert idle.watcher.look_at("bad") is not None
+    assert idle.inventory.names() == ["bad", "good"]
+
+
+def test_what_is_large_holds_up_nothing_else(tmp_path: Path) -> None:
+    with (tmp_path / "a-huge").open("wb") as file:
+        file.truncate(400 << 30)
+    (tmp_path / "small").write_bytes(b"1")
+    scene = Scene(tmp_path)
+    scene.watcher.start(scene.looked.set)
+    try:
+        eventually(lambda: scene.watcher.hashing("a-huge"))
+        eventually(lambda: scene.inventory.names() == ["small"])
+        scene.write("later", b"22")
+        assert scene.watcher.look_at("later") is not None
+        scene.write("last", b"333")
+        eventually(lambda: scene.inventory.names() == ["last", "later", "small"])
+        assert not scene.watcher.has_looked
+        told: list[tuple[int, int]] = []
+
+        def stop(done_bytes: int, size_bytes: int) -> None:
+            told.append((done_bytes, size_bytes))
+            raise OperatorError("no longer")
+
+        with pytest.raises(OperatorError):
+            scene.watcher.examine("a-huge", stop)
+        assert told[0][1] == 400 << 30
+        scene.rules.set("a-huge", Rule(FORGOTTEN))  # It need not be hashed to be forgotten.
+        assert scene.watcher.look_at("a-huge") is None
+        assert scene.looked.wait(10)
+        assert scene.watcher.hashing("a-huge") is None
+    finally:
+        scene.close()
+
+
+def test_a_command_does_not_take_a_folder_that_is_away_for_looked_at(idle: Scene) -> None:
+    (idle.folder / ".shoal" / "lock").write_bytes(b"17\n")
+    idle.watcher.require_there()
+    (idle.folder / ".shoal" / "lock").unlink()
+    idle.watcher.look_once(10)
+    assert not idle.watcher.has_looked

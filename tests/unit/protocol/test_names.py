@@ -124,3 +124,11 @@ def test_shows_what_does_not_print_escaped(text: str, shown: str) -> None:
 @given(st.text(st.characters()))
 def test_whatever_is_shown_prints(text: str) -> None:
     assert names.display(text).isprintable()
+
+
+def test_what_would_be_taken_for_an_id_is_no_name() -> None:
+    with pytest.raises(ValueError, match="has the form of an id"):
+        names.check_name(f"b3:{64 * 'a'}")
+    for text in (f"b3:{63 * 'a'}", f"b3:{64 * 'A'}", f"x/b3:{64 * 'a'}"):
+        assert names.check_name(text) == text
+    assert names.check_path(f"b3:{64 * 'a'}")  # In a tree it is never asked for.

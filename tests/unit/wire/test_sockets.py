@@ -113,7 +113,7 @@ def test_a_stranger_s_huge_frame_is_cut_and_others_are_served(context: Context) 
         each.close()
 
 
-def unsent_bounds(port: int) -> list[int]:
+def bounds_of(port: int, option: int) -> list[int]:
     """Return the bounds of this process's connections from `port`."""
     bounds = []
     for number in [int(entry.name) for entry in Path("/proc/self/fd").iterdir()]:
@@ -121,7 +121,7 @@ def unsent_bounds(port: int) -> list[int]:
             with socket.socket(fileno=os.dup(number)) as one:
                 one.getpeername()
                 if one.getsockname()[1] == port:
-                    bounds.append(one.getsockopt(socket.IPPROTO_TCP, socket.TCP_NOTSENT_LOWAT))
+                    bounds.append(one.getsockopt(socket.IPPROTO_TCP, option))
         except OSError:
             pass
     return bounds
@@ -134,7 +134,11 @@ def test_bounds_what_waits_in_each_connection(context: Context) -> None:
     clients = [sockets.dealer(context, address) for _ in range(3)]
     for client in clients:
         echo(server, client, b"hello")
-    assert unsent_bounds(port_of(address)) == [sockets.UNSENT_BYTES] * 3
+    bounds = bounds_of(port_of(address), socket.TCP_NOTSENT_LOWAT)
+    assert bounds == [sockets.UNSENT_BYTES] * 3
+    # Older kernels know no bound for the pauses.
+    pauses_ms = bounds_of(port_of(address), sockets.TCP_RTO_MAX_MS)
+    assert pauses_ms in ([sockets.MOST_PAUSE_MS] * 3, [])
     for each in (server, *clients):
         each.close()
 

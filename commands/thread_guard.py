@@ -1,0 +1,68 @@
+"""Has a process end when one of its threads dies: a node is never half alive. Starts no threads."""
+
+import os
+import threading
+import traceback
+from collections.abc import Callable
+from types import TracebackType
+from typing import Self
+
+from commands import terminal
+from protocol.errors import ExitCode, OperatorError
+
+END_S = 10.0  # For the rest of the process to end in good order.
+
+
+class ThreadGuard:
+    """A context manager. While it is open, the first thread that dies calls `on_death`, once.
+
+    `on_death` is to have the body end soon, as if with that exit code; the guard then raises an
+    OperatorError that says which thread died of what. A body that does not end is ended.
+    """
+
+    def __init__(self, on_death: Callable[[ExitCode], None], end_s: float = END_S) -> None:
+        self._on_death = on_death
+        self._end_s = end_s
+        self._guard = threading.Lock()
+        self._death: OperatorError | None = None
+
+    def __enter__(self) -> Self:
+        self._hook_before = threading.excepthook
+        threading.excepthook = self._note
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        threading.excepthook = self._hook_before
+        if self._death is not None:
+            raise self._death from None
+
+    def _note(self, args: threading.ExceptHookArgs) -> None:
+        error = args.exc_value
+        if error is None or isinstance(error, SystemExit):
+            return
+        if os.environ.get("SHOAL_DEBUG"):
+            traceback.print_exception(error)
+        thread = args.thread.name if args.thread is not None else "unknown"
+        with self._guard:
+            is_first = self._death is None
+            if is_first:
+                bug = (
+                    f"this is a bug: the thread '{thread}' died of {type(error).__name__}: {error}"
+                )
+                remedy = "please report it, with what SHOAL_DEBUG=1 prints"
+                self._death = OperatorError(f"{bug}; {remedy}", ExitCode.BUG)
+        if is_first:
+            end = threading.Timer(self._end_s, self._end)
+            end.daemon = True
+            end.start()
+            self._on_death(ExitCode.BUG)
+
+    def _end(self) -> None:
+        assert self._death is not None
+        terminal.report(self._death, as_json=False)
+        os._exit(ExitCode.BUG)

@@ -1,0 +1,48 @@
+"""What a fetch that was given up has left in `.shoal/partial/ID`: to copy from.
+
+Trusts nothing it finds there: who copies verifies each chunk.
+"""
+
+import os
+from pathlib import Path
+
+from node.file_states import FileStates
+from node.raw_files import read_at
+from node.staging import staging_place
+from node.tree import Tree
+from node.whole import FileSource, Fits, Signature, Source, Whole
+from protocol import listing
+from protocol.errors import MalformedMessageError
+from protocol.manifest import MAX_LISTING_BYTES, MAX_MANIFEST_BYTES, ContentId, decode
+
+
+def remains_of(folder: Path, content_id: str, name: str) -> Whole | None:
+    """Return what is there, as if it were all of it; None if there is nothing of use."""
+    place = staging_place(folder, ContentId(content_id))
+    try:
+        data = read_at(os.fsencode(place / "manifest"), 0, MAX_MANIFEST_BYTES)
+        source: Source
+        if decode(data).is_tree:
+            source = _tree(place)
+        else:
+            path = place / "data"
+            source = FileSource(path, Signature.of(path.lstat()))
+        return Whole(name, data, source)
+    except (OSError, MalformedMessageError):
+        return None
+
+
+class _Came(Tree):
+    """A tree of whose files some have come, or only parts of them."""
+
+    def _file(self, file: int) -> tuple[str, Fits]:
+        path, _ = super()._file(file)
+        return path, lambda _: True  # How a file is that is not all there is nobody's matter.
+
+
+def _tree(place: Path) -> Tree:
+    data = read_at(os.fsencode(place / "listing"), 0, MAX_LISTING_BYTES)
+    found = listing.decode(data)
+    states = FileStates(found.sizes, found.are_executable())
+    files = [found.file_path(file).decode() for file in range(len(found.sizes))]
+    return _Came(place / "tree", data, files, states)

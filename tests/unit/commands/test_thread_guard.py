@@ -1,0 +1,129 @@
+"""A thread that dies ends the process's work; a node is never half alive."""
+
+import subprocess
+import sys
+import threading
+from pathlib import Path
+
+import pytest
+
+from commands.thread_guard import ThreadGuard
+from protocol.errors import ExitCode, OperatorError
+from tests.integration.cluster import ROOT
+from tests.unit.wire.places import LIMIT_S, free_address
+
+
+def die() -> None:
+    raise ValueError("of this")
+
+
+def test_says_which_thread_died_of_what_and_ends_the_rest_once() -> None:
+    codes: list[ExitCode] = []
+    before = threading.excepthook
+    has_died = threading.Event()
+
+    def on_death(code: ExitCode) -> None:
+        codes.append(code)
+        has_died.set()
+
+    def watch_them_die() -> None:
+        with ThreadGuard(on_death):
+            for name in ("watch", "session"):
+                thread = threading.Thread(target=die, name=name)
+                thread.start()
+                thread.join(LIMIT_S)
+            assert has_died.wait(LIMIT_S)
+
+    with pytest.raises(
+        OperatorError, match="the thread 'watch' died of ValueError: of this"
+    ) as end:
+        watch_them_die()
+    assert end.value.exit_code is ExitCode.BUG
+    assert codes == [ExitCode.BUG]
+    assert threading.excepthook is before
+
+
+def test_threads_that_end_are_no_deaths() -> None:
+    with ThreadGuard(lambda _: pytest.fail("nobody died")):
+        for target in (lambda: None, sys.exit):
+            thread = threading.Thread(target=target)
+            thread.start()
+            thread.join(LIMIT_S)
+
+
+SCRIPT = """
+import threading, time
+from commands.thread_guard import ThreadGuard
+
+def die():
+    raise ValueError("of this")
+
+with ThreadGuard(lambda _: None, end_s=0.1):
+    threading.Thread(target=die, name="heal").start()
+    time.sleep(60)
+"""
+
+
+@pytest.mark.parametrize("debug", [True, False])
+def test_what_does_not_end_is_ended(*, debug: bool) -> None:
+    environment = {"PATH": "", "PYTHONPATH": str(ROOT), **({"SHOAL_DEBUG": "1"} if debug else {})}
+    done = subprocess.run(
+        [sys.executable, "-c", SCRIPT],
+        env=environment,
+        capture_output=True,
+        text=True,
+        timeout=LIMIT_S,
+        check=False,
+    )
+    assert done.returncode == ExitCode.BUG
+    assert done.stderr.splitlines()[-1].startswith("error: this is a bug: the thread 'heal' died")
+    assert ("Traceback" in done.stderr) is debug
+    assert debug or len(done.stderr.splitlines()) == 1
+
+
+BROKEN = """
+import sys
+from {module} import {owner}
+
+def die(*_):
+    raise ValueError("of this")
+
+{owner}.{method} = die
+sys.argv = ["shoal", {arguments}]
+import cli
+cli.main()
+"""
+NODE = '"node", "n1"'
+FETCH = '"fetch", "a", "--as", "n1"'
+DEATHS = [
+    ("watch", "node.watcher", "Watcher", "_look", NODE),
+    ("session", "node.session", "Session", "_hear", NODE),
+    ("serve", "node.chunk_server", "ChunkServer", "_serve_what_waits", NODE),
+    ("heal", "node.healer", "Healer", "_run", NODE),
+    ("session", "node.session", "Session", "_hear", FETCH),
+]
+
+
+@pytest.mark.parametrize(("name", "module", "owner", "method", "arguments"), DEATHS)
+def test_no_node_goes_on_without_one_of_its_threads(
+    tmp_path: Path, name: str, module: str, owner: str, method: str, arguments: str
+) -> None:
+    """A node would go on for good, and announce nothing, or notice nothing."""
+    config = tmp_path / "lan.yaml"
+    addresses = [free_address(), free_address()]
+    config.write_text(
+        f"tracker: {{address: '{addresses[0]}'}}\n"
+        f"nodes:\n  n1: {{address: '{addresses[1]}', folder: '{tmp_path}/n1'}}\n"
+    )
+    script = BROKEN.format(module=module, owner=owner, method=method, arguments=arguments)
+    done = subprocess.run(
+        [sys.executable, "-c", script],
+        env={"PATH": "", "PYTHONPATH": str(ROOT), "SHOAL_CONFIG": str(config)},
+        capture_output=True,
+        text=True,
+        timeout=2 * LIMIT_S,
+        check=False,
+    )
+    assert done.returncode == ExitCode.BUG
+    assert f"this is a bug: the thread '{name}' died of ValueError" in done.stderr.splitlines()[-1]
+    assert "Traceback" not in done.stderr
