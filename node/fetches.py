@@ -8,7 +8,6 @@ a name was meant and its holders have moved on to a newer one, so does the fetch
 import contextlib
 import functools
 import logging
-import os
 import random
 import threading
 from collections.abc import Callable, Iterator
@@ -16,7 +15,7 @@ from pathlib import Path
 
 import msgspec
 
-from node import questions, standing, versions
+from node import outcomes, questions, standing, versions
 from node.fetcher import Fetcher, Surroundings, stopped
 from node.home import Home
 from node.intake import BeingFetchedError, Destination
@@ -106,7 +105,7 @@ class Fetches:
             except _MovedOnError as error:
                 (meant,) = error.args
                 given_up.append(str(meant.id))
-                log.warning("%s", _moved_on(meant))
+                log.warning("%s", outcomes.moved_on(meant))
             else:
                 self._discard(given_up)
                 return msgspec.structs.replace(fetched, superseded=tuple(given_up))
@@ -121,7 +120,7 @@ class Fetches:
         self._home.watcher.require_there()
         at_hand = standing.here(self._home, order.what) if order.output is None else None
         if at_hand is not None:
-            return _here(at_hand, "", self._home)
+            return outcomes.here(at_hand, "", self._home)
         meant = self._meant(order, running.check)
         if meant is None:
             return self._newest_here(order.what)
@@ -157,7 +156,7 @@ class Fetches:
         if found.is_meant:
             assert found.thing is not None
             self._discard_older(meant, found.thing.id)
-            return _here(found.thing, meant.inside, self._home)
+            return outcomes.here(found.thing, meant.inside, self._home)
         in_place = order.in_place or not selection.is_everything or bool(found.withheld)
         to = self._destination(meant.name, found.thing)
         folder = self._home.identity.folder
@@ -173,7 +172,7 @@ class Fetches:
         )
         fetched = running.fetch(meant, self._surroundings(to), on_progress)
         self._discard_older(meant, fetched.id)
-        return _told(fetched, meant)
+        return outcomes.told(fetched, meant)
 
     def _has_moved_on(self, meant: Meant, error: OperatorError, running: "_Running") -> bool:
         """Say whether there is another version now of a name whose newest one was meant."""
@@ -189,7 +188,7 @@ class Fetches:
         return answer is not None and answer.id not in {None, meant.id} and bool(answer.holders)
 
     def _newest_here(self, what: str) -> Fetched:
-        return _here(*standing.newest_here(self._home, what), self._home, is_asked=False)
+        return outcomes.here(*standing.newest_here(self._home, what), self._home, is_asked=False)
 
     def _discard(self, given_up: list[str]) -> None:
         """Remove what there is of versions that nobody has any more."""
@@ -363,45 +362,3 @@ def _spare(thing: Whole | None, *, is_forced: bool) -> Spare:
     if is_forced:
         return ANYTHING
     return Spare.as_seen(thing.source) if thing is not None else NOTHING
-
-
-def _told(fetched: Fetched, meant: Meant) -> Fetched:
-    """Return the result with the version that was taken, and how many others there were."""
-    others = len(meant.answer.versions) if meant.answer is not None else 0
-    version, publisher = meant.title.version, meant.title.publisher
-    return msgspec.structs.replace(
-        fetched, version=version, publisher=publisher, other_versions=others
-    )
-
-
-def _moved_on(meant: Meant) -> str:
-    name, version = display(meant.name or meant.what), meant.title.version
-    number = f"v{version}" if version else str(meant.id)
-    return (
-        f"{name} has changed while it was fetched: nobody has {number} any more; fetching it anew"
-    )
-
-
-def _here(thing: Whole, inside: str, home: Home, *, is_asked: bool = True) -> Fetched:
-    """Return the result for what is here already; OperatorError if it has nothing `inside`.
-
-    Unless the tracker `is_asked`, it may not be the newest version.
-    """
-    path = home.identity.folder / thing.name / inside
-    if inside and not os.path.lexists(path):
-        message = f"no such file was found: {display(thing.name)}/{display(inside)}"
-        place = home.identity.folder / thing.name
-        raise OperatorError(f"{message}; look into {place}", ExitCode.NOT_FOUND)
-    return Fetched(
-        name=thing.name,
-        id=thing.id,
-        size_bytes=thing.size_bytes,
-        elapsed_s=0.0,
-        fetched_bytes=0,
-        reused_bytes=thing.size_bytes,
-        holders={},
-        path=str(path),
-        version=thing.title.version,
-        publisher=thing.title.publisher,
-        offline=not is_asked,
-    )

@@ -65,8 +65,9 @@ def test_says_in_what_state_a_thing_is_here(tracker: NamingTracker, tmp_path: Pa
         assert agent.state_of("nothing", None) == State("none")
         agent._register.refuse(Told("other", content_id, 1, "n2", taken=False))
         assert agent.state_of("other", None) == State("changed")
-        agent._watcher._waiting = {"big": 7}
-        assert agent.state_of("big", None) == State("hashing", 0, 7)
+        examiner = agent._watcher._examiner
+        examiner._hashed_bytes, examiner._sizes_bytes = {"big": 3}, {"big": 7}
+        assert agent.state_of("big", None) == State("hashing", 3, 7)
 
 
 def test_fetches_and_serves_what_it_has(tracker: NamingTracker, tmp_path: Path) -> None:
