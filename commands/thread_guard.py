@@ -25,6 +25,7 @@ class ThreadGuard:
         self._end_s = end_s
         self._guard = threading.Lock()
         self._death: OperatorError | None = None
+        self._end_timer: threading.Timer | None = None
 
     def __enter__(self) -> Self:
         self._hook_before = threading.excepthook
@@ -38,6 +39,8 @@ class ThreadGuard:
         trace: TracebackType | None,
     ) -> None:
         threading.excepthook = self._hook_before
+        if self._end_timer is not None:
+            self._end_timer.cancel()
         if self._death is not None:
             raise self._death from None
 
@@ -57,9 +60,9 @@ class ThreadGuard:
                 remedy = "please report it, with what SHOAL_DEBUG=1 prints"
                 self._death = OperatorError(f"{bug}; {remedy}", ExitCode.BUG)
         if is_first:
-            end = threading.Timer(self._end_s, self._end)
-            end.daemon = True
-            end.start()
+            self._end_timer = threading.Timer(self._end_s, self._end)
+            self._end_timer.daemon = True
+            self._end_timer.start()
             self._on_death(ExitCode.BUG)
 
     def _end(self) -> None:

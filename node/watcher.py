@@ -11,7 +11,7 @@ import math
 import os
 import threading
 import time
-from collections.abc import Callable, Collection, Iterator, Mapping
+from collections.abc import Callable, Collection, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -22,6 +22,7 @@ from node.hash_progress import HashProgress
 from node.inventory import Inventory
 from node.large_things import LARGE_BYTES, LargeThings
 from node.name_locks import NameLocks
+from node.occasions import Occasions
 from node.register import Register
 from node.rules import Rules
 from node.settings import NodeSettings
@@ -32,7 +33,7 @@ from protocol.errors import OperatorError
 from protocol.names import display
 
 if TYPE_CHECKING:
-    from node.changes import Changes
+    pass
 
 log = logging.getLogger("shoal.node")
 
@@ -59,16 +60,15 @@ class Watcher:
         unreadable = Unreadable()
         self._examiner = Examiner(cache, rules, self._stopping.is_set, unreadable)
         self._progress = HashProgress()  # Of a look.
-        self._due = math.inf  # When to look again at what changes too often.
         self._folder = Folder(folder, rules, self._stopping.is_set, unreadable)
         self._inventory = inventory
         self._cache = cache
         self._settings = settings
+        self._occasions = Occasions(folder, settings, self._stopping)
         self._looking = threading.Lock()  # Through the folder; nothing is hashed meanwhile.
         self._names = NameLocks()  # Of what is taken in.
         self._large = LargeThings(self._take_in_large, self._note_first_look)
         self._refused: dict[str, Signature] = {}  # What could not be taken in as it was then.
-        self._is_away = False
         self._has_seen_all = False
         self._last_seen: dict[str, Signature] | None = None
         self._waiting: dict[str, int] = {}  # What is to be hashed: sizes in bytes, by name.
@@ -76,7 +76,6 @@ class Watcher:
         self._first_look_is_over = threading.Event()
         self._on_looked: Callable[[], None] = lambda: None
         self._thread = threading.Thread(target=self._run, name="watch", daemon=True)
-        self._changes: Changes | None = None
 
     def start(self, on_looked: Callable[[], None]) -> None:
         """Begin; call `on_looked` when all that lies there at the start is in the inventory."""
@@ -87,7 +86,7 @@ class Watcher:
         """Have what is being hashed given up, for good. For signal handlers too."""
         self._stopping.set()
         self._large.interrupt()
-        self._wake()
+        self._occasions.wake()
 
     def stop(self) -> None:
         self.interrupt()
@@ -211,7 +210,7 @@ class Watcher:
     def _run(self) -> None:
         self._look()
         self._note_first_look()
-        for _ in self._occasions():
+        for _ in self._occasions:
             while not self._look():
                 if self._stopping.wait(self._settings.stable_s + self._rest_s):
                     return
@@ -282,14 +281,14 @@ class Watcher:
         with self._names.holding(name):
             is_taken = self._take_in(name, source, progress)
         if not is_taken:
-            self._wake()
+            self._occasions.wake()
 
     def _note_away(self, error: AwayError | None) -> None:
-        if error is not None and not self._is_away:
+        if error is not None and not self._occasions.is_away:
             log.warning("%s", error)
-        elif error is None and self._is_away:
+        elif error is None and self._occasions.is_away:
             log.info("%s is there again", display(str(self._folder.path)))
-        self._is_away = error is not None
+        self._occasions.is_away = error is not None
 
     def _new(self, seen: dict[str, Source], now: float) -> dict[str, Source]:
         """Return what is not in the inventory as it is, but for what changes too often."""
@@ -304,7 +303,7 @@ class Watcher:
             if name not in self._refused and not self._is_known(name, source)
         }
         dues = {name: self._examiner.due(name, source) for name, source in new.items()}
-        self._due = min((due for due in dues.values() if due > now), default=math.inf)
+        self._occasions.due = min((due for due in dues.values() if due > now), default=math.inf)
         return {name: source for name, source in new.items() if dues[name] <= now}
 
     def _drop(self, gone: set[str]) -> None:
@@ -360,45 +359,6 @@ class Watcher:
             return
         thing.title = title
         self._inventory.put(thing)
-
-    def _wake(self) -> None:
-        changes = self._changes
-        if changes is not None:
-            changes.wake()
-
-    def _occasions(self) -> Iterator[None]:
-        """Yield whenever the folder may have changed."""
-        while not self._stopping.is_set():
-            try:
-                yield from self._reported_changes()
-            except OSError as error:
-                yield
-                if not self._is_away:
-                    log.warning(
-                        "changes are not reported here (%s); will look every second", error.strerror
-                    )
-                    break
-            while self._is_away and not self._stopping.wait(self._settings.poll_s):
-                yield
-        while not self._stopping.wait(self._settings.poll_s):
-            yield
-
-    def _patience_s(self) -> float:
-        """Return for how long nothing needs to be looked at if nothing changes."""
-        return min(self._settings.rescan_s, max(0.0, self._due - time.monotonic()))
-
-    def _reported_changes(self) -> Iterator[None]:
-        from node.changes import Changes  # noqa: PLC0415 (a mere fetch does not need it)
-
-        with contextlib.closing(Changes(self._folder.path)) as changes:
-            self._changes = changes
-            yield  # What came since the first look, and before all was watched.
-            while not self._stopping.is_set() and not self._is_away:
-                if changes.wait(self._patience_s()):
-                    self._stopping.wait(self._settings.gather_s)
-                    changes.wait(0.0)  # What came meanwhile is seen by the same look.
-                if not self._stopping.is_set():
-                    yield
 
 
 def _progress_of(source: Source, on_hashed: OnHashed | None) -> HashProgress:

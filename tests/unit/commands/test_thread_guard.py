@@ -27,7 +27,7 @@ def test_says_which_thread_died_of_what_and_ends_the_rest_once() -> None:
         has_died.set()
 
     def watch_them_die() -> None:
-        with ThreadGuard(on_death):
+        with ThreadGuard(on_death, end_s=LIMIT_S / 10):
             for name in ("watch", "session"):
                 thread = threading.Thread(target=die, name=name)
                 thread.start()
@@ -41,6 +41,9 @@ def test_says_which_thread_died_of_what_and_ends_the_rest_once() -> None:
     assert end.value.exit_code is ExitCode.BUG
     assert codes == [ExitCode.BUG]
     assert threading.excepthook is before
+    timers = (one for one in threading.enumerate() if isinstance(one, threading.Timer))
+    for timer in timers:  # Or one of them kills this process.
+        timer.join(LIMIT_S)
 
 
 def test_threads_that_end_are_no_deaths() -> None:

@@ -252,7 +252,7 @@ def test_a_folder_that_is_away_is_not_empty(
         folder.rename(tmp_path / "mounted")
         folder.mkdir()  # The bare mount point.
         (folder / "b").write_bytes(b"hidden when it is mounted again")
-        scene.watcher._wake()
+        scene.watcher._occasions.wake()
         eventually(lambda: "so it is not mounted" in caplog.text)
         for look in (scene.watcher.look_at, scene.watcher.examine):
             with pytest.raises(OperatorError, match="is not mounted"):
