@@ -145,14 +145,7 @@ class Fetches:
         selection = msgspec.structs.replace(selection, inside=meant.inside)
         found = Standing()
         if output is None:
-
-            def on_hashed(done_bytes: int, size_bytes: int) -> None:
-                running.check()
-                on_progress(Working(order.what, done_bytes, size_bytes or None, None))
-
-            has_it = functools.partial(self._others_have, running.check)
-            ask = standing.Looking(has_it, on_hashed, order.force)
-            found = standing.look(self._home, meant, selection, ask)
+            found = self._look(order, meant, selection, running, on_progress)
         if found.is_meant:
             assert found.thing is not None
             self._discard_older(meant, found.thing.id)
@@ -173,6 +166,24 @@ class Fetches:
         fetched = running.fetch(meant, self._surroundings(to), on_progress)
         self._discard_older(meant, fetched.id)
         return outcomes.told(fetched, meant)
+
+    def _look(
+        self,
+        order: FetchOrder,
+        meant: Meant,
+        selection: Selection,
+        running: "_Running",
+        on_progress: OnProgress,
+    ) -> Standing:
+        """Return what stands where it is to lie; raise OperatorError if that must not go."""
+
+        def on_hashed(done_bytes: int, size_bytes: int) -> None:
+            running.check()
+            on_progress(Working(order.what, done_bytes, size_bytes or None, None))
+
+        has_it = functools.partial(self._others_have, running.check)
+        ask = standing.Looking(has_it, on_hashed, order.force)
+        return standing.look(self._home, meant, selection, ask)
 
     def _has_moved_on(self, meant: Meant, error: OperatorError, running: "_Running") -> bool:
         """Say whether there is another version now of a name whose newest one was meant."""

@@ -57,14 +57,11 @@ class Remains:
     def discard(self, content_id: ContentId) -> bool:
         """Remove what is left of a fetch; refuse, and say so, if it is being fetched."""
         place = _place(self._folder, content_id)
-        try:
-            aside = leftovers.deleted(self._folder)
-        except OSError:  # The disk is full.
-            return self._inventory.unless_fetched(content_id, lambda: remove(place))
+        aside = leftovers.deleted(self._folder)
         try:
             return self._inventory.unless_fetched(content_id, lambda: _take_away(place, aside))
         finally:
-            remove(aside.parent)
+            remove(aside)
 
     def discard_others(self, name: str, content_id: str) -> None:
         """Remove what is left of other versions of a name: its newest one has come."""

@@ -85,6 +85,7 @@ class Sweeper:
         if self._is_to_heal(one):
             return False
         try:
+            self._check()
             return questions.ask(self._home, self._check, one.id) is None
         except OperatorError:  # Nobody knows.
             return False

@@ -368,7 +368,7 @@ def noise(size_bytes: int, seed: int = 1) -> bytes:
     rng = random.Random(seed)
     if size_bytes <= 16 << 20:
         return rng.randbytes(size_bytes)
-    block = rng.randbytes((1 << 20) - 8)
-    return b"".join(block + index.to_bytes(8) for index in range(-(-size_bytes // (1 << 20))))[
+    block = rng.randbytes((32 << 10) - 8)  # Shorter than any chunk of so many bytes.
+    return b"".join(block + index.to_bytes(8) for index in range(-(-size_bytes // (32 << 10))))[
         :size_bytes
     ]
