@@ -133,7 +133,9 @@ def _require_free_name(
         return  # It cannot be copied either, and that is told then.
     if not version or publisher == entry.name or size_bytes in {size for *_, size in versions}:
         return
-    message = f"{publisher or 'somebody'} has published another {display(name)}, v{version}"
+    message = (
+        f"{publisher or 'somebody'} has already published a different {display(name)} as v{version}"
+    )
     remedy = f"--force publishes this as v{version + 1}"
     raise OperatorError(f"{message}; {remedy}, or give it another name")
 
@@ -199,8 +201,8 @@ def _copy(
         if same(path, folder / name, selection):
             return _looked_through(path, options)[1]
         if not options.force:
-            message = f"another {display(name)} lies in {folder} already"
-            remedy = "--force makes this a new version in its place"
+            message = f"{folder} already has a different {display(name)}"
+            remedy = "--force publishes this as the next version in its place"
             raise OperatorError(f"{message}; {remedy}, or give it another name")
     copied_bytes = 0
 

@@ -148,9 +148,8 @@ def _refuse_what_cannot_be_read(home: Home, name: str, *, force: bool) -> None:
     path = home.identity.folder / name
     if force or path.is_symlink() or not (path.is_file() or path.is_dir()):
         return
-    message = f"another {display(name)} lies in {home.identity.folder}, which"
-    message += " cannot be read, or keeps changing"
-    raise OperatorError(f"{message}; move it away, or let --force replace it")
+    message = f"{home.identity.folder} already has {display(name)}, which cannot be read, or keeps"
+    raise OperatorError(f"{message} changing; move it, or pass --force")
 
 
 def _refuse_to_replace(
@@ -160,21 +159,21 @@ def _refuse_to_replace(
     selection: Selection,
     looking: Looking,
 ) -> None:
-    another = f"another {display(thing.name)} lies in {home.identity.folder}"
+    another = f"{home.identity.folder} already has a different {display(thing.name)}"
     if not selection.is_everything:
-        raise OperatorError(f"{another}, and a part of this one would mix with it; give --output")
+        raise OperatorError(f"{another}, and a part of this one would mix with it; use --output")
     if looking.force:
         return
-    remedy = "move it away, or let --force replace it"
+    remedy = "move it, or pass --force"
     reason = _reason_to_keep(home, thing, meant, looking.others_have)
     if reason:
-        raise OperatorError(f"{another}, {reason}; {remedy}")
+        raise OperatorError(f"{another} {reason}; {remedy}")
     if isinstance(thing.source, Tree):
         shared = {entry.path.encode() for entry in thing.source.entries()}
         place = os.fsencode(thing.source.root)
         for path in others(place, shared):
             inside = display(path.decode(errors="replace"))
-            raise OperatorError(f"{another}, of which {inside} is not shared; {remedy}")
+            raise OperatorError(f"{another}, in which {inside} is not shared; {remedy}")
 
 
 def _reason_to_keep(home: Home, thing: Whole, meant: Meant, others_have: HasIt) -> str:
@@ -184,12 +183,12 @@ def _reason_to_keep(home: Home, thing: Whole, meant: Meant, others_have: HasIt) 
     another node, whole and at this moment, or it would be lost.
     """
     if meant.name is None:
-        return "and an id alone does not say that it is to be replaced"
+        return "that an id alone does not replace"
     title = home.register.title(thing.name)
     is_ours = title is not None and title.publisher == home.identity.name
     if is_ours:
-        return "which this node has published itself"
+        return "that this node published itself"
     is_copy = title is not None and title.id == thing.id and title.version > 0
     if is_copy and title is not None and title.version < meant.title.version:
         return ""
-    return "" if others_have(thing) else "which nobody else has"
+    return "" if others_have(thing) else "that no other node holds"

@@ -237,7 +237,10 @@ def test_sharing_does_not_replace_another_file(lab: Cluster, node: str) -> None:
     (lab.path / "one.txt").write_bytes(b"other")
     done = lab.run("share", "one.txt", "--as", node)
     assert (done.exit_code, len(done.errors)) == (2, 1)
-    assert "n3 has published another one.txt, v1; --force publishes this as v2" in done.errors[0]
+    assert (
+        "n3 has already published a different one.txt as v1; --force publishes this as v2"
+        in done.errors[0]
+    )
     assert lab.files(node)["one.txt"] == b"one"
 
 

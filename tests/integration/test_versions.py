@@ -40,7 +40,9 @@ def lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
         assert cluster.fetch("tree", node="n3").exit_code == 0
         make(folder / "tree", NEW)
         refused = cluster.run("share", "tree", "--as", "n2")
-        fails(refused, 2, "another tree lies in", "--force makes this a new version")
+        fails(
+            refused, 2, "already has a different tree", "--force publishes this as the next version"
+        )
         done = cluster.run("share", "tree", "--as", "n2", "--force", "--json")
         assert done.exit_code == 0, done.stderr
         assert seen(cluster.folder("n2") / "tree") == NEW

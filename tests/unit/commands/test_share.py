@@ -84,8 +84,8 @@ def test_of_much_that_is_left_out_some_is_said(capsys: pytest.CaptureFixture[str
 def test_another_of_that_name_is_not_replaced(tmp_path: Path, entry: NodeEntry) -> None:
     make(entry.folder / "tree", TREE)
     new = make(tmp_path / "tree", {"b.txt": file(b"new")})
-    assert "another tree lies in" in str(refused(new, entry))
-    assert "--force makes this a new version in its place" in str(refused(new, entry))
+    assert "already has a different tree" in str(refused(new, entry))
+    assert "--force publishes this as the next version in its place" in str(refused(new, entry))
     assert put_there(new, entry, ShareOptions(force=True)) == "tree"
     assert seen(entry.folder / "tree") == {"b.txt": file(b"new")}
 

@@ -86,7 +86,7 @@ def test_does_not_replace_what_nobody_else_has(tracker: NamingTracker, tmp_path:
     (tmp_path / NAME).write_bytes(b"mine")
     with a_node(tmp_path, tracker.address) as agent:
         agent.start_for_one_fetch()
-        with pytest.raises(OperatorError, match="which nobody else has; move it away"):
+        with pytest.raises(OperatorError, match="that no other node holds; move it"):
             fetch(agent)
         assert (tmp_path / NAME).read_bytes() == b"mine"
         assert fetch(agent, force=True).fetched_bytes == len(DATA)

@@ -96,8 +96,8 @@ def test_a_newer_version_is_replaced_by_an_older_one_if_others_have_it(
             assert seen(company.place("asks") / "tree") == TREE
             return
     error = refused(asker, f"tree@{old.id}")
-    assert "another tree lies in" in str(error)
-    assert "which nobody else has; move it away, or let --force replace it" in str(error)
+    assert "already has a different tree" in str(error)
+    assert "that no other node holds; move it, or pass --force" in str(error)
     assert seen(company.place("asks") / "tree") == LATER
     asker.fetch(f"tree@{old.id}", force=True)
     assert seen(company.place("asks") / "tree") == TREE
@@ -108,7 +108,7 @@ def test_what_an_id_means_replaces_nothing(company: Company, asker: Member) -> N
     asker.forget("f.bin", delete=True)
     company.put("asks", "f.bin", b"mine")
     error = refused(asker, content_id)
-    assert "an id alone does not say that it is to be replaced" in str(error)
+    assert "that an id alone does not replace" in str(error)
     assert (company.place("asks") / "f.bin").read_bytes() == b"mine"
     assert asker.fetch(content_id, force=True).name == "f.bin"
     assert (company.place("asks") / "f.bin").read_bytes() == FILE
@@ -181,7 +181,7 @@ def test_what_was_changed_in_a_part_is_not_lost(
 def test_a_part_does_not_mix_with_another_version(company: Company, asker: Member) -> None:
     company.put("asks", "tree", {"b.txt": file(b"mine")})
     error = refused(asker, "tree/b.txt")
-    assert "a part of this one would mix with it; give --output" in str(error)
+    assert "a part of this one would mix with it; use --output" in str(error)
     target = company.folder / "out"
     asker.fetch("tree/b.txt", output=str(target))
     assert target.read_bytes() == TREE["b.txt"][1]

@@ -58,7 +58,7 @@ def test_what_others_have_is_replaced(company: Company, asker: Member) -> None:
 def test_our_own_announcement_is_nobody_elses(company: Company, asker: Member) -> None:
     asker.fetch("f")
     company.put("asks", "f", b"mine")
-    assert "which nobody else has; move it away" in refused(asker, "f")  # Withheld as it is.
+    assert "that no other node holds; move it" in refused(asker, "f")  # Withheld as it is.
     asker.share("f", force=True)
     company.put("has", "f", b"newest")
     assert company.answer("f").version == 3  # type: ignore[union-attr]
@@ -74,7 +74,7 @@ def test_what_a_node_published_itself_is_not_replaced_by_others(
     with company.visiting("copies") as copies:
         copies.fetch("g")
         company.publish("has2", "g", b"theirs")
-        assert "which this node has published itself" in refused(asker, "g")
+        assert "that this node published itself" in refused(asker, "g")
         assert (company.place("asks") / "g").read_bytes() == b"mine"
     asker.fetch("g", force=True)
     assert (company.place("asks") / "g").read_bytes() == b"theirs"
@@ -88,8 +88,8 @@ def test_what_is_left_out_of_a_shared_directory_is_not_lost(
     company.put("asks", "tree", OLDER)
     asker.share("tree", exclude=("*.tmp",))
     error = refused(asker, "tree")
-    assert "another tree lies in" in error
-    assert "of which log.tmp is not shared; move it away, or let --force replace it" in error
+    assert "already has a different tree" in error
+    assert "in which log.tmp is not shared; move it, or pass --force" in error
     assert seen(company.place("asks") / "tree") == OLDER
     asker.fetch("tree", force=True)
     assert seen(company.place("asks") / "tree") == TREE
@@ -99,14 +99,14 @@ def test_what_cannot_be_read_is_not_lost(company: Company, asker: Member) -> Non
     path = company.place("asks") / "f"
     with path.open("wb") as file:
         file.truncate(MAX_SIZE_BYTES + 1)  # Too large to be shared.
-    assert "which cannot be read, or keeps changing; move it away" in refused(asker, "f")
+    assert "which cannot be read, or keeps changing; move it" in refused(asker, "f")
     asker.fetch("f", force=True)
     assert path.read_bytes() == b"newer"
 
 
 def test_what_keeps_changing_is_not_lost(company: Company, asker: Member) -> None:
     with growing(company.place("asks") / "f"):
-        assert "another f lies in" in refused(asker, "f")
+        assert "already has f, which cannot be read" in refused(asker, "f")
 
 
 def test_what_was_to_be_forgotten_is_shared_again_when_it_is_asked_for(
@@ -124,7 +124,7 @@ def test_another_that_was_to_be_forgotten_is_not_lost(company: Company, asker: M
     with pytest.raises(OperatorError, match="not what was published under that name"):
         asker.share("f")
     asker.forget("f")
-    assert "which nobody else has" in refused(asker, "f")
+    assert "that no other node holds" in refused(asker, "f")
     assert (company.place("asks") / "f").read_bytes() == b"mine"
     assert asker.agent._rules.of("f") == Rule(FORGOTTEN)
 
