@@ -1,31 +1,31 @@
 """The command line: reads options and hands over to commands/. Does no work itself."""
 
-import gc
+import importlib.util
 import os
-import signal
 import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-if __name__ in {"__main__", "shoal.cli"}:  # What follows takes 0.1 s, and a signal may come.
-    is_daemon = sys.argv[1:2] in (["tracker"], ["node"])  # To be told to stop is no failure of it.
-    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
-        if signal.getsignal(number) is not signal.SIG_IGN:  # As with nohup.
-            signal.signal(number, lambda number, _: os._exit(0 if is_daemon else 128 + number))
-    gc.set_threshold(50_000)  # Imports make objects that stay; a tenth of the start went to search.
-if __package__:  # Installed as shoal.cli: find our packages as `python cli.py` does.
-    sys.path.insert(0, str(Path(__file__).parent))
+if __name__ == "__main__":  # `python cli.py` in a clone: this folder is the package, as installed.
+    root = Path(__file__).resolve().parent
+    spec = importlib.util.spec_from_file_location(
+        "shoal", root / "__init__.py", submodule_search_locations=[str(root)]
+    )
+    assert spec is not None
+    assert spec.loader is not None
+    sys.modules["shoal"] = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(sys.modules["shoal"])
+    importlib.import_module("shoal.__main__").heed_signals()
 
 import typer
-
-from commands import options as opt
-from commands import terminal
-from commands.encoding import insist_on_utf8
-from protocol.errors import ExitCode
+from shoal.commands import options as opt
+from shoal.commands import terminal
+from shoal.commands.encoding import insist_on_utf8
+from shoal.protocol.errors import ExitCode
 
 if TYPE_CHECKING:
-    from config.cluster import Cluster, NodeEntry
+    from shoal.config.cluster import Cluster, NodeEntry
 
 app = typer.Typer(
     name="shoal",
@@ -55,7 +55,7 @@ def tracker(config: opt.ConfigOption = None) -> None:
     """Run the tracker, which knows who holds what, until a signal comes."""
 
     def body() -> ExitCode:
-        from commands.tracker import run_tracker  # noqa: PLC0415 (--help stays quick)
+        from shoal.commands.tracker import run_tracker  # noqa: PLC0415 (--help stays quick)
 
         return run_tracker(_cluster(config))
 
@@ -67,7 +67,7 @@ def node(name: opt.NameArgument, config: opt.ConfigOption = None) -> None:
     """Run node NAME until a signal comes: it serves its folder, announces it, and takes fetches."""
 
     def body() -> ExitCode:
-        from commands.node import run_node  # noqa: PLC0415 (--help stays quick)
+        from shoal.commands.node import run_node  # noqa: PLC0415 (--help stays quick)
 
         return run_node(*_cluster_and_node(config, name))
 
@@ -94,11 +94,11 @@ def fetch(
 
     def body() -> ExitCode:
         if discard:
-            from commands.remains import run_discard  # noqa: PLC0415 (--help stays quick)
+            from shoal.commands.remains import run_discard  # noqa: PLC0415 (--help stays quick)
 
             place = _cluster_and_node(config, as_node)
             return run_discard(*place, what, as_json=as_json, quiet=quiet)
-        from commands.fetch import FetchOptions, run_fetch  # noqa: PLC0415 (--help stays quick)
+        from shoal.commands.fetch import FetchOptions, run_fetch  # noqa: PLC0415 (--help stays quick)
 
         parts = tuple(include or ()), tuple(exclude or ())
         options = FetchOptions(as_json, quiet, timeout, output, force, *parts, in_place, offline)
@@ -122,7 +122,7 @@ def share(
     """Add a file or a directory to NAME's folder and announce it."""
 
     def body() -> ExitCode:
-        from commands.share import ShareOptions, run_share  # noqa: PLC0415 (--help stays quick)
+        from shoal.commands.share import ShareOptions, run_share  # noqa: PLC0415 (--help stays quick)
 
         parts = tuple(include or ()), tuple(exclude or ())
         options = ShareOptions(
@@ -144,7 +144,7 @@ def forget(
     """Share WHAT no longer; its bytes stay unless --delete is given."""
 
     def body() -> ExitCode:
-        from commands.upkeep import run_forget  # noqa: PLC0415 (--help stays quick)
+        from shoal.commands.upkeep import run_forget  # noqa: PLC0415 (--help stays quick)
 
         place = _cluster_and_node(config, as_node)
         return run_forget(*place, what, delete=delete, as_json=as_json)
@@ -162,7 +162,7 @@ def verify(
     """Hash again what NAME holds, or only WHAT; fetch anew what has rotted."""
 
     def body() -> ExitCode:
-        from commands.upkeep import run_verify  # noqa: PLC0415 (--help stays quick)
+        from shoal.commands.upkeep import run_verify  # noqa: PLC0415 (--help stays quick)
 
         return run_verify(*_cluster_and_node(config, as_node), what, as_json=as_json)
 
@@ -178,7 +178,7 @@ def list_files(
     """Show what there is, and who has it."""
 
     def body() -> ExitCode:
-        from commands.listing import run_ls  # noqa: PLC0415 (--help stays quick)
+        from shoal.commands.listing import run_ls  # noqa: PLC0415 (--help stays quick)
 
         return run_ls(_cluster(config).tracker.address, as_json=as_json, is_long=long)
 
@@ -195,7 +195,7 @@ def where(
     """Show which nodes have WHAT, whole or in part, and which do not."""
 
     def body() -> ExitCode:
-        from commands.where import run_where  # noqa: PLC0415 (--help stays quick)
+        from shoal.commands.where import run_where  # noqa: PLC0415 (--help stays quick)
 
         return run_where(_cluster(config), what, as_json=as_json, need_all=need_all)
 
@@ -207,7 +207,7 @@ def status(config: opt.ConfigOption = None, as_json: opt.JsonOption = False) -> 
     """Show who is alive."""
 
     def body() -> ExitCode:
-        from commands.status import run_status  # noqa: PLC0415 (--help stays quick)
+        from shoal.commands.status import run_status  # noqa: PLC0415 (--help stays quick)
 
         return run_status(_cluster(config), as_json=as_json)
 
@@ -219,7 +219,7 @@ def check(config: opt.ConfigOption = None, as_json: opt.JsonOption = False) -> N
     """Look for what would go wrong, before it does."""
 
     def body() -> ExitCode:
-        from commands.check import run_check  # noqa: PLC0415 (--help stays quick)
+        from shoal.commands.check import run_check  # noqa: PLC0415 (--help stays quick)
 
         return run_check(_cluster(config), as_json=as_json)
 
@@ -231,7 +231,7 @@ def demo(verbose: opt.VerboseOption = False) -> None:
     """Run the whole thing on this machine: a tracker, three nodes, three verified fetches."""
 
     def body() -> ExitCode:
-        from commands.demo import run_demo  # noqa: PLC0415 (--help stays quick)
+        from shoal.commands.demo import run_demo  # noqa: PLC0415 (--help stays quick)
 
         return run_demo(Path(__file__).resolve(), is_verbose=verbose)
 
@@ -239,7 +239,7 @@ def demo(verbose: opt.VerboseOption = False) -> None:
 
 
 def _cluster(config: str | None) -> "Cluster":
-    from config import cluster  # noqa: PLC0415 (--help stays quick)
+    from shoal.config import cluster  # noqa: PLC0415 (--help stays quick)
 
     path = cluster.find(config, os.environ, Path(), in_clone=__name__ == "__main__")
     if path == cluster.EXAMPLE:
@@ -248,8 +248,8 @@ def _cluster(config: str | None) -> "Cluster":
 
 
 def _cluster_and_node(config: str | None, name: str) -> "tuple[Cluster, NodeEntry]":
-    from commands.here import require_apart, require_here  # noqa: PLC0415 (the same)
-    from config import cluster  # noqa: PLC0415 (--help stays quick)
+    from shoal.commands.here import require_apart, require_here  # noqa: PLC0415 (the same)
+    from shoal.config import cluster  # noqa: PLC0415 (--help stays quick)
 
     loaded = _cluster(config)
     entry = cluster.node_named(loaded, name)

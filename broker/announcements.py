@@ -3,9 +3,9 @@
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from broker import claims
-from broker.catalogue import Member, Version
-from broker.events import (
+from shoal.broker import claims
+from shoal.broker.catalogue import Member, Version
+from shoal.broker.events import (
     ClaimRefused,
     HolderAdded,
     HolderWithdrew,
@@ -15,11 +15,11 @@ from broker.events import (
     NodeRefused,
     PartialHolderAdded,
 )
-from broker.records import ForgetNode
-from broker.state import State
-from protocol import addresses
-from protocol.errors import WireCode
-from protocol.messages import Error, Leave, Ok, Renew, Told, Update
+from shoal.broker.records import ForgetNode
+from shoal.broker.state import State
+from shoal.protocol import addresses
+from shoal.protocol.errors import WireCode
+from shoal.protocol.messages import Error, Leave, Ok, Renew, Told, Update
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,12 +7,11 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import msgspec
-
-from broker import handout
-from broker.catalogue import Member, Version
-from broker.state import State
-from protocol import manifest
-from protocol.messages import File, Files, Holder, Holders, NodeStatus, OtherVersion, Query
+from shoal.broker import handout
+from shoal.broker.catalogue import Member, Version
+from shoal.broker.state import State
+from shoal.protocol import manifest
+from shoal.protocol.messages import File, Files, Holder, Holders, NodeStatus, OtherVersion, Query
 
 if TYPE_CHECKING:
     from random import Random

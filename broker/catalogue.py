@@ -6,7 +6,7 @@ from collections import OrderedDict
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
-from broker.records import (
+from shoal.broker.records import (
     UNPUBLISHED,
     Change,
     ForgetHolder,

@@ -8,10 +8,10 @@ the numbers it was told, so any tracker, also one that lost everything, finds th
 import itertools
 from collections.abc import Iterator, Sequence
 
-from broker.catalogue import Catalogue, Member, Version
-from broker.records import UNPUBLISHED, Publication
-from protocol import messages
-from protocol.messages import Holding, Told
+from shoal.broker.catalogue import Catalogue, Member, Version
+from shoal.broker.records import UNPUBLISHED, Publication
+from shoal.protocol import messages
+from shoal.protocol.messages import Holding, Told
 
 
 def accepted(catalogue: Catalogue, holding: Holding, sender: str, now: float) -> Version | None:

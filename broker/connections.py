@@ -9,10 +9,9 @@ import logging
 import socket
 
 import zmq
+from shoal.broker.settings import ServerSettings
+from shoal.wire import descriptors
 from zmq.utils.monitor import parse_monitor_message
-
-from broker.settings import ServerSettings
-from wire import descriptors
 
 _log = logging.getLogger("shoal.tracker")
 _ENDPOINT = "inproc://connections-of-the-tracker"

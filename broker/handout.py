@@ -4,8 +4,8 @@ import functools
 from collections.abc import Callable, Collection, Sequence
 from typing import TYPE_CHECKING
 
-from protocol.distance import distance
-from protocol.messages import Holder
+from shoal.protocol.distance import distance
+from shoal.protocol.messages import Holder
 
 if TYPE_CHECKING:
     from random import Random

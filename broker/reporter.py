@@ -3,7 +3,7 @@
 import logging
 from collections.abc import Sequence
 
-from broker.events import (
+from shoal.broker.events import (
     ClaimRefused,
     Event,
     HolderAdded,
@@ -17,8 +17,8 @@ from broker.events import (
     PartialHolderAdded,
     Queried,
 )
-from broker.settings import ServerSettings
-from protocol import names
+from shoal.broker.settings import ServerSettings
+from shoal.protocol import names
 
 _log = logging.getLogger("shoal.tracker")
 MAX_SHOWN_CHARACTERS = 400

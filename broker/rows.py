@@ -11,8 +11,7 @@ from typing import Annotated, Any, NamedTuple, TypeVar
 
 import msgspec
 from msgspec import Meta
-
-from broker.records import (
+from shoal.broker.records import (
     Change,
     DisownedRecord,
     DurableState,
@@ -23,7 +22,7 @@ from broker.records import (
     NodeRecord,
     VersionRecord,
 )
-from protocol import addresses, manifest, messages, names
+from shoal.protocol import addresses, manifest, messages, names
 
 FORMAT = 3  # In user_version. A file of another format is set aside, not converted.
 PAGE_BYTES = 4096

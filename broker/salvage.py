@@ -11,7 +11,7 @@ from itertools import islice
 from pathlib import Path
 from typing import Any
 
-from broker import rows
+from shoal.broker import rows
 
 _PAGE_COUNT = slice(28, 32)  # In the first page, as in https://www.sqlite.org/fileformat.html.
 _MAX_ROWS = 10_000_000  # Of one table: damaged pages may lead in circles. The limits are lower.

@@ -12,19 +12,18 @@ from typing import Any, Protocol
 
 import msgspec
 import zmq
-
-from broker.connections import Connections
-from broker.events import Event
-from broker.records import Change
-from broker.reporter import Reporter
-from broker.saver import Saver, Store
-from broker.settings import ServerSettings
-from broker.tracker import Expiry, Outcome
-from protocol import messages
-from protocol.errors import MalformedMessageError, UnsupportedMessageError, WireCode
-from protocol.messages import Error, TrackerReply, TrackerRequest, TrackerStatus
-from wire import sockets
-from wire.wake import Wake
+from shoal.broker.connections import Connections
+from shoal.broker.events import Event
+from shoal.broker.records import Change
+from shoal.broker.reporter import Reporter
+from shoal.broker.saver import Saver, Store
+from shoal.broker.settings import ServerSettings
+from shoal.broker.tracker import Expiry, Outcome
+from shoal.protocol import messages
+from shoal.protocol.errors import MalformedMessageError, UnsupportedMessageError, WireCode
+from shoal.protocol.messages import Error, TrackerReply, TrackerRequest, TrackerStatus
+from shoal.wire import sockets
+from shoal.wire.wake import Wake
 
 _log = logging.getLogger("shoal.tracker")
 

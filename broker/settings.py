@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from protocol import messages
+from shoal.protocol import messages
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,12 +2,12 @@
 
 from dataclasses import dataclass, field
 
-from broker.catalogue import Catalogue, Member
-from broker.events import Event
-from broker.initial import Initial, InitialHoldings
-from broker.leases import Leases
-from broker.records import Change, DurableState, NodeRecord
-from broker.settings import TrackerSettings
+from shoal.broker.catalogue import Catalogue, Member
+from shoal.broker.events import Event
+from shoal.broker.initial import Initial, InitialHoldings
+from shoal.broker.leases import Leases
+from shoal.broker.records import Change, DurableState, NodeRecord
+from shoal.broker.settings import TrackerSettings
 
 
 @dataclass(slots=True)

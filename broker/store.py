@@ -7,9 +7,9 @@ from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
 
-from broker import rows, salvage
-from broker.records import Change, DurableState, NotSavedError
-from protocol.errors import OperatorError
+from shoal.broker import rows, salvage
+from shoal.broker.records import Change, DurableState, NotSavedError
+from shoal.protocol.errors import OperatorError
 
 _log = logging.getLogger("shoal.tracker")
 

@@ -9,18 +9,17 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, assert_never
 
 import msgspec
-
-from broker.announcements import Announcements
-from broker.answers import Answers
-from broker.catalogue import Version
-from broker.events import Event, HolderTakenOff, NodeFellSilent, Queried
-from broker.initial import Initial
-from broker.records import Change, DisownedRecord, DurableState
-from broker.settings import TrackerSettings
-from broker.state import State, restored
-from protocol import manifest, messages, names
-from protocol.errors import WireCode
-from protocol.messages import Error, Holders, Leave, List, Query, Renew, Status, Update
+from shoal.broker.announcements import Announcements
+from shoal.broker.answers import Answers
+from shoal.broker.catalogue import Version
+from shoal.broker.events import Event, HolderTakenOff, NodeFellSilent, Queried
+from shoal.broker.initial import Initial
+from shoal.broker.records import Change, DisownedRecord, DurableState
+from shoal.broker.settings import TrackerSettings
+from shoal.broker.state import State, restored
+from shoal.protocol import manifest, messages, names
+from shoal.protocol.errors import WireCode
+from shoal.protocol.messages import Error, Holders, Leave, List, Query, Renew, Status, Update
 
 if TYPE_CHECKING:
     from random import Random

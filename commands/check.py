@@ -9,16 +9,15 @@ from collections.abc import Iterator
 
 import msgspec
 import zmq
-
-from commands import terminal
-from commands.here import is_here
-from commands.listing import ask
-from commands.remains import described, remains_of
-from commands.table import put_table
-from config.cluster import Cluster, NodeEntry
-from protocol.addresses import split
-from protocol.errors import ExitCode, OperatorError
-from protocol.messages import Status, TrackerStatus
+from shoal.commands import terminal
+from shoal.commands.here import is_here
+from shoal.commands.listing import ask
+from shoal.commands.remains import described, remains_of
+from shoal.commands.table import put_table
+from shoal.config.cluster import Cluster, NodeEntry
+from shoal.protocol.addresses import split
+from shoal.protocol.errors import ExitCode, OperatorError
+from shoal.protocol.messages import Status, TrackerStatus
 
 LOW_SPACE_BYTES = 1 << 30
 FEW_FILES = 1024  # A tracker for 300 nodes needs three descriptors for each.

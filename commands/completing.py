@@ -8,11 +8,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import typer
-
-from protocol.names import display
+from shoal.protocol.names import display
 
 if TYPE_CHECKING:
-    from config.cluster import Cluster
+    from shoal.config.cluster import Cluster
 
 LIMIT_S = 0.5  # Nobody waits longer for the tab key.
 
@@ -45,7 +44,7 @@ def things(ctx: typer.Context, incomplete: str) -> list[str]:
 
 
 def _cluster(ctx: typer.Context) -> "Cluster":
-    from config import cluster  # noqa: PLC0415 (--help stays quick)
+    from shoal.config import cluster  # noqa: PLC0415 (--help stays quick)
 
     name = ctx.params.get("config")
     return cluster.load(cluster.find(name, os.environ, Path()))
@@ -54,9 +53,8 @@ def _cluster(ctx: typer.Context) -> "Cluster":
 def _names(cluster: "Cluster", incomplete: str) -> list[str]:
     """Return a page of the names that sort after what was typed."""
     import zmq  # noqa: PLC0415 (--help stays quick)
-
-    from protocol.messages import Files, List  # noqa: PLC0415 (the same)
-    from wire.tracker_client import TrackerClient  # noqa: PLC0415 (the same)
+    from shoal.protocol.messages import Files, List  # noqa: PLC0415 (the same)
+    from shoal.wire.tracker_client import TrackerClient  # noqa: PLC0415 (the same)
 
     context: zmq.Context[zmq.Socket[bytes]] = zmq.Context()
     client = TrackerClient(context, cluster.tracker.address, tries=1)

@@ -13,10 +13,9 @@ from pathlib import Path
 from typing import Any
 
 from blake3 import blake3
-
-from commands import terminal
-from config.cluster import SHIPPED_FOLDER, Cluster, load
-from protocol.errors import ExitCode, OperatorError
+from shoal.commands import terminal
+from shoal.config.cluster import SHIPPED_FOLDER, Cluster, load
+from shoal.protocol.errors import ExitCode, OperatorError
 
 READY_S = 20.0
 STOP_S = 5.0

@@ -4,15 +4,15 @@ from collections.abc import Callable
 from types import TracebackType
 from typing import Self
 
-from commands.node import identity_of, take_folder_or_none
-from commands.orders import OrderDesk
-from commands.stopping import Stopper
-from commands.thread_guard import ThreadGuard
-from config.cluster import Cluster, NodeEntry
-from node.agent import Agent
-from node.lock import FolderLock
-from protocol.control import Report, Task, Working
-from protocol.errors import ExitCode
+from shoal.commands.node import identity_of, take_folder_or_none
+from shoal.commands.orders import OrderDesk
+from shoal.commands.stopping import Stopper
+from shoal.commands.thread_guard import ThreadGuard
+from shoal.config.cluster import Cluster, NodeEntry
+from shoal.node.agent import Agent
+from shoal.node.lock import FolderLock
+from shoal.protocol.control import Report, Task, Working
+from shoal.protocol.errors import ExitCode
 
 
 class Doer:

@@ -7,22 +7,21 @@ from pathlib import Path
 from typing import Self
 
 import msgspec
-
-from commands import terminal
-from commands.node import identity_of, take_folder_or_none
-from commands.orders import OrderDesk
-from commands.patterns import check_patterns
-from commands.progress import ProgressView
-from commands.stopping import Stopper
-from commands.thread_guard import ThreadGuard
-from config.cluster import Cluster, NodeEntry
-from node.agent import Agent
-from node.lock import FolderLock
-from node.outside import check_output
-from protocol import manifest, names
-from protocol.control import Fetched, FetchOrder, Working
-from protocol.errors import ExitCode, OperatorError
-from protocol.names import display
+from shoal.commands import terminal
+from shoal.commands.node import identity_of, take_folder_or_none
+from shoal.commands.orders import OrderDesk
+from shoal.commands.patterns import check_patterns
+from shoal.commands.progress import ProgressView
+from shoal.commands.stopping import Stopper
+from shoal.commands.thread_guard import ThreadGuard
+from shoal.config.cluster import Cluster, NodeEntry
+from shoal.node.agent import Agent
+from shoal.node.lock import FolderLock
+from shoal.node.outside import check_output
+from shoal.protocol import manifest, names
+from shoal.protocol.control import Fetched, FetchOrder, Working
+from shoal.protocol.errors import ExitCode, OperatorError
+from shoal.protocol.names import display
 
 
 class FetchOptions(msgspec.Struct, frozen=True):

@@ -5,11 +5,11 @@ import os
 import socket
 from pathlib import Path
 
-from config.cluster import Cluster, NodeEntry
-from protocol.addresses import is_loopback, split
-from protocol.errors import OperatorError
-from protocol.names import display
-from wire import control_socket
+from shoal.config.cluster import Cluster, NodeEntry
+from shoal.protocol.addresses import is_loopback, split
+from shoal.protocol.errors import OperatorError
+from shoal.protocol.names import display
+from shoal.wire import control_socket
 
 
 def is_here(address: str) -> bool:

@@ -4,11 +4,10 @@ from collections.abc import Callable, Iterator
 from typing import Any, TypeVar
 
 import zmq
-
-from commands import terminal
-from commands.table import put_table
-from protocol.errors import ExitCode, OperatorError, WireCode
-from protocol.messages import (
+from shoal.commands import terminal
+from shoal.commands.table import put_table
+from shoal.protocol.errors import ExitCode, OperatorError, WireCode
+from shoal.protocol.messages import (
     Error,
     File,
     Files,
@@ -21,8 +20,8 @@ from protocol.messages import (
     Status,
     TrackerStatus,
 )
-from protocol.names import display
-from wire.tracker_client import TrackerClient
+from shoal.protocol.names import display
+from shoal.wire.tracker_client import TrackerClient
 
 Reply = TypeVar("Reply", bound=Message)
 Page = TypeVar("Page", Files, Holders, TrackerStatus)

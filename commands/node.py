@@ -4,17 +4,17 @@ import logging
 import threading
 import time
 
-from commands import terminal
-from commands.stopping import Stopper
-from commands.thread_guard import ThreadGuard
-from config.cluster import Cluster, NodeEntry
-from node.agent import Agent
-from node.control_server import ControlServer
-from node.home import Identity
-from node.lock import FolderLock, FolderTakenError
-from protocol.errors import ExitCode, OperatorError
-from protocol.names import display
-from wire import control_socket
+from shoal.commands import terminal
+from shoal.commands.stopping import Stopper
+from shoal.commands.thread_guard import ThreadGuard
+from shoal.config.cluster import Cluster, NodeEntry
+from shoal.node.agent import Agent
+from shoal.node.control_server import ControlServer
+from shoal.node.home import Identity
+from shoal.node.lock import FolderLock, FolderTakenError
+from shoal.protocol.errors import ExitCode, OperatorError
+from shoal.protocol.names import display
+from shoal.wire import control_socket
 
 log = logging.getLogger("shoal.node")
 

@@ -7,9 +7,8 @@ from typing import Annotated, Any
 
 import typer
 import typer.core
-
-from commands import completing, terminal
-from protocol.errors import OperatorError
+from shoal.commands import completing, terminal
+from shoal.protocol.errors import OperatorError
 
 VERSION = "0.1.0"
 

@@ -6,9 +6,8 @@ from collections.abc import Callable
 from pathlib import Path
 
 import zmq
-
-from protocol import messages
-from protocol.control import (
+from shoal.protocol import messages
+from shoal.protocol.control import (
     Cancel,
     DiscardOrder,
     Failed,
@@ -21,10 +20,10 @@ from protocol.control import (
     VerifyOrder,
     Working,
 )
-from protocol.errors import ExitCode, OperatorError
-from protocol.names import display
-from wire import control_socket, frames, sockets
-from wire.wake import Wake
+from shoal.protocol.errors import ExitCode, OperatorError
+from shoal.protocol.names import display
+from shoal.wire import control_socket, frames, sockets
+from shoal.wire.wake import Wake
 
 SILENCE_S = 10.0  # A living node reports every 0.1 s, but may be opening or publishing a huge file.
 CANCEL_S = 3.0

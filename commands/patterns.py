@@ -2,10 +2,10 @@
 
 from collections.abc import Iterable
 
-from node.selection import check_pattern
-from protocol.control import MAX_PATTERN_CHARACTERS, MAX_PATTERNS
-from protocol.errors import OperatorError
-from protocol.names import display
+from shoal.node.selection import check_pattern
+from shoal.protocol.control import MAX_PATTERN_CHARACTERS, MAX_PATTERNS
+from shoal.protocol.errors import OperatorError
+from shoal.protocol.names import display
 
 
 def check_patterns(option: str, patterns: Iterable[str]) -> None:

@@ -5,10 +5,10 @@ import time
 from types import TracebackType
 from typing import TYPE_CHECKING, Self
 
-from commands import terminal
-from commands.table import shortened
-from protocol.control import Working
-from protocol.names import display
+from shoal.commands import terminal
+from shoal.commands.table import shortened
+from shoal.protocol.control import Working
+from shoal.protocol.names import display
 
 if TYPE_CHECKING:
     from rich.progress import Progress

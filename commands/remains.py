@@ -2,14 +2,14 @@
 
 from collections.abc import Iterable
 
-from commands import terminal
-from commands.doing import Doer
-from commands.fetch import checked_what
-from config.cluster import Cluster, NodeEntry
-from node.remains import Remain, found
-from protocol.control import Discarded, DiscardOrder
-from protocol.errors import ExitCode
-from protocol.names import display
+from shoal.commands import terminal
+from shoal.commands.doing import Doer
+from shoal.commands.fetch import checked_what
+from shoal.config.cluster import Cluster, NodeEntry
+from shoal.node.remains import Remain, found
+from shoal.protocol.control import Discarded, DiscardOrder
+from shoal.protocol.errors import ExitCode
+from shoal.protocol.names import display
 
 
 def run_discard(

@@ -5,11 +5,10 @@ import time
 from collections.abc import Mapping
 
 import zmq
-
-from protocol import messages
-from protocol.errors import MalformedMessageError
-from protocol.messages import NodeReply, State, StateRequest
-from wire import sockets
+from shoal.protocol import messages
+from shoal.protocol.errors import MalformedMessageError
+from shoal.protocol.messages import NodeReply, State, StateRequest
+from shoal.wire import sockets
 
 LIMIT_S = 1.5  # A node answers at once, or is busy and is not waited for.
 MOST_NODES = 500  # A connection each.

@@ -7,25 +7,24 @@ from pathlib import Path
 from typing import Any
 
 import msgspec
-
-from commands import terminal
-from commands.doing import Doer
-from commands.listing import ask
-from commands.patterns import check_patterns
-from commands.progress import ProgressView
-from config.cluster import Cluster, NodeEntry
-from node.copying import copy_into, same
-from node.folder import MOST_LINES
-from node.left_out import LEADS_OUT, LeftOut
-from node.quota import Quota
-from node.selection import Selection
-from node.staging import disk_trouble
-from node.tree import look_through
-from node.unreadable import CannotReadError
-from protocol.control import MAX_LEFT_OUT, Chunking, Omission, ShareOrder, Sharing, Working
-from protocol.errors import ExitCode, OperatorError
-from protocol.messages import Holders, Query
-from protocol.names import check_name, display
+from shoal.commands import terminal
+from shoal.commands.doing import Doer
+from shoal.commands.listing import ask
+from shoal.commands.patterns import check_patterns
+from shoal.commands.progress import ProgressView
+from shoal.config.cluster import Cluster, NodeEntry
+from shoal.node.copying import copy_into, same
+from shoal.node.folder import MOST_LINES
+from shoal.node.left_out import LEADS_OUT, LeftOut
+from shoal.node.quota import Quota
+from shoal.node.selection import Selection
+from shoal.node.staging import disk_trouble
+from shoal.node.tree import look_through
+from shoal.node.unreadable import CannotReadError
+from shoal.protocol.control import MAX_LEFT_OUT, Chunking, Omission, ShareOrder, Sharing, Working
+from shoal.protocol.errors import ExitCode, OperatorError
+from shoal.protocol.messages import Holders, Query
+from shoal.protocol.names import check_name, display
 
 
 class ShareOptions(msgspec.Struct, frozen=True):

@@ -1,15 +1,14 @@
 """`shoal status`: who is alive, and what the tracker has been doing."""
 
 import msgspec
-
-from commands import terminal
-from commands.listing import statuses
-from commands.remains import described, remains_of
-from commands.table import put_table
-from commands.where import liveness
-from config.cluster import Cluster
-from protocol.errors import ExitCode
-from protocol.messages import NodeStatus
+from shoal.commands import terminal
+from shoal.commands.listing import statuses
+from shoal.commands.remains import described, remains_of
+from shoal.commands.table import put_table
+from shoal.commands.where import liveness
+from shoal.config.cluster import Cluster
+from shoal.protocol.errors import ExitCode
+from shoal.protocol.messages import NodeStatus
 
 
 def run_status(cluster: Cluster, *, as_json: bool) -> ExitCode:

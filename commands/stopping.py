@@ -5,7 +5,7 @@ import signal
 import threading
 from collections.abc import Callable
 
-from protocol.errors import ExitCode
+from shoal.protocol.errors import ExitCode
 
 _CODES = {
     signal.SIGINT: ExitCode.INTERRUPTED,

@@ -4,7 +4,7 @@ import io
 import sys
 from collections.abc import Sequence
 
-from commands import terminal
+from shoal.commands import terminal
 
 MOST_PADDED = 40  # One long name does not push all other rows apart.
 LEAST_FLEXIBLE = 18  # A name that is cut to less than this cannot be told from others.

@@ -11,9 +11,8 @@ from pathlib import Path
 from typing import Any, TextIO, TypeVar
 
 import msgspec
-
-from protocol.errors import ExitCode, OperatorError, refused
-from protocol.names import display
+from shoal.protocol.errors import ExitCode, OperatorError, refused
+from shoal.protocol.names import display
 
 T = TypeVar("T")
 

@@ -7,8 +7,8 @@ from collections.abc import Callable
 from types import TracebackType
 from typing import Self
 
-from commands import terminal
-from protocol.errors import ExitCode, OperatorError
+from shoal.commands import terminal
+from shoal.protocol.errors import ExitCode, OperatorError
 
 END_S = 10.0  # For the rest of the process to end in good order.
 

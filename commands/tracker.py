@@ -5,16 +5,15 @@ import random
 import time
 
 import zmq
-
-from broker.initial import Initial, InitialNode
-from broker.server import Server
-from broker.store import SqliteStore
-from broker.tracker import Tracker
-from commands import terminal
-from commands.stopping import Stopper
-from config.cluster import Cluster
-from protocol.errors import ExitCode
-from wire.wake import Wake
+from shoal.broker.initial import Initial, InitialNode
+from shoal.broker.server import Server
+from shoal.broker.store import SqliteStore
+from shoal.broker.tracker import Tracker
+from shoal.commands import terminal
+from shoal.commands.stopping import Stopper
+from shoal.config.cluster import Cluster
+from shoal.protocol.errors import ExitCode
+from shoal.wire.wake import Wake
 
 log = logging.getLogger("shoal.tracker")
 

@@ -2,14 +2,14 @@
 
 from collections.abc import Iterator
 
-from commands import terminal
-from commands.doing import Doer
-from commands.fetch import checked_what
-from commands.progress import ProgressView
-from config.cluster import Cluster, NodeEntry
-from protocol.control import Examined, ForgetOrder, Forgotten, Verified, VerifyOrder
-from protocol.errors import ExitCode
-from protocol.names import display
+from shoal.commands import terminal
+from shoal.commands.doing import Doer
+from shoal.commands.fetch import checked_what
+from shoal.commands.progress import ProgressView
+from shoal.config.cluster import Cluster, NodeEntry
+from shoal.protocol.control import Examined, ForgetOrder, Forgotten, Verified, VerifyOrder
+from shoal.protocol.errors import ExitCode
+from shoal.protocol.names import display
 
 
 def run_forget(

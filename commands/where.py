@@ -3,10 +3,9 @@
 from typing import Any
 
 import msgspec
-
-from commands import terminal
-from commands.fetch import checked_what
-from commands.listing import (
+from shoal.commands import terminal
+from shoal.commands.fetch import checked_what
+from shoal.commands.listing import (
     ask,
     broken,
     holder_document,
@@ -14,15 +13,15 @@ from commands.listing import (
     published,
     statuses,
 )
-from commands.roll_call import states
-from commands.table import put_table
-from config.cluster import Cluster
-from node import versions
-from protocol import manifest
-from protocol.addresses import may_be_holder
-from protocol.errors import ExitCode, OperatorError
-from protocol.messages import Holder, Holders, NodeStatus, OtherVersion, Query, State
-from protocol.names import display
+from shoal.commands.roll_call import states
+from shoal.commands.table import put_table
+from shoal.config.cluster import Cluster
+from shoal.node import versions
+from shoal.protocol import manifest
+from shoal.protocol.addresses import may_be_holder
+from shoal.protocol.errors import ExitCode, OperatorError
+from shoal.protocol.messages import Holder, Holders, NodeStatus, OtherVersion, Query, State
+from shoal.protocol.names import display
 
 
 class Place(msgspec.Struct, frozen=True):

@@ -11,10 +11,9 @@ from pathlib import Path
 from typing import NamedTuple
 
 import msgspec
-
-from config.document import Value, choices, read, shown
-from protocol import addresses, names
-from protocol.errors import OperatorError
+from shoal.config.document import Value, choices, read, shown
+from shoal.protocol import addresses, names
+from shoal.protocol.errors import OperatorError
 
 DEFAULT_FILE = "lan.yaml"
 DEFAULT_STATE_FOLDER = ".shoal"

@@ -10,9 +10,8 @@ from pathlib import Path
 
 import msgspec
 import yaml
-
-from protocol import names
-from protocol.errors import OperatorError
+from shoal.protocol import names
+from shoal.protocol.errors import OperatorError
 
 MAX_FILE_BYTES = 1 << 20  # Room for some ten thousand nodes; PyYAML takes seconds for as much.
 MAX_DEPTH = 8  # The schema needs 4. PyYAML recurses: unlimited depth would exhaust the stack.

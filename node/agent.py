@@ -8,28 +8,27 @@ import random
 from collections.abc import Callable
 
 import zmq
-
-from node import leftovers
-from node.announcer import Announcer
-from node.cache import Cache
-from node.chunk_server import ChunkServer
-from node.fetches import Fetches
-from node.healer import Healer
-from node.home import Home, Identity
-from node.inventory import Inventory
-from node.lock import FolderLock
-from node.quota import Quota
-from node.register import Register
-from node.remains import Remains
-from node.rules import Rules
-from node.session import Session
-from node.settings import NodeSettings
-from node.sweeper import Sweeper
-from node.titles import Title
-from node.upkeep import Upkeep
-from node.verifying import Verifying
-from node.watcher import Watcher
-from protocol.control import (
+from shoal.node import leftovers
+from shoal.node.announcer import Announcer
+from shoal.node.cache import Cache
+from shoal.node.chunk_server import ChunkServer
+from shoal.node.fetches import Fetches
+from shoal.node.healer import Healer
+from shoal.node.home import Home, Identity
+from shoal.node.inventory import Inventory
+from shoal.node.lock import FolderLock
+from shoal.node.quota import Quota
+from shoal.node.register import Register
+from shoal.node.remains import Remains
+from shoal.node.rules import Rules
+from shoal.node.session import Session
+from shoal.node.settings import NodeSettings
+from shoal.node.sweeper import Sweeper
+from shoal.node.titles import Title
+from shoal.node.upkeep import Upkeep
+from shoal.node.verifying import Verifying
+from shoal.node.watcher import Watcher
+from shoal.protocol.control import (
     DiscardOrder,
     Fetched,
     FetchOrder,
@@ -40,11 +39,11 @@ from protocol.control import (
     VerifyOrder,
     Working,
 )
-from protocol.errors import ExitCode, OperatorError
-from protocol.messages import Holding, State, Told
-from protocol.names import display
-from wire import descriptors
-from wire.memory import keep_freed_memory
+from shoal.protocol.errors import ExitCode, OperatorError
+from shoal.protocol.messages import Holding, State, Told
+from shoal.protocol.names import display
+from shoal.wire import descriptors
+from shoal.wire.memory import keep_freed_memory
 
 log = logging.getLogger("shoal.node")
 

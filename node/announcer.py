@@ -7,11 +7,20 @@ the tracker has confirmed. What an update said whose answer was lost is in doubt
 from typing import TYPE_CHECKING, TypeVar
 
 import msgspec
-
-from node.settings import NodeSettings
-from protocol import messages
-from protocol.errors import WireCode
-from protocol.messages import Error, Holding, Leave, Message, Ok, Renew, Told, Update, Withdrawal
+from shoal.node.settings import NodeSettings
+from shoal.protocol import messages
+from shoal.protocol.errors import WireCode
+from shoal.protocol.messages import (
+    Error,
+    Holding,
+    Leave,
+    Message,
+    Ok,
+    Renew,
+    Told,
+    Update,
+    Withdrawal,
+)
 
 if TYPE_CHECKING:
     from random import Random

@@ -11,17 +11,17 @@ import threading
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 
-from node.directories import Keeps, is_directory, missing, opened, sweep
-from node.file_states import FileStates
-from node.others import others
-from node.paths import parent_of
-from node.placing import InTheWayError, MayGo, give_name, remove, take_out
-from node.raw_files import set_mode
-from node.spare import NOTHING, Spare
-from node.tree import Tree, everything_in
-from protocol.errors import OperatorError
-from protocol.listing import Listing
-from protocol.names import MAX_NAME_BYTES, display
+from shoal.node.directories import Keeps, is_directory, missing, opened, sweep
+from shoal.node.file_states import FileStates
+from shoal.node.others import others
+from shoal.node.paths import parent_of
+from shoal.node.placing import InTheWayError, MayGo, give_name, remove, take_out
+from shoal.node.raw_files import set_mode
+from shoal.node.spare import NOTHING, Spare
+from shoal.node.tree import Tree, everything_in
+from shoal.protocol.errors import OperatorError
+from shoal.protocol.listing import Listing
+from shoal.protocol.names import MAX_NAME_BYTES, display
 
 
 class Appearing:

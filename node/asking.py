@@ -12,13 +12,13 @@ import math
 from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING
 
-from node.hedges import Hedges
-from node.neighbours import Neighbours
-from node.outstanding import Outstanding, Request
-from node.peer import Peer
-from node.settings import FetchSettings
-from node.wanted import Wanted
-from protocol.manifest import Manifest
+from shoal.node.hedges import Hedges
+from shoal.node.neighbours import Neighbours
+from shoal.node.outstanding import Outstanding, Request
+from shoal.node.peer import Peer
+from shoal.node.settings import FetchSettings
+from shoal.node.wanted import Wanted
+from shoal.protocol.manifest import Manifest
 
 if TYPE_CHECKING:
     from random import Random

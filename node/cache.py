@@ -14,12 +14,11 @@ import time
 from pathlib import Path
 
 from blake3 import blake3
-
-from node.placing import remove
-from node.raw_files import claim, read_at, write_at
-from node.titles import Title
-from node.whole import Signature
-from protocol.manifest import DIGEST_BYTES
+from shoal.node.placing import remove
+from shoal.node.raw_files import claim, read_at, write_at
+from shoal.node.titles import Title
+from shoal.node.whole import Signature
+from shoal.protocol.manifest import DIGEST_BYTES
 
 log = logging.getLogger("shoal.node")
 

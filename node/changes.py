@@ -11,9 +11,8 @@ import select
 from pathlib import Path
 
 from inotify_simple import Event, INotify, flags
-
-from protocol.names import RESERVED_FOLDER
-from wire.wake import Wake
+from shoal.protocol.names import RESERVED_FOLDER
+from shoal.wire.wake import Wake
 
 _MASK = flags.CREATE | flags.DELETE | flags.MOVED_FROM | flags.MOVED_TO
 _MASK |= flags.MODIFY | flags.CLOSE_WRITE | flags.ATTRIB

@@ -12,10 +12,9 @@ from collections.abc import Callable
 from typing import Any
 
 import zmq
-
-from node.inventory import Inventory
-from node.pacing import Pacing
-from node.serving import (
+from shoal.node.inventory import Inventory
+from shoal.node.pacing import Pacing
+from shoal.node.serving import (
     Answer,
     SendChunk,
     SendError,
@@ -25,12 +24,12 @@ from node.serving import (
     TakeNote,
     TellState,
 )
-from node.settings import NodeSettings
-from node.turns import Source
-from node.whole import GoneError, Whole
-from protocol import messages
-from protocol.errors import MalformedMessageError, UnsupportedMessageError, WireCode
-from protocol.messages import (
+from shoal.node.settings import NodeSettings
+from shoal.node.turns import Source
+from shoal.node.whole import GoneError, Whole
+from shoal.protocol import messages
+from shoal.protocol.errors import MalformedMessageError, UnsupportedMessageError, WireCode
+from shoal.protocol.messages import (
     ChunkReply,
     ChunkRequest,
     Error,
@@ -40,10 +39,10 @@ from protocol.messages import (
     Nothing,
     State,
 )
-from protocol.names import display
-from wire import frames, sockets
-from wire.releases import Releases
-from wire.wake import Wake
+from shoal.protocol.names import display
+from shoal.wire import frames, sockets
+from shoal.wire.releases import Releases
+from shoal.wire.wake import Wake
 
 log = logging.getLogger("shoal.node")
 

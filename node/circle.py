@@ -2,16 +2,16 @@
 
 from typing import TYPE_CHECKING
 
-from node.evidence import Evidence
-from node.inquiry import Inquiry
-from node.roster import Roster, Trouble
-from node.settings import FetchSettings
-from node.steps import Action, BytesCame, Disconnect, HolderConnected, RequestManifest
+from shoal.node.evidence import Evidence
+from shoal.node.inquiry import Inquiry
+from shoal.node.roster import Roster, Trouble
+from shoal.node.settings import FetchSettings
+from shoal.node.steps import Action, BytesCame, Disconnect, HolderConnected, RequestManifest
 
 if TYPE_CHECKING:
     from random import Random
 
-    from node.scheduler import Scheduler
+    from shoal.node.scheduler import Scheduler
 
 
 class Circle:

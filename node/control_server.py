@@ -6,16 +6,15 @@ import threading
 import time
 
 import zmq
-
-from node.agent import Agent
-from node.placing import remove
-from protocol import messages
-from protocol.control import Cancel, Failed, Order, Report, ShareOrder, Task, Working
-from protocol.errors import ExitCode, MalformedMessageError, OperatorError, refused
-from protocol.messages import MAX_TEXT_CHARACTERS
-from protocol.names import RESERVED_FOLDER
-from wire import control_socket
-from wire.wake import Wake
+from shoal.node.agent import Agent
+from shoal.node.placing import remove
+from shoal.protocol import messages
+from shoal.protocol.control import Cancel, Failed, Order, Report, ShareOrder, Task, Working
+from shoal.protocol.errors import ExitCode, MalformedMessageError, OperatorError, refused
+from shoal.protocol.messages import MAX_TEXT_CHARACTERS
+from shoal.protocol.names import RESERVED_FOLDER
+from shoal.wire import control_socket
+from shoal.wire.wake import Wake
 
 log = logging.getLogger("shoal.node")
 

@@ -9,17 +9,17 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-from node import leftovers
-from node.directories import make
-from node.holes import copy_bytes
-from node.left_out import LeftOut
-from node.placing import InTheWayError, put_in_place, remove, sync
-from node.raw_files import keep_owner_mode
-from node.selection import Selection
-from node.tree import look_through
-from node.unreadable import CannotReadError, reading, why
-from protocol.errors import OperatorError
-from protocol.names import display
+from shoal.node import leftovers
+from shoal.node.directories import make
+from shoal.node.holes import copy_bytes
+from shoal.node.left_out import LeftOut
+from shoal.node.placing import InTheWayError, put_in_place, remove, sync
+from shoal.node.raw_files import keep_owner_mode
+from shoal.node.selection import Selection
+from shoal.node.tree import look_through
+from shoal.node.unreadable import CannotReadError, reading, why
+from shoal.protocol.errors import OperatorError
+from shoal.protocol.names import display
 
 _AT_A_TIME = 256  # Files for one thread: each is soon done.
 _COMPARE_BYTES = 1 << 20

@@ -13,10 +13,10 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from itertools import pairwise
 
-from node.content_cut import MOST_AVERAGE_BYTES, SPREAD, cut_points
-from node.whole import GoneError, Source
-from protocol.cutting import LISTING_CHUNK_BYTES
-from protocol.manifest import MAX_CHUNKS
+from shoal.node.content_cut import MOST_AVERAGE_BYTES, SPREAD, cut_points
+from shoal.node.whole import GoneError, Source
+from shoal.protocol.cutting import LISTING_CHUNK_BYTES
+from shoal.protocol.manifest import MAX_CHUNKS
 
 PIECE_BYTES = 16 << 20
 MOST_CONTENT_BYTES = MAX_CHUNKS * MOST_AVERAGE_BYTES // 2  # Beyond, there might be too many chunks.

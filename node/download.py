@@ -9,21 +9,21 @@ Whatever a holder does, the worst it can achieve is not to be asked.
 
 from typing import TYPE_CHECKING
 
-from node import steps, verdict
-from node.circle import Circle
-from node.gathering import Gathering, Reply
-from node.inquiry import manifest_in
-from node.lookup import Lookup
-from node.patience import Patience
-from node.roster import Trouble, refusal
-from node.settings import FetchSettings
-from node.steps import Action, Event, Phase
-from node.tally import Tally
-from node.versions import Meant
-from protocol.errors import ExitCode, WireCode
-from protocol.manifest import ContentId, Manifest, id_of, is_id
-from protocol.messages import Holders
-from protocol.names import display
+from shoal.node import steps, verdict
+from shoal.node.circle import Circle
+from shoal.node.gathering import Gathering, Reply
+from shoal.node.inquiry import manifest_in
+from shoal.node.lookup import Lookup
+from shoal.node.patience import Patience
+from shoal.node.roster import Trouble, refusal
+from shoal.node.settings import FetchSettings
+from shoal.node.steps import Action, Event, Phase
+from shoal.node.tally import Tally
+from shoal.node.versions import Meant
+from shoal.protocol.errors import ExitCode, WireCode
+from shoal.protocol.manifest import ContentId, Manifest, id_of, is_id
+from shoal.protocol.messages import Holders
+from shoal.protocol.names import display
 
 if TYPE_CHECKING:
     from random import Random

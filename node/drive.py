@@ -7,7 +7,7 @@ after a failure of the disk nothing that was decided before it is carried out.
 import collections
 from collections.abc import Callable, Iterable
 
-from node import steps
+from shoal.node import steps
 
 Handle = Callable[[steps.Event], Iterable[steps.Action]]
 CarryOut = Callable[[steps.Action], steps.Event | None]

@@ -8,8 +8,8 @@ import functools
 import operator
 from collections.abc import Collection
 
-from node.settings import FetchSettings
-from protocol import bitmap
+from shoal.node.settings import FetchSettings
+from shoal.protocol import bitmap
 
 NAMED = 3  # Chunks of one holder that a message names; the others are counted.
 

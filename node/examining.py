@@ -9,17 +9,17 @@ import threading
 import time
 from collections.abc import Callable
 
-from node.cache import Cache
-from node.cadence import Cadence
-from node.hash_progress import HashProgress
-from node.hashing import hash_source
-from node.rules import DEFAULT_CHUNKING, Rules
-from node.tree import Tree
-from node.unreadable import PASSING, Unreadable, UnreadableError, why
-from node.whole import Source, Whole
-from protocol.errors import MalformedMessageError
-from protocol.manifest import Manifest, encode
-from protocol.names import display
+from shoal.node.cache import Cache
+from shoal.node.cadence import Cadence
+from shoal.node.hash_progress import HashProgress
+from shoal.node.hashing import hash_source
+from shoal.node.rules import DEFAULT_CHUNKING, Rules
+from shoal.node.tree import Tree
+from shoal.node.unreadable import PASSING, Unreadable, UnreadableError, why
+from shoal.node.whole import Source, Whole
+from shoal.protocol.errors import MalformedMessageError
+from shoal.protocol.manifest import Manifest, encode
+from shoal.protocol.names import display
 
 log = logging.getLogger("shoal.node")
 

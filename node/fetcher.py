@@ -7,22 +7,21 @@ from collections.abc import Callable
 
 import msgspec
 import zmq
-
-from node import steps, summary
-from node.download import Download
-from node.drive import drive
-from node.inflow import Inflow
-from node.intake import Destination, Intake
-from node.link import Arrival, Link
-from node.links import Links
-from node.settings import FetchSettings
-from node.versions import Meant
-from protocol.control import Fetched, Working
-from protocol.errors import ExitCode, OperatorError, WireCode
-from protocol.messages import ChunkRequest, Error, Holders, ManifestRequest, Query, WrongChunk
-from protocol.names import display
-from wire.tracker_client import TrackerClient, TrackerLostError
-from wire.wake import Wake
+from shoal.node import steps, summary
+from shoal.node.download import Download
+from shoal.node.drive import drive
+from shoal.node.inflow import Inflow
+from shoal.node.intake import Destination, Intake
+from shoal.node.link import Arrival, Link
+from shoal.node.links import Links
+from shoal.node.settings import FetchSettings
+from shoal.node.versions import Meant
+from shoal.protocol.control import Fetched, Working
+from shoal.protocol.errors import ExitCode, OperatorError, WireCode
+from shoal.protocol.messages import ChunkRequest, Error, Holders, ManifestRequest, Query, WrongChunk
+from shoal.protocol.names import display
+from shoal.wire.tracker_client import TrackerClient, TrackerLostError
+from shoal.wire.wake import Wake
 
 log = logging.getLogger("shoal.node")
 

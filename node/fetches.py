@@ -14,28 +14,27 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import msgspec
-
-from node import outcomes, questions, standing, versions
-from node.fetcher import Fetcher, Surroundings, stopped
-from node.home import Home
-from node.intake import BeingFetchedError, Destination
-from node.inventory import PartialFile
-from node.joint import Caller, Joint
-from node.outside import check_output
-from node.partly import remains_of
-from node.selection import Selection
-from node.settings import FetchSettings
-from node.spare import ANYTHING, NOTHING, Spare, remember
-from node.staging import staging_place
-from node.standing import Standing
-from node.titles import Title
-from node.versions import Meant
-from node.whole import Whole
-from node.witness import Witnesses
-from protocol.control import Fetched, FetchOrder, Working
-from protocol.errors import ExitCode, OperatorError
-from protocol.manifest import ContentId
-from protocol.names import display
+from shoal.node import outcomes, questions, standing, versions
+from shoal.node.fetcher import Fetcher, Surroundings, stopped
+from shoal.node.home import Home
+from shoal.node.intake import BeingFetchedError, Destination
+from shoal.node.inventory import PartialFile
+from shoal.node.joint import Caller, Joint
+from shoal.node.outside import check_output
+from shoal.node.partly import remains_of
+from shoal.node.selection import Selection
+from shoal.node.settings import FetchSettings
+from shoal.node.spare import ANYTHING, NOTHING, Spare, remember
+from shoal.node.staging import staging_place
+from shoal.node.standing import Standing
+from shoal.node.titles import Title
+from shoal.node.versions import Meant
+from shoal.node.whole import Whole
+from shoal.node.witness import Witnesses
+from shoal.protocol.control import Fetched, FetchOrder, Working
+from shoal.protocol.errors import ExitCode, OperatorError
+from shoal.protocol.manifest import ContentId
+from shoal.protocol.names import display
 
 log = logging.getLogger("shoal.node")
 

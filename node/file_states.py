@@ -5,8 +5,8 @@ import os
 import stat
 from collections.abc import Sequence
 
-from node.whole import TIME_BITS, Fits, Signature
-from protocol import manifest
+from shoal.node.whole import TIME_BITS, Fits, Signature
+from shoal.protocol import manifest
 
 
 class FileStates:

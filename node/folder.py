@@ -10,15 +10,15 @@ import stat
 from collections.abc import Callable, Collection
 from pathlib import Path
 
-from node.raw_files import read_at
-from node.rules import DAMAGED, FORGOTTEN, Rules
-from node.top_link import why_not_followed
-from node.tree import look_through
-from node.unreadable import Unreadable, why
-from node.whole import FileSource, GoneError, Signature, Source
-from protocol.errors import ExitCode, OperatorError
-from protocol.manifest import MAX_SIZE_BYTES
-from protocol.names import RESERVED_FOLDER, check_name, display
+from shoal.node.raw_files import read_at
+from shoal.node.rules import DAMAGED, FORGOTTEN, Rules
+from shoal.node.top_link import why_not_followed
+from shoal.node.tree import look_through
+from shoal.node.unreadable import Unreadable, why
+from shoal.node.whole import FileSource, GoneError, Signature, Source
+from shoal.protocol.errors import ExitCode, OperatorError
+from shoal.protocol.manifest import MAX_SIZE_BYTES
+from shoal.protocol.names import RESERVED_FOLDER, check_name, display
 
 _NOT_THERE = {errno.ENOENT, errno.ENOTDIR, errno.ELOOP, errno.ENAMETOOLONG}
 MOST_LINES = 20  # For each directory: one may have a million links that lead out.

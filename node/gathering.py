@@ -5,15 +5,15 @@ What to ask of whom is the scheduler's; what becomes of a holder that lies is th
 
 from typing import TYPE_CHECKING
 
-from node import steps
-from node.evidence import Evidence
-from node.roster import Trouble, refusal
-from node.scheduler import Scheduler
-from node.settings import FetchSettings
-from node.tally import Tally
-from protocol import bitmap
-from protocol.errors import WireCode
-from protocol.names import display
+from shoal.node import steps
+from shoal.node.evidence import Evidence
+from shoal.node.roster import Trouble, refusal
+from shoal.node.scheduler import Scheduler
+from shoal.node.settings import FetchSettings
+from shoal.node.tally import Tally
+from shoal.protocol import bitmap
+from shoal.protocol.errors import WireCode
+from shoal.protocol.names import display
 
 if TYPE_CHECKING:
     from random import Random

@@ -5,7 +5,7 @@ import threading
 import time
 from collections.abc import Callable, Iterable
 
-from node.whole import Source
+from shoal.node.whole import Source
 
 log = logging.getLogger("shoal.node")
 

@@ -7,11 +7,10 @@ from itertools import accumulate
 from typing import TypeVar
 
 from blake3 import blake3
-
-from node.whole import GoneError, Source
-from protocol import manifest
-from protocol.control import Chunking
-from protocol.manifest import Manifest
+from shoal.node.whole import GoneError, Source
+from shoal.protocol import manifest
+from shoal.protocol.control import Chunking
+from shoal.protocol.manifest import Manifest
 
 Item = TypeVar("Item")
 R = TypeVar("R")
@@ -46,7 +45,7 @@ def hash_source(
         return blake3(data).digest()
 
     if chunking == "content":
-        from node.cut_source import MOST_CONTENT_BYTES, ContentCut  # noqa: PLC0415 (few need it)
+        from shoal.node.cut_source import MOST_CONTENT_BYTES, ContentCut  # noqa: PLC0415 (few need it)
 
         if source.size_bytes <= MOST_CONTENT_BYTES:
             return described(source, *ContentCut(source, digest).run())

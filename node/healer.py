@@ -10,13 +10,12 @@ import threading
 import time
 
 from blake3 import blake3
-
-from node.home import Home
-from node.verifying import Verifying
-from node.whole import GoneError, Whole
-from protocol.control import Examined
-from protocol.errors import OperatorError
-from protocol.names import display
+from shoal.node.home import Home
+from shoal.node.verifying import Verifying
+from shoal.node.whole import GoneError, Whole
+from shoal.protocol.control import Examined
+from shoal.protocol.errors import OperatorError
+from shoal.protocol.names import display
 
 log = logging.getLogger("shoal.node")
 

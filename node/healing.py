@@ -3,18 +3,17 @@
 from collections.abc import Callable
 
 import msgspec
-
-from node.fetches import Fetches
-from node.home import Home
-from node.inventory import PartialFile
-from node.rules import DAMAGED, Damage
-from node.settings import FetchSettings
-from node.titles import Title
-from node.whole import Whole
-from protocol.control import Examined, Working
-from protocol.errors import ExitCode, OperatorError
-from protocol.messages import MAX_TEXT_CHARACTERS
-from protocol.names import display
+from shoal.node.fetches import Fetches
+from shoal.node.home import Home
+from shoal.node.inventory import PartialFile
+from shoal.node.rules import DAMAGED, Damage
+from shoal.node.settings import FetchSettings
+from shoal.node.titles import Title
+from shoal.node.whole import Whole
+from shoal.protocol.control import Examined, Working
+from shoal.protocol.errors import ExitCode, OperatorError
+from shoal.protocol.messages import MAX_TEXT_CHARACTERS
+from shoal.protocol.names import display
 
 OnProgress = Callable[[Working], None]
 

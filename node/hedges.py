@@ -8,11 +8,11 @@ import math
 from collections.abc import Iterable, Iterator
 from typing import NamedTuple
 
-from node.neighbours import Neighbours
-from node.outstanding import Request
-from node.peer import Peer
-from node.settings import FetchSettings
-from protocol import bitmap
+from shoal.node.neighbours import Neighbours
+from shoal.node.outstanding import Request
+from shoal.node.peer import Peer
+from shoal.node.settings import FetchSettings
+from shoal.protocol import bitmap
 
 LEAST, LAST = 1, 2
 LONG = 4  # From so many times as much on that may come twice, the last ones hardly count.

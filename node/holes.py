@@ -8,9 +8,9 @@ import errno
 import os
 from collections.abc import Callable, Iterator
 
-from node import libc
-from node.raw_files import write_all
-from node.unreadable import reading
+from shoal.node import libc
+from shoal.node.raw_files import write_all
+from shoal.node.unreadable import reading
 
 _BLOCK_BYTES = 64 << 20
 _SMALL_BYTES = 1 << 20  # Smaller files are copied by hand: the kernel is no quicker.

@@ -4,14 +4,13 @@ from pathlib import Path
 
 import msgspec
 import zmq
-
-from node.cache import Cache
-from node.inventory import Inventory
-from node.quota import Quota
-from node.register import Register
-from node.remains import Remains
-from node.rules import Rules
-from node.watcher import Watcher
+from shoal.node.cache import Cache
+from shoal.node.inventory import Inventory
+from shoal.node.quota import Quota
+from shoal.node.register import Register
+from shoal.node.remains import Remains
+from shoal.node.rules import Rules
+from shoal.node.watcher import Watcher
 
 
 class Identity(msgspec.Struct, frozen=True):

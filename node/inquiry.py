@@ -5,10 +5,10 @@ import itertools
 import math
 from typing import TYPE_CHECKING
 
-from node.settings import FetchSettings
-from node.steps import RequestManifest
-from protocol.errors import MalformedMessageError
-from protocol.manifest import ContentId, Manifest, decode, id_of
+from shoal.node.settings import FetchSettings
+from shoal.node.steps import RequestManifest
+from shoal.protocol.errors import MalformedMessageError
+from shoal.protocol.manifest import ContentId, Manifest, decode, id_of
 
 if TYPE_CHECKING:
     from random import Random

@@ -10,30 +10,29 @@ from collections.abc import Callable
 from pathlib import Path
 
 import msgspec
-
-from node import steps
-from node.appearing import Appearing
-from node.hashing import verified_chunks
-from node.inventory import Inventory, PartialFile
-from node.placing import InTheWayError
-from node.quota import Quota
-from node.register import Register
-from node.remains import note_name
-from node.reuse import copy_chunks
-from node.room import in_the_way, require_any, require_room, require_targets
-from node.rules import DAMAGED, FETCHING, PART, REPLACING, Rule, Rules
-from node.selection import EVERYTHING, Selection
-from node.spare import NOTHING, Spare, remember, remembered
-from node.staging import Staging, disk_trouble, staging_place
-from node.titles import Title
-from node.tree_staging import TreeStaging
-from node.twins import Twins
-from node.whole import Signature, Source, Whole
-from node.write_behind import WriteBehind
-from protocol import bitmap
-from protocol.errors import MalformedMessageError, OperatorError
-from protocol.manifest import ContentId, Manifest, pack_sizes
-from protocol.names import display
+from shoal.node import steps
+from shoal.node.appearing import Appearing
+from shoal.node.hashing import verified_chunks
+from shoal.node.inventory import Inventory, PartialFile
+from shoal.node.placing import InTheWayError
+from shoal.node.quota import Quota
+from shoal.node.register import Register
+from shoal.node.remains import note_name
+from shoal.node.reuse import copy_chunks
+from shoal.node.room import in_the_way, require_any, require_room, require_targets
+from shoal.node.rules import DAMAGED, FETCHING, PART, REPLACING, Rule, Rules
+from shoal.node.selection import EVERYTHING, Selection
+from shoal.node.spare import NOTHING, Spare, remember, remembered
+from shoal.node.staging import Staging, disk_trouble, staging_place
+from shoal.node.titles import Title
+from shoal.node.tree_staging import TreeStaging
+from shoal.node.twins import Twins
+from shoal.node.whole import Signature, Source, Whole
+from shoal.node.write_behind import WriteBehind
+from shoal.protocol import bitmap
+from shoal.protocol.errors import MalformedMessageError, OperatorError
+from shoal.protocol.manifest import ContentId, Manifest, pack_sizes
+from shoal.protocol.names import display
 
 
 class BeingFetchedError(OperatorError):

@@ -6,12 +6,12 @@ May be used from any thread.
 import threading
 from collections.abc import Callable
 
-from node.staging import Staging
-from node.titles import Title
-from node.tree_staging import TreeStaging
-from node.whole import GoneError, Whole
-from protocol.manifest import ContentId, encode
-from protocol.messages import Holding
+from shoal.node.staging import Staging
+from shoal.node.titles import Title
+from shoal.node.tree_staging import TreeStaging
+from shoal.node.whole import GoneError, Whole
+from shoal.protocol.manifest import ContentId, encode
+from shoal.protocol.messages import Holding
 
 
 class PartialFile:

@@ -7,8 +7,8 @@ import threading
 from collections.abc import Callable
 from typing import Generic, TypeVar
 
-from protocol.control import Working
-from protocol.errors import ExitCode, OperatorError
+from shoal.protocol.control import Working
+from shoal.protocol.errors import ExitCode, OperatorError
 
 T = TypeVar("T")
 OnProgress = Callable[[Working], None]

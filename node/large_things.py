@@ -6,7 +6,7 @@ Hashes nothing itself. The thread lasts as long as there is something to do.
 import threading
 from collections.abc import Callable
 
-from node.whole import Source
+from shoal.node.whole import Source
 
 LARGE_BYTES = 256 << 20  # A second or two at what disks and processors do.
 

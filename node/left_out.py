@@ -1,8 +1,8 @@
 """What of a directory is not shared, and why. Looks at no disk, and says nothing to anybody."""
 
-from protocol.control import MAX_LEFT_OUT, Omission
-from protocol.messages import MAX_TEXT_CHARACTERS
-from protocol.names import MAX_NAME_BYTES
+from shoal.protocol.control import MAX_LEFT_OUT, Omission
+from shoal.protocol.messages import MAX_TEXT_CHARACTERS
+from shoal.protocol.names import MAX_NAME_BYTES
 
 LEADS_OUT = "it is a link that may lead out of the directory"
 

@@ -4,7 +4,7 @@ import os
 import secrets
 from pathlib import Path
 
-from node.placing import remove
+from shoal.node.placing import remove
 
 _KINDS = ("incoming", "deleted")
 

@@ -7,9 +7,8 @@ import time
 import msgspec
 import zmq
 from blake3 import blake3
-
-from node.inflow import Inflow
-from node.steps import (
+from shoal.node.inflow import Inflow
+from shoal.node.steps import (
     ChunkReceived,
     Event,
     HolderConnected,
@@ -19,9 +18,9 @@ from node.steps import (
     ReportNoted,
     RequestRefused,
 )
-from protocol import messages
-from protocol.errors import MalformedMessageError
-from protocol.messages import (
+from shoal.protocol import messages
+from shoal.protocol.errors import MalformedMessageError
+from shoal.protocol.messages import (
     ChunkReply,
     Error,
     ManifestReply,
@@ -32,7 +31,7 @@ from protocol.messages import (
     State,
     WrongChunk,
 )
-from wire import frames, sockets
+from shoal.wire import frames, sockets
 
 HANDSHAKE_ROUND_TRIPS = 2  # ZMTP 3.1: greetings in two steps, then READY.
 SENDING_BYTES = 256  # Less than this in a second is no reply on its way.

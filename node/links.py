@@ -11,12 +11,11 @@ import selectors
 import time
 
 import zmq
-
-from node.inflow import Inflow
-from node.link import REPORT_MS, Link
-from wire import link_rate
-from wire.frames import has_mail
-from wire.wake import Wake
+from shoal.node.inflow import Inflow
+from shoal.node.link import REPORT_MS, Link
+from shoal.wire import link_rate
+from shoal.wire.frames import has_mail
+from shoal.wire.wake import Wake
 
 
 class Links:

@@ -8,8 +8,8 @@ import stat
 from pathlib import Path
 from typing import Self
 
-from node.directories import is_directory
-from protocol.errors import ExitCode, OperatorError
+from shoal.node.directories import is_directory
+from shoal.protocol.errors import ExitCode, OperatorError
 
 _OPEN = os.O_NOFOLLOW | os.O_CLOEXEC | os.O_NONBLOCK
 _NOT_OURS = {errno.ELOOP, errno.ENOTDIR, errno.EEXIST, errno.EISDIR, errno.ENXIO}

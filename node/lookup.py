@@ -1,7 +1,7 @@
 """When a download asks the tracker who holds its thing. Reads no answer."""
 
-from node.settings import FetchSettings
-from node.steps import QueryTracker
+from shoal.node.settings import FetchSettings
+from shoal.node.steps import QueryTracker
 
 
 class Lookup:

@@ -11,10 +11,10 @@ import itertools
 import math
 from collections.abc import Iterator
 
-from node.outstanding import Request
-from node.pace import Pace
-from node.peer import Peer
-from node.wanted import Wanted
+from shoal.node.outstanding import Request
+from shoal.node.pace import Pace
+from shoal.node.peer import Peer
+from shoal.node.wanted import Wanted
 
 COMPARED = 4  # Others that a chunk's rarity is taken from: with all of them everybody would want
 # the same chunk, and only one has it.

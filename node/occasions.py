@@ -12,10 +12,10 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from node.settings import NodeSettings
+from shoal.node.settings import NodeSettings
 
 if TYPE_CHECKING:
-    from node.changes import Changes
+    from shoal.node.changes import Changes
 
 log = logging.getLogger("shoal.node")
 
@@ -54,7 +54,7 @@ class Occasions:
             yield
 
     def _reported_changes(self) -> Iterator[None]:
-        from node.changes import Changes  # noqa: PLC0415 (a mere fetch does not need it)
+        from shoal.node.changes import Changes  # noqa: PLC0415 (a mere fetch does not need it)
 
         with contextlib.closing(Changes(self._folder)) as changes:
             self._changes = changes

@@ -3,13 +3,12 @@
 import os
 
 import msgspec
-
-from node.home import Home
-from node.versions import Meant
-from node.whole import Whole
-from protocol.control import Fetched
-from protocol.errors import ExitCode, OperatorError
-from protocol.names import display
+from shoal.node.home import Home
+from shoal.node.versions import Meant
+from shoal.node.whole import Whole
+from shoal.protocol.control import Fetched
+from shoal.protocol.errors import ExitCode, OperatorError
+from shoal.protocol.names import display
 
 
 def told(fetched: Fetched, meant: Meant) -> Fetched:

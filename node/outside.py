@@ -7,10 +7,10 @@ import stat
 from collections.abc import Iterator
 from pathlib import Path
 
-from node.holes import copy_bytes
-from node.placing import InTheWayError, give_name, remove, sync
-from protocol.errors import OperatorError
-from protocol.names import RESERVED_FOLDER, display
+from shoal.node.holes import copy_bytes
+from shoal.node.placing import InTheWayError, give_name, remove, sync
+from shoal.protocol.errors import OperatorError
+from shoal.protocol.names import RESERVED_FOLDER, display
 
 _ASIDE_BYTES = 200  # Of a name, which may have 255.
 _DIRECTORY = os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC

@@ -10,8 +10,7 @@ import operator
 from collections.abc import Callable, Iterator
 
 import msgspec
-
-from protocol import bitmap
+from shoal.protocol import bitmap
 
 
 class Request(msgspec.Struct, eq=False):

@@ -6,14 +6,14 @@ Trusts nothing it finds there: who copies verifies each chunk.
 import os
 from pathlib import Path
 
-from node.file_states import FileStates
-from node.raw_files import read_at
-from node.staging import staging_place
-from node.tree import Tree
-from node.whole import FileSource, Fits, Signature, Source, Whole
-from protocol import listing
-from protocol.errors import MalformedMessageError
-from protocol.manifest import MAX_LISTING_BYTES, MAX_MANIFEST_BYTES, ContentId, decode
+from shoal.node.file_states import FileStates
+from shoal.node.raw_files import read_at
+from shoal.node.staging import staging_place
+from shoal.node.tree import Tree
+from shoal.node.whole import FileSource, Fits, Signature, Source, Whole
+from shoal.protocol import listing
+from shoal.protocol.errors import MalformedMessageError
+from shoal.protocol.manifest import MAX_LISTING_BYTES, MAX_MANIFEST_BYTES, ContentId, decode
 
 
 def remains_of(folder: Path, content_id: str, name: str) -> Whole | None:

@@ -11,9 +11,9 @@ import stat
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-from node.directories import is_directory
-from protocol.errors import ExitCode, OperatorError
-from protocol.names import check_name, display
+from shoal.node.directories import is_directory
+from shoal.protocol.errors import ExitCode, OperatorError
+from shoal.protocol.names import check_name, display
 
 Clear = Callable[[int, str, str], None]  # In which directory, what, and its path in the folder.
 

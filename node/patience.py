@@ -1,6 +1,6 @@
 """How long a download goes on with nobody to ask, or without success. Knows no holder by name."""
 
-from node.settings import FetchSettings
+from shoal.node.settings import FetchSettings
 
 STOPPED_S = 60.0  # So long between two looks: this process was stopped, and nobody is to blame.
 

@@ -5,9 +5,9 @@ Decides nothing about chunks; that is the scheduler's.
 
 import math
 
-from node.outstanding import Request
-from node.pace import LONG_BYTES, NO_PACE, Pace
-from node.settings import FetchSettings
+from shoal.node.outstanding import Request
+from shoal.node.pace import LONG_BYTES, NO_PACE, Pace
+from shoal.node.settings import FetchSettings
 
 WRITE_OFF_PATIENCES = 3
 STRANGER = 2.0

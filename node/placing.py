@@ -9,9 +9,9 @@ import os
 from collections.abc import Callable
 from pathlib import Path
 
-from node import libc
-from node.directories import is_directory, opened, sweep
-from node.paths import parent_of
+from shoal.node import libc
+from shoal.node.directories import is_directory, opened, sweep
+from shoal.node.paths import parent_of
 
 # Says whether the file or directory at a path, whose name is about to go to another, may be lost.
 MayGo = Callable[[bytes], bool]

@@ -5,11 +5,11 @@ Says nothing of what the node has itself; that is the session's.
 
 from collections.abc import Callable
 
-from node.home import Home
-from protocol.errors import ExitCode, OperatorError, WireCode
-from protocol.messages import Error, Holders, Query
-from protocol.names import display
-from wire.tracker_client import TrackerClient
+from shoal.node.home import Home
+from shoal.protocol.errors import ExitCode, OperatorError, WireCode
+from shoal.protocol.messages import Error, Holders, Query
+from shoal.protocol.names import display
+from shoal.wire.tracker_client import TrackerClient
 
 
 def ask(home: Home, check: Callable[[], None], what: str, prefix: str = "") -> Holders | None:

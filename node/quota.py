@@ -9,8 +9,8 @@ import stat
 from pathlib import Path
 from typing import NamedTuple
 
-from protocol.errors import ExitCode, OperatorError
-from protocol.names import RESERVED_FOLDER, display
+from shoal.protocol.errors import ExitCode, OperatorError
+from shoal.protocol.names import RESERVED_FOLDER, display
 
 GB = 1_000_000_000
 BLOCK_BYTES = 512  # As stat(2) counts them, whatever a file system's own are.

@@ -18,8 +18,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import NamedTuple
 
-from node.raw_files import Write, write_all
-from node.whole import Source, Stretch
+from shoal.node.raw_files import Write, write_all
+from shoal.node.whole import Source, Stretch
 
 LEAST_BYTES = 64 << 10  # To share 16 KiB takes as long as to write them, and makes more extents.
 BLOCK_BYTES = 4096  # Only whole blocks are shared; who has larger ones refuses what is none.

@@ -8,11 +8,10 @@ import logging
 import threading
 
 import msgspec
-
-from node.cache import Cache
-from node.titles import Published, Title, entitled, published_over
-from protocol.messages import Told
-from protocol.names import display
+from shoal.node.cache import Cache
+from shoal.node.titles import Published, Title, entitled, published_over
+from shoal.protocol.messages import Told
+from shoal.protocol.names import display
 
 log = logging.getLogger("shoal.node")
 

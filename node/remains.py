@@ -11,13 +11,12 @@ from collections.abc import Callable
 from pathlib import Path
 
 import msgspec
-
-from node import leftovers
-from node.inventory import Inventory
-from node.placing import remove
-from node.quota import used_below
-from node.raw_files import read_at, write_at
-from protocol.manifest import ContentId, is_id
+from shoal.node import leftovers
+from shoal.node.inventory import Inventory
+from shoal.node.placing import remove
+from shoal.node.quota import used_below
+from shoal.node.raw_files import read_at, write_at
+from shoal.protocol.manifest import ContentId, is_id
 
 MOST_NAME_BYTES = 4096
 

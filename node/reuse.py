@@ -10,12 +10,11 @@ from collections.abc import Callable, Iterable
 from typing import NamedTuple
 
 from blake3 import blake3
-
-from node.hashing import map_with_all_cores
-from node.reflink import Origin
-from node.whole import GoneError, Whole
-from protocol import bitmap
-from protocol.manifest import Manifest
+from shoal.node.hashing import map_with_all_cores
+from shoal.node.reflink import Origin
+from shoal.node.whole import GoneError, Whole
+from shoal.protocol import bitmap
+from shoal.protocol.manifest import Manifest
 
 
 class _Wanted(NamedTuple):

@@ -2,12 +2,12 @@
 
 from pathlib import Path
 
-from node.quota import Quota
-from node.selection import Selection
-from node.tree_part import Lack
-from protocol.errors import ExitCode, OperatorError
-from protocol.manifest import Manifest
-from protocol.names import display
+from shoal.node.quota import Quota
+from shoal.node.selection import Selection
+from shoal.node.tree_part import Lack
+from shoal.protocol.errors import ExitCode, OperatorError
+from shoal.protocol.manifest import Manifest
+from shoal.protocol.names import display
 
 
 def require_room(

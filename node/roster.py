@@ -7,12 +7,12 @@ the more the more there are. Sends nothing and knows nothing of chunks.
 import dataclasses
 import math
 
-from node.evidence import Evidence
-from node.settings import FetchSettings
-from node.steps import Connect, Disconnect
-from protocol import addresses
-from protocol.distance import distance
-from protocol.messages import Holder
+from shoal.node.evidence import Evidence
+from shoal.node.settings import FetchSettings
+from shoal.node.steps import Connect, Disconnect
+from shoal.protocol import addresses
+from shoal.protocol.distance import distance
+from shoal.protocol.messages import Holder
 
 REFUSED_GROWTH = 8  # It is asked again once, soon, and then hardly ever (fault 42).
 MAX_SILENCES = 16  # Keeps the doubling finite; the settings' limit is reached long before.

@@ -8,12 +8,11 @@ import threading
 from pathlib import Path
 
 import msgspec
-
-from node.placing import remove
-from node.raw_files import read_at
-from node.selection import EVERYTHING, Selection
-from protocol.control import Chunking
-from protocol.errors import ExitCode, OperatorError
+from shoal.node.placing import remove
+from shoal.node.raw_files import read_at
+from shoal.node.selection import EVERYTHING, Selection
+from shoal.protocol.control import Chunking
+from shoal.protocol.errors import ExitCode, OperatorError
 
 DEFAULT_CHUNKING: Chunking = "fixed"
 MAX_BYTES = 64 << 20  # Half a million rules.

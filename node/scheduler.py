@@ -6,15 +6,15 @@ Knows nothing of sockets, bytes or disks.
 import math
 from typing import TYPE_CHECKING
 
-from node.asking import Asking
-from node.neighbours import Neighbours
-from node.outstanding import Outstanding, Request
-from node.peer import Peer
-from node.settings import FetchSettings
-from node.twins import Twins
-from node.wanted import Wanted
-from protocol import bitmap
-from protocol.manifest import Manifest
+from shoal.node.asking import Asking
+from shoal.node.neighbours import Neighbours
+from shoal.node.outstanding import Outstanding, Request
+from shoal.node.peer import Peer
+from shoal.node.settings import FetchSettings
+from shoal.node.twins import Twins
+from shoal.node.wanted import Wanted
+from shoal.protocol import bitmap
+from shoal.protocol.manifest import Manifest
 
 if TYPE_CHECKING:
     from random import Random

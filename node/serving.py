@@ -5,12 +5,11 @@ import math
 from typing import TYPE_CHECKING, Protocol
 
 import msgspec
-
-from node.turns import Source, Turns
-from protocol import bitmap
-from protocol.errors import WireCode
-from protocol.manifest import ContentId
-from protocol.messages import (
+from shoal.node.turns import Source, Turns
+from shoal.protocol import bitmap
+from shoal.protocol.errors import WireCode
+from shoal.protocol.manifest import ContentId
+from shoal.protocol.messages import (
     ChunkRequest,
     ManifestRequest,
     NodeRequest,

@@ -6,11 +6,10 @@ import time
 from collections.abc import Callable
 
 import zmq
-
-from node.announcer import Announcer
-from protocol.messages import Holding, Told
-from wire.tracker_client import TrackerClient, TrackerLostError
-from wire.wake import Wake
+from shoal.node.announcer import Announcer
+from shoal.protocol.messages import Holding, Told
+from shoal.wire.tracker_client import TrackerClient, TrackerLostError
+from shoal.wire.wake import Wake
 
 log = logging.getLogger("shoal.node")
 

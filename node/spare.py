@@ -14,14 +14,13 @@ from typing import Self
 
 import msgspec
 from blake3 import blake3
-
-from node.file_states import FileStates
-from node.raw_files import claim_room, open_own, read_at, write_all
-from node.tree import Tree
-from node.whole import FileSource, Source
-from protocol import codec, listing, manifest
-from protocol.errors import MalformedMessageError
-from protocol.manifest import DIGEST_BYTES, MAX_LISTING_BYTES
+from shoal.node.file_states import FileStates
+from shoal.node.raw_files import claim_room, open_own, read_at, write_all
+from shoal.node.tree import Tree
+from shoal.node.whole import FileSource, Source
+from shoal.protocol import codec, listing, manifest
+from shoal.protocol.errors import MalformedMessageError
+from shoal.protocol.manifest import DIGEST_BYTES, MAX_LISTING_BYTES
 
 # A listing, and for each of its files 8 bytes of each of three kinds.
 _MAX_BYTES = MAX_LISTING_BYTES + 24 * listing.MAX_ENTRIES + 1024

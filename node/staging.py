@@ -12,18 +12,18 @@ import threading
 from collections.abc import Iterator
 from pathlib import Path
 
-from node.hashing import verified_chunks
-from node.holes import give_back, stretches, write_hole
-from node.outside import put_outside
-from node.placing import MayGo, nothing, put_in_place, remove
-from node.raw_files import claim_room, open_own, usual_mode, write_at
-from node.reflink import Origin, Reflinks
-from node.twins import all_zeros
-from node.whole import FileSource, Signature, Source
-from protocol import bitmap
-from protocol.errors import ExitCode, OperatorError
-from protocol.manifest import ContentId, Manifest, encode
-from protocol.names import display
+from shoal.node.hashing import verified_chunks
+from shoal.node.holes import give_back, stretches, write_hole
+from shoal.node.outside import put_outside
+from shoal.node.placing import MayGo, nothing, put_in_place, remove
+from shoal.node.raw_files import claim_room, open_own, usual_mode, write_at
+from shoal.node.reflink import Origin, Reflinks
+from shoal.node.twins import all_zeros
+from shoal.node.whole import FileSource, Signature, Source
+from shoal.protocol import bitmap
+from shoal.protocol.errors import ExitCode, OperatorError
+from shoal.protocol.manifest import ContentId, Manifest, encode
+from shoal.protocol.names import display
 
 ALLOCATION_BYTES = (
     64 << 20

@@ -8,16 +8,15 @@ from collections.abc import Callable
 from typing import NamedTuple
 
 import msgspec
-
-from node.home import Home
-from node.others import others
-from node.rules import FORGOTTEN, REPLACING
-from node.selection import Selection
-from node.tree import Tree
-from node.versions import Meant, is_exactly, matches, named_in, names_content
-from node.whole import Whole
-from protocol.errors import ExitCode, OperatorError
-from protocol.names import display
+from shoal.node.home import Home
+from shoal.node.others import others
+from shoal.node.rules import FORGOTTEN, REPLACING
+from shoal.node.selection import Selection
+from shoal.node.tree import Tree
+from shoal.node.versions import Meant, is_exactly, matches, named_in, names_content
+from shoal.node.whole import Whole
+from shoal.protocol.errors import ExitCode, OperatorError
+from shoal.protocol.names import display
 
 ID_DIGITS = 64  # Of a whole id.
 

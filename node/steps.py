@@ -7,10 +7,9 @@ them until it is told to store or to drop them.
 import enum
 
 import msgspec
-
-from protocol.errors import ExitCode
-from protocol.manifest import ContentId, Manifest
-from protocol.messages import Holders
+from shoal.protocol.errors import ExitCode
+from shoal.protocol.manifest import ContentId, Manifest
+from shoal.protocol.messages import Holders
 
 
 class Phase(enum.Enum):

@@ -1,10 +1,9 @@
 """What a finished download has cost, as `fetch --json` says it. Measures nothing."""
 
 import msgspec
-
-from node.download import Download
-from node.yardstick import Measured, judge
-from protocol.control import Fetched
+from shoal.node.download import Download
+from shoal.node.yardstick import Measured, judge
+from shoal.protocol.control import Fetched
 
 
 class Costs(msgspec.Struct, frozen=True, kw_only=True):

@@ -7,14 +7,14 @@ to heal a thing stays.
 import logging
 import threading
 
-from node import questions
-from node.home import Home
-from node.remains import Remain
-from node.versions import matches
-from protocol.control import Discarded, DiscardOrder
-from protocol.errors import ExitCode, OperatorError
-from protocol.manifest import ContentId
-from protocol.names import display
+from shoal.node import questions
+from shoal.node.home import Home
+from shoal.node.remains import Remain
+from shoal.node.versions import matches
+from shoal.protocol.control import Discarded, DiscardOrder
+from shoal.protocol.errors import ExitCode, OperatorError
+from shoal.protocol.manifest import ContentId
+from shoal.protocol.names import display
 
 log = logging.getLogger("shoal.node")
 

@@ -4,8 +4,8 @@ import collections
 import dataclasses
 from collections.abc import Callable
 
-from node.steps import StagingOpened
-from protocol import bitmap
+from shoal.node.steps import StagingOpened
+from shoal.protocol import bitmap
 
 
 @dataclasses.dataclass

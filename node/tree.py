@@ -5,17 +5,23 @@ from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 
 from blake3 import blake3
-
-from node.file_states import FileStates
-from node.layout import Layout
-from node.left_out import LeftOut
-from node.selection import EVERYTHING, Selection
-from node.tree_walk import Walk
-from node.unreadable import PASSING, Unreadable, UnreadableError
-from node.whole import Fits, GoneError, Signature, Stretch, read_unchanged, read_unchanged_into
-from protocol import listing, manifest
-from protocol.cutting import tree_cut
-from protocol.listing import Entry, Listing
+from shoal.node.file_states import FileStates
+from shoal.node.layout import Layout
+from shoal.node.left_out import LeftOut
+from shoal.node.selection import EVERYTHING, Selection
+from shoal.node.tree_walk import Walk
+from shoal.node.unreadable import PASSING, Unreadable, UnreadableError
+from shoal.node.whole import (
+    Fits,
+    GoneError,
+    Signature,
+    Stretch,
+    read_unchanged,
+    read_unchanged_into,
+)
+from shoal.protocol import listing, manifest
+from shoal.protocol.cutting import tree_cut
+from shoal.protocol.listing import Entry, Listing
 
 
 class Tree:

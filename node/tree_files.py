@@ -7,14 +7,14 @@ is always whole. Each file is opened for each of its parts: there may be a milli
 from collections.abc import Callable, Iterable, Iterator
 from typing import TypeVar
 
-from node.appearing import Appearing
-from node.file_states import FileStates
-from node.holes import write_hole
-from node.placing import sync
-from node.raw_files import Write, link, make_at, read_at, set_mode, write_all, write_at
-from node.reflink import LEAST_BYTES, Origin, Reflinks
-from node.tree_place import TreePlace
-from node.tree_plan import TreePlan
+from shoal.node.appearing import Appearing
+from shoal.node.file_states import FileStates
+from shoal.node.holes import write_hole
+from shoal.node.placing import sync
+from shoal.node.raw_files import Write, link, make_at, read_at, set_mode, write_all, write_at
+from shoal.node.reflink import LEAST_BYTES, Origin, Reflinks
+from shoal.node.tree_place import TreePlace
+from shoal.node.tree_plan import TreePlan
 
 T = TypeVar("T")
 

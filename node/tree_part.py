@@ -8,9 +8,8 @@ which is there anyway.
 import bisect
 
 import msgspec
-
-from node.selection import Selection
-from protocol.listing import FOLDER, Listing
+from shoal.node.selection import Selection
+from shoal.protocol.listing import FOLDER, Listing
 
 MAX_LINKS = 40  # On one way, as Linux has it (path_resolution(7)): some go in circles.
 

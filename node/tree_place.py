@@ -8,10 +8,10 @@ import stat
 from collections.abc import Callable
 from pathlib import Path
 
-from node.directories import make, opened, sweep
-from node.placing import remove
-from node.raw_files import claim, claim_directory, claim_room, read_at, write_at
-from node.tree_plan import TreePlan
+from shoal.node.directories import make, opened, sweep
+from shoal.node.placing import remove
+from shoal.node.raw_files import claim, claim_directory, claim_room, read_at, write_at
+from shoal.node.tree_plan import TreePlan
 
 
 class TreePlace:

@@ -3,12 +3,12 @@
 import itertools
 from collections.abc import Iterable, Iterator
 
-from node.layout import Layout, Piece
-from node.selection import Selection
-from node.tree_part import TreePart
-from protocol import bitmap
-from protocol.listing import FILES, FOLDER, LINK, Listing
-from protocol.manifest import Manifest
+from shoal.node.layout import Layout, Piece
+from shoal.node.selection import Selection
+from shoal.node.tree_part import TreePart
+from shoal.protocol import bitmap
+from shoal.protocol.listing import FILES, FOLDER, LINK, Listing
+from shoal.protocol.manifest import Manifest
 
 
 class TreePlan:

@@ -9,24 +9,24 @@ import os
 from collections.abc import Callable
 from pathlib import Path
 
-from node.appearing import Appearing
-from node.hashing import verified_chunks
-from node.outside import put_outside
-from node.placing import MayGo, nothing, put_in_place, remove, sync
-from node.raw_files import read_at, usual_mode, write_at
-from node.reflink import Origin
-from node.selection import EVERYTHING, Selection
-from node.staging import require_room
-from node.tree import Tree, everything_in
-from node.tree_files import TreeFiles, checked
-from node.tree_part import Lack
-from node.tree_place import TreePlace
-from node.tree_plan import TreePlan
-from node.twins import all_zeros
-from protocol import bitmap
-from protocol.errors import MalformedMessageError
-from protocol.listing import decode
-from protocol.manifest import ContentId, Manifest, encode
+from shoal.node.appearing import Appearing
+from shoal.node.hashing import verified_chunks
+from shoal.node.outside import put_outside
+from shoal.node.placing import MayGo, nothing, put_in_place, remove, sync
+from shoal.node.raw_files import read_at, usual_mode, write_at
+from shoal.node.reflink import Origin
+from shoal.node.selection import EVERYTHING, Selection
+from shoal.node.staging import require_room
+from shoal.node.tree import Tree, everything_in
+from shoal.node.tree_files import TreeFiles, checked
+from shoal.node.tree_part import Lack
+from shoal.node.tree_place import TreePlace
+from shoal.node.tree_plan import TreePlan
+from shoal.node.twins import all_zeros
+from shoal.protocol import bitmap
+from shoal.protocol.errors import MalformedMessageError
+from shoal.protocol.listing import decode
+from shoal.protocol.manifest import ContentId, Manifest, encode
 
 
 class TreeStaging:

@@ -11,15 +11,15 @@ import stat
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-from node.directories import is_directory
-from node.file_states import FileStates
-from node.left_out import LEADS_OUT, LeftOut
-from node.selection import Selection
-from node.top_link import why_not_followed
-from node.unreadable import PASSING, Unreadable, why
-from protocol import listing, manifest
-from protocol.listing import Entry
-from protocol.names import check_path
+from shoal.node.directories import is_directory
+from shoal.node.file_states import FileStates
+from shoal.node.left_out import LEADS_OUT, LeftOut
+from shoal.node.selection import Selection
+from shoal.node.top_link import why_not_followed
+from shoal.node.unreadable import PASSING, Unreadable, why
+from shoal.protocol import listing, manifest
+from shoal.protocol.listing import Entry
+from shoal.protocol.names import check_path
 
 _ORDINARY = re.compile(r"[^\x00-\x1f\x7f-\x9f\\:\ud800-\udfff]{1,63}\Z")  # 255 bytes at most.
 _ORDINARY_PATH = 1000  # Characters: 4096 bytes at most.

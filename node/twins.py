@@ -5,9 +5,8 @@ not fetched at all.
 """
 
 from blake3 import blake3
-
-from protocol import bitmap
-from protocol.manifest import Manifest
+from shoal.protocol import bitmap
+from shoal.protocol.manifest import Manifest
 
 _BLOCK = memoryview(bytes(1 << 20))
 

@@ -7,21 +7,20 @@ from collections.abc import Callable
 from pathlib import Path
 
 import msgspec
-
-from node import leftovers, questions, standing
-from node.directories import opened
-from node.home import Home
-from node.left_out import LeftOut
-from node.others import others
-from node.placing import InTheWayError, MayGo, remove, take_out
-from node.rules import FORGOTTEN, NO_RULE, Rule
-from node.spare import Seen
-from node.titles import Published
-from node.tree import Tree
-from node.whole import Whole
-from protocol.control import ForgetOrder, Forgotten, ShareOrder, Sharing, Working
-from protocol.errors import ExitCode, OperatorError
-from protocol.names import display
+from shoal.node import leftovers, questions, standing
+from shoal.node.directories import opened
+from shoal.node.home import Home
+from shoal.node.left_out import LeftOut
+from shoal.node.others import others
+from shoal.node.placing import InTheWayError, MayGo, remove, take_out
+from shoal.node.rules import FORGOTTEN, NO_RULE, Rule
+from shoal.node.spare import Seen
+from shoal.node.titles import Published
+from shoal.node.tree import Tree
+from shoal.node.whole import Whole
+from shoal.protocol.control import ForgetOrder, Forgotten, ShareOrder, Sharing, Working
+from shoal.protocol.errors import ExitCode, OperatorError
+from shoal.protocol.names import display
 
 log = logging.getLogger("shoal.node")
 

@@ -1,9 +1,9 @@
 """Why a download failed, as the sentence for the operator. Does not decide when."""
 
-from node.roster import Roster
-from node.steps import Fail
-from protocol.errors import ExitCode
-from protocol.names import display
+from shoal.node.roster import Roster
+from shoal.node.steps import Fail
+from shoal.protocol.errors import ExitCode
+from shoal.protocol.names import display
 
 
 def no_such_file(what: str) -> Fail:

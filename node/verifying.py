@@ -4,17 +4,17 @@ import contextlib
 import threading
 from collections.abc import Callable, Iterator
 
-from node import standing
-from node.fetches import Fetches
-from node.hash_progress import HashProgress
-from node.hashing import verified_chunks
-from node.healing import HEALING_ALONE, ChangedError, Healing, OnProgress, Running, examined
-from node.home import Home
-from node.whole import GoneError, Whole
-from protocol import bitmap
-from protocol.control import Examined, Verified, VerifyOrder, Working
-from protocol.errors import ExitCode, OperatorError
-from protocol.names import display
+from shoal.node import standing
+from shoal.node.fetches import Fetches
+from shoal.node.hash_progress import HashProgress
+from shoal.node.hashing import verified_chunks
+from shoal.node.healing import HEALING_ALONE, ChangedError, Healing, OnProgress, Running, examined
+from shoal.node.home import Home
+from shoal.node.whole import GoneError, Whole
+from shoal.protocol import bitmap
+from shoal.protocol.control import Examined, Verified, VerifyOrder, Working
+from shoal.protocol.errors import ExitCode, OperatorError
+from shoal.protocol.names import display
 
 PAGE_THINGS = 1000  # In one report, which has a limit of 4096.
 LOOKS = 3  # At something that keeps changing.

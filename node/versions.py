@@ -7,12 +7,11 @@ import re
 from collections.abc import Callable
 
 import msgspec
-
-from node.titles import Title
-from protocol.errors import ExitCode, OperatorError
-from protocol.manifest import is_id
-from protocol.messages import Holders
-from protocol.names import display
+from shoal.node.titles import Title
+from shoal.protocol.errors import ExitCode, OperatorError
+from shoal.protocol.manifest import is_id
+from shoal.protocol.messages import Holders
+from shoal.protocol.names import display
 
 _VERSION = re.compile(r"(?P<name>.+)@(?:b3:)?(?P<prefix>[0-9a-f]{4,64})\Z", re.DOTALL)
 

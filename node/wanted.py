@@ -4,8 +4,8 @@ import itertools
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
-from node.twins import Twins
-from protocol import bitmap
+from shoal.node.twins import Twins
+from shoal.protocol import bitmap
 
 if TYPE_CHECKING:
     from random import Random

@@ -15,22 +15,22 @@ from collections.abc import Callable, Collection, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from node.cache import Cache
-from node.examining import Examiner
-from node.folder import AwayError, Folder, NotNowError
-from node.hash_progress import HashProgress
-from node.inventory import Inventory
-from node.large_things import LARGE_BYTES, LargeThings
-from node.name_locks import NameLocks
-from node.occasions import Occasions
-from node.register import Register
-from node.rules import Rules
-from node.settings import NodeSettings
-from node.titles import Published
-from node.unreadable import Unreadable
-from node.whole import GoneError, Signature, Source, Whole
-from protocol.errors import OperatorError
-from protocol.names import display
+from shoal.node.cache import Cache
+from shoal.node.examining import Examiner
+from shoal.node.folder import AwayError, Folder, NotNowError
+from shoal.node.hash_progress import HashProgress
+from shoal.node.inventory import Inventory
+from shoal.node.large_things import LARGE_BYTES, LargeThings
+from shoal.node.name_locks import NameLocks
+from shoal.node.occasions import Occasions
+from shoal.node.register import Register
+from shoal.node.rules import Rules
+from shoal.node.settings import NodeSettings
+from shoal.node.titles import Published
+from shoal.node.unreadable import Unreadable
+from shoal.node.whole import GoneError, Signature, Source, Whole
+from shoal.protocol.errors import OperatorError
+from shoal.protocol.names import display
 
 if TYPE_CHECKING:
     pass

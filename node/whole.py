@@ -12,11 +12,10 @@ from pathlib import Path
 from typing import NamedTuple, Protocol
 
 import msgspec
-
-from node.titles import Title
-from protocol import bitmap, manifest
-from protocol.cutting import file_cut
-from protocol.manifest import decode, id_of
+from shoal.node.titles import Title
+from shoal.protocol import bitmap, manifest
+from shoal.protocol.cutting import file_cut
+from shoal.protocol.manifest import decode, id_of
 
 LARGE_BYTES = 128 << 10  # From here on, what follows is likely to be asked for next …
 AHEAD_CHUNKS = 4  # … and the disk is told so, that it does not stop whoever serves. Where all is in

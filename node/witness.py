@@ -8,14 +8,13 @@ from collections.abc import Callable, Iterable
 from random import Random
 
 import zmq
-
-from node.link import Link
-from node.steps import ChunkReceived, Event, ManifestReceived, RequestRefused
-from node.whole import Whole
-from protocol import addresses
-from protocol.errors import WireCode
-from protocol.manifest import id_of
-from protocol.messages import ChunkRequest, Holder, ManifestRequest
+from shoal.node.link import Link
+from shoal.node.steps import ChunkReceived, Event, ManifestReceived, RequestRefused
+from shoal.node.whole import Whole
+from shoal.protocol import addresses
+from shoal.protocol.errors import WireCode
+from shoal.protocol.manifest import id_of
+from shoal.protocol.messages import ChunkRequest, Holder, ManifestRequest
 
 PATIENCE_S = 3.0  # For all that are asked together.
 MOST_ASKED = 4

@@ -9,8 +9,7 @@ from typing import Any, NoReturn, TypeVar
 
 import msgpack  # type: ignore[import-untyped]  # It ships no stubs.
 import msgspec
-
-from protocol.errors import MalformedMessageError
+from shoal.protocol.errors import MalformedMessageError
 
 T = TypeVar("T")
 

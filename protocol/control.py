@@ -4,8 +4,7 @@ from typing import Annotated, Literal
 
 import msgspec
 from msgspec import Meta
-
-from protocol.messages import Count, Id, Message, Node, Number, Size, Text, What
+from shoal.protocol.messages import Count, Id, Message, Node, Number, Size, Text, What
 
 MAX_PATTERNS = 100
 MAX_PATTERN_CHARACTERS = 1000

@@ -5,7 +5,7 @@ The rule is docs/protocol.md's; why it is this one: docs/decisions/0003-chunk-si
 
 from collections.abc import Iterable, Iterator
 
-from protocol.manifest import MAX_CHUNK_BYTES, MAX_CHUNKS, MAX_SIZE_BYTES
+from shoal.protocol.manifest import MAX_CHUNK_BYTES, MAX_CHUNKS, MAX_SIZE_BYTES
 
 LISTING_CHUNK_BYTES = 256 << 10
 MOST_FILES = 256  # That share a chunk: each costs whoever reads or writes it some 10 us.

@@ -18,10 +18,9 @@ from collections.abc import Iterable, Iterator
 from typing import NamedTuple
 
 import msgspec
-
-from protocol import codec, names
-from protocol.errors import MalformedMessageError
-from protocol.manifest import MAX_LISTING_BYTES, MAX_SIZE_BYTES
+from shoal.protocol import codec, names
+from shoal.protocol.errors import MalformedMessageError
+from shoal.protocol.manifest import MAX_LISTING_BYTES, MAX_SIZE_BYTES
 
 FORMAT = "shoal/1 tree"
 MAX_ENTRIES = 2_000_000  # Some 200 MB in memory.

@@ -17,9 +17,8 @@ from typing import Annotated, NewType
 
 import msgspec
 from blake3 import blake3
-
-from protocol import codec, names
-from protocol.errors import MalformedMessageError
+from shoal.protocol import codec, names
+from shoal.protocol.errors import MalformedMessageError
 
 ContentId = NewType("ContentId", str)
 

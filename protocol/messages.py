@@ -9,9 +9,8 @@ from typing import Annotated, Any, TypeVar, get_args
 
 import msgspec
 from msgspec import Meta
-
-from protocol import addresses, codec, manifest, names
-from protocol.errors import MalformedMessageError, UnsupportedMessageError, WireCode
+from shoal.protocol import addresses, codec, manifest, names
+from shoal.protocol.errors import MalformedMessageError, UnsupportedMessageError, WireCode
 
 VERSION = 1
 MAX_REQUEST_BYTES = 256 << 10  # To the tracker. 256 KiB of empty maps unpack to under 20 MiB.

@@ -11,9 +11,8 @@ import tempfile
 from pathlib import Path
 
 from over_ssh import ON_HOST, Hosts, Role, failures, report
-
-from config.cluster import Cluster
-from protocol.errors import OperatorError
+from shoal.config.cluster import Cluster
+from shoal.protocol.errors import OperatorError
 
 ROOT = Path(__file__).resolve().parents[1]
 PINS = ROOT / "constraints.txt"  # The hosts get the versions that the checks ran with.

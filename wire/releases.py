@@ -11,9 +11,8 @@ import threading
 import time
 
 import zmq
+from shoal.wire.frames import has_mail
 from zmq.utils import garbage
-
-from wire.frames import has_mail
 
 CLOSE_S = 1.0  # How long libzmq may take to let go of what a closed socket has not sent.
 
@@ -26,6 +25,7 @@ class Releases:
     """Sends without a copy, and says when that has left. For one thread; `close` it at the end."""
 
     def __init__(self) -> None:
+        garbage.gc.__class__ = _Collector  # pyzmq looks it up once: it must be this very object.
         self._kept: dict[int, object] = {}
         self._count = 0
         self._context: zmq.Context[zmq.Socket[bytes]] = zmq.Context(io_threads=0)
@@ -89,7 +89,3 @@ class _Collector(garbage.GarbageCollector):
     def _push_socket(self) -> "zmq.Socket[bytes]":
         mine: Releases | None = getattr(_sender, "releases", None)
         return super()._push_socket if mine is None else mine.told
-
-
-# There is one for the process, which pyzmq looks up once: it must be this very object.
-garbage.gc.__class__ = _Collector

@@ -14,10 +14,9 @@ import socket
 import struct
 
 import zmq
-
-from protocol import addresses, messages
-from protocol.errors import OperatorError
-from protocol.manifest import MAX_CHUNK_BYTES
+from shoal.protocol import addresses, messages
+from shoal.protocol.errors import OperatorError
+from shoal.protocol.manifest import MAX_CHUNK_BYTES
 
 MAX_OUTSTANDING = 16  # Requests that one asker may have out at one holder.
 REPLY_HIGH_WATER = 4 * MAX_OUTSTANDING

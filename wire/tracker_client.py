@@ -6,11 +6,10 @@ import time
 from collections.abc import Callable
 
 import zmq
-
-from protocol import messages
-from protocol.errors import ExitCode, MalformedMessageError, OperatorError, WireCode
-from protocol.messages import Message, TrackerReply
-from wire import frames, sockets
+from shoal.protocol import messages
+from shoal.protocol.errors import ExitCode, MalformedMessageError, OperatorError, WireCode
+from shoal.protocol.messages import Message, TrackerReply
+from shoal.wire import frames, sockets
 
 PATIENCE_S = 1.0  # One try.
 TRIES = 3  # An unreachable tracker is noticed within 3 s.

@@ -12,9 +12,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Self
 
-from commands.orders import OrderDesk
-from protocol.control import Fetched, FetchOrder, Working
-from protocol.errors import OperatorError
+from shoal.commands.orders import OrderDesk
+from shoal.protocol.control import Fetched, FetchOrder, Working
+from shoal.protocol.errors import OperatorError
+
 from tests.benchmark import usage
 from tests.benchmark.workspace import PAYLOAD
 from tests.multihost.host_process import HostProcess

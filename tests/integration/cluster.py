@@ -17,9 +17,10 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from commands.listing import ask
-from protocol.errors import OperatorError
-from protocol.messages import Files, List, Status, TrackerStatus
+from shoal.commands.listing import ask
+from shoal.protocol.errors import OperatorError
+from shoal.protocol.messages import Files, List, Status, TrackerStatus
+
 from tests.multihost.host_process import HostProcess, launch
 from tests.multihost.wait import wait_until
 

@@ -11,16 +11,15 @@ from types import TracebackType
 from typing import Any, Self
 
 import zmq
-
-from broker.initial import Initial, InitialNode
-from broker.saver import Store
-from broker.server import Machine, Server
-from broker.settings import ServerSettings, TrackerSettings
-from broker.store import SqliteStore
-from broker.tracker import Tracker
-from protocol import messages
-from protocol.messages import Holding, Message, TrackerReply, Update
-from wire.wake import Wake
+from shoal.broker.initial import Initial, InitialNode
+from shoal.broker.saver import Store
+from shoal.broker.server import Machine, Server
+from shoal.broker.settings import ServerSettings, TrackerSettings
+from shoal.broker.store import SqliteStore
+from shoal.broker.tracker import Tracker
+from shoal.protocol import messages
+from shoal.protocol.messages import Holding, Message, TrackerReply, Update
+from shoal.wire.wake import Wake
 
 PATIENCE_MS = 5000
 NODES = {node: InitialNode(f"tcp://127.0.0.1:1100{node[1]}") for node in ("n1", "n2", "n3")}

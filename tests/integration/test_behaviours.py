@@ -9,10 +9,10 @@ from pathlib import Path
 
 import pytest
 import zmq
+from shoal.commands.listing import ask
+from shoal.protocol import messages
+from shoal.protocol.messages import Holders, Query
 
-from commands.listing import ask
-from protocol import messages
-from protocol.messages import Holders, Query
 from tests.integration.cluster import (
     BIG_BYTES,
     LIMIT_S,

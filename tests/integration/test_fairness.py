@@ -8,10 +8,10 @@ from collections.abc import Callable, Iterator
 
 import pytest
 import zmq
+from shoal.protocol import messages
+from shoal.protocol.cutting import file_cut
+from shoal.protocol.messages import ChunkReply, ChunkRequest, NodeReply
 
-from protocol import messages
-from protocol.cutting import file_cut
-from protocol.messages import ChunkReply, ChunkRequest, NodeReply
 from tests.integration.cluster import LIMIT_S, Cluster, noise
 
 NAME = "big.bin"

@@ -7,10 +7,10 @@ from pathlib import Path
 import msgpack  # type: ignore[import-untyped]  # It ships no stubs.
 import pytest
 import zmq
+from shoal.protocol import messages
+from shoal.protocol.errors import WireCode
+from shoal.protocol.messages import Holder, Holders, Message, Query
 
-from protocol import messages
-from protocol.errors import WireCode
-from protocol.messages import Holder, Holders, Message, Query
 from tests.integration.cluster import Cluster, fails
 from tests.unit.node.hostile import AnyHolder, Frames, Stranger
 from tests.unit.node.things import id_of, plain

@@ -8,9 +8,8 @@ from typing import Any
 
 import pytest
 import zmq
-
-from protocol import manifest, messages
-from protocol.messages import (
+from shoal.protocol import manifest, messages
+from shoal.protocol.messages import (
     ChunkRequest,
     Holding,
     ManifestReply,
@@ -19,6 +18,7 @@ from protocol.messages import (
     Nothing,
     Update,
 )
+
 from tests.integration.cluster import Cluster, frozen, noise
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="needs prlimit")

@@ -10,15 +10,14 @@ from pathlib import Path
 
 import pytest
 import zmq
-
-from broker.initial import Initial
-from broker.server import Server
-from broker.settings import TrackerSettings
-from broker.store import SqliteStore
-from broker.tracker import Tracker
-from protocol import messages
-from protocol.errors import OperatorError, WireCode
-from protocol.messages import (
+from shoal.broker.initial import Initial
+from shoal.broker.server import Server
+from shoal.broker.settings import TrackerSettings
+from shoal.broker.store import SqliteStore
+from shoal.broker.tracker import Tracker
+from shoal.protocol import messages
+from shoal.protocol.errors import OperatorError, WireCode
+from shoal.protocol.messages import (
     Error,
     Holders,
     Holding,
@@ -31,6 +30,7 @@ from protocol.messages import (
     Told,
     Update,
 )
+
 from tests.integration.running_tracker import (
     EXAMPLE,
     NODES,

@@ -14,14 +14,14 @@ from typing import Any
 import msgpack  # type: ignore[import-untyped]  # It ships no stubs.
 import pytest
 import zmq
+from shoal.broker.records import Change
+from shoal.broker.settings import ServerSettings
+from shoal.broker.store import SqliteStore
+from shoal.broker.tracker import Expiry, Outcome, Tracker
+from shoal.protocol import addresses, messages
+from shoal.protocol.errors import WireCode
+from shoal.protocol.messages import List, Query, TrackerRequest
 
-from broker.records import Change
-from broker.settings import ServerSettings
-from broker.store import SqliteStore
-from broker.tracker import Expiry, Outcome, Tracker
-from protocol import addresses, messages
-from protocol.errors import WireCode
-from protocol.messages import List, Query, TrackerRequest
 from tests.integration.running_tracker import (
     Client,
     RunningTracker,

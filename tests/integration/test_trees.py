@@ -6,8 +6,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from shoal.node.quota import bytes_below
 
-from node.quota import bytes_below
 from tests.integration.cluster import (
     LIMIT_S,
     Cluster,

@@ -3,18 +3,18 @@
 import collections
 import random
 
-from node import steps
-from node.download import Download
-from node.drive import drive
-from node.pacing import Pacing
-from node.serving import SendChunk, SendError, SendManifest, SendNothing, Serving
-from node.settings import NodeSettings
-from node.turns import Source
-from node.versions import Meant
-from protocol import bitmap
-from protocol.errors import WireCode
-from protocol.manifest import ContentId, Manifest, encode
-from protocol.messages import (
+from shoal.node import steps
+from shoal.node.download import Download
+from shoal.node.drive import drive
+from shoal.node.pacing import Pacing
+from shoal.node.serving import SendChunk, SendError, SendManifest, SendNothing, Serving
+from shoal.node.settings import NodeSettings
+from shoal.node.turns import Source
+from shoal.node.versions import Meant
+from shoal.protocol import bitmap
+from shoal.protocol.errors import WireCode
+from shoal.protocol.manifest import ContentId, Manifest, encode
+from shoal.protocol.messages import (
     ChunkRequest,
     Error,
     Holders,
@@ -27,6 +27,7 @@ from protocol.messages import (
     TrackerRequest,
     Update,
 )
+
 from tests.simulation.station import (
     REPLY_BYTES,
     REQUEST_BYTES,

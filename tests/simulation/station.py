@@ -4,11 +4,11 @@ import random
 from typing import Protocol
 
 import msgspec
+from shoal.broker.initial import Initial
+from shoal.broker.tracker import Tracker
+from shoal.node import steps
+from shoal.protocol.messages import Holders, TrackerReply, TrackerRequest
 
-from broker.initial import Initial
-from broker.tracker import Tracker
-from node import steps
-from protocol.messages import Holders, TrackerReply, TrackerRequest
 from tests.simulation.network import Place, receive, send
 from tests.simulation.world import Actor, World
 

@@ -5,9 +5,9 @@ import random
 import statistics
 
 import msgspec
+from shoal.protocol import bitmap, cutting, manifest
+from shoal.protocol.manifest import Manifest, encode, id_of
 
-from protocol import bitmap, cutting, manifest
-from protocol.manifest import Manifest, encode, id_of
 from tests.simulation.crew import Crew, Mail, together
 from tests.simulation.host import Host, Shelf
 from tests.simulation.network import Place, place

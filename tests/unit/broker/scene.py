@@ -8,8 +8,8 @@ import re
 from collections.abc import Mapping, Sequence
 from random import Random
 
-from broker.initial import Initial, InitialNode
-from broker.records import (
+from shoal.broker.initial import Initial, InitialNode
+from shoal.broker.records import (
     Change,
     DisownedRecord,
     DurableState,
@@ -20,11 +20,11 @@ from broker.records import (
     NodeRecord,
     VersionRecord,
 )
-from broker.reporter import line
-from broker.settings import TrackerSettings
-from broker.tracker import Tracker
-from protocol import messages
-from protocol.messages import (
+from shoal.broker.reporter import line
+from shoal.broker.settings import TrackerSettings
+from shoal.broker.tracker import Tracker
+from shoal.protocol import messages
+from shoal.protocol.messages import (
     Error,
     File,
     Holder,

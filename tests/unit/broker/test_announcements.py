@@ -1,8 +1,8 @@
 """What nodes say of themselves, and when it is believed."""
 
 import pytest
+from shoal.broker.settings import TrackerSettings
 
-from broker.settings import TrackerSettings
 from tests.unit.broker.scene import Scene, address_of
 
 ELSEWHERE = "tcp://127.0.0.1:11999"

@@ -2,9 +2,10 @@
 
 from collections import Counter
 
-from broker.settings import TrackerSettings
-from protocol import messages
-from protocol.messages import Files, Holders, Query, TrackerStatus
+from shoal.broker.settings import TrackerSettings
+from shoal.protocol import messages
+from shoal.protocol.messages import Files, Holders, Query, TrackerStatus
+
 from tests.unit.broker.scene import EXAMPLE, Scene, content_id
 
 

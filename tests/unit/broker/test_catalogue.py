@@ -1,7 +1,7 @@
 """Names, versions and holders, and what is saved of them."""
 
-from broker.catalogue import Catalogue, Member
-from broker.records import (
+from shoal.broker.catalogue import Catalogue, Member
+from shoal.broker.records import (
     UNPUBLISHED,
     Change,
     ForgetHolder,
@@ -10,6 +10,7 @@ from broker.records import (
     Publication,
     VersionRecord,
 )
+
 from tests.unit.broker.scene import content_id
 
 

@@ -1,8 +1,8 @@
 """Who publishes: which number a holding gets, and which claims are refused."""
 
 import pytest
+from shoal.protocol import messages
 
-from protocol import messages
 from tests.unit.broker.scene import Scene
 
 MOST = messages.MAX_NUMBER

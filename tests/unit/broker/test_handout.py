@@ -6,10 +6,9 @@ from random import Random
 
 from hypothesis import given
 from hypothesis import strategies as st
-
-from broker import handout
-from protocol.distance import distance
-from protocol.messages import Holder
+from shoal.broker import handout
+from shoal.protocol.distance import distance
+from shoal.protocol.messages import Holder
 
 EVEN = {f"n{index}" for index in range(0, 120, 2)}
 

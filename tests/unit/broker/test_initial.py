@@ -1,6 +1,7 @@
 """What the cluster file says, until the nodes speak."""
 
-from broker.initial import Initial, InitialHoldings, InitialNode
+from shoal.broker.initial import Initial, InitialHoldings, InitialNode
+
 from tests.unit.broker.scene import EXAMPLE, TRACKER_ADDRESS, address_of
 
 

@@ -1,6 +1,6 @@
 """Who renewed in time."""
 
-from broker.leases import Leases
+from shoal.broker.leases import Leases
 
 
 def test_a_lease_ends_when_it_is_not_renewed() -> None:

@@ -5,8 +5,8 @@ from dataclasses import dataclass, field
 import hypothesis.strategies as st
 from hypothesis import settings
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
+from shoal.broker.state import State
 
-from broker.state import State
 from tests.unit.broker.scene import EXAMPLE, Scene, address_of, content_id
 
 LEASE_S = 30

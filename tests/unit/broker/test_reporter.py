@@ -4,10 +4,9 @@ import logging
 from typing import get_args
 
 import pytest
-
-from broker import events
-from broker.reporter import Reporter, line
-from broker.settings import ServerSettings
+from shoal.broker import events
+from shoal.broker.reporter import Reporter, line
+from shoal.broker.settings import ServerSettings
 
 SEEDS = "seeds.txt"
 

@@ -3,9 +3,8 @@
 from typing import Any
 
 import pytest
-
-from broker import rows
-from broker.records import (
+from shoal.broker import rows
+from shoal.broker.records import (
     Change,
     DisownedRecord,
     DurableState,
@@ -14,6 +13,7 @@ from broker.records import (
     NodeRecord,
     VersionRecord,
 )
+
 from tests.unit.broker.scene import content_id
 
 N1 = NodeRecord("n1", "tcp://127.0.0.1:11001", 1, 5, left=False)

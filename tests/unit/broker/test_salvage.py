@@ -6,10 +6,10 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from shoal.broker import rows, salvage
+from shoal.broker.records import Change, DisownedRecord, DurableState, HolderRecord, NodeRecord
+from shoal.broker.store import SqliteStore
 
-from broker import rows, salvage
-from broker.records import Change, DisownedRecord, DurableState, HolderRecord, NodeRecord
-from broker.store import SqliteStore
 from tests.unit.broker.scene import content_id
 from tests.unit.broker.test_store import EVERYTHING, EVERYTHING_LOADED, SEEDS, loaded, save
 

@@ -4,10 +4,9 @@ import logging
 from collections.abc import Sequence
 
 import pytest
-
-from broker.records import Change, ForgetNode, NotSavedError
-from broker.saver import Saver
-from broker.settings import ServerSettings
+from shoal.broker.records import Change, ForgetNode, NotSavedError
+from shoal.broker.saver import Saver
+from shoal.broker.settings import ServerSettings
 
 SETTINGS = ServerSettings(retry_save_s=5, warn_every_s=60, max_unsaved_changes=4)
 

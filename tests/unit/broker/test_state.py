@@ -1,9 +1,16 @@
 """What a tracker takes up from the one before it."""
 
-from broker.initial import Initial, InitialNode
-from broker.records import DisownedRecord, DurableState, HolderRecord, NodeRecord, VersionRecord
-from broker.settings import TrackerSettings
-from broker.state import restored
+from shoal.broker.initial import Initial, InitialNode
+from shoal.broker.records import (
+    DisownedRecord,
+    DurableState,
+    HolderRecord,
+    NodeRecord,
+    VersionRecord,
+)
+from shoal.broker.settings import TrackerSettings
+from shoal.broker.state import restored
+
 from tests.unit.broker.scene import TRACKER_ADDRESS, address_of, content_id
 
 INITIAL = Initial(

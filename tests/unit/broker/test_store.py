@@ -9,8 +9,7 @@ from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 import pytest
-
-from broker.records import (
+from shoal.broker.records import (
     Change,
     DisownedRecord,
     DurableState,
@@ -22,7 +21,8 @@ from broker.records import (
     NotSavedError,
     VersionRecord,
 )
-from broker.store import SqliteStore
+from shoal.broker.store import SqliteStore
+
 from tests.unit.broker.scene import content_id
 
 N1 = NodeRecord("n1", "tcp://127.0.0.1:11001", 1, 5, left=False)
@@ -222,8 +222,8 @@ def test_a_full_disk_saves_nothing_and_loses_nothing(
 WRITER = """
 import sys
 from pathlib import Path
-from broker.records import HolderRecord, NodeRecord, VersionRecord
-from broker.store import SqliteStore
+from shoal.broker.records import HolderRecord, NodeRecord, VersionRecord
+from shoal.broker.store import SqliteStore
 
 store = SqliteStore(Path(sys.argv[1]))
 number = max((version.serial for version in store.load().versions), default=0)

@@ -10,8 +10,8 @@ import pytest
 BEGIN = """
 import logging, os, shutil, subprocess, sys
 from pathlib import Path
-from broker.records import NotSavedError
-from broker.store import SqliteStore
+from shoal.broker.records import NotSavedError
+from shoal.broker.store import SqliteStore
 from tests.unit.broker.test_salvage import ageless, killed
 from tests.unit.broker.test_store import EVERYTHING, N1, save, loaded
 logging.basicConfig(format="%(message)s")

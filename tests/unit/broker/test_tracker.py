@@ -1,9 +1,9 @@
 """The rules of queries, and what is told of them."""
 
 import pytest
+from shoal.protocol import messages
+from shoal.protocol.errors import WireCode
 
-from protocol import messages
-from protocol.errors import WireCode
 from tests.unit.broker.scene import EXAMPLE, Scene, content_id
 
 

@@ -6,8 +6,8 @@ import sys
 from pathlib import Path
 
 import pytest
+from shoal.protocol.messages import File, Files, List, Message
 
-from protocol.messages import File, Files, List, Message
 from tests.unit.commands.trackers import tracker
 
 CLI = Path(__file__).parents[3] / "cli.py"

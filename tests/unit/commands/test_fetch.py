@@ -5,10 +5,9 @@ from pathlib import Path
 
 import msgspec
 import pytest
-
-from commands import fetch
-from protocol.control import Fetched
-from protocol.errors import ExitCode, OperatorError
+from shoal.commands import fetch
+from shoal.protocol.control import Fetched
+from shoal.protocol.errors import ExitCode, OperatorError
 
 CAME = Fetched(
     name="seeds.txt",

@@ -3,10 +3,9 @@
 from pathlib import Path
 
 import pytest
-
-from commands.here import is_here, require_apart, require_here
-from config.cluster import Cluster, NodeEntry, TrackerEntry
-from protocol.errors import OperatorError
+from shoal.commands.here import is_here, require_apart, require_here
+from shoal.config.cluster import Cluster, NodeEntry, TrackerEntry
+from shoal.protocol.errors import OperatorError
 
 ELSEWHERE = "tcp://192.0.2.1:11001"  # RFC 5737: nobody has it.
 

@@ -6,11 +6,10 @@ from collections.abc import Callable
 
 import msgspec
 import pytest
-
-from commands import listing
-from protocol import messages
-from protocol.errors import ExitCode, OperatorError, WireCode
-from protocol.messages import (
+from shoal.commands import listing
+from shoal.protocol import messages
+from shoal.protocol.errors import ExitCode, OperatorError, WireCode
+from shoal.protocol.messages import (
     Error,
     File,
     Files,
@@ -22,6 +21,7 @@ from protocol.messages import (
     Status,
     TrackerStatus,
 )
+
 from tests.unit.commands.trackers import Answer, tracker
 
 N1 = Holder("n1", "tcp://127.0.0.1:11001", complete=True, alive=True)

@@ -7,10 +7,9 @@ from typing import TypeAlias
 
 import pytest
 import zmq
-
-from commands.orders import OrderDesk
-from protocol import messages
-from protocol.control import (
+from shoal.commands.orders import OrderDesk
+from shoal.protocol import messages
+from shoal.protocol.control import (
     FetchOrder,
     ForgetOrder,
     Forgotten,
@@ -20,9 +19,10 @@ from protocol.control import (
     Task,
     VerifyOrder,
 )
-from protocol.errors import ExitCode, OperatorError
+from shoal.protocol.errors import ExitCode, OperatorError
+from shoal.wire import control_socket
+
 from tests.unit.wire.places import LIMIT_S
-from wire import control_socket
 
 LIMIT_MS = int(1000 * LIMIT_S)
 FORGET = ForgetOrder("a.bin")

@@ -1,10 +1,9 @@
 """What --include and --exclude may be."""
 
 import pytest
-
-from commands.patterns import check_patterns
-from protocol.control import MAX_PATTERN_CHARACTERS, MAX_PATTERNS
-from protocol.errors import ExitCode, OperatorError
+from shoal.commands.patterns import check_patterns
+from shoal.protocol.control import MAX_PATTERN_CHARACTERS, MAX_PATTERNS
+from shoal.protocol.errors import ExitCode, OperatorError
 
 
 def test_patterns_as_in_gitignore_are_fine() -> None:

@@ -9,10 +9,9 @@ from pathlib import Path
 
 import pytest
 from rich.cells import cell_len
-
-from commands import progress
-from commands.progress import ProgressView
-from protocol.control import Working
+from shoal.commands import progress
+from shoal.commands.progress import ProgressView
+from shoal.protocol.control import Working
 
 HALF = Working("a\x1b.bin", 50_000, 100_000, 1)
 
@@ -57,8 +56,8 @@ def test_holders_are_counted_in_proper_words() -> None:
 
 
 ON_A_TERMINAL = """
-from commands.progress import ProgressView
-from protocol.control import Working
+from shoal.commands.progress import ProgressView
+from shoal.protocol.control import Working
 with ProgressView(quiet=False) as view:
     view.show(Working({name!r}, 50_000, 100_000, 1))
     {end}

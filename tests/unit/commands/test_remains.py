@@ -2,11 +2,11 @@
 
 from pathlib import Path
 
-from commands import remains
-from config.cluster import NodeEntry
-from node.remains import Remain
-from protocol.control import Discarded
-from protocol.manifest import ContentId
+from shoal.commands import remains
+from shoal.config.cluster import NodeEntry
+from shoal.node.remains import Remain
+from shoal.protocol.control import Discarded
+from shoal.protocol.manifest import ContentId
 
 ID = ContentId("b3:" + 64 * "0")
 

@@ -4,11 +4,10 @@ import threading
 
 import pytest
 import zmq
-
-from commands import roll_call
-from protocol import messages
-from protocol.errors import WireCode
-from protocol.messages import Error, State, StateRequest
+from shoal.commands import roll_call
+from shoal.protocol import messages
+from shoal.protocol.errors import WireCode
+from shoal.protocol.messages import Error, State, StateRequest
 
 
 def test_answers_are_gathered_and_nonsense_is_none(monkeypatch: pytest.MonkeyPatch) -> None:

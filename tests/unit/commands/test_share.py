@@ -3,14 +3,14 @@
 from pathlib import Path
 
 import pytest
+from shoal.commands import share
+from shoal.commands.progress import ProgressView
+from shoal.commands.share import ShareOptions
+from shoal.config.cluster import NodeEntry
+from shoal.node.left_out import LEADS_OUT
+from shoal.protocol.control import Omission
+from shoal.protocol.errors import ExitCode, OperatorError
 
-from commands import share
-from commands.progress import ProgressView
-from commands.share import ShareOptions
-from config.cluster import NodeEntry
-from node.left_out import LEADS_OUT
-from protocol.control import Omission
-from protocol.errors import ExitCode, OperatorError
 from tests.unit.node.trees import TREE, file, link, make, seen
 
 SOME = ShareOptions(include=("a", "d"), exclude=("*.sh",))

@@ -2,8 +2,7 @@
 
 import pytest
 from rich.cells import cell_len
-
-from commands import table
+from shoal.commands import table
 
 HEADS = ["NAME", "SIZE", "ID", "HOLDERS"]
 LONG = "a-very-long-name-of-a-thing-that-nobody-would-type-by-hand.bin"

@@ -11,9 +11,8 @@ from pathlib import Path
 
 import pytest
 import zmq
-
-from commands import terminal
-from protocol.errors import ExitCode, OperatorError
+from shoal.commands import terminal
+from shoal.protocol.errors import ExitCode, OperatorError
 
 
 @pytest.mark.parametrize(

@@ -6,10 +6,9 @@ import threading
 from pathlib import Path
 
 import pytest
+from shoal.commands.thread_guard import ThreadGuard
+from shoal.protocol.errors import ExitCode, OperatorError
 
-from commands.thread_guard import ThreadGuard
-from protocol.errors import ExitCode, OperatorError
-from tests.integration.cluster import ROOT
 from tests.unit.wire.places import LIMIT_S, free_address
 
 
@@ -56,7 +55,7 @@ def test_threads_that_end_are_no_deaths() -> None:
 
 SCRIPT = """
 import threading, time
-from commands.thread_guard import ThreadGuard
+from shoal.commands.thread_guard import ThreadGuard
 
 def die():
     raise ValueError("of this")
@@ -69,7 +68,7 @@ with ThreadGuard(lambda _: None, end_s=0.1):
 
 @pytest.mark.parametrize("debug", [True, False])
 def test_what_does_not_end_is_ended(*, debug: bool) -> None:
-    environment = {"PATH": "", "PYTHONPATH": str(ROOT), **({"SHOAL_DEBUG": "1"} if debug else {})}
+    environment = {"PATH": "", **({"SHOAL_DEBUG": "1"} if debug else {})}
     done = subprocess.run(
         [sys.executable, "-c", SCRIPT],
         env=environment,
@@ -93,17 +92,17 @@ def die(*_):
 
 {owner}.{method} = die
 sys.argv = ["shoal", {arguments}]
-import cli
-cli.main()
+from shoal.cli import main
+main()
 """
 NODE = '"node", "n1"'
 FETCH = '"fetch", "a", "--as", "n1"'
 DEATHS = [
-    ("watch", "node.watcher", "Watcher", "_look", NODE),
-    ("session", "node.session", "Session", "_hear", NODE),
-    ("serve", "node.chunk_server", "ChunkServer", "_serve_what_waits", NODE),
-    ("heal", "node.healer", "Healer", "_run", NODE),
-    ("session", "node.session", "Session", "_hear", FETCH),
+    ("watch", "shoal.node.watcher", "Watcher", "_look", NODE),
+    ("session", "shoal.node.session", "Session", "_hear", NODE),
+    ("serve", "shoal.node.chunk_server", "ChunkServer", "_serve_what_waits", NODE),
+    ("heal", "shoal.node.healer", "Healer", "_run", NODE),
+    ("session", "shoal.node.session", "Session", "_hear", FETCH),
 ]
 
 
@@ -121,7 +120,7 @@ def test_no_node_goes_on_without_one_of_its_threads(
     script = BROKEN.format(module=module, owner=owner, method=method, arguments=arguments)
     done = subprocess.run(
         [sys.executable, "-c", script],
-        env={"PATH": "", "PYTHONPATH": str(ROOT), "SHOAL_CONFIG": str(config)},
+        env={"PATH": "", "SHOAL_CONFIG": str(config)},
         capture_output=True,
         text=True,
         timeout=2 * LIMIT_S,

@@ -1,9 +1,8 @@
 """What is said of things that were verified."""
 
 import msgspec
-
-from commands import upkeep
-from protocol.control import Examined
+from shoal.commands import upkeep
+from shoal.protocol.control import Examined
 
 RIGHT = Examined("a\x1b.bin", "b3:" + 64 * "0", 8, 0)
 

@@ -6,15 +6,14 @@ from pathlib import Path
 
 import pytest
 import zmq
-
-from commands import where
-from commands.where import Place, run_where
-from config.cluster import Cluster, NodeEntry, TrackerEntry
-from node.chunk_server import ChunkServer
-from node.inventory import Inventory
-from node.settings import NodeSettings
-from protocol.errors import ExitCode, OperatorError, WireCode
-from protocol.messages import (
+from shoal.commands import where
+from shoal.commands.where import Place, run_where
+from shoal.config.cluster import Cluster, NodeEntry, TrackerEntry
+from shoal.node.chunk_server import ChunkServer
+from shoal.node.inventory import Inventory
+from shoal.node.settings import NodeSettings
+from shoal.protocol.errors import ExitCode, OperatorError, WireCode
+from shoal.protocol.messages import (
     Error,
     Holder,
     Holders,
@@ -27,6 +26,7 @@ from protocol.messages import (
     Status,
     TrackerStatus,
 )
+
 from tests.unit.commands.trackers import Answer, tracker
 from tests.unit.wire.places import free_address
 

@@ -5,10 +5,9 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 import zmq
-
-from protocol import messages
-from protocol.messages import Message
-from wire.wake import Wake
+from shoal.protocol import messages
+from shoal.protocol.messages import Message
+from shoal.wire.wake import Wake
 
 Answer = Callable[[Message], Message | bytes]
 

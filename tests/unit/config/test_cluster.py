@@ -6,10 +6,9 @@ from pathlib import Path
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-
-from config import cluster
-from config.cluster import NodeEntry, TrackerEntry
-from protocol.errors import ExitCode, OperatorError
+from shoal.config import cluster
+from shoal.config.cluster import NodeEntry, TrackerEntry
+from shoal.protocol.errors import ExitCode, OperatorError
 
 VALID = """\
 tracker:

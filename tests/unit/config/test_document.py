@@ -8,9 +8,8 @@ from pathlib import Path
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-
-from config import document
-from protocol.errors import ExitCode, OperatorError
+from shoal.config import document
+from shoal.protocol.errors import ExitCode, OperatorError
 
 PLAIN = "expected one plain YAML document"
 

@@ -3,9 +3,8 @@
 from pathlib import Path
 
 import pytest
-
-from config import cluster
-from protocol.errors import ExitCode, OperatorError
+from shoal.config import cluster
+from shoal.protocol.errors import ExitCode, OperatorError
 
 
 def written(folder: Path) -> Path:

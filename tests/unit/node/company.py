@@ -8,11 +8,11 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self, TypeVar
 
-from node.agent import Agent
-from node.home import Identity
-from node.lock import FolderLock
-from protocol import messages
-from protocol.control import (
+from shoal.node.agent import Agent
+from shoal.node.home import Identity
+from shoal.node.lock import FolderLock
+from shoal.protocol import messages
+from shoal.protocol.control import (
     Fetched,
     FetchOrder,
     ForgetOrder,
@@ -24,7 +24,8 @@ from protocol.control import (
     Verified,
     VerifyOrder,
 )
-from protocol.messages import Holders
+from shoal.protocol.messages import Holders
+
 from tests.integration.running_tracker import RunningTracker
 from tests.unit.node.trees import Items, make
 from tests.unit.wire.places import LIMIT_S, free_address

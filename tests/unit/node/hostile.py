@@ -9,11 +9,10 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 
 import zmq
-
-from protocol import manifest, messages
-from protocol.errors import WireCode
-from protocol.manifest import MAX_CHUNK_BYTES, Manifest
-from protocol.messages import (
+from shoal.protocol import manifest, messages
+from shoal.protocol.errors import WireCode
+from shoal.protocol.manifest import MAX_CHUNK_BYTES, Manifest
+from shoal.protocol.messages import (
     ChunkReply,
     ChunkRequest,
     Error,
@@ -26,9 +25,10 @@ from protocol.messages import (
     Query,
     WrongChunk,
 )
+from shoal.wire import sockets
+
 from tests.unit.node.things import id_of, plain
 from tests.unit.wire.places import free_address
-from wire import sockets
 
 Frames = list[bytes]
 # From a request's tag, the request, and what an honest holder would send, to what is sent.

@@ -9,17 +9,17 @@ from typing import TypeAlias
 
 import pytest
 import zmq
+from shoal.node.agent import Agent
+from shoal.node.home import Identity
+from shoal.node.lock import FolderLock
+from shoal.protocol.control import Fetched, FetchOrder, ShareOrder, Sharing
+from shoal.protocol.errors import ExitCode, OperatorError
+from shoal.protocol.messages import State, Told
+from shoal.wire import sockets
 
-from node.agent import Agent
-from node.home import Identity
-from node.lock import FolderLock
-from protocol.control import Fetched, FetchOrder, ShareOrder, Sharing
-from protocol.errors import ExitCode, OperatorError
-from protocol.messages import State, Told
 from tests.unit.node.hostile import HONEST, NAME, NUISANCES, NamingTracker, swarm
 from tests.unit.node.things import id_of, plain
 from tests.unit.wire.places import LIMIT_S, eventually, free_address
-from wire import sockets
 
 Context: TypeAlias = "zmq.Context[zmq.Socket[bytes]]"
 DATA = os.urandom(5000)

@@ -3,12 +3,12 @@
 import hypothesis.strategies as st
 from hypothesis import given, settings
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
+from shoal.node.announcer import Announcer, confirmed
+from shoal.node.settings import NodeSettings
+from shoal.protocol import messages
+from shoal.protocol.errors import WireCode
+from shoal.protocol.messages import Error, Holding, Leave, Message, Ok, Renew, Told, Update
 
-from node.announcer import Announcer, confirmed
-from node.settings import NodeSettings
-from protocol import messages
-from protocol.errors import WireCode
-from protocol.messages import Error, Holding, Leave, Message, Ok, Renew, Told, Update
 from tests.unit.node.things import rng
 
 ADDRESS = "tcp://10.0.1.1:11000"

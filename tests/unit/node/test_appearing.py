@@ -10,13 +10,13 @@ from random import Random
 import hypothesis.strategies as st
 import pytest
 from hypothesis import HealthCheck, given, settings
+from shoal.node.appearing import Appearing
+from shoal.node.selection import EVERYTHING, Selection
+from shoal.node.tree_staging import TreeStaging
+from shoal.protocol import bitmap
+from shoal.protocol.errors import OperatorError
+from shoal.protocol.listing import decode
 
-from node.appearing import Appearing
-from node.selection import EVERYTHING, Selection
-from node.tree_staging import TreeStaging
-from protocol import bitmap
-from protocol.errors import OperatorError
-from protocol.listing import decode
 from tests.unit.node.test_tree_staging import MODEL, Others, appearing_in, begun, fill
 from tests.unit.node.trees import (
     FOLDER,

@@ -2,8 +2,8 @@
 
 import msgspec
 import pytest
+from shoal.node.settings import FetchSettings
 
-from node.settings import FetchSettings
 from tests.unit.node.test_scheduler import SETTINGS, Fetch
 from tests.unit.node.things import bits
 

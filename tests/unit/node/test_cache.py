@@ -9,9 +9,9 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+from shoal.node.cache import Cache
+from shoal.node.whole import Signature
 
-from node.cache import Cache
-from node.whole import Signature
 from tests.unit.node.disks import fill_up
 
 SIGNATURE = Signature(10, 1_000_000_000, 42, 0o100644)

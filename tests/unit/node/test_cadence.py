@@ -1,6 +1,6 @@
 """How often a thing that keeps changing is hashed."""
 
-from node.cadence import FIRST_S, MOST_S, QUIET, Cadence
+from shoal.node.cadence import FIRST_S, MOST_S, QUIET, Cadence
 
 
 def hashed_until(end: float, took_s: float = 0.0) -> list[float]:

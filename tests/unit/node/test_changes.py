@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 from inotify_simple import INotify
+from shoal.node.changes import Changes
 
-from node.changes import Changes
 from tests.unit.node.trees import open_descriptors
 
 LIMIT_S = 10.0

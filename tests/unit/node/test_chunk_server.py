@@ -10,14 +10,13 @@ from typing import TypeAlias
 import pytest
 import zmq
 from blake3 import blake3
-
-from node.chunk_server import ChunkServer
-from node.inventory import Inventory
-from node.settings import NodeSettings
-from node.whole import Whole
-from protocol import manifest, messages
-from protocol.errors import WireCode
-from protocol.messages import (
+from shoal.node.chunk_server import ChunkServer
+from shoal.node.inventory import Inventory
+from shoal.node.settings import NodeSettings
+from shoal.node.whole import Whole
+from shoal.protocol import manifest, messages
+from shoal.protocol.errors import WireCode
+from shoal.protocol.messages import (
     ChunkReply,
     ChunkRequest,
     Error,
@@ -29,9 +28,10 @@ from protocol.messages import (
     StateRequest,
     WrongChunk,
 )
+from shoal.wire import sockets
+
 from tests.unit.node.things import whole
 from tests.unit.wire.places import LIMIT_S, eventually, free_address, port_of
-from wire import sockets
 
 Context: TypeAlias = "zmq.Context[zmq.Socket[bytes]]"
 Frames = list[bytes]

@@ -1,10 +1,11 @@
 """Who is asked is the same for the roster, the inquiry and the scheduler."""
 
-from node.circle import Circle
-from node.roster import Trouble
-from node.scheduler import Scheduler
-from node.settings import FetchSettings
-from node.steps import BytesCame, HolderConnected
+from shoal.node.circle import Circle
+from shoal.node.roster import Trouble
+from shoal.node.scheduler import Scheduler
+from shoal.node.settings import FetchSettings
+from shoal.node.steps import BytesCame, HolderConnected
+
 from tests.unit.node.test_roster import TRACKER, holders
 from tests.unit.node.things import rng, thing
 

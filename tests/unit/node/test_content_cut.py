@@ -6,8 +6,7 @@ import pytest
 from blake3 import blake3
 from hypothesis import given
 from hypothesis import strategies as st
-
-from node.content_cut import LEAST_AVERAGE_BYTES, MOST_AVERAGE_BYTES, SPREAD, cut_points
+from shoal.node.content_cut import LEAST_AVERAGE_BYTES, MOST_AVERAGE_BYTES, SPREAD, cut_points
 
 AVERAGE = LEAST_AVERAGE_BYTES
 LEAST, MOST = AVERAGE // SPREAD, AVERAGE * SPREAD

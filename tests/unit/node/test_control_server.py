@@ -9,11 +9,10 @@ from typing import TypeAlias
 
 import pytest
 import zmq
-
-from node.agent import Agent
-from node.control_server import ControlServer
-from protocol import control, messages
-from protocol.control import (
+from shoal.node.agent import Agent
+from shoal.node.control_server import ControlServer
+from shoal.protocol import control, messages
+from shoal.protocol.control import (
     Cancel,
     Failed,
     Fetched,
@@ -27,12 +26,13 @@ from protocol.control import (
     VerifyOrder,
     Working,
 )
-from protocol.errors import ExitCode, OperatorError
-from protocol.messages import Message
+from shoal.protocol.errors import ExitCode, OperatorError
+from shoal.protocol.messages import Message
+from shoal.wire import control_socket
+
 from tests.unit.node.hostile import HONEST, NAME, NUISANCES, AnyHolder, swarm
 from tests.unit.node.test_agent import a_node
 from tests.unit.wire.places import LIMIT_S, eventually
-from wire import control_socket
 
 Context: TypeAlias = "zmq.Context[zmq.Socket[bytes]]"
 DATA = os.urandom(5000)

@@ -7,14 +7,14 @@ from pathlib import Path
 
 import pytest
 from hypothesis import HealthCheck, given, settings
+from shoal.node import leftovers
+from shoal.node.copying import copy_into, same
+from shoal.node.placing import remove
+from shoal.node.selection import EVERYTHING, Selection
+from shoal.node.unreadable import CannotReadError
+from shoal.protocol.control import Omission
+from shoal.protocol.errors import OperatorError
 
-from node import leftovers
-from node.copying import copy_into, same
-from node.placing import remove
-from node.selection import EVERYTHING, Selection
-from node.unreadable import CannotReadError
-from protocol.control import Omission
-from protocol.errors import OperatorError
 from tests.unit.node.disks import refuse_to_sync
 from tests.unit.node.trees import (
     FOLDER,

@@ -6,12 +6,11 @@ import random
 
 import pytest
 from blake3 import blake3
-
-from node import cut_source as module
-from node.content_cut import cut_points
-from node.cut_source import ContentCut, average_for
-from node.whole import GoneError, Signature, Stretch
-from protocol.manifest import PLAIN_MODE, TREE_MODE
+from shoal.node import cut_source as module
+from shoal.node.content_cut import cut_points
+from shoal.node.cut_source import ContentCut, average_for
+from shoal.node.whole import GoneError, Signature, Stretch
+from shoal.protocol.manifest import PLAIN_MODE, TREE_MODE
 
 KIB, MIB = 1 << 10, 1 << 20
 

@@ -8,9 +8,9 @@ from pathlib import Path
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from shoal.node import directories
+from shoal.node.directories import is_directory, missing, opened, sweep
 
-from node import directories
-from node.directories import is_directory, missing, opened, sweep
 from tests.unit.node.trees import FOLDER, ITEMS, TREE, Items, file, link, make, open_descriptors
 from tests.unit.node.trees import seen as found
 

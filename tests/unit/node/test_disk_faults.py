@@ -13,22 +13,22 @@ from typing import Any
 
 import pytest
 from blake3 import blake3
+from shoal.node import libc, steps
+from shoal.node.copying import copy_into
+from shoal.node.download import Download
+from shoal.node.drive import drive
+from shoal.node.intake import Destination, Intake
+from shoal.node.inventory import Inventory
+from shoal.node.rules import Rules
+from shoal.node.selection import EVERYTHING
+from shoal.node.spare import ANYTHING, NOTHING, Spare
+from shoal.node.versions import Meant
+from shoal.node.whole import FileSource, Signature
+from shoal.node.write_behind import LEAST_BYTES
+from shoal.protocol import manifest
+from shoal.protocol.errors import OperatorError
+from shoal.protocol.messages import Holder, Holders
 
-from node import libc, steps
-from node.copying import copy_into
-from node.download import Download
-from node.drive import drive
-from node.intake import Destination, Intake
-from node.inventory import Inventory
-from node.rules import Rules
-from node.selection import EVERYTHING
-from node.spare import ANYTHING, NOTHING, Spare
-from node.versions import Meant
-from node.whole import FileSource, Signature
-from node.write_behind import LEAST_BYTES
-from protocol import manifest
-from protocol.errors import OperatorError
-from protocol.messages import Holder, Holders
 from tests.unit.node.faults import ERRORS, Faults
 from tests.unit.node.test_roster import TRACKER
 from tests.unit.node.things import rng

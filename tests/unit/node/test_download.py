@@ -1,11 +1,12 @@
 """One fetch from its name to its end: events in, actions out, drawn in short lines."""
 
-from node import steps, versions
-from node.download import Download
-from node.settings import FetchSettings
-from protocol import manifest
-from protocol.errors import ExitCode, WireCode
-from protocol.messages import Holders
+from shoal.node import steps, versions
+from shoal.node.download import Download
+from shoal.node.settings import FetchSettings
+from shoal.protocol import manifest
+from shoal.protocol.errors import ExitCode, WireCode
+from shoal.protocol.messages import Holders
+
 from tests.unit.node.test_roster import TRACKER, holders
 from tests.unit.node.things import chunk, digits, id_of, rng, thing
 

@@ -1,8 +1,8 @@
 """One fetch among many: it asks the nearest few, and not all of them the same one."""
 
 import msgspec
+from shoal.protocol.errors import WireCode
 
-from protocol.errors import WireCode
 from tests.unit.node.test_download import SETTINGS, Scene
 
 

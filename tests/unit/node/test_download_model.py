@@ -6,14 +6,14 @@ from random import Random
 
 import hypothesis.strategies as st
 from hypothesis import example, given, settings
+from shoal.node import steps
+from shoal.node.download import Download
+from shoal.node.drive import drive
+from shoal.node.versions import Meant
+from shoal.protocol import bitmap, manifest
+from shoal.protocol.errors import ExitCode, WireCode
+from shoal.protocol.messages import Holder, Holders
 
-from node import steps
-from node.download import Download
-from node.drive import drive
-from node.versions import Meant
-from protocol import bitmap, manifest
-from protocol.errors import ExitCode, WireCode
-from protocol.messages import Holder, Holders
 from tests.simulation.host import Disk
 from tests.unit.node.test_roster import TRACKER
 from tests.unit.node.things import id_of, rng, thing

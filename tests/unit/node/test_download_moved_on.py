@@ -1,9 +1,10 @@
 """When the holders of what is fetched by name have moved on to another version."""
 
-from node import steps
-from node.download import Download
-from node.versions import Meant
-from protocol.messages import Holders
+from shoal.node import steps
+from shoal.node.download import Download
+from shoal.node.versions import Meant
+from shoal.protocol.messages import Holders
+
 from tests.unit.node.test_download import DATA, ID, SETTINGS, Scene
 from tests.unit.node.test_roster import TRACKER, holders
 from tests.unit.node.things import rng

@@ -1,7 +1,8 @@
 """What is fetched is what was asked for first, whatever the tracker answers later."""
 
-from node import steps
-from protocol.messages import Holders
+from shoal.node import steps
+from shoal.protocol.messages import Holders
+
 from tests.unit.node.test_download import ID, Scene
 from tests.unit.node.test_roster import holders
 

@@ -1,11 +1,11 @@
 """The fetch of a tree: its listing first, then what is wanted of its files."""
 
 from blake3 import blake3
+from shoal.node import steps
+from shoal.protocol import bitmap, manifest
+from shoal.protocol.errors import ExitCode
+from shoal.protocol.messages import Holders
 
-from node import steps
-from protocol import bitmap, manifest
-from protocol.errors import ExitCode
-from protocol.messages import Holders
 from tests.unit.node.test_download import Scene
 from tests.unit.node.test_roster import holders
 from tests.unit.node.things import chunk, id_of

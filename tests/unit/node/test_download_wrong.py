@@ -1,9 +1,9 @@
 """What becomes of those who send wrong chunks: banned for these, or whole; and of the fetch."""
 
 import pytest
+from shoal.node import steps
+from shoal.protocol.errors import WireCode
 
-from node import steps
-from protocol.errors import WireCode
 from tests.unit.node.test_download import Scene
 
 

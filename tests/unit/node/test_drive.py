@@ -1,10 +1,9 @@
 """What the machine decides is carried out in order, and nothing after a failure."""
 
 import pytest
-
-from node import steps
-from node.drive import drive
-from protocol.errors import ExitCode
+from shoal.node import steps
+from shoal.node.drive import drive
+from shoal.protocol.errors import ExitCode
 
 FAILED = steps.DiskFailed("full")
 REFUSED = steps.ListingRefused("has none")

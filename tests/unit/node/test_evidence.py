@@ -1,9 +1,9 @@
 """What is proven of holders, and what is said of it."""
 
 import pytest
+from shoal.node.evidence import Evidence
+from shoal.node.settings import FetchSettings
 
-from node.evidence import Evidence
-from node.settings import FetchSettings
 from tests.unit.node.things import bits
 
 

@@ -6,15 +6,15 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from shoal.node.cache import Cache
+from shoal.node.examining import Examiner
+from shoal.node.hash_progress import HashProgress
+from shoal.node.rules import Rules
+from shoal.node.selection import EVERYTHING
+from shoal.node.tree import Tree, look_through
+from shoal.node.unreadable import Unreadable
+from shoal.node.whole import FileSource, GoneError, Signature
 
-from node.cache import Cache
-from node.examining import Examiner
-from node.hash_progress import HashProgress
-from node.rules import Rules
-from node.selection import EVERYTHING
-from node.tree import Tree, look_through
-from node.unreadable import Unreadable
-from node.whole import FileSource, GoneError, Signature
 from tests.unit.node.things import id_of, plain
 from tests.unit.node.trees import file, make
 

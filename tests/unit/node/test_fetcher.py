@@ -9,13 +9,13 @@ from typing import TypeAlias
 
 import pytest
 import zmq
+from shoal.node.fetcher import Fetcher, Surroundings
+from shoal.node.intake import Destination
+from shoal.node.inventory import Inventory
+from shoal.node.versions import Meant
+from shoal.protocol.control import Fetched, Working
+from shoal.protocol.errors import ExitCode, OperatorError
 
-from node.fetcher import Fetcher, Surroundings
-from node.intake import Destination
-from node.inventory import Inventory
-from node.versions import Meant
-from protocol.control import Fetched, Working
-from protocol.errors import ExitCode, OperatorError
 from tests.unit.node.hostile import HONEST, LIARS, NAME, NUISANCES, AnyHolder, Way, swarm
 from tests.unit.node.things import id_of, plain
 from tests.unit.wire.places import eventually, free_address

@@ -8,9 +8,9 @@ from typing import Any
 
 import msgspec
 import pytest
+from shoal.node.rules import PART, Rule, Rules
+from shoal.protocol.errors import ExitCode, OperatorError
 
-from node.rules import PART, Rule, Rules
-from protocol.errors import ExitCode, OperatorError
 from tests.unit.node.company import Company, Member
 from tests.unit.node.trees import FOLDER, TREE, Items, file, link, seen
 from tests.unit.wire.places import LIMIT_S, eventually

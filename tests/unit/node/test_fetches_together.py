@@ -7,13 +7,13 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
+from shoal.node.agent import Agent
+from shoal.node.home import Identity
+from shoal.node.lock import FolderLock
+from shoal.node.whole import Whole
+from shoal.protocol.control import Fetched, FetchOrder
+from shoal.protocol.errors import ExitCode, OperatorError
 
-from node.agent import Agent
-from node.home import Identity
-from node.lock import FolderLock
-from node.whole import Whole
-from protocol.control import Fetched, FetchOrder
-from protocol.errors import ExitCode, OperatorError
 from tests.unit.node.company import Company, Member
 from tests.unit.node.trees import TREE, file
 from tests.unit.wire.places import free_address

@@ -4,8 +4,8 @@ import os
 from pathlib import Path
 
 import pytest
+from shoal.node.file_states import FileStates
 
-from node.file_states import FileStates
 from tests.unit.node.trees import file, make, run
 
 

@@ -6,12 +6,11 @@ import subprocess
 from pathlib import Path
 
 import pytest
-
-from node.folder import AwayError, Folder, NotNowError
-from node.rules import Rule, Rules
-from node.tree import Tree
-from node.whole import FileSource, GoneError, Signature, Source
-from protocol.manifest import MAX_SIZE_BYTES
+from shoal.node.folder import AwayError, Folder, NotNowError
+from shoal.node.rules import Rule, Rules
+from shoal.node.tree import Tree
+from shoal.node.whole import FileSource, GoneError, Signature, Source
+from shoal.protocol.manifest import MAX_SIZE_BYTES
 
 
 def write(folder: Path, *names: str) -> None:

@@ -2,15 +2,15 @@
 
 import pytest
 from blake3 import blake3
+from shoal.node import steps
+from shoal.node.evidence import Evidence
+from shoal.node.gathering import Gathering
+from shoal.node.roster import Trouble
+from shoal.node.settings import FetchSettings
+from shoal.node.tally import Tally
+from shoal.protocol import bitmap
+from shoal.protocol.errors import WireCode
 
-from node import steps
-from node.evidence import Evidence
-from node.gathering import Gathering
-from node.roster import Trouble
-from node.settings import FetchSettings
-from node.tally import Tally
-from protocol import bitmap
-from protocol.errors import WireCode
 from tests.unit.node.things import bits, chunk, digits, id_of, lettered, made_of, rng, thing
 
 SIZES = [10, 10, 10, 4]

@@ -4,11 +4,10 @@ import threading
 from pathlib import Path
 
 import pytest
-
-from node import hash_progress
-from node.hash_progress import HashProgress
-from node.whole import FileSource, Signature
-from protocol import manifest
+from shoal.node import hash_progress
+from shoal.node.hash_progress import HashProgress
+from shoal.node.whole import FileSource, Signature
+from shoal.protocol import manifest
 
 Told = list[tuple[int, int]]
 

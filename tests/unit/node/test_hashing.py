@@ -4,11 +4,11 @@ import os
 from pathlib import Path
 
 import pytest
+from shoal.node import hashing
+from shoal.node.hashing import hash_source, verified_chunks
+from shoal.node.whole import FileSource, GoneError, Signature
+from shoal.protocol import manifest
 
-from node import hashing
-from node.hashing import hash_source, verified_chunks
-from node.whole import FileSource, GoneError, Signature
-from protocol import manifest
 from tests.unit.node.things import bits, chunk, digits, plain, thing
 
 MIB = 1 << 20

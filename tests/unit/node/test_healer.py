@@ -5,11 +5,11 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from shoal.node import healer
+from shoal.node.healer import Healer
+from shoal.node.whole import Whole
+from shoal.protocol.control import Examined
 
-from node import healer
-from node.healer import Healer
-from node.whole import Whole
-from protocol.control import Examined
 from tests.unit.node.company import Company, Member
 from tests.unit.node.test_verifying import DATA, rot
 from tests.unit.node.trees import TREE, seen

@@ -4,9 +4,9 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from shoal.node.rules import NO_RULE
+from shoal.protocol.errors import OperatorError
 
-from node.rules import NO_RULE
-from protocol.errors import OperatorError
 from tests.unit.node.company import Company
 from tests.unit.node.test_verifying import DATA, found, rot
 from tests.unit.node.trees import TREE, seen

@@ -1,11 +1,12 @@
 """What an idle holder may take over from a slow one, and how often."""
 
-from node.hedges import Hedges
-from node.neighbours import Neighbours
-from node.outstanding import Outstanding, Request
-from node.pace import LONG_BYTES
-from node.peer import Peer
-from node.settings import FetchSettings
+from shoal.node.hedges import Hedges
+from shoal.node.neighbours import Neighbours
+from shoal.node.outstanding import Outstanding, Request
+from shoal.node.pace import LONG_BYTES
+from shoal.node.peer import Peer
+from shoal.node.settings import FetchSettings
+
 from tests.unit.node.things import bits
 
 SETTINGS = FetchSettings(hedge_latencies=2, hedge_least_s=0.25, hedge_guess_s=1, refresh_s=0.2)

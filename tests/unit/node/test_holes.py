@@ -7,9 +7,8 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
-
-from node import libc
-from node.holes import copy_bytes, give_back, stretches, write_hole
+from shoal.node import libc
+from shoal.node.holes import copy_bytes, give_back, stretches, write_hole
 
 BLOCK = 1 << 20
 

@@ -1,8 +1,7 @@
 """How much each holder may have on its way: the rate is what arrives in spans of 0.25 s."""
 
 import pytest
-
-from node.inflow import LONG_BYTES, LONG_WINDOW_BYTES, WINDOW_BYTES, Inflow
+from shoal.node.inflow import LONG_BYTES, LONG_WINDOW_BYTES, WINDOW_BYTES, Inflow
 
 MBIT = 125_000.0
 

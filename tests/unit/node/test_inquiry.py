@@ -3,10 +3,10 @@
 import random
 
 import pytest
+from shoal.node.inquiry import Inquiry, manifest_in
+from shoal.node.settings import FetchSettings
+from shoal.protocol import manifest
 
-from node.inquiry import Inquiry, manifest_in
-from node.settings import FetchSettings
-from protocol import manifest
 from tests.unit.node.things import id_of, rng, thing
 
 SETTINGS = FetchSettings(manifest_first_s=0.5, manifest_patience_s=2)

@@ -7,14 +7,14 @@ from pathlib import Path
 
 import msgspec
 import pytest
+from shoal.node import steps
+from shoal.node.intake import Destination, Intake
+from shoal.node.inventory import Inventory
+from shoal.node.spare import Spare
+from shoal.node.whole import FileSource, Signature
+from shoal.node.write_behind import LEAST_BYTES
+from shoal.protocol.errors import OperatorError
 
-from node import steps
-from node.intake import Destination, Intake
-from node.inventory import Inventory
-from node.spare import Spare
-from node.whole import FileSource, Signature
-from node.write_behind import LEAST_BYTES
-from protocol.errors import OperatorError
 from tests.unit.node.things import bits, chunk, id_of, lettered, made_of, thing
 from tests.unit.wire.places import eventually
 

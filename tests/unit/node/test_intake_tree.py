@@ -5,17 +5,17 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from shoal.node import steps
+from shoal.node.intake import Destination, Intake
+from shoal.node.inventory import Inventory
+from shoal.node.quota import Quota
+from shoal.node.rules import DAMAGED, FETCHING, NO_RULE, PART, REPLACING, Rule, Rules
+from shoal.node.selection import Selection
+from shoal.node.spare import ANYTHING, NOTHING, Spare
+from shoal.node.whole import GoneError, Signature
+from shoal.protocol import bitmap
+from shoal.protocol.errors import ExitCode, OperatorError
 
-from node import steps
-from node.intake import Destination, Intake
-from node.inventory import Inventory
-from node.quota import Quota
-from node.rules import DAMAGED, FETCHING, NO_RULE, PART, REPLACING, Rule, Rules
-from node.selection import Selection
-from node.spare import ANYTHING, NOTHING, Spare
-from node.whole import GoneError, Signature
-from protocol import bitmap
-from protocol.errors import ExitCode, OperatorError
 from tests.unit.node.trees import TREE, Items, Model, file, look, make, run, seen
 
 MODEL = Model(TREE)

@@ -8,11 +8,11 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from shoal.node.inventory import Inventory, PartialFile
+from shoal.node.staging import Staging
+from shoal.node.whole import GoneError, Whole
+from shoal.protocol import manifest
 
-from node.inventory import Inventory, PartialFile
-from node.staging import Staging
-from node.whole import GoneError, Whole
-from protocol import manifest
 from tests.unit.node import things
 from tests.unit.node.things import bits, chunk, id_of, plain, thing
 

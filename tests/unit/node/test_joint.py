@@ -4,10 +4,10 @@ import threading
 from collections.abc import Iterator
 
 import pytest
+from shoal.node.joint import Caller, Joint, OnProgress
+from shoal.protocol.control import Working
+from shoal.protocol.errors import ExitCode, OperatorError
 
-from node.joint import Caller, Joint, OnProgress
-from protocol.control import Working
-from protocol.errors import ExitCode, OperatorError
 from tests.unit.wire.places import LIMIT_S, eventually
 
 WORKING = Working("a", 1, 2, None)

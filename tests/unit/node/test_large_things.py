@@ -5,10 +5,10 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from shoal.node.large_things import LargeThings
+from shoal.node.whole import FileSource, Signature, Source
+from shoal.protocol import manifest
 
-from node.large_things import LargeThings
-from node.whole import FileSource, Signature, Source
-from protocol import manifest
 from tests.unit.wire.places import LIMIT_S, eventually
 
 

@@ -5,8 +5,7 @@ import itertools
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-
-from node.layout import Layout, Piece
+from shoal.node.layout import Layout, Piece
 
 SIZES = st.lists(st.integers(0, 5), max_size=8)
 

@@ -1,9 +1,9 @@
 """What is said of what is left out: some by name, all in number."""
 
-from node.left_out import LeftOut
-from protocol import messages
-from protocol.control import MAX_LEFT_OUT, Omission
-from protocol.names import MAX_NAME_BYTES
+from shoal.node.left_out import LeftOut
+from shoal.protocol import messages
+from shoal.protocol.control import MAX_LEFT_OUT, Omission
+from shoal.protocol.names import MAX_NAME_BYTES
 
 
 def left_out(*paths: str) -> LeftOut:

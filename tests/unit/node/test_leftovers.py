@@ -5,8 +5,7 @@ import subprocess
 from pathlib import Path
 
 import pytest
-
-from node import leftovers
+from shoal.node import leftovers
 
 
 @pytest.fixture

@@ -5,8 +5,8 @@ import os
 from pathlib import Path
 
 import pytest
+from shoal.node import libc
 
-from node import libc
 from tests.unit.node.disks import refuse_to_sync
 from tests.unit.node.trees import file, make, seen
 

@@ -7,13 +7,12 @@ from typing import TypeAlias
 import pytest
 import zmq
 from blake3 import blake3
-
-from node import steps
-from node.inflow import WINDOW_BYTES, Inflow
-from node.link import Link
-from protocol import messages
-from protocol.errors import WireCode
-from protocol.messages import (
+from shoal.node import steps
+from shoal.node.inflow import WINDOW_BYTES, Inflow
+from shoal.node.link import Link
+from shoal.protocol import messages
+from shoal.protocol.errors import WireCode
+from shoal.protocol.messages import (
     ChunkReply,
     Error,
     ManifestReply,
@@ -22,9 +21,10 @@ from protocol.messages import (
     Nothing,
     WrongChunk,
 )
+from shoal.wire import sockets
+
 from tests.unit.node.things import id_of, plain
 from tests.unit.wire.places import LIMIT_S, eventually, free_address
-from wire import sockets
 
 Context: TypeAlias = "zmq.Context[zmq.Socket[bytes]]"
 Frames = list[bytes]

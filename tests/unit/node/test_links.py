@@ -9,16 +9,16 @@ from typing import TypeAlias
 
 import pytest
 import zmq
+from shoal.node.inflow import MANY_HOLDERS, Inflow
+from shoal.node.link import REPORT_MS, Link
+from shoal.node.links import Links
+from shoal.protocol import messages
+from shoal.protocol.messages import ManifestRequest, Noted, Nothing, WrongChunk
+from shoal.wire import sockets
+from shoal.wire.frames import has_mail
+from shoal.wire.wake import Wake
 
-from node.inflow import MANY_HOLDERS, Inflow
-from node.link import REPORT_MS, Link
-from node.links import Links
-from protocol import messages
-from protocol.messages import ManifestRequest, Noted, Nothing, WrongChunk
 from tests.unit.wire.places import LIMIT_S, eventually, free_address
-from wire import sockets
-from wire.frames import has_mail
-from wire.wake import Wake
 
 Context: TypeAlias = "zmq.Context[zmq.Socket[bytes]]"
 

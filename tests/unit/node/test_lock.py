@@ -7,9 +7,8 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-
-from node.lock import FolderLock, FolderTakenError
-from protocol.errors import ExitCode, OperatorError
+from shoal.node.lock import FolderLock, FolderTakenError
+from shoal.protocol.errors import ExitCode, OperatorError
 
 SAYS_WHY = r"cannot use the folder .*; change|lock is not a file with no other name.*; remove it"
 

@@ -1,8 +1,8 @@
 """When the tracker is asked."""
 
-from node.lookup import Lookup
-from node.settings import FetchSettings
-from node.steps import QueryTracker
+from shoal.node.lookup import Lookup
+from shoal.node.settings import FetchSettings
+from shoal.node.steps import QueryTracker
 
 
 def test_asks_one_query_at_a_time_and_sooner_with_nobody_to_ask() -> None:

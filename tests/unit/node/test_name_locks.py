@@ -3,8 +3,8 @@
 import threading
 
 import pytest
+from shoal.node.name_locks import NameLocks
 
-from node.name_locks import NameLocks
 from tests.unit.wire.places import LIMIT_S
 
 

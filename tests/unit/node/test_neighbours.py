@@ -2,12 +2,13 @@
 
 import math
 
-from node.neighbours import Neighbours
-from node.outstanding import Request
-from node.peer import Peer
-from node.settings import FetchSettings
-from node.twins import Twins
-from node.wanted import Wanted
+from shoal.node.neighbours import Neighbours
+from shoal.node.outstanding import Request
+from shoal.node.peer import Peer
+from shoal.node.settings import FetchSettings
+from shoal.node.twins import Twins
+from shoal.node.wanted import Wanted
+
 from tests.unit.node.things import bits, digits, rng, thing
 
 SETTINGS = FetchSettings(give_up_s=60)

@@ -10,9 +10,9 @@ from pathlib import Path
 
 import pytest
 from inotify_simple import INotify
+from shoal.node.occasions import Occasions
+from shoal.node.settings import NodeSettings
 
-from node.occasions import Occasions
-from node.settings import NodeSettings
 from tests.unit.wire.places import LIMIT_S
 
 SETTINGS = NodeSettings(rescan_s=LIMIT_S, poll_s=0.01, gather_s=0.0)

@@ -3,7 +3,8 @@
 import os
 from pathlib import Path
 
-from node.others import others
+from shoal.node.others import others
+
 from tests.unit.node.trees import FOLDER, Items, file, link, make, run
 
 ITEMS: Items = {

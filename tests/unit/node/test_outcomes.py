@@ -5,13 +5,13 @@ from pathlib import Path
 
 import msgspec
 import pytest
+from shoal.node import outcomes
+from shoal.node.titles import Title
+from shoal.node.versions import Meant
+from shoal.protocol.control import Fetched
+from shoal.protocol.errors import ExitCode, OperatorError
+from shoal.protocol.messages import Holders, OtherVersion
 
-from node import outcomes
-from node.titles import Title
-from node.versions import Meant
-from protocol.control import Fetched
-from protocol.errors import ExitCode, OperatorError
-from protocol.messages import Holders, OtherVersion
 from tests.unit.node.company import Company, Member
 
 ID, OTHER = "b3:" + 64 * "0", "b3:" + 64 * "1"

@@ -5,10 +5,10 @@ import subprocess
 from pathlib import Path
 
 import pytest
+from shoal.node.outside import check_output, put_outside
+from shoal.node.placing import remove
+from shoal.protocol.errors import ExitCode, OperatorError
 
-from node.outside import check_output, put_outside
-from node.placing import remove
-from protocol.errors import ExitCode, OperatorError
 from tests.unit.node.test_placing import is_new, made
 from tests.unit.node.trees import FOLDER, Item, file, link, make, seen
 

@@ -2,7 +2,8 @@
 
 import math
 
-from node.outstanding import Outstanding, Request
+from shoal.node.outstanding import Outstanding, Request
+
 from tests.unit.node.things import digits
 
 

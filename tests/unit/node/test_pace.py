@@ -2,7 +2,7 @@
 
 import math
 
-from node.pace import LONG_BYTES, Pace
+from shoal.node.pace import LONG_BYTES, Pace
 
 
 def test_knows_nothing_before_the_first_reply() -> None:

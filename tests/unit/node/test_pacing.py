@@ -1,9 +1,8 @@
 """How many replies may be on their way at a time."""
 
 import pytest
-
-from node import pacing
-from node.pacing import Pacing
+from shoal.node import pacing
+from shoal.node.pacing import Pacing
 
 MIB = 1 << 20
 

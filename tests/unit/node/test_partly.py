@@ -3,12 +3,12 @@
 from pathlib import Path
 
 import pytest
+from shoal.node.partly import remains_of
+from shoal.node.reuse import copy_chunks
+from shoal.node.staging import Staging, staging_place
+from shoal.protocol import bitmap, manifest
+from shoal.protocol.manifest import ContentId
 
-from node.partly import remains_of
-from node.reuse import copy_chunks
-from node.staging import Staging, staging_place
-from protocol import bitmap, manifest
-from protocol.manifest import ContentId
 from tests.unit.node.test_tree_staging import FILES, LISTING, MODEL, begun, fill
 from tests.unit.node.things import chunk, id_of, thing
 

@@ -4,9 +4,8 @@ import os
 from pathlib import Path
 
 import pytest
-
-from node.paths import parent_of
-from protocol.errors import ExitCode, OperatorError
+from shoal.node.paths import parent_of
+from shoal.protocol.errors import ExitCode, OperatorError
 
 
 def put(folder: Path, name: str) -> None:

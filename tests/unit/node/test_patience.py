@@ -1,7 +1,7 @@
 """When a download gives up."""
 
-from node.patience import Patience
-from node.settings import FetchSettings
+from shoal.node.patience import Patience
+from shoal.node.settings import FetchSettings
 
 SETTINGS = FetchSettings(nobody_at_start_s=3, nobody_later_s=10, stalled_s=600)
 

@@ -4,11 +4,11 @@ import math
 
 import msgspec
 import pytest
+from shoal.node.outstanding import Request
+from shoal.node.pace import Pace
+from shoal.node.peer import Peer
+from shoal.node.settings import FetchSettings
 
-from node.outstanding import Request
-from node.pace import Pace
-from node.peer import Peer
-from node.settings import FetchSettings
 from tests.unit.node.things import bits, digits
 
 SETTINGS = FetchSettings(

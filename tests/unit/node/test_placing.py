@@ -10,10 +10,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from shoal.node import libc
+from shoal.node.placing import InTheWayError, nothing, put_in_place, remove, sync, take_out
+from shoal.protocol.errors import ExitCode, OperatorError
 
-from node import libc
-from node.placing import InTheWayError, nothing, put_in_place, remove, sync, take_out
-from protocol.errors import ExitCode, OperatorError
 from tests.unit.node.disks import refuse_to_sync
 from tests.unit.node.trees import (
     FOLDER,

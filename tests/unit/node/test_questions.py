@@ -6,11 +6,11 @@ from pathlib import Path
 import msgspec
 import pytest
 import zmq
+from shoal.node import questions
+from shoal.protocol import messages
+from shoal.protocol.errors import ExitCode, OperatorError, WireCode
+from shoal.protocol.messages import Error, Files, Holders, Message, OtherVersion, Query
 
-from node import questions
-from protocol import messages
-from protocol.errors import ExitCode, OperatorError, WireCode
-from protocol.messages import Error, Files, Holders, Message, OtherVersion, Query
 from tests.unit.node.company import Company, Member
 from tests.unit.node.hostile import Frames, Stranger
 

@@ -6,9 +6,8 @@ import threading
 from pathlib import Path
 
 import pytest
-
-from node.quota import Quota, bytes_below
-from protocol.errors import ExitCode, OperatorError
+from shoal.node.quota import Quota, bytes_below
+from shoal.protocol.errors import ExitCode, OperatorError
 
 
 def put(path: Path, size_bytes: int) -> None:

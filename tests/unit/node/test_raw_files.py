@@ -12,11 +12,10 @@ from pathlib import Path
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-
-from node import raw_files
-from node.directories import opened
-from node.placing import remove
-from node.raw_files import (
+from shoal.node import raw_files
+from shoal.node.directories import opened
+from shoal.node.placing import remove
+from shoal.node.raw_files import (
     claim,
     claim_directory,
     claim_room,
@@ -28,6 +27,7 @@ from node.raw_files import (
     write_all,
     write_at,
 )
+
 from tests.unit.node.trees import FOLDER, Item, file, make, open_descriptors, run, seen
 from tests.unit.node.trees import link as a_link
 

@@ -12,11 +12,11 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+from shoal.node import reflink
+from shoal.node.raw_files import write_all
+from shoal.node.reflink import LEAST_BYTES, Origin, Reflinks
+from shoal.node.whole import FileSource, Signature
 
-from node import reflink
-from node.raw_files import write_all
-from node.reflink import LEAST_BYTES, Origin, Reflinks
-from node.whole import FileSource, Signature
 from tests.unit.node.disks import SharingDisk
 from tests.unit.node.trees import file, look, make, open_descriptors
 

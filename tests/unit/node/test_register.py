@@ -4,11 +4,10 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-
-from node.cache import Cache
-from node.register import Register, published_as
-from node.titles import Title
-from protocol.messages import Told
+from shoal.node.cache import Cache
+from shoal.node.register import Register, published_as
+from shoal.node.titles import Title
+from shoal.protocol.messages import Told
 
 OLD, NEW = "b3:" + 64 * "0", "b3:" + 64 * "1"
 

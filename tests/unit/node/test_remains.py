@@ -5,11 +5,11 @@ import os
 from pathlib import Path
 
 import pytest
+from shoal.node.inventory import Inventory, PartialFile
+from shoal.node.remains import Remains, found, note_name
+from shoal.node.staging import Staging, staging_place
+from shoal.protocol.manifest import ContentId
 
-from node.inventory import Inventory, PartialFile
-from node.remains import Remains, found, note_name
-from node.staging import Staging, staging_place
-from protocol.manifest import ContentId
 from tests.unit.node.things import chunk, id_of, made_of, thing
 
 SIZE = 1 << 20

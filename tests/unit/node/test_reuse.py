@@ -7,12 +7,12 @@ from pathlib import Path
 
 import pytest
 from blake3 import blake3
+from shoal.node.reflink import Origin
+from shoal.node.reuse import copy_chunks
+from shoal.node.whole import Whole
+from shoal.protocol import bitmap, manifest
+from shoal.protocol.manifest import Manifest
 
-from node.reflink import Origin
-from node.reuse import copy_chunks
-from node.whole import Whole
-from protocol import bitmap, manifest
-from protocol.manifest import Manifest
 from tests.unit.node import things
 from tests.unit.node.things import bits, digits, thing
 from tests.unit.node.trees import Items, Model, file, make, shared

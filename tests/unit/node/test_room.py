@@ -3,11 +3,11 @@
 from pathlib import Path
 
 import pytest
+from shoal.node.quota import Quota
+from shoal.node.room import in_the_way, require_any, require_room
+from shoal.node.selection import EVERYTHING, Selection
+from shoal.protocol.errors import ExitCode, OperatorError
 
-from node.quota import Quota
-from node.room import in_the_way, require_any, require_room
-from node.selection import EVERYTHING, Selection
-from protocol.errors import ExitCode, OperatorError
 from tests.unit.node.things import thing
 from tests.unit.node.trees import TREE, Model
 

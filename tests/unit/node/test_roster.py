@@ -1,11 +1,11 @@
 """Which holders may be asked: `n1@a` stands for holder n1 at address a, `n1~` for one in part."""
 
-from node.evidence import Evidence
-from node.roster import Roster, Trouble
-from node.settings import FetchSettings
-from node.steps import Connect, Disconnect
-from protocol.distance import distance
-from protocol.messages import Holder
+from shoal.node.evidence import Evidence
+from shoal.node.roster import Roster, Trouble
+from shoal.node.settings import FetchSettings
+from shoal.node.steps import Connect, Disconnect
+from shoal.protocol.distance import distance
+from shoal.protocol.messages import Holder
 
 TRACKER = "tcp://10.0.0.1:12000"
 SETTINGS = FetchSettings(retry_lost_s=1, most_retry_s=60, give_up_s=60, most_give_up_s=960)

@@ -7,10 +7,9 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-
-from node.rules import DAMAGED, FORGOTTEN, NO_RULE, PART, Damage, Rule, Rules
-from node.selection import EVERYTHING, Selection
-from protocol.errors import ExitCode, OperatorError
+from shoal.node.rules import DAMAGED, FORGOTTEN, NO_RULE, PART, Damage, Rule, Rules
+from shoal.node.selection import EVERYTHING, Selection
+from shoal.protocol.errors import ExitCode, OperatorError
 
 ALL_OF_IT = Rule(PART, ("*.txt",), ("tmp/", "ü\n"), "content")
 

@@ -1,11 +1,11 @@
 """Which chunk is asked of whom: drawn as `holder:chunks`, a chunk a digit."""
 
 import msgspec
+from shoal.node.outstanding import Request
+from shoal.node.scheduler import Scheduler
+from shoal.node.settings import FetchSettings
+from shoal.protocol import bitmap
 
-from node.outstanding import Request
-from node.scheduler import Scheduler
-from node.settings import FetchSettings
-from protocol import bitmap
 from tests.unit.node.things import bits, digits, made_of, rng, thing
 
 SETTINGS = FetchSettings(

@@ -8,12 +8,12 @@ import operator
 import hypothesis.strategies as st
 from hypothesis import settings
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
+from shoal.node.outstanding import Request
+from shoal.node.scheduler import Scheduler
+from shoal.node.settings import FetchSettings
+from shoal.protocol import bitmap
+from shoal.protocol.manifest import Manifest
 
-from node.outstanding import Request
-from node.scheduler import Scheduler
-from node.settings import FetchSettings
-from protocol import bitmap
-from protocol.manifest import Manifest
 from tests.unit.node.things import rng, thing
 
 NODES = st.sampled_from(["n1", "n2", "n3", "n4"])

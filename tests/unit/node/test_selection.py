@@ -1,8 +1,7 @@
 """Which paths of a tree are meant."""
 
 import pytest
-
-from node.selection import EVERYTHING, Selection, check_pattern
+from shoal.node.selection import EVERYTHING, Selection, check_pattern
 
 PATHS = ["a.txt", "b.bin", "data/a.txt", "data/raw/c.bin", "data.txt", "logs/1.log"]
 

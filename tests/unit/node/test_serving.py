@@ -4,9 +4,8 @@ import collections
 
 import hypothesis.strategies as st
 from hypothesis import given
-
-from node import serving
-from node.serving import (
+from shoal.node import serving
+from shoal.node.serving import (
     SendChunk,
     SendError,
     SendManifest,
@@ -15,11 +14,12 @@ from node.serving import (
     TakeNote,
     TellState,
 )
-from node.turns import Source
-from protocol import bitmap, messages
-from protocol.errors import WireCode
-from protocol.manifest import ContentId
-from protocol.messages import ChunkRequest, Error, ManifestRequest, StateRequest, WrongChunk
+from shoal.node.turns import Source
+from shoal.protocol import bitmap, messages
+from shoal.protocol.errors import WireCode
+from shoal.protocol.manifest import ContentId
+from shoal.protocol.messages import ChunkRequest, Error, ManifestRequest, StateRequest, WrongChunk
+
 from tests.unit.node.things import bits, digits, rng
 
 COUNT = 10

@@ -7,12 +7,12 @@ from typing import TypeAlias
 
 import pytest
 import zmq
+from shoal.node.announcer import Announcer
+from shoal.node.session import Session
+from shoal.node.settings import NodeSettings
+from shoal.protocol import messages
+from shoal.protocol.messages import Holding, Leave, Message, Ok, Renew, Told, Update
 
-from node.announcer import Announcer
-from node.session import Session
-from node.settings import NodeSettings
-from protocol import messages
-from protocol.messages import Holding, Leave, Message, Ok, Renew, Told, Update
 from tests.unit.node.hostile import Frames, Stranger
 from tests.unit.node.test_announcer import holding
 from tests.unit.node.things import rng

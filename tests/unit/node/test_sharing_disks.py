@@ -8,13 +8,13 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from shoal.node import steps
+from shoal.node.intake import Destination, Intake
+from shoal.node.inventory import Inventory
+from shoal.node.placing import sync
+from shoal.node.whole import Whole
+from shoal.protocol import bitmap
 
-from node import steps
-from node.intake import Destination, Intake
-from node.inventory import Inventory
-from node.placing import sync
-from node.whole import Whole
-from protocol import bitmap
 from tests.unit.node import things
 from tests.unit.node.trees import Items, file, make, run, seen, shared
 

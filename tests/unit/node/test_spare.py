@@ -8,10 +8,10 @@ from pathlib import Path
 import msgpack  # type: ignore[import-untyped]  # It ships no stubs.
 import pytest
 from blake3 import blake3
+from shoal.node.placing import remove
+from shoal.node.spare import ANYTHING, NOTHING, Seen, Spare
+from shoal.node.whole import FileSource, Signature
 
-from node.placing import remove
-from node.spare import ANYTHING, NOTHING, Seen, Spare
-from node.whole import FileSource, Signature
 from tests.unit.node.trees import FOLDER, TREE, Items, file, link, look, make, run
 
 

@@ -15,14 +15,14 @@ from random import Random
 import hypothesis.strategies as st
 import pytest
 from hypothesis import HealthCheck, given, settings
+from shoal.node.placing import InTheWayError
+from shoal.node.reuse import copy_chunks
+from shoal.node.staging import Staging, disk_trouble
+from shoal.node.whole import Signature
+from shoal.protocol import bitmap, manifest
+from shoal.protocol.errors import ExitCode, OperatorError
+from shoal.protocol.manifest import Manifest
 
-from node.placing import InTheWayError
-from node.reuse import copy_chunks
-from node.staging import Staging, disk_trouble
-from node.whole import Signature
-from protocol import bitmap, manifest
-from protocol.errors import ExitCode, OperatorError
-from protocol.manifest import Manifest
 from tests.unit.node.disks import SharingDisk
 from tests.unit.node.things import chunk, digits, id_of, plain, thing, whole
 

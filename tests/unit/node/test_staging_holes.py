@@ -4,9 +4,9 @@ import os
 from pathlib import Path
 
 import pytest
+from shoal.node.staging import Staging
+from shoal.protocol import manifest
 
-from node.staging import Staging
-from protocol import manifest
 from tests.unit.node.test_staging import PAGE, RIGHT, opened
 from tests.unit.node.things import id_of, lettered, made_of, plain
 
@@ -62,7 +62,7 @@ def allocated(folder: Path, free_bytes: int, monkeypatch: pytest.MonkeyPatch) ->
         os, "posix_fallocate", lambda _, __, size_bytes: sizes.append(size_bytes >> 20)
     )
     monkeypatch.setattr(Staging, "_is_on_a_disk", lambda _: True)
-    monkeypatch.setattr("node.staging.free_bytes", lambda _: free_bytes)
+    monkeypatch.setattr("shoal.node.staging.free_bytes", lambda _: free_bytes)
     with opened(folder, made_of("a..b", 1 << 20)) as (staging, _):
         staging._end_allocation()
     return sizes

@@ -4,14 +4,14 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from shoal.node import standing
+from shoal.node.rules import FORGOTTEN, PART, REPLACING, Rule
+from shoal.node.selection import EVERYTHING
+from shoal.node.standing import Standing
+from shoal.node.versions import Meant
+from shoal.protocol.errors import ExitCode, OperatorError
+from shoal.protocol.manifest import MAX_SIZE_BYTES
 
-from node import standing
-from node.rules import FORGOTTEN, PART, REPLACING, Rule
-from node.selection import EVERYTHING
-from node.standing import Standing
-from node.versions import Meant
-from protocol.errors import ExitCode, OperatorError
-from protocol.manifest import MAX_SIZE_BYTES
 from tests.unit.node.company import Company, Member, growing
 from tests.unit.node.trees import TREE, file, seen
 from tests.unit.wire.places import eventually

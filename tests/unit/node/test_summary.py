@@ -1,7 +1,8 @@
 """What a finished download reports."""
 
-from node import steps, summary
-from node.download import Download
+from shoal.node import steps, summary
+from shoal.node.download import Download
+
 from tests.unit.node.test_download import Scene
 
 COSTS = summary.Costs(

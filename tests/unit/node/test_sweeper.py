@@ -4,13 +4,13 @@ import os
 from pathlib import Path
 
 import pytest
+from shoal.node.remains import found
+from shoal.node.rules import DAMAGED, Damage, Rule
+from shoal.node.sweeper import LOOK_S, MOST_AGE_S
+from shoal.protocol.control import Discarded, DiscardOrder
+from shoal.protocol.errors import ExitCode, OperatorError
+from shoal.protocol.manifest import ContentId
 
-from node.remains import found
-from node.rules import DAMAGED, Damage, Rule
-from node.sweeper import LOOK_S, MOST_AGE_S
-from protocol.control import Discarded, DiscardOrder
-from protocol.errors import ExitCode, OperatorError
-from protocol.manifest import ContentId
 from tests.unit.node.company import Company, Member
 from tests.unit.node.test_remains import SIZE, fetched, leave
 from tests.unit.wire.places import eventually

@@ -1,6 +1,6 @@
 """What a download has cost."""
 
-from node.tally import Tally
+from shoal.node.tally import Tally
 
 
 def test_adds_up_what_was_fetched_from_all() -> None:

@@ -1,6 +1,6 @@
 """Which version a thing is, by what was known of it before."""
 
-from node.titles import Title, entitled, published_over
+from shoal.node.titles import Title, entitled, published_over
 
 OLD, NEW = "b3:" + 64 * "0", "b3:" + 64 * "1"
 

@@ -4,8 +4,7 @@ import os
 from pathlib import Path
 
 import pytest
-
-from node.top_link import why_not_followed
+from shoal.node.top_link import why_not_followed
 
 STRANGER, OTHER = 12345, 12346
 

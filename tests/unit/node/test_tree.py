@@ -11,12 +11,12 @@ from pathlib import Path
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from shoal.node.selection import EVERYTHING, Selection
+from shoal.node.tree import Tree, look_through
+from shoal.node.whole import GoneError, Stretch
+from shoal.protocol import manifest
+from shoal.protocol.cutting import tree_cut
 
-from node.selection import EVERYTHING, Selection
-from node.tree import Tree, look_through
-from node.whole import GoneError, Stretch
-from protocol import manifest
-from protocol.cutting import tree_cut
 from tests.unit.node.trees import (
     FOLDER,
     ITEMS,

@@ -6,11 +6,11 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from shoal.node.file_states import FileStates
+from shoal.node.tree import Tree
+from shoal.node.whole import GoneError, Whole
+from shoal.protocol.listing import decode
 
-from node.file_states import FileStates
-from node.tree import Tree
-from node.whole import GoneError, Whole
-from protocol.listing import decode
 from tests.unit.node.trees import (
     TREE,
     Items,

@@ -4,14 +4,14 @@ import os
 from pathlib import Path
 
 import pytest
+from shoal.node.appearing import Appearing
+from shoal.node.selection import EVERYTHING, Selection
+from shoal.node.tree_files import TreeFiles
+from shoal.node.tree_place import TreePlace
+from shoal.node.tree_plan import TreePlan
+from shoal.protocol.listing import decode
+from shoal.protocol.manifest import encode
 
-from node.appearing import Appearing
-from node.selection import EVERYTHING, Selection
-from node.tree_files import TreeFiles
-from node.tree_place import TreePlace
-from node.tree_plan import TreePlan
-from protocol.listing import decode
-from protocol.manifest import encode
 from tests.unit.node.trees import TREE, Model, files_in_order, make, run, seen
 
 MODEL = Model(TREE, 50)

@@ -3,10 +3,10 @@
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from shoal.node.selection import Selection
+from shoal.node.tree_part import Lack, TreePart
+from shoal.protocol import listing
 
-from node.selection import Selection
-from node.tree_part import Lack, TreePart
-from protocol import listing
 from tests.unit.node.trees import FOLDER, ITEMS, Items, entries_of, file, link
 
 LIBRARY: Items = {

@@ -5,11 +5,11 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from shoal.node.selection import EVERYTHING, Selection
+from shoal.node.tree_place import TreePlace
+from shoal.node.tree_plan import TreePlan
+from shoal.protocol import listing
 
-from node.selection import EVERYTHING, Selection
-from node.tree_place import TreePlace
-from node.tree_plan import TreePlan
-from protocol import listing
 from tests.unit.node.trees import FOLDER, TREE, Items, Model, file, link, make, run, seen
 
 MANIFEST = b"the manifest"

@@ -3,10 +3,10 @@
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from shoal.node.selection import EVERYTHING, Selection
+from shoal.node.tree_plan import TreePlan
+from shoal.protocol import bitmap, listing
 
-from node.selection import EVERYTHING, Selection
-from node.tree_plan import TreePlan
-from protocol import bitmap, listing
 from tests.unit.node.trees import ITEMS, TREE, Items, Model, file, files_in_order, run
 
 FOUR: Items = {

@@ -9,13 +9,13 @@ import threading
 from pathlib import Path
 
 import pytest
+from shoal.node.placing import InTheWayError
+from shoal.node.selection import Selection
+from shoal.node.tree_staging import TreeStaging
+from shoal.protocol import bitmap, listing, manifest
+from shoal.protocol.errors import ExitCode, OperatorError
+from shoal.protocol.listing import Entry
 
-from node.placing import InTheWayError
-from node.selection import Selection
-from node.tree_staging import TreeStaging
-from protocol import bitmap, listing, manifest
-from protocol.errors import ExitCode, OperatorError
-from protocol.listing import Entry
 from tests.unit.node.disks import refuse_to_sync
 from tests.unit.node.test_tree_staging import (
     COUNT,

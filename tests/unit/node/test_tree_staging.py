@@ -14,16 +14,16 @@ from typing import Literal
 import hypothesis.strategies as st
 import pytest
 from hypothesis import HealthCheck, given, settings
+from shoal.node.appearing import Appearing
+from shoal.node.directories import is_directory
+from shoal.node.reuse import copy_chunks
+from shoal.node.selection import EVERYTHING, Selection
+from shoal.node.spare import ANYTHING, NOTHING, Spare
+from shoal.node.staging import disk_trouble
+from shoal.node.tree_staging import TreeStaging
+from shoal.protocol import bitmap, manifest
+from shoal.protocol.errors import ExitCode, MalformedMessageError, OperatorError
 
-from node.appearing import Appearing
-from node.directories import is_directory
-from node.reuse import copy_chunks
-from node.selection import EVERYTHING, Selection
-from node.spare import ANYTHING, NOTHING, Spare
-from node.staging import disk_trouble
-from node.tree_staging import TreeStaging
-from protocol import bitmap, manifest
-from protocol.errors import ExitCode, MalformedMessageError, OperatorError
 from tests.unit.node.disks import SharingDisk
 from tests.unit.node.trees import (
     FOLDER,

@@ -8,12 +8,12 @@ from pathlib import Path
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from shoal.node.left_out import LEADS_OUT
+from shoal.node.selection import EVERYTHING, Selection
+from shoal.node.tree import Tree, look_through
+from shoal.node.unreadable import Unreadable
+from shoal.protocol import listing, manifest
 
-from node.left_out import LEADS_OUT
-from node.selection import EVERYTHING, Selection
-from node.tree import Tree, look_through
-from node.unreadable import Unreadable
-from protocol import listing, manifest
 from tests.unit.node.trees import FOLDER, Items, file, link, make, run
 
 FOLLOWING = Selection(follow_links=True)

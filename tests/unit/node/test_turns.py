@@ -4,8 +4,8 @@ import collections
 import itertools
 
 import pytest
+from shoal.node.turns import MOST_IN_ROUND, Source, Turns
 
-from node.turns import MOST_IN_ROUND, Source, Turns
 from tests.unit.node.things import rng
 
 ROUNDS = 2000

@@ -2,10 +2,10 @@
 
 import pytest
 from blake3 import blake3
+from shoal.node.twins import Twins, all_zeros
+from shoal.protocol import manifest
+from shoal.protocol.manifest import Manifest
 
-from node.twins import Twins, all_zeros
-from protocol import manifest
-from protocol.manifest import Manifest
 from tests.unit.node.things import bits, digits, made_of, thing
 
 MEBIBYTE = 1 << 20

@@ -5,8 +5,7 @@ import os
 from pathlib import Path
 
 import pytest
-
-from node.unreadable import Unreadable
+from shoal.node.unreadable import Unreadable
 
 BROKEN = OSError(errno.EIO, os.strerror(errno.EIO))
 

@@ -5,13 +5,13 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from shoal.node.left_out import LEADS_OUT
+from shoal.node.rules import DAMAGED, FETCHING, NO_RULE, PART, Rule
+from shoal.node.upkeep import _as_seen
+from shoal.protocol.control import Omission
+from shoal.protocol.errors import ExitCode, OperatorError
+from shoal.protocol.messages import Holders
 
-from node.left_out import LEADS_OUT
-from node.rules import DAMAGED, FETCHING, NO_RULE, PART, Rule
-from node.upkeep import _as_seen
-from protocol.control import Omission
-from protocol.errors import ExitCode, OperatorError
-from protocol.messages import Holders
 from tests.unit.node.company import Company, Member, growing
 from tests.unit.node.disks import fill_up
 from tests.unit.node.things import id_of, plain

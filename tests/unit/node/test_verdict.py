@@ -1,8 +1,9 @@
 """What the operator is told."""
 
-from node import verdict
-from node.roster import Trouble
-from protocol.errors import ExitCode
+from shoal.node import verdict
+from shoal.node.roster import Trouble
+from shoal.protocol.errors import ExitCode
+
 from tests.unit.node.test_roster import LIED, LOST, a_roster
 
 ESCAPE = "\x1b[31m"

@@ -6,12 +6,12 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from shoal.node import verifying
+from shoal.node.healing import Running
+from shoal.node.rules import DAMAGED, NO_RULE, Rule
+from shoal.protocol.control import VerifyOrder, Working
+from shoal.protocol.errors import ExitCode, OperatorError
 
-from node import verifying
-from node.healing import Running
-from node.rules import DAMAGED, NO_RULE, Rule
-from protocol.control import VerifyOrder, Working
-from protocol.errors import ExitCode, OperatorError
 from tests.unit.node.company import Company, Member
 from tests.unit.node.things import rng
 from tests.unit.node.trees import TREE, file, seen
@@ -203,7 +203,7 @@ class Pausing:
 def test_it_can_be_stopped(
     company: Company, keeper: Member, monkeypatch: pytest.MonkeyPatch, *, of_all: bool
 ) -> None:
-    monkeypatch.setattr("node.hash_progress.SHOW_HASHING_S", 0.0)
+    monkeypatch.setattr("shoal.node.hash_progress.SHOW_HASHING_S", 0.0)
     order, pause, ends = VerifyOrder(None if of_all else "f"), Pausing(), list[OperatorError]()
 
     def verify() -> None:

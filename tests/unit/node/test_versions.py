@@ -4,13 +4,12 @@ from collections.abc import Mapping, Sequence
 
 import msgspec
 import pytest
-
-from node import versions
-from node.titles import Title
-from node.versions import LyingTrackerError, Meant
-from protocol.errors import ExitCode, OperatorError
-from protocol.manifest import is_id
-from protocol.messages import Holders, OtherVersion
+from shoal.node import versions
+from shoal.node.titles import Title
+from shoal.node.versions import LyingTrackerError, Meant
+from shoal.protocol.errors import ExitCode, OperatorError
+from shoal.protocol.manifest import is_id
+from shoal.protocol.messages import Holders, OtherVersion
 
 NEW = "b3:" + "a1b2" + 60 * "0"
 OLD = "b3:" + "a1c3" + 60 * "0"

@@ -1,8 +1,9 @@
 """The sets of chunks that are missing and free."""
 
-from node.twins import Twins
-from node.wanted import Wanted
-from protocol.manifest import Manifest
+from shoal.node.twins import Twins
+from shoal.node.wanted import Wanted
+from shoal.protocol.manifest import Manifest
+
 from tests.unit.node.things import bits, digits, made_of, rng, thing
 
 

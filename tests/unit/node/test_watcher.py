@@ -11,17 +11,17 @@ from typing import Any
 
 import pytest
 from inotify_simple import INotify
+from shoal.node.cache import Cache
+from shoal.node.inventory import Inventory
+from shoal.node.register import Register
+from shoal.node.rules import FORGOTTEN, Rule, Rules
+from shoal.node.settings import NodeSettings
+from shoal.node.watcher import Watcher
+from shoal.node.whole import Signature
+from shoal.protocol import manifest
+from shoal.protocol.errors import OperatorError
+from shoal.protocol.manifest import MAX_SIZE_BYTES
 
-from node.cache import Cache
-from node.inventory import Inventory
-from node.register import Register
-from node.rules import FORGOTTEN, Rule, Rules
-from node.settings import NodeSettings
-from node.watcher import Watcher
-from node.whole import Signature
-from protocol import manifest
-from protocol.errors import OperatorError
-from protocol.manifest import MAX_SIZE_BYTES
 from tests.unit.node.things import id_of, plain, whole
 from tests.unit.wire.places import eventually
 

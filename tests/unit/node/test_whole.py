@@ -6,8 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-
-from node.whole import (
+from shoal.node.whole import (
     AHEAD_BYTES,
     LARGE_BYTES,
     FileSource,
@@ -17,8 +16,9 @@ from node.whole import (
     read_unchanged,
     read_unchanged_into,
 )
-from protocol import bitmap, manifest
-from protocol.cutting import file_cut
+from shoal.protocol import bitmap, manifest
+from shoal.protocol.cutting import file_cut
+
 from tests.unit.node import things
 from tests.unit.node.things import id_of, plain
 from tests.unit.node.trees import open_descriptors

@@ -6,11 +6,11 @@ from random import Random
 
 import msgspec
 import pytest
+from shoal.node.whole import Whole
+from shoal.node.witness import Witnesses
+from shoal.protocol.errors import ExitCode, OperatorError
+from shoal.protocol.messages import Holder
 
-from node.whole import Whole
-from node.witness import Witnesses
-from protocol.errors import ExitCode, OperatorError
-from protocol.messages import Holder
 from tests.unit.node.company import Company, Member
 from tests.unit.wire.places import free_address
 

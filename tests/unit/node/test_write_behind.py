@@ -4,8 +4,8 @@ import threading
 from collections.abc import Iterator
 
 import pytest
+from shoal.node.write_behind import LEAST_BYTES, MOST_WAITING, WriteBehind
 
-from node.write_behind import LEAST_BYTES, MOST_WAITING, WriteBehind
 from tests.unit.wire.places import LIMIT_S, eventually
 
 SHORT = LEAST_BYTES - 1

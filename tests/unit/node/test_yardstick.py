@@ -2,8 +2,7 @@
 
 import msgspec
 import pytest
-
-from node.yardstick import Measured, judge
+from shoal.node.yardstick import Measured, judge
 
 MB = 1_000_000
 PLAIN = Measured(

@@ -6,13 +6,12 @@ from pathlib import Path
 from random import Random
 
 from blake3 import blake3
-
-from node.hashing import hash_source
-from node.whole import FileSource, Signature, Whole
-from protocol import bitmap, manifest
-from protocol.control import Chunking
-from protocol.cutting import file_cut
-from protocol.manifest import ContentId, Manifest
+from shoal.node.hashing import hash_source
+from shoal.node.whole import FileSource, Signature, Whole
+from shoal.protocol import bitmap, manifest
+from shoal.protocol.control import Chunking
+from shoal.protocol.cutting import file_cut
+from shoal.protocol.manifest import ContentId, Manifest
 
 RNG_SEED = 7
 

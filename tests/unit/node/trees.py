@@ -6,14 +6,13 @@ from pathlib import Path
 
 import hypothesis.strategies as st
 from blake3 import blake3
-
-from node import directories
-from node.hashing import hash_source
-from node.selection import EVERYTHING, Selection
-from node.tree import Tree, look_through
-from node.whole import Whole
-from protocol import listing, manifest
-from protocol.listing import Entry
+from shoal.node import directories
+from shoal.node.hashing import hash_source
+from shoal.node.selection import EVERYTHING, Selection
+from shoal.node.tree import Tree, look_through
+from shoal.node.whole import Whole
+from shoal.protocol import listing, manifest
+from shoal.protocol.listing import Entry
 
 Item = tuple[str, bytes]  # A kind, as in a listing, and the content or the target.
 Items = Mapping[str, Item]

@@ -3,8 +3,7 @@
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-
-from protocol import addresses
+from shoal.protocol import addresses
 
 LAN_TRACKER = "tcp://192.168.1.10:12000"
 LOCAL_TRACKER = "tcp://127.0.0.1:12000"

@@ -3,8 +3,7 @@
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-
-from protocol import bitmap
+from shoal.protocol import bitmap
 
 INDICES = st.sets(st.integers(0, 99))
 

@@ -10,9 +10,8 @@ import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-
-from protocol import codec, messages
-from protocol.errors import MalformedMessageError
+from shoal.protocol import codec, messages
+from shoal.protocol.errors import MalformedMessageError
 
 MIB = 1 << 20
 EMPTY_MAP = b"\x80"

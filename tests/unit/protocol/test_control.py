@@ -5,9 +5,9 @@ from typing import Any, get_args
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from shoal.protocol import control, messages
+from shoal.protocol.errors import MalformedMessageError
 
-from protocol import control, messages
-from protocol.errors import MalformedMessageError
 from tests.unit.protocol.test_messages import all_of
 
 UNIONS: dict[str, Any] = {"order": control.Order, "report": control.Report}

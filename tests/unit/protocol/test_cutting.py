@@ -5,9 +5,8 @@ import itertools
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-
-from protocol.cutting import chunk_size_for, file_cut, tree_cut
-from protocol.manifest import MAX_CHUNK_BYTES, MAX_CHUNKS, MAX_SIZE_BYTES
+from shoal.protocol.cutting import chunk_size_for, file_cut, tree_cut
+from shoal.protocol.manifest import MAX_CHUNK_BYTES, MAX_CHUNKS, MAX_SIZE_BYTES
 
 KIB = 1 << 10
 MIB = 1 << 20

@@ -3,8 +3,7 @@
 import collections
 
 import pytest
-
-from protocol.distance import distance
+from shoal.protocol.distance import distance
 
 
 def test_the_distance_is_the_same_for_both_and_depends_on_both() -> None:

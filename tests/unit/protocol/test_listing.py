@@ -7,11 +7,10 @@ from collections.abc import Sequence
 import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
-
-from protocol import codec, listing, names
-from protocol.errors import MalformedMessageError
-from protocol.listing import EXECUTABLE, FILE, FOLDER, LINK, MAX_ENTRIES, Entry, Listing
-from protocol.manifest import MAX_LISTING_BYTES, MAX_SIZE_BYTES
+from shoal.protocol import codec, listing, names
+from shoal.protocol.errors import MalformedMessageError
+from shoal.protocol.listing import EXECUTABLE, FILE, FOLDER, LINK, MAX_ENTRIES, Entry, Listing
+from shoal.protocol.manifest import MAX_LISTING_BYTES, MAX_SIZE_BYTES
 
 TREE = [
     Entry("a/empty", FOLDER),

@@ -7,10 +7,9 @@ import pytest
 from blake3 import blake3
 from hypothesis import given
 from hypothesis import strategies as st
-
-from protocol import codec, manifest
-from protocol.errors import MalformedMessageError
-from protocol.manifest import EXECUTABLE_MODE, MAX_CHUNKS, PLAIN_MODE, TREE_MODE, Manifest
+from shoal.protocol import codec, manifest
+from shoal.protocol.errors import MalformedMessageError
+from shoal.protocol.manifest import EXECUTABLE_MODE, MAX_CHUNKS, PLAIN_MODE, TREE_MODE, Manifest
 
 MIB = 1 << 20
 DIGEST = blake3(b"chunk").digest()

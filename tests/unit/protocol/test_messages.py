@@ -10,9 +10,8 @@ import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-
-from protocol import codec, control, messages, names
-from protocol.errors import MalformedMessageError, UnsupportedMessageError, WireCode
+from shoal.protocol import codec, control, messages, names
+from shoal.protocol.errors import MalformedMessageError, UnsupportedMessageError, WireCode
 
 UNIONS: dict[str, Any] = {
     "to the tracker": messages.TrackerRequest,

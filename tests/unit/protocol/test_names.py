@@ -5,8 +5,7 @@ import unicodedata
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-
-from protocol import names
+from shoal.protocol import names
 
 REFUSED = {  # Faults 73 and 79; the first rows are Syncthing's TestCheckFilename.
     "empty": ("", "is empty"),

@@ -6,9 +6,9 @@ from pathlib import Path
 from typing import TypeAlias
 
 import zmq
+from shoal.wire import control_socket
 
 from tests.unit.wire.places import LIMIT_S
-from wire import control_socket
 
 Context: TypeAlias = "zmq.Context[zmq.Socket[bytes]]"
 LIMIT_MS = int(1000 * LIMIT_S)

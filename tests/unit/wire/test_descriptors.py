@@ -5,7 +5,7 @@ import sys
 
 CODE = """
 import resource
-from wire import descriptors
+from shoal.wire import descriptors
 resource.setrlimit(resource.RLIMIT_NOFILE, (64, {most}))
 print(descriptors.raise_limit(), *resource.getrlimit(resource.RLIMIT_NOFILE))
 """

@@ -4,9 +4,9 @@ from collections.abc import Iterator
 
 import pytest
 import zmq
+from shoal.wire import frames
 
 from tests.unit.wire.places import eventually
-from wire import frames
 
 Pair = tuple["zmq.Socket[bytes]", "zmq.Socket[bytes]"]
 MESSAGES = [[b"one"], [b"tag", b"", b"body"], [b"", b"", bytes(100_000)], [b""]]

@@ -3,8 +3,7 @@
 from pathlib import Path
 
 import pytest
-
-from wire import link_rate
+from shoal.wire import link_rate
 
 
 def card(cards: Path, speed: str, *, is_real: bool = True) -> None:

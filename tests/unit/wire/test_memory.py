@@ -4,8 +4,7 @@ import resource
 import sys
 
 import pytest
-
-from wire.memory import keep_freed_memory
+from shoal.wire.memory import keep_freed_memory
 
 CHUNK_BYTES = 4 << 20
 

@@ -8,9 +8,9 @@ from typing import TypeAlias
 
 import pytest
 import zmq
+from shoal.wire.releases import Releases
 
 from tests.unit.wire.places import LIMIT_S, free_address
-from wire.releases import Releases
 
 Context: TypeAlias = "zmq.Context[zmq.Socket[bytes]]"
 LIMIT_MS = int(1000 * LIMIT_S)
@@ -124,7 +124,7 @@ def test_what_nobody_takes_is_let_go_when_its_socket_closes(context: Context) ->
 def test_is_never_closed_before_libzmq_has_let_go(
     context: Context, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("wire.releases.CLOSE_S", 0.02)
+    monkeypatch.setattr("shoal.wire.releases.CLOSE_S", 0.02)
     releases, sock = Releases(), context.socket(zmq.PAIR)
     sock.connect(free_address())
     releases.send(sock, LONG)

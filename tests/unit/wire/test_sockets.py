@@ -10,12 +10,12 @@ from typing import TypeAlias
 
 import pytest
 import zmq
+from shoal.protocol import messages
+from shoal.protocol.errors import ExitCode, OperatorError
+from shoal.protocol.manifest import MAX_CHUNK_BYTES
+from shoal.wire import sockets
 
-from protocol import messages
-from protocol.errors import ExitCode, OperatorError
-from protocol.manifest import MAX_CHUNK_BYTES
 from tests.unit.wire.places import LIMIT_S, eventually, free_address, port_of
-from wire import sockets
 
 Context: TypeAlias = "zmq.Context[zmq.Socket[bytes]]"
 LIMIT_MS = int(1000 * LIMIT_S)

@@ -7,13 +7,13 @@ from typing import TypeAlias
 
 import pytest
 import zmq
+from shoal.protocol import messages
+from shoal.protocol.errors import ExitCode, OperatorError, WireCode
+from shoal.protocol.messages import Error, List, Ok, Query
+from shoal.wire import sockets
+from shoal.wire.tracker_client import TrackerClient, TrackerLostError
 
-from protocol import messages
-from protocol.errors import ExitCode, OperatorError, WireCode
-from protocol.messages import Error, List, Ok, Query
 from tests.unit.wire.places import LIMIT_S, free_address
-from wire import sockets
-from wire.tracker_client import TrackerClient, TrackerLostError
 
 Context: TypeAlias = "zmq.Context[zmq.Socket[bytes]]"
 Frames = list[bytes]

@@ -4,8 +4,7 @@ import threading
 
 import pytest
 import zmq
-
-from wire.wake import Wake
+from shoal.wire.wake import Wake
 
 
 def poll(wake: Wake, timeout_ms: int) -> bool:
