@@ -45,12 +45,6 @@ def _check_what(what: str) -> None:
         names.check_name(what)
 
 
-def _check_name(name: str) -> None:
-    names.check_name(name)
-    if manifest.is_id(name):
-        raise ValueError("is an id where a name is expected")
-
-
 # To the tracker.
 
 
@@ -89,7 +83,7 @@ class Holding(msgspec.Struct, frozen=True):
     claims: bool = False
 
     def __post_init__(self) -> None:
-        _check_name(self.name)
+        names.check_name(self.name)
 
 
 class Withdrawal(msgspec.Struct, frozen=True):
@@ -189,7 +183,7 @@ class Holders(Message, frozen=True, tag="holders"):
     next: str | None = None  # Of a page: ask again with `after` set to this.
 
     def __post_init__(self) -> None:
-        _check_name(self.name)
+        names.check_name(self.name)
 
 
 class Told(msgspec.Struct, frozen=True):
@@ -206,7 +200,7 @@ class Told(msgspec.Struct, frozen=True):
     taken: bool = True
 
     def __post_init__(self) -> None:
-        _check_name(self.name)
+        names.check_name(self.name)
 
 
 class Ok(Message, frozen=True, tag="ok"):
@@ -230,7 +224,7 @@ class File(msgspec.Struct, frozen=True):
     publisher: Node | None = None
 
     def __post_init__(self) -> None:
-        _check_name(self.name)
+        names.check_name(self.name)
 
 
 class Files(Message, frozen=True, tag="files"):
