@@ -12,6 +12,7 @@ from shoal.node import steps
 from shoal.node.intake import Destination, Intake
 from shoal.node.inventory import Inventory
 from shoal.node.placing import sync
+from shoal.node.spare import NOTHING, Spare
 from shoal.node.whole import Whole
 from shoal.protocol import bitmap
 
@@ -77,7 +78,9 @@ class Fetch:
             inventory.put(one)
         self.fetched_bytes = 0
         self._whole = whole
-        to = Destination(folder, inventory, lambda *_: None, in_place=in_place)
+        replaced = next((one for one in older if one.name == name), None)
+        spare = NOTHING if replaced is None else Spare.as_seen(replaced.source)
+        to = Destination(folder, inventory, lambda *_: None, in_place=in_place, spare=spare)
         intake = Intake(to, lambda *_: None)
         self._fill(intake, intake.open(steps.OpenStaging(name, whole.id, whole.manifest)))
         if whole.manifest.is_tree:
