@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Self
 
 from shoal.node.directories import is_directory
+from shoal.node.mounts import require_mounted
 from shoal.protocol.errors import ExitCode, OperatorError
 
 _OPEN = os.O_NOFOLLOW | os.O_CLOEXEC | os.O_NONBLOCK
@@ -35,8 +36,10 @@ class FolderLock:
 
         Raises:
             FolderTakenError: another process has it.
-            OperatorError: it cannot be made or written to, or its `.shoal` is not one of ours.
+            OperatorError: it cannot be made or written to, is not mounted, or its `.shoal` is not
+                one of ours.
         """
+        require_mounted(folder)
         descriptor = _open(folder)
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)

@@ -29,7 +29,7 @@ def test_has_one_owner_at_a_time(tmp_path: Path) -> None:
 
 
 def test_the_dead_own_nothing(tmp_path: Path) -> None:
-    script = "import os, sys; from pathlib import Path; from node.lock import FolderLock\n"
+    script = "import os, sys; from pathlib import Path; from shoal.node.lock import FolderLock\n"
     script += "lock = FolderLock.take(Path(sys.argv[1])); os.kill(os.getpid(), 9)"
     command = [sys.executable, "-c", script, str(tmp_path)]
     subprocess.run(command, cwd=Path(__file__).parents[3], check=False, timeout=30)
