@@ -157,7 +157,7 @@ def test_a_second_tracker_on_the_same_state_is_refused(
     path: Path, store: SqliteStore
 ) -> None:  # fault 64
     program = (
-        "import sys; from pathlib import Path; from broker.store import SqliteStore\n"
+        "import sys; from pathlib import Path; from shoal.broker.store import SqliteStore\n"
         "SqliteStore(Path(sys.argv[1])).load()"
     )
     second = subprocess.run(

@@ -297,5 +297,5 @@ def test_where_the_kernel_tells_no_umask_others_may_nothing(
 
 
 def test_to_import_it_changes_nothing() -> None:
-    code = "import os; os.umask = None; import node.raw_files"
+    code = "import os; os.umask = None; import shoal.node.raw_files"
     subprocess.run([sys.executable, "-c", code], check=True)
