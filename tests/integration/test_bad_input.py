@@ -279,7 +279,7 @@ def test_what_is_another_thing_or_none_is_not_replaced(  # fault 84
     put(target)
     before = target.lstat().st_ino, target.lstat().st_mode
     done = lab.fetch("fixed.txt", node="odd-one", options=())
-    assert_fails(done, exit_code, "fixed.txt", "move it away")
+    assert_fails(done, exit_code, "fixed.txt", "move it")
     assert (target.lstat().st_ino, target.lstat().st_mode) == before
     target.rmdir() if target.is_dir() else target.unlink()
 
