@@ -24,13 +24,13 @@ from shoal.broker.records import (
 )
 from shoal.protocol import addresses, manifest, messages, names
 
-FORMAT = 3  # In user_version. A file of another format is set aside, not converted.
+FORMAT = 4  # In user_version. A file of another format is set aside, not converted.
 PAGE_BYTES = 4096
 SCHEMA = f"""
     BEGIN;
     CREATE TABLE nodes (
         node TEXT PRIMARY KEY, address TEXT NOT NULL, epoch INTEGER NOT NULL,
-        sequence INTEGER NOT NULL, silent_since_s INTEGER, seal INTEGER NOT NULL
+        sequence INTEGER NOT NULL, seal INTEGER NOT NULL
     ) WITHOUT ROWID;
     CREATE TABLE versions (
         serial INTEGER PRIMARY KEY, name TEXT NOT NULL, id TEXT NOT NULL,
@@ -51,14 +51,13 @@ Serial = Annotated[int, Meta(ge=1, le=2**53)]
 
 
 class NodeRow(msgspec.Struct, array_like=True, frozen=True):
-    """A node that has spoken; `silent_since_s` is on the system's clock, as in `VersionRow`."""
+    """A node that has spoken, with what is in its seal: `flag` is `_silence_flag`'s."""
 
     node: messages.Node
     address: messages.Address
     epoch: messages.Count
     sequence: messages.Count
-    silent_since_s: int | None
-    has_left: bool
+    flag: int
 
     def __post_init__(self) -> None:
         addresses.split(self.address)
@@ -80,11 +79,11 @@ class VersionRow(msgspec.Struct, array_like=True, frozen=True):
 
 
 class HolderRow(msgspec.Struct, array_like=True, frozen=True):
-    """That a node holds a version."""
+    """That a node holds a version: all of it, if `flag` is 1."""
 
     serial: Serial
     node: messages.Node
-    complete: bool
+    flag: Annotated[int, Meta(ge=0, le=1)]
 
 
 class DisownedRow(msgspec.Struct, array_like=True, frozen=True):
@@ -105,7 +104,10 @@ TABLES: Mapping[str, type[Row]] = {
     "holders": HolderRow,
     "disowned": DisownedRow,
 }
-_FLAGGED = {NodeRow, HolderRow}  # Those whose last field is in the seal.
+_FLAGGED = {NodeRow, HolderRow}  # Those whose last field is in the seal, …
+_FLAG_BITS = 33
+_FLAG = (1 << _FLAG_BITS) - 1
+_CHECKSUM = (1 << 30) - 1  # … which leaves 30 bits of SQLite's 63 for the checksum.
 KEYS = {"nodes": 1, "versions": 1, "holders": 2, "disowned": 2}  # So many columns, from the first.
 
 
@@ -134,34 +136,42 @@ def statement(change: Change, now_s: int) -> tuple[str, tuple[Any, ...]]:
     match change:
         case NodeRecord(node, address, epoch, sequence, left, silent_s):
             silent_since_s = None if silent_s is None else now_s - silent_s
-            values = node, address, epoch, sequence, silent_since_s
-            return _insertion("nodes", values, flag=left)
+            flag = _silence_flag(silent_since_s, left=left)
+            return _insertion("nodes", (node, address, epoch, sequence), flag)
         case VersionRecord(serial, name, content_id, size_bytes, age_s, number, publisher):
             published = number, publisher
             told = serial, name, content_id, size_bytes, now_s - age_s, *published
             return _insertion("versions", told)
         case HolderRecord(serial, node, complete):
-            return _insertion("holders", (serial, node), flag=complete)
+            return _insertion("holders", (serial, node), int(complete))
         case DisownedRecord():
             return _insertion("disowned", tuple(change))
         case ForgetNode() | ForgetVersion() | ForgetHolder():
             return _DELETIONS[type(change)], tuple(change)
 
 
-def _insertion(
-    table: str, values: tuple[Any, ...], *, flag: bool = False
-) -> tuple[str, tuple[Any, ...]]:
+def _insertion(table: str, values: tuple[Any, ...], flag: int = 0) -> tuple[str, tuple[Any, ...]]:
     places = ", ".join("?" for _ in range(len(values) + 1))
     sql = f"REPLACE INTO {table} VALUES ({places})"  # noqa: S608 (our own names)
-    return sql, (*values, seal(table, values, flag=flag))
+    return sql, (*values, seal(table, values, flag))
 
 
-def seal(table: str, values: Sequence[Any], *, flag: bool) -> int:
-    """Return a row's checksum and, as its lowest bit, its flag, which is in the checksum too.
+def seal(table: str, values: Sequence[Any], flag: int) -> int:
+    """Return a row's checksum and, as its lowest 33 bits, its flag, which is in the checksum too.
 
     What stands in another table, or has another type, has another seal.
     """
-    return zlib.crc32(ascii((table, *values, flag)).encode()) << 1 | flag
+    checksum = zlib.crc32(ascii((table, *values, flag)).encode()) & _CHECKSUM
+    return checksum << _FLAG_BITS | flag
+
+
+def _silence_flag(silent_since_s: int | None, *, left: bool) -> int:
+    """Return what a node's seal says beside: if it has left, and since when it is silent.
+
+    That is in seconds of the system's clock, up to the year 2106; 0: it is not.
+    """
+    since_s = 0 if silent_since_s is None else min(max(silent_since_s, 1), (1 << 32) - 1)
+    return since_s << 1 | left
 
 
 class Loaded(NamedTuple):
@@ -179,9 +189,9 @@ class _Checked:
     def rows(self, kind: type[T], raw: Iterable[Sequence[Any]], table: str) -> list[T]:
         rows = []
         for *values, found in raw:
-            flag = type(found) is int and found & 1 == 1
+            flag = found & _FLAG if type(found) is int else 0
             row = None
-            if found == seal(table, values, flag=flag):
+            if found == seal(table, values, flag):
                 with contextlib.suppress(msgspec.ValidationError):
                     row = msgspec.convert([*values, flag] if kind in _FLAGGED else values, kind)
             if row is None:
@@ -209,7 +219,7 @@ def state(raw: Mapping[str, Iterable[Sequence[Any]]], now_s: int) -> Loaded:
     found = DurableState(
         tuple(_node_record(one, now_s) for one in nodes),
         tuple(_version_record(one, now_s) for one in versions.values()),
-        tuple(HolderRecord(one.serial, one.node, one.complete) for one in holders),
+        tuple(HolderRecord(one.serial, one.node, one.flag == 1) for one in holders),
         tuple(DisownedRecord(one.name, one.node) for one in disowned),
     )
     left_out = checked.left_out + len(rows) - len(versions)
@@ -217,8 +227,9 @@ def state(raw: Mapping[str, Iterable[Sequence[Any]]], now_s: int) -> Loaded:
 
 
 def _node_record(row: NodeRow, now_s: int) -> NodeRecord:
-    silent_s = None if row.silent_since_s is None else max(0, now_s - row.silent_since_s)
-    return NodeRecord(row.node, row.address, row.epoch, row.sequence, row.has_left, silent_s)
+    silent_since_s, left = row.flag >> 1, bool(row.flag & 1)
+    silent_s = max(0, now_s - silent_since_s) if silent_since_s else None
+    return NodeRecord(row.node, row.address, row.epoch, row.sequence, left, silent_s)
 
 
 def _version_record(row: VersionRow, now_s: int) -> VersionRecord:
