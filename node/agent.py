@@ -50,6 +50,15 @@ log = logging.getLogger("shoal.node")
 LOOK_S = 1.0  # A command does not hash a whole folder that it has never seen.
 OnProgress = Callable[[Working], None]
 
+# What ends a fetch when nobody waits for the tracker any more, or it does not answer.
+_IN_A_HURRY = {
+    ExitCode.TRACKER_UNREACHABLE,
+    ExitCode.TIMED_OUT,
+    ExitCode.INTERRUPTED,
+    ExitCode.TERMINATED,
+    ExitCode.HUNG_UP,
+}
+
 ANNOUNCE_S = 3.0  # How long a finished order waits for the tracker to know.
 
 
@@ -152,6 +161,8 @@ class Agent:
             fetched = self._fetches.fetch(order, on_progress)
         except OperatorError as error:
             log.info("fetching %s failed: %s", what, display(str(error)))
+            if error.exit_code not in _IN_A_HURRY:
+                self._announce()  # The part that was served meanwhile is gone.
             raise
         log.info("fetched %s: %d bytes in %.2f s", what, fetched.size_bytes, fetched.elapsed_s)
         self._announce()  # Elsewhere too: the part that was served is gone then.

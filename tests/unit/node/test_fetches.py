@@ -12,6 +12,7 @@ from shoal.node.rules import PART, Rule, Rules
 from shoal.protocol.errors import ExitCode, OperatorError
 
 from tests.unit.node.company import Company, Member
+from tests.unit.node.test_verifying import rot
 from tests.unit.node.trees import FOLDER, TREE, Items, file, link, seen
 from tests.unit.wire.places import LIMIT_S, eventually
 
@@ -346,3 +347,11 @@ def test_a_part_stays_a_part_over_a_restart(company: Company) -> None:
     assert Rules(company.place("asks") / ".shoal").of("tree") == Rule(PART)
     with company.visiting("asks") as second:
         assert second.agent.inventory.names() == []
+
+
+def test_who_could_not_fetch_it_is_not_listed(company: Company, asker: Member) -> None:
+    rot(company.place("has") / "f.bin")
+    assert refused(asker, "f.bin").exit_code is ExitCode.INTEGRITY
+    answer = company.answer("f.bin")
+    named = (*answer.holders, *answer.offline) if answer is not None else ()
+    assert "asks" not in {holder.node for holder in named}
