@@ -24,7 +24,7 @@ from shoal.broker.records import (
 )
 from shoal.protocol import addresses, manifest, messages, names
 
-FORMAT = 4  # In user_version. A file of another format is set aside, not converted.
+FORMAT = 4  # In user_version. What tells is SCHEMA: a file of another is set aside.
 PAGE_BYTES = 4096
 SCHEMA = f"""
     BEGIN;

@@ -25,6 +25,7 @@ _SETTINGS = f"""
     PRAGMA synchronous = NORMAL;
 """
 _PROBE = f"BEGIN IMMEDIATE; PRAGMA user_version = {rows.FORMAT}; COMMIT;"
+_SUFFIXES = ("", "-wal", "-shm")  # Of the database's own file, and of its journal's.
 _DAMAGED = {sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_ERROR}
 _TROUBLE = (sqlite3.Error, OSError, UnicodeDecodeError)  # The latter: an error that quotes damage.
 
@@ -203,22 +204,37 @@ class SqliteStore:
         return rows.state(raw, now_s)
 
     def _renewed(self, state: DurableState) -> Path:
-        """Set the file aside, begin a new one with these records; return where the old one is."""
+        """Set the file aside, begin a new one with these records; return where the old one is.
+
+        If there is no room for the new one, the old one stays: it is all that outlasts a restart.
+        """
         aside = self._set_aside()
-        self._connect(str(self._path))
-        self._save(_records(state))
+        try:
+            self._connect(str(self._path))
+            self._save(_records(state))
+        except BaseException:
+            self.close()
+            self._put_back(aside)
+            raise
         return aside
+
+    def _put_back(self, aside: Path) -> None:
+        for suffix in _SUFFIXES:
+            old, new = (place.with_name(place.name + suffix) for place in (aside, self._path))
+            if old.exists():
+                old.replace(new)
+            else:
+                new.unlink(missing_ok=True)
 
     def _set_aside(self) -> Path:
         """Rename the file and its journal, so that somebody may look at them; return where to."""
         number = 1
         while (aside := self._path.with_name(f"{self._path.name}.corrupt-{number}")).exists():
             number += 1
-        self._path.rename(aside)
-        for suffix in ("-wal", "-shm"):
-            journal = self._path.with_name(self._path.name + suffix)
-            if journal.exists():
-                journal.rename(aside.with_name(aside.name + suffix))
+        for suffix in _SUFFIXES:
+            file = self._path.with_name(self._path.name + suffix)
+            if not suffix or file.exists():
+                file.rename(aside.with_name(aside.name + suffix))
         return aside
 
 

@@ -94,6 +94,25 @@ store.close()
 print(ageless(loaded(path)) == {*EVERYTHING, after} - {N1})
 """
 
+FULL_AND_DAMAGED = """
+mount("size=64k")
+save(path, EVERYTHING)
+path.write_bytes(path.read_bytes().replace(b"net.txt", b"nut.txt"))
+try:
+    (place / "large").write_bytes(bytes(100_000))
+except OSError:
+    pass
+store = SqliteStore(path)
+store.load()
+store.close()
+store = SqliteStore(path)
+print(len(ageless(store.load())) == len(EVERYTHING) - 1, "|", tries())
+(place / "large").unlink()
+print(tries())
+store.close()
+print(len(ageless(loaded(path))) == len(EVERYTHING) - 1)
+"""
+
 NOT_ALLOWED = """
 place.chmod(0o755)
 save(path, EVERYTHING)
@@ -121,8 +140,9 @@ print(ageless(loaded(path)) == {*EVERYTHING, after} - {N1})
         READ_ONLY_WITH_A_JOURNAL,
         READ_ONLY_AND_DAMAGED,
         FULL,
+        FULL_AND_DAMAGED,
     ],
-    ids=["read-only", "then another", "with a journal", "damaged", "full"],
+    ids=["read-only", "then another", "with a journal", "damaged", "full", "full and damaged"],
 )
 def test_what_is_on_a_disk_that_cannot_be_written_is_used(tmp_path: Path, script: str) -> None:
     done = run(["unshare", "-m", sys.executable, "-c", BEGIN + script, str(tmp_path)])
