@@ -73,7 +73,7 @@ def _pages(doer: Doer, what: str | None, view: ProgressView) -> Iterator[tuple[E
 
 def _sentence(thing: Examined) -> str:
     if thing.changed and thing.healed:
-        return f"{display(thing.name)}: was changed here; it is what was published again"
+        return f"{display(thing.name)}: was changed here; it is back as it was published"
     if thing.changed and thing.damaged == thing.chunks == 0:
         return f"not shared: {display(thing.trouble)}"
     if thing.changed:

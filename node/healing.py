@@ -114,54 +114,44 @@ class Healing:
         copy = home.watcher.examine(name)
         if copy is None or title is None:
             raise OperatorError(f"{display(name)} has gone, or keeps changing; run it again")
-        found = Examined(name, title.id, copy.chunk_count, 0, changed=True)
+        running.check()
         rule = home.rules.of(name)
-        home.rules.set(name, msgspec.structs.replace(rule, withheld=DAMAGED))  # Until it is back.
-        running.healing = title.id
+        damage = Damage(title.id, copy.signature.text, copy.chunk_count, 0)
+        # Until it is back. After a kill it is healed like anything else that was withdrawn.
+        home.rules.set(name, msgspec.structs.replace(rule, withheld=DAMAGED, damage=damage))
         try:
-            fetched = self._fetches.heal(copy, title, running.on_progress, running.settings)
-        except OperatorError as error:
-            running.check()
-            return msgspec.structs.replace(found, trouble=_trouble(error))
+            found = Examined(name, title.id, copy.chunk_count, 0, changed=True)
+            return self._replace(copy, found, running)
         finally:
-            running.healing = None
-            home.rules.set(name, rule)
-        now = home.watcher.look_at(name)
-        self._announce()
-        if now is None or now.id != title.id:
-            trouble = "something else lies in it, or changes it"
-            return msgspec.structs.replace(found, trouble=trouble)
-        known = {copy.manifest.digest(index) for index in range(copy.chunk_count)}
-        digests = map(now.manifest.digest, range(now.chunk_count))
-        return msgspec.structs.replace(
-            found,
-            chunks=now.chunk_count,
-            damaged=sum(digest not in known for digest in digests),
-            healed=True,
-            fetched_bytes=fetched.fetched_bytes,
-        )
+            if home.rules.of(name).to_heal == damage:
+                home.rules.set(name, rule)
 
     def _replace(self, thing: Whole, found: Examined, running: Running) -> Examined:
-        """Fetch what `found` names, and put it where the damaged `thing` is."""
+        """Fetch what `found` names, and put it where the withdrawn `thing` is."""
         home, name = self._home, thing.name
-        rule = msgspec.structs.replace(home.rules.of(name), withheld="", damage=None)
-        running.check()
-        running.healing = found.id
+        title = home.register.title(name)
+        title = title if title and title.id == found.id else Title(found.id)
+        running.healing = found.id  # From here on, what stops it stops the fetch as well.
         try:
-            title = home.register.title(name)
-            title = title if title and title.id == found.id else Title(found.id)
+            running.check()
             fetched = self._fetches.heal(thing, title, running.on_progress, running.settings)
         except OperatorError as error:
             running.check()
             return msgspec.structs.replace(found, trouble=_trouble(error))
         finally:
             running.healing = None
-        home.rules.set(name, rule)
+        rule = home.rules.of(name)
+        if rule.to_heal is not None:  # Not if its user has forgotten it meanwhile.
+            home.rules.set(name, msgspec.structs.replace(rule, withheld="", damage=None))
         now = home.watcher.look_at(name)
         self._announce()
         is_right = now is not None and now.id == found.id
-        fetched_bytes = fetched.fetched_bytes
-        return msgspec.structs.replace(found, healed=is_right, fetched_bytes=fetched_bytes)
+        return msgspec.structs.replace(
+            found,
+            healed=is_right,
+            fetched_bytes=fetched.fetched_bytes,
+            trouble="" if is_right else "something else lies in it, or changes it",
+        )
 
 
 def _trouble(error: OperatorError) -> str:

@@ -260,6 +260,10 @@ class Intake:
     def _publish(self, staging: Staging | TreeStaging) -> str:
         assert self._partial is not None
         name, data = self._partial.name, self._partial.data
+        rules = self._to.rules
+        if self._to.heals and rules is not None and rules.of(name).withheld != DAMAGED:
+            message = f"{display(name)} has been forgotten or shared anew meanwhile"
+            raise OperatorError(f"{message}; nothing was put there")
         source = staging.publish(self._to.folder, name, functools.partial(self._spare.allows, b""))
         is_healed = self._to.heals and staging.manifest.is_tree  # The rest is not ours.
         if self._to.selection.is_everything and not is_healed:

@@ -9,7 +9,7 @@ from shoal.node import steps
 from shoal.node.intake import Destination, Intake
 from shoal.node.inventory import Inventory
 from shoal.node.quota import Quota
-from shoal.node.rules import DAMAGED, FETCHING, NO_RULE, PART, REPLACING, Rule, Rules
+from shoal.node.rules import DAMAGED, FETCHING, FORGOTTEN, NO_RULE, PART, REPLACING, Rule, Rules
 from shoal.node.selection import Selection
 from shoal.node.spare import ANYTHING, NOTHING, Spare
 from shoal.node.whole import GoneError, Signature
@@ -102,6 +102,16 @@ def test_while_it_appears_it_is_withheld(
     scene.publish()
     assert scene.rules.of("t").withheld == (DAMAGED if others == "stay" else "")
     assert (scene.inventory.whole("t") is None) == (others == "stay")
+
+
+def test_what_is_forgotten_while_it_is_healed_is_not_put_there(tmp_path: Path) -> None:
+    scene = Scene(tmp_path, in_place=True, spare=ANYTHING, heals=True)
+    scene.rules.set("t", Rule(DAMAGED))
+    scene.fetch()
+    scene.rules.set("t", Rule(FORGOTTEN))
+    with pytest.raises(OperatorError, match="forgotten or shared anew meanwhile"):
+        scene.publish()
+    assert scene.rules.of("t") == Rule(FORGOTTEN)
 
 
 def test_what_was_changed_while_others_came_is_not_taken_for_right(tmp_path: Path) -> None:

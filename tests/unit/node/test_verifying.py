@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 from shoal.node import verifying
 from shoal.node.healing import Running
-from shoal.node.rules import DAMAGED, NO_RULE, Rule
-from shoal.protocol.control import VerifyOrder, Working
+from shoal.node.rules import DAMAGED, FORGOTTEN, NO_RULE, Rule, Rules
+from shoal.protocol.control import Verified, VerifyOrder, Working
 from shoal.protocol.errors import ExitCode, OperatorError
 
 from tests.unit.node.company import Company, Member
@@ -283,3 +283,69 @@ def test_a_changed_copy_stays_when_nobody_has_what_it_was(company: Company) -> N
     (left,) = copier.verify("f").things
     assert (left.healed, left.changed, bool(left.trouble)) == (False, True, True)
     assert (company.place("n2") / "f").read_bytes() == b"changed"
+
+
+def changed_copy(company: Company) -> tuple[Member, Member]:
+    """Return a copier whose copy of `f` is changed, and who publishes it but answers no more."""
+    publisher = company.publish("n3", "f", DATA)
+    copier = company.join("n2")
+    copier.fetch("f")
+    company.put("n2", "f", b"changed")
+    eventually(lambda: copier.verify().things[-1].changed)
+    publisher.agent._server.stop()
+    return copier, publisher
+
+
+def putting_back(copier: Member, ends: list[Verified | OperatorError]) -> threading.Thread:
+    def verify() -> None:
+        try:
+            ends.append(copier.verify("f"))
+        except OperatorError as error:
+            ends.append(error)
+
+    thread = threading.Thread(target=verify)
+    thread.start()
+    eventually(lambda: any(copier.agent._fetches._running))
+    return thread
+
+
+def test_what_is_being_put_back_is_healed_after_a_kill_and_is_no_more_after_a_stop(
+    company: Company,
+) -> None:
+    copier, _ = changed_copy(company)
+    rule = copier.agent._rules.of("f")
+    ends: list[Verified | OperatorError] = []
+    thread = putting_back(copier, ends)
+    damage = Rules(company.place("n2") / ".shoal").of("f").to_heal  # As the next process has it.
+    assert damage is not None
+    copier.agent.cancel(VerifyOrder("f"), ExitCode.INTERRUPTED)
+    thread.join(LIMIT_S)
+    (end,) = ends
+    assert isinstance(end, OperatorError)
+    assert end.exit_code is ExitCode.INTERRUPTED
+    assert copier.agent._rules.of("f") == rule
+    assert (company.place("n2") / "f").read_bytes() == b"changed"
+
+
+def test_what_is_forgotten_while_it_is_put_back_stays_forgotten(company: Company) -> None:
+    copier, _ = changed_copy(company)
+    ends: list[Verified | OperatorError] = []
+    thread = putting_back(copier, ends)
+    copier.agent._rules.set("f", Rule(FORGOTTEN))
+    copier.agent.cancel(VerifyOrder("f"), ExitCode.INTERRUPTED)
+    thread.join(LIMIT_S)
+    assert copier.agent._rules.of("f") == Rule(FORGOTTEN)
+    assert (company.place("n2") / "f").read_bytes() == b"changed"
+
+
+def test_what_was_stopped_before_it_fetched_puts_nothing_back(company: Company) -> None:
+    company.publish("n3", "f", DATA)
+    copier = company.join("n2")
+    copier.fetch("f")
+    company.put("n2", "f", b"changed")
+    eventually(lambda: copier.verify().things[-1].changed)
+    stopped = Running(ExitCode.INTERRUPTED, lambda _: None)
+    with pytest.raises(OperatorError, match="interrupted"):
+        copier.agent._verifying._healing.put_back("f", stopped)
+    assert (company.place("n2") / "f").read_bytes() == b"changed"
+    assert copier.agent._rules.of("f") == NO_RULE
