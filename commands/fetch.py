@@ -23,6 +23,14 @@ from shoal.protocol.control import Fetched, FetchOrder, Working
 from shoal.protocol.errors import ExitCode, OperatorError
 from shoal.protocol.names import display
 
+# What ends the fetches of several things, whatever became of those before.
+_ENDS_ALL = {
+    ExitCode.TIMED_OUT,
+    ExitCode.HUNG_UP,
+    ExitCode.INTERRUPTED,
+    ExitCode.TERMINATED,
+}
+
 
 class FetchOptions(msgspec.Struct, frozen=True):
     """The options of the command line."""
@@ -243,6 +251,6 @@ def _exit_code(outcomes: list[Fetched | OperatorError]) -> ExitCode:
     if not errors:
         return ExitCode.DONE
     for error in errors:
-        if error.exit_code in {ExitCode.INTERRUPTED, ExitCode.TERMINATED, ExitCode.TIMED_OUT}:
+        if error.exit_code in _ENDS_ALL:
             return error.exit_code
     return errors[0].exit_code if len(errors) == len(outcomes) else ExitCode.PARTLY_DONE

@@ -116,3 +116,12 @@ def test_an_output_is_a_new_path_or_a_file(tmp_path: Path) -> None:
     with pytest.raises(OperatorError, match="takes one thing"):
         fetch._checked_output(tmp_path / "new", ["a", "b"], may_replace=True)
     assert fetch._checked_output(None, ["a", "b"], may_replace=False) is None
+
+
+@pytest.mark.parametrize(
+    "code", [ExitCode.TIMED_OUT, ExitCode.HUNG_UP, ExitCode.INTERRUPTED, ExitCode.TERMINATED]
+)
+def test_what_ends_all_is_the_exit_code_whatever_else_failed(code: ExitCode) -> None:
+    ended, missing = OperatorError("ended", code), OperatorError("missing", ExitCode.NOT_FOUND)
+    assert fetch._exit_code([CAME, ended]) is code
+    assert fetch._exit_code([missing, ended]) is code
