@@ -54,7 +54,11 @@ class Upkeep:
         def on_hashed(done_bytes: int, size_bytes: int) -> None:
             on_progress(Working(name, done_bytes, size_bytes or None, None))
 
-        thing = home.watcher.look_at(name, on_hashed, over=self._newest(order))
+        try:
+            thing = home.watcher.look_at(name, on_hashed, over=self._newest(order))
+        except BaseException:
+            home.rules.set(name, rule)
+            raise
         withheld = home.register.withheld(name)
         if thing is None and withheld is None:
             home.rules.set(name, rule)
@@ -66,10 +70,23 @@ class Upkeep:
                 break
             thing = home.watcher.look_at(name, over=(withheld.version, None))
             announced = self._announce()
-        if withheld is not None or thing is None:
-            reason = withheld.reason(home.identity.name) if withheld else "it keeps changing"
-            raise OperatorError(f"not shared: {reason}")
-        return _sharing(thing, announced=announced)
+        return _sharing(self._accepted(name, thing), announced=announced)
+
+    def _accepted(self, name: str, thing: Whole | None) -> Whole:
+        """Return what is shared under a name now.
+
+        Raises:
+            OperatorError: others have published something else, or it keeps changing.
+        """
+        withheld = self._home.register.withheld(name)
+        if withheld is None and thing is not None:
+            return thing
+        reason = (
+            withheld.reason(self._home.identity.name)
+            if withheld is not None
+            else f"{display(name)} keeps changing; run it again when nobody writes to it"
+        )
+        raise OperatorError(f"not shared: {reason}")
 
     def _not_shared(self, name: str) -> OperatorError:
         """Return why what was to be shared under a name is not."""

@@ -13,7 +13,6 @@ import threading
 import time
 from collections.abc import Callable, Collection, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from shoal.node.cache import Cache
 from shoal.node.examining import Examiner
@@ -31,9 +30,6 @@ from shoal.node.unreadable import Unreadable
 from shoal.node.whole import GoneError, Signature, Source, Whole
 from shoal.protocol.errors import OperatorError
 from shoal.protocol.names import display
-
-if TYPE_CHECKING:
-    pass
 
 log = logging.getLogger("shoal.node")
 
