@@ -115,10 +115,10 @@ def _tcp_info(opened: socket.socket) -> bytes | None:
 
 
 def bound_pauses(opened: socket.socket) -> None:
-    """Have lost packets sent again at least so often: TCP doubles its pauses up to two minutes.
+    """Cap the pause before lost packets are sent again, which TCP doubles up to two minutes.
 
-    Without that a cable that is back is used only when the pause is over, which is as long as the
-    cable was out. Older kernels do not know it.
+    Otherwise a cable that is back is used only when the pause is over, which is as long as the
+    cable was out. Older kernels do not know the option.
     """
     with contextlib.suppress(OSError):
         opened.setsockopt(socket.IPPROTO_TCP, TCP_RTO_MAX_MS, MOST_PAUSE_MS)
