@@ -2,7 +2,7 @@
 
 No clock decides: a version is newer because its publisher knew the ones before it. Every node keeps
 the numbers it was told, so any tracker, also one that lost everything, finds the same newest
-(docs/decisions/0016-versions.md).
+(docs/build/decisions/0016-versions.md).
 """
 
 import itertools

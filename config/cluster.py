@@ -1,6 +1,6 @@
 """The cluster file: where the tracker and the nodes are, and who holds what at the start.
 
-Not the reading of YAML, which is config.document's. The reference is docs/cluster-file.md.
+Not the reading of YAML, which is config.document's. The reference is docs/use/cluster-file.md.
 """
 
 import ipaddress

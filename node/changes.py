@@ -1,7 +1,7 @@
 """Tells when something may have changed in a folder or below it. Linux's inotify does the work.
 
 Only of what changes names or bytes: a node opens and reads its files again and again, and to be
-told of that costs it more than the reading (docs/decisions/0011-what-is-watched.md).
+told of that costs it more than the reading (docs/build/decisions/0011-what-is-watched.md).
 """
 
 import contextlib

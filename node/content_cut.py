@@ -3,7 +3,7 @@
 Reads no files and hashes no chunks. The rule is FastCDC's (Xia et al., 2020): a chunk ends before
 the byte at which the rolling hash of the last 48 has certain bits at zero: half as often as the
 average asks for while the chunk is shorter than that, and twice as often from there on. Nothing but
-the bytes since the chunk's start decides (docs/decisions/0010-content-defined-chunks.md).
+the bytes since the chunk's start decides (docs/build/decisions/0010-content-defined-chunks.md).
 """
 
 from typing import Final

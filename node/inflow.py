@@ -3,7 +3,7 @@
 Several holders that answer at the same time fill the queue of the switch before our link; what does
 not fit is lost, and the connection that lost it crawls for up to half a second, which is when the
 last chunk of a fetch came. TCP by itself learns that only by losing. So over a slow link, from many
-holders, each may have only a little on its way (docs/decisions/0008-receive-windows.md).
+holders, each may have only a little on its way (docs/build/decisions/0008-receive-windows.md).
 """
 
 SLOW_BYTES_PER_S = 50e6  # As node.pacing has it: quicker links drain their queues in no time.

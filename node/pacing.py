@@ -10,7 +10,7 @@ import collections
 SLOW_BYTES_PER_S = 50e6  # A link below this is paced: so many replies at a time, …
 SLOW_REPLIES = 2  # … one to send, and one to be ready when it has left. But receivers are often
 STEP_BYTES = 64 << 10  # busy with others, so for each so many bytes of a chunk one more, …
-MOST_SLOW_REPLIES = 6  # … up to this. Many short ones at once lose packets (docs/swarm.md).
+MOST_SLOW_REPLIES = 6  # … up to this. Many short ones at once lose packets (docs/build/swarm.md).
 QUICK_REPLIES = 8  # Otherwise this only bounds memory: a chunk leaves in a few milliseconds.
 STUCK_LATENCIES = 4.0
 STUCK_LEAST_S = 0.05

@@ -2,7 +2,7 @@
 
 A name has published versions v1, v2, …. Who put a thing there under a name that nobody else had
 publishes it, and what becomes of it later; a copy that was fetched and has changed is nobody's
-version (docs/protocol.md, Versions).
+version (docs/build/protocol.md, Versions).
 """
 
 import msgspec

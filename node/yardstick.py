@@ -1,7 +1,7 @@
 """How near a fetch came to what was possible, and what stood in the way. Judges what was measured.
 
 What is possible is the best rate that was seen over a quarter of a second. What bounded it is said
-only where the measurements show it (docs/commands.md has the rules for people).
+only where the measurements show it (docs/use/commands.md has the rules for people).
 """
 
 import msgspec

@@ -1,6 +1,6 @@
 """Where a thing is cut into chunks by sizes alone, so that all who share the same cut it the same.
 
-The rule is docs/protocol.md's; why it is this one: docs/decisions/0003-chunk-sizes.md.
+The rule is docs/build/protocol.md's; why it is this one: docs/build/decisions/0003-chunk-sizes.md.
 """
 
 from collections.abc import Iterable, Iterator

@@ -1,4 +1,4 @@
-"""Every message there is, as types. The words are docs/protocol.md's; the bytes are the codec's.
+"""Every message there is, as types. The words are docs/build/protocol.md's; the bytes are the codec's.
 
 A message is a msgpack map with `v` (the protocol's version) and `type`. Unknown keys are ignored,
 so that a newer peer may say more; missing or wrong ones are refused.
@@ -272,7 +272,7 @@ class ManifestRequest(Message, frozen=True, tag="manifest"):
 
 
 class ChunkRequest(Message, frozen=True, tag="chunk"):
-    """One of the `offered` chunks, please: the holder chooses which (docs/protocol.md).
+    """One of the `offered` chunks, please: the holder chooses which (docs/build/protocol.md).
 
     `have` is what the asker has; empty bytes say nothing about it. After `patience_ms` the asker
     no longer waits.

@@ -1,4 +1,4 @@
-"""A client, a node and a tracker that were written from docs/protocol.md alone.
+"""A client, a node and a tracker that were written from docs/build/protocol.md alone.
 
 They use nothing of our code, not even its names: whoever implements the page has no more either.
 """

@@ -1,4 +1,4 @@
-"""What was written from docs/protocol.md alone works with ours, and ours with it.
+"""What was written from docs/build/protocol.md alone works with ours, and ours with it.
 
 Covers broker/server.py, node/chunk_server.py, node/link.py and node/session.py.
 """

@@ -1,4 +1,4 @@
-"""The house's rules, and that docs/protocol.md says what the code does."""
+"""The house's rules, and that docs/build/protocol.md says what the code does."""
 
 import ast
 import itertools
@@ -151,7 +151,7 @@ def test_a_module_has_its_test(path: Path) -> None:
 
 # The page and the code.
 
-PAGE = (ROOT / "docs/protocol.md").read_text()
+PAGE = (ROOT / "docs/build/protocol.md").read_text()
 HEADING = re.compile(r"^#{3,4} `(\w+)`, (.+)$", re.MULTILINE)
 WAYS: dict[str, Any] = {
     "to the tracker": messages.TrackerRequest,
