@@ -31,7 +31,7 @@ def choose(
     because hard partitions by locality starve the group that has no seed.
 
     Three in four of the partial ones are those that the asker will ask before others, by the
-    distance of their names (docs/build/swarm.md, large swarms): drawn at random, who was there first
+    distance of their names (docs/build/swarm.md): drawn at random, who was there first
     would be known to all, and be asked by twice as many as others. The rest are drawn all the same,
     or whoever chooses his name well could be all that an asker hears of.
     """

@@ -3,7 +3,7 @@
 Knows nothing of chunks and digests. What the file system cannot share is written from memory, so
 nothing is lost when it refuses, and a disk that is full says so as ever.
 
-Measured (docs/build/decisions/0012-shared-blocks.md): 1 GiB with a tenth of it new takes 104 MiB and a
+Measured (docs/build/decisions/0012-shared-blocks.md): 1 GiB with a tenth new takes 104 MiB and a
 third of the time on XFS and Btrfs. Elsewhere copy_file_range(2) is no quicker than to write what
 is in memory anyway, so a file system is only asked to share, and a server's to copy.
 """

@@ -1,6 +1,6 @@
 """Bytes to checked values and back, with a limit on everything. Knows no message by name.
 
-Decoding never raises anything but MalformedMessageError, whatever the bytes (docs/build/protocol.md).
+Decoding raises nothing but MalformedMessageError, whatever the bytes (docs/build/protocol.md).
 """
 
 import functools

@@ -1,4 +1,4 @@
-"""Every message there is, as types. The words are docs/build/protocol.md's; the bytes are the codec's.
+"""Every message, as types. The words are docs/build/protocol.md's; the bytes are the codec's.
 
 A message is a msgpack map with `v` (the protocol's version) and `type`. Unknown keys are ignored,
 so that a newer peer may say more; missing or wrong ones are refused.

@@ -2,7 +2,7 @@
 
 pyzmq keeps what is sent without a copy until libzmq has written it, and a thread of pyzmq's own
 hears of that. For each chunk of a swarm that one woke up, and ours after it, which waited for the
-same news: 4.5 % of a node's processor time (docs/build/decisions/0015-releases.md). Here the thread that
+same news: 4.5 % of a node's processor time (docs/build/decisions/0015). Here the thread that
 sent hears of it along with all else that it waits for.
 """
 

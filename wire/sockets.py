@@ -25,7 +25,7 @@ TRACKER_HIGH_WATER = 3  # A tracker that was away for an hour is not to hear all
 MONITOR = struct.Struct("=Hi")  # zmq_socket_monitor(3). pyzmq's own reader imports asyncio: 12 ms.
 FRAME_SLACK_BYTES = 64 << 10
 # What may wait in the kernel's buffer of one connection, beside what is on its way: more would
-# leave the processor's caches, and no choice of chunks reaches it any more (docs/build/decisions/0007).
+# leave the processor's caches, and no choice of chunks reaches it any more (decision 0007).
 UNSENT_BYTES = 64 << 10
 SEND_BUFFER_BYTES = 512 << 10  # With what is on its way: at 1 ms round trip 4 Gbit/s a holder.
 TCP_INFO_BYTES = 152  # Of Linux's struct tcp_info, up to tcpi_min_rtt, in microseconds.

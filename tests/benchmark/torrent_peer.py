@@ -1,6 +1,6 @@
 """One BitTorrent peer, a process of its own: makes a .torrent, seeds it, or fetches and reports.
 
-The settings are the fastest found for libtorrent 2.1 on loopback; docs/measurements/benchmarks.md lists what
+The settings are the fastest found for libtorrent 2.1 on loopback; docs/measurements lists what
 else was tried. Everything that looks for peers is off: the addresses are given.
 """
 

@@ -53,7 +53,7 @@ def test_the_largest_fits_in_one_reply() -> None:
 
 
 def test_has_these_bytes_for_ever() -> None:
-    content = b"0123456789"  # Two chunks of five bytes; the same example as in docs/build/protocol.md.
+    content = b"0123456789"  # Two chunks of five bytes; as in docs/build/protocol.md.
     digests = blake3(content[:5]).digest() + blake3(content[5:]).digest()
     data = manifest.encode(manifest.of_file(PLAIN_MODE, [5, 5], digests))
     head = bytes.fromhex("96ae73686f616c2f3220626c616b6533cd81a4000ac4080000000500000005c440")
