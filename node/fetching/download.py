@@ -20,7 +20,7 @@ from shoal.node.fetching.steps import Action, Event, Phase
 from shoal.node.fetching.tally import Tally
 from shoal.node.fetching.versions import Meant
 from shoal.node.scheduling.settings import FetchSettings
-from shoal.protocol.errors import ExitCode, WireCode
+from shoal.protocol.errors import DiskError, TrackerError, WireCode
 from shoal.protocol.manifest import ContentId, Manifest, id_of, is_id
 from shoal.protocol.messages import Holders
 from shoal.protocol.names import display
@@ -126,7 +126,7 @@ class Download:
             case steps.NotFound():
                 return self._fail(verdict.no_such_file(self.what))
             case steps.TrackerLost(reason):  # pragma: no branch
-                return self._fail(steps.Fail(ExitCode.TRACKER_UNREACHABLE, reason))
+                return self._fail(steps.Fail(TrackerError, reason))
         return []
 
     def _found(self, answer: Holders, now: float) -> list[Action]:
@@ -186,7 +186,7 @@ class Download:
             case steps.ListingRefused(reason):
                 return self._fail(verdict.bad_listing(self.name, reason))
             case steps.DiskFailed(reason):
-                return self._fail(steps.Fail(ExitCode.DISK, reason))
+                return self._fail(steps.Fail(DiskError, reason))
             case steps.Published(path):
                 self.phase = Phase.OVER
                 return [steps.Finish(path)]

@@ -7,7 +7,7 @@ them until it is told to store or to drop them.
 import enum
 
 import msgspec
-from shoal.protocol.errors import ExitCode
+from shoal.protocol.errors import Kind
 from shoal.protocol.manifest import ContentId, Manifest
 from shoal.protocol.messages import Holders
 
@@ -237,5 +237,5 @@ class Finish(Action, frozen=True):
 class Fail(Action, frozen=True):
     """Give up; `message` is the sentence for the operator."""
 
-    exit_code: ExitCode
+    kind: Kind
     message: str

@@ -17,10 +17,10 @@ from shoal.node.network.links import Links
 from shoal.node.scheduling.settings import FetchSettings
 from shoal.node.staging.intake import Destination, Intake
 from shoal.protocol.control import Fetched, Working
-from shoal.protocol.errors import ExitCode, OperatorError, WireCode
+from shoal.protocol.errors import Kind, OperatorError, TimedOutError, TrackerError, WireCode
 from shoal.protocol.messages import ChunkRequest, Error, Holders, ManifestRequest, Query, WrongChunk
 from shoal.protocol.names import display
-from shoal.wire.tracker_client import TrackerClient, TrackerLostError
+from shoal.wire.tracker_client import TrackerClient
 from shoal.wire.wake import Wake
 
 log = logging.getLogger("shoal.node")
@@ -60,7 +60,7 @@ class Fetcher:
         node, tracker_address = surroundings.node, surroundings.tracker_address
         self._download = Download(meant, node, tracker_address, rng, surroundings.settings)
         self._wake = Wake()
-        self._stop_code: ExitCode | None = None
+        self._stop_kind: Kind | None = None
         self._path: str | None = None
         self._intake = Intake(surroundings.destination, self._note_asked, self.check)
         self._inflow = Inflow()
@@ -68,15 +68,15 @@ class Fetcher:
         self._notice_at = 0.0
         self._heard: dict[str, bytes] = {}  # The last word of each who asked us, from its thread.
 
-    def stop(self, exit_code: ExitCode) -> None:
+    def stop(self, kind: Kind) -> None:
         """Have `run` end soon with an OperatorError; callable from any thread or signal handler."""
-        self._stop_code = exit_code
+        self._stop_kind = kind
         self._wake.set()
 
     def check(self) -> None:
         """Raise OperatorError if `stop` was called."""
-        if self._stop_code is not None:
-            raise stopped(self._download.name, self._stop_code)
+        if self._stop_kind is not None:
+            raise stopped(self._download.name, self._stop_kind)
 
     def close(self) -> None:
         """Free what waits for `stop`; the last call."""
@@ -150,7 +150,7 @@ class Fetcher:
     def _hear_tracker(self, tracker: TrackerClient) -> None:
         try:
             reply = tracker.receive(time.monotonic())
-        except TrackerLostError as error:
+        except TrackerError as error:
             self._feed(steps.TrackerLost(str(error)), tracker)
             return
         match reply:
@@ -233,8 +233,8 @@ class Fetcher:
         match action:
             case steps.Finish(path):
                 self._path = path
-            case steps.Fail(exit_code, message):
-                raise OperatorError(message, exit_code)
+            case steps.Fail(kind, message):
+                raise kind(message)
             case _:
                 raise AssertionError(action)
 
@@ -265,9 +265,9 @@ class Fetcher:
         return Working(download.name, download.tally.have_bytes, size_bytes, len(self._links))
 
 
-def stopped(name: str, exit_code: ExitCode) -> OperatorError:
+def stopped(name: str, kind: Kind) -> OperatorError:
     """Return what to say of a fetch that was to stop."""
     done = "what has arrived is kept; run it again to go on"
-    if exit_code is ExitCode.TIMED_OUT:
-        return OperatorError(f"{display(name)} did not arrive in time; {done}", exit_code)
-    return OperatorError(f"interrupted; {done}", exit_code)
+    if kind is TimedOutError:
+        return kind(f"{display(name)} did not arrive in time; {done}")
+    return kind(f"interrupted; {done}")

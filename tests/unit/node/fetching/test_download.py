@@ -4,7 +4,7 @@ from shoal.node.fetching import steps, versions
 from shoal.node.fetching.download import Download
 from shoal.node.scheduling.settings import FetchSettings
 from shoal.protocol import manifest
-from shoal.protocol.errors import ExitCode, WireCode
+from shoal.protocol.errors import DiskError, WireCode
 from shoal.protocol.messages import Holders
 
 from tests.unit.node.fetching.test_roster import TRACKER, holders
@@ -94,8 +94,8 @@ def drawn(action: steps.Action) -> str:
             return f"leave {node}"
         case steps.StoreChunk(index):
             return f"store {index}"
-        case steps.Fail(exit_code):
-            return f"fail {exit_code.name}"
+        case steps.Fail(kind):
+            return f"fail {kind.kind}"
         case _:
             return type(action).__name__.lower()
 
@@ -159,7 +159,7 @@ def test_takes_the_id_from_the_manifest_when_the_tracker_has_none() -> None:
 def test_fails_when_nobody_has_it() -> None:
     scene = Scene()
     scene.wait()
-    assert scene.feed(steps.NotFound()) == "fail NOT_FOUND"
+    assert scene.feed(steps.NotFound()) == "fail not_found"
     assert scene.download.deadline(scene.now) is None
 
 
@@ -168,7 +168,7 @@ def test_fails_when_the_tracker_cannot_be_reached() -> None:
     scene = Scene()
     scene.wait()
     assert scene.wait(2.99) == scene.wait(0.02) == scene.wait(1) == ""
-    assert scene.feed(steps.TrackerLost("it does not answer")) == "fail TRACKER_UNREACHABLE"
+    assert scene.feed(steps.TrackerLost("it does not answer")) == "fail tracker"
 
 
 def test_goes_on_without_the_tracker_once_holders_are_known() -> None:  # fault 57
@@ -199,7 +199,7 @@ def test_fails_when_everybody_stays_offline() -> None:
         told = scene.jump()
         if "query" in told:
             told = scene.found("", offline="n1")
-    assert told == "fail NOBODY_ALIVE"
+    assert told == "fail nobody_alive"
     assert scene.now == 3
     (fail,) = scene.wants
     assert isinstance(fail, steps.Fail)
@@ -323,7 +323,7 @@ def test_fails_when_all_holders_are_gone() -> None:
         if "connect" in told:
             scene.now += 0.1
             told = scene.feed(steps.HolderLost("n1", "cannot be reached"))
-    assert told.endswith("fail NOBODY_ALIVE")
+    assert told.endswith("fail nobody_alive")
     assert scene.now < 40
 
 
@@ -334,15 +334,15 @@ def test_fails_when_everybody_is_busy_for_ever() -> None:  # fault 41
         told = scene.refuse("n1", WireCode.BUSY) if "n1:" in told else scene.jump()
         if "query" in told:
             scene.feed(steps.TrackerLost("it does not answer"))
-    assert told.endswith("fail TIMED_OUT")
+    assert told.endswith("fail timed_out")
     assert scene.now == 600
 
 
 def test_fails_when_the_disk_does() -> None:
     scene = Scene()
     scene.begin("n1")
-    assert scene.feed(steps.DiskFailed("the disk is full")) == "fail DISK"
-    assert scene.wants == [steps.Fail(ExitCode.DISK, "the disk is full")]
+    assert scene.feed(steps.DiskFailed("the disk is full")) == "fail disk"
+    assert scene.wants == [steps.Fail(DiskError, "the disk is full")]
     assert scene.send("n1") == ""
 
 

@@ -11,7 +11,7 @@ from shoal.node.fetching.download import Download
 from shoal.node.fetching.drive import drive
 from shoal.node.fetching.versions import Meant
 from shoal.protocol import bitmap, manifest
-from shoal.protocol.errors import ExitCode, WireCode
+from shoal.protocol.errors import DiskError, IntegrityError, WireCode
 from shoal.protocol.messages import Holder, Holders
 
 from tests.simulation.host import Disk
@@ -301,7 +301,7 @@ def test_ends_whatever_the_holders_are(bad: list[type[Kind]], seed: int) -> None
     liars = {node for node, holder in world.holders.items() if holder.is_liar}
     assert world.banned() <= liars
     if isinstance(outcome, steps.Fail) and liars and all(kind.is_liar for kind in bad):
-        assert outcome.exit_code is ExitCode.INTEGRITY
+        assert outcome.kind is IntegrityError
 
 
 @given(kind=st.sampled_from([Liar, Forger]), count=st.integers(1, 9), seed=st.integers(0, 2**32))
@@ -311,7 +311,7 @@ def test_liars_alone_are_found_out_at_once(kind: type[Kind], count: int, seed: i
     outcome = world.run()
     if not isinstance(outcome, steps.Publish):  # It may all have been there already.
         assert isinstance(outcome, steps.Fail)
-        assert outcome.exit_code is ExitCode.INTEGRITY
+        assert outcome.kind is IntegrityError
         assert world.now < 60
 
 
@@ -329,6 +329,6 @@ def test_after_a_disk_that_failed_it_wants_nothing_more_of_it(
     world.disk.fails_at = fails_at
     outcome = world.run()
     if world.disk.has_refused:
-        assert outcome == steps.Fail(ExitCode.DISK, "the disk is full")
+        assert outcome == steps.Fail(DiskError, "the disk is full")
     else:
         assert isinstance(outcome, steps.Publish)

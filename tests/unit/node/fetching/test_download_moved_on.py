@@ -10,7 +10,7 @@ from tests.unit.node.fetching.test_roster import TRACKER, holders
 from tests.unit.node.things import rng
 
 NEW = "b3:" + 64 * "0"
-MOVED = "fail NOBODY_ALIVE"
+MOVED = "fail nobody_alive"
 
 
 def a_fetch(*, is_exact: bool = False) -> Scene:

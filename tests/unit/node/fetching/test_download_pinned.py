@@ -7,7 +7,7 @@ from tests.unit.node.fetching.test_download import ID, Scene
 from tests.unit.node.fetching.test_roster import holders
 
 OTHER = "b3:" + 64 * "0"
-LIE = "fail TRACKER_UNREACHABLE"
+LIE = "fail tracker"
 
 
 def test_an_id_is_never_taken_for_another() -> None:

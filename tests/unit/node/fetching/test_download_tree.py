@@ -3,7 +3,7 @@
 from blake3 import blake3
 from shoal.node.fetching import steps
 from shoal.protocol import bitmap, manifest
-from shoal.protocol.errors import ExitCode
+from shoal.protocol.errors import IntegrityError
 from shoal.protocol.messages import Holders
 
 from tests.unit.node.fetching.test_download import Scene
@@ -95,14 +95,14 @@ def test_a_reply_that_comes_between_is_too_late() -> None:
 def test_a_listing_that_is_none_ends_it() -> None:
     scene = TreeScene("photos")
     scene.begin_tree(have=LISTING)
-    assert scene.feed(steps.ListingRefused("the listing has two roots")) == "fail INTEGRITY"
+    assert scene.feed(steps.ListingRefused("the listing has two roots")) == "fail integrity"
     (fail,) = scene.wants
     assert isinstance(fail, steps.Fail)
     assert "two roots; have whoever shared it share it again" in fail.message
-    assert fail.exit_code is ExitCode.INTEGRITY
+    assert fail.kind is IntegrityError
 
 
 def test_a_disk_without_room_for_the_files_ends_it() -> None:
     scene = TreeScene("photos")
     scene.begin_tree(have=LISTING)
-    assert scene.feed(steps.DiskFailed("full")) == "fail DISK"
+    assert scene.feed(steps.DiskFailed("full")) == "fail disk"

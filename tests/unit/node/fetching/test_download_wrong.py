@@ -43,7 +43,7 @@ def test_fails_at_once_when_nobody_else_may_have_a_chunk() -> None:  # fault 44
     scene.begin("n1 n2")
     assert scene.send("n1", wrong=True) == "tell n1 0; n1:2"
     assert scene.send("n2") == "store 1; n2:0; n2:3"
-    assert scene.send("n2", wrong=True) == "tell n2 0; fail INTEGRITY"
+    assert scene.send("n2", wrong=True) == "tell n2 0; fail integrity"
     assert "n1 sent wrong bytes of chunk 1; n2 sent wrong bytes of chunk 1" in message(scene)
 
 
@@ -107,7 +107,7 @@ def test_one_who_was_lost_is_waited_for_a_while() -> None:
         if "connect n2" in said:
             scene.asked["n2"].clear()
             scene.feed(steps.HolderLost("n2", "cannot be reached"))
-    assert "fail INTEGRITY" in said
+    assert "fail integrity" in said
     assert 10 <= scene.now < 60
     assert "n1 sent wrong bytes of chunk 1; n2 cannot be reached" in message(scene)
 

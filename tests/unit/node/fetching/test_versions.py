@@ -6,7 +6,7 @@ import msgspec
 import pytest
 from shoal.node.fetching import versions
 from shoal.node.fetching.versions import LyingTrackerError, Meant
-from shoal.protocol.errors import ExitCode, OperatorError
+from shoal.protocol.errors import NotFoundError, OperatorError
 from shoal.protocol.manifest import is_id
 from shoal.protocol.messages import Holders, OtherVersion
 from shoal.protocol.titles import Title
@@ -71,7 +71,7 @@ def test_a_version_is_meant_by_the_beginning_of_its_id(prefix: str) -> None:
 def test_a_version_that_is_none_is_not_found() -> None:
     with pytest.raises(OperatorError, match="a has no version whose id begins with 0123") as none:
         find("a@0123")
-    assert none.value.exit_code is ExitCode.NOT_FOUND
+    assert isinstance(none.value, NotFoundError)
 
 
 def test_a_version_must_be_the_only_one_that_begins_so() -> None:

@@ -122,8 +122,8 @@ class Fetch:
                 return self.intake.carry_out(action)
             case steps.Finish(path):
                 self.path = path
-            case steps.Fail(exit_code, message):
-                raise OperatorError(message, exit_code)
+            case steps.Fail(kind, message):
+                raise kind(message)
             case _:
                 assert isinstance(action, steps.Connect | steps.Disconnect)
         return None
