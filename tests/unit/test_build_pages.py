@@ -1,16 +1,19 @@
-"""docs/build/requests.md names the settings and constants of the code, with their values.
+"""The pages for those who change the code name packages, settings and constants that there are.
 
-It finds these wherever they are: any `settings.py` of a node or a tracker, any module's constant.
+Settings are found wherever they are: in any `settings.py` of a node or a tracker.
 """
 
 import importlib
 import re
+import tomllib
 from pathlib import Path
 
 import pytest
 
 ROOT = Path(__file__).parents[2]
+PAGES = sorted(ROOT.glob("docs/build/**/*.md"))
 PAGE = (ROOT / "docs/build/requests.md").read_text()
+MAP = (ROOT / "docs/build/architecture.md").read_text().split("## Map\n")[1].split("```")[1]
 UNITS = {"KiB": 1 << 10, "MiB": 1 << 20, "%": 0.01}
 
 
@@ -62,3 +65,50 @@ def test_the_pages_constants_are_there(name: str) -> None:
         path.read_text() for folder in ("node", "wire") for path in ROOT.glob(f"{folder}/**/*.py")
     )
     assert any(re.search(rf"^{name}\b", text, re.MULTILINE) for text in texts)
+
+
+# The map and the tree.
+
+
+def packages_on_the_map() -> dict[str, bool]:
+    """Return the folders on the map, and whether they are marked as pure."""
+    found: dict[str, bool] = {}
+    outer = ""
+    for line in MAP.splitlines():
+        if match := re.match(r"( *)([a-z]+)/(?: |$)", line):
+            name = match[2] if not match[1] else f"{outer}/{match[2]}"
+            outer = outer if match[1] else name
+            found[name] = "  PURE  " in line
+    return found
+
+
+def test_every_package_is_on_the_map() -> None:
+    places = [path.parent.relative_to(ROOT) for path in ROOT.glob("*/**/__init__.py")]
+    packages = {
+        str(place) for place in places if place.parts[0][0] != "." and "tests" not in str(place)
+    }
+    assert packages <= packages_on_the_map().keys()
+
+
+def test_those_are_pure_on_the_map_that_are_by_contract() -> None:
+    contracts = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["importlinter"]
+    (core,) = (one for one in contracts["contracts"] if "no I/O" in one["name"])
+    by_contract = {one.removeprefix("shoal.").replace(".", "/") for one in core["source_modules"]}
+    assert {name for name, is_pure in packages_on_the_map().items() if is_pure} == by_contract
+
+
+def paths_in(text: str) -> list[str]:
+    tops = "broker|commands|config|node|protocol|system|tests|wire"
+    return re.findall(rf"`((?:{tops})/[\w/]+(?:\.py)?)`", text)
+
+
+@pytest.mark.parametrize("path", PAGES, ids=lambda path: path.name)
+def test_the_packages_and_modules_on_a_page_are_there(path: Path) -> None:
+    assert not [place for place in paths_in(path.read_text()) if not (ROOT / place).exists()]
+
+
+def test_would_see_a_module_that_has_moved() -> None:
+    assert paths_in("in `node/gone.py` and `wire/` or `node/files`") == [
+        "node/gone.py",
+        "node/files",
+    ]
