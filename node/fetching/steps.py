@@ -68,7 +68,7 @@ class ChunkReceived(Event, frozen=True):
 
 
 class NothingReceived(Event, frozen=True):
-    """A holder has none of the offered chunks; `have` is what it has."""
+    """A holder does not have the chunk, or gives it to nobody now; `have` is what it gives."""
 
     node: str
     request_id: int
@@ -187,12 +187,12 @@ class RequestManifest(Action, frozen=True):
 
 
 class RequestChunk(Action, frozen=True):
-    """Offer a holder some chunks, one of which it is to send."""
+    """Ask a holder for chunk `index`."""
 
     node: str
     request_id: int
     id: ContentId
-    offered: tuple[int, ...]
+    index: int
     have: bytes
     patience_ms: int
 

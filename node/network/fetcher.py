@@ -244,8 +244,8 @@ class Fetcher:
         match action:
             case steps.RequestManifest(_, request_id, what, may_wait):
                 link.send(request_id, ManifestRequest(what, may_wait))
-            case steps.RequestChunk(_, request_id, content_id, offered, have, patience_ms):
-                request = ChunkRequest(content_id, offered, self._with.node, have, patience_ms)
+            case steps.RequestChunk(_, request_id, content_id, index, have, patience_ms):
+                request = ChunkRequest(content_id, index, self._with.node, have, patience_ms)
                 link.send(request_id, request)
             case steps.ReportChunk(node, request_id, content_id, index):
                 log.info("%s sent wrong bytes of chunk %d", node, index + 1)

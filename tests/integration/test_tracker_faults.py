@@ -184,7 +184,7 @@ def test_asks_for_one_body(client: Client, frames: list[bytes]) -> None:  # faul
 
 
 def packed(**keys: Any) -> bytes:
-    data = msgpack.packb({"v": 1, "type": "query", "what": "net.txt", **keys})
+    data = msgpack.packb({"v": 2, "type": "query", "what": "net.txt", **keys})
     assert isinstance(data, bytes)
     return data
 
