@@ -237,8 +237,8 @@ class Fetcher:
         return None
 
     def _request(self, action: steps.RequestChunk) -> ChunkRequest:
-        offered, have, patience_ms = action.offered, action.have, action.patience_ms
-        return ChunkRequest(action.id, offered, self._with.node, have, patience_ms)
+        index, have, patience_ms = action.index, action.have, action.patience_ms
+        return ChunkRequest(action.id, index, self._with.node, have, patience_ms)
 
     def _store(self, action: steps.StoreChunk) -> steps.Event | None:
         payload = self._links[action.node].take(action.request_id)

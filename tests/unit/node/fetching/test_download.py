@@ -305,27 +305,27 @@ class TreeScene(Scene):
         return self.feed(steps.StagingOpened(have, LISTING, is_all=False))
 
     def send_any(self, index: int) -> str:
-        """Send chunk `index` in answer to the request that offered it."""
+        """Send chunk `index` in answer to the request for it."""
         for at, request in enumerate(self.asked["n1"]):
-            if isinstance(request, steps.RequestChunk) and index in request.offered:
+            if isinstance(request, steps.RequestChunk) and index == request.index:
                 del self.asked["n1"][at]
                 digest = TREE.digest(index)
                 event = steps.ChunkReceived("n1", request.request_id, index, 10, digest, b"")
                 return self.feed(event)
         raise AssertionError(f"{index} was not asked for")
 
-    def offered(self) -> set[int]:
+    def asked_for(self) -> set[int]:
         asked = self.asked.get("n1", ())
         chunks = (one for one in asked if isinstance(one, steps.RequestChunk))
-        return {index for one in chunks for index in one.offered}
+        return {one.index for one in chunks}
 
 
 def test_asks_for_the_listing_first_and_then_for_all_files() -> None:
     scene = TreeScene("photos")
     scene.begin_tree()
-    assert scene.offered() == {0}
+    assert scene.asked_for() == {0}
     scene.send_any(0)
-    assert scene.offered() == {1}
+    assert scene.asked_for() == {1}
     assert scene.send_any(1) == "store 1; layout"
     assert scene.wait(1) == ""  # Nothing is to be done before the disk has answered.
     scene.feed(steps.StagingOpened(LISTING, EVERYTHING))
@@ -343,7 +343,7 @@ def test_asks_only_for_what_is_wanted_of_it() -> None:
     scene.send_any(0)
     scene.send_any(1)
     scene.feed(steps.StagingOpened(LISTING, bitmap.of([0, 1, 3])))
-    assert scene.offered() == {3}
+    assert scene.asked_for() == {3}
     assert scene.send_any(3) == "store 3; publish"
     assert scene.download.tally.needed_bytes == 30
 

@@ -163,7 +163,7 @@ def test_a_lost_connection_forgives_nothing() -> None:
             has_nothing(scene, "n2")
     (request,) = scene.asked["n1"]
     assert isinstance(request, steps.RequestChunk)
-    assert request.offered == (0,)
+    assert request.index == 0
     assert scene.send("n1", wrong=True).startswith("tell n1 0; leave n1")
 
 
@@ -215,7 +215,7 @@ def test_whatever_it_says_it_is_not_asked_again(have: bytes) -> None:
     while scene.now < 9 and not scene.asked["n2"]:
         scene.jump()
     asked = [one for one in scene.asked["n1"] if isinstance(one, steps.RequestChunk)]
-    assert all(one.offered == (1,) for one in asked)
+    assert all(one.index == 1 for one in asked)
 
 
 def test_the_reply_to_a_report_changes_nothing() -> None:

@@ -39,7 +39,7 @@ class Kind:
         return [steps.ManifestReceived(self.node, request_id, manifest.encode(THING))]
 
     def answer(self, request: steps.RequestChunk) -> list[steps.Event]:
-        return [self.chunk(request, self.random.choice(request.offered))]
+        return [self.chunk(request, request.index)]
 
     def chunk(self, request: steps.RequestChunk, index: int) -> steps.ChunkReceived:
         size, digest = THING.chunk_size(index), THING.digest(index)
@@ -75,11 +75,10 @@ class Partial(Kind):
     """Has a few chunks, and says which."""
 
     def answer(self, request: steps.RequestChunk) -> list[steps.Event]:
-        here = [index for index in request.offered if index % 3 == 0]
         have = bitmap.to_bytes(bitmap.of(range(0, COUNT, 3)), COUNT)
-        if not here:
+        if request.index % 3:
             return [steps.NothingReceived(self.node, request.request_id, have)]
-        return [self.chunk(request, here[0])]
+        return [self.chunk(request, request.index)]
 
 
 class Contradictory(Kind):
@@ -127,11 +126,9 @@ class Liar(Kind):
     is_liar = True
 
     def answer(self, request: steps.RequestChunk) -> list[steps.Event]:
-        right = self.chunk(request, request.offered[0])
+        right = self.chunk(request, request.index)
         node, request_id, index = right.node, right.request_id, right.index
         other = (index + 1) % COUNT
-        while other in request.offered:
-            other = (other + 1) % COUNT
         lies = [
             steps.ChunkReceived(node, request_id, index, right.size_bytes, bytes(32), b""),
             steps.ChunkReceived(node, request_id, index, right.size_bytes + 1, right.digest, b""),
@@ -211,9 +208,9 @@ class World:
         match action:
             case steps.RequestManifest(node, request_id):
                 self.reply(node, self.holders[node].manifest(request_id))
-            case steps.RequestChunk(node, _, _, offered):
+            case steps.RequestChunk(node, _, _, index):
                 assert node not in self.lied
-                assert not self.wrong & {(node, index) for index in offered}
+                assert (node, index) not in self.wrong
                 self.reply(node, self.holders[node].answer(action))
             case steps.StoreChunk():
                 self.store(action)

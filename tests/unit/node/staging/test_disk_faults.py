@@ -108,11 +108,11 @@ class Fetch:
         match action:
             case steps.RequestManifest(node, request_id):
                 self.coming.append(steps.ManifestReceived(node, request_id, self.thing.data))
-            case steps.RequestChunk(node, request_id, _, offered):
-                chunk = self.thing.chunks[offered[0]]
+            case steps.RequestChunk(node, request_id, _, index):
+                chunk = self.thing.chunks[index]
                 digest = blake3(chunk).digest()
                 self.coming.append(
-                    steps.ChunkReceived(node, request_id, offered[0], len(chunk), digest, b"")
+                    steps.ChunkReceived(node, request_id, index, len(chunk), digest, b"")
                 )
             case steps.StoreChunk(index=index):
                 return self.intake.store(index, memoryview(self.thing.chunks[index]))
