@@ -17,15 +17,6 @@ from tests.benchmark import records
 from tests.benchmark.records import Swarm
 
 FOLDER = Path(__file__).parents[2] / "docs" / "use" / "pictures"
-LABELS = {
-    "iperf3": "iperf3 (one TCP stream, nothing written)",
-    "shoal-1": "shoal, 1 holder",
-    "shoal-3": "shoal, 3 holders",
-    "nginx": "nginx and curl",
-    "rsync": "rsync daemon, whole file",
-    "libtorrent-1": "libtorrent, 1 seeder",
-    "libtorrent-3": "libtorrent, 3 seeders",
-}
 PAPER, INK, FAINT = "#ffffff", "#1f2328", "#8c959f"
 SHOAL, TORRENT, OTHER = "#0969da", "#bc4c00", "#8c959f"
 DARK = {PAPER: "#0d1117", INK: "#e6edf3", FAINT: "#8b949e", SHOAL: "#58a6ff", TORRENT: "#f0883e"}
@@ -133,7 +124,7 @@ def _loopback() -> Figure:
         colour = {"shoal": SHOAL, "libtorrent": TORRENT}.get(family, OTHER)
         axes.barh(place, rate, color=colour, height=0.66)
         _label(axes, f"{rate:.0f} MB/s", (rate, place), INK, side="left", up=-4)
-    axes.set_yticks(range(len(speeds)), [LABELS[speed.contender] for speed in speeds])
+    axes.set_yticks(range(len(speeds)), [speed.label for speed in speeds])
     axes.invert_yaxis()
     axes.tick_params(axis="y", length=0)
     axes.set_xticks([])

@@ -12,6 +12,15 @@ from statistics import median
 from typing import Any
 
 FOLDER = Path(__file__).parents[2] / "docs" / "measurements"
+LABELS = {
+    "iperf3": "iperf3 (one TCP stream, nothing written)",
+    "shoal-1": "shoal, 1 holder",
+    "shoal-3": "shoal, 3 holders",
+    "nginx": "nginx and curl",
+    "rsync": "rsync daemon, whole file",
+    "libtorrent-1": "libtorrent, 1 seeder",
+    "libtorrent-3": "libtorrent, 3 seeders",
+}
 USUAL_BYTES = 64 << 20  # Of several sizes on record for one number of hosts, this one is shown.
 
 
@@ -36,8 +45,10 @@ class Speed:
 
     contender: str
     rate_bytes_per_s: float
-    slowest_bytes_per_s: float
-    fastest_bytes_per_s: float
+
+    @property
+    def label(self) -> str:
+        return LABELS[self.contender]
 
 
 def swarms(folder: Path = FOLDER) -> list[Swarm]:
@@ -47,7 +58,8 @@ def swarms(folder: Path = FOLDER) -> list[Swarm]:
         for line in path.read_text().splitlines():
             swarm = _swarm(json.loads(line))
             key = swarm.is_simulated, swarm.hosts
-            if key not in found or swarm.size_bytes == USUAL_BYTES:
+            was_usual = key in found and found[key].size_bytes == USUAL_BYTES
+            if swarm.size_bytes == USUAL_BYTES or not was_usual:
                 found[key] = swarm
     return [found[key] for key in sorted(found)]
 
@@ -56,8 +68,7 @@ def loopback(folder: Path = FOLDER) -> list[Speed]:
     """Return the contenders of the newest loopback benchmark, the fastest first."""
     newest = max(folder.glob("*-loopback.json"))
     contenders = json.loads(newest.read_text())["loopback"]
-    keys = ("rate_bytes_per_s", "slowest_bytes_per_s", "fastest_bytes_per_s")
-    speeds = [Speed(name, *(one[key] for key in keys)) for name, one in contenders.items()]
+    speeds = [Speed(name, one["rate_bytes_per_s"]) for name, one in contenders.items()]
     return sorted(speeds, key=lambda speed: -speed.rate_bytes_per_s)
 
 
