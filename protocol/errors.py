@@ -5,7 +5,7 @@ import errno
 
 
 class ExitCode(enum.IntEnum):
-    """What the commands exit with: a promise to scripts (docs/use/commands.md)."""
+    """What the commands exit with: a promise to scripts (docs/use/json.md)."""
 
     DONE = 0
     BUG = 1
