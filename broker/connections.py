@@ -10,7 +10,7 @@ import socket
 
 import zmq
 from shoal.broker.settings import ServerSettings
-from shoal.wire import descriptors
+from shoal.system import descriptors
 from zmq.utils.monitor import parse_monitor_message
 
 _log = logging.getLogger("shoal.tracker")

@@ -3,7 +3,8 @@
 import logging
 from collections.abc import Sequence
 
-from shoal.broker.events import (
+from shoal.broker.settings import ServerSettings
+from shoal.broker.tracking.events import (
     ClaimRefused,
     Event,
     HolderAdded,
@@ -17,7 +18,6 @@ from shoal.broker.events import (
     PartialHolderAdded,
     Queried,
 )
-from shoal.broker.settings import ServerSettings
 from shoal.protocol import names
 
 _log = logging.getLogger("shoal.tracker")

@@ -11,7 +11,7 @@ from typing import Annotated, Any, NamedTuple, TypeVar
 
 import msgspec
 from msgspec import Meta
-from shoal.broker.records import (
+from shoal.broker.tracking.records import (
     Change,
     DisownedRecord,
     DurableState,

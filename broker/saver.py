@@ -5,8 +5,8 @@ from collections import deque
 from collections.abc import Sequence
 from typing import Protocol
 
-from shoal.broker.records import Change, NotSavedError
 from shoal.broker.settings import ServerSettings
+from shoal.broker.tracking.records import Change, NotSavedError
 
 _log = logging.getLogger("shoal.tracker")
 

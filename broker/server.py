@@ -13,12 +13,12 @@ from typing import Any, Protocol
 import msgspec
 import zmq
 from shoal.broker.connections import Connections
-from shoal.broker.events import Event
-from shoal.broker.records import Change
 from shoal.broker.reporter import Reporter
 from shoal.broker.saver import Saver, Store
 from shoal.broker.settings import ServerSettings
-from shoal.broker.tracker import Expiry, Outcome
+from shoal.broker.tracking.events import Event
+from shoal.broker.tracking.records import Change
+from shoal.broker.tracking.tracker import Expiry, Outcome
 from shoal.protocol import messages
 from shoal.protocol.errors import MalformedMessageError, UnsupportedMessageError, WireCode
 from shoal.protocol.messages import Error, TrackerReply, TrackerRequest, TrackerStatus

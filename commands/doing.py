@@ -10,7 +10,7 @@ from shoal.commands.stopping import Stopper
 from shoal.commands.thread_guard import ThreadGuard
 from shoal.config.cluster import Cluster, NodeEntry
 from shoal.node.agent import Agent
-from shoal.node.lock import FolderLock
+from shoal.node.folder.lock import FolderLock
 from shoal.protocol.control import Report, Task, Working
 from shoal.protocol.errors import ExitCode
 

@@ -16,8 +16,8 @@ from shoal.commands.stopping import Stopper
 from shoal.commands.thread_guard import ThreadGuard
 from shoal.config.cluster import Cluster, NodeEntry
 from shoal.node.agent import Agent
-from shoal.node.lock import FolderLock
-from shoal.node.outside import check_output
+from shoal.node.files.outside import check_output
+from shoal.node.folder.lock import FolderLock
 from shoal.protocol import manifest, names
 from shoal.protocol.control import Fetched, FetchOrder, Working
 from shoal.protocol.errors import ExitCode, OperatorError

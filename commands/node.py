@@ -9,9 +9,9 @@ from shoal.commands.stopping import Stopper
 from shoal.commands.thread_guard import ThreadGuard
 from shoal.config.cluster import Cluster, NodeEntry
 from shoal.node.agent import Agent
-from shoal.node.control_server import ControlServer
-from shoal.node.home import Identity
-from shoal.node.lock import FolderLock, FolderTakenError
+from shoal.node.folder.lock import FolderLock, FolderTakenError
+from shoal.node.network.control_server import ControlServer
+from shoal.node.orders.home import Identity
 from shoal.protocol.errors import ExitCode, OperatorError
 from shoal.protocol.names import display
 from shoal.wire import control_socket
@@ -30,7 +30,7 @@ def run_node(cluster: Cluster, entry: NodeEntry) -> ExitCode:
     """
     terminal.set_up_log(stamped=True)
     agent = Agent(identity_of(cluster, entry), take_folder(entry))
-    orders = ControlServer(agent)
+    orders = ControlServer(agent, agent.identity.folder)
 
     def on_stop(code: ExitCode) -> None:
         agent.cancel_all(code)

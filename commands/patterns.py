@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable
 
-from shoal.node.selection import check_pattern
+from shoal.node.trees.selection import check_pattern
 from shoal.protocol.control import MAX_PATTERN_CHARACTERS, MAX_PATTERNS
 from shoal.protocol.errors import OperatorError
 from shoal.protocol.names import display

@@ -6,7 +6,7 @@ from shoal.commands import terminal
 from shoal.commands.doing import Doer
 from shoal.commands.fetch import checked_what
 from shoal.config.cluster import Cluster, NodeEntry
-from shoal.node.remains import Remain, found
+from shoal.node.staging.remains import Remain, found
 from shoal.protocol.control import Discarded, DiscardOrder
 from shoal.protocol.errors import ExitCode
 from shoal.protocol.names import display

@@ -13,14 +13,14 @@ from shoal.commands.listing import ask
 from shoal.commands.patterns import check_patterns
 from shoal.commands.progress import ProgressView
 from shoal.config.cluster import Cluster, NodeEntry
-from shoal.node.copying import copy_into, same
-from shoal.node.folder import MOST_LINES
-from shoal.node.left_out import LEADS_OUT, LeftOut
-from shoal.node.quota import Quota
-from shoal.node.selection import Selection
-from shoal.node.staging import disk_trouble
-from shoal.node.tree import look_through
-from shoal.node.unreadable import CannotReadError
+from shoal.node.files.unreadable import CannotReadError
+from shoal.node.folder.contents import MOST_LINES
+from shoal.node.folder.quota import Quota
+from shoal.node.folder.tree import look_through
+from shoal.node.orders.copying import copy_into, same
+from shoal.node.staging.file_staging import disk_trouble
+from shoal.node.trees.left_out import LEADS_OUT, LeftOut
+from shoal.node.trees.selection import Selection
 from shoal.protocol.control import MAX_LEFT_OUT, Chunking, Omission, ShareOrder, Sharing, Working
 from shoal.protocol.errors import ExitCode, OperatorError
 from shoal.protocol.messages import Holders, Query

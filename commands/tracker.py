@@ -5,10 +5,10 @@ import random
 import time
 
 import zmq
-from shoal.broker.initial import Initial, InitialNode
 from shoal.broker.server import Server
-from shoal.broker.store import SqliteStore
-from shoal.broker.tracker import Tracker
+from shoal.broker.sqlite_store import SqliteStore
+from shoal.broker.tracking.initial import Initial, InitialNode
+from shoal.broker.tracking.tracker import Tracker
 from shoal.commands import terminal
 from shoal.commands.stopping import Stopper
 from shoal.config.cluster import Cluster

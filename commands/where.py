@@ -16,7 +16,7 @@ from shoal.commands.listing import (
 from shoal.commands.roll_call import states
 from shoal.commands.table import put_table
 from shoal.config.cluster import Cluster
-from shoal.node import versions
+from shoal.node.fetching import versions
 from shoal.protocol import manifest
 from shoal.protocol.addresses import may_be_holder
 from shoal.protocol.errors import ExitCode, OperatorError

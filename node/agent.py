@@ -8,26 +8,25 @@ import random
 from collections.abc import Callable
 
 import zmq
-from shoal.node import leftovers
-from shoal.node.announcer import Announcer
-from shoal.node.cache import Cache
-from shoal.node.chunk_server import ChunkServer
-from shoal.node.fetches import Fetches
-from shoal.node.healer import Healer
-from shoal.node.home import Home, Identity
-from shoal.node.inventory import Inventory
-from shoal.node.lock import FolderLock
-from shoal.node.quota import Quota
-from shoal.node.register import Register
-from shoal.node.remains import Remains
-from shoal.node.rules import Rules
-from shoal.node.session import Session
-from shoal.node.settings import NodeSettings
-from shoal.node.sweeper import Sweeper
-from shoal.node.titles import Title
-from shoal.node.upkeep import Upkeep
-from shoal.node.verifying import Verifying
-from shoal.node.watcher import Watcher
+from shoal.node.folder import leftovers
+from shoal.node.folder.cache import Cache
+from shoal.node.folder.inventory import Inventory
+from shoal.node.folder.lock import FolderLock
+from shoal.node.folder.quota import Quota
+from shoal.node.folder.register import Register
+from shoal.node.folder.rules import Rules
+from shoal.node.folder.watcher import Watcher
+from shoal.node.network.chunk_server import ChunkServer
+from shoal.node.network.session import Session
+from shoal.node.orders.fetches import Fetches
+from shoal.node.orders.healer import Healer
+from shoal.node.orders.home import Home, Identity
+from shoal.node.orders.sweeper import Sweeper
+from shoal.node.orders.upkeep import Upkeep
+from shoal.node.orders.verifying import Verifying
+from shoal.node.serving.announcer import Announcer
+from shoal.node.serving.settings import NodeSettings
+from shoal.node.staging.remains import Remains
 from shoal.protocol.control import (
     DiscardOrder,
     Fetched,
@@ -42,8 +41,9 @@ from shoal.protocol.control import (
 from shoal.protocol.errors import ExitCode, OperatorError
 from shoal.protocol.messages import Holding, State, Told
 from shoal.protocol.names import display
-from shoal.wire import descriptors
-from shoal.wire.memory import keep_freed_memory
+from shoal.protocol.titles import Title
+from shoal.system import descriptors
+from shoal.system.memory import keep_freed_memory
 
 log = logging.getLogger("shoal.node")
 

@@ -11,12 +11,13 @@ from types import TracebackType
 from typing import Any, Self
 
 import zmq
-from shoal.broker.initial import Initial, InitialNode
 from shoal.broker.saver import Store
 from shoal.broker.server import Machine, Server
-from shoal.broker.settings import ServerSettings, TrackerSettings
-from shoal.broker.store import SqliteStore
-from shoal.broker.tracker import Tracker
+from shoal.broker.settings import ServerSettings
+from shoal.broker.sqlite_store import SqliteStore
+from shoal.broker.tracking.initial import Initial, InitialNode
+from shoal.broker.tracking.settings import TrackerSettings
+from shoal.broker.tracking.tracker import Tracker
 from shoal.protocol import messages
 from shoal.protocol.messages import Holding, Message, TrackerReply, Update
 from shoal.wire.wake import Wake

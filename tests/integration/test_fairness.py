@@ -9,8 +9,8 @@ from collections.abc import Callable, Iterator
 import pytest
 import zmq
 from shoal.protocol import messages
-from shoal.protocol.cutting import file_cut
 from shoal.protocol.messages import ChunkReply, ChunkRequest, NodeReply
+from shoal.protocol.size_cutting import file_cut
 
 from tests.integration.cluster import LIMIT_S, Cluster, noise
 

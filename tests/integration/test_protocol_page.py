@@ -1,6 +1,6 @@
 """What was written from docs/build/protocol.md alone works with ours, and ours with it.
 
-Covers broker/server.py, node/chunk_server.py, node/link.py and node/session.py.
+Covers broker/server.py and node/network: chunk_server.py, link.py and session.py.
 """
 
 import ast

@@ -1,9 +1,9 @@
-"""Disks that rot without a sign: fetches go on, and the holder notices (node/healer.py)."""
+"""Disks that rot without a sign: fetches go on, and the holder notices (node/orders/healer.py)."""
 
 from pathlib import Path
 
 from tests.integration.cluster import Cluster, cluster_in, fails, noise
-from tests.unit.node.test_verifying import rot
+from tests.unit.node.orders.test_verifying import rot
 
 DATA = noise(4 << 20)
 CHUNK = 128 << 10

@@ -10,11 +10,11 @@ from pathlib import Path
 
 import pytest
 import zmq
-from shoal.broker.initial import Initial
 from shoal.broker.server import Server
-from shoal.broker.settings import TrackerSettings
-from shoal.broker.store import SqliteStore
-from shoal.broker.tracker import Tracker
+from shoal.broker.sqlite_store import SqliteStore
+from shoal.broker.tracking.initial import Initial
+from shoal.broker.tracking.settings import TrackerSettings
+from shoal.broker.tracking.tracker import Tracker
 from shoal.protocol import messages
 from shoal.protocol.errors import OperatorError, WireCode
 from shoal.protocol.messages import (

@@ -14,10 +14,10 @@ from typing import Any
 import msgpack  # type: ignore[import-untyped]  # It ships no stubs.
 import pytest
 import zmq
-from shoal.broker.records import Change
 from shoal.broker.settings import ServerSettings
-from shoal.broker.store import SqliteStore
-from shoal.broker.tracker import Expiry, Outcome, Tracker
+from shoal.broker.sqlite_store import SqliteStore
+from shoal.broker.tracking.records import Change
+from shoal.broker.tracking.tracker import Expiry, Outcome, Tracker
 from shoal.protocol import addresses, messages
 from shoal.protocol.errors import WireCode
 from shoal.protocol.messages import List, Query, TrackerRequest

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from shoal.node.quota import bytes_below
+from shoal.node.folder.quota import bytes_below
 
 from tests.integration.cluster import (
     LIMIT_S,
@@ -16,7 +16,7 @@ from tests.integration.cluster import (
     frozen_in_the_middle,
     noise,
 )
-from tests.unit.node.trees import FOLDER, Items, file, link, make, run, seen
+from tests.unit.node.sample_trees import FOLDER, Items, file, link, make, run, seen
 
 BOTH = ("n1", "n4")  # n1 runs, n4 does not: what a command promises is the same.
 ASKERS = ("a", "b", "c", "d", "e", "small")

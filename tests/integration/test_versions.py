@@ -10,8 +10,8 @@ from typing import Any
 import pytest
 
 from tests.integration.cluster import Cluster, cluster_in, fails, noise
+from tests.unit.node.sample_trees import Items, file, make, run, seen
 from tests.unit.node.things import id_of, plain
-from tests.unit.node.trees import Items, file, make, run, seen
 
 BOTH = ("n1", "n4")  # n1 runs, n4 does not.
 OLD: Items = {

@@ -3,14 +3,14 @@
 import collections
 import random
 
-from shoal.node import steps
-from shoal.node.download import Download
-from shoal.node.drive import drive
-from shoal.node.pacing import Pacing
-from shoal.node.serving import SendChunk, SendError, SendManifest, SendNothing, Serving
-from shoal.node.settings import NodeSettings
-from shoal.node.turns import Source
-from shoal.node.versions import Meant
+from shoal.node.fetching import steps
+from shoal.node.fetching.download import Download
+from shoal.node.fetching.drive import drive
+from shoal.node.fetching.versions import Meant
+from shoal.node.serving.answering import SendChunk, SendError, SendManifest, SendNothing, Serving
+from shoal.node.serving.pacing import Pacing
+from shoal.node.serving.settings import NodeSettings
+from shoal.node.serving.turns import Source
 from shoal.protocol import bitmap
 from shoal.protocol.errors import WireCode
 from shoal.protocol.manifest import ContentId, Manifest, encode

@@ -4,9 +4,9 @@ import random
 from typing import Protocol
 
 import msgspec
-from shoal.broker.initial import Initial
-from shoal.broker.tracker import Tracker
-from shoal.node import steps
+from shoal.broker.tracking.initial import Initial
+from shoal.broker.tracking.tracker import Tracker
+from shoal.node.fetching import steps
 from shoal.protocol.messages import Holders, TrackerReply, TrackerRequest
 
 from tests.simulation.network import Place, receive, send

@@ -5,7 +5,7 @@ import random
 import statistics
 
 import msgspec
-from shoal.protocol import bitmap, cutting, manifest
+from shoal.protocol import bitmap, manifest, size_cutting
 from shoal.protocol.manifest import Manifest, encode, id_of
 
 from tests.simulation.crew import Crew, Mail, together
@@ -81,7 +81,7 @@ class Outcome:
 def thing(size_bytes: int, chunk_bytes: int | None = None) -> Manifest:
     """Return the manifest of a file whose chunks all differ."""
     if chunk_bytes is None:
-        sizes = cutting.file_cut(size_bytes)
+        sizes = size_cutting.file_cut(size_bytes)
     else:
         count, rest = divmod(size_bytes, chunk_bytes)
         sizes = [chunk_bytes] * count + [rest] * bool(rest)

@@ -8,8 +8,9 @@ import re
 from collections.abc import Mapping, Sequence
 from random import Random
 
-from shoal.broker.initial import Initial, InitialNode
-from shoal.broker.records import (
+from shoal.broker.reporter import line
+from shoal.broker.tracking.initial import Initial, InitialNode
+from shoal.broker.tracking.records import (
     Change,
     DisownedRecord,
     DurableState,
@@ -20,9 +21,8 @@ from shoal.broker.records import (
     NodeRecord,
     VersionRecord,
 )
-from shoal.broker.reporter import line
-from shoal.broker.settings import TrackerSettings
-from shoal.broker.tracker import Tracker
+from shoal.broker.tracking.settings import TrackerSettings
+from shoal.broker.tracking.tracker import Tracker
 from shoal.protocol import messages
 from shoal.protocol.messages import (
     Error,

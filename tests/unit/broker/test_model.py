@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 import hypothesis.strategies as st
 from hypothesis import settings
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
-from shoal.broker.state import State
+from shoal.broker.tracking.state import State
 
 from tests.unit.broker.scene import EXAMPLE, Scene, address_of, content_id
 

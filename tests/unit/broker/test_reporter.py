@@ -4,9 +4,9 @@ import logging
 from typing import get_args
 
 import pytest
-from shoal.broker import events
 from shoal.broker.reporter import Reporter, line
 from shoal.broker.settings import ServerSettings
+from shoal.broker.tracking import events
 
 SEEDS = "seeds.txt"
 

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 from shoal.broker import rows
-from shoal.broker.records import (
+from shoal.broker.tracking.records import (
     Change,
     DisownedRecord,
     DurableState,

@@ -7,11 +7,17 @@ from pathlib import Path
 
 import pytest
 from shoal.broker import rows, salvage
-from shoal.broker.records import Change, DisownedRecord, DurableState, HolderRecord, NodeRecord
-from shoal.broker.store import SqliteStore
+from shoal.broker.sqlite_store import SqliteStore
+from shoal.broker.tracking.records import (
+    Change,
+    DisownedRecord,
+    DurableState,
+    HolderRecord,
+    NodeRecord,
+)
 
 from tests.unit.broker.scene import content_id
-from tests.unit.broker.test_store import (
+from tests.unit.broker.test_sqlite_store import (
     EVERYTHING,
     EVERYTHING_LOADED,
     SEEDS,

@@ -4,9 +4,9 @@ import logging
 from collections.abc import Sequence
 
 import pytest
-from shoal.broker.records import Change, ForgetNode, NotSavedError
 from shoal.broker.saver import Saver
 from shoal.broker.settings import ServerSettings
+from shoal.broker.tracking.records import Change, ForgetNode, NotSavedError
 
 SETTINGS = ServerSettings(retry_save_s=5, warn_every_s=60, max_unsaved_changes=4)
 

@@ -1,4 +1,4 @@
-"""broker/store.py on disks that are full or read-only: what can be read is used."""
+"""broker/sqlite_store.py on disks that are full or read-only: what can be read is used."""
 
 import subprocess
 import sys
@@ -10,10 +10,10 @@ import pytest
 BEGIN = """
 import logging, os, shutil, subprocess, sys
 from pathlib import Path
-from shoal.broker.records import NotSavedError
-from shoal.broker.store import SqliteStore
+from shoal.broker.tracking.records import NotSavedError
+from shoal.broker.sqlite_store import SqliteStore
 from tests.unit.broker.test_salvage import ageless, killed
-from tests.unit.broker.test_store import EVERYTHING, N1, save, loaded
+from tests.unit.broker.test_sqlite_store import EVERYTHING, N1, save, loaded
 logging.basicConfig(format="%(message)s")
 place, after = Path(sys.argv[1]), N1._replace(sequence=99)
 def mount(*options):

@@ -4,7 +4,7 @@ from pathlib import Path
 
 from shoal.commands import remains
 from shoal.config.cluster import NodeEntry
-from shoal.node.remains import Remain
+from shoal.node.staging.remains import Remain
 from shoal.protocol.control import Discarded
 from shoal.protocol.manifest import ContentId
 

@@ -7,11 +7,11 @@ from shoal.commands import share
 from shoal.commands.progress import ProgressView
 from shoal.commands.share import ShareOptions
 from shoal.config.cluster import NodeEntry
-from shoal.node.left_out import LEADS_OUT
+from shoal.node.trees.left_out import LEADS_OUT
 from shoal.protocol.control import Omission
 from shoal.protocol.errors import ExitCode, OperatorError
 
-from tests.unit.node.trees import TREE, file, link, make, seen
+from tests.unit.node.sample_trees import TREE, file, link, make, seen
 
 SOME = ShareOptions(include=("a", "d"), exclude=("*.sh",))
 

@@ -98,11 +98,11 @@ main()
 NODE = '"node", "n1"'
 FETCH = '"fetch", "a", "--as", "n1"'
 DEATHS = [
-    ("watch", "shoal.node.watcher", "Watcher", "_look", NODE),
-    ("session", "shoal.node.session", "Session", "_hear", NODE),
-    ("serve", "shoal.node.chunk_server", "ChunkServer", "_serve_what_waits", NODE),
-    ("heal", "shoal.node.healer", "Healer", "_run", NODE),
-    ("session", "shoal.node.session", "Session", "_hear", FETCH),
+    ("watch", "shoal.node.folder.watcher", "Watcher", "_look", NODE),
+    ("session", "shoal.node.network.session", "Session", "_hear", NODE),
+    ("serve", "shoal.node.network.chunk_server", "ChunkServer", "_serve_what_waits", NODE),
+    ("heal", "shoal.node.orders.healer", "Healer", "_run", NODE),
+    ("session", "shoal.node.network.session", "Session", "_hear", FETCH),
 ]
 
 

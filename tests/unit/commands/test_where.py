@@ -9,9 +9,9 @@ import zmq
 from shoal.commands import where
 from shoal.commands.where import Place, run_where
 from shoal.config.cluster import Cluster, NodeEntry, TrackerEntry
-from shoal.node.chunk_server import ChunkServer
-from shoal.node.inventory import Inventory
-from shoal.node.settings import NodeSettings
+from shoal.node.folder.inventory import Inventory
+from shoal.node.network.chunk_server import ChunkServer
+from shoal.node.serving.settings import NodeSettings
 from shoal.protocol.errors import ExitCode, OperatorError, WireCode
 from shoal.protocol.messages import (
     Error,

@@ -9,8 +9,8 @@ from types import TracebackType
 from typing import Any, Self, TypeVar
 
 from shoal.node.agent import Agent
-from shoal.node.home import Identity
-from shoal.node.lock import FolderLock
+from shoal.node.folder.lock import FolderLock
+from shoal.node.orders.home import Identity
 from shoal.protocol import messages
 from shoal.protocol.control import (
     Fetched,
@@ -27,7 +27,7 @@ from shoal.protocol.control import (
 from shoal.protocol.messages import Holders
 
 from tests.integration.running_tracker import RunningTracker
-from tests.unit.node.trees import Items, make
+from tests.unit.node.sample_trees import Items, make
 from tests.unit.wire.places import LIMIT_S, free_address
 
 R = TypeVar("R", bound=Report)

@@ -10,7 +10,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from shoal.node import libc
+from shoal.node.files import libc
 
 _FICLONERANGE = 0x4020940D  # Linux, ioctl_ficlonerange(2).
 _BLOCK_BYTES = 4096

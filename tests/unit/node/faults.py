@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from typing import Any
 
 import pytest
-from shoal.node import libc
+from shoal.node.files import libc
 
 CALLS = [
     *("write", "pwrite", "fsync", "rename", "link", "symlink", "mkdir", "ftruncate", "fchmod"),

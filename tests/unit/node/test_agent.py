@@ -10,8 +10,8 @@ from typing import TypeAlias
 import pytest
 import zmq
 from shoal.node.agent import Agent
-from shoal.node.home import Identity
-from shoal.node.lock import FolderLock
+from shoal.node.folder.lock import FolderLock
+from shoal.node.orders.home import Identity
 from shoal.protocol.control import Fetched, FetchOrder, ShareOrder, Sharing
 from shoal.protocol.errors import ExitCode, OperatorError
 from shoal.protocol.messages import State, Told

@@ -6,12 +6,14 @@ from pathlib import Path
 from random import Random
 
 from blake3 import blake3
-from shoal.node.hashing import hash_source
-from shoal.node.whole import FileSource, Signature, Whole
+from shoal.node.files.signature import Signature
+from shoal.node.folder.hashing import hash_source
+from shoal.node.folder.source import FileSource
+from shoal.node.folder.whole import Whole
 from shoal.protocol import bitmap, manifest
 from shoal.protocol.control import Chunking
-from shoal.protocol.cutting import file_cut
 from shoal.protocol.manifest import ContentId, Manifest
+from shoal.protocol.size_cutting import file_cut
 
 RNG_SEED = 7
 

@@ -1,0 +1,1 @@
+"""Who holds what, and who publishes: the tracker's rules. Pure."""

@@ -1,0 +1,221 @@
+"""The answers to those who ask: who holds what, what there is, who is there. Changes nothing."""
+
+import heapq
+import itertools
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import msgspec
+from shoal.broker.tracking import handout
+from shoal.broker.tracking.catalogue import Member, Version
+from shoal.broker.tracking.state import State
+from shoal.protocol import manifest
+from shoal.protocol.messages import File, Files, Holder, Holders, NodeStatus, OtherVersion, Query
+
+if TYPE_CHECKING:
+    from random import Random
+
+
+@dataclass(frozen=True, slots=True)
+class Answers:
+    """Reads the state. Times are the tracker's clock, in seconds."""
+
+    state: State
+    rng: "Random"
+
+    def holders(self, query: Query, now: float) -> Holders | None:
+        """Return who but the asker holds it, or None if nobody does, alive or silent.
+
+        Of a name, the newest version is meant. An id means all names it goes by.
+        """
+        versions = self._meant(query)
+        held = [each for each in versions if each.other_holder_count(query.node)]
+        initial = [] if query.prefix else self._initial_holders(query.what, query.node)
+        if not held:
+            return self._initial_answer(query, initial, now) if initial else None
+        candidates = self._candidates(held, query.node)
+        has_lease = self.state.leases.is_alive
+        alive = [holder for holder in candidates if has_lease(holder.node)]
+        silent = [holder for holder in candidates if not has_lease(holder.node)]
+        answered = held[0]
+        others = self.state.catalogue.versions(answered.name, query.prefix)
+        return Holders(
+            name=answered.name,
+            id=answered.id,
+            size_bytes=answered.size_bytes,
+            holders=tuple(self._chosen(alive + initial, query.node)),
+            offline=tuple(self._chosen(silent, query.node)),
+            versions=self._other_versions(others, query.node, now, besides=answered),
+            version=answered.published.number,
+            publisher=answered.published.publisher,
+            listed=any(each.is_held_by(query.node) for each in versions),
+        )
+
+    def everybody(self, query: Query, now: float) -> Holders | None:
+        """Return a page of all who hold it, ordered by node; None if nobody does."""
+        answer, versions = self.holders(query, now), self._meant(query)
+        if answer is None:
+            return None
+        initial = [] if query.prefix else self._initial_holders(query.what, None)
+        whole = {each.node: each for version in versions for each in version.whole.values()}
+        parts = {each.node: each for version in versions for each in version.partial.values()}
+        spoken = [self._holder(member, complete=True) for member in whole.values()]
+        spoken += [
+            self._holder(member, complete=False)
+            for node, member in parts.items()
+            if node not in whole
+        ]
+        holders = spoken + [
+            each for each in initial if each.node not in whole.keys() | parts.keys()
+        ]
+        count = self.state.settings.page_nodes
+        later = (holder for holder in holders if holder.node > (query.after or ""))
+        page = heapq.nsmallest(count + 1, later, key=lambda holder: holder.node)
+        silent = {holder.node for holder in spoken if not holder.alive}
+        return msgspec.structs.replace(
+            answer,
+            holders=tuple(holder for holder in page[:count] if holder.node not in silent),
+            offline=tuple(holder for holder in page[:count] if holder.node in silent),
+            next=page[count - 1].node if len(page) > count else None,
+        )
+
+    def files(self, after: str, now: float) -> Files:
+        """Return a page of all versions of the names that sort after `after`."""
+        settings, state = self.state.settings, self.state
+        page: list[File] = []
+        holder_count = 0
+        names = heapq.merge(
+            state.catalogue.names_after(after), state.initial_holdings.names_after(after)
+        )
+        for name, _ in itertools.groupby(names):
+            if len(page) >= settings.page_files or holder_count >= settings.page_holders:
+                return Files(tuple(page), next=page[-1].name)
+            for file in self._files_named(name, now):
+                page.append(file)
+                holder_count += len(file.holders)
+        return Files(tuple(page))
+
+    def nodes(self, after: str, now: float) -> tuple[tuple[NodeStatus, ...], str | None]:
+        """Return a page of the nodes that sort after `after`, and its last if there are more."""
+        count = self.state.settings.page_nodes
+        nodes = self.state.members.keys() | self.state.initial.nodes.keys()
+        page = heapq.nsmallest(count + 1, (node for node in nodes if node > after))
+        statuses = tuple(self._node_status(node, now) for node in page[:count])
+        return statuses, page[count - 1] if len(page) > count else None
+
+    def _meant(self, query: Query) -> list[Version]:
+        """Return the versions that a query is about: of a name, the one that others hold."""
+        catalogue = self.state.catalogue
+        if manifest.is_id(query.what):
+            return list(catalogue.versions_with(query.what))
+        versions = catalogue.versions(query.what, query.prefix)
+        held = (each for each in versions if each.other_holder_count(query.node))
+        return list(itertools.islice(held, 1))
+
+    def _initial_answer(self, query: Query, initial: list[Holder], now: float) -> Holders:
+        """Return what the cluster file alone says of a name."""
+        holders = tuple(self._chosen(initial, query.node))
+        known = self.state.catalogue.versions(query.what)  # The asker alone holds them.
+        listed = any(
+            node == query.node for node, _ in self.state.initial_holdings.holders(query.what)
+        )
+        versions = self._other_versions(known, query.node, now)
+        return Holders(query.what, None, None, holders, versions=versions, listed=listed)
+
+    def _initial_holders(self, name: str, asker: str | None) -> list[Holder]:
+        """Return the holders of the cluster file that have not spoken."""
+        told = self.state.initial_holdings.holders(name)
+        return [Holder(*each, complete=True, alive=False) for each in told if each[0] != asker]
+
+    def _candidates(self, versions: list[Version], asker: str | None) -> list[Holder]:
+        """Return the holders of the versions, each node once, as whole if it holds one whole."""
+        pools = [(version.whole, True) for version in versions]
+        pools += [(version.partial, False) for version in versions]
+        candidates: dict[str, Holder] = {}
+        for pool, complete in pools:
+            for member in self._considered(pool, asker):
+                if member.node != asker and member.node not in candidates:
+                    candidates[member.node] = self._holder(member, complete=complete)
+        return list(candidates.values())
+
+    def _considered(self, pool: Mapping[str, Member], asker: str | None) -> list[Member]:
+        """Return members enough to choose from: all of them if of a sample too few are alive."""
+        settings = self.state.settings
+        everyone = list(pool.values())
+        count = settings.considered_per_handout * settings.max_handout
+        if len(everyone) <= count:
+            return everyone
+        sample = self.rng.sample(everyone, count)
+        alive_count = sum(self.state.leases.is_alive(member.node) for member in sample)
+        if alive_count <= settings.max_handout:
+            return everyone
+        near = [pool[node] for node in self.state.initial.neighbours(asker) if node in pool]
+        return sample + self.rng.sample(near, min(len(near), count))
+
+    def _chosen(self, holders: list[Holder], asker: str | None) -> list[Holder]:
+        settings = self.state.settings
+        return handout.choose(
+            holders,
+            settings.max_handout,
+            asker,
+            self.state.initial.neighbours(asker),
+            self.rng,
+        )
+
+    def _holder(self, member: Member, *, complete: bool) -> Holder:
+        alive = self.state.is_alive(member)
+        return Holder(member.node, member.address, complete, alive)
+
+    def _other_versions(
+        self,
+        versions: Iterator[Version],
+        asker: str | None,
+        now: float,
+        besides: Version | None = None,
+    ) -> tuple[OtherVersion, ...]:
+        others = (version for version in versions if version is not besides)
+        return tuple(
+            OtherVersion(
+                version.id,
+                version.size_bytes,
+                int(now - version.announced),
+                version.other_holder_count(asker),
+                *version.published,
+            )
+            for version in itertools.islice(others, self.state.settings.max_other_versions)
+        )
+
+    def _files_named(self, name: str, now: float) -> Iterator[File]:
+        """Yield the versions of `name`, newest first, until there are holders enough for a page."""
+        settings = self.state.settings
+        initial = self._initial_holders(name, asker=None)
+        count = settings.max_other_versions + 1
+        versions = list(itertools.islice(self.state.catalogue.versions(name), count))
+        if not versions:
+            yield File(name, None, None, 0, newest=True, holders=tuple(initial))
+        room = settings.page_holders
+        for version in versions:
+            newest = version is versions[0]
+            holders = (initial if newest else []) + self._all_holders(version, room)
+            holders = sorted(holders, key=lambda holder: holder.node)[:room]
+            room -= len(holders)
+            age_s = int(now - version.announced)
+            told = version.id, version.size_bytes, age_s, newest, tuple(holders)
+            yield File(name, *told, *version.published)
+
+    def _all_holders(self, version: Version, count: int) -> list[Holder]:
+        whole = (self._holder(member, complete=True) for member in version.whole.values())
+        partial = (self._holder(member, complete=False) for member in version.partial.values())
+        return list(itertools.islice(itertools.chain(whole, partial), count))
+
+    def _node_status(self, node: str, now: float) -> NodeStatus:
+        member = self.state.members.get(node)
+        if member is None:
+            address = self.state.initial.nodes[node].address
+            file_count = self.state.initial_holdings.count(node)
+            return NodeStatus(node, address, alive=False, files=file_count, silent_ms=None)
+        heard_at = member.silent_since if member.last_seen is None else member.last_seen
+        silent_ms = None if heard_at is None else int(1000 * (now - heard_at))
+        alive = self.state.is_alive(member)
+        return NodeStatus(node, member.address, alive, len(member.holdings), silent_ms, spoke=True)

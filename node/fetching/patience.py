@@ -1,0 +1,73 @@
+"""How long a download goes on with nobody to ask, or without success. Knows no holder by name."""
+
+from shoal.node.scheduling.settings import FetchSettings
+
+STOPPED_S = 60.0  # So long between two looks: this process was stopped, and nobody is to blame.
+
+
+class Patience:
+    """When to give up, from what was seen at each moment."""
+
+    def __init__(self, settings: FetchSettings) -> None:
+        self._settings = settings
+        self._has_begun = False
+        self._alone_since: float | None = None
+        self._is_hoping = False
+        self._hoping_since: float | None = None
+        self._success_at: float | None = None
+        self._looked_at = 0.0
+
+    def succeeded(self, now: float) -> None:
+        """Note that something came: what is needed to begin, or a new chunk."""
+        self._has_begun = True
+        self._success_at = self._looked_at = now
+
+    def look(self, now: float, *, is_alone: bool, is_hoping: bool = False) -> None:
+        """Note whether there is anybody to be asked now.
+
+        Args:
+            now: the time, in seconds.
+            is_alone: nobody is.
+            is_hoping: only those are who were lost and are tried again. If that fails too, the time
+                alone has gone on.
+        """
+        if self._success_at is None:
+            self._success_at = now
+        elif now - self._looked_at > STOPPED_S:
+            self._success_at += now - self._looked_at
+        self._looked_at = now
+        self._is_hoping = is_hoping
+        if is_hoping:
+            self._hope(now)
+            return
+        self._hoping_since = None
+        if not is_alone:
+            self._alone_since = None
+        elif self._alone_since is None:
+            self._alone_since = now
+
+    def _hope(self, now: float) -> None:
+        """Forget the time alone once a holder has kept its new connection: it is slow, not gone."""
+        if self._hoping_since is None:
+            self._hoping_since = now
+        elif now - self._hoping_since >= self._settings.nobody_later_s:
+            self._alone_since = None
+
+    def quiet_s(self, now: float) -> float:
+        """Return how long nothing has come in, of what was to come."""
+        return now - self._success_at if self._has_begun and self._success_at is not None else 0.0
+
+    def is_over(self, now: float) -> bool:
+        """Say whether to give up."""
+        return self.deadline is not None and self.deadline <= now
+
+    @property
+    def deadline(self) -> float | None:
+        """When it is over if nothing happens before."""
+        settings, times = self._settings, []
+        if self._success_at is not None:
+            times.append(self._success_at + settings.stalled_s)
+        if self._alone_since is not None and not self._is_hoping:
+            grace_s = settings.nobody_later_s if self._has_begun else settings.nobody_at_start_s
+            times.append(self._alone_since + grace_s)
+        return min(times, default=None)

@@ -1,0 +1,1 @@
+"""Single files and directories, never through a link."""

@@ -1,0 +1,120 @@
+"""From what lies in a folder to a thing with an id: by what is remembered, or by hashing it.
+
+Does not know what else is in the folder, and puts nothing into the inventory.
+"""
+
+import logging
+import math
+import threading
+import time
+from collections.abc import Callable
+
+from shoal.node.files.unreadable import PASSING, Unreadable, UnreadableError, why
+from shoal.node.folder.cache import Cache
+from shoal.node.folder.cadence import Cadence
+from shoal.node.folder.hash_progress import HashProgress
+from shoal.node.folder.hashing import hash_source
+from shoal.node.folder.rules import DEFAULT_CHUNKING, Rules
+from shoal.node.folder.source import Source
+from shoal.node.folder.tree import Tree
+from shoal.node.folder.whole import Whole
+from shoal.protocol.errors import MalformedMessageError
+from shoal.protocol.manifest import Manifest, encode
+from shoal.protocol.names import display
+
+log = logging.getLogger("shoal.node")
+
+
+class Examiner:
+    """Hashes the things of one folder, each for one caller at a time."""
+
+    def __init__(
+        self,
+        cache: Cache,
+        rules: Rules,
+        should_stop: Callable[[], bool],
+        unreadable: Unreadable | None = None,
+    ) -> None:
+        """`unreadable` is told of each file that cannot be read."""
+        self._unreadable = unreadable or Unreadable()
+        self._guard = threading.Lock()
+        self._hashed_bytes: dict[str, int] = {}  # Of each that is being hashed.
+        self._sizes_bytes: dict[str, int] = {}
+        self._cache = cache
+        self._rules = rules
+        self._should_stop = should_stop
+        self._cadence = Cadence()
+
+    def due(self, name: str, source: Source) -> float:
+        """Return when to examine a thing, in monotonic seconds: later if it changes often."""
+        with self._guard:
+            due = self._cadence.due(name)
+        is_remembered = due > time.monotonic() and self._cache.manifest_of(name, source.signature)
+        return -math.inf if is_remembered else due
+
+    def gone(self, name: str) -> None:
+        with self._guard:
+            self._cadence.gone(name)
+
+    def hashing(self, name: str) -> tuple[int, int] | None:
+        """Return how many bytes are hashed, and of how many, if that is going on."""
+        with self._guard:
+            done_bytes = self._hashed_bytes.get(name)
+            return None if done_bytes is None else (done_bytes, self._sizes_bytes[name])
+
+    def examined(self, name: str, source: Source, progress: HashProgress) -> Whole | None:
+        """Return the thing as it is now, None if it cannot be read. `progress` is told meanwhile.
+
+        What cannot be read in a directory is left out of it.
+
+        Raises:
+            GoneError: it changed meanwhile, or all is to stop, or it is to be forgotten now.
+        """
+        while True:
+            try:
+                return self._examined(name, source, progress)
+            except UnreadableError as error:
+                assert isinstance(source, Tree)
+                self._unreadable.note(error.filename, error)
+                log.warning("%s is not shared: %s", display(f"{name}/{error.inside}"), why(error))
+                source = source.without(error.inside, why(error))
+
+    def _examined(self, name: str, source: Source, progress: HashProgress) -> Whole | None:
+        data = self._cache.manifest_of(name, source.signature)
+        if data is not None:
+            try:
+                return Whole(name, data, source)
+            except MalformedMessageError:  # An earlier version of shoal wrote it.
+                pass
+        try:
+            data = encode(self._hashed(name, source, progress))
+        except UnreadableError:
+            raise
+        except OSError as error:
+            if error.errno not in PASSING and error.filename:
+                self._unreadable.note(error.filename, error)
+            log.warning("%s cannot be read: %s", display(name), error.strerror)
+            return None
+        self._cache.remember(name, source.signature, data)
+        return Whole(name, data, source)
+
+    def _hashed(self, name: str, source: Source, progress: HashProgress) -> Manifest:
+        rule, began = self._rules.of(name), time.monotonic()
+
+        def count(size_bytes: int) -> None:
+            with self._guard:
+                self._hashed_bytes[name] += size_bytes
+            progress.hashed(size_bytes)
+
+        def should_stop() -> bool:
+            return self._should_stop() or self._rules.of(name).withheld not in {"", rule.withheld}
+
+        with self._guard:
+            self._hashed_bytes[name], self._sizes_bytes[name] = 0, source.size_bytes
+        try:
+            return hash_source(source, count, should_stop, rule.chunking or DEFAULT_CHUNKING)
+        finally:
+            now = time.monotonic()
+            with self._guard:
+                del self._hashed_bytes[name], self._sizes_bytes[name]
+                self._cadence.hashed(name, now, now - began)

@@ -1,0 +1,86 @@
+"""One owner of a folder: a lock that the kernel takes back from the dead. Waits for nobody."""
+
+import contextlib
+import errno
+import fcntl
+import os
+import stat
+from pathlib import Path
+from typing import Self
+
+from shoal.node.files.directories import is_directory
+from shoal.node.folder.mounts import require_mounted
+from shoal.protocol.errors import ExitCode, OperatorError
+
+_OPEN = os.O_NOFOLLOW | os.O_CLOEXEC | os.O_NONBLOCK
+_NOT_OURS = {errno.ELOOP, errno.ENOTDIR, errno.EEXIST, errno.EISDIR, errno.ENXIO}
+
+
+class FolderTakenError(Exception):
+    """Another process owns the folder; `pid` is its process id, as far as it is known."""
+
+    def __init__(self, pid: int | None) -> None:
+        super().__init__(f"owned by process {pid}")
+        self.pid = pid
+
+
+class FolderLock:
+    """The ownership of one node's folder, until `release` or the end of the process."""
+
+    def __init__(self, descriptor: int) -> None:
+        self._descriptor = descriptor
+
+    @classmethod
+    def take(cls, folder: Path) -> Self:
+        """Take `folder`, made if need be.
+
+        Raises:
+            FolderTakenError: another process has it.
+            OperatorError: it cannot be made or written to, is not mounted, or its `.shoal` is not
+                one of ours.
+        """
+        require_mounted(folder)
+        descriptor = _open(folder)
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            text = os.pread(descriptor, 20, 0).strip()
+            os.close(descriptor)
+            raise FolderTakenError(int(text) if text.isdigit() else None) from None
+        os.ftruncate(descriptor, 0)
+        with contextlib.suppress(OSError):  # On a full disk the owner has no number, but a lock.
+            os.pwrite(descriptor, f"{os.getpid()}\n".encode(), 0)
+        return cls(descriptor)
+
+    def release(self) -> None:
+        os.close(self._descriptor)
+
+
+def _open(folder: Path) -> int:
+    """Open the lock's file, and nothing that only has its name: it is written to."""
+    state = folder / ".shoal"
+    try:
+        state.mkdir(parents=True, exist_ok=True)
+        directory = os.open(state, os.O_RDONLY | os.O_DIRECTORY | _OPEN)
+        try:
+            descriptor = os.open("lock", os.O_RDWR | os.O_CREAT | _OPEN, 0o644, dir_fd=directory)
+        finally:
+            os.close(directory)
+    except OSError as error:
+        if error.errno in _NOT_OURS and os.path.lexists(state):
+            raise _not_ours(state / "lock" if is_directory(str(state)) else state) from None
+        message = f"cannot use the folder {folder}: {error.strerror}"
+        is_full = error.errno in {errno.ENOSPC, errno.EDQUOT}
+        remedy = "free some space" if is_full else "change its permissions"
+        remedy += ", or choose another folder in the cluster file"
+        raise OperatorError(f"{message}; {remedy}", ExitCode.DISK) from None
+    status = os.fstat(descriptor)
+    if stat.S_ISREG(status.st_mode) and status.st_nlink == 1:
+        return descriptor
+    os.close(descriptor)
+    raise _not_ours(state / "lock")
+
+
+def _not_ours(path: Path) -> OperatorError:
+    kind = "a file with no other name" if path.name == "lock" else "a directory"
+    return OperatorError(f"{path} is not {kind}, as shoal makes it; remove it", ExitCode.DISK)

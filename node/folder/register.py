@@ -1,0 +1,123 @@
+"""Which versions the things in a node's folder are, kept over restarts; and what is not shared.
+
+Losing it is safe: what nobody has published then is claimed anew, and the tracker says of the rest
+which versions it is, or that it is none. May be used from any thread.
+"""
+
+import logging
+import threading
+
+import msgspec
+from shoal.node.folder.cache import Cache
+from shoal.protocol.messages import Told
+from shoal.protocol.names import display
+from shoal.protocol.titles import Published, Title, entitled, published_over
+
+log = logging.getLogger("shoal.node")
+
+
+class Withheld(msgspec.Struct, frozen=True):
+    """Content that is not shared: a changed copy, or other content than was published.
+
+    `version` and `publisher` are those of what was published under its name.
+    """
+
+    name: str
+    id: str
+    version: int
+    publisher: str | None
+    is_copy: bool
+
+    def reason(self, node: str) -> str:
+        """Return why, and what to do about it, as a sentence for the operator of `node`."""
+        name, published = display(self.name), published_as(self.version, self.publisher)
+        force = "`shoal share --force` publishes what lies here as the next version"
+        if self.is_copy:
+            heal = f"`shoal verify {name} --as {node}` puts back what was fetched"
+            return f"{name} has changed here since it was fetched ({published}); {heal}, {force}"
+        return (
+            f"{name} is not what was published under that name ({published}); rename it, or {force}"
+        )
+
+
+class Register:
+    """The titles of one folder's things, by name."""
+
+    def __init__(self, cache: Cache, node: str) -> None:
+        self.node = node
+        self._cache = cache
+        self._lock = threading.Lock()
+        self._withheld: dict[str, Withheld] = {}
+
+    def title(self, name: str) -> Title | None:
+        """Return what is known of the thing of that name, whether it has changed since or not."""
+        return self._cache.title_of(name)
+
+    def withheld(self, name: str) -> Withheld | None:
+        """Return what of that name was found and is not shared."""
+        with self._lock:
+            return self._withheld.get(name)
+
+    def all_withheld(self) -> list[Withheld]:
+        """Return all that was found and is not shared, by name."""
+        with self._lock:
+            return [self._withheld[name] for name in sorted(self._withheld)]
+
+    def entitle(self, name: str, content_id: str, over: Published | None = None) -> Title | None:
+        """Return the title of what lies there now; None if it is not to be shared.
+
+        With `over` it is published over that.
+        """
+        known, withheld = self._cache.title_of(name), self.withheld(name)
+        if over is not None:
+            title = published_over(over, known, content_id, self.node)
+            self.note(name, title)
+            return title
+        found = entitled(known, content_id, self.node)
+        if found is None:
+            assert known is not None
+            copy = Withheld(name, content_id, known.version, known.publisher, is_copy=True)
+            self._withhold(copy)
+            return None
+        if withheld is not None and not withheld.is_copy and withheld.id == content_id:
+            return None
+        self.note(name, found)
+        return found
+
+    def note(self, name: str, title: Title) -> None:
+        """Take for true, durably, that what lies there under that name has this title."""
+        self._let_go(name)
+        if title != self._cache.title_of(name):
+            self._cache.entitle(name, title)
+
+    def refuse(self, told: Told) -> None:
+        """Note that the tracker did not take a claim: others have published under that name."""
+        self._cache.forget_title(told.name)
+        self._withhold(Withheld(told.name, told.id, told.version, told.publisher, is_copy=False))
+
+    def gone(self, name: str) -> None:
+        """Note that nothing lies there under that name any more.
+
+        The publisher goes on counting if something does again; of a copy nothing is remembered.
+        """
+        self._let_go(name)
+        known = self._cache.title_of(name)
+        if known is not None and known.publisher != self.node:
+            self._cache.forget_title(name)
+
+    def _withhold(self, found: Withheld) -> None:
+        with self._lock:
+            is_known = self._withheld.get(found.name) == found
+            self._withheld[found.name] = found
+        if not is_known:
+            log.warning("not shared: %s", found.reason(self.node))
+
+    def _let_go(self, name: str) -> None:
+        with self._lock:
+            self._withheld.pop(name, None)
+
+
+def published_as(version: int, publisher: str | None) -> str:
+    """Return `v3, published by a`, as far as that is known."""
+    number = f"v{version}" if version else "no version known"
+    return f"{number}, published by {publisher}" if publisher else number

@@ -1,0 +1,125 @@
+"""What the operator said of things in a node's folder: what to share of them, and how.
+
+Kept in `.shoal/rules.json`, which is no cache: a thing that was to be forgotten must not come back.
+"""
+
+import os
+import threading
+from pathlib import Path
+
+import msgspec
+from shoal.node.files.placing import remove
+from shoal.node.files.raw_files import read_at
+from shoal.node.trees.selection import EVERYTHING, Selection
+from shoal.protocol.control import Chunking
+from shoal.protocol.errors import ExitCode, OperatorError
+
+DEFAULT_CHUNKING: Chunking = "fixed"
+MAX_BYTES = 64 << 20  # Half a million rules.
+
+FORGOTTEN = "it was to be forgotten"
+FETCHING = "it is being fetched"
+REPLACING = "another version of it is being fetched to its place"
+PART = "only a part of it was fetched"
+DAMAGED = "its bytes have rotted"
+
+
+class Damage(msgspec.Struct, frozen=True):
+    """What a thing was before its bytes rotted, and its state when that was found."""
+
+    id: str
+    seen: str  # Signature.text
+    chunks: int
+    damaged: int  # Of the chunks.
+
+
+class Rule(msgspec.Struct, frozen=True, omit_defaults=True):
+    """What holds for one name. `withheld` says why it is not shared, if it is not."""
+
+    withheld: str = ""
+    include: tuple[str, ...] = ()
+    exclude: tuple[str, ...] = ()
+    chunking: Chunking | None = None
+    damage: Damage | None = None
+    follow_links: bool = False
+
+    @property
+    def to_heal(self) -> Damage | None:
+        """What it is to become again; none if its user has forgotten it, or it was not damaged."""
+        return self.damage if self.withheld == DAMAGED else None
+
+    @property
+    def selection(self) -> Selection:
+        if not self.include and not self.exclude and not self.follow_links:
+            return EVERYTHING
+        return Selection(self.include, self.exclude, follow_links=self.follow_links)
+
+
+NO_RULE = Rule()
+
+
+class Rules:
+    """The rules of one folder. May be used from any thread."""
+
+    def __init__(self, state: Path) -> None:
+        """`state` is the folder's `.shoal`.
+
+        Raises:
+            OperatorError: the rules cannot be read; without them too much would be shared.
+        """
+        self._path = state / "rules.json"
+        self._lock = threading.Lock()
+        self._rules = self._load()
+
+    def of(self, name: str) -> Rule:
+        return self._rules.get(name, NO_RULE)
+
+    def damaged(self) -> list[str]:
+        """Return the names of what is to be healed."""
+        return sorted(name for name, rule in self._rules.items() if rule.to_heal)
+
+    def set(self, name: str, rule: Rule) -> None:
+        """Have `rule` hold for `name`, durably; raise OperatorError if the disk refuses."""
+        with self._lock:
+            if self.of(name) == rule:
+                return
+            rules = self._rules | {name: rule}
+            if rule == NO_RULE:
+                del rules[name]
+            try:
+                self._save(rules)
+            except OSError as error:
+                message = f"cannot write {self._path}: {error.strerror}"
+                raise OperatorError(
+                    f"{message}; check the disk and run it again", ExitCode.DISK
+                ) from None
+            self._rules = rules
+
+    def hold(self, name: str, rule: Rule) -> None:
+        """Have `rule` hold for `name` in this process alone, as the disk refuses to keep it."""
+        with self._lock:
+            self._rules = self._rules | {name: rule}
+
+    def _load(self) -> dict[str, Rule]:
+        try:
+            data = read_at(os.fsencode(self._path), 0, MAX_BYTES)
+            return msgspec.json.decode(data, type=dict[str, Rule])
+        except FileNotFoundError:
+            return {}
+        except OSError as error:
+            message = f"cannot read {self._path}: {error.strerror}"
+            remedy = "change its permissions, or remove it if it is not a file"
+            raise OperatorError(f"{message}; {remedy}", ExitCode.DISK) from None
+        except (ValueError, RecursionError) as error:  # No JSON, or no UTF-8.
+            message = f"{self._path} is not as shoal wrote it: {error}"
+            remedy = "mend it, or remove it and forget again what is to be forgotten"
+            raise OperatorError(f"{message}; {remedy}") from None
+
+    def _save(self, rules: dict[str, Rule]) -> None:
+        aside = self._path.with_suffix(".new")
+        remove(aside)  # Whatever it is: nothing is written through a link.
+        with aside.open("xb") as file:
+            file.write(msgspec.json.format(msgspec.json.encode(rules)))
+            file.flush()
+            os.fsync(file.fileno())
+        aside.rename(self._path)

@@ -1,0 +1,72 @@
+"""Where the bytes of a thing are read from: a file, or (folder.tree) a directory."""
+
+from collections.abc import Iterable
+from pathlib import Path
+from typing import NamedTuple, Protocol
+
+from shoal.node.files.signature import Fits, Signature, read_unchanged, read_unchanged_into
+from shoal.protocol.size_cutting import file_cut
+
+
+class Stretch(NamedTuple):
+    """`size_bytes` of the file at `path` as long as its status fits, from `offset` on."""
+
+    path: str
+    fits: Fits
+    offset: int
+    size_bytes: int
+
+
+class Source(Protocol):
+    """Where a thing's bytes are, as they were at one moment."""
+
+    @property
+    def signature(self) -> Signature: ...
+    @property
+    def listing_bytes(self) -> int: ...
+    @property
+    def size_bytes(self) -> int:
+        """Return how many bytes can be read: the listing's, if it is a tree, and the files'."""
+
+    def cut(self) -> list[int]:
+        """Return the sizes of its chunks, by the rule for sizes; ValueError if it is too large."""
+
+    def read(self, offset: int, size_bytes: int) -> bytes:
+        """Return so many bytes from there on.
+
+        Raises:
+            GoneError: they have changed.
+            OSError: they cannot be read.
+        """
+
+    def read_into(self, offset: int, buffer: memoryview) -> None:
+        """Fill `buffer` with the bytes from there on; raises as `read`."""
+
+    def stretches(self, offset: int, size_bytes: int) -> Iterable[Stretch]:
+        """Yield where so many bytes from there on lie; what is in no file has an empty path."""
+
+
+class FileSource:
+    """One file."""
+
+    listing_bytes = 0
+
+    def __init__(self, path: Path, signature: Signature) -> None:
+        self.signature = signature
+        self._path = path
+
+    @property
+    def size_bytes(self) -> int:
+        return self.signature.size_bytes
+
+    def cut(self) -> list[int]:
+        return file_cut(self.size_bytes)
+
+    def read(self, offset: int, size_bytes: int) -> bytes:
+        return read_unchanged(str(self._path), self.signature.fits, offset, size_bytes)
+
+    def read_into(self, offset: int, buffer: memoryview) -> None:
+        read_unchanged_into(str(self._path), self.signature.fits, offset, buffer)
+
+    def stretches(self, offset: int, size_bytes: int) -> Iterable[Stretch]:
+        return [Stretch(str(self._path), self.signature.fits, offset, size_bytes)]

@@ -1,0 +1,213 @@
+"""A directory as one thing: what lies in it, looked through at one moment, and the bytes of it."""
+
+import os
+from collections.abc import Callable, Iterable, Iterator
+from pathlib import Path
+
+from blake3 import blake3
+from shoal.node.files.signature import (
+    Fits,
+    GoneError,
+    Signature,
+    read_unchanged,
+    read_unchanged_into,
+)
+from shoal.node.files.states import FileStates
+from shoal.node.files.unreadable import PASSING, Unreadable, UnreadableError
+from shoal.node.folder.source import Stretch
+from shoal.node.folder.tree_walk import Walk
+from shoal.node.trees.layout import Layout
+from shoal.node.trees.left_out import LeftOut
+from shoal.node.trees.selection import EVERYTHING, Selection
+from shoal.protocol import listing, manifest
+from shoal.protocol.listing import Entry, Listing
+from shoal.protocol.size_cutting import tree_cut
+
+
+class Tree:
+    """What `look_through` found. Its bytes are those of its listing, then those of its files."""
+
+    def __init__(
+        self,
+        root: Path,
+        listing_data: bytes,
+        files: list[str],
+        states: FileStates,
+        left_out: LeftOut | None = None,
+        *,
+        follows_links: bool = False,
+    ) -> None:
+        """`files` are the paths of the files in the listing, in order, `states` how they were.
+
+        Of a tree that `follows_links` a file or a directory may be a link to one.
+        """
+        self.left_out = left_out or LeftOut()
+        self.follows_links = follows_links
+        self.moved(root)
+        self.listing_data = listing_data
+        self._files = files
+        self.states = states
+        self._layout = Layout([len(listing_data), *states.sizes])
+        parts = (listing_data, states.mtimes.tobytes(), states.inodes.tobytes())
+        digest = blake3(b"".join(parts)).digest()
+        self.signature = Signature(
+            sum(states.sizes),
+            max(states.mtimes, default=0),
+            int.from_bytes(digest[:8], "big") >> 1,  # It goes into SQLite, which has 63 bits.
+            manifest.TREE_MODE,
+        )
+
+    @classmethod
+    def made(cls, root: Path, listing_data: bytes, found: Listing, states: FileStates) -> "Tree":
+        """Return the tree that was just made at `root`, of which it is known what is in it.
+
+        Args:
+            root: its directory.
+            listing_data: its listing …
+            found: … and what that says.
+            states: those that its files had when their bytes were right, as far as they were noted;
+                the others' are as they are now.
+
+        Raises:
+            OSError: a file has gone meanwhile.
+        """
+        files = [found.file_path(file).decode() for file in range(len(found.sizes))]
+        for file, path in enumerate(files):
+            if not states.is_noted(file):
+                states.note(file, os.lstat(f"{root}/{path}"))
+        return cls(root, listing_data, files, states)
+
+    def without(self, inside: str, reason: str) -> "Tree":
+        """Return it without one file, which is left out for that reason."""
+        entries = [entry for entry in self.entries() if entry.path != inside]
+        above = inside.rpartition("/")[0]
+        if above and not any(entry.path.startswith(f"{above}/") for entry in entries):
+            entries.append(Entry(above, listing.FOLDER))
+        file = self._files.index(inside)
+        files = self._files[:file] + self._files[file + 1 :]
+        left_out = self.left_out.and_more(LeftOut())
+        left_out.add(inside, reason)
+        return Tree(
+            self.root,
+            listing.encode(entries),
+            files,
+            self.states.without(file),
+            left_out,
+            follows_links=self.follows_links,
+        )
+
+    def moved(self, root: Path) -> None:
+        """Take note that it lies at `root` now."""
+        self.root = root
+        self._prefix = f"{root}/"  # Joined quicker than paths, for each file that is read.
+
+    def entries(self) -> Iterator[Entry]:
+        """Yield what lies in it, in order."""
+        return listing.decode(self.listing_data).entries()
+
+    def file_paths(self) -> list[str]:
+        """Return the paths of its files."""
+        return self._files
+
+    @property
+    def file_count(self) -> int:
+        return len(self._files)
+
+    @property
+    def listing_bytes(self) -> int:
+        return len(self.listing_data)
+
+    @property
+    def size_bytes(self) -> int:
+        return self._layout.size_bytes
+
+    def cut(self) -> list[int]:
+        return tree_cut(len(self.listing_data), self.states.sizes)
+
+    def read(self, offset: int, size_bytes: int) -> bytes:
+        """Return so many bytes from there on; raises as `Source` says."""
+        parts = [self._part(*piece) for piece in self._layout.pieces(offset, size_bytes)]
+        return parts[0] if len(parts) == 1 else b"".join(parts)
+
+    def read_into(self, offset: int, buffer: memoryview) -> None:
+        """Fill `buffer` with the bytes from there on; raises as `Source` says."""
+        for part, start, size_bytes in self._layout.pieces(offset, len(buffer)):
+            if part == 0:
+                buffer[:size_bytes] = self.listing_data[start : start + size_bytes]
+            else:
+                try:
+                    read_unchanged_into(*self._file(part - 1), start, buffer[:size_bytes])
+                except OSError as error:
+                    raise self._blamed(part - 1, error) from None
+            buffer = buffer[size_bytes:]
+
+    def stretches(self, offset: int, size_bytes: int) -> Iterable[Stretch]:
+        """Yield where they lie; the listing is in no file."""
+        for part, start, count in self._layout.pieces(offset, size_bytes):
+            if part == 0:
+                yield Stretch("", self.signature.fits, start, count)
+            else:
+                yield Stretch(*self._file(part - 1), start, count)
+
+    def _part(self, part: int, offset: int, size_bytes: int) -> bytes:
+        if part == 0:
+            return self.listing_data[offset : offset + size_bytes]
+        try:
+            return read_unchanged(*self._file(part - 1), offset, size_bytes)
+        except OSError as error:
+            raise self._blamed(part - 1, error) from None
+
+    def _blamed(self, file: int, error: OSError) -> OSError:
+        if error.errno in PASSING:
+            return error
+        return UnreadableError(error, self._files[file], self._prefix + self._files[file])
+
+    def _file(self, file: int) -> tuple[str, Fits]:
+        return self._prefix + self._files[file], self.states.fits(file)
+
+
+def look_through(
+    root: Path,
+    selection: Selection,
+    leave_out: Callable[[str, str], None],
+    should_stop: Callable[[], bool],
+    unreadable: Unreadable | None = None,
+) -> Tree:
+    """Return what lies in the directory `root` now, as far as it is selected and can be shared.
+
+    What goes while it is looked at may count or not; reading it will tell. A directory from which
+    all is left out counts as an empty one.
+
+    Args:
+        root: a directory.
+        selection: what of it counts. Where links are followed, no directory is entered again below
+            itself.
+        leave_out: told of what cannot be shared: its path in the tree, and why.
+        should_stop: asked before each directory.
+        unreadable: which files need not be tried.
+
+    Raises:
+        GoneError: `should_stop` said so.
+        OSError: it cannot be read, or a directory in it cannot be listed for a reason that may
+            pass.
+        ValueError: there is too much in it.
+    """
+    walk = Walk(str(root), selection, leave_out, unreadable or Unreadable())
+    levels = [iter([""])]
+    while levels:  # Not by recursion: directories may lie in each other a thousand deep.
+        directory = next(levels[-1], None)
+        if directory is None:
+            levels.pop()
+        elif should_stop():
+            raise GoneError(f"{root}: stopped")
+        else:
+            levels.append(walk.directories_in(directory))
+    files = [entry.path for entry in walk.entries if entry.kind in listing.FILES]
+    data = listing.encode(walk.entries)
+    follows = selection.follow_links
+    return Tree(root, data, files, walk.states, walk.left_out, follows_links=follows)
+
+
+def everything_in(root: Path) -> Tree:
+    """Return what can be shared of the directory `root` as it is now; raises as `look_through`."""
+    return look_through(root, EVERYTHING, lambda _, __: None, lambda: False)

@@ -1,0 +1,44 @@
+"""A thing that is in a node's folder, hashed, and the bytes of it."""
+
+from shoal.node.files.signature import GoneError, Signature
+from shoal.node.folder.source import Source
+from shoal.protocol import bitmap
+from shoal.protocol.manifest import decode, id_of
+from shoal.protocol.titles import Title
+
+
+class Whole:
+    """A thing in the folder, hashed."""
+
+    def __init__(self, name: str, data: bytes, source: Source, title: Title | None = None) -> None:
+        """`data` is the canonical manifest of what `source` has; `title` its version, if known."""
+        self.name = name
+        self.id = id_of(data)
+        self.title = title or Title(self.id)
+        self.data = data
+        self.source = source
+        self.manifest = decode(data)
+
+    @property
+    def signature(self) -> Signature:
+        return self.source.signature
+
+    @property
+    def size_bytes(self) -> int:
+        return self.manifest.size_bytes
+
+    @property
+    def chunk_count(self) -> int:
+        return self.manifest.chunk_count
+
+    @property
+    def have(self) -> int:
+        return bitmap.full(self.manifest.chunk_count)
+
+    def read(self, index: int) -> bytes:
+        """Return the bytes of chunk `index`; raise GoneError if they are no longer there."""
+        thing = self.manifest
+        try:
+            return self.source.read(thing.chunk_offset(index), thing.chunk_size(index))
+        except OSError as error:
+            raise GoneError(f"{self.name}: {error.strerror}") from None

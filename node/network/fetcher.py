@@ -1,0 +1,273 @@
+"""Carries out one download: real sockets, clock and disk around `download.Download`."""
+
+import logging
+import random
+import time
+from collections.abc import Callable
+
+import msgspec
+import zmq
+from shoal.node.fetching import steps, summary
+from shoal.node.fetching.download import Download
+from shoal.node.fetching.drive import drive
+from shoal.node.fetching.inflow import Inflow
+from shoal.node.fetching.versions import Meant
+from shoal.node.network.link import Arrival, Link
+from shoal.node.network.links import Links
+from shoal.node.scheduling.settings import FetchSettings
+from shoal.node.staging.intake import Destination, Intake
+from shoal.protocol.control import Fetched, Working
+from shoal.protocol.errors import ExitCode, OperatorError, WireCode
+from shoal.protocol.messages import ChunkRequest, Error, Holders, ManifestRequest, Query, WrongChunk
+from shoal.protocol.names import display
+from shoal.wire.tracker_client import TrackerClient, TrackerLostError
+from shoal.wire.wake import Wake
+
+log = logging.getLogger("shoal.node")
+
+DRAIN = 32  # Messages taken from one holder before the others have their turn.
+PROGRESS_S = 0.5  # A report costs the node 0.3 ms; five a second were 2 % of a swarm's work.
+MAX_HEARD = 1024  # Askers whose words wait.
+Told = steps.RequestChunk | steps.RequestManifest | steps.ReportChunk
+NOTICED_S = 1.0  # How often to see who is in the middle of a reply: for slow links only.
+BOUND_S = 0.1  # How often to see whether TCP's windows can be bound by now.
+
+
+class Surroundings(msgspec.Struct, frozen=True):
+    """What a fetch needs of its node."""
+
+    context: "zmq.Context[zmq.Socket[bytes]]"
+    node: str
+    tracker_address: str
+    destination: Destination
+    settings: FetchSettings = FetchSettings()
+
+
+class Fetcher:
+    """One fetch: `run` it, then `close` it."""
+
+    def __init__(
+        self,
+        meant: Meant,
+        surroundings: Surroundings,
+        on_progress: Callable[[Working], None],
+    ) -> None:
+        """Fetch what is `meant`, and nothing else, to the destination in its surroundings."""
+        rng = random.Random()  # noqa: S311 (request ids, order of chunks)
+        self._with = surroundings
+        self._on_progress = on_progress
+        self._meant = meant
+        node, tracker_address = surroundings.node, surroundings.tracker_address
+        self._download = Download(meant, node, tracker_address, rng, surroundings.settings)
+        self._wake = Wake()
+        self._stop_code: ExitCode | None = None
+        self._path: str | None = None
+        self._intake = Intake(surroundings.destination, self._note_asked, self.check)
+        self._inflow = Inflow()
+        self._link_rate: float | None = None
+        self._notice_at = 0.0
+        self._heard: dict[str, bytes] = {}  # The last word of each who asked us, from its thread.
+
+    def stop(self, exit_code: ExitCode) -> None:
+        """Have `run` end soon with an OperatorError; callable from any thread or signal handler."""
+        self._stop_code = exit_code
+        self._wake.set()
+
+    def check(self) -> None:
+        """Raise OperatorError if `stop` was called."""
+        if self._stop_code is not None:
+            raise stopped(self._download.name, self._stop_code)
+
+    def close(self) -> None:
+        """Free what waits for `stop`; the last call."""
+        self._wake.close()
+
+    def run(self) -> Fetched:
+        """Fetch; returns when the thing stands under its name.
+
+        Raises:
+            OperatorError: it could not be had, or `stop` was called.
+        """
+        started, worked_s = time.monotonic(), time.thread_time()
+        tracker = TrackerClient(self._with.context, self._with.tracker_address)
+        self._links = Links(self._wake, tracker.socket)
+        try:
+            self._loop(tracker)
+            self._link_rate = self._links.rate()
+        finally:
+            self._links.close()
+            tracker.close()
+            self._intake.close()
+        costs = summary.Costs(
+            elapsed_s=time.monotonic() - started,
+            best_rate=self._inflow.best_rate,
+            working_s=time.thread_time() - worked_s,
+            disk_s=self._intake.writing_s,
+            link_rate=self._link_rate,
+        )
+        fetched = summary.of(self._download, self._with.node, self._path, costs)
+        return msgspec.structs.replace(fetched, name=self._with.destination.name or fetched.name)
+
+    def _loop(self, tracker: TrackerClient) -> None:
+        next_progress = next_look = 0.0
+        self._feed(self._first_event(), tracker)
+        while self._path is None:
+            self.check()
+            now = time.monotonic()
+            due = self._due(tracker, now)
+            ready = self._links.wait(due - now)
+            self._hear_tracker(tracker)
+            for link in ready:
+                self._hear(link, tracker)
+            self._look_after_links(tracker)
+            now = time.monotonic()
+            if now >= next_look:
+                next_look = now + BOUND_S
+                self._look_at_connections(tracker, now)
+            while self._heard:
+                self._feed(steps.PeerHeard(*self._heard.popitem()), tracker)
+            if now >= due:
+                self._feed(steps.TimePassed(), tracker)
+            if now >= next_progress or self._path is not None:
+                next_progress = now + PROGRESS_S
+                self._on_progress(self._progress())
+
+    def _first_event(self) -> steps.Event:
+        """Return what begins the fetch: the answer that said what is meant, if it may be used.
+
+        If the tracker takes us for a holder we have to tell it, by asking, that we have lost it.
+        """
+        answer = self._meant.answer
+        if answer is None or answer.listed:
+            return steps.TimePassed()
+        return steps.HoldersFound(answer)
+
+    def _note_asked(self, node: str, have: bytes) -> None:
+        """Take another node's word, from another thread. To wake for each doubles the work."""
+        if len(self._heard) < MAX_HEARD:
+            self._heard[node] = have
+
+    def _hear_tracker(self, tracker: TrackerClient) -> None:
+        try:
+            reply = tracker.receive(time.monotonic())
+        except TrackerLostError as error:
+            self._feed(steps.TrackerLost(str(error)), tracker)
+            return
+        match reply:
+            case None:
+                return
+            case Holders():
+                self._feed(steps.HoldersFound(reply), tracker)
+            case Error(code=WireCode.NOT_FOUND):
+                self._feed(steps.NotFound(), tracker)
+            case Error(message=message):
+                self._feed(steps.TrackerLost(f"the tracker refused: {display(message)}"), tracker)
+            case _:
+                self._feed(steps.TrackerLost("the tracker answered something else"), tracker)
+
+    def _hear(self, link: Link, tracker: TrackerClient) -> None:
+        for _ in range(DRAIN):
+            if link not in self._links:
+                return
+            arrival = link.receive()
+            if arrival is None:
+                self._links.is_empty(link)
+                return
+            self._feed(arrival.event, tracker, arrival)
+        if link in self._links:
+            self._links.touch(link)
+
+    def _look_after_links(self, tracker: TrackerClient) -> None:
+        for link in self._links.changed():
+            # What the last one said may have made us part with this one.
+            arrival = link.trouble() if link in self._links else None
+            if arrival is not None:
+                self._feed(arrival.event, tracker)
+            elif link in self._links and (greeting := link.greeting()) is not None:
+                self._feed(greeting, tracker)
+
+    def _look_at_connections(self, tracker: TrackerClient, now: float) -> None:
+        """Bound TCP's windows where that can be done by now, and see whose replies are coming."""
+        self._links.bound(self._inflow)
+        if now >= self._notice_at:
+            self._notice_at = now + NOTICED_S
+            for node in self._links.sending():
+                self._feed(steps.BytesCame(node), tracker)
+
+    def _feed(
+        self, event: steps.Event, tracker: TrackerClient, arrival: Arrival | None = None
+    ) -> None:
+        """Give the machine an event, and do what it says; what that brings is fed in turn."""
+        drive(
+            lambda event: self._download.handle(event, time.monotonic()),
+            lambda action: self._carry_out(action, tracker, arrival),
+            event,
+        )
+
+    def _carry_out(
+        self, action: steps.Action, tracker: TrackerClient, arrival: Arrival | None
+    ) -> steps.Event | None:
+        match action:
+            case steps.RequestChunk() | steps.RequestManifest() | steps.ReportChunk():
+                self._tell(action)
+            case steps.StoreChunk(index):
+                assert arrival is not None
+                self._inflow.arrived(len(arrival.payload), time.monotonic())
+                return self._intake.store(index, arrival.payload)
+            case steps.QueryTracker(what, partial):
+                tracker.send(Query(what, self._with.node, partial=partial), time.monotonic())
+            case steps.Connect(node, address):
+                self._links.add(Link(self._with.context, node, address))
+            case steps.Disconnect(node, reason):
+                self._links.remove(node)
+                if reason:
+                    name = display(self._download.name)
+                    log.info("%s is no longer asked for %s: it %s", node, name, reason)
+            case steps.OpenStaging() | steps.LayOut() | steps.Publish():
+                return self._intake.carry_out(action)
+            case _:
+                self._end(action)
+        return None
+
+    def _end(self, action: steps.Action) -> None:
+        match action:
+            case steps.Finish(path):
+                self._path = path
+            case steps.Fail(exit_code, message):
+                raise OperatorError(message, exit_code)
+            case _:
+                raise AssertionError(action)
+
+    def _tell(self, action: Told) -> None:
+        link = self._links[action.node]
+        self._links.touch(link)
+        match action:
+            case steps.RequestManifest(_, request_id, what, may_wait):
+                link.send(request_id, ManifestRequest(what, may_wait))
+            case steps.RequestChunk(_, request_id, content_id, offered, have, patience_ms):
+                request = ChunkRequest(content_id, offered, self._with.node, have, patience_ms)
+                link.send(request_id, request)
+            case steps.ReportChunk(node, request_id, content_id, index):
+                log.info("%s sent wrong bytes of chunk %d", node, index + 1)
+                link.report(request_id, WrongChunk(content_id, index, self._with.node))
+
+    def _due(self, tracker: TrackerClient, now: float) -> float:
+        """Return when to look at the clock again, whatever comes in."""
+        due = now + (BOUND_S if len(self._links) else 1.0)
+        ours, tracker_s = self._download.deadline(now), tracker.deadline
+        if ours is not None and ours < due:
+            due = ours
+        return due if tracker_s is None else min(due, tracker_s)
+
+    def _progress(self) -> Working:
+        download = self._download
+        size_bytes = download.tally.needed_bytes if download.manifest else None
+        return Working(download.name, download.tally.have_bytes, size_bytes, len(self._links))
+
+
+def stopped(name: str, exit_code: ExitCode) -> OperatorError:
+    """Return what to say of a fetch that was to stop."""
+    done = "what has arrived is kept; run it again to go on"
+    if exit_code is ExitCode.TIMED_OUT:
+        return OperatorError(f"{display(name)} did not arrive in time; {done}", exit_code)
+    return OperatorError(f"interrupted; {done}", exit_code)

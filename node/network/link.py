@@ -1,0 +1,185 @@
+"""One connection to one holder: requests out, events in. Decides nothing."""
+
+import socket
+import struct
+import time
+
+import msgspec
+import zmq
+from blake3 import blake3
+from shoal.node.fetching.inflow import Inflow
+from shoal.node.fetching.steps import (
+    ChunkReceived,
+    Event,
+    HolderConnected,
+    HolderLost,
+    ManifestReceived,
+    NothingReceived,
+    ReportNoted,
+    RequestRefused,
+)
+from shoal.protocol import messages
+from shoal.protocol.errors import MalformedMessageError
+from shoal.protocol.messages import (
+    ChunkReply,
+    Error,
+    ManifestReply,
+    Message,
+    NodeReply,
+    Noted,
+    Nothing,
+    State,
+    WrongChunk,
+)
+from shoal.wire import frames, sockets
+
+HANDSHAKE_ROUND_TRIPS = 2  # ZMTP 3.1: greetings in two steps, then READY.
+SENDING_BYTES = 256  # Less than this in a second is no reply on its way.
+REPORT_MS = 1000  # How long a closed link may still take to tell of a wrong chunk.
+_TAG = struct.Struct(">Q")
+_ENDS: dict[int, str] = {
+    zmq.EVENT_DISCONNECTED: "closed the connection",
+    zmq.EVENT_CLOSED: "cannot be reached",
+    zmq.EVENT_HANDSHAKE_FAILED_NO_DETAIL: "does not speak our protocol",
+    zmq.EVENT_HANDSHAKE_FAILED_PROTOCOL: "does not speak our protocol",
+    zmq.EVENT_HANDSHAKE_FAILED_AUTH: "does not let us in",
+}
+
+
+class Arrival(msgspec.Struct, frozen=True):
+    """What came in: the event, and the bytes that belong to it."""
+
+    event: Event
+    payload: memoryview
+
+
+_NO_BYTES = memoryview(b"")
+
+
+class Link:
+    """A DEALER and its monitor."""
+
+    def __init__(self, context: "zmq.Context[zmq.Socket[bytes]]", node: str, address: str) -> None:
+        self.node = node
+        self.address = address
+        self.reports: set[int] = set()  # Requests that told of wrong chunks, without their replies.
+        self._connection: socket.socket | None = None
+        self._connected_at = 0.0
+        self._round_trip_s: float | None = None
+        self._taken_bytes = 0  # Of whole messages, and …
+        self._begun_bytes = 0  # … what had come of others at the last look.
+        mask = int(zmq.EVENT_CONNECTED) | int(zmq.EVENT_HANDSHAKE_SUCCEEDED)
+        for kind in _ENDS:
+            mask |= kind
+        self.socket, self.monitor = sockets.monitored_dealer(context, address, mask)
+
+    def send(self, request_id: int, message: Message) -> None:
+        """Send one request; it waits until the connection stands."""
+        # Without room the holder does not read: its deadline says the rest, as of a lost reply.
+        frames.send(self.socket, [_TAG.pack(request_id), b"", messages.encode(message)])
+
+    def report(self, request_id: int, message: WrongChunk) -> None:
+        """Tell the holder of a wrong chunk; no reply to that is ever a refusal."""
+        self.reports.add(request_id)
+        self.send(request_id, message)
+
+    def receive(self) -> Arrival | None:
+        """Return the next thing that came from the holder, or None."""
+        if not frames.has_mail(self.socket):
+            return None
+        message = frames.receive(self.socket)
+        if message is None:
+            return None
+        self._taken_bytes += sum(map(frames.size_on_the_wire, message))
+        try:
+            return self._read([frame.buffer for frame in message])
+        except MalformedMessageError as error:
+            return self._ended(f"sent what is no message: {error}", lied=True)
+
+    def trouble(self) -> Arrival | None:
+        """Return the loss of the connection, if it was lost. Takes in all that the monitor says."""
+        lost = None
+        while frames.has_mail(self.monitor):
+            told, _ = self.monitor.recv_multipart(zmq.NOBLOCK)
+            event, number = sockets.MONITOR.unpack(told)
+            if event == zmq.EVENT_CONNECTED:
+                self._connected_at = time.monotonic()
+                self._connection = sockets.connection(number)
+                if self._connection is not None:
+                    sockets.bound_pauses(self._connection)
+            elif event == zmq.EVENT_HANDSHAKE_SUCCEEDED:
+                took_s = time.monotonic() - self._connected_at
+                self._round_trip_s = took_s / HANDSHAKE_ROUND_TRIPS
+            else:
+                lost = lost or self._ended(f"{_ENDS[event]} ({self.address})", lied=False)
+        return lost
+
+    def greeting(self) -> HolderConnected | None:
+        """Return, once, that the connection stands; it does after what `trouble` took in."""
+        round_trip_s, self._round_trip_s = self._round_trip_s, None
+        return None if round_trip_s is None else HolderConnected(self.node, round_trip_s)
+
+    def is_sending(self) -> bool:
+        """Say whether more of a reply has come in since the last call, though it is not whole."""
+        if self._connection is None:
+            return False
+        before, received = self._begun_bytes, sockets.received_bytes(self._connection)
+        self._begun_bytes = received - self._taken_bytes
+        return self._begun_bytes - before >= SENDING_BYTES
+
+    def bound(self, inflow: Inflow, holders: int) -> bool:
+        """Have TCP keep to what one of so many holders may have on its way, if that is known."""
+        if self._connection is None:
+            return False
+        window_bytes = inflow.window_bytes(holders, sockets.round_trip_s(self._connection))
+        if window_bytes is None:
+            return False
+        sockets.bound_window(self._connection, window_bytes)
+        return True
+
+    @property
+    def local_address(self) -> str | None:
+        """The address of ours that the connection begins at, None while there is none."""
+        if self._connection is None:
+            return None
+        try:
+            return str(self._connection.getsockname()[0])
+        except OSError:
+            return None
+
+    def close(self) -> None:
+        self.socket.disable_monitor()
+        self.monitor.close()
+        self.socket.close(linger=REPORT_MS if self.reports else 0)
+        if self._connection is not None:
+            self._connection.close()
+
+    def _read(self, parts: list[memoryview]) -> Arrival:
+        if len(parts) not in {3, 4} or len(parts[0]) != _TAG.size or len(parts[1]) != 0:
+            raise MalformedMessageError("an envelope that we did not send")
+        (request_id,) = _TAG.unpack(parts[0])
+        reply: NodeReply = messages.decode(bytes(parts[2]), NodeReply)
+        payload = parts[3] if len(parts) > 3 else _NO_BYTES  # noqa: PLR2004 (the fourth frame)
+        if isinstance(reply, Noted | Error) and request_id in self.reports:
+            self.reports.remove(request_id)
+            return Arrival(ReportNoted(self.node, request_id), _NO_BYTES)
+        return Arrival(self._event(reply, request_id, payload), payload)
+
+    def _event(self, reply: NodeReply, request_id: int, payload: memoryview) -> Event:
+        match reply:
+            case ChunkReply(index=index, have=have, askers=askers):
+                digest, size = blake3(payload).digest(), len(payload)
+                return ChunkReceived(self.node, request_id, index, size, digest, have, askers)
+            case ManifestReply():
+                return ManifestReceived(self.node, request_id, bytes(payload))
+            case Nothing(have=have):
+                return NothingReceived(self.node, request_id, have)
+            case Noted():
+                return ReportNoted(self.node, request_id)
+            case State():
+                raise MalformedMessageError("an answer to what was not asked")
+            case Error(code=code, message=message):
+                return RequestRefused(self.node, request_id, code, message)
+
+    def _ended(self, reason: str, *, lied: bool) -> Arrival:
+        return Arrival(HolderLost(self.node, reason, lied), _NO_BYTES)

@@ -1,0 +1,141 @@
+"""The thread that keeps the tracker informed. What to say, and when, is the announcer's."""
+
+import logging
+import threading
+import time
+from collections.abc import Callable
+
+import zmq
+from shoal.node.serving.announcer import Announcer
+from shoal.protocol.messages import Holding, Told
+from shoal.wire.tracker_client import TrackerClient, TrackerLostError
+from shoal.wire.wake import Wake
+
+log = logging.getLogger("shoal.node")
+
+FAREWELL_S = 1.0  # A tracker that does not answer must not hold up our end.
+
+
+class Session:
+    """One node's standing with the tracker, from `start` to `stop`."""
+
+    def __init__(
+        self,
+        context: "zmq.Context[zmq.Socket[bytes]]",
+        tracker_address: str,
+        announcer: Announcer,
+        holdings: Callable[[], tuple[list[Holding], bool]],
+        on_told: Callable[[Told], None],
+    ) -> None:
+        """Take `holdings` for what the node holds, and for whether that is all.
+
+        `on_told` hears which versions these are by the tracker's word. Both are called from the
+        session's thread.
+        """
+        self._context = context
+        self._tracker_address = tracker_address
+        self._announcer = announcer
+        self._holdings = holdings
+        self._on_told = on_told
+        self._wake = Wake()
+        self._is_stopping = False
+        self._changes = 0  # What others counted up …
+        self._seen = 0  # … and what the tracker has confirmed of it.
+        self._progress = threading.Condition()
+        self._thread = threading.Thread(target=self._run, name="session", daemon=True)
+        self._is_reached: bool | None = None  # Not known yet.
+
+    def start(self) -> None:
+        self._thread.start()
+
+    def changed(self) -> None:
+        """Have the tracker told that the holdings changed. May be called from any thread."""
+        with self._progress:
+            self._changes += 1
+        self._wake.set()
+
+    def flush(self, timeout_s: float) -> bool:
+        """Wait until the tracker knows all that has changed; say whether it does."""
+        with self._progress:
+            wanted = self._changes
+            return self._progress.wait_for(lambda: self._seen >= wanted, timeout_s)
+
+    def stop(self) -> None:
+        """Say goodbye and end; takes no longer than FAREWELL_S."""
+        self._is_stopping = True
+        self._wake.set()
+        if self._thread.ident is not None:  # It was started: the address could be bound.
+            self._thread.join()
+        self._wake.close()
+
+    def _run(self) -> None:
+        client = TrackerClient(self._context, self._tracker_address, tries=1)
+        poller = zmq.Poller()
+        poller.register(client.socket, zmq.POLLIN)
+        poller.register(self._wake, zmq.POLLIN)
+        try:
+            while not self._is_stopping:
+                self._hear(client)
+                counted = self._changes
+                holdings, is_all = self._holdings()
+                now = time.monotonic()
+                self._announcer.hold(holdings, now, is_all=is_all)
+                message = self._announcer.next_message(now)
+                if message is not None:
+                    client.send(message, now)
+                self._confirm(counted)
+                poller.poll(self._milliseconds_left(client))
+                self._wake.clear()
+            self._say_goodbye(client)
+        finally:
+            client.close()
+
+    def _hear(self, client: TrackerClient) -> None:
+        now = time.monotonic()
+        try:
+            reply = client.receive(now)
+        except TrackerLostError as error:
+            self._note_reached(str(error))
+            self._announcer.unanswered(now)
+            reply = None
+        if reply is not None:
+            before = self._announcer.trouble
+            self._announcer.answered(reply, now)
+            self._note_reached(None)
+            if self._announcer.trouble not in {None, before}:
+                log.warning("the tracker refused: %s", self._announcer.trouble)
+        for told in self._announcer.taken_told():
+            self._on_told(told)
+
+    def _note_reached(self, trouble: str | None) -> None:
+        if trouble is not None and self._is_reached is not False:
+            level = logging.WARNING if self._is_reached else logging.INFO  # It may be starting.
+            log.log(level, "%s; will go on trying", trouble)
+        elif trouble is None and self._is_reached is False:
+            log.info("the tracker answers")
+        self._is_reached = trouble is None
+
+    def _confirm(self, counted: int) -> None:
+        if self._announcer.is_in_step:
+            with self._progress:
+                self._seen = max(self._seen, counted)
+                self._progress.notify_all()
+
+    def _milliseconds_left(self, client: TrackerClient) -> int:
+        deadline = client.deadline if client.is_waiting else self._announcer.deadline
+        assert deadline is not None
+        return max(0, int(1000 * (deadline - time.monotonic())) + 1)
+
+    def _say_goodbye(self, client: TrackerClient) -> None:
+        farewell = self._announcer.farewell()
+        if farewell is None:
+            return
+        now = time.monotonic()
+        until = now + FAREWELL_S
+        client.send(farewell, now)
+        try:  # The answer to an earlier message does not mean that this one has left.
+            while now < until and client.receive(now) is None:
+                client.socket.poll(max(1, int(1000 * (until - now))))
+                now = time.monotonic()
+        except TrackerLostError:
+            pass

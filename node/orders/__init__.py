@@ -1,0 +1,1 @@
+"""What a command can have a node do: fetch, share, forget, verify."""

@@ -1,0 +1,166 @@
+"""Heals what has rotted: withdraws it, serves what is right of it, fetches the rest from others."""
+
+from collections.abc import Callable
+
+import msgspec
+from shoal.node.folder.rules import DAMAGED, Damage
+from shoal.node.folder.whole import Whole
+from shoal.node.orders.fetches import Fetches
+from shoal.node.orders.home import Home
+from shoal.node.scheduling.settings import FetchSettings
+from shoal.node.staging.partial import PartialFile
+from shoal.protocol.control import Examined, Working
+from shoal.protocol.errors import ExitCode, OperatorError
+from shoal.protocol.messages import MAX_TEXT_CHARACTERS
+from shoal.protocol.names import display
+from shoal.protocol.titles import Title
+
+OnProgress = Callable[[Working], None]
+
+HEALING = FetchSettings(shares_already=True)
+# By the node itself: two that wait for each other's bytes, and for nobody else's, soon give up.
+HEALING_ALONE = FetchSettings(shares_already=True, stalled_s=8.0)
+
+
+class ChangedError(OperatorError):
+    """Somebody has seen to what was damaged: it is not what it was then."""
+
+
+class Running:
+    """A verification, from the order to its end."""
+
+    def __init__(
+        self,
+        stop_code: ExitCode | None,
+        on_progress: OnProgress,
+        settings: FetchSettings = HEALING,
+    ) -> None:
+        """`settings` are those of the fetches that heal."""
+        self.stop_code = stop_code
+        self.on_progress = on_progress
+        self.settings = settings
+        self.healing: str | None = None  # The id of what is being fetched for it.
+
+    def check(self) -> None:
+        """Raise OperatorError if it was to stop."""
+        if self.stop_code is not None:
+            raise OperatorError("interrupted; run it again to verify all of it", self.stop_code)
+
+
+class Healing:
+    """Heals one thing at a time, in its caller's thread."""
+
+    def __init__(self, home: Home, fetches: Fetches, announce: Callable[[], bool]) -> None:
+        """`announce` has the tracker told of what changed."""
+        self._home = home
+        self._fetches = fetches
+        self._announce = announce
+
+    def withdraw(self, thing: Whole, right: int) -> PartialFile:
+        """Serve only the `right` chunks (protocol.bitmap) of a thing from now on.
+
+        Returns what is served; it makes way for the fetch that heals.
+        """
+        home, name = self._home, thing.name
+        part = PartialFile(name, thing, lambda *_: None, gives_way=True)
+        part.have = right
+        home.inventory.put_partial(part)
+        found = examined(thing, right)
+        damage = Damage(thing.id, thing.signature.text, found.chunks, found.damaged)
+        rule = msgspec.structs.replace(home.rules.of(name), withheld=DAMAGED, damage=damage)
+        home.rules.set(name, rule)
+        home.watcher.look_at(name)  # It sees that, and takes the whole thing out.
+        home.cache.forget(name)
+        self._announce()
+        return part
+
+    def heal(self, thing: Whole, right: int, running: Running) -> Examined:
+        """Withdraw a thing of which only some chunks are `right`; heal it if others can help."""
+        part = self.withdraw(thing, right)
+        try:
+            return self._replace(thing, examined(thing, right), running)
+        finally:
+            self.serve_no_more(part)
+
+    def serve_no_more(self, part: PartialFile) -> None:
+        """Stop serving what `withdraw` returned, if it is served yet."""
+        if self._home.inventory.remove_part(part):
+            self._announce()
+
+    def heal_withheld(self, name: str, running: Running) -> Examined:
+        """Heal what was withdrawn earlier, perhaps by another process.
+
+        Raises:
+            ChangedError: it is no longer as it was then.
+            OperatorError: it was to stop.
+        """
+        damage = self._home.rules.of(name).to_heal
+        assert damage is not None
+        thing = self._home.watcher.examine(name)
+        if thing is None or thing.signature.text != damage.seen:
+            shown = display(name)
+            message = f"{shown} was damaged, and has been changed or removed since"
+            raise ChangedError(f"{message}; `shoal share {shown}` shares it as it is now")
+        found = Examined(name, damage.id, damage.chunks, damage.damaged)
+        return self._replace(thing, found, running)
+
+    def put_back(self, name: str, running: Running) -> Examined:
+        """Fetch what was fetched before in place of a copy that has changed since.
+
+        Raises:
+            OperatorError: it was to stop, or has gone.
+        """
+        home, title = self._home, self._home.register.title(name)
+        copy = home.watcher.examine(name)
+        if copy is None or title is None:
+            raise OperatorError(f"{display(name)} has gone, or keeps changing; run it again")
+        running.check()
+        rule = home.rules.of(name)
+        damage = Damage(title.id, copy.signature.text, copy.chunk_count, 0)
+        # Until it is back. After a kill it is healed like anything else that was withdrawn.
+        home.rules.set(name, msgspec.structs.replace(rule, withheld=DAMAGED, damage=damage))
+        try:
+            found = Examined(name, title.id, copy.chunk_count, 0, changed=True)
+            return self._replace(copy, found, running)
+        finally:
+            if home.rules.of(name).to_heal == damage:
+                home.rules.set(name, rule)
+
+    def _replace(self, thing: Whole, found: Examined, running: Running) -> Examined:
+        """Fetch what `found` names, and put it where the withdrawn `thing` is."""
+        home, name = self._home, thing.name
+        title = home.register.title(name)
+        title = title if title and title.id == found.id else Title(found.id)
+        running.healing = found.id  # From here on, what stops it stops the fetch as well.
+        try:
+            running.check()
+            fetched = self._fetches.heal(thing, title, running.on_progress, running.settings)
+        except OperatorError as error:
+            running.check()
+            return msgspec.structs.replace(found, trouble=_trouble(error))
+        finally:
+            running.healing = None
+        rule = home.rules.of(name)
+        if rule.to_heal is not None:  # Not if its user has forgotten it meanwhile.
+            home.rules.set(name, msgspec.structs.replace(rule, withheld="", damage=None))
+        now = home.watcher.look_at(name)
+        self._announce()
+        is_right = now is not None and now.id == found.id
+        return msgspec.structs.replace(
+            found,
+            healed=is_right,
+            fetched_bytes=fetched.fetched_bytes,
+            trouble="" if is_right else "something else lies in it, or changes it",
+        )
+
+
+def _trouble(error: OperatorError) -> str:
+    """Return why something could not be healed."""
+    is_alone = error.exit_code is ExitCode.NOT_FOUND
+    return "nobody else has it" if is_alone else str(error)[:MAX_TEXT_CHARACTERS]
+
+
+def examined(thing: Whole, right: int) -> Examined:
+    """Return what to say of a thing of which only some chunks are `right`."""
+    damaged = thing.chunk_count - right.bit_count()
+    return Examined(thing.name, thing.id, thing.chunk_count, damaged)

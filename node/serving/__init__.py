@@ -1,0 +1,1 @@
+"""Which request is answered, and when; what to announce. Pure."""

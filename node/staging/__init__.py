@@ -1,0 +1,1 @@
+"""A thing's bytes while they arrive, until the rename."""

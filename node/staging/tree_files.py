@@ -1,0 +1,182 @@
+"""The files of a tree while they come: which parts of them a chunk is, written and read there.
+
+A chunk's parts of files that nobody asked for go into a file with holes, the rest, so that a chunk
+is always whole. Each file is opened for each of its parts: there may be a million.
+"""
+
+from collections.abc import Callable, Iterable, Iterator
+from typing import TypeVar
+
+from shoal.node.files.holes import write_hole
+from shoal.node.files.placing import sync
+from shoal.node.files.raw_files import Write, link, make_at, read_at, set_mode, write_all, write_at
+from shoal.node.files.states import FileStates
+from shoal.node.staging.appearing import Appearing
+from shoal.node.staging.reflink import LEAST_BYTES, Origin, Reflinks
+from shoal.node.staging.tree_place import TreePlace
+from shoal.node.trees.plan import TreePlan
+
+T = TypeVar("T")
+
+FEW_FILES = (
+    4  # Each takes a disk's pause to become durable; the file system as a whole not many more.
+)
+
+
+class TreeFiles:
+    """The files of one tree that is laid out, filled in any order."""
+
+    def __init__(
+        self, place: TreePlace, plan: TreePlan, appearing: Appearing | None, *, is_new: bool
+    ) -> None:
+        """`appearing` takes each that is whole; if `is_new`, all that lies there is ours."""
+        listing = plan.listing
+        self.states = FileStates(listing.sizes, listing.are_executable())
+        self._place = place
+        self._plan = plan
+        self._appearing = appearing
+        self._is_new = is_new
+        self._reflinks = Reflinks()
+        self._is_made = bytearray(len(listing.sizes))
+
+    def write(
+        self,
+        index: int,
+        data: memoryview,
+        origin: Origin | None = None,
+        *,
+        is_zeros: bool = False,
+    ) -> None:
+        """Write the parts of chunk `index`, which may share blocks with `origin`, from any thread.
+
+        What `is_zeros` becomes holes: as long as nobody else writes.
+
+        Raises:
+            OperatorError: something stands where a file is to appear.
+            OSError: the disk refused.
+        """
+        appearing, is_chosen = self._appearing, self._plan.is_chosen
+        start = 0
+        whole: list[int] = []
+        for file, offset, size_bytes in self._plan.pieces(index):
+            part = data[start : start + size_bytes]
+            start += size_bytes
+            write = write_hole if is_zeros else self._reflinks.writer(origin)
+            if file < 0 or not is_chosen(file):
+                write_at(
+                    *self._place_of(file, offset), part, write=write_hole if is_zeros else write_all
+                )
+            elif appearing is None or not appearing.is_out(file):
+                self._write_part(file, offset, part, write)
+                if appearing is not None and appearing.came(file, size_bytes):
+                    whole.append(file)
+            origin = origin and origin.after(size_bytes)
+        self._let_out(whole)
+
+    def read(self, index: int) -> bytes:
+        """Return the bytes that stand where chunk `index` belongs. May be used from any thread.
+
+        Raises:
+            OSError: the disk refused, or they are not there.
+        """
+        return b"".join(self._read_part(*part) for part in self._plan.pieces(index))
+
+    def count(self, chunks: Iterable[int]) -> None:
+        """Note that these are there; what is whole by that appears."""
+        appearing, whole = self._appearing, []
+        if appearing is None:
+            return
+        for index in chunks:
+            for file, _, size_bytes in self._plan.pieces(index):
+                is_ours = file >= 0 and self._plan.is_chosen(file)
+                if is_ours and not appearing.is_out(file) and appearing.came(file, size_bytes):
+                    whole.append(file)
+        self._let_out(whole)
+
+    def complete(self, check: Callable[[], None] = lambda: None) -> None:
+        """Make what has no bytes; give modes to what an earlier try has made.
+
+        `check` is called before each, and may raise what it likes.
+
+        Raises:
+            OperatorError: something stands in the way.
+            OSError: the disk refused.
+        """
+        sizes, empty = self._plan.listing.sizes, []
+        for file, path in self._plan.chosen_files():
+            check()
+            if sizes[file] == 0:
+                write_at(self._place.file(path), 0, memoryview(b""), self._plan.mode(file))
+                self._is_made[file] = 1
+                empty.append(file)
+            elif self._appearing is None and not self._is_made[file]:
+                self._give_mode(file)
+        self._let_out(empty, check)
+        for path in self._plan.chosen_folders():
+            check()
+            self._place.make_directory(path)
+        for path, target in self._plan.chosen_links():  # The last: nothing is made through a link.
+            check()
+            self._place.make_directory(path.rpartition(b"/")[0])
+            link(self._place.file(path), target)
+            if self._appearing is not None:
+                self._appearing.put_out(None, path, self._place.file(path))
+        if self._appearing is not None:
+            listing = self._plan.listing if self._plan.is_everything else None
+            self._appearing.end(checked(self._plan.chosen_folders(), check), listing)
+
+    def _write_part(self, file: int, offset: int, data: memoryview, write: Write) -> None:
+        states, plan = self.states, self._plan
+        is_all = self._is_new and not self._is_made[file] and states.sizes[file] == len(data)
+        if is_all and (write is write_all or len(data) < LEAST_BYTES):
+            path = self._place.file(plan.listing.file_path(file))
+            states.note(file, make_at(path, data, plan.mode(file)))
+        else:
+            states.forget(file)
+            mode = None if self._is_made[file] else plan.mode(file)
+            write_at(*self._place_of(file, offset), data, mode, write)
+        self._is_made[file] = 1
+
+    def _read_part(self, file: int, offset: int, size_bytes: int) -> bytes:
+        try:
+            return read_at(*self._place_of(file, offset), size_bytes)
+        except FileNotFoundError:  # It may just have been let out.
+            return read_at(*self._place_of(file, offset), size_bytes)
+
+    def _place_of(self, file: int, offset: int) -> tuple[bytes, int]:
+        """Return which file here that is, and where in it."""
+        if file < 0:
+            return self._place.listing, offset
+        if not self._plan.is_chosen(file):
+            return self._place.rest, self._plan.start(file) + offset
+        path = self._plan.listing.file_path(file)
+        if self._appearing is not None and self._appearing.is_out(file):
+            return self._appearing.place(path), offset
+        return self._place.file(path), offset
+
+    def _let_out(self, files: list[int], check: Callable[[], None] = lambda: None) -> None:
+        """Let these appear, which are whole. Each is durable before it has its name."""
+        if self._appearing is None or not files:
+            return
+        is_ready = len(files) > FEW_FILES
+        if is_ready:
+            for file in files:
+                if not self._is_made[file]:
+                    self._give_mode(file)
+            sync(self._place.path)
+        for file in files:
+            check()
+            path = self._plan.listing.file_path(file)
+            self._appearing.put_out(file, path, self._place.file(path), is_ready=is_ready)
+
+    def _give_mode(self, file: int) -> None:
+        """Give a file that an earlier try has made its mode."""
+        path = self._place.file(self._plan.listing.file_path(file))
+        set_mode(path, self._plan.mode(file), durably=False)
+
+
+def checked(items: Iterable[T], check: Callable[[], None]) -> Iterator[T]:
+    """Yield the items; call `check`, which may raise what it likes, before each."""
+    for item in items:
+        check()
+        yield item

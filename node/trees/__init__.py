@@ -1,0 +1,1 @@
+"""What of a tree is wanted, and where its bytes lie. Pure."""

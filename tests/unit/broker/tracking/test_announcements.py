@@ -1,0 +1,233 @@
+"""What nodes say of themselves, and when it is believed."""
+
+import pytest
+from shoal.broker.tracking.settings import TrackerSettings
+
+from tests.unit.broker.scene import Scene, address_of
+
+ELSEWHERE = "tcp://127.0.0.1:11999"
+
+
+@pytest.fixture
+def scene() -> Scene:
+    return Scene()
+
+
+def test_an_update_adds_to_what_was_announced(scene: Scene) -> None:
+    assert scene.update("n1", "a=1") == "ok 1"
+    assert scene.update("n1", "b=2 c=3~") == "ok 3"
+    assert scene.files() == "a=1: n1\nb=2: n1\nc=3: n1~"
+
+
+def test_replace_leaves_nothing_else(scene: Scene) -> None:
+    scene.update("n1", "a=1 b=2 c=3")
+    scene.told()
+    assert scene.update("n1", "b=2 d=4", replace=True) == "ok 2"
+    assert scene.files() == "b=2: n1\nd=4: n1"
+    assert scene.told() == [
+        "n1 taken off the holders of a: it no longer has it",
+        "n1 taken off the holders of c: it no longer has it",
+        "n1 added to the holders of d",
+    ]
+
+
+def test_withdrawing_takes_the_node_off(scene: Scene) -> None:
+    scene.update("n1", "a=1 b=2")
+    scene.update("n2", "a=1")
+    assert scene.update("n1", without="a=1 a=1 a=7 nosuch=1") == "ok 1"
+    assert scene.files() == "a=1: n2\nb=2: n1"
+
+
+def test_a_new_version_takes_the_place_of_the_old_in_one_update(scene: Scene) -> None:
+    scene.update("n1", "a=1")
+    assert scene.update("n1", "a=2", without="a=1") == "ok 1"
+    assert scene.ask("a") == "=2 n1"
+
+
+def test_what_is_announced_and_withdrawn_at_once_is_held(scene: Scene) -> None:
+    scene.update("n1", "a=1")
+    scene.told()
+    assert scene.update("n1", "a=1", without="a=1") == "ok 1"
+    assert scene.told() == []
+
+
+def test_a_partial_holder_becomes_whole_and_may_become_partial_again(scene: Scene) -> None:
+    scene.update("n1", "a=1~")
+    assert scene.update("n1", "a=1") == "ok 1"
+    assert scene.ask("a") == "=1 n1"
+    assert scene.update("n1", "a=1~") == "ok 1"
+    assert scene.ask("a") == "=1 n1~"
+    lines = [line for line in scene.told() if "added" in line]
+    assert lines == [
+        "n1 added to the holders of a, in part",
+        "n1 added to the holders of a",
+        "n1 added to the holders of a, in part",
+    ]
+
+
+def test_a_lost_reply_and_its_retry_change_nothing(scene: Scene) -> None:  # fault 70
+    assert scene.update("n1", "a=1", sequence=5) == "ok 1"
+    scene.update("n1", "b=2", sequence=6)
+    scene.told()
+    scene.wait(29)
+    assert scene.update("n1", "b=2", sequence=6) == "ok 2"
+    scene.wait(29)
+    assert scene.ask("b") == "=2 n1"  # The retry was a sign of life.
+    assert scene.told() == ["b? somebody is sent to n1"]
+
+
+def test_an_older_update_changes_nothing(scene: Scene) -> None:  # faults 68 and 69
+    scene.update("n1", "a=1", sequence=5)
+    scene.update("n1", without="a=1", sequence=6)
+    scene.wait(29)
+    assert scene.update("n1", "a=1", sequence=5) == "ok 0"
+    assert scene.ask("a").startswith("NOT_FOUND")
+    scene.wait(1)
+    scene.expire()
+    assert scene.told()[-1] == "n1 is silent"  # Nor was it a sign of life.
+
+
+def test_an_old_update_does_not_bring_back_who_left(scene: Scene) -> None:
+    scene.update("n1", "a=1", sequence=5)
+    scene.leave("n1")
+    assert scene.update("n1", "a=1", sequence=5) == "ok 1"
+    assert scene.ask("a") == "=1 silent n1?"
+
+
+def test_a_second_node_of_the_same_name_is_refused(scene: Scene) -> None:  # fault 67
+    scene.update("n1", "a=1")
+    refusal = (
+        "CONFLICT n1 is already running at tcp://127.0.0.1:11001; stop it, or wait 30 s if it died"
+    )
+    assert scene.update("n1", "a=1", epoch=2, address=ELSEWHERE) == refusal
+    assert scene.told()[-1].startswith("n1 is refused: n1 is already running")
+    assert scene.ask("a") == "=1 n1"
+
+
+def test_a_node_may_come_back_elsewhere_after_its_lease(scene: Scene) -> None:
+    scene.update("n1", "a=1", epoch=7)
+    scene.wait(30)
+    assert scene.update("n1", "b=2", epoch=3, address=ELSEWHERE, replace=True) == "ok 1"
+    assert scene.files() == "b=2: n1"
+
+
+def test_a_node_that_left_may_come_back_elsewhere_at_once(scene: Scene) -> None:
+    scene.update("n1", "a=1")
+    assert scene.leave("n1") == "ok 1"
+    assert scene.update("n1", "a=1", epoch=2, address=ELSEWHERE) == "ok 1"
+    assert scene.ask("a") == "=1 n1"
+
+
+def test_a_node_that_was_started_again_is_believed_and_its_elder_is_not(scene: Scene) -> None:
+    scene.update("n1", "a=1", epoch=1, sequence=9)
+    assert scene.update("n1", "b=2", epoch=2, sequence=1, replace=True) == "ok 1"
+    refusal = "CONFLICT n1 was started again since (epoch 2, this is 1); stop the older one"
+    assert scene.update("n1", "a=1", epoch=1, sequence=10) == refusal
+    assert scene.renew("n1", epoch=1) == "NOT_FOUND n1 is not known here; announce first"
+    assert scene.leave("n1", epoch=1) == "NOT_FOUND n1 is not known here; announce first"
+    assert scene.ask("b") == "=2 n1"
+
+
+@pytest.mark.parametrize(
+    "address",
+    ["tcp://127.0.0.1:12000", "tcp://127.0.0.1:22", "tcp://169.254.169.254:8000"],
+)
+def test_an_address_that_no_node_would_connect_to_is_refused(scene: Scene, address: str) -> None:
+    refusal = f"CONFLICT n1 cannot be a holder: nodes do not connect to {address} at a tracker's"
+    assert scene.update("n1", "a=1", address=address).startswith(refusal)
+    assert scene.files() == ""
+
+
+def test_renewing_keeps_a_node_alive(scene: Scene) -> None:
+    scene.update("n1", "a=1")
+    for _ in range(5):
+        scene.wait(10)
+        assert scene.renew("n1") == "ok 1"
+    assert scene.ask("a") == "=1 n1"
+
+
+def test_a_renewal_saves_nothing(scene: Scene) -> None:
+    scene.update("n1", "a=1")
+    before = scene.memory.load()
+    scene.wait(10)
+    scene.renew("n1")
+    assert scene.memory.load() == before
+
+
+def test_a_silent_node_that_renews_is_there_again(scene: Scene) -> None:
+    scene.update("n1", "a=1")
+    scene.wait(300)
+    assert scene.ask("a") == "=1 silent n1?"
+    assert scene.renew("n1") == "ok 1"
+    assert scene.ask("a") == "=1 n1"
+    assert "n1 is there, at tcp://127.0.0.1:11001" in scene.told()
+
+
+def test_an_unknown_node_must_announce_before_it_renews(scene: Scene) -> None:
+    assert scene.renew("n1") == "NOT_FOUND n1 is not known here; announce first"
+    scene.update("n1", "a=1")
+    scene.leave("n1")
+    assert scene.renew("n1") == "NOT_FOUND n1 is not known here; announce first"
+
+
+def test_who_leaves_is_not_handed_out_but_remembered(scene: Scene) -> None:
+    scene.update("n1", "a=1")
+    scene.told()
+    assert scene.leave("n1") == "ok 1"
+    assert scene.leave("n1") == "ok 1"
+    assert scene.ask("a") == "=1 silent n1?"
+    assert scene.told() == ["n1 has left", "a? somebody is told that its holders are silent: n1"]
+
+
+def test_a_stranger_that_leaves_with_nothing_is_forgotten(scene: Scene) -> None:
+    scene.update("n4")
+    scene.update("n5")
+    scene.leave("n4")
+    assert scene.nodes() == "n1 silent 0\nn2 silent 0\nn3 silent 0\nn5 alive 0"
+    scene.wait(30)
+    assert scene.nodes() == "n1 silent 0\nn2 silent 0\nn3 silent 0"
+    assert scene.memory.load().nodes == ()
+
+
+def test_a_stranger_that_left_and_loses_its_last_file_is_forgotten(scene: Scene) -> None:
+    scene.update("n4", "a=1")
+    scene.leave("n4")
+    assert scene.ask("a", "n4").startswith("NOT_FOUND")
+    assert scene.memory.load().nodes == ()
+
+
+def test_what_would_grow_too_large_is_refused() -> None:  # fault 66
+    limits = TrackerSettings(max_nodes=2, max_versions=4, max_holdings=6, max_holdings_per_node=3)
+    scene = Scene(settings=limits)
+    assert scene.update("n1", "a=1 b=2 c=3") == "ok 3"
+    too_much = "TOO_MUCH the tracker takes no more than"
+    assert scene.update("n1", "d=4") == f"{too_much} 3 holdings of one node"
+    assert scene.update("n1", "a=1 b=2 d=4", replace=True) == "ok 3"
+    assert scene.update("n2", "e=5") == f"{too_much} 4 versions"  # c is not forgotten yet.
+    assert scene.update("n2", "a=1 b=2 d=4~") == "ok 3"
+    assert scene.update("n3") == f"{too_much} 2 nodes"
+    assert scene.files() == "a=1: n1 n2\nb=2: n1 n2\nd=4: n1 n2~"
+
+
+def test_a_restart_keeps_what_was_announced(scene: Scene) -> None:
+    scene.update("n1", "a=1 b=2~", sequence=4)
+    scene.update("n2", "a=1", epoch=5)
+    scene.update("n3", "a=1")
+    scene.leave("n3")
+    assert scene.files() == "a=1: n1 n2 n3?\nb=2: n1~"
+    scene.restart()
+    assert scene.files() == "a=1: n1? n2? n3?\nb=2: n1~?"
+    assert scene.ask("a") == "=1 n1? n2? silent n3?"
+    assert scene.update("n1", "z=9", sequence=3) == "ok 2"  # Old, as before the restart.
+    assert scene.renew("n2", epoch=5) == "ok 1"
+    scene.wait(29)
+    scene.renew("n2", epoch=5)
+    scene.wait(1)
+    assert scene.ask("a") == "=1 n2 silent n1? n3?"
+
+
+def test_an_address_is_remembered_as_announced() -> None:
+    scene = Scene(nodes=("n1",))
+    scene.update("n1", "a=1", address=ELSEWHERE)
+    scene.restart()
+    assert scene.update("n1", "b=1", epoch=2, address=address_of("n1")).startswith("CONFLICT")

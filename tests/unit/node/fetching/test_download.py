@@ -1,0 +1,388 @@
+"""One fetch from its name to its end: events in, actions out, drawn in short lines."""
+
+from shoal.node.fetching import steps, versions
+from shoal.node.fetching.download import Download
+from shoal.node.scheduling.settings import FetchSettings
+from shoal.protocol import manifest
+from shoal.protocol.errors import ExitCode, WireCode
+from shoal.protocol.messages import Holders
+
+from tests.unit.node.fetching.test_roster import TRACKER, holders
+from tests.unit.node.things import chunk, digits, id_of, rng, thing
+
+THING = thing([10] * 4)
+ID = id_of(THING)
+DATA = manifest.encode(THING)
+SETTINGS = FetchSettings(requery_first_s=3, requery_s=3, refresh_s=0.2)
+
+
+class Scene:
+    """A download of `a.bin`, its clock, and what it has asked."""
+
+    def __init__(self, what: str = "a.bin", settings: FetchSettings | None = None) -> None:
+        self.now = 0.0
+        # From whom n1 is the nearest, then n2, n3 and n4 (protocol.distance).
+        self.download = Download(
+            versions.find(what, lambda *_: None), "me-4", TRACKER, rng(), settings or SETTINGS
+        )
+        self.asked: dict[str, list[steps.RequestChunk | steps.RequestManifest]] = {}
+        self.wants: list[steps.Action] = []
+
+    def feed(self, event: steps.Event) -> str:
+        actions = self.download.handle(event, self.now)
+        for action in actions:
+            if isinstance(action, steps.RequestChunk | steps.RequestManifest):
+                self.asked.setdefault(action.node, []).append(action)
+        self.wants = actions
+        deadline = self.download.deadline(self.now)
+        assert deadline is None or deadline > self.now
+        return "; ".join(map(drawn, actions))
+
+    def wait(self, seconds: float = 0.0) -> str:
+        self.now += seconds
+        return self.feed(steps.TimePassed())
+
+    def jump(self) -> str:
+        """Go on to the deadline."""
+        deadline = self.download.deadline(self.now)
+        assert deadline is not None
+        return self.wait(deadline - self.now)
+
+    def found(self, named: str, content_id: str | None = ID, offline: str = "") -> str:
+        answer = Holders("a.bin", content_id, 40, holders(named), holders(offline))
+        return self.feed(steps.HoldersFound(answer))
+
+    def request_id(self, node: str) -> int:
+        """Take the oldest request to `node` off those that are out."""
+        return self.asked[node].pop(0).request_id
+
+    def send_manifest(self, node: str, data: bytes = DATA) -> str:
+        return self.feed(steps.ManifestReceived(node, self.request_id(node), data))
+
+    def send(self, node: str, index: int | None = None, *, wrong: bool = False) -> str:
+        request = self.asked[node].pop(0)
+        assert isinstance(request, steps.RequestChunk)
+        index = request.offered[0] if index is None else index
+        digest = bytes(32) if wrong else THING.digest(index)
+        size = len(chunk(index))
+        event = steps.ChunkReceived(node, request.request_id, index, size, digest, b"")
+        return self.feed(event)
+
+    def refuse(self, node: str, code: WireCode = WireCode.NOT_FOUND) -> str:
+        return self.feed(steps.RequestRefused(node, self.request_id(node), code, "no"))
+
+    def begin(self, named: str, have: int = 0) -> str:
+        """Come to the point where chunks are asked for."""
+        self.wait()
+        self.found(named)
+        self.send_manifest(named.split(maxsplit=1)[0].rstrip("~"))
+        return self.feed(steps.StagingOpened(have, 0b1111))
+
+
+def drawn(action: steps.Action) -> str:
+    match action:
+        case (
+            steps.QueryTracker()
+            | steps.RequestManifest()
+            | steps.RequestChunk()
+            | steps.ReportChunk()
+        ):
+            return _said(action)
+        case steps.Connect(node):
+            return f"connect {node}"
+        case steps.Disconnect(node):
+            return f"leave {node}"
+        case steps.StoreChunk(index):
+            return f"store {index}"
+        case steps.Fail(exit_code):
+            return f"fail {exit_code.name}"
+        case _:
+            return type(action).__name__.lower()
+
+
+def _said(
+    action: steps.QueryTracker | steps.RequestManifest | steps.RequestChunk | steps.ReportChunk,
+) -> str:
+    match action:
+        case steps.QueryTracker(what, partial):
+            return f"query {'again ' if partial else ''}{'ID' if what == ID else what}"
+        case steps.RequestManifest(node):
+            return f"{node}:manifest"
+        case steps.RequestChunk(node=node, offered=offered):
+            return f"{node}:{''.join(map(str, offered))}"
+        case steps.ReportChunk(node=node, index=index):
+            return f"tell {node} {index}"
+
+
+def test_a_fetch_from_its_name_to_its_end() -> None:
+    scene = Scene()
+    assert scene.wait() == "query a.bin"
+    assert scene.found("n1 n2") == "connect n1; connect n2; n1:manifest"
+    assert scene.send_manifest("n1") == "openstaging"
+    assert scene.feed(steps.StagingOpened(0, 0b1111)) == "n1:0; n2:1"
+    assert scene.send("n1") == "store 0; n1:2; n1:3"
+    assert scene.send("n2") == "store 1"
+    assert scene.send("n1") == "store 2"
+    assert scene.send("n1") == "store 3; publish"
+    assert scene.feed(steps.Published("/f/a.bin")) == "finish"
+    assert scene.wait(100) == ""
+    assert scene.download.tally.by_holder == {"n1": 30, "n2": 10}
+    assert scene.download.tally.have_bytes == 40
+
+
+def test_asks_only_for_what_is_not_on_the_disk_already() -> None:
+    scene = Scene()
+    assert scene.begin("n1", have=0b1101) == "n1:1"
+    assert scene.download.tally.reused_bytes == 30
+    assert scene.send("n1") == "store 1; publish"
+
+
+def test_publishes_at_once_what_is_all_there() -> None:
+    assert Scene().begin("n1", have=0b1111) == "publish"
+
+
+def test_fetches_by_id() -> None:
+    scene = Scene(ID)
+    assert scene.wait() == "query ID"
+    assert scene.found("n1") == "connect n1; n1:manifest"
+    assert (scene.download.name, scene.download.id) == ("a.bin", ID)
+
+
+def test_takes_the_id_from_the_manifest_when_the_tracker_has_none() -> None:
+    scene = Scene()
+    scene.wait()
+    scene.found("n1", content_id=None)
+    assert scene.send_manifest("n1") == "openstaging"
+    assert scene.download.id == ID
+
+
+def test_fails_when_nobody_has_it() -> None:
+    scene = Scene()
+    scene.wait()
+    assert scene.feed(steps.NotFound()) == "fail NOT_FOUND"
+    assert scene.download.deadline(scene.now) is None
+
+
+def test_fails_when_the_tracker_cannot_be_reached() -> None:
+    """However long that takes to find out: nobody else is to blame."""
+    scene = Scene()
+    scene.wait()
+    assert scene.wait(2.99) == scene.wait(0.02) == scene.wait(1) == ""
+    assert scene.feed(steps.TrackerLost("it does not answer")) == "fail TRACKER_UNREACHABLE"
+
+
+def test_goes_on_without_the_tracker_once_holders_are_known() -> None:  # fault 57
+    scene = Scene()
+    scene.begin("n1")
+    assert scene.wait(3) == "query again ID"
+    assert scene.feed(steps.TrackerLost("it does not answer")) == ""
+    assert scene.wait(3) == "query again ID"
+    assert scene.feed(steps.NotFound()) == ""
+    assert scene.send("n1").startswith("store 0")
+
+
+def test_waits_a_moment_for_nodes_that_are_starting() -> None:  # fault 52
+    scene = Scene()
+    scene.wait()
+    scene.now = 2.9  # So long took the tracker's answer.
+    assert scene.found("", offline="n1") == ""
+    assert scene.jump() == "query a.bin"
+    assert scene.found("n1").startswith("connect n1")
+
+
+def test_fails_when_everybody_stays_offline() -> None:
+    scene = Scene()
+    scene.wait()
+    scene.found("", offline="n1")
+    told = ""
+    while "fail" not in told:
+        told = scene.jump()
+        if "query" in told:
+            told = scene.found("", offline="n1")
+    assert told == "fail NOBODY_ALIVE"
+    assert scene.now == 3
+    (fail,) = scene.wants
+    assert isinstance(fail, steps.Fail)
+    assert "offline: n1" in fail.message
+
+
+def test_uses_a_holder_that_appears_meanwhile() -> None:  # fault 47
+    scene = Scene()
+    scene.begin("n1")
+    assert scene.wait(3) == "query again ID"
+    assert scene.found("n1 n2") == "connect n2; n2:1"
+
+
+def test_another_version_s_holders_are_not_asked() -> None:  # fault 34
+    scene = Scene()
+    scene.begin("n1")
+    scene.wait(3)
+    assert scene.found("n2", content_id=id_of(thing([9]))) == ""
+
+
+def test_asks_the_next_for_the_manifest_when_one_takes_long() -> None:
+    scene = Scene()
+    scene.wait()
+    scene.found("n1 n2")
+    assert scene.jump() == "n2:manifest"
+    assert scene.send_manifest("n2") == "openstaging"
+
+
+def test_does_not_spin_while_it_waits_for_the_second_manifest() -> None:
+    scene = Scene()
+    scene.wait()
+    scene.found("n1 n2")
+    assert scene.jump() == "n2:manifest"
+    assert scene.now == 0.1
+    assert scene.jump() == ""
+    assert scene.jump() == "query again ID"
+    assert scene.now == 3
+
+
+def test_takes_a_manifest_that_comes_after_the_next_was_asked() -> None:
+    scene = Scene()
+    scene.wait()
+    scene.found("n1 n2")
+    scene.jump()
+    assert scene.send_manifest("n1") == "openstaging"
+    assert scene.send_manifest("n2") == ""
+    assert scene.download.tally.late_replies == 1
+
+
+def test_a_reply_under_a_wrong_id_does_not_end_the_question() -> None:
+    """Otherwise it would be asked again at once, and again, and nobody else would be."""
+    scene = Scene()
+    scene.wait()
+    scene.found("n1 n2")
+    wrong = scene.asked["n1"][0].request_id + 1
+    assert scene.feed(steps.ManifestReceived("n1", wrong, DATA)) == ""
+    assert scene.jump() == "n2:manifest"
+
+
+def test_a_false_manifest_is_a_lie() -> None:  # fault 61
+    scene = Scene()
+    scene.wait()
+    scene.found("n1 n2")
+    another = manifest.encode(thing([9]))
+    assert scene.send_manifest("n1", another) == "leave n1; n2:manifest"
+    assert scene.wait(100).count("n1") == 0
+
+
+def test_one_that_refuses_the_manifest_is_tried_again_later() -> None:
+    scene = Scene()
+    scene.wait()
+    scene.found("n1")
+    assert scene.refuse("n1") == "leave n1"
+    assert scene.jump() == "connect n1; n1:manifest"
+
+
+def test_what_answers_with_a_chunk_to_the_question_for_the_manifest_is_left() -> None:
+    scene = Scene()
+    scene.wait()
+    scene.found("n1 n2")
+    event = steps.ChunkReceived("n1", scene.request_id("n1"), 0, 10, THING.digest(0), b"")
+    assert scene.feed(event) == "leave n1; n2:manifest"
+
+
+def test_a_lost_holder_is_tried_again() -> None:  # fault 48
+    scene = Scene()
+    scene.begin("n1 n2")
+    assert scene.feed(steps.HolderLost("n1", "closed the connection")) == "leave n1"
+    assert scene.feed(steps.HolderLost("n1", "closed the connection")) == ""
+    assert scene.jump() == "connect n1; n1:0"
+    assert scene.download.tally.lost_holders == 1
+
+
+def test_one_that_speaks_nonsense_is_left_for_good() -> None:
+    scene = Scene()
+    scene.begin("n1 n2")
+    assert scene.feed(steps.HolderLost("n1", "sent what is no message", lied=True)) == "leave n1"
+    assert "n1" not in scene.wait(100)
+
+
+def test_leaves_a_silent_holder_and_comes_back_to_it() -> None:  # fault 35
+    scene = Scene()
+    scene.begin("n1")
+    told: list[str] = []
+    while "connect n1" not in "".join(told):
+        told.append(scene.jump())
+        if "query" in told[-1]:
+            scene.found("n1")
+    assert scene.now == 60.3
+    assert "leave n1" in "".join(told)
+
+
+def test_fails_when_all_holders_are_gone() -> None:
+    scene = Scene()
+    scene.begin("n1")
+    told = scene.feed(steps.HolderLost("n1", "closed the connection"))
+    while "fail" not in told:
+        told = scene.jump()
+        if "query" in told and "fail" not in told:
+            told = scene.found("n1")
+        if "connect" in told:
+            scene.now += 0.1
+            told = scene.feed(steps.HolderLost("n1", "cannot be reached"))
+    assert told.endswith("fail NOBODY_ALIVE")
+    assert scene.now < 40
+
+
+def test_fails_when_everybody_is_busy_for_ever() -> None:  # fault 41
+    scene = Scene()
+    told = scene.begin("n1")
+    while "fail" not in told:
+        told = scene.refuse("n1", WireCode.BUSY) if "n1:" in told else scene.jump()
+        if "query" in told:
+            scene.feed(steps.TrackerLost("it does not answer"))
+    assert told.endswith("fail TIMED_OUT")
+    assert scene.now == 600
+
+
+def test_fails_when_the_disk_does() -> None:
+    scene = Scene()
+    scene.begin("n1")
+    assert scene.feed(steps.DiskFailed("the disk is full")) == "fail DISK"
+    assert scene.wants == [steps.Fail(ExitCode.DISK, "the disk is full")]
+    assert scene.send("n1") == ""
+
+
+def test_stores_each_chunk_once() -> None:  # fault 40
+    scene = Scene()
+    scene.begin("n1 n2")
+    request = scene.asked["n1"][0]
+    scene.send("n1")
+    digest = THING.digest(0)
+    twice = steps.ChunkReceived("n1", request.request_id, 0, 10, digest, b"")
+    assert scene.feed(twice) == ""
+    assert scene.download.tally.duplicate_bytes == 10
+
+
+def test_asks_for_what_it_hears_that_another_has() -> None:
+    scene = Scene()
+    scene.wait()
+    assert scene.feed(steps.PeerHeard("n2", b"\x08")) == ""  # Too early to be of use.
+    scene.found("n1 n2~")
+    scene.send_manifest("n1")
+    assert scene.feed(steps.StagingOpened(0b0001, 0b1111)) == "n1:2; n2:3"
+    scene.feed(steps.NothingReceived("n2", scene.request_id("n2"), b"\0"))
+    assert scene.feed(steps.PeerHeard("n2", b"\x08")) == "n2:3"
+
+
+def test_says_what_it_has_with_each_request() -> None:
+    scene = Scene()
+    scene.begin("n1~", have=0b0001)
+    assert [action.have for action in scene.wants if isinstance(action, steps.RequestChunk)] == [
+        b"\x01"
+    ]
+    scene.send("n1")
+    requests = [action for action in scene.wants if isinstance(action, steps.RequestChunk)]
+    assert [digits(int.from_bytes(request.have, "little")) for request in requests] == ["01", "01"]
+
+
+def test_a_chunk_that_comes_before_any_was_asked_for_is_dropped() -> None:  # fault 23
+    scene = Scene()
+    scene.wait()
+    scene.found("n2")
+    event = steps.ChunkReceived("n2", 12345, 0, 10, THING.digest(0), b"")
+    assert scene.feed(event) == ""
+    assert scene.download.tally.late_replies == 1

@@ -1,0 +1,87 @@
+"""When a download gives up."""
+
+from shoal.node.fetching.patience import Patience
+from shoal.node.scheduling.settings import FetchSettings
+
+SETTINGS = FetchSettings(nobody_at_start_s=3, nobody_later_s=10, stalled_s=600)
+
+
+def alone_from(now: float, *, begun: bool) -> Patience:
+    patience = Patience(SETTINGS)
+    if begun:
+        patience.succeeded(now)
+    patience.look(now, is_alone=True)
+    return patience
+
+
+def test_has_no_deadline_before_it_has_looked() -> None:
+    patience = Patience(SETTINGS)
+    assert patience.deadline is None
+    assert not patience.is_over(1e9)
+
+
+def test_gives_nodes_that_are_starting_a_moment() -> None:
+    patience = alone_from(100, begun=False)
+    assert patience.deadline == 103
+    assert (patience.is_over(102.9), patience.is_over(103)) == (False, True)
+
+
+def test_gives_a_running_download_longer() -> None:
+    assert alone_from(100, begun=True).deadline == 110
+
+
+def test_begins_anew_when_somebody_was_there_meanwhile() -> None:
+    patience = alone_from(100, begun=True)
+    patience.look(105, is_alone=False)
+    assert patience.deadline == 700
+    patience.look(106, is_alone=True)
+    assert patience.deadline == 116
+
+
+def test_ends_when_nothing_comes_from_those_who_are_there() -> None:  # fault 41
+    patience = Patience(SETTINGS)
+    for now in range(0, 600, 3):
+        patience.look(now, is_alone=False)
+        assert not patience.is_over(now)
+    assert patience.is_over(600)
+
+
+def test_goes_on_as_long_as_something_comes() -> None:
+    patience = Patience(SETTINGS)
+    for now in range(0, 6000, 5):
+        patience.look(now, is_alone=False)
+        if now % 500 == 0:
+            patience.succeeded(now)
+        assert not patience.is_over(now)
+
+
+def test_the_time_in_which_this_process_was_stopped_does_not_count() -> None:  # fault 133
+    patience = Patience(SETTINGS)
+    patience.succeeded(0)
+    patience.look(10, is_alone=False)
+    patience.look(3610, is_alone=False)
+    assert patience.deadline == 4200
+
+
+def test_hopes_for_one_that_is_tried_again_but_not_for_ever() -> None:
+    patience = alone_from(100, begun=True)
+    patience.look(105, is_alone=True, is_hoping=True)
+    assert patience.deadline == 700
+    patience.look(111, is_alone=True)  # It failed again: the time alone has gone on.
+    assert patience.is_over(111)
+
+
+def test_one_that_keeps_its_connection_is_slow_and_not_gone() -> None:
+    patience = alone_from(100, begun=True)
+    patience.look(105, is_alone=True, is_hoping=True)
+    patience.look(115, is_alone=True, is_hoping=True)
+    patience.look(160, is_alone=True)  # One reply is lost, after a while.
+    assert patience.deadline == 170
+
+
+def test_tells_how_long_nothing_has_come_once_something_has() -> None:
+    patience = Patience(SETTINGS)
+    patience.look(90, is_alone=False)
+    assert patience.quiet_s(95) == 0
+    patience.succeeded(100)
+    assert patience.quiet_s(103) == 3

@@ -1,0 +1,281 @@
+"""Which holders may be asked: `n1@a` stands for holder n1 at address a, `n1~` for one in part."""
+
+from shoal.node.fetching.evidence import Evidence
+from shoal.node.fetching.roster import Roster, Trouble
+from shoal.node.fetching.steps import Connect, Disconnect
+from shoal.node.scheduling.settings import FetchSettings
+from shoal.protocol.distance import distance
+from shoal.protocol.messages import Holder
+
+TRACKER = "tcp://10.0.0.1:12000"
+SETTINGS = FetchSettings(retry_lost_s=1, most_retry_s=60, give_up_s=60, most_give_up_s=960)
+LOST = Trouble("closed the connection")
+SILENT = Trouble("does not answer", was_silent=True)
+REFUSED = Trouble("refused: no", refused=True)
+LIED = Trouble("sent wrong bytes", lied=True)
+
+
+def holders(text: str) -> tuple[Holder, ...]:
+    """Return what the tracker says: `~` marks one that has a part."""
+    return tuple(map(holder, text.split()))
+
+
+def holder(text: str) -> Holder:
+    node, _, host = text.rstrip("~").partition("@")
+    address = host if host.startswith("tcp:") else f"tcp://10.0.1.{ord(host or node[1:])}:11000"
+    return Holder(node, address, complete=not text.endswith("~"), alive=True)
+
+
+def a_roster(named: str = "") -> Roster:
+    roster = Roster("me", TRACKER, SETTINGS, Evidence(SETTINGS))
+    learned(roster, named)
+    return roster
+
+
+def learned(roster: Roster, named: str) -> str:
+    """Return who is to be connected to after the tracker has said so, `-n1` for one left."""
+    roster.learn(holders(named))
+    return retried(roster, 0)
+
+
+def retried(roster: Roster, now: float) -> str:
+    changes = roster.choose(now)
+    return " ".join("-" * isinstance(change, Disconnect) + change.node for change in changes)
+
+
+def nearest(named: str) -> list[str]:
+    """Return those named, the nearest to `me` first."""
+    return sorted(named.replace("~", "").split(), key=lambda node: distance("me", node))
+
+
+FEW = FetchSettings(most_wholes=6, most_holders=4, widened_holders=4)
+TEN = " ".join(f"p{number}@tcp://10.0.2.{number}:11000" for number in range(10))
+TEN_NODES = nearest(" ".join(f"p{number}" for number in range(10)))
+
+
+def test_connects_to_each_holder_once() -> None:
+    roster = a_roster()
+    assert learned(roster, "n2 n1") == "n1 n2"
+    assert learned(roster, "n1 n2 n3") == "n3"
+    assert roster.connected == ["n1", "n2", "n3"]
+
+
+def test_leaves_itself_out() -> None:  # fault 50
+    assert learned(a_roster(), "n1 me@x") == "n1"
+
+
+def test_one_address_under_two_names_is_one_holder() -> None:  # fault 49
+    assert learned(a_roster(), "n1@x n2@x") == "n1"
+    assert learned(a_roster("n1@x"), "n2@x") == ""
+
+
+def test_does_not_go_where_no_holder_can_be() -> None:  # fault 51
+    bad = ("169.254.169.254:11000", "127.0.0.1:11000", "224.0.0.1:11000", "10.0.0.1:12000")
+    for place in (*bad, "10.0.1.1:22"):
+        roster = a_roster()
+        assert learned(roster, f"n1@tcp://{place} n2") == "n2"
+        assert "n1 has an address not to be trusted" in roster.troubles()
+        assert not roster.has_liars
+
+
+def test_a_bad_address_may_be_put_right() -> None:
+    roster = a_roster("n1@tcp://10.0.1.1:22")
+    assert learned(roster, "n1@x") == "n1"
+    assert roster.troubles() == ""
+
+
+def test_tries_the_only_holder_again_and_again() -> None:
+    """Its cable was back, and it was left alone for seconds."""
+    roster = a_roster("n1 n2")
+    roster.part_with("n2", REFUSED, 0)
+    for now in (0.0, 0.3, 0.6, 0.9):
+        roster.part_with("n1", LOST, now)
+        assert retried(roster, now + 0.29) == ""
+        assert retried(roster, now + 0.3) == "n1"
+
+
+def test_tries_a_lost_holder_again_after_a_pause_that_doubles_while_there_is_another() -> None:
+    roster = a_roster("n1 n2")
+    pauses = []
+    now = 0.0
+    for _ in range(8):
+        roster.part_with("n1", LOST, now)
+        assert not roster.is_alone
+        retry_at = roster.deadline(now)
+        assert retry_at is not None
+        assert retried(roster, retry_at - 0.01) == ""
+        assert retried(roster, retry_at) == "n1"
+        pauses.append(retry_at - now)
+        now = retry_at
+    assert pauses == [1, 2, 4, 8, 16, 32, 60, 60]
+
+
+def test_one_that_refuses_is_asked_three_times_in_a_minute_at_most() -> None:  # fault 42
+    roster = a_roster("n1")
+    asked = [0.0]
+    while asked[-1] < 60:
+        roster.part_with("n1", REFUSED, asked[-1])
+        retry_at = roster.deadline(asked[-1])
+        assert retry_at is not None
+        assert retried(roster, retry_at) == "n1"
+        asked.append(retry_at)
+    assert asked == [0, 2, 18, 78]
+
+
+def test_the_pause_is_short_again_once_it_has_delivered() -> None:
+    roster = a_roster("n1 n2")
+    for now in (0, 10, 20):
+        roster.part_with("n1", SILENT, now)
+        roster.choose(now + 5)
+    roster.proved_good("n1")
+    roster.part_with("n1", LOST, 30)
+    assert roster.deadline(30) == 31
+    assert roster.give_up_s("n1") == 60
+
+
+def test_a_silent_holder_gets_longer_each_time() -> None:
+    """Its link may be that slow: 1 MiB takes 131 s at 64 kbit/s (fault 107)."""
+    roster = a_roster("n1")
+    patience = []
+    for _ in range(6):
+        patience.append(roster.give_up_s("n1"))
+        roster.part_with("n1", SILENT, 0)
+    assert patience == [60, 120, 240, 480, 960, 960]
+    for _ in range(2000):
+        roster.part_with("n1", SILENT, 0)
+    assert roster.give_up_s("n1") == 960
+
+
+def test_one_that_is_only_unreachable_gets_no_longer() -> None:
+    roster = a_roster("n1")
+    roster.part_with("n1", LOST, 0)
+    assert roster.give_up_s("n1") == 60
+
+
+def test_a_liar_is_never_asked_again() -> None:
+    roster = a_roster("n1 n2")
+    roster.part_with("n1", LIED, 0)
+    assert learned(roster, "n1 n1@z") == ""
+    assert retried(roster, 10_000) == ""
+    assert (roster.connected, roster.has_liars, roster.is_hopeless) == (["n2"], True, False)
+
+
+def test_is_hopeless_when_everybody_has_lied() -> None:
+    roster = a_roster("n1 n2")
+    roster.part_with("n1", LIED, 0)
+    found_out_one = roster.is_hopeless
+    roster.part_with("n2", LIED, 0)
+    assert (found_out_one, roster.is_hopeless) == (False, True)
+    assert not a_roster().is_hopeless
+
+
+def test_seeks_a_lost_holder_where_it_is_now() -> None:  # fault 109
+    roster = a_roster("n1@x")
+    assert learned(roster, "n1@y") == ""  # It still answers at the old address.
+    roster.part_with("n1", LOST, 0)
+    assert learned(roster, "n1@x") == ""
+    roster.learn(holders("n1@y"))
+    assert roster.choose(0) == [Connect("n1", "tcp://10.0.1.121:11000")]
+    assert roster.connected == ["n1"]
+
+
+def test_remembers_who_has_the_whole() -> None:
+    roster = a_roster("n1~ n2")
+    assert (roster.is_complete("n1"), roster.is_complete("n2")) == (False, True)
+    roster.learn(holders("n1 n2~"))
+    assert (roster.is_complete("n1"), roster.is_complete("n2")) == (True, True)
+
+
+def test_says_what_is_wrong_with_each() -> None:
+    roster = a_roster("n3 n2 n1")
+    roster.part_with("n3", LOST, 0)
+    roster.part_with("n1", LIED, 0)
+    assert roster.troubles() == "n1 sent wrong bytes; n3 closed the connection"
+
+
+def a_small_roster(named: str) -> Roster:
+    """Return one that asks four at a time."""
+    roster = Roster("me", TRACKER, FEW, Evidence(FEW))
+    learned(roster, named)
+    return roster
+
+
+def test_of_many_the_nearest_are_asked() -> None:
+    roster = a_small_roster(TEN.replace(":11000", ":11000~"))
+    assert roster.connected == sorted(TEN_NODES[:4])
+    assert roster.deadline(0) is None
+
+
+def test_nearer_ones_take_the_places_of_others_who_may_come_back() -> None:
+    by_node = {each.partition("@")[0]: each for each in TEN.split()}
+    far, near = TEN_NODES[6:], TEN_NODES[:2]
+    roster = a_small_roster(" ".join(f"{by_node[node]}~" for node in far))
+    assert roster.connected == sorted(far)
+    told = learned(roster, " ".join(f"{by_node[node]}~" for node in near))
+    assert sorted(told.split()) == sorted([*near, *(f"-{node}" for node in far[2:])])
+    roster.part_with(near[0], LOST, 0)
+    assert retried(roster, 0) == far[2]
+    assert (roster.troubles(), roster.deadline(0)) == (f"{near[0]} closed the connection", 1)
+
+
+def test_whole_holders_are_all_asked_and_partial_ones_have_places_too() -> None:
+    """The whole ones are those that the tracker lists (S8)."""
+    parts = TEN_NODES[:5]
+    named = " ".join(f"{each}~" if each[:2] in parts else each for each in TEN.split())
+    assert a_small_roster(named).connected == sorted([*TEN_NODES[5:], *TEN_NODES[:2]])
+    assert a_small_roster(TEN).connected == sorted(TEN_NODES[:6])
+
+
+def test_one_that_was_lost_takes_nobody_s_place() -> None:
+    roster = a_small_roster(TEN)
+    roster.part_with(TEN_NODES[0], LOST, 0)
+    assert retried(roster, 0) == TEN_NODES[6]
+    assert retried(roster, 10) == ""
+    for node in TEN_NODES[6:]:
+        roster.part_with(node, LIED, 10)
+        roster.choose(10)
+    assert roster.connected == sorted(TEN_NODES[:6])
+
+
+def test_asks_more_of_them_when_these_bring_nothing() -> None:
+    settings = FetchSettings(most_holders=2, widened_holders=4)
+    roster = Roster("me", TRACKER, settings, Evidence(settings))
+    counts = [len(learned(roster, TEN.replace(":11000", ":11000~")).split())]
+    for _ in range(3):
+        roster.widen()
+        counts.append(len(retried(roster, 0).split()))
+    assert counts == [2, 2, 4, 0]
+
+
+def test_one_that_is_whole_now_is_asked_however_far_it_is() -> None:
+    roster = a_small_roster(TEN.replace(":11000", ":11000~"))
+    farthest = TEN_NODES[-1]
+    whole = next(each for each in TEN.split() if each.startswith(f"{farthest}@"))
+    assert farthest in learned(roster, whole).split()
+
+
+def test_who_sent_all_that_is_missing_wrong_is_no_company() -> None:
+    roster = a_roster("n1 n2~")
+    roster.part_with("n2", LOST, 0)
+    roster.miss(0b110)
+    roster._evidence.sent_wrong("n1", 1)
+    assert (roster.is_alone, roster.has_liars) == (False, True)
+    roster._evidence.sent_wrong("n1", 2)
+    assert (roster.is_alone, roster.is_hopeless) == (True, False)
+    assert retried(roster, 1) == "n2"
+    assert (roster.is_alone, roster.is_hoping) == (False, True)
+    assert roster.troubles() == ("n1 sent wrong bytes of chunks 2 and 3; n2 closed the connection")
+
+
+def test_is_hopeless_when_all_have_sent_the_same_wrong() -> None:
+    roster = a_roster("n1 n2")
+    for node in ("n1", "n2"):
+        roster._evidence.sent_wrong(node, 1)
+    found_out: list[bool] = []
+    for missing in (-1, 0b101, 0b010):  # The second time it has come from a third one.
+        roster.miss(missing)
+        found_out.append(roster.is_hopeless)
+    assert found_out == [True, False, True]
+    roster.part_with("n1", LOST, 0)
+    assert roster.is_hopeless
+    assert roster.troubles().startswith("n1 sent wrong bytes of chunk 2 and closed the connection")

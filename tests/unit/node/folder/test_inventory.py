@@ -1,0 +1,224 @@
+"""What a node can serve, and that nothing leaves of a file that has changed."""
+
+import contextlib
+import os
+import threading
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from shoal.node.files.signature import GoneError
+from shoal.node.folder.inventory import Inventory
+from shoal.node.folder.whole import Whole
+from shoal.node.staging.file_staging import Staging
+from shoal.node.staging.partial import PartialFile
+from shoal.protocol import manifest
+
+from tests.unit.node import things
+from tests.unit.node.things import bits, chunk, id_of, plain, thing
+
+DATA = os.urandom(5000)
+
+
+def whole(folder: Path, name: str = "a.bin", data: bytes = DATA) -> Whole:
+    path = folder / name
+    path.write_bytes(data)
+    os.utime(path, ns=(1, 1))
+    return things.whole(path, name)
+
+
+def test_a_whole_file_can_be_read_chunk_by_chunk(tmp_path: Path) -> None:
+    file = whole(tmp_path)
+    assert (file.name, file.id, file.size_bytes) == ("a.bin", id_of(plain(DATA)), 5000)
+    assert b"".join(file.read(index) for index in range(file.chunk_count)) == DATA
+    assert file.have.bit_count() == file.chunk_count
+
+
+def replace(path: Path, make: Callable[[Path], object]) -> None:
+    path.unlink()
+    make(path)
+
+
+CHANGES: dict[str, Callable[[Path], object]] = {
+    "truncated": lambda path: os.truncate(path, 4999),
+    "emptied": lambda path: os.truncate(path, 0),
+    "appended": lambda path: os.truncate(path, 5001),
+    "rewritten": lambda path: path.write_bytes(os.urandom(5000)),
+    "touched": os.utime,
+    "deleted": lambda path: path.unlink(),
+    "made executable": lambda path: path.chmod(0o755),
+    "replaced by the same": lambda path: path.with_name("b").rename(path),
+    "replaced by a directory": lambda path: replace(path, Path.mkdir),
+    "replaced by a FIFO": lambda path: replace(path, os.mkfifo),
+    "replaced by a link to itself": lambda path: replace(path, lambda at: at.symlink_to(at)),
+}
+
+
+@pytest.mark.parametrize("change", CHANGES)
+def test_nothing_leaves_of_a_file_that_was(tmp_path: Path, change: str) -> None:  # fault 98
+    file = whole(tmp_path)
+    whole(tmp_path, "b")
+    CHANGES[change](tmp_path / "a.bin")
+    with pytest.raises(GoneError):
+        file.read(0)
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can become somebody else for a moment")
+def test_nothing_leaves_of_a_file_that_may_not_be_read(tmp_path: Path) -> None:
+    file = whole(tmp_path)
+    try:
+        os.seteuid(65534)
+        with pytest.raises(GoneError):
+            file.read(0)
+    finally:
+        os.seteuid(0)
+
+
+def test_nothing_leaves_of_a_file_that_changes_just_now(tmp_path: Path) -> None:
+    size = 4 << 20
+    file = whole(tmp_path, data=b"1" * size)
+    stopping = threading.Event()
+
+    def rewrite() -> None:
+        with (tmp_path / "a.bin").open("r+b", buffering=0) as writer:
+            while not stopping.is_set():
+                for byte in (b"2", b"1"):
+                    writer.seek(0)
+                    writer.write(byte * size)
+                os.utime(tmp_path / "a.bin", ns=(1, 1))
+
+    thread = threading.Thread(target=rewrite)
+    thread.start()
+    until = time.monotonic() + 0.5
+    torn = 0
+    while time.monotonic() < until:
+        with contextlib.suppress(GoneError):
+            torn += bool(file.read(0).strip(b"1"))
+    stopping.set()
+    thread.join()
+    assert torn == 0
+
+
+def test_leaves_no_descriptor_open(tmp_path: Path) -> None:
+    file = whole(tmp_path)
+    before = len(list(Path("/proc/self/fd").iterdir()))
+    file.read(0)
+    os.truncate(tmp_path / "a.bin", 10)
+    with pytest.raises(GoneError):
+        file.read(0)
+    assert len(list(Path("/proc/self/fd").iterdir())) == before
+
+
+class Shelf:
+    """An inventory that notes how often it said that it changed."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.changes = 0
+        self.inventory = Inventory(self._changed)
+
+    def _changed(self) -> None:
+        self.changes += 1
+
+    def announced(self) -> list[tuple[str, bool]]:
+        return [(holding.name, holding.complete) for holding in self.inventory.holdings()]
+
+
+@pytest.fixture
+def shelf(tmp_path: Path) -> Shelf:
+    return Shelf(tmp_path)
+
+
+def test_finds_a_file_by_name_and_by_id(shelf: Shelf) -> None:
+    file = whole(shelf.folder)
+    shelf.inventory.put(file)
+    assert shelf.inventory.find("a.bin") is shelf.inventory.find(file.id) is file
+    assert shelf.inventory.find("b.bin") is None
+    assert shelf.inventory.find(id_of(plain(b"other"))) is None
+    assert (shelf.inventory.names(), shelf.changes) == (["a.bin"], 1)
+
+
+def test_the_same_bytes_may_have_two_names(shelf: Shelf) -> None:
+    one, two = whole(shelf.folder, "a"), whole(shelf.folder, "b")
+    shelf.inventory.put(one)
+    shelf.inventory.put(two)
+    assert shelf.announced() == [("a", True), ("b", True)]
+    shelf.inventory.remove("a")
+    assert shelf.inventory.find(one.id) is two
+    shelf.inventory.remove("b")
+    assert shelf.inventory.find(one.id) is None
+
+
+def test_a_new_version_takes_the_old_one_s_place(shelf: Shelf) -> None:
+    old = whole(shelf.folder, data=b"old")
+    shelf.inventory.put(old)
+    new = whole(shelf.folder, data=b"new")
+    shelf.inventory.put(new)
+    assert shelf.inventory.find("a.bin") is shelf.inventory.whole("a.bin") is new
+    assert shelf.inventory.find(old.id) is None
+
+
+def test_says_only_what_changes(shelf: Shelf) -> None:
+    shelf.inventory.remove("a")
+    assert shelf.changes == 0
+    shelf.inventory.put(whole(shelf.folder, "a"))
+    shelf.inventory.remove("a")
+    assert shelf.changes == 2
+
+
+def a_partial(folder: Path) -> tuple[PartialFile, Staging]:
+    parts = thing([10] * 4)
+    staging = Staging(folder / "partial", id_of(parts), parts)
+    staging.open()
+    return PartialFile("a.bin", staging, lambda _, __: None), staging
+
+
+def test_a_part_is_served_by_its_id_alone(shelf: Shelf) -> None:
+    partial, staging = a_partial(shelf.folder)
+    try:
+        shelf.inventory.put_partial(partial)
+        staging.write(2, chunk(2))
+        partial.have = bits("2")
+        assert shelf.inventory.find("a.bin") is None
+        assert shelf.inventory.part("a.bin", None) is partial
+        assert shelf.inventory.part("a.bin", partial.id) is partial
+        assert shelf.inventory.part("a.bin", f"b3:{1:064x}") is None
+        assert (partial.have_bytes, partial.size_bytes) == (10, 40)
+        assert shelf.inventory.find(partial.id) is partial
+        assert (partial.size_bytes, partial.chunk_count, partial.read(2)) == (40, 4, chunk(2))
+        assert partial.data == manifest.encode(thing([10] * 4))
+        assert shelf.announced() == [("a.bin", False)]
+        shelf.inventory.remove_partial(partial.id)
+        assert (shelf.announced(), shelf.changes) == ([], 2)
+    finally:
+        staging.close()
+
+
+def test_a_part_that_is_put_down_is_gone(shelf: Shelf) -> None:
+    partial, staging = a_partial(shelf.folder)
+    staging.close()
+    with pytest.raises(GoneError):
+        partial.read(0)
+
+
+def test_what_is_whole_is_not_announced_as_a_part_too(shelf: Shelf) -> None:
+    partial, staging = a_partial(shelf.folder)
+    staging.close()
+    shelf.inventory.put_partial(partial)
+    data = b"".join(map(chunk, range(4)))
+    path = shelf.folder / "a.bin"
+    path.write_bytes(data)
+    shelf.inventory.put(Whole("a.bin", partial.data, things.whole(path, "a.bin").source))
+    assert shelf.announced() == [("a.bin", True)]
+
+
+def test_what_an_asker_has_is_passed_on_to_the_fetch(shelf: Shelf) -> None:
+    heard: list[tuple[str, bytes]] = []
+    partial, staging = a_partial(shelf.folder)
+    staging.close()
+    partial.on_asked = lambda node, have: heard.append((node, have))
+    shelf.inventory.put_partial(partial)
+    shelf.inventory.heard(partial.id, "n2", b"\x01")
+    shelf.inventory.heard(id_of(plain(b"other")), "n2", b"\x01")
+    assert heard == [("n2", b"\x01")]

@@ -1,0 +1,83 @@
+"""When a folder is looked through."""
+
+import errno
+import itertools
+import os
+import threading
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from inotify_simple import INotify
+from shoal.node.folder.occasions import Occasions
+from shoal.node.serving.settings import NodeSettings
+
+from tests.unit.wire.places import LIMIT_S
+
+SETTINGS = NodeSettings(rescan_s=LIMIT_S, poll_s=0.01, gather_s=0.0)
+
+
+class Scene:
+    """Occasions to look through a folder, waited for one by one."""
+
+    def __init__(self, folder: Path) -> None:
+        self.stopping = threading.Event()
+        self.occasions = Occasions(folder, SETTINGS, self.stopping)
+        self._each = iter(self.occasions)
+
+    def wait(self) -> None:
+        next(self._each)
+
+    def is_over(self) -> bool:
+        return next(self._each, "over") == "over"
+
+
+@pytest.fixture
+def scene(tmp_path: Path) -> Iterator[Scene]:
+    scene = Scene(tmp_path)
+    scene.wait()  # The first one is at once.
+    yield scene
+    scene.stopping.set()
+    assert scene.is_over()
+
+
+def test_a_change_is_one(scene: Scene, tmp_path: Path) -> None:
+    (tmp_path / "a").write_bytes(b"a")
+    scene.wait()
+
+
+def test_whoever_wants_makes_one(scene: Scene) -> None:
+    scene.occasions.wake()
+    scene.wait()
+
+
+def test_what_is_due_is_one(scene: Scene) -> None:
+    scene.occasions.due = time.monotonic() + 0.05
+    scene.wait()
+    assert time.monotonic() >= scene.occasions.due
+
+
+def test_a_folder_that_is_away_is_looked_for_often(scene: Scene) -> None:
+    scene.occasions.is_away = True
+    for _ in range(3):
+        scene.wait()
+    scene.occasions.is_away = False
+    scene.wait()  # What changed while nothing was reported.
+
+
+def test_where_nothing_is_reported_it_is_looked_at_often(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    def refuse(*_: object, **__: object) -> None:
+        raise OSError(errno.ENOSYS, os.strerror(errno.ENOSYS))
+
+    monkeypatch.setattr(INotify, "add_watch", refuse)
+    scene = Scene(tmp_path)
+    for _ in itertools.repeat(None, 3):
+        scene.wait()
+    assert len(caplog.messages) == 1
+    assert "changes are not reported here" in caplog.text
+    scene.occasions.wake()  # Does no harm.
+    scene.stopping.set()
+    assert scene.is_over()

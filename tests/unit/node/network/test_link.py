@@ -1,0 +1,244 @@
+"""One connection to one holder: what comes in as events."""
+
+import socket
+from collections.abc import Iterator
+from typing import TypeAlias
+
+import pytest
+import zmq
+from blake3 import blake3
+from shoal.node.fetching import steps
+from shoal.node.fetching.inflow import WINDOW_BYTES, Inflow
+from shoal.node.network.link import Link
+from shoal.protocol import messages
+from shoal.protocol.errors import WireCode
+from shoal.protocol.messages import (
+    ChunkReply,
+    Error,
+    ManifestReply,
+    ManifestRequest,
+    Noted,
+    Nothing,
+    WrongChunk,
+)
+from shoal.wire import sockets
+
+from tests.unit.node.things import id_of, plain
+from tests.unit.wire.places import LIMIT_S, eventually, free_address
+
+Context: TypeAlias = "zmq.Context[zmq.Socket[bytes]]"
+Frames = list[bytes]
+LIMIT_MS = int(1000 * LIMIT_S)
+SOME_ID = id_of(plain(b""))
+
+
+class Scene:
+    """A link, and a ROUTER at its other end."""
+
+    def __init__(self, context: Context) -> None:
+        self.address = free_address()
+        self.router = context.socket(zmq.ROUTER)
+        sockets.bind(self.router, self.address)
+        self.link = Link(context, "n1", self.address)
+        self.link.send(7, ManifestRequest("a.bin"))
+        assert self.router.poll(LIMIT_MS)
+        self.route, self.tag, empty, body = self.router.recv_multipart()
+        assert (empty, messages.decode(body, messages.NodeRequest)) == (
+            b"",
+            ManifestRequest("a.bin"),
+        )
+
+    def close(self) -> None:
+        self.link.close()
+        self.router.close()
+
+    def event_for(self, *frames: bytes) -> tuple[steps.Event, bytes]:
+        """Return what comes of a reply with these frames after the empty one."""
+        return self.event_for_envelope([self.tag, b"", *frames])
+
+    def event_for_envelope(self, frames: Frames) -> tuple[steps.Event, bytes]:
+        self.router.send_multipart([self.route, *frames])
+        assert self.link.socket.poll(LIMIT_MS)
+        arrival = self.link.receive()
+        assert arrival is not None
+        return arrival.event, bytes(arrival.payload)
+
+
+@pytest.fixture
+def scene(context: Context) -> Iterator[Scene]:
+    scene = Scene(context)
+    yield scene
+    scene.close()
+
+
+def test_a_chunk_comes_with_its_digest(scene: Scene) -> None:
+    event, payload = scene.event_for(messages.encode(ChunkReply(3, b"\x01")), b"bytes")
+    digest = blake3(b"bytes").digest()
+    assert event == steps.ChunkReceived("n1", 7, 3, 5, digest, b"\x01")
+    assert payload == b"bytes"
+
+
+def test_each_reply_is_an_event(scene: Scene) -> None:
+    manifest_reply = messages.encode(ManifestReply(SOME_ID, "a.bin"))
+    assert scene.event_for(manifest_reply, b"data")[0] == steps.ManifestReceived("n1", 7, b"data")
+    nothing = messages.encode(Nothing(b"\x02"))
+    assert scene.event_for(nothing)[0] == steps.NothingReceived("n1", 7, b"\x02")
+    error = messages.encode(Error(WireCode.BUSY, "busy"))
+    assert scene.event_for(error)[0] == steps.RequestRefused("n1", 7, WireCode.BUSY, "busy")
+
+
+def test_nothing_has_come(scene: Scene) -> None:
+    assert scene.link.receive() is None
+    assert scene.link.trouble() is None
+
+
+@pytest.mark.parametrize(
+    "frames",
+    [
+        [],
+        [b""],
+        [b"\xc1"],
+        [b"\x91" * 3000],
+        [messages.encode(ManifestRequest("a"))],
+        [messages.encode(ChunkReply(3)), b"x", b"y"],
+        [b"x"] * 500,
+    ],
+)
+def test_nonsense_is_proof_against_the_holder(scene: Scene, frames: Frames) -> None:
+    event, _ = scene.event_for(*frames)
+    assert isinstance(event, steps.HolderLost)
+    assert event.lied
+    assert event.reason.startswith("sent what is no message: ")
+
+
+@pytest.mark.parametrize("envelope", [[b"short", b""], [b"12345678", b"x"], [b"123456789", b""]])
+def test_an_envelope_that_we_did_not_send_is_proof_too(scene: Scene, envelope: Frames) -> None:
+    event, _ = scene.event_for_envelope([*envelope, messages.encode(Nothing(b""))])
+    assert isinstance(event, steps.HolderLost)
+    assert event.lied
+
+
+def trouble_of(link: Link) -> steps.Event:
+    arrival = None
+    while arrival is None:
+        assert link.monitor.poll(LIMIT_MS)
+        arrival = link.trouble()
+    return arrival.event
+
+
+def test_bounds_what_many_holders_send_over_a_slow_link(scene: Scene) -> None:
+    inflow = Inflow()
+    for step in range(50):
+        inflow.arrived(10_000, step * 0.01)
+    assert not scene.link.bound(inflow, 8)  # Nothing can be done before it is connected.
+    assert scene.link.monitor.poll(LIMIT_MS)
+    assert scene.link.trouble() is None
+    assert scene.link._connection is not None
+    scene.link._connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 1 << 20)  # It has grown.
+    before = scene.link._connection.getsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF)
+    assert not scene.link.bound(inflow, 3)
+    assert scene.link._connection.getsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF) == before
+    assert scene.link.bound(inflow, 8)
+    after = scene.link._connection.getsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF)
+    assert WINDOW_BYTES <= after <= 2 * WINDOW_BYTES < before
+
+
+def test_notices_that_the_connection_was_closed(scene: Scene) -> None:
+    scene.router.close()
+    event = trouble_of(scene.link)
+    assert event == steps.HolderLost("n1", f"closed the connection ({scene.address})")
+
+
+def test_notices_that_nobody_is_there(context: Context) -> None:
+    address = free_address()
+    link = Link(context, "n1", address)
+    assert trouble_of(link) == steps.HolderLost("n1", f"cannot be reached ({address})")
+    link.close()
+
+
+def test_notices_a_frame_that_is_too_large(scene: Scene) -> None:  # fault 12
+    limit = scene.link.socket.getsockopt(zmq.MAXMSGSIZE)
+    assert isinstance(limit, int)
+    reply = messages.encode(ChunkReply(3))
+    scene.router.send_multipart([scene.route, scene.tag, b"", reply, bytes(limit + 1)])
+    event = trouble_of(scene.link)
+    assert isinstance(event, steps.HolderLost)
+    assert not event.lied
+
+
+def test_notices_who_does_not_speak_the_protocol(context: Context) -> None:  # fault 6
+    address = free_address()
+    publisher = context.socket(zmq.PUB)
+    sockets.bind(publisher, address)
+    link = Link(context, "n1", address)
+    event = trouble_of(link)
+    assert isinstance(event, steps.HolderLost)
+    link.close()
+    publisher.close()
+
+
+def test_asking_one_who_does_not_read_does_not_block(context: Context) -> None:
+    link = Link(context, "n1", free_address())
+    for number in range(5 * sockets.CLIENT_HIGH_WATER):
+        link.send(number, ManifestRequest("a.bin"))
+    link.close()
+
+
+@pytest.mark.parametrize("reply", [Noted(), Error(WireCode.UNSUPPORTED, "an older holder")])
+def test_no_reply_to_a_report_is_a_refusal(scene: Scene, reply: messages.Message) -> None:
+    scene.link.report(7, WrongChunk(SOME_ID, 3, "me"))
+    assert scene.event_for(messages.encode(reply))[0] == steps.ReportNoted("n1", 7)
+    assert scene.link.reports == set()
+    again, _ = scene.event_for(messages.encode(Error(WireCode.BUSY, "busy")))
+    assert isinstance(again, steps.RequestRefused)
+
+
+def test_a_note_that_nobody_waits_for_is_harmless(scene: Scene) -> None:
+    assert scene.event_for(messages.encode(Noted()))[0] == steps.ReportNoted("n1", 7)
+
+
+def test_a_report_leaves_though_the_link_is_closed_at_once(context: Context, scene: Scene) -> None:
+    report = WrongChunk(SOME_ID, 3, "me")
+    for _ in range(50):  # Without lingering some would be lost.
+        link = Link(context, "n1", scene.address)
+        link.report(8, report)
+        link.close()
+        assert scene.router.poll(LIMIT_MS)
+        assert messages.decode(scene.router.recv_multipart()[-1], messages.NodeRequest) == report
+
+
+GREETING = b"\xff" + bytes(8) + b"\x7f\x03\x00" + b"NULL".ljust(20, b"\0") + bytes(32)
+READY = b"\x05READY\x0bSocket-Type\x00\x00\x00\x06ROUTER"
+LONG_FRAME = b"\x03" + (1 << 20).to_bytes(8, "big")
+
+
+def test_tells_how_far_away_a_holder_is_once(scene: Scene) -> None:
+    greeting = None
+    while greeting is None:
+        assert scene.link.trouble() is None
+        greeting = scene.link.greeting()
+    assert greeting.node == "n1"
+    assert 0 <= greeting.round_trip_s < LIMIT_S
+    assert scene.link.greeting() is None
+
+
+def test_notices_a_reply_that_is_on_its_way(context: Context) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        link = Link(context, "n1", f"tcp://127.0.0.1:{server.getsockname()[1]}")
+        assert not link.is_sending()  # There is no connection that is known.
+        holder, _ = server.accept()
+        with holder:
+            holder.sendall(GREETING + b"\x04" + bytes([len(READY)]) + READY)
+            eventually(lambda: link.trouble() is None and link.greeting() is not None)
+            assert not link.is_sending()
+            holder.sendall(LONG_FRAME + bytes(10_000))
+            eventually(link.is_sending)
+            eventually(lambda: not link.is_sending())
+            link.close()
+
+
+def test_what_has_come_whole_is_not_on_its_way(scene: Scene) -> None:
+    assert scene.link.trouble() is None
+    scene.event_for(messages.encode(ManifestReply(SOME_ID, "a.bin")), bytes(100_000))
+    assert scene.link._connection is not None
+    assert not scene.link.is_sending()

@@ -1,0 +1,132 @@
+"""Fetches side by side, and what becomes of them when the tracker or the source changes."""
+
+import contextlib
+import os
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import pytest
+from shoal.node.agent import Agent
+from shoal.node.folder.lock import FolderLock
+from shoal.node.folder.whole import Whole
+from shoal.node.orders.home import Identity
+from shoal.protocol.control import Fetched, FetchOrder
+from shoal.protocol.errors import ExitCode, OperatorError
+
+from tests.unit.node.company import Company, Member
+from tests.unit.node.sample_trees import TREE, file
+from tests.unit.wire.places import free_address
+
+LATER = {**TREE, "b.txt": file(b"changed"), "new": file(b"new")}
+
+
+@pytest.fixture
+def company(tmp_path: Path) -> Iterator[Company]:
+    """The node `has` holds a tree."""
+    with Company(tmp_path) as company:
+        company.put("has", "tree", TREE)
+        company.join("has")
+        yield company
+
+
+def refused(asker: Member, what: str, **options: object) -> OperatorError:
+    with pytest.raises(OperatorError) as caught:
+        asker.fetch(what, **options)
+    return caught.value
+
+
+@contextlib.contextmanager
+def alone(folder: Path) -> Iterator[Member]:
+    """Be the node of a folder for a while, as a command is, with no tracker."""
+    identity = Identity("asks", free_address(), folder, free_address())
+    agent = Agent(identity, FolderLock.take(folder))
+    try:
+        agent.start_for_one_fetch()
+        yield Member(agent)
+    finally:
+        agent.stop()
+
+
+def at_once(asker: Member, *orders: FetchOrder) -> list[Fetched]:
+    """Carry out orders side by side."""
+    with ThreadPoolExecutor(len(orders)) as pool:
+        return list(pool.map(lambda order: asker.agent.fetch(order, lambda _: None), orders))
+
+
+def test_two_names_of_the_same_content_arrive_and_travel_once(company: Company) -> None:
+    content = os.urandom(3 << 20)
+    for name in ("one", "two", "three"):
+        company.put("twins", name, content)
+    company.join("twins")
+    asker = company.join("asks")
+    done = at_once(asker, *(FetchOrder(name) for name in ("one", "two", "three")))
+    assert [one.name for one in done] == ["one", "two", "three"]
+    assert sum(one.fetched_bytes for one in done) == len(content)
+    for name in ("one", "two", "three"):
+        assert (company.place("asks") / name).read_bytes() == content
+    assert not [*(company.place("asks") / ".shoal/partial").iterdir()]
+
+
+def test_the_same_in_other_ways_waits_and_arrives(company: Company, asker: Member) -> None:
+    content = os.urandom(3 << 20)
+    company.publish("third", "big", content)
+    target = company.folder / "elsewhere"
+    orders = FetchOrder("big"), FetchOrder("big", str(target)), FetchOrder("big", force=True)
+    at_once(asker, *orders)
+    assert target.read_bytes() == (company.place("asks") / "big").read_bytes() == content
+
+
+def test_goes_on_with_the_new_version_of_a_name(
+    company: Company, asker: Member, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The source changes, in its last bytes, when it has sent half of it."""
+    old, reads, real = os.urandom(10 << 20), list[int](), Whole.read
+    new = old[:-1000] + os.urandom(1000)
+    place = company.put("third", "big", old)
+    first = company.join("third").agent.inventory.whole("big")
+    assert first is not None
+
+    def read(thing: Whole, index: int) -> bytes:
+        reads.append(index)
+        if len(reads) == first.chunk_count // 2:
+            place.write_bytes(new)
+        return real(thing, index)
+
+    monkeypatch.setattr(Whole, "read", read)
+    done = asker.fetch("big")
+    assert (company.place("asks") / "big").read_bytes() == new
+    assert (done.superseded, done.version) == ((first.id,), 2)
+    assert 0 < done.reused_bytes < done.fetched_bytes + done.reused_bytes
+    assert not [*(company.place("asks") / ".shoal/partial").iterdir()]
+
+
+def test_what_is_here_needs_no_tracker_if_its_id_says_so(company: Company) -> None:
+    with company.visiting("asks") as asker:
+        content_id = asker.fetch("tree").id
+    digits = content_id[3:]
+    with alone(company.place("asks")) as asker:
+        for what in (f"tree@{digits}", f"tree@{content_id}"):
+            done = asker.fetch(what)
+            assert (done.id, done.fetched_bytes, done.offline) == (content_id, 0, False)
+        prefix = asker.fetch(f"tree@{digits[:8]}")
+        assert (prefix.id, prefix.offline) == (content_id, True)
+        assert refused(asker, "tree").exit_code is ExitCode.TRACKER_UNREACHABLE
+    with alone(company.place("asks")) as asker:
+        assert asker.fetch(content_id).id == content_id
+        assert refused(asker, f"tree@{'0' * 8}").exit_code is ExitCode.TRACKER_UNREACHABLE
+
+
+def test_offline_takes_the_newest_that_is_here(company: Company, asker: Member) -> None:
+    old = asker.fetch("tree")
+    with company.visiting("later") as later:
+        company.put("later", "tree", LATER)
+        later.share("tree", force=True)
+        done = asker.fetch("tree", offline=True)
+        assert (done.id, done.version, done.offline) == (old.id, 1, True)
+        inside = asker.fetch("tree/a/run.sh", offline=True)
+        assert inside.path == f"{old.path}/a/run.sh"
+        error = refused(asker, "f.bin", offline=True)
+        assert error.exit_code is ExitCode.NOT_FOUND
+        assert "asks has no f.bin that is shared; leave --offline out" in str(error)
+        assert asker.fetch("tree").version == 2

@@ -1,0 +1,168 @@
+"""What an idle holder may take over from a slow one, and how often."""
+
+from shoal.node.scheduling.hedges import Hedges
+from shoal.node.scheduling.neighbours import Neighbours
+from shoal.node.scheduling.outstanding import Outstanding, Request
+from shoal.node.scheduling.pace import LONG_BYTES
+from shoal.node.scheduling.peer import Peer
+from shoal.node.scheduling.settings import FetchSettings
+
+from tests.unit.node.things import bits
+
+SETTINGS = FetchSettings(hedge_latencies=2, hedge_least_s=0.25, hedge_guess_s=1, refresh_s=0.2)
+ALL = bits("0123456789")
+
+
+class Scene:
+    """Some holders, and what they are asked for since when."""
+
+    def __init__(self) -> None:
+        self.near = Neighbours()
+        self.out = Outstanding()
+
+    def add(self, node: str, have: str | None = None, latency_s: float | None = None) -> None:
+        peer = Peer(node, ALL if have is None else None, 0, SETTINGS, distance=len(self.near))
+        self.near.add(peer)
+        if latency_s is not None:
+            self.ask(node, "9", sent_at=-latency_s)
+            request, _ = self.out.pop(len(self.near))
+            peer.delivered(request, 10, 0)
+            peer.closed(request, 0)
+        if have is not None:
+            self.near.learn(node, bits(have), 0, is_whole=False)
+
+    def ask(self, node: str, chunks: str, sent_at: float = 0) -> Request:
+        request_id = int(node[1:]) if sent_at < 0 else 100 + len(list(self.out))
+        request = Request(request_id, node, tuple(map(int, chunks)), 10, sent_at, 100, 300)
+        self.out.add(request)
+        self.near[node].sent(request)
+        return request
+
+    def chances(self, missing: str, count: int = 10) -> str:
+        """Draw who may take over which chunk from whom, and when."""
+        found = Hedges(count, SETTINGS).chances(self.near, self.out, bits(missing))
+        return " ".join(f"{one.peer.node}:{one.chunk}<{one.slow.node}@{one.at:g}" for one in found)
+
+
+def test_an_idle_holder_takes_over_the_oldest_it_has_something_of() -> None:
+    scene = Scene()
+    scene.add("n1", latency_s=0.5)
+    scene.add("n2")
+    scene.add("n3")
+    scene.ask("n2", "12", sent_at=1)
+    scene.ask("n3", "34", sent_at=2)
+    assert scene.chances("1234") == "n1:1<n2@2"
+    assert scene.chances("234") == "n1:2<n2@2"
+    assert scene.chances("34") == "n1:3<n3@3"
+    assert scene.chances("5") == ""
+
+
+def test_takes_over_nothing_that_a_third_has_taken_over_or_that_is_overdue() -> None:
+    scene = Scene()
+    scene.add("n1", latency_s=0.01)
+    scene.add("n2")
+    slow = scene.ask("n2", "1")
+    assert scene.chances("1") == "n1:1<n2@0.25"
+    slow.is_hedged = True
+    assert scene.chances("1") == ""
+    slow.is_hedged, slow.is_overdue = False, True
+    assert scene.chances("1") == ""
+
+
+def test_one_that_is_not_known_to_have_it_comes_last_and_later() -> None:
+    scene = Scene()
+    scene.add("n1", have="3")
+    scene.add("n2", have="1", latency_s=0.01)
+    scene.add("n3")
+    scene.ask("n3", "1", sent_at=5)
+    assert scene.chances("1") == "n2:1<n3@5.25 n1:1<n3@6"
+
+
+def test_takes_over_only_what_is_far_slower_than_itself() -> None:
+    scene = Scene()
+    scene.add("n1")
+    scene.add("n2", have="0")
+    scene.ask("n2", "0", sent_at=100)
+    assert scene.chances("0") == "n1:0<n2@inf"
+    for latency_s, at in ((0.01, 100.25), (2, 104)):
+        scene.near["n1"].latency_s = latency_s
+        assert scene.chances("0") == f"n1:0<n2@{at:g}"
+
+
+def test_takes_over_what_it_may_have_later_than_what_it_has() -> None:
+    scene = Scene()
+    scene.add("n1", have="1")
+    scene.add("n2", have="0")
+    scene.ask("n2", "0", sent_at=100)
+    assert scene.chances("0") == "n1:0<n2@101"
+    scene.near["n1"].latency_s = 0.4
+    assert scene.chances("0") == "n1:0<n2@101.6"
+    scene.near.learn("n1", bits("12"), 101, is_whole=False)
+    assert scene.chances("0") == "n1:0<n2@102.8"
+
+
+def test_of_the_last_of_many_chunks_what_it_may_have_is_as_good_as_what_it_has() -> None:
+    """Those who are complete say so to nobody: one of 1,000 hosts waited 0.5 s for one chunk."""
+    scene = Scene()
+    scene.add("n1", have="1")
+    scene.add("n2", have="0")
+    scene.ask("n2", "0", sent_at=100)
+    for missing in ("0", "06"):
+        assert scene.chances(missing, count=400) == "n1:0<n2@100.25"
+    assert scene.chances("067", count=400) == scene.chances("0", count=399) == "n1:0<n2@101"
+    scene.near["n1"].latency_s = 0.4
+    scene.near.learn("n1", bits("12"), 101, is_whole=False)
+    assert scene.chances("0", count=400) == "n1:0<n2@102"
+
+
+def test_one_that_owes_an_answer_takes_nothing_over() -> None:
+    """Hosts without power took the last chunk from each other, for half a second each."""
+    scene = Scene()
+    scene.add("n1", latency_s=0.01)
+    scene.add("n2", have="3")
+    scene.add("n3", have="3")
+    for node in ("n1", "n2"):
+        scene.near[node].write_off(scene.ask(node, "8"))
+    scene.ask("n3", "1", sent_at=5)
+    assert scene.chances("1") == ""
+
+
+def test_what_was_not_sent_has_cost_nothing() -> None:
+    hedges = Hedges(1000, FetchSettings(hedged_share=50))
+    assert (hedges.left, Hedges(3, SETTINGS).left) == (20, 1)
+    request = Request(1, "n1", (0,), 10, 0, 5, 15)
+    hedges.came_back(request)
+    assert hedges.left == 20
+    request.hedges = 7
+    hedges.came_back(request)
+    assert hedges.left == 21
+
+
+def test_the_last_chunks_may_always_be_taken_over() -> None:
+    hedges = Hedges(10, SETTINGS)
+    assert hedges.may_be(bits("0123"))
+    hedges.left = 0
+    assert [hedges.may_be(bits(missing)) for missing in ("1", "12", "123")] == [True, True, False]
+
+
+def test_one_that_may_have_it_by_now_does_not_take_over_what_it_sent_wrong() -> None:
+    scene = Scene()
+    scene.add("n1", have="1")
+    scene.add("n2", have="0")
+    scene.ask("n2", "23")
+    assert scene.chances("23") == "n1:2<n2@1.2"
+    scene.near["n1"].sent_wrong(bits("2"))
+    assert scene.chances("23") == "n1:3<n2@1.2"
+    scene.near["n1"].sent_wrong(bits("3"))
+    assert scene.chances("23") == ""
+
+
+def test_takes_over_nothing_before_our_own_link_could_have_brought_it() -> None:
+    """A host of 64 kbit/s had a quarter of a file twice: it took its own link for slow holders."""
+    scene = Scene()
+    scene.add("n1", latency_s=0.01)
+    scene.add("n2")
+    scene.near.pace.delivered(LONG_BYTES, 16.0)
+    slow = scene.ask("n2", "1")
+    slow.ahead_bytes = 4 * LONG_BYTES
+    assert scene.chances("1") == "n1:1<n2@64"
