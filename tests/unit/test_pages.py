@@ -4,6 +4,7 @@ import ast
 import re
 from collections.abc import Iterator
 from pathlib import Path
+from statistics import median
 from typing import Any
 
 import msgspec
@@ -240,8 +241,7 @@ def test_the_messages_on_the_troubleshooting_page_are_ours() -> None:
 
 def medians(runs: list[float]) -> str:
     """Return the median and the range of some runs as the page writes them."""
-    middle = sorted(runs)[len(runs) // 2]
-    return f"{middle:.2f} ({min(runs):.2f} to {max(runs):.2f})"
+    return f"{median(runs):.2f} ({min(runs):.2f} to {max(runs):.2f})"
 
 
 def test_the_performance_page_tells_what_is_on_record() -> None:
@@ -256,6 +256,14 @@ def test_the_performance_page_tells_what_is_on_record() -> None:
         assert f"| {' | '.join([str(swarm.hosts), link, size, *kind, *cells])} |" in told
     for speed in records.loopback():
         assert f"| {speed.label} | {speed.rate_bytes_per_s / 1e6:.0f} |" in told
+
+
+def test_the_readme_tells_the_same_figures_as_the_record() -> None:
+    (swarm,) = (one for one in records.swarms() if one.hosts == 16 and not one.is_simulated)
+    row = re.search(r"^\| 16 hosts .*$", (ROOT / "README.md").read_text(), re.MULTILINE)
+    assert row is not None
+    ours, theirs = (f"{swarm.median(name):.2f}" for name in ("shoal", "libtorrent"))
+    assert row[0].endswith(f"| {theirs} | not measured | {ours} |")
 
 
 def test_the_pictures_are_those_of_the_records() -> None:
