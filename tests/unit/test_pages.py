@@ -252,8 +252,7 @@ def test_the_performance_page_tells_what_is_on_record() -> None:
         cells = [
             medians(swarm.last[name]) for name in ("shoal", "libtorrent") if name in swarm.last
         ]
-        kind = [] if not swarm.is_simulated else ["simulated"]
-        assert f"| {' | '.join([str(swarm.hosts), link, size, *kind, *cells])} |" in told
+        assert f"| {' | '.join([str(swarm.hosts), link, size, *cells])} |" in told
     for speed in records.loopback():
         assert f"| {speed.label} | {speed.rate_bytes_per_s / 1e6:.0f} |" in told
 
