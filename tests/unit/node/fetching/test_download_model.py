@@ -183,6 +183,7 @@ class World:
         self.disk = Disk()
         self.lied: set[str] = set()
         self.wrong: set[tuple[str, int]] = set()
+        self.replies: dict[tuple[str, int], steps.ChunkReceived] = {}  # The last to each request.
         self.outcome: steps.Action | None = None
         self._coming: list[tuple[float, int, steps.Event]] = []
         self._counter = itertools.count()
@@ -200,13 +201,11 @@ class World:
         return self.outcome
 
     def feed(self, event: steps.Event) -> None:
-        drive(
-            lambda event: self.download.handle(event, self.now),
-            lambda action: self.carry_out(action, event),
-            event,
-        )
+        if isinstance(event, steps.ChunkReceived):
+            self.replies[event.node, event.request_id] = event
+        drive(lambda event: self.download.handle(event, self.now), self.carry_out, event)
 
-    def carry_out(self, action: steps.Action, event: steps.Event) -> steps.Event | None:
+    def carry_out(self, action: steps.Action) -> steps.Event | None:
         if self.disk.refuses(action):
             return steps.DiskFailed("the disk is full")
         match action:
@@ -216,8 +215,8 @@ class World:
                 assert node not in self.lied
                 assert not self.wrong & {(node, index) for index in offered}
                 self.reply(node, self.holders[node].answer(action))
-            case steps.StoreChunk(index):
-                self.store(index, event)
+            case steps.StoreChunk():
+                self.store(action)
             case steps.Disconnect():
                 self.lied = self.banned()
             case steps.QueryTracker():
@@ -254,11 +253,11 @@ class World:
         )
         return steps.HoldersFound(Holders("a.bin", ID, THING.size_bytes, named))
 
-    def store(self, index: int, event: steps.Event) -> None:
-        assert isinstance(event, steps.ChunkReceived)
-        assert (event.index, event.digest) == (index, THING.digest(index))
-        assert index not in self.have
-        self.have.add(index)
+    def store(self, action: steps.StoreChunk) -> None:
+        reply = self.replies[action.node, action.request_id]
+        assert (reply.index, reply.digest) == (action.index, THING.digest(action.index))
+        assert action.index not in self.have
+        self.have.add(action.index)
 
     def banned(self) -> set[str]:
         return set(self.download.roster._banned)

@@ -8,7 +8,7 @@ from shoal.protocol.errors import ExitCode
 FAILED = steps.DiskFailed("full")
 REFUSED = steps.ListingRefused("has none")
 PASSED = steps.TimePassed()
-STORE: list[steps.Action] = [steps.StoreChunk(index) for index in range(4)]
+STORE: list[steps.Action] = [steps.StoreChunk("n1", 7, index) for index in range(4)]
 
 
 class Machine:
