@@ -1,4 +1,4 @@
-"""The command: many inputs for each decoder, on all processors; what is found is kept in corpus/."""
+"""The command: many inputs for each decoder, on all processors; findings are kept in corpus/."""
 
 import argparse
 import multiprocessing

@@ -1,7 +1,7 @@
-"""Feeds one decoder mutated inputs and tells which broke a promise. Keeps what leads to new answers.
+"""Feeds one decoder mutated inputs and reports those that break a promise.
 
-It is guided by what is answered, not by the lines that ran: an input that is accepted or refused in
-words that no other was is worth changing further.
+It is guided by answers, not by coverage: an input that is refused in words that no other input got
+is kept and mutated further.
 """
 
 import re

@@ -1,18 +1,19 @@
-"""New inputs from old ones: bits, spans, numbers and headers that decoders are known to trip over."""
+"""New inputs from old ones: bits, spans, numbers, and headers that decoders often trip over."""
 
 from collections.abc import Callable, Sequence
 from random import Random
 
 LARGEST_BYTES = 1 << 20
 TOKENS = (
-    b"\x00", b"\xff", b"\x80", b"\xc0", b"\xc1", b"\xc4\xff", b"\xc6\xff\xff\xff\xff", b"\xc7\x00\x01",
-    b"\xca\x7f\xc0\x00\x00", b"\xcb\x7f\xf0\x00\x00\x00\x00\x00\x00", b"\xcf" + b"\xff" * 8,
-    b"\xd3\x80" + bytes(7), b"\xd9\xff", b"\xdb\x7f\xff\xff\xff", b"\xdc\xff\xff", b"\xdd\xff\xff\xff\xff",
-    b"\xde\xff\xff", b"\xdf\xff\xff\xff\xff", b"\x81\x81\x81\x81", b"\x91" * 40, b"\xa0", b"\xbf",
-    b"../", b"/", b"\\", b"..", b".shoal/", b"C:", b"\xed\xa0\x80", b"\xe2\x80\xae", b"\xf0\x9f\x90\x9f",
-    b"b3:", b"0" * 64, b"tcp://", b"tcp://[::1]:1", b"NaN", b"1e999", b"-1", b"99999999999999999999",
-    b"{", b"}", b"[", b"]", b":", b"- ", b"\n", b"\t", b"&a", b"*a", b"!!python/object:os.system", b"? ",
-    b"<<: ", b"%YAML 9.9\n---\n", b"\xef\xbb\xbf", b'"\\UFFFFFFFF"', b"'", b'"', b"#", b"|", b"null",
+    b"\x00", b"\xff", b"\x80", b"\xc0", b"\xc1", b"\xc4\xff", b"\xc6\xff\xff\xff\xff",
+    b"\xc7\x00\x01", b"\xca\x7f\xc0\x00\x00", b"\xcb\x7f\xf0\x00\x00\x00\x00\x00\x00",
+    b"\xcf" + b"\xff" * 8, b"\xd3\x80" + bytes(7), b"\xd9\xff", b"\xdb\x7f\xff\xff\xff",
+    b"\xdc\xff\xff", b"\xdd\xff\xff\xff\xff", b"\xde\xff\xff", b"\xdf\xff\xff\xff\xff",
+    b"\x81\x81\x81\x81", b"\x91" * 40, b"\xa0", b"\xbf", b"../", b"/", b"\\", b"..", b".shoal/",
+    b"C:", b"\xed\xa0\x80", b"\xe2\x80\xae", b"\xf0\x9f\x90\x9f", b"b3:", b"0" * 64, b"tcp://",
+    b"tcp://[::1]:1", b"NaN", b"1e999", b"-1", b"99999999999999999999", b"{", b"}", b"[", b"]",
+    b":", b"- ", b"\n", b"\t", b"&a", b"*a", b"!!python/object:os.system", b"? ", b"<<: ",
+    b"%YAML 9.9\n---\n", b"\xef\xbb\xbf", b'"\\UFFFFFFFF"', b"'", b'"', b"#", b"|", b"null",
 )  # fmt: skip
 
 

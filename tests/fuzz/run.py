@@ -16,7 +16,7 @@ MAX_KEPT = 20  # Findings of one kind look alike.
 
 
 def found_in(work: tuple[str, int, int]) -> int:
-    """Fuzz one decoder, given its name, the count of inputs and a seed; return how many it found."""
+    """Fuzz one decoder, given its name, a count of inputs and a seed; return how many it found."""
     name, count, seed = work
     logging.disable()  # What the decoders of files say of each damaged one.
     began, kept = time.monotonic(), 0
