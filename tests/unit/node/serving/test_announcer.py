@@ -41,16 +41,34 @@ def _key(one: Holding | messages.Withdrawal) -> str:
     return f"{one.name}={int(one.id[3:], 16)}"
 
 
+def tell(announcer: Announcer, before: list[Holding], now: list[Holding], at: float) -> None:
+    """Tell an announcer how what is held differs from what was held before."""
+    for one in now:
+        announcer.added(one, at)
+    kept = {(one.name, one.id) for one in now}
+    for one in before:
+        if (one.name, one.id) not in kept:
+            announcer.removed((one.name, one.id), at)
+
+
 class Scene:
     """An announcer and its clock."""
 
     def __init__(self, holds: str = "", *, is_all: bool = True) -> None:
         self.now = 100.0
         self.announcer = Announcer("n1", ADDRESS, 5, rng(), SETTINGS)
+        self._held: list[Holding] = []
         self.hold(holds, is_all=is_all)
 
     def hold(self, holds: str, *, is_all: bool = True) -> None:
-        self.announcer.hold(list(map(holding, holds.split())), self.now, is_all=is_all)
+        self.take([holding(text) for text in holds.split()], is_all=is_all)
+
+    def take(self, holdings: list[Holding], *, is_all: bool = True) -> None:
+        """Tell the announcer how this differs from what was held before."""
+        tell(self.announcer, self._held, holdings, self.now)
+        self._held = holdings
+        if is_all:
+            self.announcer.all_known(self.now)
 
     def says(self) -> str:
         return drawn(self.announcer.next_message(self.now))
@@ -235,17 +253,15 @@ class ForgetfulTracker(RuleBasedStateMachine):
         self.known: dict[tuple[str, str], Holding] | None = None
         self.sequence = 0
         self.out: Message | None = None
-        self.has_all = False
 
     @rule(texts=st.lists(st.sampled_from(TEXTS), unique_by=lambda text: text.rstrip("~")))
     def change(self, texts: list[str]) -> None:
-        self.truth = list(map(holding, texts))
-        self.announcer.hold(self.truth, self.now, is_all=self.has_all)
+        before, self.truth = self.truth, list(map(holding, texts))
+        tell(self.announcer, before, self.truth, self.now)
 
     @rule()
     def look_through_the_folder(self) -> None:
-        self.has_all = True
-        self.announcer.hold(self.truth, self.now, is_all=True)
+        self.announcer.all_known(self.now)
 
     @rule(seconds=st.sampled_from([0.0, 0.5, 3.0, 15.0]))
     def speak(self, seconds: float) -> None:
@@ -328,7 +344,7 @@ class Claims(Scene):
     def __init__(self) -> None:
         super().__init__()
         self.claims = [claimed("a=1"), claimed("b=1")]
-        self.announcer.hold(self.claims, self.now, is_all=True)
+        self.take(self.claims)
         assert self.says() == "! +a=1 +b=1"
 
     def answered(self, count: int, *answers: Told) -> list[Told]:
@@ -340,9 +356,7 @@ def test_a_claim_that_is_taken_without_a_word_is_confirmed() -> None:
     scene = Claims()
     assert scene.answered(2) == [told("a=1", 1, "n1"), told("b=1", 1, "n1")]
     assert scene.announcer.taken_told() == []
-    scene.announcer.hold(
-        [confirmed(one, told("a=1", 1, "n1")) for one in scene.claims], scene.now, is_all=True
-    )
+    scene.take([confirmed(one, told("a=1", 1, "n1")) for one in scene.claims])
     assert scene.announcer.is_in_step
     assert scene.jump() == "renew 2"
 
