@@ -6,6 +6,7 @@ Measures the first announcement of everything, and then one change; not fetches.
 
 import argparse
 import contextlib
+import gc
 import json
 import statistics
 import sys
@@ -27,6 +28,7 @@ CHANGES = 5
 PAUSE_S = 0.002  # Between two look-ups.
 PATIENCE_S = 1200.0
 LOOK_PERIOD_S = 3.0  # Longer than the interval after which a changed file is hashed again.
+REST_S = 1.0  # What is still to do after a change counts too.
 
 
 class Lookups:
@@ -57,6 +59,7 @@ class Lookups:
 def main() -> int:
     args = _arguments()
     end_when_told()
+    gc.set_threshold(50_000)  # As a node's process does.
     with open_workspace(args.folder, 0) as workspace:
         print(json.dumps(measure(workspace, args.things, in_a_tree=args.tree), indent=2))
     return 0
@@ -66,51 +69,60 @@ def measure(workspace: Workspace, things: int, *, in_a_tree: bool = False) -> di
     """Return seconds of processor time by thread, and the longest look-ups in milliseconds."""
     place = workspace.empty_folder("n1")
     _say(f"writing {things} files")
-    files = place / "tree" if in_a_tree else place
-    for number in range(things):
-        path = (
-            files / f"{number // 1000:04}" / f"{number:07}" if in_a_tree else files / _name(number)
-        )
-        if number % 1000 == 0:
-            path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_bytes(b"%d" % number)
-    changed = files / ("0000/0000000" if in_a_tree else _name(0))
+    changed = _write(place / "tree" if in_a_tree else place, things, in_a_tree=in_a_tree)
     with _node(workspace, place) as agent:
-        session, watcher = _threads(agent)
-        lookups, began = Lookups(agent, _name(0)), time.monotonic()
-        assert agent.wait_for_first_look(PATIENCE_S)
-        assert agent._session.flush(PATIENCE_S)
-        lookups.stop()
-        figures = {
-            "all: wall s": round(time.monotonic() - began, 2),
-            "all: session CPU s": round(session(), 2),
-            "all: watcher CPU s": round(watcher(), 2),
-            "all: longest find ms": lookups.longest_ms(),
-        }
+        figures = _all_announced(agent, changed.relative_to(place).parts[0])
         _say(json.dumps(figures))
-        each: list[tuple[float, float, float, float]] = []
-        for number in range(CHANGES):
-            time.sleep(LOOK_PERIOD_S)
-            lookups = Lookups(agent, _name(0))
-            before = session(), watcher(), time.monotonic()
-            _change(agent, place, changed, number)
-            took_s = time.monotonic() - before[2]
-            time.sleep(1.0)
-            lookups.stop()
-            each.append(
-                (session() - before[0], watcher() - before[1], took_s, lookups.longest_ms())
-            )
+        columns = zip(*(_one_change(agent, place, changed) for _ in range(CHANGES)), strict=True)
         names = "session CPU s", "watcher CPU s", "until the tracker knows, s", "longest find ms"
-        columns = zip(names, zip(*each, strict=True), strict=True)
-        figures |= {f"change: {name}": round(statistics.median(of), 4) for name, of in columns}
-    return figures
+        medians = map(statistics.median, columns)
+        return figures | {
+            f"change: {name}": round(median, 4) for name, median in zip(names, medians, strict=True)
+        }
 
 
-def _change(agent: Agent, place: Path, changed: Path, number: int) -> None:
+def _write(place: Path, things: int, *, in_a_tree: bool) -> Path:
+    """Write so many files; return the first."""
+    path = place
+    for number in reversed(range(things)):
+        path = place / (f"{number // 1000:04}/{number:07}" if in_a_tree else f"{number:07}")
+        if not path.parent.is_dir():
+            path.parent.mkdir(parents=True)
+        path.write_bytes(b"%d" % number)
+    return path
+
+
+def _all_announced(agent: Agent, name: str) -> dict[str, float]:
+    session, watcher = _clocks(agent)
+    lookups, began = Lookups(agent, name), time.monotonic()
+    assert agent.wait_for_first_look(PATIENCE_S)
+    assert agent._session.flush(PATIENCE_S)
+    lookups.stop()
+    return {
+        "all: wall s": round(time.monotonic() - began, 2),
+        "all: session CPU s": round(session(), 2),
+        "all: watcher CPU s": round(watcher(), 2),
+        "all: longest find ms": lookups.longest_ms(),
+    }
+
+
+def _one_change(agent: Agent, place: Path, changed: Path) -> tuple[float, float, float, float]:
+    time.sleep(LOOK_PERIOD_S)
+    session, watcher = _clocks(agent)
+    lookups = Lookups(agent, changed.relative_to(place).parts[0])
+    before = session(), watcher(), time.monotonic()
+    _change(agent, place, changed)
+    took_s = time.monotonic() - before[2]
+    time.sleep(REST_S)
+    lookups.stop()
+    return session() - before[0], watcher() - before[1], took_s, lookups.longest_ms()
+
+
+def _change(agent: Agent, place: Path, changed: Path) -> None:
     name = changed.relative_to(place).parts[0]
     thing = agent.inventory.whole(name)
     assert thing is not None
-    changed.write_bytes(b"changed %d" % number)
+    changed.write_bytes(b"changed at %d" % time.monotonic_ns())
     until = time.monotonic() + PATIENCE_S
     while time.monotonic() < until:
         now = agent.inventory.whole(name)
@@ -135,17 +147,13 @@ def _node(workspace: Workspace, place: Path) -> Iterator[Agent]:
         agent.stop()
 
 
-def _threads(agent: Agent) -> tuple[Callable[[], float], Callable[[], float]]:
+def _clocks(agent: Agent) -> tuple[Callable[[], float], Callable[[], float]]:
     """Return what reads how much processor time the session and the watcher have had."""
     threads = agent._session._thread, agent._watcher._thread
     session, watcher = (
         time.pthread_getcpuclockid(thread.ident) for thread in threads if thread.ident is not None
     )
     return lambda: time.clock_gettime(session), lambda: time.clock_gettime(watcher)
-
-
-def _name(number: int) -> str:
-    return f"{number:07}"
 
 
 def _arguments() -> argparse.Namespace:
