@@ -12,7 +12,7 @@ from shoal.node.folder.lock import FolderLock
 from shoal.node.folder.whole import Whole
 from shoal.node.orders.home import Identity
 from shoal.protocol.control import Fetched, FetchOrder
-from shoal.protocol.errors import ExitCode, OperatorError
+from shoal.protocol.errors import NotFoundError, OperatorError, TrackerError
 
 from tests.unit.node.company import Company, Member
 from tests.unit.node.sample_trees import TREE, file
@@ -111,10 +111,10 @@ def test_what_is_here_needs_no_tracker_if_its_id_says_so(company: Company) -> No
             assert (done.id, done.fetched_bytes, done.offline) == (content_id, 0, False)
         prefix = asker.fetch(f"tree@{digits[:8]}")
         assert (prefix.id, prefix.offline) == (content_id, True)
-        assert refused(asker, "tree").exit_code is ExitCode.TRACKER_UNREACHABLE
+        assert isinstance(refused(asker, "tree"), TrackerError)
     with alone(company.place("asks")) as asker:
         assert asker.fetch(content_id).id == content_id
-        assert refused(asker, f"tree@{'0' * 8}").exit_code is ExitCode.TRACKER_UNREACHABLE
+        assert isinstance(refused(asker, f"tree@{'0' * 8}"), TrackerError)
 
 
 def test_offline_takes_the_newest_that_is_here(company: Company, asker: Member) -> None:
@@ -127,6 +127,6 @@ def test_offline_takes_the_newest_that_is_here(company: Company, asker: Member) 
         inside = asker.fetch("tree/a/run.sh", offline=True)
         assert inside.path == f"{old.path}/a/run.sh"
         error = refused(asker, "f.bin", offline=True)
-        assert error.exit_code is ExitCode.NOT_FOUND
+        assert isinstance(error, NotFoundError)
         assert "asks has no f.bin that is shared; leave --offline out" in str(error)
         assert asker.fetch("tree").version == 2

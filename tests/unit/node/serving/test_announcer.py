@@ -321,8 +321,8 @@ class Untouched(dict[tuple[str, str], Holding | None]):
     def __eq__(self, _: object) -> bool:
         raise AssertionError
 
-    __hash__ = None  # type: ignore[assignment]
-    items = keys = values = __iter__
+    __hash__ = None
+    items = keys = values = __iter__  # type: ignore[assignment]
 
 
 def test_a_change_costs_what_changes_and_not_what_there_is() -> None:
