@@ -106,15 +106,15 @@ def test_what_is_here_needs_no_tracker_if_its_id_says_so(company: Company) -> No
         content_id = asker.fetch("tree").id
     digits = content_id[3:]
     with alone(company.place("asks")) as asker:
-        for what in (f"tree@{digits}", f"tree@{content_id}"):
-            done = asker.fetch(what)
-            assert (done.id, done.fetched_bytes, done.offline) == (content_id, 0, False)
-        prefix = asker.fetch(f"tree@{digits[:8]}")
-        assert (prefix.id, prefix.offline) == (content_id, True)
-        assert refused(asker, "tree").exit_code is ExitCode.TRACKER_UNREACHABLE
-    with alone(company.place("asks")) as asker:
-        assert asker.fetch(content_id).id == content_id
-        assert refused(asker, f"tree@{'0' * 8}").exit_code is ExitCode.TRACKER_UNREACHABLE
+        exact, unknown = (f"tree@{digits}", f"tree@{content_id}", content_id), f"tree@{'0' * 8}"
+        with ThreadPoolExecutor(6) as pool:  # Each waits for the tracker for as long as it may.
+            done = [pool.submit(asker.fetch, what) for what in (*exact, f"tree@{digits[:8]}")]
+            refusals = [pool.submit(refused, asker, what) for what in ("tree", unknown)]
+        for one, is_offline in zip(done, (False, False, False, True), strict=True):
+            found = one.result()
+            assert (found.id, found.fetched_bytes, found.offline) == (content_id, 0, is_offline)
+        for refusal in refusals:
+            assert refusal.result().exit_code is ExitCode.TRACKER_UNREACHABLE
 
 
 def test_offline_takes_the_newest_that_is_here(company: Company, asker: Member) -> None:
