@@ -22,7 +22,7 @@ import typer
 from shoal.commands import options as opt
 from shoal.commands import terminal
 from shoal.commands.encoding import insist_on_utf8
-from shoal.protocol.errors import ExitCode
+from shoal.commands.exit_codes import ExitCode
 
 if TYPE_CHECKING:
     from shoal.config.cluster import Cluster, NodeEntry

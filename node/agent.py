@@ -38,7 +38,7 @@ from shoal.protocol.control import (
     VerifyOrder,
     Working,
 )
-from shoal.protocol.errors import ExitCode, OperatorError
+from shoal.protocol.errors import Kind, OperatorError, StoppedError, TimedOutError, TrackerError
 from shoal.protocol.messages import Holding, State, Told
 from shoal.protocol.names import display
 from shoal.protocol.titles import Title
@@ -51,13 +51,7 @@ LOOK_S = 1.0  # A command does not hash a whole folder that it has never seen.
 OnProgress = Callable[[Working], None]
 
 # What ends a fetch when nobody waits for the tracker any more, or it does not answer.
-_IN_A_HURRY = {
-    ExitCode.TRACKER_UNREACHABLE,
-    ExitCode.TIMED_OUT,
-    ExitCode.INTERRUPTED,
-    ExitCode.TERMINATED,
-    ExitCode.HUNG_UP,
-}
+_IN_A_HURRY = TrackerError, TimedOutError, StoppedError
 
 ANNOUNCE_S = 3.0  # How long a finished order waits for the tracker to know.
 
@@ -161,7 +155,7 @@ class Agent:
             fetched = self._fetches.fetch(order, on_progress)
         except OperatorError as error:
             log.info("fetching %s failed: %s", what, display(str(error)))
-            if error.exit_code not in _IN_A_HURRY:
+            if not isinstance(error, _IN_A_HURRY):
                 self._announce()  # The part that was served meanwhile is gone.
             raise
         log.info("fetched %s: %d bytes in %.2f s", what, fetched.size_bytes, fetched.elapsed_s)
@@ -186,25 +180,25 @@ class Agent:
             case DiscardOrder():
                 return self._sweeper.discard(order)
 
-    def cancel(self, order: Task, exit_code: ExitCode) -> None:
+    def cancel(self, order: Task, kind: Kind) -> None:
         """Stop what was ordered, if it takes long and nothing is lost by that."""
         match order:
             case FetchOrder():
-                self._fetches.cancel(order, exit_code)
+                self._fetches.cancel(order, kind)
             case VerifyOrder():
-                self._verifying.cancel(order.what, exit_code)
+                self._verifying.cancel(order.what, kind)
             case ShareOrder() | ForgetOrder() | DiscardOrder():
                 pass
 
-    def cancel_all(self, exit_code: ExitCode) -> None:
+    def cancel_all(self, kind: Kind) -> None:
         """Stop all that takes long, and what would begin later. For signal handlers too."""
         self._watcher.interrupt()
-        self._verifying.cancel_all(exit_code)
-        self._fetches.cancel_all(exit_code)
+        self._verifying.cancel_all(kind)
+        self._fetches.cancel_all(kind)
 
     def stop(self) -> None:
         """Stop serving, say goodbye to the tracker, let go of the folder."""
-        self.cancel_all(ExitCode.INTERRUPTED)
+        self.cancel_all(StoppedError)
         self._healer.stop()
         self._sweeper.stop()
         self._server.stop()

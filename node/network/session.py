@@ -7,8 +7,9 @@ from collections.abc import Callable
 
 import zmq
 from shoal.node.serving.announcer import Announcer
+from shoal.protocol.errors import TrackerError
 from shoal.protocol.messages import Holding, Told
-from shoal.wire.tracker_client import TrackerClient, TrackerLostError
+from shoal.wire.tracker_client import TrackerClient
 from shoal.wire.wake import Wake
 
 log = logging.getLogger("shoal.node")
@@ -94,7 +95,7 @@ class Session:
         now = time.monotonic()
         try:
             reply = client.receive(now)
-        except TrackerLostError as error:
+        except TrackerError as error:
             self._note_reached(str(error))
             self._announcer.unanswered(now)
             reply = None
@@ -137,5 +138,5 @@ class Session:
             while now < until and client.receive(now) is None:
                 client.socket.poll(max(1, int(1000 * (until - now))))
                 now = time.monotonic()
-        except TrackerLostError:
+        except TrackerError:
             pass

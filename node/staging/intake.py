@@ -92,16 +92,6 @@ class Intake:
             None  # The first: nothing is written or published after.
         )
 
-    def carry_out(self, action: steps.OpenStaging | steps.LayOut | steps.Publish) -> steps.Event:
-        """Do what the download wants of the disk, and say what came of it; raises as `open`."""
-        match action:
-            case steps.OpenStaging():
-                return self.open(action)
-            case steps.LayOut():
-                return self.lay_out()
-            case steps.Publish():
-                return self.publish()
-
     def open(self, action: steps.OpenStaging) -> steps.Event:
         """Make room, and have what is there already served.
 

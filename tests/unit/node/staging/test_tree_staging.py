@@ -22,7 +22,7 @@ from shoal.node.staging.reuse import copy_chunks
 from shoal.node.staging.tree_staging import TreeStaging
 from shoal.node.trees.selection import EVERYTHING, Selection
 from shoal.protocol import bitmap, manifest
-from shoal.protocol.errors import ExitCode, MalformedMessageError, OperatorError
+from shoal.protocol.errors import DiskError, MalformedMessageError, OperatorError
 
 from tests.unit.node.disks import SharingDisk
 from tests.unit.node.sample_trees import (
@@ -359,5 +359,5 @@ def test_a_path_that_is_too_long_is_named(tmp_path: Path) -> None:
     error = disk_trouble(caught.value, "t", tmp_path)
     assert f"cannot write t in {tmp_path}: the path of some/nnn" in str(error)
     assert "n… is too long there; --exclude it" in str(error)
-    assert error.exit_code is ExitCode.DISK
+    assert isinstance(error, DiskError)
     assert len(str(error)) < 400

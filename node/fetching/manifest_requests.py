@@ -1,4 +1,4 @@
-"""Of whom a download has asked the manifest, whom it asks next, and what it takes for one."""
+"""Which holders a download asks for the manifest, and which replies it accepts as one."""
 
 import dataclasses
 import itertools
@@ -17,21 +17,21 @@ if TYPE_CHECKING:
 @dataclasses.dataclass(frozen=True)
 class _Question:
     request_id: int
-    due: float  # From then on another holder is asked too …
-    lost_at: float  # … and from then on no answer is expected.
+    due: float  # When another holder is asked too, …
+    lost_at: float  # … and when no answer is expected any more.
 
 
 @dataclasses.dataclass(frozen=True)
 class _Rest:
-    count: int  # So often a holder would have us ask others, …
+    count: int  # So often a holder has told us to ask others, …
     until: float  # … and until then it is not asked again.
 
 
 _NO_REST = _Rest(0, -math.inf)
-MOST_RESTS = 3  # In a row; then it is to send it to us too, whoever else may have it.
+MOST_RESTS = 3  # In a row; after that it has to send it to us too.
 
 
-class Inquiry:
+class ManifestRequests:
     """The requests for a manifest that are out, at most one to each holder."""
 
     def __init__(self, rng: "Random", settings: FetchSettings) -> None:
@@ -41,11 +41,11 @@ class Inquiry:
         self._questions: dict[str, _Question] = {}
         self._rests: dict[str, _Rest] = {}
 
-    def requests(self, give_up_s: dict[str, float], what: str, now: float) -> list[RequestManifest]:
+    def next(self, give_up_s: dict[str, float], what: str, now: float) -> list[RequestManifest]:
         """Return the request for the manifest of `what` to send now, if any; it counts as sent.
 
-        `give_up_s` are those who can be asked, and for how long each may be silent. Another one is
-        asked when the last is taking long, and any one: all who start together ask the same first.
+        `give_up_s` says who can be asked, and for how long each may be silent. When the last takes
+        long another holder is asked; a random one, as many nodes may start at the same time.
         """
         if any(now < question.due for question in self._questions.values()):
             return []
@@ -66,19 +66,19 @@ class Inquiry:
         return [RequestManifest(node, request_id, what, may_wait)]
 
     def is_out(self, node: str, request_id: int) -> bool:
-        """Say whether `node` was asked by that request, and has not answered."""
+        """Return whether that request is out to `node`."""
         question = self._questions.get(node)
         return question is not None and question.request_id == request_id
 
     def is_sending(self, node: str, now: float) -> None:
-        """Note that bytes come from `node`: a manifest over a very slow link, most likely."""
+        """Note that bytes arrive from `node`: most likely a manifest over a very slow link."""
         question = self._questions.get(node)
         if question is not None:
             lost_at = max(question.lost_at, now + self._settings.give_up_s)
             self._questions[node] = dataclasses.replace(question, lost_at=lost_at)
 
     def is_busy(self, node: str, now: float) -> None:
-        """Note that `node` would have us ask others, who may have the manifest soon."""
+        """Note that `node` told us to ask others, who may have the manifest soon."""
         self.forget(node)
         count = self._rest(node).count
         settings = self._settings
@@ -106,12 +106,12 @@ class Inquiry:
 
 
 def manifest_in(data: bytes, expected: ContentId | None) -> Manifest | str:
-    """Return the manifest that `data` is, or what is wrong with it, as a phrase.
+    """Return the manifest in `data`, or what is wrong with it, as a phrase.
 
-    Without an `expected` id any manifest will do: the cluster file alone says that there is one.
+    Without an `expected` id any manifest will do: only the cluster file says that there is one.
     """
     if expected not in {None, id_of(data)}:
-        return "sent another manifest than it was asked for"
+        return "sent a different manifest"
     try:
         return decode(data)
     except MalformedMessageError as error:

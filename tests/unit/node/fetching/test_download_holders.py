@@ -1,10 +1,92 @@
-"""What becomes of those who send wrong chunks: banned for these, or whole; and of the fetch."""
+"""Which holders a fetch asks, waits for and bans."""
 
+import msgspec
 import pytest
 from shoal.node.fetching import steps
 from shoal.protocol.errors import WireCode
 
-from tests.unit.node.fetching.test_download import Scene
+from tests.unit.node.fetching.scene import SETTINGS, Scene
+
+
+def test_one_that_would_have_us_ask_others_is_not_left() -> None:
+    scene = Scene()
+    scene.wait()
+    scene.found("n1")
+    assert scene.refuse("n1", WireCode.BUSY) == ""
+    assert scene.found("n1 n2~") == "connect n2; n2:manifest"
+    assert scene.jump() == "n1:manifest"
+    assert scene.send_manifest("n1") == "openstaging"
+
+
+def test_leaves_far_holders_alone_when_nearer_ones_are_known() -> None:
+    scene = Scene(settings=msgspec.structs.replace(SETTINGS, most_holders=2))
+    scene.begin("n2~ n3")
+    assert scene.found("n1~ n4~") == "leave n2; connect n1; n1:0"
+    assert scene.download.tally.lost_holders == 0
+
+
+def test_asks_more_holders_when_those_it_asks_bring_nothing() -> None:
+    scene = Scene(settings=msgspec.structs.replace(SETTINGS, most_holders=1, widened_holders=2))
+    scene.begin("n1~ n2~")
+    scene.wait(2.9)
+    assert scene.download.roster.connected == ["n1"]
+    scene.wait(0.1)
+    assert scene.found("n3~").startswith("connect n2")
+    assert scene.download.roster.connected == ["n1", "n2"]
+
+
+def test_far_holders_get_several_requests_at_once_from_the_start() -> None:
+    """However early the length of the way is known."""
+    near, far = Scene(), Scene()
+    for scene, round_trip_s in ((near, 0.01), (far, 0.2)):
+        scene.wait()
+        scene.found("n1")
+        scene.feed(steps.HolderConnected("n1", round_trip_s))
+        scene.send_manifest("n1")
+        scene.feed(steps.StagingOpened(0, 0b1111))
+    assert len(near.asked["n1"]) == 1 < len(far.asked["n1"])
+    near.feed(steps.HolderConnected("n1", 0.2))
+    near.feed(steps.HolderConnected("n4", 0.2))  # It has been left, or was never asked.
+    assert len(near.asked["n1"]) > 1
+
+
+def test_a_reconnected_holder_s_distance_is_measured_anew() -> None:
+    scene = Scene()
+    scene.begin("n1 n2")
+    scene.feed(steps.HolderConnected("n1", 0.2))
+    assert len(scene.asked["n1"]) > 1
+    scene.feed(steps.HolderLost("n1", "closed the connection"))
+    scene.asked.clear()
+    while "connect n1" not in scene.jump():
+        pass
+    assert len(scene.asked["n1"]) == 1
+
+
+def test_a_holder_whose_bytes_trickle_in_is_not_silent() -> None:
+    scene = Scene()
+    scene.wait()
+    scene.found("n1")
+    for _ in range(3):  # The manifest …
+        scene.now += 50
+        assert "leave" not in scene.feed(steps.BytesCame("n1"))
+    scene.send_manifest("n1")
+    scene.feed(steps.StagingOpened(0, 0b1111))
+    for _ in range(3):  # … and a chunk.
+        scene.now += 50
+        assert "leave" not in scene.feed(steps.BytesCame("n1"))
+    assert "leave n1" in scene.wait(61)
+
+
+def test_a_holder_that_was_dropped_owes_no_manifest() -> None:
+    scene = Scene(settings=msgspec.structs.replace(SETTINGS, most_wholes=1, most_holders=1))
+    scene.wait()
+    assert scene.found("n2") == "connect n2; n2:manifest"
+    assert scene.found("n1") == "leave n2; connect n1; n1:manifest"
+    assert scene.send_manifest("n2") == ""
+    assert scene.download.tally.late_replies == 1
+
+
+# Those that send wrong chunks.
 
 
 def message(scene: Scene) -> str:
@@ -43,7 +125,7 @@ def test_fails_at_once_when_nobody_else_may_have_a_chunk() -> None:  # fault 44
     scene.begin("n1 n2")
     assert scene.send("n1", wrong=True) == "tell n1 0; n1:2"
     assert scene.send("n2") == "store 1; n2:0; n2:3"
-    assert scene.send("n2", wrong=True) == "tell n2 0; fail INTEGRITY"
+    assert scene.send("n2", wrong=True) == "tell n2 0; fail integrity"
     assert "n1 sent wrong bytes of chunk 1; n2 sent wrong bytes of chunk 1" in message(scene)
 
 
@@ -60,7 +142,7 @@ def test_who_sends_nothing_right_is_asked_for_one_chunk_at_a_time_and_three_in_a
 def test_who_sends_more_right_than_wrong_is_not_banned() -> None:
     scene = Scene()
     scene.begin("n1 n2~")
-    evidence = scene.download._circle.evidence
+    evidence = scene.download.roster.evidence
     for _ in range(3):
         evidence.sent_right("n1")
     for wrong in range(3):
@@ -81,7 +163,7 @@ def test_a_lost_connection_forgives_nothing() -> None:
             has_nothing(scene, "n2")
     (request,) = scene.asked["n1"]
     assert isinstance(request, steps.RequestChunk)
-    assert request.offered == (0,)
+    assert request.index == 0
     assert scene.send("n1", wrong=True).startswith("tell n1 0; leave n1")
 
 
@@ -107,7 +189,7 @@ def test_one_who_was_lost_is_waited_for_a_while() -> None:
         if "connect n2" in said:
             scene.asked["n2"].clear()
             scene.feed(steps.HolderLost("n2", "cannot be reached"))
-    assert "fail INTEGRITY" in said
+    assert "fail integrity" in said
     assert 10 <= scene.now < 60
     assert "n1 sent wrong bytes of chunk 1; n2 cannot be reached" in message(scene)
 
@@ -133,7 +215,7 @@ def test_whatever_it_says_it_is_not_asked_again(have: bytes) -> None:
     while scene.now < 9 and not scene.asked["n2"]:
         scene.jump()
     asked = [one for one in scene.asked["n1"] if isinstance(one, steps.RequestChunk)]
-    assert all(one.offered == (1,) for one in asked)
+    assert all(one.index == 1 for one in asked)
 
 
 def test_the_reply_to_a_report_changes_nothing() -> None:
