@@ -7,7 +7,6 @@ moment at which the request was due, so that a client which falls behind hides n
 
 import argparse
 import heapq
-import itertools
 import json
 import sys
 import tempfile
@@ -151,13 +150,14 @@ def measured(swarm: Swarm, nodes: int, interval_s: float, seconds: float, tracke
     _wait_for_all(swarm)
     took_s = time.monotonic() - began
     times = sorted(swarm.taken_s)
-    return Load(
-        nodes, sent / took_s, took_s,
-        *(1000 * times[min(len(times) - 1, int(len(times) * share))] for share in (0.5, 0.99, 0.999, 1)),
-        (usage.cpu_s([tracker.pid]) - cpu) / took_s,
-        usage.anonymous_bytes([tracker.pid]) / (1 << 20),
-        1000 * late_s,
-    )  # fmt: skip
+    p50_ms, p99_ms, p999_ms, worst_ms = (
+        1000 * times[min(len(times) - 1, int(len(times) * share))]
+        for share in (0.5, 0.99, 0.999, 1)
+    )
+    cores = (usage.cpu_s([tracker.pid]) - cpu) / took_s
+    mib = usage.anonymous_bytes([tracker.pid]) / (1 << 20)
+    rate = sent / took_s
+    return Load(nodes, rate, took_s, p50_ms, p99_ms, p999_ms, worst_ms, cores, mib, 1000 * late_s)
 
 
 def _wait_for_all(swarm: Swarm) -> None:
