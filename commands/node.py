@@ -11,7 +11,7 @@ from shoal.config.cluster import Cluster, NodeEntry
 from shoal.node.agent import Agent
 from shoal.node.folder.lock import FolderLock, FolderTakenError
 from shoal.node.network.control_server import ControlServer
-from shoal.node.orders.home import Identity
+from shoal.node.orders.identity import Identity
 from shoal.protocol.errors import ExitCode, OperatorError
 from shoal.protocol.names import display
 from shoal.wire import control_socket

@@ -122,9 +122,10 @@ def test_an_order_can_be_cancelled(scene: Scene) -> None:
 def test_a_verification_can_be_cancelled(scene: Scene) -> None:
     with scene.agent._watcher._looking:  # It has to wait for this.
         scene.order(VerifyOrder(), b"1")
-        eventually(lambda: scene.agent._verifying._running)
+        eventually(lambda: scene.agent._jobs._running)
         scene.order(Cancel(timed_out=True), b"1")
-        eventually(lambda: scene.agent._verifying._running[""].stop_code)
+        (job,) = scene.agent._jobs._running.values()
+        eventually(lambda: job._stop._exit_code)
     report = scene.end()
     assert isinstance(report, Failed)
     assert report.exit_code == ExitCode.TIMED_OUT
