@@ -18,7 +18,7 @@ from shoal.node.fetching.roster import Roster, Trouble, refusal
 from shoal.node.fetching.steps import Action, Event, Phase
 from shoal.node.fetching.versions import Meant
 from shoal.node.scheduling.settings import FetchSettings
-from shoal.protocol.errors import ExitCode, WireCode
+from shoal.protocol.errors import DiskError, TrackerError, WireCode
 from shoal.protocol.manifest import ContentId, Manifest, id_of, is_id
 from shoal.protocol.messages import Holders
 from shoal.protocol.names import display
@@ -88,7 +88,7 @@ class Download:
             case steps.NotFound():
                 return self._not_found(report.no_such_file(self.what), now)
             case steps.TrackerLost(reason):
-                return self._not_found(steps.Fail(ExitCode.TRACKER_UNREACHABLE, reason), now)
+                return self._not_found(steps.Fail(TrackerError, reason), now)
             case steps.ManifestReceived():
                 return self._manifest_came(event, now)
             case steps.StagingOpened():
@@ -96,7 +96,7 @@ class Download:
             case steps.ListingRefused(reason):
                 return self._end(report.bad_listing(self.name, reason))
             case steps.DiskFailed(reason):
-                return self._end(steps.Fail(ExitCode.DISK, reason))
+                return self._end(steps.Fail(DiskError, reason))
             case steps.Published(path):  # pragma: no branch (the last kind of event)
                 return self._end(steps.Finish(path))
 

@@ -52,7 +52,7 @@ class Gathering:
                 request.node,
                 request.request_id,
                 self._thing.id,
-                request.offered,
+                request.index,
                 have,
                 int(1000 * (request.written_off_at - now)),
             )
@@ -70,15 +70,15 @@ class Gathering:
     def take_in(self, reply: Reply, now: float) -> list[steps.Action] | Trouble:
         """Return what to do about a reply, if its request is still out."""
         node, request_id = reply.node, reply.request_id
-        offered = self.scheduler.offered(node, request_id)
+        index = self.scheduler.asked_for(node, request_id)
         match reply:
-            case steps.ChunkReceived(size_bytes=size_bytes) if offered is None:
+            case steps.ChunkReceived(size_bytes=size_bytes) if index is None:
                 self._tally.late_replies += 1
                 self._tally.duplicate_bytes += size_bytes
-            case _ if offered is None:
+            case _ if index is None:
                 self._tally.late_replies += 1
             case steps.ChunkReceived():
-                return self._chunk_came(reply, offered, now)
+                return self._chunk_came(reply, index, now)
             case steps.NothingReceived(have=have):
                 self.scheduler.had_nothing(node, request_id, have, now)
             case steps.RequestRefused(code=WireCode.BUSY):
@@ -89,9 +89,9 @@ class Gathering:
         return []
 
     def _chunk_came(
-        self, reply: steps.ChunkReceived, offered: tuple[int, ...], now: float
+        self, reply: steps.ChunkReceived, index: int, now: float
     ) -> list[steps.Action] | Trouble:
-        if reply.index not in offered:  # Even if these are the right bytes of another one.
+        if reply.index != index:  # Even if these are the right bytes of another one.
             self._tally.wrong_chunks += 1
             return Trouble("sent a chunk that was not requested", lied=True)
         if not self._is_right(reply):

@@ -1,7 +1,7 @@
 """What a download has cost and how it ended, as programs and people are told. Measures nothing.
 
 The best possible rate is the best one seen over a quarter of a second. What bounded the transfer is
-said only where the measurements show it (docs/use/commands.md has the rules for people).
+said only where the measurements show it (docs/use/json.md has the rules).
 """
 
 import collections
@@ -14,7 +14,13 @@ from shoal.node.fetching.roster import Roster
 from shoal.node.fetching.steps import Fail, StagingOpened
 from shoal.protocol import bitmap
 from shoal.protocol.control import Fetched
-from shoal.protocol.errors import ExitCode
+from shoal.protocol.errors import (
+    IntegrityError,
+    NobodyAliveError,
+    NotFoundError,
+    TimedOutError,
+    TrackerError,
+)
 from shoal.protocol.names import display
 
 if TYPE_CHECKING:
@@ -139,24 +145,24 @@ def _bound(node: str, tally: Tally, measured: Measured) -> tuple[str, str]:
 
 def no_such_file(what: str) -> Fail:
     return Fail(
-        ExitCode.NOT_FOUND,
+        NotFoundError,
         f"no such file was found: {display(what)}; `shoal ls` shows what there is",
     )
 
 
 def another_answer(what: str) -> Fail:
     message = f"asked for {display(what)}, the tracker answered for another"
-    return Fail(ExitCode.TRACKER_UNREACHABLE, f"{message}; find out whose tracker that is")
+    return Fail(TrackerError, f"{message}; find out whose tracker that is")
 
 
 def moved_on(name: str) -> Fail:
     message = f"{display(name)} changed while it was fetched, and no node has the old version"
-    return Fail(ExitCode.NOBODY_ALIVE, f"{message}; run it again to fetch the new one")
+    return Fail(NobodyAliveError, f"{message}; run it again to fetch the new one")
 
 
 def bad_listing(name: str, reason: str) -> Fail:
     message = f"{display(name)} was shared with an invalid list of files: {display(reason)}"
-    return Fail(ExitCode.INTEGRITY, f"{message}; share it again on the node it came from")
+    return Fail(IntegrityError, f"{message}; share it again on the node it came from")
 
 
 def nobody_delivers(name: str, roster: Roster, offline: list[str]) -> Fail:
@@ -173,9 +179,9 @@ def nobody_delivers(name: str, roster: Roster, offline: list[str]) -> Fail:
     reasons = f": {troubles}" if troubles else ""
     if roster.has_liars:
         message = f"no holder could deliver the right bytes of {display(name)}{reasons}"
-        return Fail(ExitCode.INTEGRITY, f"{message}; restore it on one of them")
+        return Fail(IntegrityError, f"{message}; restore it on one of them")
     if not roster.connected:
         message = f"nobody alive holds {display(name)}{reasons}"
-        return Fail(ExitCode.NOBODY_ALIVE, f"{message}; start a node that has it")
+        return Fail(NobodyAliveError, f"{message}; start a node that has it")
     message = f"{', '.join(roster.connected)} sent nothing of {display(name)} for long{reasons}"
-    return Fail(ExitCode.TIMED_OUT, f"{message}; run it again to resume")
+    return Fail(TimedOutError, f"{message}; run it again to resume")

@@ -7,7 +7,7 @@ has them in a reply, which `StoreChunk` names.
 import enum
 
 import msgspec
-from shoal.protocol.errors import ExitCode
+from shoal.protocol.errors import Kind
 from shoal.protocol.manifest import ContentId, Manifest
 from shoal.protocol.messages import Holders
 
@@ -68,7 +68,7 @@ class ChunkReceived(_Event, frozen=True):
 
 
 class NothingReceived(_Event, frozen=True):
-    """A holder has none of the offered chunks; `have` is what it has."""
+    """A holder does not have the chunk, or gives it to nobody now; `have` is what it gives."""
 
     node: str
     request_id: int
@@ -183,12 +183,12 @@ class RequestManifest(_Action, frozen=True):
 
 
 class RequestChunk(_Action, frozen=True):
-    """Offer a holder some chunks, of which it is to send one."""
+    """Request chunk `index` from a holder."""
 
     node: str
     request_id: int
     id: ContentId
-    offered: tuple[int, ...]
+    index: int
     have: bytes
     patience_ms: int
 
@@ -235,7 +235,7 @@ class Finish(_Action, frozen=True):
 class Fail(_Action, frozen=True):
     """Give up; `message` is the sentence for the operator."""
 
-    exit_code: ExitCode
+    kind: Kind
     message: str
 
 

@@ -19,10 +19,10 @@ from shoal.node.scheduling.settings import FetchSettings
 from shoal.node.staging.intake import Intake
 from shoal.node.staging.partial import Heard
 from shoal.protocol.control import Fetched, Working
-from shoal.protocol.errors import OperatorError, WireCode
+from shoal.protocol.errors import TrackerError, WireCode
 from shoal.protocol.messages import ChunkRequest, Error, Holders, ManifestRequest, Query, WrongChunk
 from shoal.protocol.names import display
-from shoal.wire.tracker_client import TrackerClient, TrackerLostError
+from shoal.wire.tracker_client import TrackerClient
 
 log = logging.getLogger("shoal.node")
 
@@ -130,7 +130,7 @@ class Fetcher:
     def _hear_tracker(self, tracker: TrackerClient) -> None:
         try:
             reply = tracker.receive(time.monotonic())
-        except TrackerLostError as error:
+        except TrackerError as error:
             self._feed(steps.TrackerLost(str(error)), tracker)
             return
         match reply:
@@ -212,13 +212,13 @@ class Fetcher:
                 return self._intake.publish()
             case steps.Finish(path):
                 self._path = path
-            case steps.Fail(exit_code, message):
-                raise OperatorError(message, exit_code)
+            case steps.Fail(kind, message):
+                raise kind(message)
         return None
 
     def _request(self, action: steps.RequestChunk) -> ChunkRequest:
-        offered, have, patience_ms = action.offered, action.have, action.patience_ms
-        return ChunkRequest(action.id, offered, self._with.node, have, patience_ms)
+        index, have, patience_ms = action.index, action.have, action.patience_ms
+        return ChunkRequest(action.id, index, self._with.node, have, patience_ms)
 
     def _store(self, action: steps.StoreChunk) -> steps.Event | None:
         payload = self._links[action.node].take(action.request_id)

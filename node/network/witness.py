@@ -83,7 +83,7 @@ class Witnesses:
         if index is None:
             link.send(request_id, ManifestRequest(thing.id))
         else:
-            link.send(request_id, ChunkRequest(thing.id, (index,), self._node))
+            link.send(request_id, ChunkRequest(thing.id, index, self._node))
 
 
 def _is_busy(event: Event) -> bool:

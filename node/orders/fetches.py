@@ -33,7 +33,7 @@ from shoal.node.staging.publication import BeingFetchedError, Folder, Publicatio
 from shoal.node.staging.remains import staging_place
 from shoal.node.trees.selection import Selection
 from shoal.protocol.control import Fetched, FetchOrder, Working
-from shoal.protocol.errors import ExitCode, OperatorError
+from shoal.protocol.errors import Kind, NobodyAliveError, OperatorError, TimedOutError, TrackerError
 from shoal.protocol.manifest import ContentId
 from shoal.protocol.names import display
 from shoal.protocol.titles import Title
@@ -121,7 +121,8 @@ class _Transfer:
             to,
             Admission(to, home.quota, spare),
             Publication(to, known),
-            lambda: (*older, *home.inventory.wholes()),
+            home.inventory.places,
+            older,
             self._stop.check,
         )
         node, tracker_address = identity.name, identity.tracker_address
@@ -197,9 +198,9 @@ class _Fetch:
         except versions.LyingTrackerError:
             message = f"asked for {display(what)}, the tracker at {address} answered for another"
             remedy = "find out whose tracker that is"
-            raise OperatorError(f"{message}; {remedy}", ExitCode.TRACKER_UNREACHABLE) from None
+            raise TrackerError(f"{message}; {remedy}") from None
         except OperatorError as error:
-            is_lost = error.exit_code is ExitCode.TRACKER_UNREACHABLE
+            is_lost = isinstance(error, TrackerError)
             if is_lost and self._order.output is None and versions.names_content(what):
                 with contextlib.suppress(OperatorError):
                     standing.newest_here(self._home, what)
@@ -248,7 +249,7 @@ class _Fetch:
     def _has_moved_on(self, meant: Meant, error: OperatorError) -> bool:
         """Return whether there is another version now of a name whose newest one was meant."""
         is_newest = meant.id is not None and meant.name is not None and not meant.is_exact
-        if error.exit_code is not ExitCode.NOBODY_ALIVE or not is_newest:
+        if not isinstance(error, NobodyAliveError) or not is_newest:
             return False
         assert meant.name is not None
         try:
@@ -291,9 +292,9 @@ def _spare(thing: Whole | None, *, is_forced: bool) -> Spare:
     return Spare.as_seen(thing.source) if thing is not None else NOTHING
 
 
-def _stopped(what: str, exit_code: ExitCode) -> OperatorError:
+def _stopped(what: str, kind: Kind) -> OperatorError:
     """Return what to say of a fetch that was stopped."""
     done = "the data fetched so far is kept; run it again to resume"
-    if exit_code is ExitCode.TIMED_OUT:
-        return OperatorError(f"{display(what)} did not arrive in time; {done}", exit_code)
-    return OperatorError(f"interrupted; {done}", exit_code)
+    if kind is TimedOutError:
+        return kind(f"{display(what)} did not arrive in time; {done}")
+    return kind(f"interrupted; {done}")

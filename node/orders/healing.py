@@ -16,7 +16,7 @@ from shoal.node.orders.jobs import OnProgress
 from shoal.node.scheduling.settings import FetchSettings
 from shoal.node.staging.partial import Heard, PartialFile
 from shoal.protocol.control import Examined
-from shoal.protocol.errors import ExitCode, OperatorError
+from shoal.protocol.errors import NotFoundError, OperatorError
 from shoal.protocol.messages import MAX_TEXT_CHARACTERS
 from shoal.protocol.names import display
 from shoal.protocol.titles import Title
@@ -145,7 +145,7 @@ class Healing:
 
 def _trouble(error: OperatorError) -> str:
     """Return why something could not be healed, as a phrase."""
-    is_alone = error.exit_code is ExitCode.NOT_FOUND
+    is_alone = isinstance(error, NotFoundError)
     return "no other node has it" if is_alone else str(error)[:MAX_TEXT_CHARACTERS]
 
 

@@ -10,12 +10,12 @@ from typing import Any, Generic, TypeVar
 
 from shoal.node.network.stop import Stop
 from shoal.protocol.control import Working
-from shoal.protocol.errors import ExitCode, OperatorError
+from shoal.protocol.errors import KINDS, Kind, OperatorError
 
 T = TypeVar("T")
 OnProgress = Callable[[Working], None]
 Work = Callable[[Stop, OnProgress], T]
-Told = Callable[[ExitCode], OperatorError]  # What to say of work that was stopped.
+Told = Callable[[Kind], OperatorError]  # What to say of work that was stopped.
 
 
 class Caller:
@@ -24,7 +24,7 @@ class Caller:
     def __init__(self, order: object, on_progress: OnProgress) -> None:
         self.order = order
         self.on_progress = on_progress
-        self.stop_code: ExitCode | None = None
+        self.stop_kind: Kind | None = None
         self.sees_the_end = False  # Though it is to stop: it was the last one.
 
 
@@ -34,7 +34,7 @@ class Jobs:
     def __init__(self) -> None:
         self._guard = threading.Lock()
         self._running: dict[Hashable, _Job[Any]] = {}
-        self._stop_code: ExitCode | None = None
+        self._stop_kind: Kind | None = None
 
     def run(self, key: Hashable, caller: Caller, work: Work[T], told: Told) -> T:
         """Have `work` done, and wait for it.
@@ -56,18 +56,18 @@ class Jobs:
                 job = self._begin(key, caller, work, told)
         return self._wait(job, caller)
 
-    def cancel(self, order: object, exit_code: ExitCode) -> None:
+    def cancel(self, order: object, kind: Kind) -> None:
         """Stop waiting for this very order; if nobody else waits for the job, stop it."""
         with self._guard:
             running = list(self._running.values())
         for job in running:
-            job.leave(order, exit_code)
+            job.leave(order, kind)
 
-    def cancel_all(self, exit_code: ExitCode) -> None:
+    def cancel_all(self, kind: Kind) -> None:
         """Stop all jobs, and those that would begin later. For signal handlers too: no lock."""
-        self._stop_code = exit_code
+        self._stop_kind = kind
         for job in list(self._running.values()):
-            job.leave(None, exit_code)
+            job.leave(None, kind)
 
     def _begin(self, key: Hashable, caller: Caller, work: Work[T], told: Told) -> "_Job[T]":
         def on_over() -> None:
@@ -82,8 +82,8 @@ class Jobs:
         return job
 
     def _wait(self, job: "_Job[T]", caller: Caller) -> T:
-        if self._stop_code is not None:
-            job.leave(None, self._stop_code)
+        if self._stop_kind is not None:
+            job.leave(None, self._stop_kind)
         return job.wait(caller)
 
 
@@ -123,22 +123,22 @@ class _Job(Generic[T]):
         with self._changed:
             self._changed.wait_for(lambda: self._outcome or _has_left(caller))
             if _has_left(caller):
-                assert caller.stop_code is not None
+                assert caller.stop_kind is not None
                 message = "interrupted; others are waiting for it, so it continues"
-                raise OperatorError(message, caller.stop_code)
+                raise caller.stop_kind(message)
             (outcome,) = self._outcome
         if isinstance(outcome, OperatorError):  # One for each: a trace is written into it.
-            raise type(outcome)(str(outcome), outcome.exit_code)
+            raise KINDS[outcome.kind](str(outcome))
         if isinstance(outcome, Exception):
             raise outcome
         return outcome
 
-    def leave(self, order: object | None, exit_code: ExitCode) -> None:
+    def leave(self, order: object | None, kind: Kind) -> None:
         """Have the caller with that order, or all, wait no more; the last one ends the work."""
         with self._changed:
             leaving = [one for one in self._callers if order is None or one.order is order]
             for caller in leaving:
-                caller.stop_code = exit_code
+                caller.stop_kind = kind
                 self._callers.remove(caller)
             is_last = bool(leaving) and not self._callers
             self._is_ending |= is_last
@@ -146,7 +146,7 @@ class _Job(Generic[T]):
                 caller.sees_the_end = is_last
             self._changed.notify_all()
         if is_last:
-            self._stop.set(exit_code)
+            self._stop.set(kind)
 
     def _run(self) -> None:
         try:
@@ -168,4 +168,4 @@ class _Job(Generic[T]):
 
 
 def _has_left(caller: Caller) -> bool:
-    return caller.stop_code is not None and not caller.sees_the_end
+    return caller.stop_kind is not None and not caller.sees_the_end

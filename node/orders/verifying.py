@@ -22,7 +22,7 @@ from shoal.node.orders.home import Home
 from shoal.node.orders.jobs import Caller, Jobs, OnProgress, TakenError, Work
 from shoal.protocol import bitmap
 from shoal.protocol.control import Examined, Verified, VerifyOrder, Working
-from shoal.protocol.errors import ExitCode, OperatorError
+from shoal.protocol.errors import Kind, OperatorError
 from shoal.protocol.names import display
 
 PAGE_THINGS = 1000  # In one report, which has a limit of 4096.
@@ -184,5 +184,5 @@ def _nobody() -> Caller:
     return Caller(None, lambda _: None)
 
 
-def _stopped(exit_code: ExitCode) -> OperatorError:
-    return OperatorError("interrupted; run it again to verify all of it", exit_code)
+def _stopped(kind: Kind) -> OperatorError:
+    return kind("interrupted; run it again to verify all of it")

@@ -11,7 +11,7 @@ from shoal.node.staging.staged_tree import StagedTree
 from shoal.node.trees.part import Lack
 from shoal.node.trees.selection import Selection
 from shoal.protocol import bitmap
-from shoal.protocol.errors import ExitCode, OperatorError
+from shoal.protocol.errors import NotFoundError, OperatorError
 from shoal.protocol.manifest import ContentId, Manifest
 from shoal.protocol.names import display
 
@@ -68,7 +68,7 @@ def require_such_part(name: str, thing: Manifest, selection: Selection) -> None:
         return
     if selection.inside:
         message = f"no such file was found: {display(f'{name}/{selection.inside}')}"
-        raise OperatorError(f"{message}; {display(name)} is a file", ExitCode.NOT_FOUND)
+        raise NotFoundError(f"{message}; {display(name)} is a file")
     message = f"{display(name)} is a file, and can only be fetched as a whole"
     raise OperatorError(f"{message}; leave --include and --exclude out")
 
@@ -80,7 +80,7 @@ def require_any(name: str, selection: Selection, *, has_any: bool) -> None:
         if selection.inside:
             message = f"no such file was found: {display(f'{name}/{selection.inside}')}"
         remedy = f"`shoal fetch {display(name)}` fetches all of it"
-        raise OperatorError(f"{message}; {remedy}", ExitCode.NOT_FOUND)
+        raise NotFoundError(f"{message}; {remedy}")
 
 
 def require_targets(name: str, selection: Selection, lack: Lack | None) -> None:
@@ -90,7 +90,7 @@ def require_targets(name: str, selection: Selection, lack: Lack | None) -> None:
     link, target = display(f"{name}/{lack.link}"), display(f"{name}/{lack.target}".rstrip("/"))
     message = f"{link} leads to {target}, which"
     if link == display(f"{name}/{selection.inside}"):
-        raise OperatorError(f"{message} is not there; fetch something else", ExitCode.NOT_FOUND)
+        raise NotFoundError(f"{message} is not there; fetch something else")
     if selection.excludes(lack.target) or selection.excludes(f"{lack.target}/"):
         raise OperatorError(f"{message} --exclude leaves out; exclude the link too")
     part = display(f"{name}/{selection.inside}")

@@ -15,7 +15,7 @@ from shoal.node.staging.destination import Destination
 from shoal.node.staging.partial import Heard, PartialFile
 from shoal.node.staging.publication import Publication
 from shoal.node.staging.remains import staging_place
-from shoal.node.staging.reuse import copy_chunks
+from shoal.node.staging.reuse import Find, chunks_of, copy_chunks
 from shoal.node.staging.room import disk_trouble
 from shoal.node.staging.staged_file import StagedFile
 from shoal.node.staging.staged_tree import StagedTree
@@ -23,8 +23,6 @@ from shoal.node.staging.tree_in_place import TreeInPlace
 from shoal.node.staging.write_behind import WriteBehind
 from shoal.protocol import bitmap
 from shoal.protocol.errors import MalformedMessageError
-
-Wholes = Callable[[], Iterable[Whole]]  # What may have some of the bytes already.
 
 
 class Intake:
@@ -35,15 +33,20 @@ class Intake:
         to: Destination,
         admission: Admission,
         publication: Publication,
-        wholes: Wholes = tuple,
+        held: Find = lambda _: (),
+        older: Iterable[Whole] = (),
         check: Callable[[], None] = lambda: None,
     ) -> None:
-        """`check` is called again and again in what takes long; it raises an error to stop it."""
+        """Chunks that are `held`, or in `older` versions, are copied.
+
+        `check` is called again and again in what takes long; it raises an error to stop it.
+        """
         self.writing_s = 0.0  # How long the fetch has waited for the disk so far.
         self._to = to
         self._admission = admission
         self._publication = publication
-        self._wholes = wholes
+        self._held = held
+        self._older = older
         self._check = check
         self._behind = WriteBehind()
         self._staged: StagedFile | StagedTree | None = None
@@ -146,7 +149,10 @@ class Intake:
         have |= self._filled(have)
         missing = needed & ~have
         if missing:
-            have |= copy_chunks(thing, missing, self._wholes(), self._staged.write)
+            older, held = chunks_of(self._older), self._held
+            have |= copy_chunks(
+                thing, missing, lambda one: (*older(one), *held(one)), self._staged.write
+            )
         self._have = self._partial.have = have
         return steps.StagingOpened(have, needed, is_all)
 

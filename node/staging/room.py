@@ -5,7 +5,7 @@ import os
 import shutil
 from pathlib import Path
 
-from shoal.protocol.errors import ExitCode, OperatorError
+from shoal.protocol.errors import DiskError, OperatorError
 from shoal.protocol.names import display
 
 SHOWN_CHARACTERS = 100  # Of a path that is too long for the disk.
@@ -35,4 +35,4 @@ def disk_trouble(error: OSError, name: str, folder: Path) -> OperatorError:
     else:
         cause, remedy = error.strerror or str(error), "check the disk and run it again"
     message = f"cannot write {display(name)} in {folder}: {cause}; {remedy}"
-    return OperatorError(message, ExitCode.DISK)
+    return DiskError(message)

@@ -283,7 +283,7 @@ class Host(Station):
 def _message(asked: Asked) -> NodeRequest:
     """Return what would stand on the wire."""
     match asked.request:
-        case steps.RequestChunk(_, _, content_id, offered, have, patience_ms):
-            return ChunkRequest(content_id, offered, asked.asker, have, patience_ms)
+        case steps.RequestChunk(_, _, content_id, index, have, patience_ms):
+            return ChunkRequest(content_id, index, asked.asker, have, patience_ms)
         case steps.RequestManifest(what=what, may_wait=may_wait):
             return ManifestRequest(what, may_wait)

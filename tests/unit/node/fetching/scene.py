@@ -62,7 +62,7 @@ class Scene:
     def send(self, node: str, index: int | None = None, *, wrong: bool = False) -> str:
         request = self.asked[node].pop(0)
         assert isinstance(request, steps.RequestChunk)
-        index = request.offered[0] if index is None else index
+        index = request.index if index is None else index
         digest = bytes(32) if wrong else THING.digest(index)
         size = len(chunk(index))
         event = steps.ChunkReceived(node, request.request_id, index, size, digest, b"")
@@ -94,8 +94,8 @@ def drawn(action: steps.Action) -> str:
             return f"leave {node}"
         case steps.StoreChunk(index=index):
             return f"store {index}"
-        case steps.Fail(exit_code):
-            return f"fail {exit_code.name}"
+        case steps.Fail(kind):
+            return f"fail {kind.kind}"
         case _:
             return type(action).__name__.lower()
 
@@ -108,7 +108,7 @@ def _said(
             return f"query {'again ' if partial else ''}{'ID' if what == ID else what}"
         case steps.RequestManifest(node):
             return f"{node}:manifest"
-        case steps.RequestChunk(node=node, offered=offered):
-            return f"{node}:{''.join(map(str, offered))}"
+        case steps.RequestChunk(node=node, index=index):
+            return f"{node}:{index}"
         case steps.ReportChunk(node=node, index=index):
             return f"tell {node} {index}"

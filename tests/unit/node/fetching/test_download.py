@@ -3,7 +3,7 @@
 from blake3 import blake3
 from shoal.node.fetching import steps
 from shoal.protocol import bitmap, manifest
-from shoal.protocol.errors import ExitCode, WireCode
+from shoal.protocol.errors import DiskError, IntegrityError, WireCode
 from shoal.protocol.messages import Holders
 
 from tests.unit.node.fetching.scene import DATA, ID, THING, Scene
@@ -56,7 +56,7 @@ def test_takes_the_id_from_the_manifest_when_the_tracker_has_none() -> None:
 def test_fails_when_nobody_has_it() -> None:
     scene = Scene()
     scene.wait()
-    assert scene.feed(steps.NotFound()) == "fail NOT_FOUND"
+    assert scene.feed(steps.NotFound()) == "fail not_found"
     assert scene.download.deadline(scene.now) is None
 
 
@@ -65,7 +65,7 @@ def test_fails_when_the_tracker_cannot_be_reached() -> None:
     scene = Scene()
     scene.wait()
     assert scene.wait(2.99) == scene.wait(0.02) == scene.wait(1) == ""
-    assert scene.feed(steps.TrackerLost("it does not answer")) == "fail TRACKER_UNREACHABLE"
+    assert scene.feed(steps.TrackerLost("it does not answer")) == "fail tracker"
 
 
 def test_goes_on_without_the_tracker_once_holders_are_known() -> None:  # fault 57
@@ -96,7 +96,7 @@ def test_fails_when_everybody_stays_offline() -> None:
         told = scene.jump()
         if "query" in told:
             told = scene.found("", offline="n1")
-    assert told == "fail NOBODY_ALIVE"
+    assert told == "fail nobody_alive"
     assert scene.now == 3
     (fail,) = scene.wants
     assert isinstance(fail, steps.Fail)
@@ -220,7 +220,7 @@ def test_fails_when_all_holders_are_gone() -> None:
         if "connect" in told:
             scene.now += 0.1
             told = scene.feed(steps.HolderLost("n1", "cannot be reached"))
-    assert told.endswith("fail NOBODY_ALIVE")
+    assert told.endswith("fail nobody_alive")
     assert scene.now < 40
 
 
@@ -231,15 +231,15 @@ def test_fails_when_everybody_is_busy_for_ever() -> None:  # fault 41
         told = scene.refuse("n1", WireCode.BUSY) if "n1:" in told else scene.jump()
         if "query" in told:
             scene.feed(steps.TrackerLost("it does not answer"))
-    assert told.endswith("fail TIMED_OUT")
+    assert told.endswith("fail timed_out")
     assert scene.now == 600
 
 
 def test_fails_when_the_disk_does() -> None:
     scene = Scene()
     scene.begin("n1")
-    assert scene.feed(steps.DiskFailed("the disk is full")) == "fail DISK"
-    assert scene.wants == [steps.Fail(ExitCode.DISK, "the disk is full")]
+    assert scene.feed(steps.DiskFailed("the disk is full")) == "fail disk"
+    assert scene.wants == [steps.Fail(DiskError, "the disk is full")]
     assert scene.send("n1") == ""
 
 
@@ -305,27 +305,27 @@ class TreeScene(Scene):
         return self.feed(steps.StagingOpened(have, LISTING, is_all=False))
 
     def send_any(self, index: int) -> str:
-        """Send chunk `index` in answer to the request that offered it."""
+        """Send chunk `index` in answer to the request for it."""
         for at, request in enumerate(self.asked["n1"]):
-            if isinstance(request, steps.RequestChunk) and index in request.offered:
+            if isinstance(request, steps.RequestChunk) and index == request.index:
                 del self.asked["n1"][at]
                 digest = TREE.digest(index)
                 event = steps.ChunkReceived("n1", request.request_id, index, 10, digest, b"")
                 return self.feed(event)
         raise AssertionError(f"{index} was not asked for")
 
-    def offered(self) -> set[int]:
+    def asked_for(self) -> set[int]:
         asked = self.asked.get("n1", ())
         chunks = (one for one in asked if isinstance(one, steps.RequestChunk))
-        return {index for one in chunks for index in one.offered}
+        return {one.index for one in chunks}
 
 
 def test_asks_for_the_listing_first_and_then_for_all_files() -> None:
     scene = TreeScene("photos")
     scene.begin_tree()
-    assert scene.offered() == {0}
+    assert scene.asked_for() == {0}
     scene.send_any(0)
-    assert scene.offered() == {1}
+    assert scene.asked_for() == {1}
     assert scene.send_any(1) == "store 1; layout"
     assert scene.wait(1) == ""  # Nothing is to be done before the disk has answered.
     scene.feed(steps.StagingOpened(LISTING, EVERYTHING))
@@ -343,7 +343,7 @@ def test_asks_only_for_what_is_wanted_of_it() -> None:
     scene.send_any(0)
     scene.send_any(1)
     scene.feed(steps.StagingOpened(LISTING, bitmap.of([0, 1, 3])))
-    assert scene.offered() == {3}
+    assert scene.asked_for() == {3}
     assert scene.send_any(3) == "store 3; publish"
     assert scene.download.tally.needed_bytes == 30
 
@@ -372,14 +372,14 @@ def test_a_reply_that_comes_between_is_too_late() -> None:
 def test_a_listing_that_is_none_ends_it() -> None:
     scene = TreeScene("photos")
     scene.begin_tree(have=LISTING)
-    assert scene.feed(steps.ListingRefused("the listing has two roots")) == "fail INTEGRITY"
+    assert scene.feed(steps.ListingRefused("the listing has two roots")) == "fail integrity"
     (fail,) = scene.wants
     assert isinstance(fail, steps.Fail)
     assert "two roots; share it again on the node it came from" in fail.message
-    assert fail.exit_code is ExitCode.INTEGRITY
+    assert fail.kind is IntegrityError
 
 
 def test_a_disk_without_room_for_the_files_ends_it() -> None:
     scene = TreeScene("photos")
     scene.begin_tree(have=LISTING)
-    assert scene.feed(steps.DiskFailed("full")) == "fail DISK"
+    assert scene.feed(steps.DiskFailed("full")) == "fail disk"

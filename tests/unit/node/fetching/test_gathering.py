@@ -48,7 +48,7 @@ class Gatherer:
 
 def test_a_request_says_what_is_here_and_for_how_long_it_waits() -> None:
     request = Gatherer().request
-    assert (request.node, request.id, request.offered) == ("n1", id_of(THING), (1,))
+    assert (request.node, request.id, request.index) == ("n1", id_of(THING), 1)
     assert request.have == bitmap.to_bytes(bits("0"), 4)
     assert request.patience_ms == 60_000
 
@@ -58,7 +58,7 @@ def test_the_right_chunk_is_stored() -> None:
     store = steps.StoreChunk("n1", gatherer.request.request_id, 1)
     assert gatherer.take_in(1, chunk(1)) == [store]
     assert gatherer.tally.by_holder == {"n1": 10}
-    assert [request.offered for request in gatherer.requests()] == [(2,), (3,)]
+    assert [request.index for request in gatherer.requests()] == [2, 3]
 
 
 @pytest.mark.parametrize(
@@ -81,7 +81,7 @@ def test_a_wrong_chunk_is_reported_and_not_asked_for_again(data: bytes) -> None:
     assert gatherer.tally.fetched_bytes == 0
     assert gatherer.evidence.wrong("n1") == bits("1")
     (following,) = gatherer.requests()  # One at a time, as nothing right has come.
-    assert following.offered in {(2,), (3,)}
+    assert following.index in {2, 3}
 
 
 def test_a_chunk_that_two_requests_brought_wrong_is_reported_once() -> None:

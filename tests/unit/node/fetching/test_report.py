@@ -9,7 +9,7 @@ from shoal.node.fetching import report, steps
 from shoal.node.fetching.download import Download
 from shoal.node.fetching.report import Bound, Measured, Tally
 from shoal.node.fetching.roster import Trouble
-from shoal.protocol.errors import ExitCode
+from shoal.protocol.errors import IntegrityError, NobodyAliveError, NotFoundError, TimedOutError
 
 from tests.unit.node.fetching.scene import Scene
 from tests.unit.node.fetching.test_roster import LIED, LOST, a_roster
@@ -106,7 +106,7 @@ def test_adds_up_what_was_fetched_from_all() -> None:
 
 def test_no_such_file() -> None:
     fail = report.no_such_file(f"a{ESCAPE}")
-    assert fail.exit_code is ExitCode.NOT_FOUND
+    assert fail.kind is NotFoundError
     assert fail.message.startswith(r"no such file was found: a\x1b[31m; ")
 
 
@@ -115,7 +115,7 @@ def test_a_proven_lie_is_what_counts() -> None:
     roster.part_with("n1", LIED, 0)
     roster.part_with("n2", LOST, 0)
     fail = report.nobody_delivers("a.bin", roster, [])
-    assert fail.exit_code is ExitCode.INTEGRITY
+    assert fail.kind is IntegrityError
     assert "n1 sent wrong bytes; n2 closed the connection" in fail.message
 
 
@@ -123,7 +123,7 @@ def test_nobody_is_there() -> None:
     roster = a_roster("n1")
     roster.part_with("n1", Trouble("cannot be reached"), 0)
     fail = report.nobody_delivers("a.bin", roster, ["n9"])
-    assert fail.exit_code is ExitCode.NOBODY_ALIVE
+    assert fail.kind is NobodyAliveError
     assert fail.message.startswith("nobody alive holds a.bin: n1 cannot be reached; ")
 
 
@@ -136,5 +136,5 @@ def test_names_those_who_are_offline() -> None:
 
 def test_those_who_are_there_send_nothing() -> None:
     fail = report.nobody_delivers("a.bin", a_roster("n1 n2"), [])
-    assert fail.exit_code is ExitCode.TIMED_OUT
+    assert fail.kind is TimedOutError
     assert fail.message.startswith("n1, n2 sent nothing of a.bin for long; ")

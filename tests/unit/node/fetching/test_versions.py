@@ -7,7 +7,7 @@ import pytest
 from shoal.node.fetching import steps, versions
 from shoal.node.fetching.download import Download
 from shoal.node.fetching.versions import LyingTrackerError, Meant
-from shoal.protocol.errors import ExitCode, OperatorError
+from shoal.protocol.errors import NotFoundError, OperatorError
 from shoal.protocol.manifest import is_id
 from shoal.protocol.messages import Holders, OtherVersion
 from shoal.protocol.titles import Title
@@ -20,8 +20,8 @@ NEW = "b3:" + "a1b2" + 60 * "0"
 OLD = "b3:" + "a1c3" + 60 * "0"
 OLDEST = "b3:" + "ffff" + 60 * "0"
 OTHER = "b3:" + 64 * "0"
-LIE = "fail TRACKER_UNREACHABLE"
-MOVED = "fail NOBODY_ALIVE"
+LIE = "fail tracker"
+MOVED = "fail nobody_alive"
 
 
 def answer(name: str, content_id: str | None, *others: str) -> Holders:
@@ -79,7 +79,7 @@ def test_a_version_is_meant_by_the_beginning_of_its_id(prefix: str) -> None:
 def test_a_version_that_is_none_is_not_found() -> None:
     with pytest.raises(OperatorError, match="a has no version whose id begins with 0123") as none:
         find("a@0123")
-    assert none.value.exit_code is ExitCode.NOT_FOUND
+    assert isinstance(none.value, NotFoundError)
 
 
 def test_a_version_must_be_the_only_one_that_begins_so() -> None:

@@ -7,7 +7,14 @@ import pytest
 from shoal.node.network.stop import Stop
 from shoal.node.orders.jobs import Caller, Jobs, OnProgress, TakenError
 from shoal.protocol.control import Working
-from shoal.protocol.errors import ExitCode, OperatorError
+from shoal.protocol.errors import (
+    DiskError,
+    Kind,
+    OperatorError,
+    StoppedError,
+    TerminatedError,
+    TimedOutError,
+)
 
 from tests.unit.wire.places import LIMIT_S, eventually
 
@@ -22,7 +29,7 @@ class Scene:
         self.may_end = threading.Event()
         self.outcome: str | Exception | None = "done"
         self.begun = 0
-        self.stopped: list[ExitCode] = []
+        self.stopped: list[Kind] = []
         self.ends: dict[object, object] = {}
         self.told: list[tuple[object, Working]] = []
         self.threads: list[threading.Thread] = []
@@ -37,9 +44,9 @@ class Scene:
             raise self.outcome
         return self.outcome
 
-    def _told(self, exit_code: ExitCode) -> OperatorError:
-        self.stopped.append(exit_code)
-        return OperatorError("stopped", exit_code)
+    def _told(self, kind: Kind) -> OperatorError:
+        self.stopped.append(kind)
+        return kind("stopped")
 
     def call(self, order: object, key: str = "key", *, joins: bool = True) -> None:
         caller = Caller(order, lambda working: self.told.append((order, working)))
@@ -53,7 +60,7 @@ class Scene:
         except TakenError:
             self.ends[caller.order] = "taken"
         except OperatorError as error:
-            self.ends[caller.order] = error.exit_code
+            self.ends[caller.order] = type(error)
         except ZeroDivisionError as error:
             self.ends[caller.order] = error
 
@@ -95,9 +102,9 @@ def test_what_is_over_is_done_anew(scene: Scene) -> None:
 
 @pytest.mark.parametrize(
     ("error", "end"),
-    [(OperatorError("no", ExitCode.DISK), ExitCode.DISK), (ZeroDivisionError("bug"), None)],
+    [(DiskError("no"), DiskError), (ZeroDivisionError("bug"), None)],
 )
-def test_all_hear_of_its_failure(scene: Scene, error: Exception, end: ExitCode | None) -> None:
+def test_all_hear_of_its_failure(scene: Scene, error: Exception, end: Kind | None) -> None:
     scene.outcome = error
     assert scene.end() == {"a": end or error, "b": end or error}
 
@@ -111,25 +118,25 @@ def test_one_key_is_for_one_job_and_another_for_another(scene: Scene) -> None:
 
 
 def test_one_who_leaves_stops_nobody_else(scene: Scene) -> None:
-    scene.jobs.cancel("nobody", ExitCode.INTERRUPTED)
-    scene.jobs.cancel("a", ExitCode.TIMED_OUT)
-    eventually(lambda: scene.ends == {"a": ExitCode.TIMED_OUT})
+    scene.jobs.cancel("nobody", StoppedError)
+    scene.jobs.cancel("a", TimedOutError)
+    eventually(lambda: scene.ends == {"a": TimedOutError})
     assert scene.stopped == []
-    assert scene.end() == {"a": ExitCode.TIMED_OUT, "b": "done"}
+    assert scene.end() == {"a": TimedOutError, "b": "done"}
 
 
 def test_the_last_who_leaves_stops_it_and_sees_its_end(scene: Scene) -> None:
-    scene.jobs.cancel("a", ExitCode.TIMED_OUT)
-    scene.jobs.cancel("b", ExitCode.INTERRUPTED)
+    scene.jobs.cancel("a", TimedOutError)
+    scene.jobs.cancel("b", StoppedError)
     eventually(lambda: len(scene.ends) == 2)
-    assert scene.stopped == [ExitCode.INTERRUPTED]
-    assert scene.ends == {"a": ExitCode.TIMED_OUT, "b": ExitCode.INTERRUPTED}
+    assert scene.stopped == [StoppedError]
+    assert scene.ends == {"a": TimedOutError, "b": StoppedError}
 
 
 def test_nobody_joins_what_is_ending(scene: Scene) -> None:
     (job,) = scene.jobs._running.values()
     with scene.jobs._guard:  # It cannot end while this is held.
-        job.leave(None, ExitCode.INTERRUPTED)
+        job.leave(None, StoppedError)
         scene.call("c")
     scene.may_end.set()
     eventually(lambda: scene.ends.get("c") == "done")
@@ -137,7 +144,7 @@ def test_nobody_joins_what_is_ending(scene: Scene) -> None:
 
 
 def test_all_are_stopped_at_once_and_those_that_would_begin_later(scene: Scene) -> None:
-    scene.jobs.cancel_all(ExitCode.TERMINATED)
+    scene.jobs.cancel_all(TerminatedError)
     scene.call("late", "other key")
     eventually(lambda: len(scene.ends) == 3)
-    assert set(scene.ends.values()) == {ExitCode.TERMINATED}
+    assert set(scene.ends.values()) == {TerminatedError}

@@ -34,7 +34,7 @@ class Taking:
         with contextlib.suppress(FileExistsError):
             state.mkdir(parents=True)
         self.rules = Rules(state if state.is_dir() else folder / "nowhere")
-        self.inventory = Inventory(lambda: None)
+        self.inventory = Inventory(lambda _: None)
         self.cache = Cache(IN_MEMORY)
         self.heard = Heard()
         self.spare = spare
@@ -45,4 +45,4 @@ class Taking:
         register = Register(self.cache, "me")
         known = Folder(self.inventory, self.cache, self.rules, register)
         admission = Admission(self.to, self._quota, self.spare)
-        return Intake(self.to, admission, Publication(self.to, known), self.inventory.wholes)
+        return Intake(self.to, admission, Publication(self.to, known), self.inventory.places)

@@ -9,7 +9,7 @@ from shoal.node.staging.admission import Admission, require_any, require_such_pa
 from shoal.node.staging.destination import Destination
 from shoal.node.staging.publication import in_the_way
 from shoal.node.trees.selection import EVERYTHING, Selection
-from shoal.protocol.errors import ExitCode, OperatorError
+from shoal.protocol.errors import NotFoundError, OperatorError
 from shoal.protocol.manifest import Manifest
 
 from tests.unit.node.sample_trees import TREE, Model
@@ -22,7 +22,7 @@ def test_a_file_has_no_parts() -> None:
     require_such_part("f", FILE, EVERYTHING)
     with pytest.raises(OperatorError, match="no such file was found: f/x; f is a file") as refused:
         require_such_part("f", FILE, Selection(inside="x"))
-    assert refused.value.exit_code is ExitCode.NOT_FOUND
+    assert isinstance(refused.value, NotFoundError)
     with pytest.raises(OperatorError, match="only be fetched as a whole; leave --include"):
         require_such_part("f", FILE, Selection(include=("x",)))
     require_such_part("t", A_TREE, Selection(include=("x",)))
@@ -50,7 +50,7 @@ def test_something_must_match() -> None:
 
 def test_what_appeared_meanwhile_is_told_with_its_remedies() -> None:
     error = in_the_way("a.bin", Path("/srv"))
-    assert error.exit_code is ExitCode.USAGE
+    assert type(error) is OperatorError
     assert str(error) == (
         "/srv already has a different a.bin that appeared while it was fetched; the fetched"
         " data is kept: move the other one and run it again, or pass --force"

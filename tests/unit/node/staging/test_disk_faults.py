@@ -108,11 +108,11 @@ class Fetch:
         match action:
             case steps.RequestManifest(node, request_id):
                 self.coming.append(steps.ManifestReceived(node, request_id, self.thing.data))
-            case steps.RequestChunk(node, request_id, _, offered):
-                chunk = self.thing.chunks[offered[0]]
+            case steps.RequestChunk(node, request_id, _, index):
+                chunk = self.thing.chunks[index]
                 digest = blake3(chunk).digest()
                 self.coming.append(
-                    steps.ChunkReceived(node, request_id, offered[0], len(chunk), digest, b"")
+                    steps.ChunkReceived(node, request_id, index, len(chunk), digest, b"")
                 )
             case steps.StoreChunk(index=index):
                 return self.intake.store(index, memoryview(self.thing.chunks[index]))
@@ -128,8 +128,8 @@ class Fetch:
                 return self.intake.publish()
             case steps.Finish(path):
                 self.path = path
-            case steps.Fail(exit_code, message):
-                raise OperatorError(message, exit_code)
+            case steps.Fail(kind, message):
+                raise kind(message)
             case _:
                 assert isinstance(action, steps.Connect | steps.Disconnect)
         return None
@@ -150,7 +150,7 @@ class Scene:
         """Fetch it as the command does: what is there now may go, unless it is being replaced."""
         spare = NOTHING if self.rules.of("t").withheld else self._as_seen()
         self.taking.spare = spare if self.spare is None else self.spare
-        self.taking.inventory = Inventory(lambda: None)
+        self.taking.inventory = Inventory(lambda _: None)
         Fetch(self.thing, self.taking).run()
 
     def there(self) -> dict[str, Item]:

@@ -83,7 +83,7 @@ def test_what_goes_elsewhere_is_not_shared(tmp_path: Path) -> None:
     scene.taken.close()
     assert target.read_bytes() == RIGHT
     assert scene.cache.manifest_of("a.bin", Signature.of(target.stat())) is None
-    assert scene.inventory.holdings() == []
+    assert (scene.inventory.names(), scene.inventory.fetched()) == ([], [])
 
 
 def test_a_thing_is_taken_in_once_at_a_time(tmp_path: Path) -> None:  # fault 100

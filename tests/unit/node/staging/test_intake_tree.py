@@ -20,7 +20,7 @@ from shoal.node.folder.rules import (
 from shoal.node.folder.spare import ANYTHING, NOTHING, Spare
 from shoal.node.trees.selection import Selection
 from shoal.protocol import bitmap
-from shoal.protocol.errors import ExitCode, OperatorError
+from shoal.protocol.errors import NotFoundError, OperatorError
 from shoal.protocol.manifest import encode
 
 from tests.unit.node.sample_trees import TREE, Items, Model, file, look, make, run, seen
@@ -168,7 +168,7 @@ def test_nothing_at_all_is_not_found(tmp_path: Path, selection: Selection, words
     with pytest.raises(OperatorError) as missing:
         scene.lay_out()
     scene.taken.close()
-    assert missing.value.exit_code is ExitCode.NOT_FOUND
+    assert isinstance(missing.value, NotFoundError)
     assert words in str(missing.value)
     assert not scene.place.exists()
 

@@ -8,7 +8,7 @@ import pytest
 from shoal.node.folder.inventory import Inventory
 from shoal.node.staging.partial import Heard, PartialFile
 from shoal.node.staging.remains import Remains, found, note_name, staging_place
-from shoal.node.staging.reuse import copy_chunks
+from shoal.node.staging.reuse import chunks_of, copy_chunks
 from shoal.node.staging.staged_file import StagedFile
 from shoal.protocol import bitmap, manifest
 from shoal.protocol.manifest import ContentId
@@ -34,12 +34,12 @@ def leave(folder: Path, name: str, seed: str = "") -> ContentId:
 
 
 def remains_in(folder: Path) -> Remains:
-    return Remains(folder, Inventory(lambda: None))
+    return Remains(folder, Inventory(lambda _: None))
 
 
 def fetched(folder: Path, *, gives_way: bool = False) -> Remains:
     """Return what is left in a folder whose node fetches the thing just now."""
-    inventory = Inventory(lambda: None)
+    inventory = Inventory(lambda _: None)
     staging = StagedFile(folder / ".shoal/partial", id_of(THING), THING)
     inventory.put_partial(PartialFile("a", staging, Heard(), gives_way=gives_way))
     return Remains(folder, inventory)
@@ -135,7 +135,7 @@ def copied(folder: Path, content_id: ContentId, wanted: manifest.Manifest) -> di
     copy_chunks(
         wanted,
         bitmap.full(wanted.chunk_count),
-        [left],
+        chunks_of([left]),
         lambda index, data, _: found.update({index: data}),
     )
     return found
