@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 import zmq
-from shoal.commands.listing import ask
+from shoal.api.asking import ask
 from shoal.protocol import messages
 from shoal.protocol.messages import Holders, Query
 
