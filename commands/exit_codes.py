@@ -1,4 +1,4 @@
-"""What the commands exit with: a promise to scripts (docs/use/commands.md)."""
+"""What the commands exit with: a promise to scripts (docs/use/json.md)."""
 
 import enum
 

@@ -39,7 +39,7 @@ from shoal.protocol.control import (
     Working,
 )
 from shoal.protocol.errors import Kind, OperatorError, StoppedError, TimedOutError, TrackerError
-from shoal.protocol.messages import Holding, State, Told
+from shoal.protocol.messages import State, Told
 from shoal.protocol.names import display
 from shoal.protocol.titles import Title
 
@@ -66,15 +66,15 @@ class Agent:
         self._rules = Rules(state)
         self._context: zmq.Context[zmq.Socket[bytes]] = zmq.Context()
         self._context.set(zmq.MAX_SOCKETS, 4096)
-        self.inventory = Inventory(self._changed)
         self._cache = Cache(state / "cache.db")
         self._register = Register(self._cache, identity.name)
-        known = self._cache, self._rules, self._register
-        self._watcher = Watcher(identity.folder, self.inventory, *known, settings)
         epoch = self._cache.next_epoch()
         announcer = Announcer(identity.name, identity.address, epoch, rng, settings)
-        self._session = Session(
-            self._context, identity.tracker_address, announcer, self._holdings, self._told
+        self._session = Session(self._context, identity.tracker_address, announcer, self._told)
+        self.inventory = Inventory(self._session.tell)
+        known = self._cache, self._rules, self._register
+        self._watcher = Watcher(
+            identity.folder, self.inventory, *known, self._session.tell_that_is_all
         )
         quota = Quota(identity.folder, identity.name, identity.quota_bytes)
         remains = Remains(identity.folder, self.inventory)
@@ -96,7 +96,7 @@ class Agent:
         """
         leftovers.sweep(self.identity.folder)
         self._server.start(self.identity.address)
-        self._watcher.start(self._changed)
+        self._watcher.start()
         self._session.start()
         self._healer.start()
         self._sweeper.start()
@@ -205,26 +205,19 @@ class Agent:
         self._lock.release()
 
     def _announce(self) -> bool:
-        self._session.changed()
         announced = self._session.flush(ANNOUNCE_S)
         if not announced:
             log.warning("the tracker has not been told yet")
         return announced
 
-    def _changed(self) -> None:
-        self._session.changed()
-
     def _told(self, told: Told) -> None:
         """Take in which version a holding is by the tracker's word, or that it is none."""
         if not told.taken:
             self._register.refuse(told)
-            self.inventory.refuse(told.name, told.id)
+            self.inventory.remove(told.name, told.id)
             return
         title = Title(told.id, told.version, told.publisher)
         thing = self.inventory.whole(told.name)
         if thing is not None and thing.id == told.id:
             self._register.note(told.name, title)
         self.inventory.entitle(told.name, title)
-
-    def _holdings(self) -> tuple[list[Holding], bool]:
-        return self.inventory.holdings(), self._watcher.has_looked

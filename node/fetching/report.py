@@ -1,7 +1,7 @@
 """What a download has cost and how it ended, as programs and people are told. Measures nothing.
 
 The best possible rate is the best one seen over a quarter of a second. What bounded the transfer is
-said only where the measurements show it (docs/use/commands.md has the rules for people).
+said only where the measurements show it (docs/use/json.md has the rules).
 """
 
 import collections

@@ -11,9 +11,9 @@ import msgspec
 import pytest
 import typer.main
 from shoal.cli import app
+from shoal.commands.exit_codes import ExitCode
 from shoal.config import cluster
 from shoal.protocol import control
-from shoal.protocol.errors import ExitCode
 
 from tests.benchmark import records
 from tests.unit.test_tidy import ROOT, SOURCES, shown

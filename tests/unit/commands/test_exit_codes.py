@@ -1,4 +1,4 @@
-"""Which exit code each kind of failure has: as docs/use/commands.md promises."""
+"""Which exit code each kind of failure has: as docs/use/json.md promises."""
 
 import pytest
 from shoal.commands import exit_codes

@@ -75,7 +75,7 @@ class Nodes:
 
     def start(self, state: State) -> str:
         told = (lambda _: None), (lambda *_: None), (lambda *_: state)
-        server = ChunkServer(self.context, Inventory(lambda: None), *told, NodeSettings())
+        server = ChunkServer(self.context, Inventory(lambda _: None), *told, NodeSettings())
         address = free_address()
         server.start(address)
         self.servers.append(server)

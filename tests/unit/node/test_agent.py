@@ -79,7 +79,7 @@ def test_fetches_and_serves_what_it_has(tracker: NamingTracker, tmp_path: Path) 
         assert done.fetched_bytes == len(DATA)
         again = fetch(agent)
         assert (again.fetched_bytes, again.reused_bytes) == (0, len(DATA))
-        assert [holding.name for holding in agent.inventory.holdings()] == [NAME]
+        assert agent.inventory.names() == [NAME]
 
 
 def test_does_not_replace_what_nobody_else_has(tracker: NamingTracker, tmp_path: Path) -> None:

@@ -40,7 +40,7 @@ class Fetch:
         self, context: Context, folder: Path, tracker: str, output: Path | None = None
     ) -> None:
         self.folder = folder
-        self.inventory = Inventory(lambda: None)
+        self.inventory = Inventory(lambda _: None)
         self.remembered: list[str] = []
         self.progress: list[Working] = []
         to = Destination(folder, self.inventory, lambda name, *_: self.note(name), output)
@@ -60,7 +60,7 @@ class Fetch:
         with pytest.raises(OperatorError) as failed:
             self.run()
         assert not (self.folder / NAME).exists()
-        assert self.inventory.holdings() == []
+        assert (self.inventory.names(), self.inventory.fetched()) == ([], [])
         return failed.value
 
 
@@ -84,7 +84,7 @@ def test_fetches_from_all_at_once(context: Context, tmp_path: Path) -> None:
     assert sum(done.holders.values()) == len(DATA)
     assert done.path == str(tmp_path / NAME)
     assert fetch.inventory.names() == fetch.remembered == [NAME]
-    assert [holding.complete for holding in fetch.inventory.holdings()] == [True]
+    assert fetch.inventory.fetched() == []
     assert fetch.progress[-1].have_bytes == len(DATA)
     assert list((tmp_path / ".shoal/partial").iterdir()) == []
 
@@ -220,7 +220,7 @@ def test_fetches_to_another_place(context: Context, tmp_path: Path) -> None:
         fetch = Fetch(context, tmp_path, tracker.address, target)
         assert fetch.run().path == str(target)
     assert target.read_bytes() == DATA
-    assert fetch.inventory.holdings() == []
+    assert (fetch.inventory.names(), fetch.inventory.fetched()) == ([], [])
 
 
 def test_what_is_fetched_already_is_not_fetched_again_beside_it(
@@ -230,7 +230,7 @@ def test_what_is_fetched_already_is_not_fetched_again_beside_it(
         first = Fetch(context, tmp_path, tracker.address)
         thread = threading.Thread(target=first.run)
         thread.start()
-        eventually(first.inventory.holdings)
+        eventually(first.inventory.fetched)
         second = Fetcher(
             Meant(id_of(plain(DATA)), None, id_of(plain(DATA))), first.with_, lambda _: None
         )
@@ -239,7 +239,7 @@ def test_what_is_fetched_already_is_not_fetched_again_beside_it(
                 second.run()
         finally:
             second.close()
-        assert len(first.inventory.holdings()) == 1
+        assert len(first.inventory.fetched()) == 1
         holders[0].way = HONEST
         thread.join(SOON_S)
     assert (tmp_path / NAME).read_bytes() == DATA

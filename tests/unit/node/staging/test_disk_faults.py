@@ -147,7 +147,7 @@ class Scene:
 
     def fetch(self) -> None:
         """Fetch it as the command does: what is there now may go, unless it is being replaced."""
-        inventory = Inventory(lambda: None)
+        inventory = Inventory(lambda _: None)
         spare = NOTHING if self.rules.of("t").withheld else self._as_seen()
         to = {"spare": spare, "rules": self.rules, "name": "t", **self.to}
         Fetch(self.thing, Destination(self.folder, inventory, lambda *_: None, **to)).run()
