@@ -61,7 +61,7 @@ def test_an_answer_of_another_kind_is_the_operators_affair(
     with (
         tracker(lambda _: reply) as address,
         pytest.raises(
-            OperatorError, match=r"does not make sense: .*; check what runs there"
+            OperatorError, match=r"does not make sense: .*; check what is running there"
         ) as told,
     ):
         command(address)
