@@ -81,7 +81,7 @@ def test_the_first_signal_ends_a_fetch_that_a_node_does(lab: Cluster, number: Si
     with frozen_in_the_middle(lab, BIG, asker, "n2", "n3"):
         os.kill(fetch.pid, number)
         assert lab.finish(fetch, STOP_S).exit_code == EXIT_CODES[number]
-    withdrawn = f"{asker} taken off the holders of {BIG}"
+    withdrawn = f"{asker} no longer holds {BIG}"
     lab.wait(lambda: withdrawn in lab.log("tracker"), "the node has stopped fetching it")
     assert lab.process("node", asker).exit_code is None
     assert_nothing_is_visible(lab, asker)
