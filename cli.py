@@ -1,4 +1,4 @@
-"""The command line: reads options and hands over to commands/. Does no work itself."""
+"""The command line: parses options and calls commands/. Does no work itself."""
 
 import importlib.util
 import os
@@ -22,7 +22,7 @@ import typer
 from shoal.commands import options as opt
 from shoal.commands import terminal
 from shoal.commands.encoding import insist_on_utf8
-from shoal.protocol.errors import ExitCode
+from shoal.commands.exit_codes import ExitCode
 
 if TYPE_CHECKING:
     from shoal.config.cluster import Cluster, NodeEntry
@@ -39,7 +39,7 @@ app = typer.Typer(
 
 
 def _told(summary: str, example: str) -> dict[str, Any]:
-    """Return what `--help` says of a command beside its docstring and options."""
+    """Return what `--help` shows for a command besides its docstring and options."""
     return {"cls": opt.Command, "short_help": summary, "epilog": f"Example: {example}"}
 
 
@@ -52,7 +52,7 @@ def shoal(
 
 @app.command(**_told("Run the tracker.", "shoal tracker --config lan.yaml"))
 def tracker(config: opt.ConfigOption = None) -> None:
-    """Run the tracker, which knows who holds what, until a signal comes."""
+    """Run the tracker, the directory of who holds what, in the foreground until interrupted."""
 
     def body() -> ExitCode:
         from shoal.commands.tracker import run_tracker  # noqa: PLC0415 (--help stays quick)
@@ -62,9 +62,9 @@ def tracker(config: opt.ConfigOption = None) -> None:
     _run(body)
 
 
-@app.command(**_told("Run a node: serve its folder, take fetches.", "shoal node n1"))
+@app.command(**_told("Run a node: serve its folder and fetch into it.", "shoal node n1"))
 def node(name: opt.NameArgument, config: opt.ConfigOption = None) -> None:
-    """Run node NAME until a signal comes: it serves its folder, announces it, and takes fetches."""
+    """Run node NAME in the foreground until interrupted: share its folder, and fetch into it."""
 
     def body() -> ExitCode:
         from shoal.commands.node import run_node  # noqa: PLC0415 (--help stays quick)
@@ -90,7 +90,7 @@ def fetch(
     discard: opt.DiscardOption = False,
     offline: opt.OfflineOption = False,
 ) -> None:
-    """Fetch by name, id or NAME@ID into NAME's folder; goes on where an earlier try stopped."""
+    """Fetch files or directories into NAME's folder. Resumes an interrupted fetch."""
 
     def body() -> ExitCode:
         if discard:
@@ -107,7 +107,7 @@ def fetch(
     _run(body, as_json=as_json)
 
 
-@app.command(**_told("Share a file or a directory.", "shoal share ~/Downloads/big.iso --as n2"))
+@app.command(**_told("Share a file or directory.", "shoal share ~/Downloads/big.iso --as n2"))
 def share(
     path: opt.PathArgument,
     as_node: opt.AsOption,
@@ -119,7 +119,7 @@ def share(
     force: opt.ShareForceOption = False,
     follow_links: opt.FollowLinksOption = False,
 ) -> None:
-    """Add a file or a directory to NAME's folder and announce it."""
+    """Share a file or directory as node NAME, copying it into the node's folder if needed."""
 
     def body() -> ExitCode:
         from shoal.commands.share import ShareOptions, run_share  # noqa: PLC0415 (--help stays quick)
@@ -133,7 +133,7 @@ def share(
     _run(body, as_json=as_json)
 
 
-@app.command(**_told("Share something no longer, or delete it.", "shoal forget big.iso --as n2"))
+@app.command(**_told("Stop sharing something, or delete it.", "shoal forget big.iso --as n2"))
 def forget(
     what: opt.WhatArgument,
     as_node: opt.AsOption,
@@ -141,7 +141,7 @@ def forget(
     as_json: opt.JsonOption = False,
     delete: opt.DeleteOption = False,
 ) -> None:
-    """Share WHAT no longer; its bytes stay unless --delete is given."""
+    """Stop sharing WHAT. The data stays on disk unless --delete is given."""
 
     def body() -> ExitCode:
         from shoal.commands.upkeep import run_forget  # noqa: PLC0415 (--help stays quick)
@@ -152,14 +152,14 @@ def forget(
     _run(body, as_json=as_json)
 
 
-@app.command(**_told("Find what has rotted, and heal it.", "shoal verify big.iso --as n2"))
+@app.command(**_told("Check stored data and repair it.", "shoal verify big.iso --as n2"))
 def verify(
     as_node: opt.AsOption,
     what: opt.OptionalWhatArgument = None,
     config: opt.ConfigOption = None,
     as_json: opt.JsonOption = False,
 ) -> None:
-    """Hash again what NAME holds, or only WHAT; fetch anew what has rotted."""
+    """Rehash everything that NAME holds, or only WHAT, and fetch corrupt chunks again."""
 
     def body() -> ExitCode:
         from shoal.commands.upkeep import run_verify  # noqa: PLC0415 (--help stays quick)
@@ -169,13 +169,13 @@ def verify(
     _run(body, as_json=as_json)
 
 
-@app.command("ls", **_told("Show what there is, and who has it.", "shoal ls --long"))
+@app.command("ls", **_told("List shared files and their holders.", "shoal ls --long"))
 def list_files(
     config: opt.ConfigOption = None,
     as_json: opt.JsonOption = False,
     long: opt.LongOption = False,
 ) -> None:
-    """Show what there is, and who has it."""
+    """List every version of every shared file and directory, with its holders."""
 
     def body() -> ExitCode:
         from shoal.commands.listing import run_ls  # noqa: PLC0415 (--help stays quick)
@@ -185,14 +185,14 @@ def list_files(
     _run(body, as_json=as_json)
 
 
-@app.command(**_told("Show which nodes have something.", "shoal where big.iso --all"))
+@app.command(**_told("Show which nodes have a file.", "shoal where big.iso --all"))
 def where(
     what: opt.WhatArgument,
     config: opt.ConfigOption = None,
     as_json: opt.JsonOption = False,
     need_all: opt.AllOption = False,
 ) -> None:
-    """Show which nodes have WHAT, whole or in part, and which do not."""
+    """Show which nodes have all of WHAT, which have part of it, and which have none."""
 
     def body() -> ExitCode:
         from shoal.commands.where import run_where  # noqa: PLC0415 (--help stays quick)
@@ -204,7 +204,7 @@ def where(
 
 @app.command(**_told("Show which nodes are alive.", "shoal status"))
 def status(config: opt.ConfigOption = None, as_json: opt.JsonOption = False) -> None:
-    """Show who is alive."""
+    """Show which nodes are alive, and how long the tracker has been up."""
 
     def body() -> ExitCode:
         from shoal.commands.status import run_status  # noqa: PLC0415 (--help stays quick)
@@ -214,9 +214,9 @@ def status(config: opt.ConfigOption = None, as_json: opt.JsonOption = False) -> 
     _run(body, as_json=as_json)
 
 
-@app.command(**_told("Look for what would go wrong.", "shoal check"))
+@app.command(**_told("Check this machine's setup.", "shoal check"))
 def check(config: opt.ConfigOption = None, as_json: opt.JsonOption = False) -> None:
-    """Look for what would go wrong, before it does."""
+    """Check addresses, folders, disk space and limits, and report problems before they bite."""
 
     def body() -> ExitCode:
         from shoal.commands.check import run_check  # noqa: PLC0415 (--help stays quick)
@@ -226,9 +226,9 @@ def check(config: opt.ConfigOption = None, as_json: opt.JsonOption = False) -> N
     _run(body, as_json=as_json)
 
 
-@app.command(**_told("Try it: three nodes on this machine.", "shoal demo"))
+@app.command(**_told("Try shoal on this machine.", "shoal demo"))
 def demo(verbose: opt.VerboseOption = False) -> None:
-    """Run the whole thing on this machine: a tracker, three nodes, three verified fetches."""
+    """Run a tracker and three nodes on this machine, and fetch three files between them."""
 
     def body() -> ExitCode:
         from shoal.commands.demo import run_demo  # noqa: PLC0415 (--help stays quick)
@@ -263,7 +263,7 @@ def _run(body: Callable[[], ExitCode], *, as_json: bool = False) -> None:
 
 
 def main() -> None:
-    """Run the command that sys.argv names."""
+    """Run the command named in sys.argv."""
     insist_on_utf8()
     terminal.prepare()
     code = terminal.run(_command, as_json="--json" in sys.argv)
@@ -277,7 +277,7 @@ def _command() -> int | None:
     except opt.UsageError as error:
         if len(sys.argv) > 1:
             raise opt.told(error) from None
-        error.show()  # Nothing was asked for: this is the help.
+        error.show()  # No arguments: this prints the help.
         return ExitCode.USAGE
     return code
 

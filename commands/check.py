@@ -10,13 +10,14 @@ from collections.abc import Iterator
 import msgspec
 import zmq
 from shoal.commands import terminal
+from shoal.commands.exit_codes import ExitCode
 from shoal.commands.here import is_here
 from shoal.commands.listing import ask
 from shoal.commands.remains import described, remains_of
 from shoal.commands.table import put_table
 from shoal.config.cluster import Cluster, NodeEntry
 from shoal.protocol.addresses import split
-from shoal.protocol.errors import ExitCode, OperatorError
+from shoal.protocol.errors import OperatorError
 from shoal.protocol.messages import Status, TrackerStatus
 
 LOW_SPACE_BYTES = 1 << 30

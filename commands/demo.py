@@ -14,8 +14,9 @@ from typing import Any
 
 from blake3 import blake3
 from shoal.commands import terminal
+from shoal.commands.exit_codes import ExitCode
 from shoal.config.cluster import SHIPPED_FOLDER, Cluster, load
-from shoal.protocol.errors import ExitCode, OperatorError
+from shoal.protocol.errors import BugError, OperatorError
 
 READY_S = 20.0
 STOP_S = 5.0
@@ -115,7 +116,7 @@ class _Demo:
         original = self._cluster.nodes[self._cluster.holdings[name][0]].folder / name
         arrived = Path(report["path"])
         if blake3(arrived.read_bytes()).digest() != blake3(original.read_bytes()).digest():
-            raise OperatorError(f"{name} arrived, but it is not what was sent", ExitCode.BUG)
+            raise BugError(f"{name} arrived, but it is not what was sent")
         sources = " and ".join(
             f"{count} bytes from {one}" for one, count in sorted(report["holders"].items())
         )
@@ -158,7 +159,7 @@ class _Demo:
         command = self._command(*arguments, "--json")
         done = subprocess.run(command, capture_output=True, check=False)  # noqa: S603
         if done.returncode != 0:
-            raise OperatorError(done.stderr.decode().strip(), ExitCode.BUG)
+            raise BugError(done.stderr.decode().strip())
         return json.loads(done.stdout)
 
     def _command(self, *arguments: str) -> list[str]:

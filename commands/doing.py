@@ -12,7 +12,7 @@ from shoal.config.cluster import Cluster, NodeEntry
 from shoal.node.agent import Agent
 from shoal.node.folder.lock import FolderLock
 from shoal.protocol.control import Report, Task, Working
-from shoal.protocol.errors import ExitCode
+from shoal.protocol.errors import Kind
 
 
 class Doer:
@@ -44,9 +44,9 @@ class Doer:
         finally:
             self._guard.__exit__(kind, error, trace)
 
-    def _end(self, exit_code: ExitCode) -> None:
+    def _end(self, kind: Kind) -> None:
         if self._agent is not None:
-            self._agent.cancel_all(exit_code)
+            self._agent.cancel_all(kind)
 
     def _close(self, error: BaseException | None) -> None:
         if self._desk is not None:

@@ -7,7 +7,8 @@ from pathlib import Path
 from typing import Self
 
 import msgspec
-from shoal.commands import terminal
+from shoal.commands import exit_codes, terminal
+from shoal.commands.exit_codes import ExitCode
 from shoal.commands.node import identity_of, take_folder_or_none
 from shoal.commands.orders import OrderDesk
 from shoal.commands.patterns import check_patterns
@@ -20,16 +21,11 @@ from shoal.node.files.outside import check_output
 from shoal.node.folder.lock import FolderLock
 from shoal.protocol import manifest, names
 from shoal.protocol.control import Fetched, FetchOrder, Working
-from shoal.protocol.errors import ExitCode, OperatorError
+from shoal.protocol.errors import Kind, OperatorError, StoppedError, TimedOutError
 from shoal.protocol.names import display
 
 # What ends the fetches of several things, whatever became of those before.
-_ENDS_ALL = {
-    ExitCode.TIMED_OUT,
-    ExitCode.HUNG_UP,
-    ExitCode.INTERRUPTED,
-    ExitCode.TERMINATED,
-}
+_ENDS_ALL = TimedOutError, StoppedError
 
 
 class FetchOptions(msgspec.Struct, frozen=True):
@@ -148,11 +144,11 @@ def _order(entry: NodeEntry, orders: list[FetchOrder], options: FetchOptions) ->
 
 
 class _Limit:
-    """Ends the work at a signal or after the time-out, with the exit code that says which."""
+    """Ends the work at a signal or after the time-out, with the kind of error that says which."""
 
-    def __init__(self, timeout_s: float | None, on_end: Callable[[ExitCode], None]) -> None:
+    def __init__(self, timeout_s: float | None, on_end: Callable[[Kind], None]) -> None:
         self._stopper = Stopper(on_end)
-        self._timer = threading.Timer(timeout_s or 0.0, on_end, [ExitCode.TIMED_OUT])
+        self._timer = threading.Timer(timeout_s or 0.0, on_end, [TimedOutError])
         self._timer.daemon = True
         self._has_timer = timeout_s is not None
 
@@ -166,7 +162,7 @@ class _Limit:
 
     @property
     def was_interrupted(self) -> bool:
-        return self._stopper.exit_code is not None
+        return self._stopper.has_stopped
 
 
 def _fetch_all(
@@ -251,6 +247,6 @@ def _exit_code(outcomes: list[Fetched | OperatorError]) -> ExitCode:
     if not errors:
         return ExitCode.DONE
     for error in errors:
-        if error.exit_code in _ENDS_ALL:
-            return error.exit_code
-    return errors[0].exit_code if len(errors) == len(outcomes) else ExitCode.PARTLY_DONE
+        if isinstance(error, _ENDS_ALL):
+            return exit_codes.of(error)
+    return exit_codes.of(errors[0]) if len(errors) == len(outcomes) else ExitCode.PARTLY_DONE

@@ -5,8 +5,15 @@ from typing import Any, TypeVar
 
 import zmq
 from shoal.commands import terminal
+from shoal.commands.exit_codes import ExitCode
 from shoal.commands.table import put_table
-from shoal.protocol.errors import ExitCode, OperatorError, WireCode
+from shoal.protocol.errors import (
+    BugError,
+    NotFoundError,
+    OperatorError,
+    TrackerError,
+    WireCode,
+)
 from shoal.protocol.messages import (
     Error,
     File,
@@ -51,10 +58,10 @@ def ask(address: str, message: Message, expected: type[Reply]) -> Reply:
             text = (
                 f"no such file was found: {display(message.what)}; `shoal ls` shows what there is"
             )
-            raise OperatorError(text, ExitCode.NOT_FOUND)
+            raise NotFoundError(text)
         if reply.code in _SENSELESS:
             raise broken(address, reply.message)
-        raise OperatorError(f"the tracker refused: {reply.message}", ExitCode.BUG)
+        raise BugError(f"the tracker refused: {reply.message}")
     if not isinstance(reply, expected):
         raise broken(address, "it answered another question than it was asked")
     return reply
@@ -87,9 +94,8 @@ def pages(
 
 
 def broken(address: str, problem: str) -> OperatorError:
-    return OperatorError(
+    return TrackerError(
         f"the tracker at {address} does not make sense: {problem}; check what runs there",
-        ExitCode.TRACKER_UNREACHABLE,
     )
 
 

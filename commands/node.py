@@ -5,6 +5,7 @@ import threading
 import time
 
 from shoal.commands import terminal
+from shoal.commands.exit_codes import ExitCode
 from shoal.commands.stopping import Stopper
 from shoal.commands.thread_guard import ThreadGuard
 from shoal.config.cluster import Cluster, NodeEntry
@@ -12,7 +13,7 @@ from shoal.node.agent import Agent
 from shoal.node.folder.lock import FolderLock, FolderTakenError
 from shoal.node.network.control_server import ControlServer
 from shoal.node.orders.home import Identity
-from shoal.protocol.errors import ExitCode, OperatorError
+from shoal.protocol.errors import Kind, OperatorError, TimedOutError
 from shoal.protocol.names import display
 from shoal.wire import control_socket
 
@@ -32,8 +33,8 @@ def run_node(cluster: Cluster, entry: NodeEntry) -> ExitCode:
     agent = Agent(identity_of(cluster, entry), take_folder(entry))
     orders = ControlServer(agent, agent.identity.folder)
 
-    def on_stop(code: ExitCode) -> None:
-        agent.cancel_all(code)
+    def on_stop(kind: Kind) -> None:
+        agent.cancel_all(kind)
         orders.stop()
 
     Stopper(on_stop)
@@ -85,7 +86,7 @@ def take_folder_or_none(entry: NodeEntry, timeout_s: float | None) -> FolderLock
         waited_s = time.monotonic() - started
         if timeout_s is not None and waited_s > timeout_s:
             message = f"{owner} and did not end in time; run it again when it has"
-            raise OperatorError(message, ExitCode.TIMED_OUT)
+            raise TimedOutError(message)
         if not has_told and waited_s > TELL_S:
             terminal.say(f"{owner}; waiting for it to end")
             has_told = True

@@ -1,4 +1,4 @@
-"""The arguments and options of the command line, each with its help. Used by cli.py alone."""
+"""The arguments and options of the command line, with their help. Used only by cli.py."""
 
 import enum
 import math
@@ -16,7 +16,7 @@ UsageError: Any = typer.BadParameter.__base__  # Click's, or the copy of it that
 
 
 def told(error: Any) -> OperatorError:
-    """Say what is wrong with the command line as everything else is said, in one line."""
+    """Return a usage error as one line, like every other error."""
     what = error.format_message().rstrip(".?")
     command = error.ctx.command_path if error.ctx else "shoal"
     return OperatorError(f"{what[:1].lower()}{what[1:]}; see `{command} --help`")
@@ -31,14 +31,14 @@ def _show_version(wanted: bool) -> None:  # noqa: FBT001  # Typer calls it so.
 
 
 def _finite(seconds: float | None) -> float | None:
-    """Refuse what is in every range because it compares with nothing."""
+    """Refuse NaN and infinities, which pass every range check or none."""
     if seconds is not None and not math.isfinite(seconds):
-        raise typer.BadParameter(f"{seconds} is no length of time.")
+        raise typer.BadParameter(f"{seconds} is not a length of time.")
     return seconds
 
 
 class Command(typer.core.TyperCommand):
-    """A command whose usage line names all that it needs: `shoal fetch WHAT... --as NAME`."""
+    """A command whose usage line shows every required part: `shoal fetch WHAT... --as NAME`."""
 
     def collect_usage_pieces(self, ctx: Any) -> list[str]:  # noqa: ARG002 (its base gives it)
         arguments, needed = [], []
@@ -52,7 +52,7 @@ class Command(typer.core.TyperCommand):
 
 
 class Cut(enum.Enum):
-    """Where chunks are cut."""
+    """How files are cut into chunks."""
 
     FIXED = "fixed"
     CONTENT = "content"
@@ -68,14 +68,14 @@ NameArgument = Annotated[
     str,
     typer.Argument(
         metavar="NAME",
-        help="The node, as the cluster file calls it.",
+        help="The node's name in the cluster file.",
         autocompletion=completing.nodes,
     ),
 ]
 WhatArgument = Annotated[
     str,
     typer.Argument(
-        metavar="WHAT", help="A name, an id or NAME@ID.", autocompletion=completing.things
+        metavar="WHAT", help="A name, an id, or NAME@ID.", autocompletion=completing.things
     ),
 ]
 WhatArguments = Annotated[
@@ -90,30 +90,32 @@ OptionalWhatArgument = Annotated[
     str | None,
     typer.Argument(
         metavar="WHAT",
-        help="A name, an id or NAME@ID; without it, everything.",
+        help="A name, an id, or NAME@ID. Default: everything.",
         autocompletion=completing.things,
     ),
 ]
-PathArgument = Annotated[Path, typer.Argument(metavar="PATH", help="A file or a directory.")]
+PathArgument = Annotated[
+    Path, typer.Argument(metavar="PATH", help="The file or directory to share.")
+]
 
 ConfigOption = Annotated[
     str | None,
     typer.Option(
-        "--config", metavar="FILE", help="The cluster file; else $SHOAL_CONFIG, else lan.yaml."
+        "--config", metavar="FILE", help="Cluster file. Default: $SHOAL_CONFIG, then lan.yaml."
     ),
 ]
 AsOption = Annotated[
     str,
     typer.Option(
         "--as",
-        help="The node to do it as.",
+        help="The node to act as.",
         envvar="SHOAL_AS",
         metavar="NAME",
         autocompletion=completing.nodes,
     ),
 ]
-JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON, for scripts.")]
-QuietOption = Annotated[bool, typer.Option("--quiet", "-q", help="Only say what fails.")]
+JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON on stdout.")]
+QuietOption = Annotated[bool, typer.Option("--quiet", "-q", help="Print errors only.")]
 TimeoutOption = Annotated[
     float | None,
     typer.Option(
@@ -126,55 +128,61 @@ TimeoutOption = Annotated[
     ),
 ]
 OutputOption = Annotated[
-    Path | None, typer.Option(metavar="PATH", help="Put it here, not into NAME's folder.")
+    Path | None, typer.Option(metavar="PATH", help="Write to PATH instead of NAME's folder.")
 ]
 IncludeOption = Annotated[
     list[str] | None,
-    typer.Option(metavar="PATTERN", help="Of a directory only this, as in .gitignore; repeatable."),
+    typer.Option(
+        metavar="PATTERN", help="Only matching paths of a directory, as in .gitignore. Repeatable."
+    ),
 ]
 ExcludeOption = Annotated[
     list[str] | None,
-    typer.Option(metavar="PATTERN", help="Of a directory leave this out; repeatable."),
+    typer.Option(metavar="PATTERN", help="Skip matching paths of a directory. Repeatable."),
 ]
 InPlaceOption = Annotated[
     bool,
-    typer.Option("--in-place", help="Let a directory's files appear one by one, each whole."),
+    typer.Option(
+        "--in-place", help="Put each file of a directory in place as soon as it is complete."
+    ),
 ]
 DiscardOption = Annotated[
     bool,
-    typer.Option("--discard", help="Fetch nothing; remove what interrupted fetches of it left."),
+    typer.Option(
+        "--discard", help="Fetch nothing; delete the partial data of an interrupted fetch."
+    ),
 ]
 OfflineOption = Annotated[
     bool,
     typer.Option(
-        "--offline", help="Take what NAME's folder has, without asking for a newer version."
+        "--offline", help="Use the newest version in NAME's folder; do not ask the tracker."
     ),
 ]
 FetchForceOption = Annotated[
     bool,
-    typer.Option("--force", help="Overwrite what has that name, even if no other node has a copy."),
+    typer.Option("--force", help="Overwrite a local file even if no other node has a copy."),
 ]
 ShareForceOption = Annotated[
-    bool, typer.Option("--force", help="Make it a new version of what has that name.")
+    bool, typer.Option("--force", help="Publish it as a new version of an existing name.")
 ]
 ChunkingOption = Annotated[
     Cut | None,
     typer.Option(
-        help="Cut by size, or where the content says so: then insertions move little (fixed).",
+        help="Cut chunks at fixed sizes (default), or by content, so that insertions change few.",
         show_default=False,
     ),
 ]
-LongOption = Annotated[
-    bool, typer.Option("--long", "-l", help="Name all holders, however many there are.")
-]
+LongOption = Annotated[bool, typer.Option("--long", "-l", help="List all holders by name.")]
 AllOption = Annotated[
-    bool, typer.Option("--all", help="Exit with 6 unless every node has all of it.")
+    bool, typer.Option("--all", help="Exit with 6 unless every node has a complete copy.")
 ]
 VerboseOption = Annotated[
-    bool, typer.Option("--verbose", "-v", help="Show what the processes log, too.")
+    bool, typer.Option("--verbose", "-v", help="Show the logs of its processes too.")
 ]
 FollowLinksOption = Annotated[
     bool,
-    typer.Option("--follow-links", help="Of a directory, share what its links lead to."),
+    typer.Option(
+        "--follow-links", help="Share the targets of links in a directory, as `cp -L` does."
+    ),
 ]
-DeleteOption = Annotated[bool, typer.Option("--delete", help="Delete its bytes too.")]
+DeleteOption = Annotated[bool, typer.Option("--delete", help="Delete the data too.")]

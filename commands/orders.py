@@ -20,7 +20,7 @@ from shoal.protocol.control import (
     VerifyOrder,
     Working,
 )
-from shoal.protocol.errors import ExitCode, OperatorError
+from shoal.protocol.errors import KINDS, Kind, OperatorError, TimedOutError
 from shoal.protocol.names import display
 from shoal.wire import control_socket, frames, sockets
 from shoal.wire.wake import Wake
@@ -40,11 +40,11 @@ class OrderDesk:
         self._monitor: zmq.Socket[bytes] = self._socket.get_monitor_socket(events)
         self._is_lost = False  # The node that has our order is gone.
         self._wake = Wake()
-        self._cancelled: ExitCode | None = None
+        self._cancelled: Kind | None = None
 
-    def cancel(self, exit_code: ExitCode) -> None:
+    def cancel(self, kind: Kind) -> None:
         """Have `give` cancel its order and fail. May be called from a signal handler or thread."""
-        self._cancelled = exit_code
+        self._cancelled = kind
         self._wake.set()
 
     def give(self, order: Task, on_progress: Callable[[Working], None]) -> Report:
@@ -61,7 +61,7 @@ class OrderDesk:
         while True:
             if self._cancelled is not None and cancelled_at is None:
                 cancelled_at = time.monotonic()
-                self._send(tag, Cancel(self._cancelled is ExitCode.TIMED_OUT))
+                self._send(tag, Cancel(self._cancelled is TimedOutError))
             report = self._next_report(tag)
             now = time.monotonic()
             if report is not None:
@@ -69,8 +69,8 @@ class OrderDesk:
             match report:
                 case Working():
                     on_progress(report)
-                case Failed(exit_code=code, message=message):
-                    raise OperatorError(message, self._cancelled or ExitCode(code))
+                case Failed(kind, message):
+                    raise (self._cancelled or KINDS.get(kind, OperatorError))(message)
                 case None:
                     self._check_is_there(order)
                     self._check_patience(now, heard_at, cancelled_at)
@@ -120,18 +120,18 @@ class OrderDesk:
     def _check_is_there(self, order: Task) -> None:
         if self._is_lost:
             message = f"node {self._node} stopped while {_doing(order)}"
-            code = self._cancelled or ExitCode.TIMED_OUT
-            raise OperatorError(f"{message}; start it again, then run this again", code)
+            kind = self._cancelled or TimedOutError
+            raise kind(f"{message}; start it again, then run this again")
 
     def _check_patience(self, now: float, heard_at: float, cancelled_at: float | None) -> None:
         if cancelled_at is not None and now - cancelled_at > CANCEL_S:
             assert self._cancelled is not None
-            raise OperatorError("cancelled; the node will stop soon", self._cancelled)
+            raise self._cancelled("cancelled; the node will stop soon")
         if now - heard_at > SILENCE_S:
             message = (
                 f"node {self._node} has stopped answering; start it again, then run this again"
             )
-            raise OperatorError(message, ExitCode.TIMED_OUT)
+            raise TimedOutError(message)
 
 
 def _doing(order: Task) -> str:

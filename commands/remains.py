@@ -4,11 +4,11 @@ from collections.abc import Iterable
 
 from shoal.commands import terminal
 from shoal.commands.doing import Doer
+from shoal.commands.exit_codes import ExitCode
 from shoal.commands.fetch import checked_what
 from shoal.config.cluster import Cluster, NodeEntry
 from shoal.node.staging.remains import Remain, found
 from shoal.protocol.control import Discarded, DiscardOrder
-from shoal.protocol.errors import ExitCode
 from shoal.protocol.names import display
 
 

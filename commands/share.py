@@ -9,6 +9,7 @@ from typing import Any
 import msgspec
 from shoal.commands import terminal
 from shoal.commands.doing import Doer
+from shoal.commands.exit_codes import ExitCode
 from shoal.commands.listing import ask
 from shoal.commands.patterns import check_patterns
 from shoal.commands.progress import ProgressView
@@ -22,7 +23,7 @@ from shoal.node.staging.file_staging import disk_trouble
 from shoal.node.trees.left_out import LEADS_OUT, LeftOut
 from shoal.node.trees.selection import Selection
 from shoal.protocol.control import MAX_LEFT_OUT, Chunking, Omission, ShareOrder, Sharing, Working
-from shoal.protocol.errors import ExitCode, OperatorError
+from shoal.protocol.errors import DiskError, OperatorError
 from shoal.protocol.messages import Holders, Query
 from shoal.protocol.names import check_name, display
 
@@ -94,7 +95,7 @@ def _require_file_or_directory(path: Path) -> None:
 def _cannot_read(path: Path, error: OSError) -> OperatorError:
     place = os.fsdecode(error.filename) if error.filename else str(path)
     message = f"cannot read {display(place)}: {error.strerror or error}"
-    return OperatorError(f"{message}; change its permissions or check its disk", ExitCode.DISK)
+    return DiskError(f"{message}; change its permissions or check its disk")
 
 
 def _warn(

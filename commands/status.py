@@ -2,12 +2,12 @@
 
 import msgspec
 from shoal.commands import terminal
+from shoal.commands.exit_codes import ExitCode
 from shoal.commands.listing import statuses
 from shoal.commands.remains import described, remains_of
 from shoal.commands.table import put_table
 from shoal.commands.where import liveness
 from shoal.config.cluster import Cluster
-from shoal.protocol.errors import ExitCode
 from shoal.protocol.messages import NodeStatus
 
 

@@ -5,17 +5,17 @@ import signal
 import threading
 from collections.abc import Callable
 
-from shoal.protocol.errors import ExitCode
+from shoal.protocol.errors import HungUpError, Kind, StoppedError, TerminatedError
 
-_CODES = {
-    signal.SIGINT: ExitCode.INTERRUPTED,
-    signal.SIGTERM: ExitCode.TERMINATED,
-    signal.SIGHUP: ExitCode.HUNG_UP,
+_KINDS: dict[signal.Signals, Kind] = {
+    signal.SIGINT: StoppedError,
+    signal.SIGTERM: TerminatedError,
+    signal.SIGHUP: HungUpError,
 }
 
 
 class Stopper:
-    """Turns signals into one call of `on_stop`, with the exit code that they stand for.
+    """Turns signals into one call of `on_stop`, with the kind of error that is to come of it.
 
     Signals that were ignored when the process started, as `nohup` and a shell's `&` have it, stay
     ignored. A thread of its own waits for the others; all threads that are started later have them
@@ -24,10 +24,10 @@ class Stopper:
     one sleeps on.
     """
 
-    def __init__(self, on_stop: Callable[[ExitCode], None]) -> None:
-        self.exit_code: ExitCode | None = None
+    def __init__(self, on_stop: Callable[[Kind], None]) -> None:
+        self.has_stopped = False
         self._on_stop = on_stop
-        heeded = {number for number in _CODES if signal.getsignal(number) is not signal.SIG_IGN}
+        heeded = {number for number in _KINDS if signal.getsignal(number) is not signal.SIG_IGN}
         signal.pthread_sigmask(signal.SIG_BLOCK, heeded)
         if heeded:
             listening = threading.Thread(target=self._listen, args=(heeded,), name="signals")
@@ -36,8 +36,8 @@ class Stopper:
 
     def _listen(self, heeded: set[signal.Signals]) -> None:
         while True:
-            code = _CODES[signal.Signals(signal.sigwait(heeded))]
-            if self.exit_code is not None:
-                os._exit(code)
-            self.exit_code = code
-            self._on_stop(code)
+            number = signal.Signals(signal.sigwait(heeded))
+            if self.has_stopped:
+                os._exit(128 + number)
+            self.has_stopped = True
+            self._on_stop(_KINDS[number])

@@ -11,7 +11,9 @@ from pathlib import Path
 from typing import Any, TextIO, TypeVar
 
 import msgspec
-from shoal.protocol.errors import ExitCode, OperatorError, refused
+from shoal.commands import exit_codes
+from shoal.commands.exit_codes import ExitCode
+from shoal.protocol.errors import BugError, DiskError, OperatorError, refused
 from shoal.protocol.names import display
 
 T = TypeVar("T")
@@ -97,7 +99,7 @@ def put(text: str) -> None:
     except OSError as error:
         _drop(sys.stdout)
         message = f"cannot write to the standard output: {error.strerror}"
-        raise OperatorError(f"{message}; send it somewhere else", ExitCode.DISK) from None
+        raise DiskError(f"{message}; send it somewhere else") from None
 
 
 def _drop(stream: TextIO) -> None:
@@ -112,7 +114,7 @@ def put_json(value: Any) -> None:
 
 def failure(error: OperatorError) -> dict[str, Any]:
     """Return what `--json` prints for a failure."""
-    return {"error": str(error), "exit_code": int(error.exit_code)}
+    return {"error": str(error), "exit_code": int(exit_codes.of(error))}
 
 
 def run(body: Callable[[], int | None], *, as_json: bool = False) -> int:
@@ -121,7 +123,7 @@ def run(body: Callable[[], int | None], *, as_json: bool = False) -> int:
         return int(body() or ExitCode.DONE)
     except OperatorError as error:
         report(error, as_json=as_json)
-        return int(error.exit_code)
+        return int(exit_codes.of(error))
     except KeyboardInterrupt:
         say("interrupted")
         return int(ExitCode.INTERRUPTED)
@@ -132,12 +134,12 @@ def run(body: Callable[[], int | None], *, as_json: bool = False) -> int:
         trouble = _trouble(error)
         if trouble is not None:
             report(trouble, as_json=as_json)
-            return int(trouble.exit_code)
+            return int(exit_codes.of(trouble))
         if os.environ.get("SHOAL_DEBUG"):
             traceback.print_exc()
         bug = f"this is a bug: {type(error).__name__}: {error}"
         remedy = "please report it, with what SHOAL_DEBUG=1 prints"
-        report(OperatorError(f"{bug}; {remedy}", ExitCode.BUG), as_json=as_json)
+        report(BugError(f"{bug}; {remedy}"), as_json=as_json)
         return int(ExitCode.BUG)
 
 
@@ -148,13 +150,13 @@ def _trouble(error: Exception) -> OperatorError | None:
     if isinstance(error, OSError):
         return refused(error)
     if isinstance(error, MemoryError):
-        return OperatorError("out of memory; end some programs and run it again", ExitCode.DISK)
+        return DiskError("out of memory; end some programs and run it again")
     number = getattr(error, "errno", None)
     if type(error).__module__.startswith("zmq") and isinstance(number, int):
         return refused(OSError(number, os.strerror(number)))
     if type(error).__module__ == "sqlite3" and type(error).__name__ == "OperationalError":
         message = f"the database in the node's or tracker's folder: {error}"
-        return OperatorError(f"{message}; check the disk and its permissions", ExitCode.DISK)
+        return DiskError(f"{message}; check the disk and its permissions")
     return None
 
 

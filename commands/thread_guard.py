@@ -8,7 +8,8 @@ from types import TracebackType
 from typing import Self
 
 from shoal.commands import terminal
-from shoal.protocol.errors import ExitCode, OperatorError
+from shoal.commands.exit_codes import ExitCode
+from shoal.protocol.errors import BugError, Kind
 
 END_S = 10.0  # For the rest of the process to end in good order.
 
@@ -16,15 +17,15 @@ END_S = 10.0  # For the rest of the process to end in good order.
 class ThreadGuard:
     """A context manager. While it is open, the first thread that dies calls `on_death`, once.
 
-    `on_death` is to have the body end soon, as if with that exit code; the guard then raises an
-    OperatorError that says which thread died of what. A body that does not end is ended.
+    `on_death` is to have the body end soon, with an error of that kind; the guard then raises a
+    BugError that says which thread died of what. A body that does not end is ended.
     """
 
-    def __init__(self, on_death: Callable[[ExitCode], None], end_s: float = END_S) -> None:
+    def __init__(self, on_death: Callable[[Kind], None], end_s: float = END_S) -> None:
         self._on_death = on_death
         self._end_s = end_s
         self._guard = threading.Lock()
-        self._death: OperatorError | None = None
+        self._death: BugError | None = None
         self._end_timer: threading.Timer | None = None
 
     def __enter__(self) -> Self:
@@ -58,12 +59,12 @@ class ThreadGuard:
                     f"this is a bug: the thread '{thread}' died of {type(error).__name__}: {error}"
                 )
                 remedy = "please report it, with what SHOAL_DEBUG=1 prints"
-                self._death = OperatorError(f"{bug}; {remedy}", ExitCode.BUG)
+                self._death = BugError(f"{bug}; {remedy}")
         if is_first:
             self._end_timer = threading.Timer(self._end_s, self._end)
             self._end_timer.daemon = True
             self._end_timer.start()
-            self._on_death(ExitCode.BUG)
+            self._on_death(BugError)
 
     def _end(self) -> None:
         assert self._death is not None

@@ -10,9 +10,9 @@ from shoal.broker.sqlite_store import SqliteStore
 from shoal.broker.tracking.initial import Initial, InitialNode
 from shoal.broker.tracking.tracker import Tracker
 from shoal.commands import terminal
+from shoal.commands.exit_codes import ExitCode
 from shoal.commands.stopping import Stopper
 from shoal.config.cluster import Cluster
-from shoal.protocol.errors import ExitCode
 from shoal.wire.wake import Wake
 
 log = logging.getLogger("shoal.tracker")

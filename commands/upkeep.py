@@ -4,11 +4,11 @@ from collections.abc import Iterator
 
 from shoal.commands import terminal
 from shoal.commands.doing import Doer
+from shoal.commands.exit_codes import ExitCode
 from shoal.commands.fetch import checked_what
 from shoal.commands.progress import ProgressView
 from shoal.config.cluster import Cluster, NodeEntry
 from shoal.protocol.control import Examined, ForgetOrder, Forgotten, Verified, VerifyOrder
-from shoal.protocol.errors import ExitCode
 from shoal.protocol.names import display
 
 

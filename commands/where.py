@@ -4,6 +4,7 @@ from typing import Any
 
 import msgspec
 from shoal.commands import terminal
+from shoal.commands.exit_codes import ExitCode
 from shoal.commands.fetch import checked_what
 from shoal.commands.listing import (
     ask,
@@ -19,7 +20,7 @@ from shoal.config.cluster import Cluster
 from shoal.node.fetching import versions
 from shoal.protocol import manifest
 from shoal.protocol.addresses import may_be_holder
-from shoal.protocol.errors import ExitCode, OperatorError
+from shoal.protocol.errors import NotFoundError, OperatorError
 from shoal.protocol.messages import Holder, Holders, NodeStatus, OtherVersion, Query, State
 from shoal.protocol.names import display
 
@@ -79,7 +80,7 @@ def _found(address: str, what: str) -> Holders | None:
         try:
             return ask(address, Query(asked, prefix=prefix), Holders)
         except OperatorError as error:
-            if error.exit_code is ExitCode.NOT_FOUND:
+            if isinstance(error, NotFoundError):
                 return None
             raise
 
@@ -95,7 +96,7 @@ def _everybody(address: str, what: str) -> Holders | None:
     try:
         found = _pages(address, what)
     except OperatorError as error:
-        if error.exit_code is ExitCode.NOT_FOUND:
+        if isinstance(error, NotFoundError):
             return None
         raise
     for page in found:

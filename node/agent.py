@@ -38,8 +38,8 @@ from shoal.protocol.control import (
     VerifyOrder,
     Working,
 )
-from shoal.protocol.errors import ExitCode, OperatorError
-from shoal.protocol.messages import Holding, State, Told
+from shoal.protocol.errors import Kind, OperatorError, StoppedError, TimedOutError, TrackerError
+from shoal.protocol.messages import State, Told
 from shoal.protocol.names import display
 from shoal.protocol.titles import Title
 from shoal.system import descriptors
@@ -51,13 +51,7 @@ LOOK_S = 1.0  # A command does not hash a whole folder that it has never seen.
 OnProgress = Callable[[Working], None]
 
 # What ends a fetch when nobody waits for the tracker any more, or it does not answer.
-_IN_A_HURRY = {
-    ExitCode.TRACKER_UNREACHABLE,
-    ExitCode.TIMED_OUT,
-    ExitCode.INTERRUPTED,
-    ExitCode.TERMINATED,
-    ExitCode.HUNG_UP,
-}
+_IN_A_HURRY = TrackerError, TimedOutError, StoppedError
 
 ANNOUNCE_S = 3.0  # How long a finished order waits for the tracker to know.
 
@@ -76,15 +70,15 @@ class Agent:
         self._rules = Rules(state)
         self._context: zmq.Context[zmq.Socket[bytes]] = zmq.Context()
         self._context.set(zmq.MAX_SOCKETS, 4096)
-        self.inventory = Inventory(self._changed)
         self._cache = Cache(state / "cache.db")
         self._register = Register(self._cache, identity.name)
-        known = self._cache, self._rules, self._register
-        self._watcher = Watcher(identity.folder, self.inventory, *known, settings)
         epoch = self._cache.next_epoch()
         announcer = Announcer(identity.name, identity.address, epoch, rng, settings)
-        self._session = Session(
-            self._context, identity.tracker_address, announcer, self._holdings, self._told
+        self._session = Session(self._context, identity.tracker_address, announcer, self._told)
+        self.inventory = Inventory(self._session.tell)
+        known = self._cache, self._rules, self._register
+        self._watcher = Watcher(
+            identity.folder, self.inventory, *known, self._session.tell_that_is_all
         )
         quota = Quota(identity.folder, identity.name, identity.quota_bytes)
         remains = Remains(identity.folder, self.inventory)
@@ -106,7 +100,7 @@ class Agent:
         """
         leftovers.sweep(self.identity.folder)
         self._server.start(self.identity.address)
-        self._watcher.start(self._changed)
+        self._watcher.start()
         self._session.start()
         self._healer.start()
         self._sweeper.start()
@@ -161,7 +155,7 @@ class Agent:
             fetched = self._fetches.fetch(order, on_progress)
         except OperatorError as error:
             log.info("fetching %s failed: %s", what, display(str(error)))
-            if error.exit_code not in _IN_A_HURRY:
+            if not isinstance(error, _IN_A_HURRY):
                 self._announce()  # The part that was served meanwhile is gone.
             raise
         log.info("fetched %s: %d bytes in %.2f s", what, fetched.size_bytes, fetched.elapsed_s)
@@ -186,25 +180,25 @@ class Agent:
             case DiscardOrder():
                 return self._sweeper.discard(order)
 
-    def cancel(self, order: Task, exit_code: ExitCode) -> None:
+    def cancel(self, order: Task, kind: Kind) -> None:
         """Stop what was ordered, if it takes long and nothing is lost by that."""
         match order:
             case FetchOrder():
-                self._fetches.cancel(order, exit_code)
+                self._fetches.cancel(order, kind)
             case VerifyOrder():
-                self._verifying.cancel(order.what, exit_code)
+                self._verifying.cancel(order.what, kind)
             case ShareOrder() | ForgetOrder() | DiscardOrder():
                 pass
 
-    def cancel_all(self, exit_code: ExitCode) -> None:
+    def cancel_all(self, kind: Kind) -> None:
         """Stop all that takes long, and what would begin later. For signal handlers too."""
         self._watcher.interrupt()
-        self._verifying.cancel_all(exit_code)
-        self._fetches.cancel_all(exit_code)
+        self._verifying.cancel_all(kind)
+        self._fetches.cancel_all(kind)
 
     def stop(self) -> None:
         """Stop serving, say goodbye to the tracker, let go of the folder."""
-        self.cancel_all(ExitCode.INTERRUPTED)
+        self.cancel_all(StoppedError)
         self._healer.stop()
         self._sweeper.stop()
         self._server.stop()
@@ -215,26 +209,19 @@ class Agent:
         self._lock.release()
 
     def _announce(self) -> bool:
-        self._session.changed()
         announced = self._session.flush(ANNOUNCE_S)
         if not announced:
             log.warning("the tracker has not been told yet")
         return announced
 
-    def _changed(self) -> None:
-        self._session.changed()
-
     def _told(self, told: Told) -> None:
         """Take in which version a holding is by the tracker's word, or that it is none."""
         if not told.taken:
             self._register.refuse(told)
-            self.inventory.refuse(told.name, told.id)
+            self.inventory.remove(told.name, told.id)
             return
         title = Title(told.id, told.version, told.publisher)
         thing = self.inventory.whole(told.name)
         if thing is not None and thing.id == told.id:
             self._register.note(told.name, title)
         self.inventory.entitle(told.name, title)
-
-    def _holdings(self) -> tuple[list[Holding], bool]:
-        return self.inventory.holdings(), self._watcher.has_looked

@@ -166,7 +166,7 @@ class Verified(Message, frozen=True, tag="verified"):
 class Failed(Message, frozen=True, tag="failed"):
     """It could not be done."""
 
-    exit_code: Annotated[int, Meta(ge=1, le=255)]
+    kind: Annotated[str, Meta(max_length=64)]  # Of protocol.errors.KINDS.
     message: Text
 
 

@@ -2,61 +2,122 @@
 
 import enum
 import errno
-
-
-class ExitCode(enum.IntEnum):
-    """What the commands exit with: a promise to scripts (docs/use/commands.md)."""
-
-    DONE = 0
-    BUG = 1
-    USAGE = 2
-    NOT_FOUND = 3
-    NOBODY_ALIVE = 4
-    INTEGRITY = 5
-    PARTLY_DONE = 6
-    TIMED_OUT = 7
-    DISK = 8
-    TRACKER_UNREACHABLE = 9
-    HUNG_UP = 129
-    INTERRUPTED = 130
-    TERMINATED = 143
+from typing import ClassVar
 
 
 class OperatorError(Exception):
-    """Something that the operator can put right.
+    """Something that the operator can put right: as such, a wrong argument or configuration.
 
-    The message is one sentence with the thing, the cause and the remedy; only the command line
-    prints it.
+    The message is one sentence with the thing, the cause and the remedy. The classes below are the
+    kinds of it that a caller may want to tell apart; which exit code each has is decided in
+    commands/.
     """
 
-    def __init__(self, message: str, exit_code: ExitCode = ExitCode.USAGE) -> None:
-        super().__init__(message)
-        self.exit_code = exit_code
+    kind: ClassVar[str] = "usage"  # Its name on the control socket.
 
 
-_BY_NUMBER = {
-    errno.ENOSPC: ("the disk is full", "free some space and run it again", ExitCode.DISK),
-    errno.EDQUOT: ("the disk quota is used up", "free some space and run it again", ExitCode.DISK),
-    errno.EROFS: ("the file system is read-only", "use another folder", ExitCode.DISK),
-    errno.EACCES: ("permission denied", "change its permissions", ExitCode.DISK),
-    errno.EPERM: ("not permitted", "change its permissions", ExitCode.DISK),
-    errno.ENAMETOOLONG: ("the path is too long", "use a shorter one", ExitCode.USAGE),
-    errno.ENOENT: ("no such file or directory", "check the path", ExitCode.USAGE),
-    errno.EMFILE: ("too many open files", "raise the limit: ulimit -n 65536", ExitCode.DISK),
-    errno.ENFILE: ("too many open files on this machine", "end some programs", ExitCode.DISK),
-    errno.ENOMEM: ("not enough memory", "end some programs", ExitCode.DISK),
-    errno.EAGAIN: ("too many processes or threads", "raise the limit: ulimit -u", ExitCode.DISK),
+class NotFoundError(OperatorError):
+    """Nothing of that name or id exists: the tracker's 404."""
+
+    kind = "not_found"
+
+
+class NobodyAliveError(OperatorError):
+    """It exists, but no node that has it is alive."""
+
+    kind = "nobody_alive"
+
+
+class IntegrityError(OperatorError):
+    """No holder could deliver the right bytes."""
+
+    kind = "integrity"
+
+
+class TimedOutError(OperatorError):
+    """It took longer than it was given, or nothing happened for too long."""
+
+    kind = "timed_out"
+
+
+class DiskError(OperatorError):
+    """The disk is full, a quota is used up, something cannot be read or written."""
+
+    kind = "disk"
+
+
+class TrackerError(OperatorError):
+    """The tracker does not answer, or its answers make no sense."""
+
+    kind = "tracker"
+
+
+class StoppedError(OperatorError):
+    """It was told to stop before it was done."""
+
+    kind = "stopped"
+
+
+class TerminatedError(StoppedError):
+    """The same, by SIGTERM: here, or at the node that was doing it."""
+
+    kind = "terminated"
+
+
+class HungUpError(StoppedError):
+    """The same, by SIGHUP."""
+
+    kind = "hung_up"
+
+
+class BugError(OperatorError):
+    """Shoal made a mistake. The remedy is to report it."""
+
+    kind = "bug"
+
+
+Kind = type[OperatorError]
+KINDS: dict[str, Kind] = {
+    one.kind: one
+    for one in (
+        OperatorError,
+        NotFoundError,
+        NobodyAliveError,
+        IntegrityError,
+        TimedOutError,
+        DiskError,
+        TrackerError,
+        StoppedError,
+        TerminatedError,
+        HungUpError,
+        BugError,
+    )
+}
+
+
+_BY_NUMBER: dict[int, tuple[str, str, Kind]] = {
+    errno.ENOSPC: ("the disk is full", "free some space and run it again", DiskError),
+    errno.EDQUOT: ("the disk quota is used up", "free some space and run it again", DiskError),
+    errno.EROFS: ("the file system is read-only", "use another folder", DiskError),
+    errno.EACCES: ("permission denied", "change its permissions", DiskError),
+    errno.EPERM: ("not permitted", "change its permissions", DiskError),
+    errno.ENAMETOOLONG: ("the path is too long", "use a shorter one", OperatorError),
+    errno.ENOENT: ("no such file or directory", "check the path", OperatorError),
+    errno.EMFILE: ("too many open files", "raise the limit: ulimit -n 65536", DiskError),
+    errno.ENFILE: ("too many open files on this machine", "end some programs", DiskError),
+    errno.ENOMEM: ("not enough memory", "end some programs", DiskError),
+    errno.EAGAIN: ("too many processes or threads", "raise the limit: ulimit -u", DiskError),
 }
 
 
 def refused(error: OSError) -> OperatorError:
     """Return what to tell the operator about an operating system that refused something."""
-    unknown = error.strerror or str(error), "check the disk and run it again", ExitCode.DISK
-    cause, remedy, exit_code = _BY_NUMBER.get(error.errno or 0, unknown)
+    unknown = error.strerror or str(error), "check the disk and run it again", DiskError
+    cause, remedy, kind = _BY_NUMBER.get(error.errno or 0, unknown)
     name = error.filename
     text = name.decode(errors="replace") if isinstance(name, bytes) else name
     thing = f"{text}: " if isinstance(text, str) and text else ""
-    return OperatorError(f"{thing}{cause}; {remedy}", exit_code)
+    return kind(f"{thing}{cause}; {remedy}")
 
 
 class MalformedMessageError(Exception):

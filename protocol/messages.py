@@ -12,12 +12,11 @@ from msgspec import Meta
 from shoal.protocol import addresses, codec, manifest, names
 from shoal.protocol.errors import MalformedMessageError, UnsupportedMessageError, WireCode
 
-VERSION = 1
+VERSION = 2
 MAX_REQUEST_BYTES = 256 << 10  # To the tracker. 256 KiB of empty maps unpack to under 20 MiB.
-MAX_CHUNK_REQUEST_BYTES = 64 << 10  # To a node: two bitmaps of 32,768 chunks and room.
+MAX_CHUNK_REQUEST_BYTES = 64 << 10  # To a node: a bitmap of 32,768 chunks and room.
 MAX_REPLY_BYTES = 4 << 20
 MAX_ITEMS = 4096  # In one array or map: 1024 nested ones cost 32 MiB for a moment.
-MAX_OFFERED = 64  # Chunks in one request; the scheduler offers far fewer.
 MAX_UPDATE_HOLDINGS = 500  # 500 names of 240 bytes still fit in MAX_REQUEST_BYTES.
 MAX_TEXT_CHARACTERS = 4096  # Of a sentence for people.
 MAX_NUMBER = 2**53  # Of a version; what every language's numbers can hold.
@@ -67,7 +66,7 @@ class Query(Message, frozen=True, tag="query"):
         _check_what(self.what)
 
 
-class Holding(msgspec.Struct, frozen=True):
+class Holding(msgspec.Struct, frozen=True, gc=False):
     """That a node has a thing under a name, whole or in part.
 
     `version` and `publisher` are what the node was told of it. With `claims`, it has not been told
@@ -86,7 +85,7 @@ class Holding(msgspec.Struct, frozen=True):
         names.check_name(self.name)
 
 
-class Withdrawal(msgspec.Struct, frozen=True):
+class Withdrawal(msgspec.Struct, frozen=True, gc=False):
     """That a node no longer has a thing under a name."""
 
     name: What
@@ -186,7 +185,7 @@ class Holders(Message, frozen=True, tag="holders"):
         names.check_name(self.name)
 
 
-class Told(msgspec.Struct, frozen=True):
+class Told(msgspec.Struct, frozen=True, gc=False):
     """Which version a holding of an update is, where the update did not say just that.
 
     If it is not `taken`, the sender is not listed for it: it claimed to publish content under a
@@ -272,14 +271,14 @@ class ManifestRequest(Message, frozen=True, tag="manifest"):
 
 
 class ChunkRequest(Message, frozen=True, tag="chunk"):
-    """One of the `offered` chunks, please: the holder chooses which (docs/build/protocol.md).
+    """Asks for chunk `index`.
 
     `have` is what the asker has; empty bytes say nothing about it. After `patience_ms` the asker
     no longer waits.
     """
 
     id: Id
-    offered: Annotated[tuple[Index, ...], Meta(min_length=1, max_length=MAX_OFFERED)]
+    index: Index
     node: Node
     have: Have = b""
     patience_ms: Count = 30_000
@@ -330,7 +329,7 @@ class ChunkReply(Message, frozen=True, tag="chunk"):
 
 
 class Nothing(Message, frozen=True, tag="nothing"):
-    """The holder has none of the offered chunks yet; `have` is what it has."""
+    """The holder does not give that chunk away now; `have` is what it does."""
 
     have: Have
 

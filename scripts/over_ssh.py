@@ -10,7 +10,8 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import NamedTuple
 
-from shoal.protocol.errors import ExitCode, OperatorError
+from shoal.commands.exit_codes import ExitCode
+from shoal.protocol.errors import OperatorError
 
 # No passwords: a hundred cannot be asked for at once.
 SSH = "ssh -o BatchMode=yes -o ConnectTimeout=10 -o ServerAliveInterval=15"

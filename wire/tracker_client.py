@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 import zmq
 from shoal.protocol import messages
-from shoal.protocol.errors import ExitCode, MalformedMessageError, OperatorError, WireCode
+from shoal.protocol.errors import MalformedMessageError, TrackerError, WireCode
 from shoal.protocol.messages import Message, TrackerReply
 from shoal.wire import frames, sockets
 
@@ -15,10 +15,6 @@ PATIENCE_S = 1.0  # One try.
 TRIES = 3  # An unreachable tracker is noticed within 3 s.
 CHECK_S = 0.1
 TAG_BYTES = 8
-
-
-class TrackerLostError(Exception):
-    """The tracker did not answer any of the tries."""
 
 
 class TrackerClient:
@@ -54,7 +50,7 @@ class TrackerClient:
         """Return the reply, or None if there is none yet.
 
         Raises:
-            TrackerLostError: there will be none.
+            TrackerError: there will be none.
         """
         while self.is_waiting and frames.has_mail(self.socket):
             reply = self._read(self.socket.recv_multipart(zmq.NOBLOCK))
@@ -64,7 +60,7 @@ class TrackerClient:
         if self.is_waiting and now >= self._due:
             if self._tries_left == 0:
                 self._body = b""
-                raise TrackerLostError(unreachable(self.address))
+                raise TrackerError(unreachable(self.address))
             self._try(now)
         return None
 
@@ -76,10 +72,7 @@ class TrackerClient:
         """
         self.send(message, time.monotonic())
         while True:
-            try:
-                reply = self.receive(time.monotonic())
-            except TrackerLostError as error:
-                raise OperatorError(str(error), ExitCode.TRACKER_UNREACHABLE) from None
+            reply = self.receive(time.monotonic())
             if reply is not None:
                 return reply
             check()

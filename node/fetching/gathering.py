@@ -1,14 +1,13 @@
-"""The chunks of one thing while they come in: asks for them, judges what is sent, counts it.
+"""The chunks of one thing while they come in: requests them, judges the replies, counts them.
 
-What to ask of whom is the scheduler's; what becomes of a holder that lies is the download's.
+The scheduler decides which chunk to request from whom; the download, what to do about a liar.
 """
 
 from typing import TYPE_CHECKING
 
 from shoal.node.fetching import steps
-from shoal.node.fetching.evidence import Evidence
-from shoal.node.fetching.roster import Trouble, refusal
-from shoal.node.fetching.tally import Tally
+from shoal.node.fetching.report import Tally
+from shoal.node.fetching.roster import Evidence, Trouble, refusal
 from shoal.node.scheduling.scheduler import Scheduler
 from shoal.node.scheduling.settings import FetchSettings
 from shoal.protocol import bitmap
@@ -22,7 +21,7 @@ Reply = steps.ChunkReceived | steps.NothingReceived | steps.RequestRefused
 
 
 class Gathering:
-    """One thing's chunks, from the first request to the last arrival."""
+    """One thing's chunks, from the first request to the last reply."""
 
     def __init__(
         self,
@@ -33,7 +32,7 @@ class Gathering:
         tally: Tally,
         evidence: Evidence,
     ) -> None:
-        """Gather those chunks of `thing` that there is `room` for; count in `tally`."""
+        """Gather the chunks of `thing` that there is `room` for; count in `tally`."""
         self.scheduler = Scheduler(thing.manifest, room.have, room.needed, rng, settings)
         self.is_all = room.is_all
         self._thing = thing
@@ -53,7 +52,7 @@ class Gathering:
                 request.node,
                 request.request_id,
                 self._thing.id,
-                request.offered,
+                request.index,
                 have,
                 int(1000 * (request.written_off_at - now)),
             )
@@ -69,17 +68,17 @@ class Gathering:
         self._tally.retries = out.retries
 
     def take_in(self, reply: Reply, now: float) -> list[steps.Action] | Trouble:
-        """Return what to do about a reply to a request, if it is one."""
+        """Return what to do about a reply, if its request is still out."""
         node, request_id = reply.node, reply.request_id
-        offered = self.scheduler.offered(node, request_id)
+        index = self.scheduler.asked_for(node, request_id)
         match reply:
-            case steps.ChunkReceived(size_bytes=size_bytes) if offered is None:
+            case steps.ChunkReceived(size_bytes=size_bytes) if index is None:
                 self._tally.late_replies += 1
                 self._tally.duplicate_bytes += size_bytes
-            case _ if offered is None:
+            case _ if index is None:
                 self._tally.late_replies += 1
             case steps.ChunkReceived():
-                return self._chunk_came(reply, offered, now)
+                return self._chunk_came(reply, index, now)
             case steps.NothingReceived(have=have):
                 self.scheduler.had_nothing(node, request_id, have, now)
             case steps.RequestRefused(code=WireCode.BUSY):
@@ -90,11 +89,11 @@ class Gathering:
         return []
 
     def _chunk_came(
-        self, reply: steps.ChunkReceived, offered: tuple[int, ...], now: float
+        self, reply: steps.ChunkReceived, index: int, now: float
     ) -> list[steps.Action] | Trouble:
-        if reply.index not in offered:  # Even the right bytes of another one (fault 24).
+        if reply.index != index:  # Even if these are the right bytes of another one.
             self._tally.wrong_chunks += 1
-            return Trouble("sent a chunk that it was not asked for", lied=True)
+            return Trouble("sent a chunk that was not requested", lied=True)
         if not self._is_right(reply):
             return self._wrong_chunk_came(reply, now)
         self._evidence.sent_right(reply.node)
@@ -106,15 +105,15 @@ class Gathering:
         self._tally.by_holder[reply.node] += reply.size_bytes
         self._tally.reused_bytes += (came.bit_count() - 1) * reply.size_bytes
         self._tally.askers_weighed += reply.askers * reply.size_bytes
-        return [steps.StoreChunk(reply.index)]
+        return [steps.StoreChunk(reply.node, reply.request_id, reply.index)]
 
     def _wrong_chunk_came(self, reply: steps.ChunkReceived, now: float) -> list[steps.Action]:
-        """Return what to tell the holder, which is not asked for this chunk again."""
+        """Return what to tell the holder, which is never asked for this chunk again."""
         node, request_id, index = reply.node, reply.request_id, reply.index
         self._tally.wrong_chunks += 1
         self.scheduler.sent_wrong(node, request_id, index, now)
         if not self._evidence.sent_wrong(node, index):
-            return []  # Two requests for it were out.
+            return []  # Two requests for it were out: it has been told.
         return [steps.ReportChunk(node, request_id, self._thing.id, index)]
 
     def _is_right(self, reply: steps.ChunkReceived) -> bool:

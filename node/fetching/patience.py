@@ -1,12 +1,41 @@
-"""How long a download goes on with nobody to ask, or without success. Knows no holder by name."""
+"""When a download asks the tracker again, and when it gives up. Knows no holder by name."""
 
+from shoal.node.fetching.steps import QueryTracker
 from shoal.node.scheduling.settings import FetchSettings
 
 STOPPED_S = 60.0  # So long between two looks: this process was stopped, and nobody is to blame.
 
 
+class Lookup:
+    """The query to the tracker that is out, or the time of the next one."""
+
+    def __init__(self, settings: FetchSettings) -> None:
+        self.is_out = False
+        self._settings = settings
+        self._due = 0.0
+        self._pause_s = settings.requery_first_s
+
+    def queries(self, what: str, now: float, *, partial: bool) -> list[QueryTracker]:
+        """Return the query to send now, if one is due; it counts as sent."""
+        if self.is_out or now < self._due:
+            return []
+        self.is_out = True
+        return [QueryTracker(what, partial)]
+
+    def answered(self, now: float, *, is_alone: bool) -> None:
+        """Note that the answer came; the next query is due sooner while there is nobody to ask."""
+        self.is_out = False
+        self._due = now + (self._settings.requery_alone_s if is_alone else self._pause_s)
+        self._pause_s = min(2 * self._pause_s, self._settings.requery_s)
+
+    @property
+    def deadline(self) -> float | None:
+        """When the next query is due, None while an answer is awaited."""
+        return None if self.is_out else self._due
+
+
 class Patience:
-    """When to give up, from what was seen at each moment."""
+    """How long to go on with nobody to ask, or without anything coming in."""
 
     def __init__(self, settings: FetchSettings) -> None:
         self._settings = settings
@@ -23,13 +52,13 @@ class Patience:
         self._success_at = self._looked_at = now
 
     def look(self, now: float, *, is_alone: bool, is_hoping: bool = False) -> None:
-        """Note whether there is anybody to be asked now.
+        """Note whether there is anybody to ask now.
 
         Args:
             now: the time, in seconds.
-            is_alone: nobody is.
-            is_hoping: only those are who were lost and are tried again. If that fails too, the time
-                alone has gone on.
+            is_alone: there is nobody to ask.
+            is_hoping: there are only holders that were lost and are tried again. If that fails
+                too, the time alone has gone on.
         """
         if self._success_at is None:
             self._success_at = now
@@ -54,16 +83,16 @@ class Patience:
             self._alone_since = None
 
     def quiet_s(self, now: float) -> float:
-        """Return how long nothing has come in, of what was to come."""
+        """Return for how long nothing has come in, once something has."""
         return now - self._success_at if self._has_begun and self._success_at is not None else 0.0
 
     def is_over(self, now: float) -> bool:
-        """Say whether to give up."""
+        """Return whether to give up."""
         return self.deadline is not None and self.deadline <= now
 
     @property
     def deadline(self) -> float | None:
-        """When it is over if nothing happens before."""
+        """When to give up if nothing happens before."""
         settings, times = self._settings, []
         if self._success_at is not None:
             times.append(self._success_at + settings.stalled_s)

@@ -1,26 +1,34 @@
-"""Which holders a download may ask: those it has, has lost for now, and has banned.
+"""Which holders a download asks: those connected, those lost for now, and those banned.
 
-Of many only the nearest are asked (protocol.distance): each costs a connection, and a chunk costs
-the more the more there are. Sends nothing and knows nothing of chunks.
+Of many holders only the nearest are asked (protocol.distance): each costs a connection, and every
+connection makes each chunk dearer. Sends nothing, and does not decide who is asked for which chunk.
 """
 
+import collections
 import dataclasses
+import functools
 import math
+import operator
+from collections.abc import Collection
+from typing import TYPE_CHECKING
 
-from shoal.node.fetching.evidence import Evidence
 from shoal.node.fetching.steps import Connect, Disconnect
 from shoal.node.scheduling.settings import FetchSettings
-from shoal.protocol import addresses
+from shoal.protocol import addresses, bitmap
 from shoal.protocol.distance import distance
 from shoal.protocol.messages import Holder
 
-REFUSED_GROWTH = 8  # It is asked again once, soon, and then hardly ever (fault 42).
+if TYPE_CHECKING:
+    from shoal.node.scheduling.scheduler import Scheduler
+
+REFUSED_GROWTH = 8  # After a refusal: one retry soon, then hardly any.
 MAX_SILENCES = 16  # Keeps the doubling finite; the settings' limit is reached long before.
+NAMED = 3  # Chunks of one holder that a message names; the others are counted.
 
 
 @dataclasses.dataclass(frozen=True)
 class Trouble:
-    """Why a holder is not to be asked any more; `reason` is a phrase that follows its name."""
+    """Why a holder is dropped; `reason` is a phrase that follows its name."""
 
     reason: str
     lied: bool = False
@@ -29,7 +37,7 @@ class Trouble:
 
 
 def refusal(reason: str) -> Trouble:
-    """Return the trouble with one that answered, but will not send what it is asked for."""
+    """Return the trouble with a holder that answered, but will not send what it was asked for."""
     return Trouble(f"refused: {reason}", refused=True)
 
 
@@ -38,28 +46,80 @@ class _Contact:
     address: str
     complete: bool
     distance: int
-    retry_at: float = 0.0  # If it is not connected, …
-    alone_at: float = 0.0  # … or this, while nobody is.
+    round_trip_s: float | None = None  # Known while it is connected.
+    retry_at: float = 0.0  # When to reconnect, …
+    alone_at: float = 0.0  # … and when if nobody else is connected.
     pause_s: float = 0.0
     silences: int = 0
     trouble: str = ""
 
 
-class Roster:
-    """The holders of one thing, as the tracker named them and as they turned out."""
+class Evidence:
+    """Which chunks each holder has sent wrong, and how many right.
 
-    def __init__(
-        self, node: str, tracker_address: str, settings: FetchSettings, evidence: Evidence
-    ) -> None:
+    A wrong chunk is proof: each comes from one holder. Kept until the download ends, whatever
+    becomes of the connections.
+    """
+
+    def __init__(self, settings: FetchSettings) -> None:
+        self._settings = settings
+        self._wrong: dict[str, int] = {}
+        self._right: collections.Counter[str] = collections.Counter()
+
+    def __bool__(self) -> bool:
+        """Return whether any holder has sent a wrong chunk."""
+        return bool(self._wrong)
+
+    def sent_right(self, node: str) -> None:
+        self._right[node] += 1
+
+    def sent_wrong(self, node: str, index: int) -> bool:
+        """Note a wrong chunk; return whether that is news."""
+        before = self.wrong(node)
+        self._wrong[node] = before | 1 << index
+        return self._wrong[node] != before
+
+    def wrong(self, node: str) -> int:
+        """Return the chunks that `node` sent wrong (protocol.bitmap)."""
+        return self._wrong.get(node, 0)
+
+    def wrong_at_all(self, nodes: Collection[str]) -> int:
+        """Return the chunks that each of `nodes` sent wrong; none if there are no nodes."""
+        return functools.reduce(operator.and_, map(self.wrong, nodes)) if nodes else 0
+
+    def is_liar(self, node: str) -> bool:
+        """Return whether it sends too many wrong chunks for a disk with a few bad spots."""
+        count = self.wrong(node).bit_count()
+        return count >= self._settings.wrong_chunks and count > self._right[node]
+
+    def phrase(self, node: str) -> str:
+        """Return what it did, as a phrase that follows its name; people count chunks from 1."""
+        numbers = [index + 1 for index in bitmap.indices(self.wrong(node))]
+        if not numbers:
+            return ""
+        if len(numbers) == 1:
+            return f"sent wrong bytes of chunk {numbers[0]}"
+        named, more = numbers[:NAMED], len(numbers) - NAMED
+        last = f"{more} more" if more > 0 else str(named.pop())
+        return f"sent wrong bytes of chunks {', '.join(map(str, named))} and {last}"
+
+
+class Roster:
+    """The holders of one thing, as the tracker named them and as they turned out.
+
+    Once the scheduler is known, it hears of every holder that comes and goes.
+    """
+
+    def __init__(self, node: str, tracker_address: str, settings: FetchSettings) -> None:
+        self.evidence = Evidence(settings)
         self._node = node
         self._tracker_address = tracker_address
         self._settings = settings
-        self._evidence = evidence
-        self._missing = -1  # The chunks that are, as far as is known.
-        self._times = 1  # As many are asked as the settings say.
+        self._scheduler: Scheduler | None = None
+        self._times = 1  # So many times the usual number of holders are asked.
         self._contacts: dict[str, _Contact] = {}
         self._connected: dict[str, _Contact] = {}
-        self._settled_until = -math.inf  # The last choice holds, unless something changes.
+        self._settled_until = -math.inf  # Until then the last choice holds, unless it is unsettled.
         self._nodes: dict[str, str] = {}  # By their addresses.
         self._banned: dict[str, str] = {}
         self._shunned: dict[str, str] = {}
@@ -70,51 +130,56 @@ class Roster:
 
     @property
     def is_alone(self) -> bool:
-        """Say whether there is nobody to be asked."""
+        """Return whether there is nobody to ask."""
         return not self._connected or not self._useful()
 
     @property
     def is_hoping(self) -> bool:
-        """Say whether all who are asked were lost before, and have delivered nothing since."""
+        """Return whether all that are asked were lost before, and have delivered nothing since."""
         useful = self._useful() if self._connected else ()
         return bool(useful) and all(one.pause_s > 0 for one in useful)
 
     @property
     def has_liars(self) -> bool:
-        return bool(self._banned) or bool(self._evidence)
+        return bool(self._banned) or bool(self.evidence)
 
     @property
     def is_hopeless(self) -> bool:
-        """Say whether waiting helps nobody.
+        """Return whether there is no point in waiting.
 
         Either every holder that was ever named is banned, or there is a chunk that all the others
         have sent wrong.
         """
         if not self._contacts:
             return bool(self._banned)
-        return bool(self._missing & self._evidence.wrong_at_all(self._contacts))
+        return bool(self._missing & self.evidence.wrong_at_all(self._contacts))
 
     def is_connected(self, node: str) -> bool:
         return node in self._connected
-
-    def is_complete(self, node: str) -> bool:
-        """Say whether the tracker called it a holder of the whole thing."""
-        return self._contacts[node].complete
-
-    def distance(self, node: str) -> int:
-        """Return how far it is from us (protocol.distance)."""
-        return self._contacts[node].distance
 
     def give_up_s(self, node: str) -> float:
         """Return how long it may be silent: longer each time, as its link may be that slow."""
         give_up_s: float = self._settings.give_up_s * 2 ** self._contacts[node].silences
         return min(give_up_s, self._settings.most_give_up_s)
 
+    def begin(self, scheduler: "Scheduler", now: float) -> None:
+        """Have `scheduler` ask the connected holders for chunks from now on."""
+        self._scheduler = scheduler
+        for node in self.connected:
+            self._tell(scheduler, node, now)
+
+    def met(self, node: str, round_trip_s: float) -> None:
+        """Note that the connection to a holder is up, and how far away it is."""
+        if node in self._connected:
+            self._contacts[node].round_trip_s = round_trip_s
+            if self._scheduler is not None:
+                self._scheduler.met(node, round_trip_s)
+
     def learn(self, holders: tuple[Holder, ...]) -> None:
         """Take in what the tracker says.
 
-        Ourselves, one address under two names, and addresses that no holder can have are left out.
-        A lost holder that moved to another address is sought there.
+        This node itself, an address that has another name already, and addresses that no holder
+        can have are left out. A lost holder that has moved is looked for at its new address.
         """
         for holder in holders:
             contact = self._contacts.get(holder.node)
@@ -133,38 +198,15 @@ class Roster:
                 self._nodes[holder.address] = holder.node
 
     def widen(self) -> None:
-        """Have more of them asked than before, as those who are bring nothing."""
+        """Ask more holders than before, as the present ones deliver nothing."""
         self._times = min(2 * self._times, self._settings.widened_holders)
         self._unsettle()
-
-    def miss(self, chunks: int) -> None:
-        """Note which chunks (protocol.bitmap) are missing: who sent all of them wrong is no use."""
-        self._missing = chunks
-
-    def part_with(self, node: str, trouble: Trouble, now: float) -> None:
-        """Leave a holder alone: for good if it lied, which proves it bad, else for a while."""
-        self._unsettle()
-        if trouble.lied:
-            self._forget(node)
-            self._banned[node] = trouble.reason
-            return
-        contact = self._contacts[node]
-        self._connected.pop(node, None)
-        contact.trouble = trouble.reason
-        contact.silences = min(contact.silences + trouble.was_silent, MAX_SILENCES)
-        settings = self._settings
-        if trouble.refused:
-            pause_s = max(REFUSED_GROWTH * contact.pause_s, settings.retry_refused_s)
-        else:
-            pause_s = max(2 * contact.pause_s, settings.retry_lost_s)
-        contact.pause_s = min(pause_s, settings.most_retry_s)
-        contact.retry_at = now + contact.pause_s
-        contact.alone_at = contact.retry_at if trouble.refused else now + settings.retry_alone_s
 
     def choose(self, now: float) -> list[Connect | Disconnect]:
         """Return the connections to open, for the first time or again, and those to close.
 
-        Closed are those to holders that are farther than as many others; they may be needed yet.
+        Connections to holders that are farther than enough others are closed; they may be needed
+        again later.
         """
         if now < self._settled_until:
             return []
@@ -174,6 +216,12 @@ class Roster:
         opened = [Connect(node, self._contacts[node].address) for node in new]
         self._connected = {node: self._contacts[node] for node in chosen}
         self._settled_until = self._next_retry(now)
+        for each in closed:
+            self._contacts[each.node].round_trip_s = None
+            self._drop(each.node, now)
+        if self._scheduler is not None:
+            for node in new:
+                self._tell(self._scheduler, node, now)
         return [*closed, *opened]
 
     def _chosen(self, now: float) -> set[str]:
@@ -190,8 +238,38 @@ class Roster:
         wholes = wholes[: self._settings.most_wholes * self._times]
         return {*wholes, *partial[: max(most // 2, most - len(wholes))]}
 
+    def part_with(self, node: str, trouble: Trouble, now: float) -> Disconnect:
+        """Drop a holder: for good if it lied, which proves it bad, else for a while."""
+        self._unsettle()
+        self._drop(node, now)
+        if trouble.lied:
+            self._forget(node)
+            self._banned[node] = trouble.reason
+        else:
+            self._connected.pop(node, None)
+            self._postpone(self._contacts[node], trouble, now)
+        return Disconnect(node, trouble.reason)
+
+    def _postpone(self, contact: _Contact, trouble: Trouble, now: float) -> None:
+        contact.trouble, contact.round_trip_s = trouble.reason, None
+        contact.silences = min(contact.silences + trouble.was_silent, MAX_SILENCES)
+        settings = self._settings
+        if trouble.refused:
+            pause_s = max(REFUSED_GROWTH * contact.pause_s, settings.retry_refused_s)
+        else:
+            pause_s = max(2 * contact.pause_s, settings.retry_lost_s)
+        contact.pause_s = min(pause_s, settings.most_retry_s)
+        contact.retry_at = now + contact.pause_s
+        contact.alone_at = contact.retry_at if trouble.refused else now + settings.retry_alone_s
+
+    def sent_wrong(self, node: str, now: float) -> list[Disconnect]:
+        """Ban a holder that has sent too many wrong chunks; return what to do about it."""
+        if not self.evidence.is_liar(node):
+            return []
+        return [self.part_with(node, Trouble(self.evidence.phrase(node), lied=True), now)]
+
     def proved_good(self, node: str) -> bool:
-        """Note that a holder delivered: its next trouble is its first. Say whether it had any."""
+        """Note that a holder delivered, so its next trouble is its first; return if it had any."""
         contact = self._contacts[node]
         if not contact.pause_s:
             return False
@@ -199,9 +277,19 @@ class Roster:
         return True
 
     def deadline(self, now: float) -> float | None:
-        """Return when a lost one may be tried again, None if never."""
+        """Return when the next lost holder may be tried again, None if never."""
         retry_at = self._settled_until if now < self._settled_until else self._next_retry(now)
         return retry_at if retry_at < math.inf else None
+
+    def troubles(self) -> str:
+        """Return what is wrong with each holder, for people; empty when nothing is known."""
+        troubles = {node: self._trouble(node) for node in self._contacts}
+        everyone = sorted((self._shunned | troubles | self._banned).items())
+        return "; ".join(f"{node} {trouble}" for node, trouble in everyone if trouble)
+
+    def _trouble(self, node: str) -> str:
+        phrases = self.evidence.phrase(node), self._contacts[node].trouble
+        return " and ".join(phrase for phrase in phrases if phrase)
 
     def _unsettle(self) -> None:
         self._settled_until = -math.inf
@@ -214,19 +302,14 @@ class Roster:
         times = [self._retry_at(one) for node, one in contacts if node not in self._connected]
         return min((time for time in times if time > now), default=math.inf)
 
-    def troubles(self) -> str:
-        """Return what is wrong with each holder, for people; empty when nothing is known."""
-        troubles = {node: self._trouble(node) for node in self._contacts}
-        everyone = sorted((self._shunned | troubles | self._banned).items())
-        return "; ".join(f"{node} {trouble}" for node, trouble in everyone if trouble)
-
-    def _trouble(self, node: str) -> str:
-        phrases = self._evidence.phrase(node), self._contacts[node].trouble
-        return " and ".join(phrase for phrase in phrases if phrase)
+    @property
+    def _missing(self) -> int:
+        """The chunks that are missing (protocol.bitmap); all, while nothing is known of them."""
+        return self._scheduler.wanted.missing if self._scheduler is not None else -1
 
     def _useful(self) -> list[_Contact]:
         """Return those connected that have not sent all that is missing wrong."""
-        missing, wrong = self._missing, self._evidence.wrong
+        missing, wrong = self._missing, self.evidence.wrong
         return [one for node, one in self._connected.items() if missing & ~wrong(node)]
 
     def _may_be_asked(self, holder: Holder) -> bool:
@@ -235,7 +318,7 @@ class Roster:
             return False
         if addresses.may_be_holder(holder.address, self._tracker_address):
             return True
-        self._shunned[holder.node] = f"has an address not to be trusted, {holder.address}"
+        self._shunned[holder.node] = f"has an untrusted address, {holder.address}"
         return False
 
     def _forget(self, node: str) -> None:
@@ -243,3 +326,14 @@ class Roster:
         if contact is not None:
             del self._nodes[contact.address]
             self._connected.pop(node, None)
+
+    def _tell(self, scheduler: "Scheduler", node: str, now: float) -> None:
+        contact, give_up_s = self._contacts[node], self.give_up_s(node)
+        complete, far, wrong = contact.complete, contact.distance, self.evidence.wrong(node)
+        scheduler.add(node, now, complete=complete, give_up_s=give_up_s, far=far, wrong=wrong)
+        if contact.round_trip_s is not None:
+            scheduler.met(node, contact.round_trip_s)
+
+    def _drop(self, node: str, now: float) -> None:
+        if self._scheduler is not None:
+            self._scheduler.drop(node, now)

@@ -1,19 +1,19 @@
 """The words of a download: what can happen to it (events), and what it wants done (actions).
 
-Events are past tense, actions imperative. Bytes of chunks never pass through here: the shell keeps
-them until it is told to store or to drop them.
+Events are past tense, actions imperative. The bytes of chunks never pass through here: the shell
+has them in a reply, which `StoreChunk` names.
 """
 
 import enum
 
 import msgspec
-from shoal.protocol.errors import ExitCode
+from shoal.protocol.errors import Kind
 from shoal.protocol.manifest import ContentId, Manifest
 from shoal.protocol.messages import Holders
 
 
 class Phase(enum.Enum):
-    """Where a download is."""
+    """How far a download is."""
 
     LOOKING = enum.auto()
     MANIFEST = enum.auto()
@@ -23,31 +23,31 @@ class Phase(enum.Enum):
     OVER = enum.auto()
 
 
-class Event(msgspec.Struct, frozen=True, tag=True, array_like=True):
+class _Event(msgspec.Struct, frozen=True, tag=True, array_like=True):
     """Something that happened. The simulator sends some of them from process to process."""
 
 
-class Action(msgspec.Struct, frozen=True, tag=True, array_like=True):
+class _Action(msgspec.Struct, frozen=True, tag=True, array_like=True):
     """Something to be done. The simulator sends the requests among them."""
 
 
-class HoldersFound(Event, frozen=True):
+class HoldersFound(_Event, frozen=True):
     """The tracker answered."""
 
     answer: Holders
 
 
-class NotFound(Event, frozen=True):
-    """The tracker knows of nobody (its 404)."""
+class NotFound(_Event, frozen=True):
+    """The tracker knows no holder (its 404)."""
 
 
-class TrackerLost(Event, frozen=True):
+class TrackerLost(_Event, frozen=True):
     """The tracker does not answer; `reason` is a sentence for people."""
 
     reason: str
 
 
-class ManifestReceived(Event, frozen=True):
+class ManifestReceived(_Event, frozen=True):
     """A holder sent what should be the canonical bytes of a manifest."""
 
     node: str
@@ -55,7 +55,7 @@ class ManifestReceived(Event, frozen=True):
     data: bytes
 
 
-class ChunkReceived(Event, frozen=True):
+class ChunkReceived(_Event, frozen=True):
     """A holder sent bytes: so many, with this BLAKE3 digest, as chunk `index`."""
 
     node: str
@@ -64,18 +64,18 @@ class ChunkReceived(Event, frozen=True):
     size_bytes: int
     digest: bytes
     have: bytes
-    askers: int = 0  # How many the holder serves at a time, by its own word; 0: it says nothing.
+    askers: int = 0  # How many peers the holder says it serves at a time; 0: it does not say.
 
 
-class NothingReceived(Event, frozen=True):
-    """A holder has none of the offered chunks; `have` is what it has."""
+class NothingReceived(_Event, frozen=True):
+    """A holder does not have the chunk, or gives it to nobody now; `have` is what it gives."""
 
     node: str
     request_id: int
     have: bytes
 
 
-class RequestRefused(Event, frozen=True):
+class RequestRefused(_Event, frozen=True):
     """A holder answered with an error."""
 
     node: str
@@ -84,49 +84,45 @@ class RequestRefused(Event, frozen=True):
     reason: str
 
 
-class PeerHeard(Event, frozen=True):
-    """A node that fetches the same thing asked us for a chunk, and said what it has."""
+class PeerHeard(_Event, frozen=True):
+    """A peer that fetches the same thing requested a chunk of us, and said what it has."""
 
     node: str
     have: bytes
 
 
-class ReportNoted(Event, frozen=True):
-    """A holder answered what it was told of a wrong chunk, in whatever way."""
+class ReportNoted(_Event, frozen=True):
+    """A holder answered, in whatever way, the report of a wrong chunk."""
 
     node: str
     request_id: int
 
 
-class HolderConnected(Event, frozen=True):
-    """The connection to a holder stands; `round_trip_s` is how far away it is."""
+class HolderConnected(_Event, frozen=True):
+    """The connection to a holder is up; `round_trip_s` is how far away it is."""
 
     node: str
     round_trip_s: float
 
 
-class BytesCame(Event, frozen=True):
-    """A holder has sent something for a while, though no whole reply."""
+class BytesCame(_Event, frozen=True):
+    """A holder has been sending for a while, though no whole reply has come."""
 
     node: str
 
 
-class HolderLost(Event, frozen=True):
-    """The connection to a holder failed, or it sends what is no message."""
+class HolderLost(_Event, frozen=True):
+    """The connection to a holder failed, or it sent something that is no message."""
 
     node: str
     reason: str
     lied: bool = False
 
 
-class DiskAnswered(Event, frozen=True):
-    """What was asked of the disk is done, or cannot be."""
-
-
-class StagingOpened(DiskAnswered, frozen=True):
+class StagingOpened(_Event, frozen=True):
     """There is room for the chunks in `needed`; those in `have` are there already, and verified.
 
-    `is_all`: these are all that is wanted. Of a tree it is the listing first.
+    `is_all`: that is everything. Of a tree the listing comes first.
     """
 
     have: int
@@ -134,51 +130,51 @@ class StagingOpened(DiskAnswered, frozen=True):
     is_all: bool = True
 
 
-class ListingRefused(DiskAnswered, frozen=True):
-    """Who shared the tree made a listing that is none; `reason` is a phrase for people."""
+class ListingRefused(_Event, frozen=True):
+    """The tree was shared with an invalid listing; `reason` is a phrase for people."""
 
     reason: str
 
 
-class DiskFailed(DiskAnswered, frozen=True):
+class DiskFailed(_Event, frozen=True):
     """The disk refused; `reason` is a sentence for people."""
 
     reason: str
 
 
-class Published(DiskAnswered, frozen=True):
-    """The whole thing stands under its own name."""
+class Published(_Event, frozen=True):
+    """The whole thing is in place under its own name."""
 
     path: str
 
 
-class TimePassed(Event, frozen=True):
+class TimePassed(_Event, frozen=True):
     """A deadline may have come."""
 
 
-class QueryTracker(Action, frozen=True):
+class QueryTracker(_Action, frozen=True):
     """Ask the tracker who holds it."""
 
     what: str
     partial: bool
 
 
-class Connect(Action, frozen=True):
+class Connect(_Action, frozen=True):
     """Open a connection to a holder."""
 
     node: str
     address: str
 
 
-class Disconnect(Action, frozen=True):
-    """Close the connection to a holder; `reason` is for the log, if there is anything to say."""
+class Disconnect(_Action, frozen=True):
+    """Close the connection to a holder; `reason` is for the log, if there is one."""
 
     node: str
     reason: str = ""
 
 
-class RequestManifest(Action, frozen=True):
-    """Ask a holder for the manifest; with `may_wait` it may say that others will have it soon."""
+class RequestManifest(_Action, frozen=True):
+    """Ask a holder for the manifest; with `may_wait` it may point to others who will have it."""
 
     node: str
     request_id: int
@@ -186,18 +182,18 @@ class RequestManifest(Action, frozen=True):
     may_wait: bool
 
 
-class RequestChunk(Action, frozen=True):
-    """Offer a holder some chunks, one of which it is to send."""
+class RequestChunk(_Action, frozen=True):
+    """Request chunk `index` from a holder."""
 
     node: str
     request_id: int
     id: ContentId
-    offered: tuple[int, ...]
+    index: int
     have: bytes
     patience_ms: int
 
 
-class ReportChunk(Action, frozen=True):
+class ReportChunk(_Action, frozen=True):
     """Tell a holder that what it sent as chunk `index`, in reply to that request, is wrong."""
 
     node: str
@@ -206,36 +202,73 @@ class ReportChunk(Action, frozen=True):
     index: int
 
 
-class OpenStaging(Action, frozen=True):
-    """Make room for the bytes, and see what is there from an earlier try."""
+class OpenStaging(_Action, frozen=True):
+    """Make room for the bytes, and find what an earlier try has left."""
 
     name: str
     id: ContentId
     manifest: Manifest
 
 
-class LayOut(Action, frozen=True):
-    """The listing of the tree is there: make room for its files, and see what is there of them."""
+class LayOut(_Action, frozen=True):
+    """The listing of the tree is complete: make room for its files, and find what is there."""
 
 
-class StoreChunk(Action, frozen=True):
-    """Write the bytes of the event that was just handled, wherever the thing has them."""
+class StoreChunk(_Action, frozen=True):
+    """Write the bytes of that holder's reply to that request, wherever chunk `index` belongs."""
 
+    node: str
+    request_id: int
     index: int
 
 
-class Publish(Action, frozen=True):
-    """All chunks are there: make them durable, and give them their name."""
+class Publish(_Action, frozen=True):
+    """All chunks are there: make them durable, and put the thing in place."""
 
 
-class Finish(Action, frozen=True):
-    """Done; the shell may go."""
+class Finish(_Action, frozen=True):
+    """Done; the shell may stop."""
 
     path: str
 
 
-class Fail(Action, frozen=True):
+class Fail(_Action, frozen=True):
     """Give up; `message` is the sentence for the operator."""
 
-    exit_code: ExitCode
+    kind: Kind
     message: str
+
+
+Event = (
+    HoldersFound
+    | NotFound
+    | TrackerLost
+    | ManifestReceived
+    | ChunkReceived
+    | NothingReceived
+    | RequestRefused
+    | PeerHeard
+    | ReportNoted
+    | HolderConnected
+    | BytesCame
+    | HolderLost
+    | StagingOpened
+    | ListingRefused
+    | DiskFailed
+    | Published
+    | TimePassed
+)
+Action = (
+    QueryTracker
+    | Connect
+    | Disconnect
+    | RequestManifest
+    | RequestChunk
+    | ReportChunk
+    | OpenStaging
+    | LayOut
+    | StoreChunk
+    | Publish
+    | Finish
+    | Fail
+)

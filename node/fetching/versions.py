@@ -7,7 +7,7 @@ import re
 from collections.abc import Callable
 
 import msgspec
-from shoal.protocol.errors import ExitCode, OperatorError
+from shoal.protocol.errors import NotFoundError, OperatorError
 from shoal.protocol.manifest import is_id
 from shoal.protocol.messages import Holders
 from shoal.protocol.names import display
@@ -71,7 +71,7 @@ def find(what: str, ask: Ask) -> Meant:
         if ask(name, "") is not None:
             message = f"{display(name)} has no version whose id begins with {prefix}"
             remedy = f"`shoal where {display(name)}` shows them"
-            raise OperatorError(f"{message}; {remedy}", ExitCode.NOT_FOUND)
+            raise NotFoundError(f"{message}; {remedy}")
     tree, _, inside = what.partition("/")
     if inside:
         meant = find(tree, ask)

@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from shoal.node.files.directories import is_directory
-from shoal.protocol.errors import ExitCode, OperatorError
+from shoal.protocol.errors import DiskError
 from shoal.protocol.names import check_name, display
 
 Clear = Callable[[int, str, str], None]  # In which directory, what, and its path in the folder.
@@ -58,7 +58,7 @@ def _open_directory(part: str, descriptor: int, folder: Path, name: str) -> int:
         if not isinstance(error, NotADirectoryError) and error.errno != errno.ELOOP:
             raise
         message = f"cannot put {display(name)} into {folder}: {part} is not a directory there"
-        raise OperatorError(f"{message}; move it away", ExitCode.DISK) from None
+        raise DiskError(f"{message}; move it away") from None
 
 
 def _is_link(last: str, descriptor: int) -> bool:
@@ -77,4 +77,4 @@ def _refuse_what_is_neither(last: str, descriptor: int, folder: Path, name: str)
         message = (
             f"cannot put {display(name)} into {folder}: neither a file nor a directory stands there"
         )
-        raise OperatorError(f"{message}; move it away", ExitCode.DISK)
+        raise DiskError(f"{message}; move it away")

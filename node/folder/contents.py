@@ -17,7 +17,7 @@ from shoal.node.folder.rules import DAMAGED, FORGOTTEN, Rules
 from shoal.node.folder.source import FileSource, Source
 from shoal.node.folder.top_link import why_not_followed
 from shoal.node.folder.tree import look_through
-from shoal.protocol.errors import ExitCode, OperatorError
+from shoal.protocol.errors import DiskError
 from shoal.protocol.manifest import MAX_SIZE_BYTES
 from shoal.protocol.names import RESERVED_FOLDER, check_name, display
 
@@ -27,13 +27,13 @@ MOST_LINES = 20  # For each directory: one may have a million links that lead ou
 log = logging.getLogger("shoal.node")
 
 
-class AwayError(OperatorError):
+class AwayError(DiskError):
     """The folder cannot be looked through: not mounted, or its disk fails. It is *not* empty."""
 
     def __init__(self, folder: Path, reason: str) -> None:
         message = f"{display(str(folder))} cannot be looked at: {reason}"
         remedy = "mount it, or mend it, and the node goes on"
-        super().__init__(f"{message}; {remedy}", ExitCode.DISK)
+        super().__init__(f"{message}; {remedy}")
 
 
 class NotNowError(Exception):

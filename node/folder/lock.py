@@ -10,7 +10,7 @@ from typing import Self
 
 from shoal.node.files.directories import is_directory
 from shoal.node.folder.mounts import require_mounted
-from shoal.protocol.errors import ExitCode, OperatorError
+from shoal.protocol.errors import DiskError, OperatorError
 
 _OPEN = os.O_NOFOLLOW | os.O_CLOEXEC | os.O_NONBLOCK
 _NOT_OURS = {errno.ELOOP, errno.ENOTDIR, errno.EEXIST, errno.EISDIR, errno.ENXIO}
@@ -73,7 +73,7 @@ def _open(folder: Path) -> int:
         is_full = error.errno in {errno.ENOSPC, errno.EDQUOT}
         remedy = "free some space" if is_full else "change its permissions"
         remedy += ", or choose another folder in the cluster file"
-        raise OperatorError(f"{message}; {remedy}", ExitCode.DISK) from None
+        raise DiskError(f"{message}; {remedy}") from None
     status = os.fstat(descriptor)
     if stat.S_ISREG(status.st_mode) and status.st_nlink == 1:
         return descriptor
@@ -83,4 +83,4 @@ def _open(folder: Path) -> int:
 
 def _not_ours(path: Path) -> OperatorError:
     kind = "a file with no other name" if path.name == "lock" else "a directory"
-    return OperatorError(f"{path} is not {kind}, as shoal makes it; remove it", ExitCode.DISK)
+    return DiskError(f"{path} is not {kind}, as shoal makes it; remove it")

@@ -4,7 +4,7 @@ import os
 import re
 from pathlib import Path
 
-from shoal.protocol.errors import ExitCode, OperatorError
+from shoal.protocol.errors import DiskError
 from shoal.protocol.names import display
 
 _FSTAB = Path("/etc/fstab")
@@ -27,7 +27,7 @@ def require_mounted(folder: Path, fstab: Path = _FSTAB) -> None:
         if is_above and not os.path.ismount(mount_point):
             message = f"cannot use the folder {display(str(folder))}: {display(str(mount_point))}"
             remedy = f"mount it, or take it out of {fstab}"
-            raise OperatorError(f"{message} is not mounted; {remedy}", ExitCode.DISK)
+            raise DiskError(f"{message} is not mounted; {remedy}")
 
 
 def _mount_point(line: str) -> Path | None:

@@ -9,7 +9,7 @@ import stat
 from pathlib import Path
 from typing import NamedTuple
 
-from shoal.protocol.errors import ExitCode, OperatorError
+from shoal.protocol.errors import DiskError
 from shoal.protocol.names import RESERVED_FOLDER, display
 
 GB = 1_000_000_000
@@ -50,7 +50,7 @@ class Quota:
         if left_bytes:
             message += f", {left_bytes / GB:.2f} GB by other fetches that run or were interrupted"
             remedy += f", `shoal fetch NAME --discard --as {self._node}` too"
-        raise OperatorError(f"{message}; {remedy}, or raise quota_gb", ExitCode.DISK)
+        raise DiskError(f"{message}; {remedy}, or raise quota_gb")
 
     def _left_bytes(self, staged: str) -> int:
         places: list[Path] = []

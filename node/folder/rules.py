@@ -12,7 +12,7 @@ from shoal.node.files.placing import remove
 from shoal.node.files.raw_files import read_at
 from shoal.node.trees.selection import EVERYTHING, Selection
 from shoal.protocol.control import Chunking
-from shoal.protocol.errors import ExitCode, OperatorError
+from shoal.protocol.errors import DiskError, OperatorError
 
 DEFAULT_CHUNKING: Chunking = "fixed"
 MAX_BYTES = 64 << 20  # Half a million rules.
@@ -90,9 +90,7 @@ class Rules:
                 self._save(rules)
             except OSError as error:
                 message = f"cannot write {self._path}: {error.strerror}"
-                raise OperatorError(
-                    f"{message}; check the disk and run it again", ExitCode.DISK
-                ) from None
+                raise DiskError(f"{message}; check the disk and run it again") from None
             self._rules = rules
 
     def hold(self, name: str, rule: Rule) -> None:
@@ -109,7 +107,7 @@ class Rules:
         except OSError as error:
             message = f"cannot read {self._path}: {error.strerror}"
             remedy = "change its permissions, or remove it if it is not a file"
-            raise OperatorError(f"{message}; {remedy}", ExitCode.DISK) from None
+            raise DiskError(f"{message}; {remedy}") from None
         except (ValueError, RecursionError) as error:  # No JSON, or no UTF-8.
             message = f"{self._path} is not as shoal wrote it: {error}"
             remedy = "mend it, or remove it and forget again what is to be forgotten"

@@ -12,7 +12,17 @@ import zmq
 from shoal.node.files.placing import remove
 from shoal.protocol import messages
 from shoal.protocol.control import Cancel, Failed, Order, Report, ShareOrder, Task, Working
-from shoal.protocol.errors import ExitCode, MalformedMessageError, OperatorError, refused
+from shoal.protocol.errors import (
+    BugError,
+    DiskError,
+    Kind,
+    MalformedMessageError,
+    NobodyAliveError,
+    OperatorError,
+    StoppedError,
+    TimedOutError,
+    refused,
+)
 from shoal.protocol.messages import MAX_TEXT_CHARACTERS
 from shoal.protocol.names import RESERVED_FOLDER
 from shoal.wire import control_socket
@@ -32,7 +42,7 @@ class Worker(Protocol):
     def carry_out(self, order: Task, on_progress: Callable[[Working], None]) -> Report:
         """Return the report that ends the order; raise OperatorError if it cannot be done."""
 
-    def cancel(self, order: Task, exit_code: ExitCode) -> None:
+    def cancel(self, order: Task, kind: Kind) -> None:
         """Stop what was ordered, if it takes long and nothing is lost by that."""
 
 
@@ -87,7 +97,7 @@ class ControlServer:
             self._context.term()
             self._wake.close()
             message = f"cannot take orders at {place}: {error.strerror}"
-            raise OperatorError(f"{message}; remove what is there", ExitCode.DISK) from None
+            raise DiskError(f"{message}; remove what is there") from None
 
     def _take(self, sock: "zmq.Socket[bytes]") -> None:
         try:
@@ -102,16 +112,16 @@ class ControlServer:
         try:
             order: Order = messages.decode(body, Order, control_socket.MAX_ORDER_BYTES)
         except MalformedMessageError as error:
-            self._reports.put((sender, Failed(ExitCode.USAGE, f"not an order: {error}")))
+            self._reports.put((sender, Failed(OperatorError.kind, f"not an order: {error}")))
             return
         if isinstance(order, Cancel):
             task = self._orders.get(sender)
             if task is not None:
-                code = ExitCode.TIMED_OUT if order.timed_out else ExitCode.INTERRUPTED
-                self._worker.cancel(task, code)
+                kind = TimedOutError if order.timed_out else StoppedError
+                self._worker.cancel(task, kind)
         elif self._is_stopping or len(self._orders) >= MAX_ORDERS:
             self._reports.put(
-                (sender, Failed(ExitCode.NOBODY_ALIVE, "the node is busy or stopping"))
+                (sender, Failed(NobodyAliveError.kind, "the node is busy or stopping"))
             )
         else:
             self._orders[sender] = order
@@ -122,14 +132,13 @@ class ControlServer:
         try:
             report = self._worker.carry_out(order, lambda working: self._report(sender, working))
         except OperatorError as error:
-            report = _failed(error.exit_code, str(error))
+            report = _failed(error)
         except OSError as error:
-            trouble = refused(error)
-            report = _failed(trouble.exit_code, str(trouble))
+            report = _failed(refused(error))
         except Exception as error:
             log.exception("an order failed")
             report = Failed(
-                ExitCode.BUG, f"the node made a mistake: {error!r}"[:MAX_TEXT_CHARACTERS]
+                BugError.kind, f"the node made a mistake: {error!r}"[:MAX_TEXT_CHARACTERS]
             )
         self._report(sender, report)
 
@@ -157,5 +166,5 @@ class ControlServer:
                 pass  # The command does not read; its next look says as much.
 
 
-def _failed(exit_code: ExitCode, message: str) -> Failed:
-    return Failed(exit_code, message[:MAX_TEXT_CHARACTERS])
+def _failed(error: OperatorError) -> Failed:
+    return Failed(error.kind, str(error)[:MAX_TEXT_CHARACTERS])

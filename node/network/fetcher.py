@@ -7,20 +7,20 @@ from collections.abc import Callable
 
 import msgspec
 import zmq
-from shoal.node.fetching import steps, summary
+from shoal.node.fetching import report, steps
 from shoal.node.fetching.download import Download
 from shoal.node.fetching.drive import drive
 from shoal.node.fetching.inflow import Inflow
 from shoal.node.fetching.versions import Meant
-from shoal.node.network.link import Arrival, Link
+from shoal.node.network.link import Link
 from shoal.node.network.links import Links
 from shoal.node.scheduling.settings import FetchSettings
 from shoal.node.staging.intake import Destination, Intake
 from shoal.protocol.control import Fetched, Working
-from shoal.protocol.errors import ExitCode, OperatorError, WireCode
+from shoal.protocol.errors import Kind, OperatorError, TimedOutError, TrackerError, WireCode
 from shoal.protocol.messages import ChunkRequest, Error, Holders, ManifestRequest, Query, WrongChunk
 from shoal.protocol.names import display
-from shoal.wire.tracker_client import TrackerClient, TrackerLostError
+from shoal.wire.tracker_client import TrackerClient
 from shoal.wire.wake import Wake
 
 log = logging.getLogger("shoal.node")
@@ -28,7 +28,6 @@ log = logging.getLogger("shoal.node")
 DRAIN = 32  # Messages taken from one holder before the others have their turn.
 PROGRESS_S = 0.5  # A report costs the node 0.3 ms; five a second were 2 % of a swarm's work.
 MAX_HEARD = 1024  # Askers whose words wait.
-Told = steps.RequestChunk | steps.RequestManifest | steps.ReportChunk
 NOTICED_S = 1.0  # How often to see who is in the middle of a reply: for slow links only.
 BOUND_S = 0.1  # How often to see whether TCP's windows can be bound by now.
 
@@ -60,7 +59,7 @@ class Fetcher:
         node, tracker_address = surroundings.node, surroundings.tracker_address
         self._download = Download(meant, node, tracker_address, rng, surroundings.settings)
         self._wake = Wake()
-        self._stop_code: ExitCode | None = None
+        self._stop_kind: Kind | None = None
         self._path: str | None = None
         self._intake = Intake(surroundings.destination, self._note_asked, self.check)
         self._inflow = Inflow()
@@ -68,15 +67,15 @@ class Fetcher:
         self._notice_at = 0.0
         self._heard: dict[str, bytes] = {}  # The last word of each who asked us, from its thread.
 
-    def stop(self, exit_code: ExitCode) -> None:
+    def stop(self, kind: Kind) -> None:
         """Have `run` end soon with an OperatorError; callable from any thread or signal handler."""
-        self._stop_code = exit_code
+        self._stop_kind = kind
         self._wake.set()
 
     def check(self) -> None:
         """Raise OperatorError if `stop` was called."""
-        if self._stop_code is not None:
-            raise stopped(self._download.name, self._stop_code)
+        if self._stop_kind is not None:
+            raise stopped(self._download.name, self._stop_kind)
 
     def close(self) -> None:
         """Free what waits for `stop`; the last call."""
@@ -98,14 +97,15 @@ class Fetcher:
             self._links.close()
             tracker.close()
             self._intake.close()
-        costs = summary.Costs(
+        measured = report.Measured(
             elapsed_s=time.monotonic() - started,
             best_rate=self._inflow.best_rate,
             working_s=time.thread_time() - worked_s,
             disk_s=self._intake.writing_s,
             link_rate=self._link_rate,
         )
-        fetched = summary.of(self._download, self._with.node, self._path, costs)
+        assert self._path is not None
+        fetched = report.fetched(self._download, self._with.node, self._path, measured)
         return msgspec.structs.replace(fetched, name=self._with.destination.name or fetched.name)
 
     def _loop(self, tracker: TrackerClient) -> None:
@@ -150,7 +150,7 @@ class Fetcher:
     def _hear_tracker(self, tracker: TrackerClient) -> None:
         try:
             reply = tracker.receive(time.monotonic())
-        except TrackerLostError as error:
+        except TrackerError as error:
             self._feed(steps.TrackerLost(str(error)), tracker)
             return
         match reply:
@@ -169,20 +169,20 @@ class Fetcher:
         for _ in range(DRAIN):
             if link not in self._links:
                 return
-            arrival = link.receive()
-            if arrival is None:
+            event = link.receive()
+            if event is None:
                 self._links.is_empty(link)
                 return
-            self._feed(arrival.event, tracker, arrival)
+            self._feed(event, tracker)
         if link in self._links:
             self._links.touch(link)
 
     def _look_after_links(self, tracker: TrackerClient) -> None:
         for link in self._links.changed():
             # What the last one said may have made us part with this one.
-            arrival = link.trouble() if link in self._links else None
-            if arrival is not None:
-                self._feed(arrival.event, tracker)
+            trouble = link.trouble() if link in self._links else None
+            if trouble is not None:
+                self._feed(trouble, tracker)
             elif link in self._links and (greeting := link.greeting()) is not None:
                 self._feed(greeting, tracker)
 
@@ -194,26 +194,28 @@ class Fetcher:
             for node in self._links.sending():
                 self._feed(steps.BytesCame(node), tracker)
 
-    def _feed(
-        self, event: steps.Event, tracker: TrackerClient, arrival: Arrival | None = None
-    ) -> None:
-        """Give the machine an event, and do what it says; what that brings is fed in turn."""
+    def _feed(self, event: steps.Event, tracker: TrackerClient) -> None:
+        """Give the machine an event and carry out its actions; their events are fed in turn."""
         drive(
             lambda event: self._download.handle(event, time.monotonic()),
-            lambda action: self._carry_out(action, tracker, arrival),
+            lambda action: self._carry_out(action, tracker),
             event,
         )
 
-    def _carry_out(
-        self, action: steps.Action, tracker: TrackerClient, arrival: Arrival | None
+    def _carry_out(  # noqa: C901, PLR0912 (one table of all actions)
+        self, action: steps.Action, tracker: TrackerClient
     ) -> steps.Event | None:
         match action:
-            case steps.RequestChunk() | steps.RequestManifest() | steps.ReportChunk():
-                self._tell(action)
-            case steps.StoreChunk(index):
-                assert arrival is not None
-                self._inflow.arrived(len(arrival.payload), time.monotonic())
-                return self._intake.store(index, arrival.payload)
+            case steps.RequestChunk(node, request_id):
+                self._links.touched(node).send(request_id, self._request(action))
+            case steps.StoreChunk():
+                return self._store(action)
+            case steps.RequestManifest(node, request_id, what, may_wait):
+                self._links.touched(node).send(request_id, ManifestRequest(what, may_wait))
+            case steps.ReportChunk(node, request_id, content_id, index):
+                log.info("%s sent wrong bytes of chunk %d", node, index + 1)
+                wrong = WrongChunk(content_id, index, self._with.node)
+                self._links.touched(node).report(request_id, wrong)
             case steps.QueryTracker(what, partial):
                 tracker.send(Query(what, self._with.node, partial=partial), time.monotonic())
             case steps.Connect(node, address):
@@ -221,35 +223,27 @@ class Fetcher:
             case steps.Disconnect(node, reason):
                 self._links.remove(node)
                 if reason:
-                    name = display(self._download.name)
-                    log.info("%s is no longer asked for %s: it %s", node, name, reason)
-            case steps.OpenStaging() | steps.LayOut() | steps.Publish():
-                return self._intake.carry_out(action)
-            case _:
-                self._end(action)
-        return None
-
-    def _end(self, action: steps.Action) -> None:
-        match action:
+                    log.info("%s: dropped %s: it %s", display(self._download.name), node, reason)
+            case steps.OpenStaging():
+                return self._intake.open(action)
+            case steps.LayOut():
+                return self._intake.lay_out()
+            case steps.Publish():
+                return self._intake.publish()
             case steps.Finish(path):
                 self._path = path
-            case steps.Fail(exit_code, message):
-                raise OperatorError(message, exit_code)
-            case _:
-                raise AssertionError(action)
+            case steps.Fail(kind, message):
+                raise kind(message)
+        return None
 
-    def _tell(self, action: Told) -> None:
-        link = self._links[action.node]
-        self._links.touch(link)
-        match action:
-            case steps.RequestManifest(_, request_id, what, may_wait):
-                link.send(request_id, ManifestRequest(what, may_wait))
-            case steps.RequestChunk(_, request_id, content_id, offered, have, patience_ms):
-                request = ChunkRequest(content_id, offered, self._with.node, have, patience_ms)
-                link.send(request_id, request)
-            case steps.ReportChunk(node, request_id, content_id, index):
-                log.info("%s sent wrong bytes of chunk %d", node, index + 1)
-                link.report(request_id, WrongChunk(content_id, index, self._with.node))
+    def _request(self, action: steps.RequestChunk) -> ChunkRequest:
+        index, have, patience_ms = action.index, action.have, action.patience_ms
+        return ChunkRequest(action.id, index, self._with.node, have, patience_ms)
+
+    def _store(self, action: steps.StoreChunk) -> steps.Event | None:
+        payload = self._links[action.node].take(action.request_id)
+        self._inflow.arrived(len(payload), time.monotonic())
+        return self._intake.store(action.index, payload)
 
     def _due(self, tracker: TrackerClient, now: float) -> float:
         """Return when to look at the clock again, whatever comes in."""
@@ -265,9 +259,9 @@ class Fetcher:
         return Working(download.name, download.tally.have_bytes, size_bytes, len(self._links))
 
 
-def stopped(name: str, exit_code: ExitCode) -> OperatorError:
+def stopped(name: str, kind: Kind) -> OperatorError:
     """Return what to say of a fetch that was to stop."""
     done = "what has arrived is kept; run it again to go on"
-    if exit_code is ExitCode.TIMED_OUT:
-        return OperatorError(f"{display(name)} did not arrive in time; {done}", exit_code)
-    return OperatorError(f"interrupted; {done}", exit_code)
+    if kind is TimedOutError:
+        return kind(f"{display(name)} did not arrive in time; {done}")
+    return kind(f"interrupted; {done}")

@@ -4,7 +4,6 @@ import socket
 import struct
 import time
 
-import msgspec
 import zmq
 from blake3 import blake3
 from shoal.node.fetching.inflow import Inflow
@@ -35,22 +34,15 @@ from shoal.wire import frames, sockets
 
 HANDSHAKE_ROUND_TRIPS = 2  # ZMTP 3.1: greetings in two steps, then READY.
 SENDING_BYTES = 256  # Less than this in a second is no reply on its way.
-REPORT_MS = 1000  # How long a closed link may still take to tell of a wrong chunk.
+REPORT_MS = 1000  # How long a closed link may still take to report a wrong chunk.
 _TAG = struct.Struct(">Q")
 _ENDS: dict[int, str] = {
     zmq.EVENT_DISCONNECTED: "closed the connection",
     zmq.EVENT_CLOSED: "cannot be reached",
     zmq.EVENT_HANDSHAKE_FAILED_NO_DETAIL: "does not speak our protocol",
     zmq.EVENT_HANDSHAKE_FAILED_PROTOCOL: "does not speak our protocol",
-    zmq.EVENT_HANDSHAKE_FAILED_AUTH: "does not let us in",
+    zmq.EVENT_HANDSHAKE_FAILED_AUTH: "rejects our key",
 }
-
-
-class Arrival(msgspec.Struct, frozen=True):
-    """What came in: the event, and the bytes that belong to it."""
-
-    event: Event
-    payload: memoryview
 
 
 _NO_BYTES = memoryview(b"")
@@ -66,6 +58,7 @@ class Link:
         self._connection: socket.socket | None = None
         self._connected_at = 0.0
         self._round_trip_s: float | None = None
+        self._last = -1, _NO_BYTES  # The id of the last request that was answered, and the bytes.
         self._taken_bytes = 0  # Of whole messages, and …
         self._begun_bytes = 0  # … what had come of others at the last look.
         mask = int(zmq.EVENT_CONNECTED) | int(zmq.EVENT_HANDSHAKE_SUCCEEDED)
@@ -74,17 +67,18 @@ class Link:
         self.socket, self.monitor = sockets.monitored_dealer(context, address, mask)
 
     def send(self, request_id: int, message: Message) -> None:
-        """Send one request; it waits until the connection stands."""
-        # Without room the holder does not read: its deadline says the rest, as of a lost reply.
+        """Send one request; it waits until the connection is up."""
+        # Without room the holder is not reading; its deadline deals with that as with a lost reply.
         frames.send(self.socket, [_TAG.pack(request_id), b"", messages.encode(message)])
 
     def report(self, request_id: int, message: WrongChunk) -> None:
-        """Tell the holder of a wrong chunk; no reply to that is ever a refusal."""
+        """Tell the holder of a wrong chunk; no reply to that is taken for a refusal."""
         self.reports.add(request_id)
         self.send(request_id, message)
 
-    def receive(self) -> Arrival | None:
+    def receive(self) -> Event | None:
         """Return the next thing that came from the holder, or None."""
+        self._last = -1, _NO_BYTES
         if not frames.has_mail(self.socket):
             return None
         message = frames.receive(self.socket)
@@ -94,10 +88,17 @@ class Link:
         try:
             return self._read([frame.buffer for frame in message])
         except MalformedMessageError as error:
-            return self._ended(f"sent what is no message: {error}", lied=True)
+            return self._ended(f"sent a malformed message: {error}", lied=True)
 
-    def trouble(self) -> Arrival | None:
-        """Return the loss of the connection, if it was lost. Takes in all that the monitor says."""
+    def take(self, request_id: int) -> memoryview:
+        """Return the bytes of the reply to that request, which must be the last one received."""
+        answered, payload = self._last
+        assert answered == request_id
+        self._last = -1, _NO_BYTES
+        return payload
+
+    def trouble(self) -> Event | None:
+        """Return the loss of the connection, if it was lost. Takes in all the monitor's events."""
         lost = None
         while frames.has_mail(self.monitor):
             told, _ = self.monitor.recv_multipart(zmq.NOBLOCK)
@@ -115,12 +116,12 @@ class Link:
         return lost
 
     def greeting(self) -> HolderConnected | None:
-        """Return, once, that the connection stands; it does after what `trouble` took in."""
+        """Return, once, that the connection is up; `trouble` learns it from the monitor."""
         round_trip_s, self._round_trip_s = self._round_trip_s, None
         return None if round_trip_s is None else HolderConnected(self.node, round_trip_s)
 
     def is_sending(self) -> bool:
-        """Say whether more of a reply has come in since the last call, though it is not whole."""
+        """Return whether more of an incomplete reply has come in since the last call."""
         if self._connection is None:
             return False
         before, received = self._begun_bytes, sockets.received_bytes(self._connection)
@@ -128,7 +129,7 @@ class Link:
         return self._begun_bytes - before >= SENDING_BYTES
 
     def bound(self, inflow: Inflow, holders: int) -> bool:
-        """Have TCP keep to what one of so many holders may have on its way, if that is known."""
+        """Bound TCP's window to the share of one of so many holders, if that is known."""
         if self._connection is None:
             return False
         window_bytes = inflow.window_bytes(holders, sockets.round_trip_s(self._connection))
@@ -139,7 +140,7 @@ class Link:
 
     @property
     def local_address(self) -> str | None:
-        """The address of ours that the connection begins at, None while there is none."""
+        """Our own address on this connection, None while there is none."""
         if self._connection is None:
             return None
         try:
@@ -154,7 +155,7 @@ class Link:
         if self._connection is not None:
             self._connection.close()
 
-    def _read(self, parts: list[memoryview]) -> Arrival:
+    def _read(self, parts: list[memoryview]) -> Event:
         if len(parts) not in {3, 4} or len(parts[0]) != _TAG.size or len(parts[1]) != 0:
             raise MalformedMessageError("an envelope that we did not send")
         (request_id,) = _TAG.unpack(parts[0])
@@ -162,8 +163,9 @@ class Link:
         payload = parts[3] if len(parts) > 3 else _NO_BYTES  # noqa: PLR2004 (the fourth frame)
         if isinstance(reply, Noted | Error) and request_id in self.reports:
             self.reports.remove(request_id)
-            return Arrival(ReportNoted(self.node, request_id), _NO_BYTES)
-        return Arrival(self._event(reply, request_id, payload), payload)
+            return ReportNoted(self.node, request_id)
+        self._last = request_id, payload
+        return self._event(reply, request_id, payload)
 
     def _event(self, reply: NodeReply, request_id: int, payload: memoryview) -> Event:
         match reply:
@@ -177,9 +179,9 @@ class Link:
             case Noted():
                 return ReportNoted(self.node, request_id)
             case State():
-                raise MalformedMessageError("an answer to what was not asked")
+                raise MalformedMessageError("an answer to another request")
             case Error(code=code, message=message):
                 return RequestRefused(self.node, request_id, code, message)
 
-    def _ended(self, reason: str, *, lied: bool) -> Arrival:
-        return Arrival(HolderLost(self.node, reason, lied), _NO_BYTES)
+    def _ended(self, reason: str, *, lied: bool) -> Event:
+        return HolderLost(self.node, reason, lied)

@@ -56,8 +56,13 @@ class Links:
         link.close()
 
     def touch(self, link: Link) -> None:
-        """Note that something was sent, or not all that came was received."""
+        """Note that something is sent, or not all that came was received."""
         self._touched[link.node] = link
+
+    def touched(self, node: str) -> Link:
+        """Return the link to a holder, to send something over it."""
+        link = self._touched[node] = self._by_node[node]
+        return link
 
     def is_empty(self, link: Link) -> None:
         """Note that everything that came was received: what comes from now on is announced."""

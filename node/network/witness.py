@@ -1,6 +1,6 @@
-"""Whether another node holds something whole, now: asked of it, and seen by a chunk that it sends.
+"""Whether another node holds something whole right now: proved by a chunk that it sends.
 
-So neither a holder that has just died nor a tracker that names none is taken for one.
+So neither a holder that has just died nor one that a tracker made up counts.
 """
 
 import time
@@ -19,11 +19,11 @@ from shoal.protocol.messages import ChunkRequest, Holder, ManifestRequest
 PATIENCE_S = 3.0  # For all that are asked together.
 MOST_ASKED = 4
 REPEAT_S = 0.5  # One that is busy is asked again.
-LOOK_S = 0.1  # How often to look whether it is to stop.
+LOOK_S = 0.1  # How often to see whether to stop.
 
 
 class Witnesses:
-    """Other nodes that may be asked for what this one has."""
+    """Other nodes that can be asked for what this one has."""
 
     def __init__(
         self,
@@ -38,9 +38,9 @@ class Witnesses:
         self._rng = rng
 
     def have(self, thing: Whole, holders: Iterable[Holder], check: Callable[[], None]) -> bool:
-        """Say whether one of `holders` has all of `thing`.
+        """Return whether one of `holders` has all of `thing`.
 
-        It is asked for a chunk drawn at random. `check` is called meanwhile, and may raise.
+        Each is asked for one random chunk. `check` is called meanwhile, and may raise.
         """
         named = [one for one in holders if one.complete and self._may_be_asked(one)][:MOST_ASKED]
         links = [Link(self._context, one.node, one.address) for one in named]
@@ -69,10 +69,10 @@ class Witnesses:
                 [one for link in waiting for one in (link.socket, link.monitor)], [], [], LOOK_S
             )
             for link in list(waiting):
-                arrival = link.receive() or link.trouble()
-                if arrival is None or _is_busy(arrival.event):
+                event = link.receive() or link.trouble()
+                if event is None or _is_busy(event):
                     continue
-                if _proves(arrival.event, thing, index):
+                if _proves(event, thing, index):
                     return True
                 waiting.remove(link)
             now = time.monotonic()
@@ -83,7 +83,7 @@ class Witnesses:
         if index is None:
             link.send(request_id, ManifestRequest(thing.id))
         else:
-            link.send(request_id, ChunkRequest(thing.id, (index,), self._node))
+            link.send(request_id, ChunkRequest(thing.id, index, self._node))
 
 
 def _is_busy(event: Event) -> bool:
@@ -91,7 +91,7 @@ def _is_busy(event: Event) -> bool:
 
 
 def _proves(event: Event, thing: Whole, index: int | None) -> bool:
-    """Say whether this is the reply of one who has all of it."""
+    """Return whether this reply proves that its sender has all of it."""
     match event:
         case ManifestReceived(data=data) if index is None:
             return id_of(data) == thing.id

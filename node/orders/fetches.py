@@ -32,7 +32,7 @@ from shoal.node.staging.partial import PartialFile
 from shoal.node.staging.partly import remains_of
 from shoal.node.trees.selection import Selection
 from shoal.protocol.control import Fetched, FetchOrder, Working
-from shoal.protocol.errors import ExitCode, OperatorError
+from shoal.protocol.errors import Kind, NobodyAliveError, OperatorError, TrackerError
 from shoal.protocol.manifest import ContentId
 from shoal.protocol.names import display
 from shoal.protocol.titles import Title
@@ -54,7 +54,7 @@ class Fetches:
         self._guard = threading.Lock()
         self._joints: dict[FetchOrder, Joint[Fetched]] = {}
         self._running: list[_Running] = []
-        self._stop_code: ExitCode | None = None
+        self._stop_kind: Kind | None = None
 
     def fetch(self, order: FetchOrder, on_progress: OnProgress) -> Fetched:
         """Fetch into the folder, or to the order's output; if that is under way, wait for it.
@@ -188,7 +188,7 @@ class Fetches:
     def _has_moved_on(self, meant: Meant, error: OperatorError, running: "_Running") -> bool:
         """Say whether there is another version now of a name whose newest one was meant."""
         is_newest = meant.id is not None and meant.name is not None and not meant.is_exact
-        if error.exit_code is not ExitCode.NOBODY_ALIVE or not is_newest:
+        if not isinstance(error, NobodyAliveError) or not is_newest:
             return False
         assert meant.name is not None
         try:
@@ -243,34 +243,34 @@ class Fetches:
                 except BeingFetchedError as busy:
                     self._wait_for(busy.id, running, on_progress)
 
-    def cancel(self, order: FetchOrder, exit_code: ExitCode) -> None:
+    def cancel(self, order: FetchOrder, kind: Kind) -> None:
         """Stop waiting for this very order; if nobody else waits, stop the fetch. It is kept."""
         with self._guard:
             joints = list(self._joints.values())
         for joint in joints:
-            joint.leave(order, exit_code)
+            joint.leave(order, kind)
 
-    def cancel_healing(self, content_id: str, exit_code: ExitCode) -> None:
+    def cancel_healing(self, content_id: str, kind: Kind) -> None:
         """Stop what heals content; what it has is kept."""
         with self._guard:
             running = [one for one in self._running if one.what == content_id]
         for one in running:
-            one.stop(exit_code)
+            one.stop(kind)
 
-    def cancel_all(self, exit_code: ExitCode) -> None:
+    def cancel_all(self, kind: Kind) -> None:
         """Stop all fetches, and those that would begin later. For signal handlers too."""
-        self._stop_code = exit_code
+        self._stop_kind = kind
         for joint in list(self._joints.values()):
-            joint.leave(None, exit_code)
+            joint.leave(None, kind)
         for running in list(self._running):
-            running.stop(exit_code)
+            running.stop(kind)
 
     @contextlib.contextmanager
     def _run(self, running: "_Running") -> Iterator[None]:
         with self._guard:
             self._running.append(running)
-        if self._stop_code is not None:
-            running.stop(self._stop_code)
+        if self._stop_kind is not None:
+            running.stop(self._stop_kind)
         try:
             yield
         finally:
@@ -310,9 +310,9 @@ class Fetches:
         except versions.LyingTrackerError:
             message = f"asked for {display(what)}, the tracker at {address} answered for another"
             remedy = "find out whose tracker that is"
-            raise OperatorError(f"{message}; {remedy}", ExitCode.TRACKER_UNREACHABLE) from None
+            raise TrackerError(f"{message}; {remedy}") from None
         except OperatorError as error:
-            is_lost = error.exit_code is ExitCode.TRACKER_UNREACHABLE
+            is_lost = isinstance(error, TrackerError)
             if is_lost and order.output is None and versions.names_content(what):
                 with contextlib.suppress(OperatorError):
                     standing.newest_here(self._home, what)
@@ -339,20 +339,20 @@ class _Running:
     def __init__(self, what: str) -> None:
         self.what = what
         self._stopping = threading.Event()
-        self._stop_code: ExitCode | None = None
+        self._stop_kind: Kind | None = None
         self._fetcher: Fetcher | None = None
 
-    def stop(self, exit_code: ExitCode) -> None:
-        self._stop_code = exit_code
+    def stop(self, kind: Kind) -> None:
+        self._stop_kind = kind
         self._stopping.set()
         fetcher = self._fetcher
         if fetcher is not None:
-            fetcher.stop(exit_code)
+            fetcher.stop(kind)
 
     def check(self) -> None:
         """Raise OperatorError if `stop` was called."""
-        if self._stop_code is not None:
-            raise stopped(self.what, self._stop_code)
+        if self._stop_kind is not None:
+            raise stopped(self.what, self._stop_kind)
 
     def wait(self, timeout_s: float) -> None:
         """Wait so long, or until `stop` is called."""

@@ -10,7 +10,7 @@ from shoal.node.orders.home import Home
 from shoal.node.scheduling.settings import FetchSettings
 from shoal.node.staging.partial import PartialFile
 from shoal.protocol.control import Examined, Working
-from shoal.protocol.errors import ExitCode, OperatorError
+from shoal.protocol.errors import Kind, NotFoundError, OperatorError
 from shoal.protocol.messages import MAX_TEXT_CHARACTERS
 from shoal.protocol.names import display
 from shoal.protocol.titles import Title
@@ -31,20 +31,20 @@ class Running:
 
     def __init__(
         self,
-        stop_code: ExitCode | None,
+        stop_kind: Kind | None,
         on_progress: OnProgress,
         settings: FetchSettings = HEALING,
     ) -> None:
         """`settings` are those of the fetches that heal."""
-        self.stop_code = stop_code
+        self.stop_kind = stop_kind
         self.on_progress = on_progress
         self.settings = settings
         self.healing: str | None = None  # The id of what is being fetched for it.
 
     def check(self) -> None:
         """Raise OperatorError if it was to stop."""
-        if self.stop_code is not None:
-            raise OperatorError("interrupted; run it again to verify all of it", self.stop_code)
+        if self.stop_kind is not None:
+            raise self.stop_kind("interrupted; run it again to verify all of it")
 
 
 class Healing:
@@ -156,7 +156,7 @@ class Healing:
 
 def _trouble(error: OperatorError) -> str:
     """Return why something could not be healed."""
-    is_alone = error.exit_code is ExitCode.NOT_FOUND
+    is_alone = isinstance(error, NotFoundError)
     return "nobody else has it" if is_alone else str(error)[:MAX_TEXT_CHARACTERS]
 
 

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from typing import Generic, TypeVar
 
 from shoal.protocol.control import Working
-from shoal.protocol.errors import ExitCode, OperatorError
+from shoal.protocol.errors import KINDS, Kind, OperatorError
 
 T = TypeVar("T")
 OnProgress = Callable[[Working], None]
@@ -20,7 +20,7 @@ class Caller:
     def __init__(self, ticket: object, on_progress: OnProgress) -> None:
         self.ticket = ticket
         self.on_progress = on_progress
-        self.stop_code: ExitCode | None = None
+        self.stop_kind: Kind | None = None
         self.sees_the_end = False  # Though it is to stop: it was the last one.
 
 
@@ -30,7 +30,7 @@ class Joint(Generic[T]):
     def __init__(
         self,
         work: Callable[[OnProgress], T],
-        stop: Callable[[ExitCode], None],
+        stop: Callable[[Kind], None],
         on_over: Callable[[], None],
     ) -> None:
         """`stop` has `work` raise OperatorError soon; `on_over` is called when it is over."""
@@ -64,22 +64,22 @@ class Joint(Generic[T]):
             outcome = None if _has_left(caller) else self._outcome
         match outcome:
             case OperatorError():  # One for each: a trace is written into it.
-                raise type(outcome)(str(outcome), outcome.exit_code)
+                raise KINDS[outcome.kind](str(outcome))
             case Exception():
                 raise outcome
             case None:
-                assert caller.stop_code is not None
+                assert caller.stop_kind is not None
                 message = "interrupted; others wait for it, so it goes on"
-                raise OperatorError(message, caller.stop_code)
+                raise caller.stop_kind(message)
             case _:
                 return outcome
 
-    def leave(self, ticket: object | None, exit_code: ExitCode) -> None:
+    def leave(self, ticket: object | None, kind: Kind) -> None:
         """Have the caller with that ticket, or all, wait no more; the last one has the work end."""
         with self._changed:
             leaving = [one for one in self._callers if ticket is None or one.ticket is ticket]
             for caller in leaving:
-                caller.stop_code = exit_code
+                caller.stop_kind = kind
                 self._callers.remove(caller)
             is_last = bool(leaving) and not self._callers
             self._is_ending |= is_last
@@ -87,7 +87,7 @@ class Joint(Generic[T]):
                 caller.sees_the_end = is_last
             self._changed.notify_all()
         if is_last:
-            self._stop(exit_code)
+            self._stop(kind)
 
     def _run(self) -> None:
         try:
@@ -108,4 +108,4 @@ class Joint(Generic[T]):
 
 
 def _has_left(caller: Caller) -> bool:
-    return caller.stop_code is not None and not caller.sees_the_end
+    return caller.stop_kind is not None and not caller.sees_the_end

@@ -7,7 +7,7 @@ from shoal.node.fetching.versions import Meant
 from shoal.node.folder.whole import Whole
 from shoal.node.orders.home import Home
 from shoal.protocol.control import Fetched
-from shoal.protocol.errors import ExitCode, OperatorError
+from shoal.protocol.errors import NotFoundError
 from shoal.protocol.names import display
 
 
@@ -37,7 +37,7 @@ def here(thing: Whole, inside: str, home: Home, *, is_asked: bool = True) -> Fet
     if inside and not os.path.lexists(path):
         message = f"no such file was found: {display(thing.name)}/{display(inside)}"
         place = home.identity.folder / thing.name
-        raise OperatorError(f"{message}; look into {place}", ExitCode.NOT_FOUND)
+        raise NotFoundError(f"{message}; look into {place}")
     return Fetched(
         name=thing.name,
         id=thing.id,

@@ -6,7 +6,7 @@ Says nothing of what the node has itself; that is the session's.
 from collections.abc import Callable
 
 from shoal.node.orders.home import Home
-from shoal.protocol.errors import ExitCode, OperatorError, WireCode
+from shoal.protocol.errors import TrackerError, WireCode
 from shoal.protocol.messages import Error, Holders, Query
 from shoal.protocol.names import display
 from shoal.wire.tracker_client import TrackerClient
@@ -40,7 +40,7 @@ def ask(home: Home, check: Callable[[], None], what: str, prefix: str = "") -> H
             problem = f"the tracker at {address} refused: {display(message)}"
         case _:
             problem = f"the tracker at {address} answered something else than was asked"
-    raise OperatorError(f"{problem}; look into its log", ExitCode.TRACKER_UNREACHABLE)
+    raise TrackerError(f"{problem}; look into its log")
 
 
 def newest(answer: Holders) -> tuple[int, str | None]:

@@ -15,7 +15,7 @@ from shoal.node.folder.tree import Tree
 from shoal.node.folder.whole import Whole
 from shoal.node.orders.home import Home
 from shoal.node.trees.selection import Selection
-from shoal.protocol.errors import ExitCode, OperatorError
+from shoal.protocol.errors import NotFoundError, OperatorError
 from shoal.protocol.names import display
 
 ID_DIGITS = 64  # Of a whole id.
@@ -70,7 +70,7 @@ def newest_here(home: Home, what: str) -> tuple[Whole, str]:
     if names_content(what):
         return held(home, what), ""
     message = f"{home.identity.name} has no {display(what)} that is shared"
-    raise OperatorError(f"{message}; leave --offline out to fetch it", ExitCode.NOT_FOUND)
+    raise NotFoundError(f"{message}; leave --offline out to fetch it")
 
 
 def _meant_here(home: Home, what: str, name: str) -> Whole | None:
@@ -135,7 +135,7 @@ def held(home: Home, what: str) -> Whole:
     if thing is not None:
         return thing
     message = f"{home.identity.name} holds no {display(what)}"
-    raise OperatorError(f"{message}; `shoal ls` shows who holds what", ExitCode.NOT_FOUND)
+    raise NotFoundError(f"{message}; `shoal ls` shows who holds what")
 
 
 def _known(home: Home, what: str) -> Whole | None:

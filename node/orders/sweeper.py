@@ -12,7 +12,7 @@ from shoal.node.orders import questions
 from shoal.node.orders.home import Home
 from shoal.node.staging.remains import Remain
 from shoal.protocol.control import Discarded, DiscardOrder
-from shoal.protocol.errors import ExitCode, OperatorError
+from shoal.protocol.errors import OperatorError, StoppedError
 from shoal.protocol.manifest import ContentId
 from shoal.protocol.names import display
 
@@ -66,7 +66,7 @@ class Sweeper:
         inventory = self._home.inventory
         if any(matches(one.id, what, one.name) for one in inventory.fetched()):
             message = f"{display(what)} is being fetched; stop that first, and run this again"
-            raise OperatorError(message, ExitCode.USAGE)
+            raise OperatorError(message)
         return Discarded(what, len(dropped), sum(one.size_bytes for one in dropped))
 
     def _run(self) -> None:
@@ -98,7 +98,7 @@ class Sweeper:
 
     def _check(self) -> None:
         if self._stopping.is_set():
-            raise OperatorError("stopping", ExitCode.INTERRUPTED)
+            raise StoppedError("stopping")
 
     def _tell(self, dropped: list[Remain], reason: str) -> None:
         for one in dropped:

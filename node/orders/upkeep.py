@@ -19,7 +19,7 @@ from shoal.node.orders import questions, standing
 from shoal.node.orders.home import Home
 from shoal.node.trees.left_out import LeftOut
 from shoal.protocol.control import ForgetOrder, Forgotten, ShareOrder, Sharing, Working
-from shoal.protocol.errors import ExitCode, OperatorError
+from shoal.protocol.errors import DiskError, OperatorError
 from shoal.protocol.names import display
 from shoal.protocol.titles import Published
 
@@ -94,9 +94,9 @@ class Upkeep:
         folder, reason = self._home.identity.folder, self._home.watcher.why_not(name)
         if reason is None:
             message = f"{display(name)} is not in {folder}, or keeps changing"
-            return OperatorError(f"{message}; put it there and run it again", ExitCode.DISK)
+            return DiskError(f"{message}; put it there and run it again")
         message = f"cannot share {display(name)} in {folder}: {reason}"
-        return OperatorError(f"{message}; change that and run it again", ExitCode.DISK)
+        return DiskError(f"{message}; change that and run it again")
 
     def _newest(self, order: ShareOrder) -> Published | None:
         """Return what is to be published over, if that is wanted and the tracker answers."""
@@ -163,7 +163,7 @@ class Upkeep:
             raise OperatorError(f"{message}; look at it, and run it again") from None
         except OSError as error:
             message = f"cannot delete {display(name)} in {folder}: {error.strerror}"
-            raise OperatorError(f"{message}; check its permissions", ExitCode.DISK) from None
+            raise DiskError(f"{message}; check its permissions") from None
 
 
 def _sharing(thing: Whole, *, announced: bool) -> Sharing:

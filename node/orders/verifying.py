@@ -21,7 +21,7 @@ from shoal.node.orders.healing import (
 from shoal.node.orders.home import Home
 from shoal.protocol import bitmap
 from shoal.protocol.control import Examined, Verified, VerifyOrder, Working
-from shoal.protocol.errors import ExitCode, OperatorError
+from shoal.protocol.errors import Kind, OperatorError
 from shoal.protocol.names import display
 
 PAGE_THINGS = 1000  # In one report, which has a limit of 4096.
@@ -38,7 +38,7 @@ class Verifying:
         self._healing = Healing(home, fetches, announce)
         self._guard = threading.Lock()
         self._running: dict[str, Running] = {}
-        self._stop_code: ExitCode | None = None
+        self._stop_kind: Kind | None = None
 
     def verify(self, order: VerifyOrder, on_progress: OnProgress) -> Verified:
         """Hash again what is held, heal what has rotted, and withdraw what cannot be healed.
@@ -46,7 +46,7 @@ class Verifying:
         Raises:
             OperatorError: it is not here, or was to stop.
         """
-        running = Running(self._stop_code, on_progress)
+        running = Running(self._stop_kind, on_progress)
         with self._run(order.what or "", running):
             if order.what and self._has_changed(order.what):
                 return Verified((self._healing.put_back(order.what, running),))
@@ -71,7 +71,7 @@ class Verifying:
         Raises:
             OperatorError: it is being verified, or was to stop.
         """
-        running = Running(self._stop_code, lambda _: None, HEALING_ALONE)
+        running = Running(self._stop_kind, lambda _: None, HEALING_ALONE)
         with self._run(thing.name, running):
             current = self._home.watcher.look_at(thing.name)
             if current is None or current.signature != thing.signature:
@@ -90,30 +90,30 @@ class Verifying:
         Raises:
             OperatorError: it is being verified, or was to stop.
         """
-        running = Running(self._stop_code, lambda _: None, HEALING_ALONE)
+        running = Running(self._stop_kind, lambda _: None, HEALING_ALONE)
         with self._run(name, running):
             try:
                 return self._healing.heal_withheld(name, running)
             except ChangedError:
                 return None
 
-    def cancel(self, what: str | None, exit_code: ExitCode) -> None:
+    def cancel(self, what: str | None, kind: Kind) -> None:
         """Stop the verification of `what`."""
         with self._guard:
             running = self._running.get(what or "")
         if running is not None:
-            self._stop(running, exit_code)
+            self._stop(running, kind)
 
-    def cancel_all(self, exit_code: ExitCode) -> None:
+    def cancel_all(self, kind: Kind) -> None:
         """Stop all, and those that would begin later. For signal handlers too."""
-        self._stop_code = exit_code
+        self._stop_kind = kind
         for running in list(self._running.values()):
-            self._stop(running, exit_code)
+            self._stop(running, kind)
 
-    def _stop(self, running: Running, exit_code: ExitCode) -> None:
-        running.stop_code = exit_code
+    def _stop(self, running: Running, kind: Kind) -> None:
+        running.stop_kind = kind
         if running.healing is not None:
-            self._fetches.cancel_healing(running.healing, exit_code)
+            self._fetches.cancel_healing(running.healing, kind)
 
     @contextlib.contextmanager
     def _run(self, what: str, running: Running) -> Iterator[None]:

@@ -1,13 +1,11 @@
 """Whom to ask for which chunk now. Knows nothing of sockets, bytes or disks.
 
-A request offers a holder a few chunks, disjoint from what the others are offered; the holder
-answers with one of them and the rest are free again. The next offer goes to whoever has room in its
-window, so a fast holder delivers more. A chunk whose request is overdue may be asked of somebody
-else.
+A request asks one holder for one chunk, which nobody else is asked for meanwhile. The next one goes
+to a holder with room in its window, so fast holders deliver more. A chunk whose request is overdue
+may be requested from another holder.
 """
 
 import heapq
-import itertools
 import math
 from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING
@@ -22,9 +20,6 @@ from shoal.protocol.manifest import Manifest
 
 if TYPE_CHECKING:
     from random import Random
-
-KNOWN_SHARE = 8  # With each holder, an eighth of what would be its share is offered at a time …
-GUESSED_SHARE = 2  # … and half of it if it may have nothing of most.
 
 
 class Asking:
@@ -72,7 +67,7 @@ class Asking:
         requests: list[Request] = []
         for peer in peers:
             candidates = self._wanted.free & peer.said_to_have
-            requests += self._ask(peer, candidates, KNOWN_SHARE * len(self._near), now)
+            requests += self._ask(peer, candidates, now)
         return requests
 
     def has_room_at(self, peer: Peer, now: float) -> bool:
@@ -82,13 +77,12 @@ class Asking:
     def _ask_idle(self, now: float) -> Iterator[Request]:
         """Ask those that have something and nothing to do: one request each, nearest first."""
         for peer, candidates in self._near.idle(self._wanted):
-            yield from self._ask(peer, candidates, KNOWN_SHARE * len(self._near), now)
+            yield from self._ask(peer, candidates, now)
             if self._is_full:
                 return
 
     def _guess(self, now: float) -> Iterator[Request]:
-        """Ask those that may have something by now: for more, as they have nothing of most."""
-        share = min(GUESSED_SHARE * len(self._near), self._settings.guessed_share)
+        """Ask those that may have something by now, though nothing says so."""
         most = self._settings.guesses
         for peer in self._near.in_order:
             if not self._wanted.free or self._is_full or self._out.guesses >= most:
@@ -96,7 +90,7 @@ class Asking:
             if not peer.waiting and not peer.is_whole:
                 self._wake_for(peer.wakes_at(), now)
                 candidates = self._wanted.free & peer.believed_to_have(now)
-                yield from self._ask(peer, candidates, share, now)
+                yield from self._ask(peer, candidates, now)
 
     def _ask_more(self, now: float) -> Iterator[Request]:
         """Ask those that have room in their windows for more, always the least busy."""
@@ -107,7 +101,7 @@ class Asking:
         while turns and not self._is_full:
             _, peer = turns[0]
             candidates = self._wanted.free & peer.said_to_have
-            requests = self._ask(peer, candidates, KNOWN_SHARE * len(self._near), now)
+            requests = self._ask(peer, candidates, now)
             if requests:
                 yield from requests
                 heapq.heapreplace(turns, (peer.turn, peer))
@@ -118,7 +112,7 @@ class Asking:
         """At the end: have idle holders take over what others are far slower with."""
         if self._wanted.free:
             return
-        hedges, missing = self.hedges, self._wanted.missing & self._out.offered()
+        hedges, missing = self.hedges, self._wanted.missing & self._out.asked_for()
         if not hedges.may_be(missing):
             return
         for peer, slow, index, at in hedges.chances(self._near, self._out, missing):
@@ -127,31 +121,26 @@ class Asking:
             elif self._has_room_for(size_bytes := self._manifest.chunk_size(index)):
                 hedges.left -= 1
                 slow.is_hedged = True
-                yield self._send(peer, (index,), size_bytes, now, hedges=slow.request_id)
+                yield self._send(peer, index, size_bytes, now, hedges=slow.request_id)
                 if self._is_full or not hedges.may_be(missing):
                     return
 
-    def _ask(self, peer: Peer, candidates: int, share: int, now: float) -> list[Request]:
-        """Offer `peer` one in `share` of the free chunks, of the candidates, if there is room."""
+    def _ask(self, peer: Peer, candidates: int, now: float) -> list[Request]:
+        """Ask `peer` for one of the candidates, if there is room."""
         if not candidates:
             return []
         is_swarm = self._near.partial_count > 0
         if is_swarm and not peer.is_whole:
             candidates = self._near.rarest(candidates, peer, self._rng.random())
-        size_of = self._manifest.chunk_size
         # What lies next to a wrong chunk may have rotted with it.
-        in_turn = self._wanted.in_turn(candidates, scattered=is_swarm or peer.wrong != 0)
-        first = next(in_turn)
-        size_bytes = size_of(first)
+        index = self._wanted.next_of(candidates, scattered=is_swarm or peer.wrong != 0)
+        size_bytes = self._manifest.chunk_size(index)
         if not peer.may_be_asked(size_bytes, now):
             self._wake_for(peer.wakes_at(), now)
             return []
         if not self._has_room_for(size_bytes):
             return []
-        count = min(self._settings.offer_chunks, self._wanted.free.bit_count() // share)
-        more = itertools.islice(in_turn, max(0, count - 1))
-        offered = first, *(index for index in more if size_of(index) <= size_bytes)
-        return [self._send(peer, offered, size_bytes, now)]
+        return [self._send(peer, index, size_bytes, now)]
 
     def _wake_for(self, time: float, now: float) -> None:
         if now < time < self.wakes_at:
@@ -164,7 +153,7 @@ class Asking:
     def _send(
         self,
         peer: Peer,
-        offered: tuple[int, ...],
+        index: int,
         size_bytes: int,
         now: float,
         hedges: int | None = None,
@@ -172,7 +161,7 @@ class Asking:
         self._next_id += 1
         patience_s = peer.patience_s(self._near.pace, size_bytes)
         due, written_off_at = now + patience_s, now + peer.write_off_s(patience_s)
-        request = Request(self._next_id, peer.node, offered, size_bytes, now, due, written_off_at)
+        request = Request(self._next_id, peer.node, index, size_bytes, now, due, written_off_at)
         request.hedges, request.is_guess = hedges, not request.bits & peer.said_to_have
         self._out.add(request)
         request.claims = self._wanted.with_twins(request.bits)

@@ -3,7 +3,7 @@
 How far two nodes are from each other is the same for both (protocol.distance). So who
 asks his nearest holders first is asked by about as many as he asks, by the same ones, and again and
 again: they hear from each other all the time, and no queue is much longer than the others
-(docs/build/swarm.md, large swarms).
+(docs/build/swarm.md).
 """
 
 import bisect

@@ -10,7 +10,6 @@ import operator
 from collections.abc import Callable, Iterator
 
 import msgspec
-from shoal.protocol import bitmap
 
 
 class Request(msgspec.Struct, eq=False):
@@ -18,22 +17,22 @@ class Request(msgspec.Struct, eq=False):
 
     request_id: int
     node: str
-    offered: tuple[int, ...]
+    index: int
     size_bytes: int
     sent_at: float
     due: float
     written_off_at: float
     ahead_bytes: int = 0  # What all requests that were out then may bring, this one included.
-    is_guess: bool = False  # Nothing said that its holder has any of it.
+    is_guess: bool = False  # Nothing said that its holder has it.
     is_overdue: bool = False
-    is_hedged: bool = False  # Another holder was asked for one of its chunks too, …
+    is_hedged: bool = False  # Another holder was asked for its chunk too, …
     hedges: int | None = None  # … by a request that names this one here.
     is_written_off: bool = False
-    bits: int = 0  # What it offers, as a set, …
+    bits: int = 0  # What it asks for, as a set, …
     claims: int = 0  # … and with all that has the same bytes.
 
     def __post_init__(self) -> None:
-        self.bits = self.claims = bitmap.of(self.offered)
+        self.bits = self.claims = 1 << self.index
 
     @property
     def may_be_hedged(self) -> bool:
@@ -73,11 +72,11 @@ class Outstanding:
         is_alone = request.may_be_hedged and request.hedges is None
         if not request.is_overdue:
             self._no_longer_prompt(request)
-        # Offers are disjoint: only what is overdue or hedged may be on its way elsewhere too.
+        # Only what is overdue or hedged may be on its way from elsewhere too.
         return request, request.claims if is_alone else self._unclaimed(request.claims)
 
-    def offered(self) -> int:
-        """Return what all of them offer."""
+    def asked_for(self) -> int:
+        """Return the chunks that all of them ask for."""
         return functools.reduce(operator.or_, (one.bits for one in self), 0)
 
     def reconsider(self, patience_s: Callable[[Request], float]) -> None:

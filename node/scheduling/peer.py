@@ -260,7 +260,7 @@ class Peer:
         return True
 
     def had_nothing(self, request: Request, have: int, now: float) -> None:
-        """Note that it sent none of the offered chunks, and says that it has `have`.
+        """Note that it did not send the chunk, and says that it has `have`.
 
         It may have given others what it had said before. What it still says to have and does not
         send is a lie or a loss; and one that always says something else is as bad.

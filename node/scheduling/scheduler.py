@@ -88,10 +88,10 @@ class Scheduler:
             self._asking.note_holders()
             self._has_news = True
 
-    def offered(self, node: str, request_id: int) -> tuple[int, ...] | None:
-        """Return what the request offered, or None if `node` has no such request out."""
+    def asked_for(self, node: str, request_id: int) -> int | None:
+        """Return the chunk that the request asks for; None if `node` has no such request out."""
         request = self.out.get(request_id)
-        return request.offered if request is not None and request.node == node else None
+        return request.index if request is not None and request.node == node else None
 
     def received(self, node: str, request_id: int, index: int, now: float) -> int:
         """Note that the right bytes of a chunk came; return which missing ones have them."""
@@ -135,7 +135,7 @@ class Scheduler:
         return True
 
     def had_nothing(self, node: str, request_id: int, have: bytes, now: float) -> None:
-        """Note that `node` has none of what the request offered, but what `have` says."""
+        """Note that `node` does not send what it was asked for, but has what `have` says."""
         request = self.out.get(request_id)
         assert request is not None
         has = bitmap.from_bytes(have, self._manifest.chunk_count)
@@ -149,7 +149,7 @@ class Scheduler:
         self._near[node].is_busy(now)
 
     def close(self, node: str, request_id: int, now: float) -> None:
-        """Note that a request is answered or given up; what it offered is free again."""
+        """Note that a request is answered or given up; its chunk is free again."""
         request, freed = self.out.pop(request_id)
         self._near[node].closed(request, now)
         self.wanted.release(freed)

@@ -1,7 +1,5 @@
 """The chunks that are missing, and which of them nobody is asked for. Knows no holder."""
 
-import itertools
-from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from shoal.node.scheduling.twins import Twins
@@ -53,15 +51,14 @@ class Wanted:
         """Note that nobody is about to deliver these any more."""
         self.free |= bits & self.missing
 
-    def in_turn(self, candidates: int, *, scattered: bool) -> Iterator[int]:
-        """Yield the candidates in the order in which they are to be asked for.
+    def next_of(self, candidates: int, *, scattered: bool) -> int:
+        """Return which of the candidates (protocol.bitmap, not empty) to ask for first.
 
         Whole holders are asked for one after the other, which suits their disks. In a swarm
-        (`scattered`) every host begins somewhere else, each time, or all would have the same and
-        nothing to exchange.
+        (`scattered`) it is the first one from a random chunk on, or all hosts would have the same
+        and nothing to exchange.
         """
         if not scattered:
-            return bitmap.indices(candidates)
+            return bitmap.lowest(candidates)
         start = int(self._rng.random() * self._count)
-        later = candidates >> start << start
-        return itertools.chain(bitmap.indices(later), bitmap.indices(candidates ^ later))
+        return bitmap.lowest(candidates >> start << start or candidates)

@@ -1,4 +1,4 @@
-"""What to answer a request with: which chunk, or why none. Reads no files and sends nothing."""
+"""What to answer a request with: the chunk, or why not. Reads no files and sends nothing."""
 
 import collections
 import math
@@ -20,8 +20,7 @@ from shoal.protocol.messages import (
 if TYPE_CHECKING:
     from random import Random
 
-MAX_WATCHED_IDS = 64  # Things whose chunks' popularity is kept in mind …
-MAX_WATCHED_NODES = 64  # … and askers of each, those of late. 4 KiB a bitmap: at most 16 MiB.
+MAX_WATCHED_IDS = 64  # Things whose requests are remembered: 4 KiB each, at most.
 RECENT_REQUESTS = 32  # Among so many, more than one asker makes a swarm.
 MANIFEST_BYTES = 512 << 10  # Manifests of one thing that leave at once, …
 LEAST_MANIFESTS = 8  # … or so many, if they are long; …
@@ -98,11 +97,9 @@ Answer = SendManifest | SendChunk | SendNothing | TakeNote | TellState | SendErr
 
 
 class _Demand:
-    """Who has which chunks of one thing, and how often each was served from here."""
+    """Who asks for one thing, and what of it has left."""
 
     def __init__(self) -> None:
-        self.served: collections.Counter[int] = collections.Counter()
-        self._have_by_node: collections.OrderedDict[str, int] = collections.OrderedDict()
         self._recent: collections.deque[str] = collections.deque(maxlen=RECENT_REQUESTS)
         self._unserved = 0  # What has not left yet in this round, of a thing that is whole here.
         self._room_bytes = float(MANIFEST_BYTES)  # For manifests, …
@@ -119,12 +116,9 @@ class _Demand:
         self._room_bytes -= manifest_bytes
         return True
 
-    def note(self, node: str, have: int) -> None:
-        self._have_by_node[node] = have
-        self._have_by_node.move_to_end(node)
+    def note(self, node: str) -> None:
+        """Note that a node asks for a chunk."""
         self._recent.append(node)
-        if len(self._have_by_node) > MAX_WATCHED_NODES:
-            self._have_by_node.popitem(last=False)
 
     @property
     def askers(self) -> int:
@@ -140,29 +134,16 @@ class _Demand:
 
     def serve(self, index: int) -> None:
         """Note that a chunk leaves."""
-        self.served[index] += 1
         self._unserved &= ~(1 << index)
-
-    def rarest(self, indices: list[int]) -> int:
-        """Return the chunk that the swarm needs most: the least served, then the least known."""
-        if len(indices) == 1:
-            return indices[0]
-        least = min(self.served[index] for index in indices)
-        indices = [index for index in indices if self.served[index] == least]
-        return min(indices, key=self._known) if len(indices) > 1 else indices[0]
-
-    def _known(self, index: int) -> int:
-        return sum(have >> index & 1 for have in self._have_by_node.values())
 
 
 class Serving:
-    """The holder's choice: of the chunks that are offered, the one that is needed most.
+    """Answers with the chunk that is asked for, if it is here and may leave.
 
-    That is the one that this node has served least, and of those the one that the fewest askers
-    have. A whole holder with several askers gives each chunk away once before it gives any twice
-    (super-seeding, BEP 16): it says that it has what has not left yet, and the askers have the rest
-    from each other. One who has all of that already gets what it asks for. And who asks over many
-    connections waits for the others (node.turns).
+    A whole holder with several askers gives each chunk away once before it gives any twice
+    (super-seeding, BEP 16): it says that it has what has not left yet, and the askers get the rest
+    from each other. An asker that has all of that already gets what it asks for. One that asks over
+    many connections waits for the others (node.serving.turns).
     """
 
     def __init__(self, shelf: Shelf, rng: "Random") -> None:
@@ -188,29 +169,27 @@ class Serving:
                 if not self._turns.has_turn(source, request.node):
                     return _COME_AGAIN
                 shared = self._shelf.find(request.id)
-                return self._choose(request, shared) if shared else _NOT_HERE
+                return self._give(request, shared) if shared else _NOT_HERE
 
     def _show(self, request: ManifestRequest, shared: Shared, now: float) -> Answer:
         """Send the manifest, but not to all of a crowd: who has it can pass it on at once."""
         has_room = self._demand_for(shared.id).has_room(len(shared.data), now)
         return SendManifest(shared) if has_room or not request.may_wait else _ASK_OTHERS
 
-    def _choose(self, request: ChunkRequest, shared: Shared) -> Answer:
-        count = shared.chunk_count
-        if max(request.offered) >= count:
+    def _give(self, request: ChunkRequest, shared: Shared) -> Answer:
+        count, index = shared.chunk_count, request.index
+        if index >= count:
             return _NO_SUCH_CHUNK
         everything = bitmap.full(count)
         demand = self._demand_for(shared.id)
-        asker_has = bitmap.from_bytes(request.have, count)
-        demand.note(request.node, asker_has)
+        demand.note(request.node)
         gives = shared.have
         if gives == everything and request.have:  # Who does not say what it has is no swarm.
             unserved = demand.for_swarm(everything)
+            asker_has = bitmap.from_bytes(request.have, count)
             gives = unserved if unserved & ~asker_has else everything
-        here = [index for index in request.offered if gives >> index & 1]
-        if not here:
+        if not gives >> index & 1:
             return SendNothing(bitmap.to_bytes(gives, count))
-        index = demand.rarest(here)
         demand.serve(index)
         said = b"" if gives == everything else bitmap.to_bytes(gives, count)
         return SendChunk(shared, index, said, demand.askers)

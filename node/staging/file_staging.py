@@ -22,7 +22,7 @@ from shoal.node.folder.source import FileSource, Source
 from shoal.node.scheduling.twins import all_zeros
 from shoal.node.staging.reflink import Origin, Reflinks
 from shoal.protocol import bitmap
-from shoal.protocol.errors import ExitCode, OperatorError
+from shoal.protocol.errors import DiskError, OperatorError
 from shoal.protocol.manifest import ContentId, Manifest, encode
 from shoal.protocol.names import display
 
@@ -230,4 +230,4 @@ def disk_trouble(error: OSError, name: str, folder: Path) -> OperatorError:
     else:
         cause, remedy = error.strerror or str(error), "check the disk and run it again"
     message = f"cannot write {display(name)} in {folder}: {cause}; {remedy}"
-    return OperatorError(message, ExitCode.DISK)
+    return DiskError(message)

@@ -5,7 +5,7 @@ from pathlib import Path
 from shoal.node.folder.quota import Quota
 from shoal.node.trees.part import Lack
 from shoal.node.trees.selection import Selection
-from shoal.protocol.errors import ExitCode, OperatorError
+from shoal.protocol.errors import NotFoundError, OperatorError
 from shoal.protocol.manifest import Manifest
 from shoal.protocol.names import display
 
@@ -20,7 +20,7 @@ def require_room(
     is_partly = not selection.is_everything
     if selection.inside and not thing.is_tree:
         message = f"no such file was found: {display(f'{name}/{selection.inside}')}"
-        raise OperatorError(f"{message}; {display(name)} is a file", ExitCode.NOT_FOUND)
+        raise NotFoundError(f"{message}; {display(name)} is a file")
     if is_partly and not thing.is_tree:
         message = f"{display(name)} is a file, and can only be fetched as a whole"
         raise OperatorError(f"{message}; leave --include and --exclude out")
@@ -35,7 +35,7 @@ def require_any(name: str, selection: Selection, *, has_any: bool) -> None:
         if selection.inside:
             message = f"no such file was found: {display(f'{name}/{selection.inside}')}"
         remedy = f"`shoal fetch {display(name)}` fetches all of it"
-        raise OperatorError(f"{message}; {remedy}", ExitCode.NOT_FOUND)
+        raise NotFoundError(f"{message}; {remedy}")
 
 
 def require_targets(name: str, selection: Selection, lack: Lack | None) -> None:
@@ -45,7 +45,7 @@ def require_targets(name: str, selection: Selection, lack: Lack | None) -> None:
     link, target = display(f"{name}/{lack.link}"), display(f"{name}/{lack.target}".rstrip("/"))
     message = f"{link} leads to {target}, which"
     if link == display(f"{name}/{selection.inside}"):
-        raise OperatorError(f"{message} is not there; fetch something else", ExitCode.NOT_FOUND)
+        raise NotFoundError(f"{message} is not there; fetch something else")
     if selection.excludes(lack.target) or selection.excludes(f"{lack.target}/"):
         raise OperatorError(f"{message} --exclude leaves out; exclude the link too")
     part = display(f"{name}/{selection.inside}")

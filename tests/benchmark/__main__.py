@@ -12,6 +12,7 @@ from tests.benchmark.iperf import Iperf
 from tests.benchmark.loopback import Contender, Loopback
 from tests.benchmark.nginx import Nginx
 from tests.benchmark.processes import BenchmarkError, end_when_told
+from tests.benchmark.rsync import RsyncCopy
 from tests.benchmark.shoal import Shoal
 from tests.benchmark.torrent import Torrent
 from tests.benchmark.workspace import Workspace, default_folder, open_workspace
@@ -19,6 +20,7 @@ from tests.benchmark.workspace import Workspace, default_folder, open_workspace
 CONTENDERS: dict[str, Callable[[Workspace], Contender]] = {
     "iperf3": Iperf,
     "nginx": Nginx,
+    "rsync": RsyncCopy,
     "libtorrent-1": lambda workspace: Torrent(workspace, seeders=1),
     "libtorrent-3": lambda workspace: Torrent(workspace, seeders=3),
     "shoal-1": lambda workspace: Shoal(workspace, holders=1),

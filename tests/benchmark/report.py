@@ -1,7 +1,9 @@
 """The result for people, as tables, and for scripts, as one object. Measures nothing."""
 
+import datetime as dt
 import os
 import platform
+import subprocess
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
@@ -14,6 +16,7 @@ from rich.table import Table
 from tests.benchmark.loopback import Loopback
 from tests.benchmark.summary import CLOCKS, Summary, ratios
 
+ROOT = Path(__file__).parents[2]
 MB = 1e6
 MIB = 1 << 20
 MIN_WIDTH = 120  # columns when there is no terminal: rich would squeeze the table into 80
@@ -24,12 +27,21 @@ def machine() -> dict[str, Any]:
     cpuinfo = Path("/proc/cpuinfo").read_text().splitlines()
     models = [line.partition(":")[2].strip() for line in cpuinfo if line.startswith("model name")]
     return {
+        "date": dt.datetime.now(tz=dt.UTC).date().isoformat(),
+        "commit": _commit(),
         "processor": models[0] if models else platform.machine(),
         "cores": os.cpu_count(),
         "kernel": platform.release(),
         "python": platform.python_version(),
         "load_before": round(os.getloadavg()[0], 2),  # others' work: near 0, or do not compare
     }
+
+
+def _commit() -> str:
+    """Return what is measured, as git names it; `-dirty` if files were changed since."""
+    argv = ["git", "describe", "--always", "--dirty", "--exclude=*"]
+    done = subprocess.run(argv, cwd=ROOT, capture_output=True, text=True, check=False)
+    return done.stdout.strip() or "unknown"
 
 
 def as_object(

@@ -6,18 +6,21 @@ is not left out, libtorrent.
 """
 
 import argparse
+import contextlib
 import importlib.util
 import json
 import os
 import statistics
 import sys
 import tempfile
-from collections.abc import Callable
-from dataclasses import replace
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, replace
 from pathlib import Path
+from typing import Any
 
 from tests.benchmark.contenders import LIMIT_S, Outcome, Plan, shoal, torrent
 from tests.benchmark.processes import end_when_told
+from tests.benchmark.report import machine
 from tests.benchmark.warm_memory import SPARE_BYTES, keep_warm
 from tests.benchmark.workspace import PAYLOAD, default_folder
 from tests.multihost.lab import Lab
@@ -107,7 +110,14 @@ def _arguments() -> argparse.Namespace:
         metavar="CHECKOUT",
         help="have some of the nodes run that state of shoal, in the same swarm: what each costs",
     )
+    parser.add_argument("--json", action="store_true", help="one object, in one line, on stdout")
     args = parser.parse_args()
+    _check(parser, args)
+    return args
+
+
+def _check(parser: argparse.ArgumentParser, args: argparse.Namespace) -> None:
+    """End the program if the options do not go together."""
     args.only = "shoal" if args.beside else args.only
     if args.only != "shoal" and importlib.util.find_spec("libtorrent") is None:
         parser.error("libtorrent is not installed: pip install libtorrent, or --only shoal")
@@ -117,7 +127,6 @@ def _arguments() -> argparse.Namespace:
         parser.error("--beside needs two of --hosts for each state, and for this one")
     if args.slow + args.late + args.dying >= args.hosts:
         parser.error("--slow, --late and --dying leave none of --hosts")
-    return args
 
 
 def _plan(args: argparse.Namespace) -> Plan:
@@ -153,15 +162,50 @@ def _measure(plan: Plan, args: argparse.Namespace) -> dict[str, list[tuple[float
     return runs
 
 
+def as_object(
+    facts: Mapping[str, Any], plan: Plan, measured: Mapping[str, Sequence[tuple[float, Outcome]]]
+) -> dict[str, Any]:
+    """Return all that was measured; the hosts' times are multiples of the bound."""
+    numbers = asdict(plan)
+    del numbers["checkouts"]
+    return {
+        "machine": dict(facts),
+        "plan": numbers,
+        "runs": {
+            label: [
+                {
+                    "bound_s": bound_s,
+                    "hosts": [round(seconds / bound_s, 4) for seconds in outcome.times_s],
+                    "last": round(max(outcome.early_s) / bound_s, 4),
+                    "seed_sent_bytes": outcome.seed_sent_bytes,
+                    "duplicate_share": outcome.duplicate_share,
+                    "busy_s": outcome.busy_s,
+                }
+                for bound_s, outcome in runs
+            ]
+            for label, runs in measured.items()
+        },
+    }
+
+
 def main() -> None:
-    """Measure, and print a line for each run and each contender's medians."""
+    """Measure, and print a line for each run and each contender's medians, or one object."""
     args = _arguments()
     plan = _plan(args)
+    facts = machine()
     end_when_told()
     # Handed down to all hosts: as many processors as hosts would not be fought for either.
     os.sched_setscheduler(0, os.SCHED_BATCH, os.sched_param(0))
+    with contextlib.redirect_stdout(sys.stderr if args.json else sys.stdout):
+        measured = _measure(plan, args)
+        _show(plan, measured)
+    if args.json:
+        print(json.dumps(as_object(facts, plan, measured)))
+
+
+def _show(plan: Plan, measured: Mapping[str, Sequence[tuple[float, Outcome]]]) -> None:
     busy_s: dict[Path, list[float]] = {root: [] for root in plan.checkouts}
-    for label, runs in _measure(plan, args).items():
+    for label, runs in measured.items():
         last = statistics.median(max(one.early_s) / bound_s for bound_s, one in runs)
         late = statistics.median(max(one.late_s, default=0.0) / bound_s for bound_s, one in runs)
         also = f", the late ones {late:.3f} x" if plan.late else ""
@@ -169,7 +213,7 @@ def main() -> None:
         for _, outcome in runs:
             for root, seconds in outcome.fetchers_busy_s.items():
                 busy_s[root] += seconds
-    if args.beside:
+    if len(plan.checkouts) > 1:
         _compare(busy_s)
 
 

@@ -3,7 +3,7 @@
 Run as: torrent_member.py TORRENT FOLDER ADDRESS START_AT PEER…, START_AT by the machine's
 monotonic clock, or a file that will be there; the addresses without ports. Says when it has half.
 In a swarm over slow links libtorrent's defaults are better than what is best on loopback
-(docs/measurements/benchmarks.md).
+(docs/build/benchmarks.md).
 """
 
 import json

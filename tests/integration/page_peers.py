@@ -94,7 +94,7 @@ def bitmap_of(indices: set[int], count: int) -> bytes:
 
 
 def packed(kind: str, **fields: Any) -> bytes:
-    data: bytes = msgpack.packb({"v": 1, "type": kind, **fields})
+    data: bytes = msgpack.packb({"v": 2, "type": kind, **fields})
     return data
 
 
@@ -229,7 +229,7 @@ class Connection:
                 assert empty == b""
                 if got_id == request_id:
                     plain = msgpack.unpackb(reply)
-                    assert plain["v"] == 1
+                    assert plain["v"] == 2
                     return plain, rest[0] if rest else b""
         raise AssertionError("no reply")
 
@@ -259,7 +259,7 @@ def fetched(context: Context, found: Map, asker: str) -> tuple[bytes, bytes]:
 
 
 class Gathering:
-    """Asks all holders in turn, for some chunks at a time."""
+    """Asks all holders in turn, for one chunk at a time."""
 
     def __init__(
         self,
@@ -284,18 +284,17 @@ class Gathering:
         wanted = self.missing[: ends.index(size_bytes) + 1 if size_bytes else 0]
         parts: dict[int, bytes] = {}
         while lacking := [index for index in wanted if index not in parts]:
-            index, data = self._one_of(lacking[:4])
-            self._have.add(index)
-            parts[index] = data
+            parts[lacking[0]] = self._chunk(lacking[0])
+            self._have.add(lacking[0])
         return b"".join(parts[index] for index in wanted)
 
-    def _one_of(self, offered: list[int]) -> tuple[int, bytes]:
+    def _chunk(self, index: int) -> bytes:
         have = bitmap_of(self._have, len(self._chunks))
-        reply, data = next(self._holders).ask("chunk", **self._ask, offered=offered, have=have)
+        reply, data = next(self._holders).ask("chunk", **self._ask, index=index, have=have)
         assert reply["type"] == "chunk"
-        assert reply["index"] in offered
-        assert (len(data), blake3(data).digest()) == self._chunks[reply["index"]]
-        return reply["index"], data
+        assert reply["index"] == index
+        assert (len(data), blake3(data).digest()) == self._chunks[index]
+        return data
 
 
 # The page: a node and a tracker.
@@ -338,7 +337,7 @@ def smallest_node(name: str, thing: Thing) -> Callable[[Map], Sequence[bytes]]:
         if request["type"] == "wrong":
             return [packed("noted")]
         if request["type"] == "chunk" and request["id"] == thing.id:
-            index = request["offered"][-1]  # Any of them will do.
+            index = request["index"]
             return [packed("chunk", index=index), thing.chunks[index]]
         return [packed("error", code=404, message="not here")]
 

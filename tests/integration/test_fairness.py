@@ -66,9 +66,7 @@ class Asker:
 
     def _ask(self, content_id: str) -> None:
         number = next(self._numbers)
-        first = number * messages.MAX_OFFERED % CHUNKS
-        offered = tuple((first + more) % CHUNKS for more in range(messages.MAX_OFFERED))
-        request = ChunkRequest(content_id, offered, self._node, self._have)
+        request = ChunkRequest(content_id, number % CHUNKS, self._node, self._have)
         self._socket.send_multipart([number.to_bytes(8), b"", messages.encode(request)])
         self._out += 1
 

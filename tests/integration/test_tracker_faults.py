@@ -184,7 +184,7 @@ def test_asks_for_one_body(client: Client, frames: list[bytes]) -> None:  # faul
 
 
 def packed(**keys: Any) -> bytes:
-    data = msgpack.packb({"v": 1, "type": "query", "what": "net.txt", **keys})
+    data = msgpack.packb({"v": 2, "type": "query", "what": "net.txt", **keys})
     assert isinstance(data, bytes)
     return data
 
@@ -223,7 +223,7 @@ def test_refuses_what_is_no_message(client: Client, body: bytes) -> None:  # fau
 
 
 def test_says_what_it_does_not_know(client: Client) -> None:  # faults 21, 22
-    for keys in ({"type": "sing"}, {"v": 2}):
+    for keys in ({"type": "sing"}, {"v": 1}):
         assert client.ask_frames(b"", packed(**keys)).code == WireCode.UNSUPPORTED
     assert holder_names(client.ask_frames(b"", packed(unheard_of=1))) == ["n1", "n2"]
 

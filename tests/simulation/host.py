@@ -148,8 +148,6 @@ class Host(Station):
         if not self.is_alive:
             return
         match message:
-            case steps.Event():
-                self._feed(message)
             case Asked(asker):
                 self._waiting.setdefault(asker, collections.deque()).append(message)
                 self._serve()
@@ -157,9 +155,11 @@ class Host(Station):
                 self._feed(steps.HoldersFound(holders))
             case Told(Error(code=WireCode.NOT_FOUND)):
                 self._feed(steps.NotFound())
+            case Told(reply):
+                assert isinstance(reply, Ok)
             case _:
-                assert isinstance(message, Told)
-                assert isinstance(message.reply, Ok)
+                assert not isinstance(message, AskedTracker)
+                self._feed(message)
 
     # Serving: a REP, which answers one request of each asker in turn.
 
@@ -238,7 +238,7 @@ class Host(Station):
         match action:
             case steps.RequestChunk(node) | steps.RequestManifest(node):
                 self.send(node, REQUEST_BYTES, Asked(self.name, action))
-            case steps.StoreChunk(index):
+            case steps.StoreChunk(index=index):
                 self.shelf.have |= 1 << index
             case steps.QueryTracker(what, partial):
                 self._tell_tracker(Query(what, self.name, partial=partial))
@@ -283,7 +283,7 @@ class Host(Station):
 def _message(asked: Asked) -> NodeRequest:
     """Return what would stand on the wire."""
     match asked.request:
-        case steps.RequestChunk(_, _, content_id, offered, have, patience_ms):
-            return ChunkRequest(content_id, offered, asked.asker, have, patience_ms)
+        case steps.RequestChunk(_, _, content_id, index, have, patience_ms):
+            return ChunkRequest(content_id, index, asked.asker, have, patience_ms)
         case steps.RequestManifest(what=what, may_wait=may_wait):
             return ManifestRequest(what, may_wait)

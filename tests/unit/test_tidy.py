@@ -243,7 +243,6 @@ def test_the_page_tells_every_limit() -> None:
         "chunks of a thing": manifest.MAX_CHUNKS,
         "items in one list or map": messages.MAX_ITEMS,
         "values in one message": codec.MAX_VALUES,
-        "chunks offered in one request": messages.MAX_OFFERED,
         "holdings, or withdrawals, in one update": messages.MAX_UPDATE_HOLDINGS,
         "holders in one answer to a query": messages.MAX_HANDOUT,
         "bytes of a name": names.MAX_NAME_BYTES,

@@ -44,12 +44,12 @@ def flips(content: bytes) -> Iterator[tuple[int, int]]:
 
 
 def test_a_flipped_bit_anywhere_costs_next_to_nothing_and_never_makes_a_wrong_row(
-    tmp_path: Path, caplog: pytest.LogCaptureFixture
+    memory_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
-    whole = tmp_path / "whole.db"
+    whole = memory_path / "whole.db"
     save(whole, SMALL)
     content = whole.read_bytes()
-    path = tmp_path / "tracker.db"
+    path = memory_path / "tracker.db"
     for offset, bit in flips(content):
         damaged = bytearray(content)
         damaged[offset] ^= bit

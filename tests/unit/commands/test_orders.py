@@ -19,7 +19,7 @@ from shoal.protocol.control import (
     Task,
     VerifyOrder,
 )
-from shoal.protocol.errors import ExitCode, OperatorError
+from shoal.protocol.errors import OperatorError, StoppedError, TimedOutError
 from shoal.wire import control_socket
 
 from tests.unit.wire.places import LIMIT_S
@@ -93,7 +93,7 @@ def test_a_node_that_is_killed_is_noticed(scene: Scene, order: Task, doing: str)
     assert str(failed.value) == (
         f"node n1 stopped while {doing}; start it again, then run this again"
     )
-    assert failed.value.exit_code is ExitCode.TIMED_OUT
+    assert isinstance(failed.value, TimedOutError)
     with pytest.raises(OperatorError, match="stopped while"):  # Nor does the next order wait.
         scene.desk.give(order, lambda _: None)
 
@@ -116,8 +116,8 @@ def test_a_node_that_was_started_again_takes_the_next_order(scene: Scene) -> Non
     assert scene.given(FORGET, scene.answer) == DONE
 
 
-def test_one_that_was_cancelled_before_keeps_its_exit_code(scene: Scene) -> None:
-    scene.desk.cancel(ExitCode.INTERRUPTED)
+def test_one_that_was_cancelled_before_stays_cancelled(scene: Scene) -> None:
+    scene.desk.cancel(StoppedError)
     with pytest.raises(OperatorError) as failed:
         scene.given(FORGET, lambda _: scene.kill())
-    assert failed.value.exit_code is ExitCode.INTERRUPTED
+    assert isinstance(failed.value, StoppedError)

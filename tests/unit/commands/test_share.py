@@ -9,7 +9,7 @@ from shoal.commands.share import ShareOptions
 from shoal.config.cluster import NodeEntry
 from shoal.node.trees.left_out import LEADS_OUT
 from shoal.protocol.control import Omission
-from shoal.protocol.errors import ExitCode, OperatorError
+from shoal.protocol.errors import DiskError, OperatorError
 
 from tests.unit.node.sample_trees import TREE, file, link, make, seen
 
@@ -112,8 +112,8 @@ def test_a_quota_counts_what_is_selected(tmp_path: Path, entry: NodeEntry) -> No
     small = NodeEntry("n1", entry.address, entry.folder, None, 90)
     make(tmp_path / "tree", TREE)  # Some 190 bytes, of which 70 are selected.
     error = refused(tmp_path / "tree", small)
-    assert error.exit_code is ExitCode.DISK
+    assert isinstance(error, DiskError)
     assert "is more than the quota of n1 leaves" in str(error)
     assert put_there(tmp_path / "tree", small, SOME) == "tree"
     (tmp_path / "link").symlink_to("tree/b.txt")  # 100 bytes.
-    assert refused(tmp_path / "link", small).exit_code is ExitCode.DISK
+    assert isinstance(refused(tmp_path / "link", small), DiskError)

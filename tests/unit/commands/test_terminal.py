@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 import zmq
 from shoal.commands import terminal
-from shoal.protocol.errors import ExitCode, OperatorError
+from shoal.protocol.errors import DiskError
 
 
 @pytest.mark.parametrize(
@@ -50,7 +50,7 @@ def fails(error: Exception) -> Callable[[], None]:
 def test_a_failure_is_one_line_and_for_scripts_a_document(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    error = OperatorError("a\nb\x1b[31m is broken; mend it", ExitCode.DISK)
+    error = DiskError("a\nb\x1b[31m is broken; mend it")
     assert terminal.run(fails(error), as_json=True) == 8
     said = capsys.readouterr()
     assert said.err == "error: a b\\x1b[31m is broken; mend it\n"

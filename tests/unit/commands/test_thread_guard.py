@@ -6,8 +6,9 @@ import threading
 from pathlib import Path
 
 import pytest
+from shoal.commands.exit_codes import ExitCode
 from shoal.commands.thread_guard import ThreadGuard
-from shoal.protocol.errors import ExitCode, OperatorError
+from shoal.protocol.errors import BugError, Kind, OperatorError
 
 from tests.unit.wire.places import LIMIT_S, free_address
 
@@ -17,12 +18,12 @@ def die() -> None:
 
 
 def test_says_which_thread_died_of_what_and_ends_the_rest_once() -> None:
-    codes: list[ExitCode] = []
+    kinds: list[Kind] = []
     before = threading.excepthook
     has_died = threading.Event()
 
-    def on_death(code: ExitCode) -> None:
-        codes.append(code)
+    def on_death(kind: Kind) -> None:
+        kinds.append(kind)
         has_died.set()
 
     def watch_them_die() -> None:
@@ -37,8 +38,8 @@ def test_says_which_thread_died_of_what_and_ends_the_rest_once() -> None:
         OperatorError, match="the thread 'watch' died of ValueError: of this"
     ) as end:
         watch_them_die()
-    assert end.value.exit_code is ExitCode.BUG
-    assert codes == [ExitCode.BUG]
+    assert isinstance(end.value, BugError)
+    assert kinds == [BugError]
     assert threading.excepthook is before
     timers = (one for one in threading.enumerate() if isinstance(one, threading.Timer))
     for timer in timers:  # Or one of them kills this process.

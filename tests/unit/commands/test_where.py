@@ -7,12 +7,13 @@ from pathlib import Path
 import pytest
 import zmq
 from shoal.commands import where
+from shoal.commands.exit_codes import ExitCode
 from shoal.commands.where import Place, run_where
 from shoal.config.cluster import Cluster, NodeEntry, TrackerEntry
 from shoal.node.folder.inventory import Inventory
 from shoal.node.network.chunk_server import ChunkServer
 from shoal.node.serving.settings import NodeSettings
-from shoal.protocol.errors import ExitCode, OperatorError, WireCode
+from shoal.protocol.errors import NotFoundError, OperatorError, TrackerError, WireCode
 from shoal.protocol.messages import (
     Error,
     Holder,
@@ -73,7 +74,7 @@ class Nodes:
 
     def start(self, state: State) -> str:
         told = (lambda _: None), (lambda *_: None), (lambda *_: state)
-        server = ChunkServer(self.context, Inventory(lambda: None), *told, NodeSettings())
+        server = ChunkServer(self.context, Inventory(lambda _: None), *told, NodeSettings())
         address = free_address()
         server.start(address)
         self.servers.append(server)
@@ -195,7 +196,7 @@ def test_what_is_being_hashed_is_no_missing_file(
         pytest.raises(OperatorError, match="no such file was found: a") as refused,
     ):
         run_where(cluster(address), "a", as_json=False)
-    assert refused.value.exit_code is ExitCode.NOT_FOUND
+    assert isinstance(refused.value, NotFoundError)
     assert "being hashed, 50 %" in capsys.readouterr().out
 
 
@@ -221,7 +222,7 @@ def test_an_answer_of_another_kind_is_the_operators_affair() -> None:
         pytest.raises(OperatorError, match="does not make sense") as told,
     ):
         run_where(cluster(address), "a", as_json=True)
-    assert told.value.exit_code is ExitCode.TRACKER_UNREACHABLE
+    assert isinstance(told.value, TrackerError)
 
 
 def test_a_part_whose_node_does_not_answer_is_called_one() -> None:

@@ -27,13 +27,15 @@ def asker(company: Company) -> Member:
 
 
 @pytest.fixture
-def deep_path(tmp_path: Path) -> Iterator[Path]:
-    """Give a directory for some that lie in each other a thousand deep.
+def deep_path(memory_path: Path) -> Iterator[Path]:
+    """Give a directory in which others may be nested a thousand deep.
 
-    When pytest removes what its tests left it recurses, and fails.
+    It is removed here: pytest recurses when it cleans up, and would fail.
     """
-    yield tmp_path
-    subprocess.run(["rm", "-rf", tmp_path], check=True)
+    place = memory_path / "deep"
+    place.mkdir()
+    yield place
+    subprocess.run(["rm", "-rf", place], check=True)
 
 
 @pytest.fixture

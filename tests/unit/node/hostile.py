@@ -63,7 +63,7 @@ def _instead(*frames: bytes) -> Way:
 
 def _another_index(tag: bytes, request: object, right: Frames) -> list[Frames]:
     if isinstance(request, ChunkRequest):
-        index = 0 if request.offered[0] else 1
+        index = 0 if request.index else 1
         right = [messages.encode(ChunkReply(index)), *right[1:]]
     return [[tag, b"", *right]]
 
@@ -181,7 +181,7 @@ class AnyHolder(Stranger):
         if isinstance(request, messages.ManifestRequest):
             reply = messages.encode(ManifestReply(id_of(self.thing), NAME))
             return [reply, manifest.encode(self.thing)]
-        index = request.offered[0]
+        index = request.index
         offset, size = self.thing.chunk_offset(index), self.thing.chunk_size(index)
         return [messages.encode(ChunkReply(index)), self.data[offset : offset + size]]
 

@@ -13,7 +13,7 @@ from shoal.node.agent import Agent
 from shoal.node.folder.lock import FolderLock
 from shoal.node.orders.home import Identity
 from shoal.protocol.control import Fetched, FetchOrder, ShareOrder, Sharing
-from shoal.protocol.errors import ExitCode, OperatorError
+from shoal.protocol.errors import DiskError, Kind, OperatorError, StoppedError, TimedOutError
 from shoal.protocol.messages import State, Told
 from shoal.wire import sockets
 
@@ -79,7 +79,7 @@ def test_fetches_and_serves_what_it_has(tracker: NamingTracker, tmp_path: Path) 
         assert done.fetched_bytes == len(DATA)
         again = fetch(agent)
         assert (again.fetched_bytes, again.reused_bytes) == (0, len(DATA))
-        assert [holding.name for holding in agent.inventory.holdings()] == [NAME]
+        assert agent.inventory.names() == [NAME]
 
 
 def test_does_not_replace_what_nobody_else_has(tracker: NamingTracker, tmp_path: Path) -> None:
@@ -109,7 +109,7 @@ def test_shares_nothing_else(tracker: NamingTracker, tmp_path: Path, name: str) 
         agent.start_for_one_fetch()
         with pytest.raises(OperatorError, match=r"is not in|control character") as refused:
             share(agent, name)
-        assert refused.value.exit_code is ExitCode.DISK
+        assert isinstance(refused.value, DiskError)
 
 
 def test_who_orders_the_same_waits_for_it_and_stops_nobody_else(
@@ -125,7 +125,7 @@ def test_who_orders_the_same_waits_for_it_and_stops_nobody_else(
             try:
                 ends[number] = agent.fetch(orders[number], lambda _: None)
             except OperatorError as error:
-                ends[number] = error.exit_code
+                ends[number] = type(error)
 
         threads = [threading.Thread(target=wait_for_it, args=(number,)) for number in range(3)]
         for thread in threads:
@@ -133,10 +133,10 @@ def test_who_orders_the_same_waits_for_it_and_stops_nobody_else(
         eventually(lambda: holders[0].requests)
         (joint,) = agent._fetches._joints.values()
         eventually(lambda: len(joint._callers) == 3)
-        agent.cancel(FetchOrder(NAME), ExitCode.INTERRUPTED)  # It is nobody's.
-        agent.cancel(orders[1], ExitCode.TIMED_OUT)
+        agent.cancel(FetchOrder(NAME), StoppedError)  # It is nobody's.
+        agent.cancel(orders[1], TimedOutError)
         threads[1].join(LIMIT_S)
-        assert ends == {1: ExitCode.TIMED_OUT}
+        assert ends == {1: TimedOutError}
         holders[0].way = HONEST
         for thread in threads:
             thread.join(LIMIT_S)
@@ -149,23 +149,23 @@ def test_the_last_who_waits_stops_it(context: Context, tmp_path: Path) -> None:
     silent = swarm(context, DATA, [NUISANCES["silent"]])
     with silent as (tracker, holders), a_node(tmp_path, tracker.address) as agent:
         agent.start_for_one_fetch()
-        order, ends = FetchOrder(NAME), list[ExitCode]()
+        order, ends = FetchOrder(NAME), list[Kind]()
 
         def wait_for_it() -> None:
             with pytest.raises(OperatorError) as stopped:
                 agent.fetch(order, lambda _: None)
-            ends.append(stopped.value.exit_code)
+            ends.append(type(stopped.value))
 
         thread = threading.Thread(target=wait_for_it)
         thread.start()
         eventually(lambda: holders[0].requests)
-        agent.cancel(order, ExitCode.INTERRUPTED)
+        agent.cancel(order, StoppedError)
         thread.join(LIMIT_S)
-        assert ends == [ExitCode.INTERRUPTED]
-        agent.cancel_all(ExitCode.TERMINATED)
+        assert ends == [StoppedError]
+        agent.cancel_all(StoppedError)
         with pytest.raises(OperatorError) as refused:
             fetch(agent)
-        assert refused.value.exit_code is ExitCode.TERMINATED
+        assert isinstance(refused.value, StoppedError)
 
 
 def test_a_port_that_is_taken_is_said_so_and_all_is_put_down(

@@ -313,7 +313,7 @@ def chains(count: int, depth: int, name: str = "d") -> list[Entry]:
 
 def test_few_entries_may_not_lie_in_very_many_folders() -> None:
     """Of 256 KiB half a million would be made, one inode each."""
-    for fine in (chains(2, 2000), chains(1000, 68), chains(100_000, 60)):
+    for fine in (chains(2, 2000), chains(1000, 68), chains(10_000, 60)):
         assert len(read(*fine).paths) == len(fine)
     for deep in (chains(3, 2000), chains(68, 1896), chains(1000, 70)):
         with pytest.raises(ValueError, match="folders for"):
@@ -322,8 +322,8 @@ def test_few_entries_may_not_lie_in_very_many_folders() -> None:
 
 def test_entries_may_lie_very_deep_together() -> None:
     deep = "/".join(["d"] * 1500)
-    together = [Entry(f"{deep}/{number:05}", FILE) for number in range(20_000)]
-    assert len(read(*together).paths) == 20_000
+    together = [Entry(f"{deep}/{number:05}", FILE) for number in range(2000)]
+    assert len(read(*together).paths) == 2000
 
 
 @given(st.binary(), st.binary(), st.binary())

@@ -1,117 +1,14 @@
-"""One fetch from its name to its end: events in, actions out, drawn in short lines."""
+"""One fetch from its name to its end, of a file and of a tree."""
 
-from shoal.node.fetching import steps, versions
-from shoal.node.fetching.download import Download
-from shoal.node.scheduling.settings import FetchSettings
-from shoal.protocol import manifest
-from shoal.protocol.errors import ExitCode, WireCode
+from blake3 import blake3
+from shoal.node.fetching import steps
+from shoal.protocol import bitmap, manifest
+from shoal.protocol.errors import DiskError, IntegrityError, WireCode
 from shoal.protocol.messages import Holders
 
-from tests.unit.node.fetching.test_roster import TRACKER, holders
-from tests.unit.node.things import chunk, digits, id_of, rng, thing
-
-THING = thing([10] * 4)
-ID = id_of(THING)
-DATA = manifest.encode(THING)
-SETTINGS = FetchSettings(requery_first_s=3, requery_s=3, refresh_s=0.2)
-
-
-class Scene:
-    """A download of `a.bin`, its clock, and what it has asked."""
-
-    def __init__(self, what: str = "a.bin", settings: FetchSettings | None = None) -> None:
-        self.now = 0.0
-        # From whom n1 is the nearest, then n2, n3 and n4 (protocol.distance).
-        self.download = Download(
-            versions.find(what, lambda *_: None), "me-4", TRACKER, rng(), settings or SETTINGS
-        )
-        self.asked: dict[str, list[steps.RequestChunk | steps.RequestManifest]] = {}
-        self.wants: list[steps.Action] = []
-
-    def feed(self, event: steps.Event) -> str:
-        actions = self.download.handle(event, self.now)
-        for action in actions:
-            if isinstance(action, steps.RequestChunk | steps.RequestManifest):
-                self.asked.setdefault(action.node, []).append(action)
-        self.wants = actions
-        deadline = self.download.deadline(self.now)
-        assert deadline is None or deadline > self.now
-        return "; ".join(map(drawn, actions))
-
-    def wait(self, seconds: float = 0.0) -> str:
-        self.now += seconds
-        return self.feed(steps.TimePassed())
-
-    def jump(self) -> str:
-        """Go on to the deadline."""
-        deadline = self.download.deadline(self.now)
-        assert deadline is not None
-        return self.wait(deadline - self.now)
-
-    def found(self, named: str, content_id: str | None = ID, offline: str = "") -> str:
-        answer = Holders("a.bin", content_id, 40, holders(named), holders(offline))
-        return self.feed(steps.HoldersFound(answer))
-
-    def request_id(self, node: str) -> int:
-        """Take the oldest request to `node` off those that are out."""
-        return self.asked[node].pop(0).request_id
-
-    def send_manifest(self, node: str, data: bytes = DATA) -> str:
-        return self.feed(steps.ManifestReceived(node, self.request_id(node), data))
-
-    def send(self, node: str, index: int | None = None, *, wrong: bool = False) -> str:
-        request = self.asked[node].pop(0)
-        assert isinstance(request, steps.RequestChunk)
-        index = request.offered[0] if index is None else index
-        digest = bytes(32) if wrong else THING.digest(index)
-        size = len(chunk(index))
-        event = steps.ChunkReceived(node, request.request_id, index, size, digest, b"")
-        return self.feed(event)
-
-    def refuse(self, node: str, code: WireCode = WireCode.NOT_FOUND) -> str:
-        return self.feed(steps.RequestRefused(node, self.request_id(node), code, "no"))
-
-    def begin(self, named: str, have: int = 0) -> str:
-        """Come to the point where chunks are asked for."""
-        self.wait()
-        self.found(named)
-        self.send_manifest(named.split(maxsplit=1)[0].rstrip("~"))
-        return self.feed(steps.StagingOpened(have, 0b1111))
-
-
-def drawn(action: steps.Action) -> str:
-    match action:
-        case (
-            steps.QueryTracker()
-            | steps.RequestManifest()
-            | steps.RequestChunk()
-            | steps.ReportChunk()
-        ):
-            return _said(action)
-        case steps.Connect(node):
-            return f"connect {node}"
-        case steps.Disconnect(node):
-            return f"leave {node}"
-        case steps.StoreChunk(index):
-            return f"store {index}"
-        case steps.Fail(exit_code):
-            return f"fail {exit_code.name}"
-        case _:
-            return type(action).__name__.lower()
-
-
-def _said(
-    action: steps.QueryTracker | steps.RequestManifest | steps.RequestChunk | steps.ReportChunk,
-) -> str:
-    match action:
-        case steps.QueryTracker(what, partial):
-            return f"query {'again ' if partial else ''}{'ID' if what == ID else what}"
-        case steps.RequestManifest(node):
-            return f"{node}:manifest"
-        case steps.RequestChunk(node=node, offered=offered):
-            return f"{node}:{''.join(map(str, offered))}"
-        case steps.ReportChunk(node=node, index=index):
-            return f"tell {node} {index}"
+from tests.unit.node.fetching.scene import DATA, ID, THING, Scene
+from tests.unit.node.fetching.test_roster import holders
+from tests.unit.node.things import chunk, digits, id_of, thing
 
 
 def test_a_fetch_from_its_name_to_its_end() -> None:
@@ -159,7 +56,7 @@ def test_takes_the_id_from_the_manifest_when_the_tracker_has_none() -> None:
 def test_fails_when_nobody_has_it() -> None:
     scene = Scene()
     scene.wait()
-    assert scene.feed(steps.NotFound()) == "fail NOT_FOUND"
+    assert scene.feed(steps.NotFound()) == "fail not_found"
     assert scene.download.deadline(scene.now) is None
 
 
@@ -168,7 +65,7 @@ def test_fails_when_the_tracker_cannot_be_reached() -> None:
     scene = Scene()
     scene.wait()
     assert scene.wait(2.99) == scene.wait(0.02) == scene.wait(1) == ""
-    assert scene.feed(steps.TrackerLost("it does not answer")) == "fail TRACKER_UNREACHABLE"
+    assert scene.feed(steps.TrackerLost("it does not answer")) == "fail tracker"
 
 
 def test_goes_on_without_the_tracker_once_holders_are_known() -> None:  # fault 57
@@ -199,7 +96,7 @@ def test_fails_when_everybody_stays_offline() -> None:
         told = scene.jump()
         if "query" in told:
             told = scene.found("", offline="n1")
-    assert told == "fail NOBODY_ALIVE"
+    assert told == "fail nobody_alive"
     assert scene.now == 3
     (fail,) = scene.wants
     assert isinstance(fail, steps.Fail)
@@ -323,7 +220,7 @@ def test_fails_when_all_holders_are_gone() -> None:
         if "connect" in told:
             scene.now += 0.1
             told = scene.feed(steps.HolderLost("n1", "cannot be reached"))
-    assert told.endswith("fail NOBODY_ALIVE")
+    assert told.endswith("fail nobody_alive")
     assert scene.now < 40
 
 
@@ -334,15 +231,15 @@ def test_fails_when_everybody_is_busy_for_ever() -> None:  # fault 41
         told = scene.refuse("n1", WireCode.BUSY) if "n1:" in told else scene.jump()
         if "query" in told:
             scene.feed(steps.TrackerLost("it does not answer"))
-    assert told.endswith("fail TIMED_OUT")
+    assert told.endswith("fail timed_out")
     assert scene.now == 600
 
 
 def test_fails_when_the_disk_does() -> None:
     scene = Scene()
     scene.begin("n1")
-    assert scene.feed(steps.DiskFailed("the disk is full")) == "fail DISK"
-    assert scene.wants == [steps.Fail(ExitCode.DISK, "the disk is full")]
+    assert scene.feed(steps.DiskFailed("the disk is full")) == "fail disk"
+    assert scene.wants == [steps.Fail(DiskError, "the disk is full")]
     assert scene.send("n1") == ""
 
 
@@ -386,3 +283,103 @@ def test_a_chunk_that_comes_before_any_was_asked_for_is_dropped() -> None:  # fa
     event = steps.ChunkReceived("n2", 12345, 0, 10, THING.digest(0), b"")
     assert scene.feed(event) == ""
     assert scene.download.tally.late_replies == 1
+
+
+# A tree: its listing first, then what is wanted of its files.
+
+SIZES = [10] * 6
+TREE = manifest.of_tree(
+    20, SIZES, b"".join(blake3(chunk(index)).digest() for index in range(len(SIZES)))
+)
+LISTING, EVERYTHING = 0b000011, 0b111111
+
+
+class TreeScene(Scene):
+    """A download of the tree `photos`, whose first two chunks are its listing."""
+
+    def begin_tree(self, have: int = 0) -> str:
+        self.wait()
+        answer = Holders("photos", id_of(TREE), 40, holders("n1"), ())
+        self.feed(steps.HoldersFound(answer))
+        self.send_manifest("n1", manifest.encode(TREE))
+        return self.feed(steps.StagingOpened(have, LISTING, is_all=False))
+
+    def send_any(self, index: int) -> str:
+        """Send chunk `index` in answer to the request for it."""
+        for at, request in enumerate(self.asked["n1"]):
+            if isinstance(request, steps.RequestChunk) and index == request.index:
+                del self.asked["n1"][at]
+                digest = TREE.digest(index)
+                event = steps.ChunkReceived("n1", request.request_id, index, 10, digest, b"")
+                return self.feed(event)
+        raise AssertionError(f"{index} was not asked for")
+
+    def asked_for(self) -> set[int]:
+        asked = self.asked.get("n1", ())
+        chunks = (one for one in asked if isinstance(one, steps.RequestChunk))
+        return {one.index for one in chunks}
+
+
+def test_asks_for_the_listing_first_and_then_for_all_files() -> None:
+    scene = TreeScene("photos")
+    scene.begin_tree()
+    assert scene.asked_for() == {0}
+    scene.send_any(0)
+    assert scene.asked_for() == {1}
+    assert scene.send_any(1) == "store 1; layout"
+    assert scene.wait(1) == ""  # Nothing is to be done before the disk has answered.
+    scene.feed(steps.StagingOpened(LISTING, EVERYTHING))
+    for index in (2, 3, 4):
+        assert scene.send_any(index).startswith(f"store {index}")
+    assert scene.send_any(5) == "store 5; publish"
+    assert scene.feed(steps.Published("/n1/photos")) == "finish"
+    tally = scene.download.tally
+    assert (tally.fetched_bytes, tally.reused_bytes, tally.needed_bytes) == (60, 0, 60)
+
+
+def test_asks_only_for_what_is_wanted_of_it() -> None:
+    scene = TreeScene("photos")
+    scene.begin_tree()
+    scene.send_any(0)
+    scene.send_any(1)
+    scene.feed(steps.StagingOpened(LISTING, bitmap.of([0, 1, 3])))
+    assert scene.asked_for() == {3}
+    assert scene.send_any(3) == "store 3; publish"
+    assert scene.download.tally.needed_bytes == 30
+
+
+def test_what_was_there_before_is_counted_as_such() -> None:
+    scene = TreeScene("photos")
+    assert scene.begin_tree(have=LISTING) == "layout"
+    scene.feed(steps.StagingOpened(0b011111, EVERYTHING))
+    assert scene.send_any(5) == "store 5; publish"
+    tally = scene.download.tally
+    assert (tally.fetched_bytes, tally.reused_bytes) == (10, 50)
+
+
+def test_a_reply_that_comes_between_is_too_late() -> None:
+    scene = TreeScene("photos")
+    scene.begin_tree()
+    request_id = scene.asked["n1"][0].request_id
+    scene.send_any(0)
+    scene.send_any(1)
+    again = steps.ChunkReceived("n1", request_id, 0, 10, TREE.digest(0), b"")
+    assert scene.feed(again) == ""
+    assert scene.download.tally.late_replies == 1
+    assert scene.download.tally.duplicate_bytes == 10
+
+
+def test_a_listing_that_is_none_ends_it() -> None:
+    scene = TreeScene("photos")
+    scene.begin_tree(have=LISTING)
+    assert scene.feed(steps.ListingRefused("the listing has two roots")) == "fail integrity"
+    (fail,) = scene.wants
+    assert isinstance(fail, steps.Fail)
+    assert "two roots; share it again on the node it came from" in fail.message
+    assert fail.kind is IntegrityError
+
+
+def test_a_disk_without_room_for_the_files_ends_it() -> None:
+    scene = TreeScene("photos")
+    scene.begin_tree(have=LISTING)
+    assert scene.feed(steps.DiskFailed("full")) == "fail disk"

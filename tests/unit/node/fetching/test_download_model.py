@@ -11,7 +11,7 @@ from shoal.node.fetching.download import Download
 from shoal.node.fetching.drive import drive
 from shoal.node.fetching.versions import Meant
 from shoal.protocol import bitmap, manifest
-from shoal.protocol.errors import ExitCode, WireCode
+from shoal.protocol.errors import DiskError, IntegrityError, WireCode
 from shoal.protocol.messages import Holder, Holders
 
 from tests.simulation.host import Disk
@@ -39,7 +39,7 @@ class Kind:
         return [steps.ManifestReceived(self.node, request_id, manifest.encode(THING))]
 
     def answer(self, request: steps.RequestChunk) -> list[steps.Event]:
-        return [self.chunk(request, self.random.choice(request.offered))]
+        return [self.chunk(request, request.index)]
 
     def chunk(self, request: steps.RequestChunk, index: int) -> steps.ChunkReceived:
         size, digest = THING.chunk_size(index), THING.digest(index)
@@ -75,11 +75,10 @@ class Partial(Kind):
     """Has a few chunks, and says which."""
 
     def answer(self, request: steps.RequestChunk) -> list[steps.Event]:
-        here = [index for index in request.offered if index % 3 == 0]
         have = bitmap.to_bytes(bitmap.of(range(0, COUNT, 3)), COUNT)
-        if not here:
+        if request.index % 3:
             return [steps.NothingReceived(self.node, request.request_id, have)]
-        return [self.chunk(request, here[0])]
+        return [self.chunk(request, request.index)]
 
 
 class Contradictory(Kind):
@@ -127,11 +126,9 @@ class Liar(Kind):
     is_liar = True
 
     def answer(self, request: steps.RequestChunk) -> list[steps.Event]:
-        right = self.chunk(request, request.offered[0])
+        right = self.chunk(request, request.index)
         node, request_id, index = right.node, right.request_id, right.index
         other = (index + 1) % COUNT
-        while other in request.offered:
-            other = (other + 1) % COUNT
         lies = [
             steps.ChunkReceived(node, request_id, index, right.size_bytes, bytes(32), b""),
             steps.ChunkReceived(node, request_id, index, right.size_bytes + 1, right.digest, b""),
@@ -183,6 +180,7 @@ class World:
         self.disk = Disk()
         self.lied: set[str] = set()
         self.wrong: set[tuple[str, int]] = set()
+        self.replies: dict[tuple[str, int], steps.ChunkReceived] = {}  # The last to each request.
         self.outcome: steps.Action | None = None
         self._coming: list[tuple[float, int, steps.Event]] = []
         self._counter = itertools.count()
@@ -200,24 +198,22 @@ class World:
         return self.outcome
 
     def feed(self, event: steps.Event) -> None:
-        drive(
-            lambda event: self.download.handle(event, self.now),
-            lambda action: self.carry_out(action, event),
-            event,
-        )
+        if isinstance(event, steps.ChunkReceived):
+            self.replies[event.node, event.request_id] = event
+        drive(lambda event: self.download.handle(event, self.now), self.carry_out, event)
 
-    def carry_out(self, action: steps.Action, event: steps.Event) -> steps.Event | None:
+    def carry_out(self, action: steps.Action) -> steps.Event | None:
         if self.disk.refuses(action):
             return steps.DiskFailed("the disk is full")
         match action:
             case steps.RequestManifest(node, request_id):
                 self.reply(node, self.holders[node].manifest(request_id))
-            case steps.RequestChunk(node, _, _, offered):
+            case steps.RequestChunk(node, _, _, index):
                 assert node not in self.lied
-                assert not self.wrong & {(node, index) for index in offered}
+                assert (node, index) not in self.wrong
                 self.reply(node, self.holders[node].answer(action))
-            case steps.StoreChunk(index):
-                self.store(index, event)
+            case steps.StoreChunk():
+                self.store(action)
             case steps.Disconnect():
                 self.lied = self.banned()
             case steps.QueryTracker():
@@ -254,11 +250,11 @@ class World:
         )
         return steps.HoldersFound(Holders("a.bin", ID, THING.size_bytes, named))
 
-    def store(self, index: int, event: steps.Event) -> None:
-        assert isinstance(event, steps.ChunkReceived)
-        assert (event.index, event.digest) == (index, THING.digest(index))
-        assert index not in self.have
-        self.have.add(index)
+    def store(self, action: steps.StoreChunk) -> None:
+        reply = self.replies[action.node, action.request_id]
+        assert (reply.index, reply.digest) == (action.index, THING.digest(action.index))
+        assert action.index not in self.have
+        self.have.add(action.index)
 
     def banned(self) -> set[str]:
         return set(self.download.roster._banned)
@@ -301,7 +297,7 @@ def test_ends_whatever_the_holders_are(bad: list[type[Kind]], seed: int) -> None
     liars = {node for node, holder in world.holders.items() if holder.is_liar}
     assert world.banned() <= liars
     if isinstance(outcome, steps.Fail) and liars and all(kind.is_liar for kind in bad):
-        assert outcome.exit_code is ExitCode.INTEGRITY
+        assert outcome.kind is IntegrityError
 
 
 @given(kind=st.sampled_from([Liar, Forger]), count=st.integers(1, 9), seed=st.integers(0, 2**32))
@@ -311,7 +307,7 @@ def test_liars_alone_are_found_out_at_once(kind: type[Kind], count: int, seed: i
     outcome = world.run()
     if not isinstance(outcome, steps.Publish):  # It may all have been there already.
         assert isinstance(outcome, steps.Fail)
-        assert outcome.exit_code is ExitCode.INTEGRITY
+        assert outcome.kind is IntegrityError
         assert world.now < 60
 
 
@@ -329,6 +325,6 @@ def test_after_a_disk_that_failed_it_wants_nothing_more_of_it(
     world.disk.fails_at = fails_at
     outcome = world.run()
     if world.disk.has_refused:
-        assert outcome == steps.Fail(ExitCode.DISK, "the disk is full")
+        assert outcome == steps.Fail(DiskError, "the disk is full")
     else:
         assert isinstance(outcome, steps.Publish)

@@ -3,12 +3,12 @@
 import pytest
 from shoal.node.fetching import steps
 from shoal.node.fetching.drive import drive
-from shoal.protocol.errors import ExitCode
+from shoal.protocol.errors import DiskError
 
 FAILED = steps.DiskFailed("full")
 REFUSED = steps.ListingRefused("has none")
 PASSED = steps.TimePassed()
-STORE: list[steps.Action] = [steps.StoreChunk(index) for index in range(4)]
+STORE: list[steps.Action] = [steps.StoreChunk("n1", 7, index) for index in range(4)]
 
 
 class Machine:
@@ -46,7 +46,7 @@ def test_all_is_carried_out_in_order_and_what_it_leads_to_is_heard() -> None:
 def test_after_a_failure_nothing_is_carried_out_that_was_decided_before(
     failure: steps.Event,
 ) -> None:
-    found, fail = steps.StagingOpened(0, 1), steps.Fail(ExitCode.DISK, "full")
+    found, fail = steps.StagingOpened(0, 1), steps.Fail(DiskError, "full")
     machine = Machine({PASSED: [STORE[0], STORE[1], steps.Publish()], failure: [fail]})
     machine.answers = {STORE[0]: found, STORE[1]: failure}
     machine.drive(PASSED)

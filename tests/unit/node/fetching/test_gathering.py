@@ -3,10 +3,9 @@
 import pytest
 from blake3 import blake3
 from shoal.node.fetching import steps
-from shoal.node.fetching.evidence import Evidence
 from shoal.node.fetching.gathering import Gathering
-from shoal.node.fetching.roster import Trouble
-from shoal.node.fetching.tally import Tally
+from shoal.node.fetching.report import Tally
+from shoal.node.fetching.roster import Evidence, Trouble
 from shoal.node.scheduling.settings import FetchSettings
 from shoal.protocol import bitmap
 from shoal.protocol.errors import WireCode
@@ -49,16 +48,17 @@ class Gatherer:
 
 def test_a_request_says_what_is_here_and_for_how_long_it_waits() -> None:
     request = Gatherer().request
-    assert (request.node, request.id, request.offered) == ("n1", id_of(THING), (1,))
+    assert (request.node, request.id, request.index) == ("n1", id_of(THING), 1)
     assert request.have == bitmap.to_bytes(bits("0"), 4)
     assert request.patience_ms == 60_000
 
 
 def test_the_right_chunk_is_stored() -> None:
     gatherer = Gatherer()
-    assert gatherer.take_in(1, chunk(1)) == [steps.StoreChunk(1)]
+    store = steps.StoreChunk("n1", gatherer.request.request_id, 1)
+    assert gatherer.take_in(1, chunk(1)) == [store]
     assert gatherer.tally.by_holder == {"n1": 10}
-    assert [request.offered for request in gatherer.requests()] == [(2,), (3,)]
+    assert [request.index for request in gatherer.requests()] == [2, 3]
 
 
 @pytest.mark.parametrize(
@@ -81,7 +81,7 @@ def test_a_wrong_chunk_is_reported_and_not_asked_for_again(data: bytes) -> None:
     assert gatherer.tally.fetched_bytes == 0
     assert gatherer.evidence.wrong("n1") == bits("1")
     (following,) = gatherer.requests()  # One at a time, as nothing right has come.
-    assert following.offered in {(2,), (3,)}
+    assert following.index in {2, 3}
 
 
 def test_a_chunk_that_two_requests_brought_wrong_is_reported_once() -> None:
@@ -94,7 +94,7 @@ def test_a_chunk_that_two_requests_brought_wrong_is_reported_once() -> None:
 @pytest.mark.parametrize("index", [2, 999])
 def test_a_chunk_that_was_not_asked_for_is_a_lie(index: int) -> None:  # fault 24
     gatherer = Gatherer()
-    trouble = Trouble("sent a chunk that it was not asked for", lied=True)
+    trouble = Trouble("sent a chunk that was not requested", lied=True)
     assert gatherer.take_in(index, chunk(2)) == trouble
     assert gatherer.tally.wrong_chunks == 1
 
@@ -103,7 +103,7 @@ def test_a_reply_to_no_request_is_counted_and_dropped() -> None:  # fault 23
     gatherer = Gatherer()
     request_id = gatherer.request.request_id
     assert gatherer.take_in(1, chunk(1), request_id + 1) == []
-    assert gatherer.take_in(1, chunk(1)) == [steps.StoreChunk(1)]
+    assert gatherer.take_in(1, chunk(1)) == [steps.StoreChunk("n1", request_id, 1)]
     assert gatherer.take_in(1, chunk(1), request_id) == []  # fault 40
     assert (gatherer.tally.late_replies, gatherer.tally.duplicate_bytes) == (2, 20)
     assert gatherer.tally.fetched_bytes == 10
@@ -138,7 +138,7 @@ def test_equal_chunks_are_counted_as_fetched_once() -> None:
     assert isinstance(request, steps.RequestChunk)
     data = lettered("a")
     reply = steps.ChunkReceived("n1", request.request_id, 0, 10, blake3(data).digest(), b"")
-    assert gathering.take_in(reply, 1.0) == [steps.StoreChunk(0)]
+    assert gathering.take_in(reply, 1.0) == [steps.StoreChunk("n1", request.request_id, 0)]
     assert (tally.fetched_bytes, tally.reused_bytes, tally.have_bytes) == (10, 10, 20)
     gathering.scheduler.next_requests(1.0)
     assert digits(gathering.scheduler.wanted.missing) == "2"

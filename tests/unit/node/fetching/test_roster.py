@@ -1,11 +1,14 @@
-"""Which holders may be asked: `n1@a` stands for holder n1 at address a, `n1~` for one in part."""
+"""Which holders are asked: `n1@a` stands for holder n1 at address a, `n1~` for a partial one."""
 
-from shoal.node.fetching.evidence import Evidence
-from shoal.node.fetching.roster import Roster, Trouble
+import pytest
+from shoal.node.fetching.roster import Evidence, Roster, Trouble
 from shoal.node.fetching.steps import Connect, Disconnect
+from shoal.node.scheduling.scheduler import Scheduler
 from shoal.node.scheduling.settings import FetchSettings
 from shoal.protocol.distance import distance
 from shoal.protocol.messages import Holder
+
+from tests.unit.node.things import bits, rng, thing
 
 TRACKER = "tcp://10.0.0.1:12000"
 SETTINGS = FetchSettings(retry_lost_s=1, most_retry_s=60, give_up_s=60, most_give_up_s=960)
@@ -27,7 +30,7 @@ def holder(text: str) -> Holder:
 
 
 def a_roster(named: str = "") -> Roster:
-    roster = Roster("me", TRACKER, SETTINGS, Evidence(SETTINGS))
+    roster = Roster("me", TRACKER, SETTINGS)
     learned(roster, named)
     return roster
 
@@ -41,6 +44,12 @@ def learned(roster: Roster, named: str) -> str:
 def retried(roster: Roster, now: float) -> str:
     changes = roster.choose(now)
     return " ".join("-" * isinstance(change, Disconnect) + change.node for change in changes)
+
+
+def missing(roster: Roster, chunks: str) -> None:
+    """Have these be the ones, of eight, that are missing."""
+    needed = bits(chunks)
+    roster.begin(Scheduler(thing([10] * 8), 0, needed, rng(), SETTINGS), 0)
 
 
 def nearest(named: str) -> list[str]:
@@ -74,7 +83,7 @@ def test_does_not_go_where_no_holder_can_be() -> None:  # fault 51
     for place in (*bad, "10.0.1.1:22"):
         roster = a_roster()
         assert learned(roster, f"n1@tcp://{place} n2") == "n2"
-        assert "n1 has an address not to be trusted" in roster.troubles()
+        assert "n1 has an untrusted address" in roster.troubles()
         assert not roster.has_liars
 
 
@@ -179,13 +188,6 @@ def test_seeks_a_lost_holder_where_it_is_now() -> None:  # fault 109
     assert roster.connected == ["n1"]
 
 
-def test_remembers_who_has_the_whole() -> None:
-    roster = a_roster("n1~ n2")
-    assert (roster.is_complete("n1"), roster.is_complete("n2")) == (False, True)
-    roster.learn(holders("n1 n2~"))
-    assert (roster.is_complete("n1"), roster.is_complete("n2")) == (True, True)
-
-
 def test_says_what_is_wrong_with_each() -> None:
     roster = a_roster("n3 n2 n1")
     roster.part_with("n3", LOST, 0)
@@ -195,7 +197,7 @@ def test_says_what_is_wrong_with_each() -> None:
 
 def a_small_roster(named: str) -> Roster:
     """Return one that asks four at a time."""
-    roster = Roster("me", TRACKER, FEW, Evidence(FEW))
+    roster = Roster("me", TRACKER, FEW)
     learned(roster, named)
     return roster
 
@@ -239,7 +241,7 @@ def test_one_that_was_lost_takes_nobody_s_place() -> None:
 
 def test_asks_more_of_them_when_these_bring_nothing() -> None:
     settings = FetchSettings(most_holders=2, widened_holders=4)
-    roster = Roster("me", TRACKER, settings, Evidence(settings))
+    roster = Roster("me", TRACKER, settings)
     counts = [len(learned(roster, TEN.replace(":11000", ":11000~")).split())]
     for _ in range(3):
         roster.widen()
@@ -257,10 +259,10 @@ def test_one_that_is_whole_now_is_asked_however_far_it_is() -> None:
 def test_who_sent_all_that_is_missing_wrong_is_no_company() -> None:
     roster = a_roster("n1 n2~")
     roster.part_with("n2", LOST, 0)
-    roster.miss(0b110)
-    roster._evidence.sent_wrong("n1", 1)
+    missing(roster, "12")
+    roster.evidence.sent_wrong("n1", 1)
     assert (roster.is_alone, roster.has_liars) == (False, True)
-    roster._evidence.sent_wrong("n1", 2)
+    roster.evidence.sent_wrong("n1", 2)
     assert (roster.is_alone, roster.is_hopeless) == (True, False)
     assert retried(roster, 1) == "n2"
     assert (roster.is_alone, roster.is_hoping) == (False, True)
@@ -270,12 +272,64 @@ def test_who_sent_all_that_is_missing_wrong_is_no_company() -> None:
 def test_is_hopeless_when_all_have_sent_the_same_wrong() -> None:
     roster = a_roster("n1 n2")
     for node in ("n1", "n2"):
-        roster._evidence.sent_wrong(node, 1)
+        roster.evidence.sent_wrong(node, 1)
     found_out: list[bool] = []
-    for missing in (-1, 0b101, 0b010):  # The second time it has come from a third one.
-        roster.miss(missing)
+    for chunks in ("123", "02", "1"):  # The second time it has come from a third one.
+        missing(roster, chunks)
         found_out.append(roster.is_hopeless)
     assert found_out == [True, False, True]
     roster.part_with("n1", LOST, 0)
     assert roster.is_hopeless
     assert roster.troubles().startswith("n1 sent wrong bytes of chunk 2 and closed the connection")
+
+
+# What is proven of each.
+
+
+def proven(**wrong: str) -> Evidence:
+    evidence = Evidence(FetchSettings(wrong_chunks=3))
+    for node, chunks in wrong.items():
+        for index in map(int, chunks):
+            assert evidence.sent_wrong(node, index)
+    return evidence
+
+
+def test_each_wrong_chunk_is_news_once() -> None:
+    evidence = proven(n1="3")
+    assert evidence
+    assert not proven()
+    assert not evidence.sent_wrong("n1", 3)
+    assert (evidence.wrong("n1"), evidence.wrong("n2")) == (bits("3"), 0)
+
+
+@pytest.mark.parametrize(
+    ("wrong", "right", "is_liar"),
+    [("12", 0, False), ("123", 0, True), ("123", 2, True), ("123", 3, False), ("1234", 3, True)],
+)
+def test_a_liar_sends_several_wrong_and_fewer_right(wrong: str, right: int, is_liar: bool) -> None:  # noqa: FBT001
+    evidence = proven(n1=wrong)
+    for _ in range(right):
+        evidence.sent_right("n1")
+    assert evidence.is_liar("n1") is is_liar
+
+
+def test_knows_what_all_of_some_sent_wrong() -> None:
+    evidence = proven(n1="123", n2="234")
+    assert evidence.wrong_at_all(["n1", "n2"]) == bits("23")
+    assert evidence.wrong_at_all(["n1", "n2", "n3"]) == 0
+    assert evidence.wrong_at_all([]) == 0
+
+
+@pytest.mark.parametrize(
+    ("wrong", "said"),
+    [
+        ("", ""),
+        ("0", "sent wrong bytes of chunk 1"),
+        ("04", "sent wrong bytes of chunks 1 and 5"),
+        ("048", "sent wrong bytes of chunks 1, 5 and 9"),
+        ("0245", "sent wrong bytes of chunks 1, 3, 5 and 1 more"),
+        ("024678", "sent wrong bytes of chunks 1, 3, 5 and 3 more"),
+    ],
+)
+def test_says_which_chunks_counted_from_one(wrong: str, said: str) -> None:
+    assert proven(n1=wrong).phrase("n1") == said

@@ -1,19 +1,27 @@
-"""What the operator typed, and what is meant."""
+"""What the operator typed, what is meant by it, and that a download sticks to that."""
 
 from collections.abc import Mapping, Sequence
 
 import msgspec
 import pytest
-from shoal.node.fetching import versions
+from shoal.node.fetching import steps, versions
+from shoal.node.fetching.download import Download
 from shoal.node.fetching.versions import LyingTrackerError, Meant
-from shoal.protocol.errors import ExitCode, OperatorError
+from shoal.protocol.errors import NotFoundError, OperatorError
 from shoal.protocol.manifest import is_id
 from shoal.protocol.messages import Holders, OtherVersion
 from shoal.protocol.titles import Title
 
+from tests.unit.node.fetching.scene import DATA, ID, SETTINGS, Scene
+from tests.unit.node.fetching.test_roster import TRACKER, holders
+from tests.unit.node.things import rng
+
 NEW = "b3:" + "a1b2" + 60 * "0"
 OLD = "b3:" + "a1c3" + 60 * "0"
 OLDEST = "b3:" + "ffff" + 60 * "0"
+OTHER = "b3:" + 64 * "0"
+LIE = "fail tracker"
+MOVED = "fail nobody_alive"
 
 
 def answer(name: str, content_id: str | None, *others: str) -> Holders:
@@ -71,7 +79,7 @@ def test_a_version_is_meant_by_the_beginning_of_its_id(prefix: str) -> None:
 def test_a_version_that_is_none_is_not_found() -> None:
     with pytest.raises(OperatorError, match="a has no version whose id begins with 0123") as none:
         find("a@0123")
-    assert none.value.exit_code is ExitCode.NOT_FOUND
+    assert isinstance(none.value, NotFoundError)
 
 
 def test_a_version_must_be_the_only_one_that_begins_so() -> None:
@@ -173,3 +181,104 @@ def test_a_version_that_is_named_says_of_what(
     assert versions.named_in(what, 64) == (name if is_whole else None)
     assert versions.names_content(what) is (name is not None)
     assert versions.names_content(f"b3:{64 * 'e'}")
+
+
+# A download sticks to what was meant.
+
+
+def test_an_id_is_never_taken_for_another() -> None:
+    scene = Scene(ID)
+    scene.wait()
+    assert scene.found("n1", OTHER).startswith(LIE)
+    scene = Scene(ID)
+    scene.wait()
+    assert scene.found("n1", None).startswith(LIE)  # That would be any content.
+
+
+def test_a_name_is_never_taken_for_another() -> None:
+    scene = Scene("b.bin")
+    scene.wait()
+    assert scene.found("n1").startswith(LIE)
+
+
+def test_the_first_answer_says_what_is_fetched() -> None:
+    scene = Scene()
+    scene.wait()
+    scene.found("n1")
+    scene.download.handle(steps.HoldersFound(Holders("c.bin", OTHER, 1, holders("n2"))), scene.now)
+    assert (scene.download.name, scene.download.id) == ("a.bin", ID)
+    assert scene.download.roster.connected == ["n1"]  # Those who have something else are not asked.
+
+
+def test_what_is_fetched_by_id_is_called_what_it_is_called_here_or_by_the_tracker() -> None:
+    scene = Scene(ID)
+    scene.wait()
+    scene.found("n1")
+    assert scene.download.name == "a.bin"
+    scene = Scene(ID)
+    scene.download.name = "mine"
+    scene.wait()
+    scene.found("n1")
+    assert scene.download.name == "mine"
+
+
+def a_fetch(*, is_exact: bool = False) -> Scene:
+    """Fetch v1 of a.bin from n1, as far as that something comes."""
+    scene = Scene()
+    answer = Holders("a.bin", ID, 40, holders("n1"), (), version=1)
+    meant = Meant(ID, "a.bin", ID, answer, is_exact=is_exact)
+    scene.download = Download(meant, "me-4", TRACKER, rng(), SETTINGS)
+    scene.feed(steps.HoldersFound(answer))
+    scene.send_manifest("n1", DATA)
+    scene.feed(steps.StagingOpened(0, 0b1111))
+    scene.send("n1")
+    return scene
+
+
+def leave(scene: Scene) -> list[str]:
+    """Have the holder go; return what is asked of the tracker then, twice."""
+    asked: list[str] = []
+    scene.feed(steps.HolderLost("n1", "closed the connection"))
+    while len(asked) < 2:
+        asked += [one.what for one in scene.wants if isinstance(one, steps.QueryTracker)]
+        if scene.download._lookup.is_out:
+            scene.feed(steps.NotFound())
+        else:
+            scene.jump()
+    return asked
+
+
+def newest(version: int, content_id: str = OTHER, named: str = "n1") -> steps.HoldersFound:
+    return steps.HoldersFound(Holders("a.bin", content_id, 4, holders(named), (), version=version))
+
+
+def test_the_name_is_asked_for_too_when_nobody_is_left() -> None:
+    assert sorted(leave(a_fetch())) == ["a.bin", ID]
+
+
+def test_a_version_that_was_asked_for_is_not_followed() -> None:
+    scene = a_fetch(is_exact=True)
+    assert leave(scene) == [ID, ID]
+    assert MOVED not in scene.feed(newest(2))
+
+
+def test_a_newer_version_that_others_have_ends_it() -> None:
+    scene = a_fetch()
+    leave(scene)
+    assert scene.feed(newest(2)).startswith(MOVED)
+    (fail,) = scene.wants
+    assert isinstance(fail, steps.Fail)
+    assert "a.bin changed while it was fetched" in fail.message
+
+
+def test_what_is_no_newer_or_that_nobody_has_does_not() -> None:
+    scene = a_fetch()
+    leave(scene)
+    assert MOVED not in scene.feed(newest(1))
+    assert MOVED not in scene.feed(newest(2, named=""))
+    assert MOVED not in scene.feed(newest(1, ID))
+    assert scene.download.roster.connected == ["n1"]
+
+
+def test_nothing_does_while_somebody_delivers() -> None:
+    assert MOVED not in a_fetch().feed(newest(2))

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 from shoal.node.files.paths import parent_of
-from shoal.protocol.errors import ExitCode, OperatorError
+from shoal.protocol.errors import DiskError, OperatorError
 
 
 def put(folder: Path, name: str) -> None:
@@ -38,7 +38,7 @@ def test_does_not_follow_a_link_out_of_the_folder(tmp_path: Path) -> None:
     for name in ("link/x", "link/y/x", "a/link/x"):
         with pytest.raises(OperatorError, match="link is not a directory") as refused:
             put(inside, name)
-        assert refused.value.exit_code is ExitCode.DISK
+        assert isinstance(refused.value, DiskError)
     assert list(outside.iterdir()) == []
 
 
@@ -102,7 +102,7 @@ def test_what_is_neither_file_nor_directory_is_not_replaced(tmp_path: Path, what
         OperatorError, match="neither a file nor a directory stands there"
     ) as refused:
         put(tmp_path, "x")
-    assert refused.value.exit_code is ExitCode.DISK
+    assert isinstance(refused.value, DiskError)
 
 
 def test_a_folder_that_is_gone_is_the_disk_s_error(tmp_path: Path) -> None:

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 from shoal.node.files import libc
 from shoal.node.files.placing import InTheWayError, nothing, put_in_place, remove, sync, take_out
-from shoal.protocol.errors import ExitCode, OperatorError
+from shoal.protocol.errors import DiskError, OperatorError
 
 from tests.unit.node.disks import refuse_to_sync
 from tests.unit.node.sample_trees import (
@@ -269,7 +269,7 @@ def test_does_not_take_the_place_of_what_is_neither(
     status, new = name.lstat(), made(tmp_path, what)
     with pytest.raises(OperatorError, match="neither a file nor a directory") as refused:
         put_in_place(new, tmp_path, "name", anything)
-    assert refused.value.exit_code is ExitCode.DISK
+    assert isinstance(refused.value, DiskError)
     assert name.lstat().st_ino == status.st_ino
     assert is_new(new, what)
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 from shoal.node.folder.lock import FolderLock, FolderTakenError
-from shoal.protocol.errors import ExitCode, OperatorError
+from shoal.protocol.errors import DiskError, OperatorError
 
 SAYS_WHY = r"cannot use the folder .*; change|lock is not a file with no other name.*; remove it"
 
@@ -62,7 +62,7 @@ def test_a_folder_that_cannot_be_used_is_the_operator_s_business(tmp_path: Path)
     for folder in ("file", "n1"):
         with pytest.raises(OperatorError, match=SAYS_WHY) as refused:
             FolderLock.take(tmp_path / folder)
-        assert refused.value.exit_code is ExitCode.DISK
+        assert isinstance(refused.value, DiskError)
     assert (tmp_path / "file").read_bytes() == b""
 
 
@@ -87,7 +87,7 @@ def test_nothing_but_its_own_file_is_a_lock(tmp_path: Path, name: str, what: str
         return
     with pytest.raises(OperatorError, match=f"{place} is not a .*; remove it") as refused:
         FolderLock.take(tmp_path / "n1")
-    assert refused.value.exit_code is ExitCode.DISK
+    assert isinstance(refused.value, DiskError)
     assert victim.read_bytes() == b"mine"
     assert not (tmp_path / "nowhere").exists()
     assert not (tmp_path / "lock").exists()

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 from shoal.node.folder.mounts import require_mounted
-from shoal.protocol.errors import ExitCode, OperatorError
+from shoal.protocol.errors import DiskError, OperatorError
 
 
 def listed(tmp_path: Path, *mount_points: str) -> Path:
@@ -25,7 +25,7 @@ def test_a_bare_mount_point_is_refused(tmp_path: Path, inside: str) -> None:
     fstab = listed(tmp_path, "/", str(place).replace(" ", r"\040"))
     with pytest.raises(OperatorError, match=r"data disk is not mounted; mount it") as refused:
         require_mounted(place / inside, fstab)
-    assert refused.value.exit_code is ExitCode.DISK
+    assert isinstance(refused.value, DiskError)
 
 
 def test_all_else_is_not(tmp_path: Path) -> None:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 from shoal.node.folder.quota import Quota, bytes_below
-from shoal.protocol.errors import ExitCode, OperatorError
+from shoal.protocol.errors import DiskError, OperatorError
 
 
 def put(path: Path, size_bytes: int) -> None:
@@ -30,7 +30,7 @@ def test_takes_in_what_fits(folder: Path) -> None:
     quota.require("new", 30)
     with pytest.raises(OperatorError, match="is more than the quota of n1 leaves") as refused:
         quota.require("new", 31)
-    assert refused.value.exit_code is ExitCode.DISK
+    assert isinstance(refused.value, DiskError)
     assert "`shoal forget NAME --delete --as n1` makes room, or raise quota_gb" in str(
         refused.value
     )

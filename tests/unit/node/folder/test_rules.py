@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from shoal.node.folder.rules import DAMAGED, FORGOTTEN, NO_RULE, PART, Damage, Rule, Rules
 from shoal.node.trees.selection import EVERYTHING, Selection
-from shoal.protocol.errors import ExitCode, OperatorError
+from shoal.protocol.errors import DiskError, OperatorError
 
 ALL_OF_IT = Rule(PART, ("*.txt",), ("tmp/", "ü\n"), "content")
 
@@ -75,7 +75,7 @@ def test_rules_that_cannot_be_read_are_not_taken_for_none(tmp_path: Path, conten
     path.mkdir()
     with pytest.raises(OperatorError, match=r"cannot read .*rules\.json") as unreadable:
         Rules(tmp_path)
-    assert unreadable.value.exit_code is ExitCode.DISK
+    assert isinstance(unreadable.value, DiskError)
 
 
 def test_a_disk_that_refuses_is_told_and_nothing_is_changed(tmp_path: Path) -> None:
@@ -87,7 +87,7 @@ def test_a_disk_that_refuses_is_told_and_nothing_is_changed(tmp_path: Path) -> N
         OperatorError, match=r"cannot write .*rules\.json: .*; check the disk"
     ) as no:
         rules.set("a", NO_RULE)
-    assert no.value.exit_code is ExitCode.DISK
+    assert isinstance(no.value, DiskError)
     (tmp_path / "rules.json").rmdir()
     (tmp_path / "kept").rename(tmp_path / "rules.json")
     assert rules.of("a") == Rules(tmp_path).of("a") == ALL_OF_IT
@@ -126,7 +126,7 @@ def test_what_is_no_file_is_not_read(tmp_path: Path, what: str) -> None:
     make[what]()
     with pytest.raises(OperatorError, match=r"cannot read .*rules\.json: .*; .*remove it") as no:
         Rules(tmp_path)
-    assert no.value.exit_code is ExitCode.DISK
+    assert isinstance(no.value, DiskError)
 
 
 @pytest.mark.parametrize("put", [Path.symlink_to, Path.hardlink_to])

@@ -51,7 +51,7 @@ class Scene:
         self.context = context
         self.path = folder / "a.bin"
         self.path.write_bytes(DATA)
-        self.inventory = Inventory(lambda: None)
+        self.inventory = Inventory(lambda _: None)
         self.file = whole(self.path, "a.bin")
         self.thing = self.file.manifest
         self.inventory.put(self.file)
@@ -81,8 +81,8 @@ class Scene:
         body, *payload = self.reply()
         return messages.decode(body, messages.NodeReply), b"".join(payload)
 
-    def chunk(self, *offered: int) -> tuple[Message, bytes]:
-        return self.ask(ChunkRequest(self.file.id, offered, "n2"))
+    def chunk(self, index: int) -> tuple[Message, bytes]:
+        return self.ask(ChunkRequest(self.file.id, index, "n2"))
 
     def still_serves(self) -> bool:
         reply, data = self.chunk(1)
@@ -123,7 +123,7 @@ def test_sends_manifest_and_chunks(scene: Scene) -> None:
         ([b"x"] * 1000, "MALFORMED"),
         ([messages.encode(messages.List())], "UNSUPPORTED"),  # fault 22
         ([messages.encode(ManifestRequest("nowhere"))], "NOT_FOUND"),
-        ([messages.encode(ChunkRequest(NOWHERE, (0,), "n2"))], "NOT_FOUND"),
+        ([messages.encode(ChunkRequest(NOWHERE, 0, "n2"))], "NOT_FOUND"),
         ([messages.encode(ManifestRequest("x/" * 2000 + "x"))], "NOT_FOUND"),
     ],
 )
@@ -183,7 +183,7 @@ def test_goes_on_after_a_mistake_of_its_own(
 
 
 def test_askers_that_vanish_are_nothing_to_it(scene: Scene) -> None:  # faults 25 and 26
-    request = messages.encode(ChunkRequest(scene.file.id, (0,), "n2"))
+    request = messages.encode(ChunkRequest(scene.file.id, 0, "n2"))
     for _ in range(20):
         asker = sockets.dealer(scene.context, scene.address)
         for _ in range(50):
@@ -205,7 +205,7 @@ def test_long_replies_count_until_they_have_left_or_their_asker_has(
     asker.setsockopt(zmq.RCVBUF, 16 << 10)
     asker.connect(scene.address)
     for _ in range(60):  # It never reads: 7.5 MB.
-        asker.send_multipart([b"", messages.encode(ChunkRequest(long.id, (0,), "n2"))])
+        asker.send_multipart([b"", messages.encode(ChunkRequest(long.id, 0, "n2"))])
     eventually(lambda: len(scene.server._pacing.unsent) > 1)
     assert scene.still_serves()
     asker.close(linger=0)
@@ -224,7 +224,7 @@ def test_several_askers_are_served_at_once(scene: Scene) -> None:
     def ask(right: list[bool]) -> None:
         client = sockets.dealer(scene.context, scene.address)
         for index in list(range(scene.thing.chunk_count)) * 5:
-            request = ChunkRequest(scene.file.id, (index,), "n2")
+            request = ChunkRequest(scene.file.id, index, "n2")
             client.send_multipart([b"", messages.encode(request)])
             assert client.poll(LIMIT_MS)
             data = client.recv_multipart()[-1]
@@ -256,7 +256,7 @@ def test_says_little_to_a_crowd(scene: Scene, caplog: pytest.LogCaptureFixture) 
     caplog.set_level("INFO", "shoal.node")
     for turn in range(3):
         for number in range(40):
-            scene.ask(ChunkRequest(scene.file.id, (turn,), f"n{number}"))
+            scene.ask(ChunkRequest(scene.file.id, turn, f"n{number}"))
     lines = [line for line in caplog.messages if line.startswith("Uploading")]
     first = f"Uploading a.bin (1/{scene.thing.chunk_count})"
     assert lines[:16] == [f"{first} to n{number}" for number in range(16)]

@@ -26,7 +26,13 @@ from shoal.protocol.control import (
     VerifyOrder,
     Working,
 )
-from shoal.protocol.errors import ExitCode, OperatorError
+from shoal.protocol.errors import (
+    DiskError,
+    NotFoundError,
+    OperatorError,
+    StoppedError,
+    TimedOutError,
+)
 from shoal.protocol.messages import Message
 from shoal.wire import control_socket
 
@@ -105,7 +111,7 @@ def test_shares(scene: Scene) -> None:
     scene.order(ShareOrder("../out"))
     report = scene.end()
     assert isinstance(report, Failed)
-    assert report.exit_code == ExitCode.DISK
+    assert report.kind == DiskError.kind
 
 
 def test_an_order_can_be_cancelled(scene: Scene) -> None:
@@ -116,7 +122,7 @@ def test_an_order_can_be_cancelled(scene: Scene) -> None:
     scene.order(Cancel(), b"1")
     report = scene.end()
     assert isinstance(report, Failed)
-    assert report.exit_code == ExitCode.INTERRUPTED
+    assert report.kind == StoppedError.kind
 
 
 def test_a_verification_can_be_cancelled(scene: Scene) -> None:
@@ -124,10 +130,10 @@ def test_a_verification_can_be_cancelled(scene: Scene) -> None:
         scene.order(VerifyOrder(), b"1")
         eventually(lambda: scene.agent._verifying._running)
         scene.order(Cancel(timed_out=True), b"1")
-        eventually(lambda: scene.agent._verifying._running[""].stop_code)
+        eventually(lambda: scene.agent._verifying._running[""].stop_kind)
     report = scene.end()
     assert isinstance(report, Failed)
-    assert report.exit_code == ExitCode.TIMED_OUT
+    assert report.kind == TimedOutError.kind
 
 
 def test_who_waits_is_told_that_it_is_worked_on(scene: Scene) -> None:
@@ -155,7 +161,7 @@ def test_a_failure_fits_into_a_report(scene: Scene) -> None:
         scene.order(ForgetOrder(what))
         report = scene.end()
         assert isinstance(report, Failed)
-        assert report.exit_code == ExitCode.NOT_FOUND
+        assert report.kind == NotFoundError.kind
         assert len(report.message) == messages.MAX_TEXT_CHARACTERS
 
 
@@ -164,7 +170,7 @@ def test_nonsense_is_refused(scene: Scene, body: bytes) -> None:
     scene.command.send_multipart([b"1", b"", body])
     report = scene.end()
     assert isinstance(report, Failed)
-    assert report.exit_code == ExitCode.USAGE
+    assert report.kind == OperatorError.kind
     scene.command.send_multipart([b"nothing"])
     scene.order(FetchOrder(NAME))
     assert isinstance(scene.end(), Fetched)
@@ -180,10 +186,10 @@ def test_takes_no_orders_when_it_stops_but_finishes_those_it_has(scene: Scene) -
     while isinstance(report, Working):
         tag, report = scene.report()
     assert (tag, type(report)) == (b"2", Failed)
-    scene.agent.cancel_all(ExitCode.TERMINATED)
+    scene.agent.cancel_all(StoppedError)
     report = scene.end()
     assert isinstance(report, Failed)
-    assert report.exit_code == ExitCode.TERMINATED
+    assert report.kind == StoppedError.kind
 
 
 def test_a_directory_in_place_of_the_socket_gives_way(tmp_path: Path) -> None:

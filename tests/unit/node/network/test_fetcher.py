@@ -14,7 +14,15 @@ from shoal.node.folder.inventory import Inventory
 from shoal.node.network.fetcher import Fetcher, Surroundings
 from shoal.node.staging.intake import Destination
 from shoal.protocol.control import Fetched, Working
-from shoal.protocol.errors import ExitCode, OperatorError
+from shoal.protocol.errors import (
+    DiskError,
+    IntegrityError,
+    NobodyAliveError,
+    OperatorError,
+    StoppedError,
+    TimedOutError,
+    TrackerError,
+)
 
 from tests.unit.node.hostile import HONEST, LIARS, NAME, NUISANCES, AnyHolder, Way, swarm
 from tests.unit.node.things import id_of, plain
@@ -32,7 +40,7 @@ class Fetch:
         self, context: Context, folder: Path, tracker: str, output: Path | None = None
     ) -> None:
         self.folder = folder
-        self.inventory = Inventory(lambda: None)
+        self.inventory = Inventory(lambda _: None)
         self.remembered: list[str] = []
         self.progress: list[Working] = []
         to = Destination(folder, self.inventory, lambda name, *_: self.note(name), output)
@@ -52,7 +60,7 @@ class Fetch:
         with pytest.raises(OperatorError) as failed:
             self.run()
         assert not (self.folder / NAME).exists()
-        assert self.inventory.holdings() == []
+        assert (self.inventory.names(), self.inventory.fetched()) == ([], [])
         return failed.value
 
 
@@ -76,7 +84,7 @@ def test_fetches_from_all_at_once(context: Context, tmp_path: Path) -> None:
     assert sum(done.holders.values()) == len(DATA)
     assert done.path == str(tmp_path / NAME)
     assert fetch.inventory.names() == fetch.remembered == [NAME]
-    assert [holding.complete for holding in fetch.inventory.holdings()] == [True]
+    assert fetch.inventory.fetched() == []
     assert fetch.progress[-1].have_bytes == len(DATA)
     assert list((tmp_path / ".shoal/partial").iterdir()) == []
 
@@ -120,7 +128,7 @@ def test_liars_alone_are_found_out(context: Context, tmp_path: Path, lie: str) -
         began = time.monotonic()
         failed = Fetch(context, tmp_path, tracker.address).fails()
         assert time.monotonic() - began < 5
-        assert failed.exit_code is ExitCode.INTEGRITY
+        assert isinstance(failed, IntegrityError)
         assert "h00 sent " in str(failed)
         assert "h01 sent " in str(failed)
         assert max(holder.requests for holder in holders) <= 20
@@ -152,9 +160,9 @@ def test_goes_on_where_it_was_interrupted(context: Context, tmp_path: Path) -> N
         thread = threading.Thread(target=lambda: failures.append(fetch.fails()))
         thread.start()
         eventually(lambda: fetch.progress and fetch.progress[-1].have_bytes > 0)
-        fetch.fetcher.stop(ExitCode.INTERRUPTED)
+        fetch.fetcher.stop(StoppedError)
         thread.join(SOON_S)
-        assert [failed.exit_code for failed in failures] == [ExitCode.INTERRUPTED]
+        assert [type(failed) for failed in failures] == [StoppedError]
         holders[0].way = HONEST
         done = Fetch(context, tmp_path, tracker.address).run()
     assert done.reused_bytes > 0
@@ -168,26 +176,26 @@ def test_a_fetch_that_is_out_of_time_says_so(context: Context, tmp_path: Path) -
 
         def stop() -> None:
             eventually(lambda: holders[0].requests)
-            fetch.fetcher.stop(ExitCode.TIMED_OUT)
+            fetch.fetcher.stop(TimedOutError)
 
         stopper = threading.Thread(target=stop)
         stopper.start()
         failed = fetch.fails()
         stopper.join()
-    assert failed.exit_code is ExitCode.TIMED_OUT
+    assert isinstance(failed, TimedOutError)
     assert "did not arrive in time" in str(failed)
 
 
 def test_a_tracker_that_is_not_there(context: Context, tmp_path: Path) -> None:
     failed = Fetch(context, tmp_path, free_address()).fails()
-    assert failed.exit_code is ExitCode.TRACKER_UNREACHABLE
+    assert isinstance(failed, TrackerError)
 
 
 def test_holders_that_are_not_there(context: Context, tmp_path: Path) -> None:
     with swarm(context, DATA, [HONEST]) as (tracker, holders):
         holders[0].stop()
         failed = Fetch(context, tmp_path, tracker.address).fails()
-    assert failed.exit_code is ExitCode.NOBODY_ALIVE
+    assert isinstance(failed, NobodyAliveError)
     assert "h00 cannot be reached" in str(failed)
 
 
@@ -195,14 +203,14 @@ def test_a_link_in_the_way_is_the_disk_s_error(context: Context, tmp_path: Path)
     (tmp_path / NAME).symlink_to(tmp_path / "elsewhere")
     with swarm(context, DATA, [HONEST]) as (tracker, _):
         failed = Fetch(context, tmp_path, tracker.address).fails()
-    assert failed.exit_code is ExitCode.DISK
+    assert isinstance(failed, DiskError)
 
 
 def test_a_folder_that_cannot_be_written_to(context: Context, tmp_path: Path) -> None:
     (tmp_path / ".shoal").write_bytes(b"in the way")
     with swarm(context, DATA, [HONEST]) as (tracker, _):
         failed = Fetch(context, tmp_path, tracker.address).fails()
-    assert failed.exit_code is ExitCode.DISK
+    assert isinstance(failed, DiskError)
 
 
 def test_fetches_to_another_place(context: Context, tmp_path: Path) -> None:
@@ -212,7 +220,7 @@ def test_fetches_to_another_place(context: Context, tmp_path: Path) -> None:
         fetch = Fetch(context, tmp_path, tracker.address, target)
         assert fetch.run().path == str(target)
     assert target.read_bytes() == DATA
-    assert fetch.inventory.holdings() == []
+    assert (fetch.inventory.names(), fetch.inventory.fetched()) == ([], [])
 
 
 def test_what_is_fetched_already_is_not_fetched_again_beside_it(
@@ -222,7 +230,7 @@ def test_what_is_fetched_already_is_not_fetched_again_beside_it(
         first = Fetch(context, tmp_path, tracker.address)
         thread = threading.Thread(target=first.run)
         thread.start()
-        eventually(first.inventory.holdings)
+        eventually(first.inventory.fetched)
         second = Fetcher(
             Meant(id_of(plain(DATA)), None, id_of(plain(DATA))), first.with_, lambda _: None
         )
@@ -231,7 +239,7 @@ def test_what_is_fetched_already_is_not_fetched_again_beside_it(
                 second.run()
         finally:
             second.close()
-        assert len(first.inventory.holdings()) == 1
+        assert len(first.inventory.fetched()) == 1
         holders[0].way = HONEST
         thread.join(SOON_S)
     assert (tmp_path / NAME).read_bytes() == DATA
@@ -262,6 +270,6 @@ def test_a_fetch_that_fails_tells_before_it_goes(
     with swarm(context, DATA, [ROTTEN]) as (tracker, (holder,)):
         holder.notes = notes
         failed = Fetch(context, tmp_path, tracker.address).fails()
-        assert failed.exit_code is ExitCode.INTEGRITY
+        assert isinstance(failed, IntegrityError)
         assert "h00 sent wrong bytes of chunk " in str(failed)
         eventually(lambda: len(holder.complaints) == 1)

@@ -52,16 +52,16 @@ class Scene:
         self.link.close()
         self.router.close()
 
-    def event_for(self, *frames: bytes) -> tuple[steps.Event, bytes]:
+    def event_for(self, *frames: bytes) -> steps.Event:
         """Return what comes of a reply with these frames after the empty one."""
         return self.event_for_envelope([self.tag, b"", *frames])
 
-    def event_for_envelope(self, frames: Frames) -> tuple[steps.Event, bytes]:
+    def event_for_envelope(self, frames: Frames) -> steps.Event:
         self.router.send_multipart([self.route, *frames])
         assert self.link.socket.poll(LIMIT_MS)
-        arrival = self.link.receive()
-        assert arrival is not None
-        return arrival.event, bytes(arrival.payload)
+        event = self.link.receive()
+        assert event is not None
+        return event
 
 
 @pytest.fixture
@@ -72,19 +72,21 @@ def scene(context: Context) -> Iterator[Scene]:
 
 
 def test_a_chunk_comes_with_its_digest(scene: Scene) -> None:
-    event, payload = scene.event_for(messages.encode(ChunkReply(3, b"\x01")), b"bytes")
+    event = scene.event_for(messages.encode(ChunkReply(3, b"\x01")), b"bytes")
     digest = blake3(b"bytes").digest()
     assert event == steps.ChunkReceived("n1", 7, 3, 5, digest, b"\x01")
-    assert payload == b"bytes"
+    assert bytes(scene.link.take(7)) == b"bytes"
+    with pytest.raises(AssertionError):
+        scene.link.take(7)  # It is kept no longer.
 
 
 def test_each_reply_is_an_event(scene: Scene) -> None:
     manifest_reply = messages.encode(ManifestReply(SOME_ID, "a.bin"))
-    assert scene.event_for(manifest_reply, b"data")[0] == steps.ManifestReceived("n1", 7, b"data")
+    assert scene.event_for(manifest_reply, b"data") == steps.ManifestReceived("n1", 7, b"data")
     nothing = messages.encode(Nothing(b"\x02"))
-    assert scene.event_for(nothing)[0] == steps.NothingReceived("n1", 7, b"\x02")
+    assert scene.event_for(nothing) == steps.NothingReceived("n1", 7, b"\x02")
     error = messages.encode(Error(WireCode.BUSY, "busy"))
-    assert scene.event_for(error)[0] == steps.RequestRefused("n1", 7, WireCode.BUSY, "busy")
+    assert scene.event_for(error) == steps.RequestRefused("n1", 7, WireCode.BUSY, "busy")
 
 
 def test_nothing_has_come(scene: Scene) -> None:
@@ -105,25 +107,25 @@ def test_nothing_has_come(scene: Scene) -> None:
     ],
 )
 def test_nonsense_is_proof_against_the_holder(scene: Scene, frames: Frames) -> None:
-    event, _ = scene.event_for(*frames)
+    event = scene.event_for(*frames)
     assert isinstance(event, steps.HolderLost)
     assert event.lied
-    assert event.reason.startswith("sent what is no message: ")
+    assert event.reason.startswith("sent a malformed message: ")
 
 
 @pytest.mark.parametrize("envelope", [[b"short", b""], [b"12345678", b"x"], [b"123456789", b""]])
 def test_an_envelope_that_we_did_not_send_is_proof_too(scene: Scene, envelope: Frames) -> None:
-    event, _ = scene.event_for_envelope([*envelope, messages.encode(Nothing(b""))])
+    event = scene.event_for_envelope([*envelope, messages.encode(Nothing(b""))])
     assert isinstance(event, steps.HolderLost)
     assert event.lied
 
 
 def trouble_of(link: Link) -> steps.Event:
-    arrival = None
-    while arrival is None:
+    trouble = None
+    while trouble is None:
         assert link.monitor.poll(LIMIT_MS)
-        arrival = link.trouble()
-    return arrival.event
+        trouble = link.trouble()
+    return trouble
 
 
 def test_bounds_what_many_holders_send_over_a_slow_link(scene: Scene) -> None:
@@ -187,14 +189,14 @@ def test_asking_one_who_does_not_read_does_not_block(context: Context) -> None:
 @pytest.mark.parametrize("reply", [Noted(), Error(WireCode.UNSUPPORTED, "an older holder")])
 def test_no_reply_to_a_report_is_a_refusal(scene: Scene, reply: messages.Message) -> None:
     scene.link.report(7, WrongChunk(SOME_ID, 3, "me"))
-    assert scene.event_for(messages.encode(reply))[0] == steps.ReportNoted("n1", 7)
+    assert scene.event_for(messages.encode(reply)) == steps.ReportNoted("n1", 7)
     assert scene.link.reports == set()
-    again, _ = scene.event_for(messages.encode(Error(WireCode.BUSY, "busy")))
+    again = scene.event_for(messages.encode(Error(WireCode.BUSY, "busy")))
     assert isinstance(again, steps.RequestRefused)
 
 
 def test_a_note_that_nobody_waits_for_is_harmless(scene: Scene) -> None:
-    assert scene.event_for(messages.encode(Noted()))[0] == steps.ReportNoted("n1", 7)
+    assert scene.event_for(messages.encode(Noted())) == steps.ReportNoted("n1", 7)
 
 
 def test_a_report_leaves_though_the_link_is_closed_at_once(context: Context, scene: Scene) -> None:

@@ -8,7 +8,7 @@ import msgspec
 import pytest
 from shoal.node.folder.whole import Whole
 from shoal.node.network.witness import Witnesses
-from shoal.protocol.errors import ExitCode, OperatorError
+from shoal.protocol.errors import OperatorError, StoppedError
 from shoal.protocol.messages import Holder
 
 from tests.unit.node.company import Company, Member
@@ -76,7 +76,7 @@ def test_the_asking_ends_when_it_is_told_to(company: Company, asker: Member) -> 
     scene = Scene(company, asker, "f")
 
     def stop() -> None:
-        raise OperatorError("interrupted", ExitCode.INTERRUPTED)
+        raise StoppedError("interrupted")
 
     with pytest.raises(OperatorError, match="interrupted"):
         scene._witnesses.have(scene.thing, [scene.holder], stop)

@@ -147,10 +147,12 @@ def test_modes_follow_the_umask_but_for_what_the_owner_may(tmp_path: Path, umask
 def test_nothing_is_too_deep(deep_path: Path) -> None:
     deep = "/".join(["d"] * 1100)
     items: Items = {f"{deep}/x": file(b"deep"), f"{deep}/e": FOLDER, f"{deep}/l": link("x")}
+    (deep_path / "folder/.shoal").mkdir(parents=True)
     make(deep_path / "t", items)
     assert seen(copy(deep_path / "t")) == items
     assert same(deep_path / "t", deep_path / "folder/it", EVERYTHING)
     remove(deep_path / "folder/it")
+    assert seen(deep_path / "folder") == {".shoal": FOLDER}
 
 
 # Whole, or not at all.
@@ -270,7 +272,7 @@ def test_what_cannot_be_read_of_a_directory_is_left_out(
 def test_what_has_too_long_a_path_there_is_left_out(deep_path: Path) -> None:
     deep = "/".join(["d" * 200] * 19)
     items = {f"{deep}/x": file(b"x"), f"{deep}/l": link("x"), f"{deep}/e": FOLDER, "y": file(b"y")}
-    folder = deep_path / ("f" * 200)
+    folder = deep_path / "/".join(["f" * 200] * 2)
     (folder / ".shoal").mkdir(parents=True)
     make(deep_path / "t", items)
     left_out = copy_into(deep_path / "t", folder, "it", EVERYTHING, Counter())

@@ -9,7 +9,13 @@ from typing import Any
 import msgspec
 import pytest
 from shoal.node.folder.rules import PART, Rule, Rules
-from shoal.protocol.errors import ExitCode, OperatorError
+from shoal.protocol.errors import (
+    DiskError,
+    IntegrityError,
+    NotFoundError,
+    OperatorError,
+    StoppedError,
+)
 
 from tests.unit.node.company import Company, Member
 from tests.unit.node.orders.test_verifying import rot
@@ -54,7 +60,7 @@ def test_what_is_here_is_not_fetched_again(asker: Member) -> None:
     inside = asker.fetch("tree/a/run.sh")
     assert (inside.path, inside.fetched_bytes) == (f"{first.path}/a/run.sh", 0)
     missing = refused(asker, "tree/a/nothing")
-    assert missing.exit_code is ExitCode.NOT_FOUND
+    assert isinstance(missing, NotFoundError)
     assert "no such file was found: tree/a/nothing; look into" in str(missing)
 
 
@@ -202,14 +208,14 @@ def test_what_is_not_there_is_not_found(
     company: Company, asker: Member, what: str, options: dict[str, object], words: str
 ) -> None:
     error = refused(asker, what, **options)
-    assert error.exit_code is ExitCode.NOT_FOUND
+    assert isinstance(error, NotFoundError)
     assert words in str(error)
     assert [*company.place("asks").glob("[!.]*")] == []
 
 
 def test_a_file_has_no_parts(asker: Member) -> None:
     error = refused(asker, "f.bin", include=("*",))
-    assert error.exit_code is ExitCode.USAGE
+    assert type(error) is OperatorError
     assert "leave --include and --exclude out" in str(error)
 
 
@@ -227,7 +233,7 @@ def test_elsewhere_nothing_is_replaced_without_force(company: Company, asker: Me
     target.write_bytes(b"precious")
     for what in ("f.bin", "tree", "nothing"):
         error = refused(asker, what, output=str(target))
-        assert error.exit_code is ExitCode.USAGE
+        assert type(error) is OperatorError
         assert "mine already exists; choose another path, or pass --force" in str(error)
     forced = refused(asker, "tree", output=str(target), force=True)
     assert "already exists, and a directory never replaces a file; choose" in str(forced)
@@ -309,17 +315,17 @@ def test_a_quota_counts_the_whole_and_the_part(company: Company) -> None:
     small = company.join("small", quota_bytes=100)
     for what in ("f.bin", "tree"):
         error = refused(small, what)
-        assert error.exit_code is ExitCode.DISK
+        assert isinstance(error, DiskError)
         assert "is more than the quota of small leaves" in str(error)
     small.fetch("tree/a/run.sh")
     company.put("small", "filler", b"x" * 80)
-    assert refused(small, "tree/d").exit_code is ExitCode.DISK
+    assert isinstance(refused(small, "tree/d"), DiskError)
     small.fetch("f.bin", output=str(company.folder / "out"))
 
 
 def test_a_fetch_that_begins_too_late_is_stopped(asker: Member) -> None:
-    asker.agent.cancel_all(ExitCode.TERMINATED)
-    assert refused(asker, "tree").exit_code is ExitCode.TERMINATED
+    asker.agent.cancel_all(StoppedError)
+    assert isinstance(refused(asker, "tree"), StoppedError)
 
 
 def test_all_who_order_the_same_get_it(company: Company, asker: Member) -> None:
@@ -351,7 +357,7 @@ def test_a_part_stays_a_part_over_a_restart(company: Company) -> None:
 
 def test_who_could_not_fetch_it_is_not_listed(company: Company, asker: Member) -> None:
     rot(company.place("has") / "f.bin")
-    assert refused(asker, "f.bin").exit_code is ExitCode.INTEGRITY
+    assert isinstance(refused(asker, "f.bin"), IntegrityError)
     answer = company.answer("f.bin")
     named = (*answer.holders, *answer.offline) if answer is not None else ()
     assert "asks" not in {holder.node for holder in named}

@@ -2,11 +2,13 @@
 
 import threading
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
+from shoal.node.folder.contents import AwayError
 from shoal.node.orders.joint import Caller, Joint, OnProgress
 from shoal.protocol.control import Working
-from shoal.protocol.errors import ExitCode, OperatorError
+from shoal.protocol.errors import DiskError, Kind, OperatorError, StoppedError, TimedOutError
 
 from tests.unit.wire.places import LIMIT_S, eventually
 
@@ -20,7 +22,7 @@ class Scene:
         self.may_end = threading.Event()
         self.has_begun = threading.Event()
         self.outcome: str | Exception = "done"
-        self.stopped: list[ExitCode] = []
+        self.stopped: list[Kind] = []
         self.is_over = threading.Event()
         self.joint: Joint[str] = Joint(self.work, self.stop, self.is_over.set)
         self.ends: dict[object, object] = {}
@@ -35,9 +37,9 @@ class Scene:
             raise self.outcome
         return self.outcome
 
-    def stop(self, exit_code: ExitCode) -> None:
-        self.stopped.append(exit_code)
-        self.outcome = OperatorError("stopped", exit_code)
+    def stop(self, kind: Kind) -> None:
+        self.stopped.append(kind)
+        self.outcome = kind("stopped")
         self.may_end.set()
 
     def call(self, ticket: object) -> None:
@@ -50,7 +52,7 @@ class Scene:
         try:
             self.ends[caller.ticket] = self.joint.wait(caller)
         except OperatorError as error:
-            self.ends[caller.ticket] = error.exit_code
+            self.ends[caller.ticket] = type(error)
         except ZeroDivisionError as error:
             self.ends[caller.ticket] = error
 
@@ -81,30 +83,34 @@ def test_all_get_what_came_of_it_and_are_told_meanwhile(scene: Scene) -> None:
 
 @pytest.mark.parametrize(
     ("error", "end"),
-    [(OperatorError("no", ExitCode.DISK), ExitCode.DISK), (ZeroDivisionError("bug"), None)],
+    [
+        (DiskError("no"), DiskError),
+        (AwayError(Path("/lan/n1"), "not mounted"), DiskError),
+        (ZeroDivisionError("bug"), None),
+    ],
 )
-def test_all_hear_of_its_failure(scene: Scene, error: Exception, end: ExitCode | None) -> None:
+def test_all_hear_of_its_failure(scene: Scene, error: Exception, end: Kind | None) -> None:
     scene.outcome = error
     assert scene.end() == {"a": end or error, "b": end or error}
 
 
 def test_one_who_leaves_stops_nobody_else(scene: Scene) -> None:
-    scene.joint.leave("nobody", ExitCode.INTERRUPTED)
-    scene.joint.leave("a", ExitCode.TIMED_OUT)
-    eventually(lambda: scene.ends == {"a": ExitCode.TIMED_OUT})
+    scene.joint.leave("nobody", StoppedError)
+    scene.joint.leave("a", TimedOutError)
+    eventually(lambda: scene.ends == {"a": TimedOutError})
     assert scene.stopped == []
-    assert scene.end() == {"a": ExitCode.TIMED_OUT, "b": "done"}
+    assert scene.end() == {"a": TimedOutError, "b": "done"}
 
 
 def test_the_last_who_leaves_stops_it_and_sees_its_end(scene: Scene) -> None:
-    scene.joint.leave("a", ExitCode.TIMED_OUT)
-    scene.joint.leave("b", ExitCode.INTERRUPTED)
-    assert scene.stopped == [ExitCode.INTERRUPTED]
+    scene.joint.leave("a", TimedOutError)
+    scene.joint.leave("b", StoppedError)
+    assert scene.stopped == [StoppedError]
     assert not scene.joint.join(Caller("late", lambda _: None))
-    assert scene.end() == {"a": ExitCode.TIMED_OUT, "b": ExitCode.INTERRUPTED}
+    assert scene.end() == {"a": TimedOutError, "b": StoppedError}
 
 
 def test_all_can_be_sent_away_at_once(scene: Scene) -> None:
-    scene.joint.leave(None, ExitCode.TERMINATED)
-    assert scene.end() == {"a": ExitCode.TERMINATED, "b": ExitCode.TERMINATED}
-    assert scene.stopped == [ExitCode.TERMINATED]
+    scene.joint.leave(None, StoppedError)
+    assert scene.end() == {"a": StoppedError, "b": StoppedError}
+    assert scene.stopped == [StoppedError]

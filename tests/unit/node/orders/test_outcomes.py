@@ -8,7 +8,7 @@ import pytest
 from shoal.node.fetching.versions import Meant
 from shoal.node.orders import outcomes
 from shoal.protocol.control import Fetched
-from shoal.protocol.errors import ExitCode, OperatorError
+from shoal.protocol.errors import NotFoundError, OperatorError
 from shoal.protocol.messages import Holders, OtherVersion
 from shoal.protocol.titles import Title
 
@@ -53,4 +53,4 @@ def test_what_is_here_is_told_with_its_version(company: Company, asker: Member) 
     assert outcomes.here(thing, "", home, is_asked=False).offline
     with pytest.raises(OperatorError, match="no such file was found: f/inside") as missing:
         outcomes.here(thing, "inside", home)
-    assert missing.value.exit_code is ExitCode.NOT_FOUND
+    assert isinstance(missing.value, NotFoundError)

@@ -8,7 +8,7 @@ import pytest
 import zmq
 from shoal.node.orders import questions
 from shoal.protocol import messages
-from shoal.protocol.errors import ExitCode, OperatorError, WireCode
+from shoal.protocol.errors import OperatorError, TrackerError, WireCode
 from shoal.protocol.messages import Error, Files, Holders, Message, OtherVersion, Query
 
 from tests.unit.node.company import Company, Member
@@ -72,7 +72,7 @@ def test_what_nobody_else_has_is_none(asker: Member) -> None:
 def test_nonsense_is_one_line(asker: Member, reply: Message, words: str) -> None:
     with pytest.raises(OperatorError, match=words) as error:
         asked(asker, reply)
-    assert error.value.exit_code is ExitCode.TRACKER_UNREACHABLE
+    assert isinstance(error.value, TrackerError)
 
 
 def test_the_newest_version_may_be_one_that_only_we_hold() -> None:

@@ -9,7 +9,7 @@ from shoal.node.folder.rules import FORGOTTEN, PART, REPLACING, Rule
 from shoal.node.orders import standing
 from shoal.node.orders.standing import Standing
 from shoal.node.trees.selection import EVERYTHING
-from shoal.protocol.errors import ExitCode, OperatorError
+from shoal.protocol.errors import NotFoundError, OperatorError
 from shoal.protocol.manifest import MAX_SIZE_BYTES
 
 from tests.unit.node.company import Company, Member, growing
@@ -36,7 +36,7 @@ def company(tmp_path: Path) -> Iterator[Company]:
 def refused(asker: Member, what: str, **options: object) -> str:
     with pytest.raises(OperatorError) as caught:
         asker.fetch(what, **options)
-    assert caught.value.exit_code is ExitCode.USAGE
+    assert type(caught.value) is OperatorError
     return str(caught.value)
 
 
@@ -148,4 +148,4 @@ def test_what_is_held_is_found_by_name_id_and_both(company: Company, asker: Memb
     assert standing.held(home, f"g@{thing.id[3:9]}").name == "g"
     with pytest.raises(OperatorError, match="asks holds no nothing; `shoal ls`") as missing:
         standing.held(home, "nothing")
-    assert missing.value.exit_code is ExitCode.NOT_FOUND
+    assert isinstance(missing.value, NotFoundError)

@@ -9,7 +9,7 @@ from shoal.node.folder.rules import DAMAGED, FETCHING, NO_RULE, PART, Rule
 from shoal.node.orders.upkeep import _as_seen
 from shoal.node.trees.left_out import LEADS_OUT
 from shoal.protocol.control import Omission
-from shoal.protocol.errors import ExitCode, OperatorError
+from shoal.protocol.errors import DiskError, NotFoundError, OperatorError
 from shoal.protocol.messages import Holders
 
 from tests.unit.node.company import Company, Member, growing
@@ -83,7 +83,7 @@ def test_the_cut_can_be_changed_and_stays(company: Company, keeper: Member) -> N
 @pytest.mark.parametrize("name", ["nothing", "tree/b.txt", "../f", ".shoal"])
 def test_what_is_not_there_is_not_shared(company: Company, keeper: Member, name: str) -> None:
     error = refused(keeper.share, name, include=("x",))
-    assert error.exit_code is ExitCode.DISK
+    assert isinstance(error, DiskError)
     assert "is not in" in str(error)
     assert keeper.agent._rules.of(name) == NO_RULE
 
@@ -181,7 +181,7 @@ def test_a_full_disk_lets_things_be_deleted(small_disk: Path, tmp_path: Path) ->
         keeper = company.join("n1")
         other = fill_up(small_disk)
         error = refused(keeper.forget, "f")
-        assert error.exit_code is ExitCode.DISK
+        assert isinstance(error, DiskError)
         assert "f" in keeper.agent.inventory.names()
         assert keeper.forget("f", delete=True).deleted
         assert not (small_disk / "f").exists()
@@ -233,7 +233,7 @@ def test_what_is_not_held_cannot_be_forgotten(company: Company, keeper: Member) 
     keeper.agent._rules.set("gone", Rule(PART))
     for what in ("nothing", "gone", "tree/a", "tree@0000", "b3:" + 64 * "0"):
         error = refused(keeper.forget, what, delete=True)
-        assert error.exit_code is ExitCode.NOT_FOUND
+        assert isinstance(error, NotFoundError)
         assert f"n1 holds no {what}; `shoal ls` shows who holds what" in str(error)
     assert seen(company.place("n1") / "tree") == TREE
 

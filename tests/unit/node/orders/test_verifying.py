@@ -10,7 +10,7 @@ from shoal.node.folder.rules import DAMAGED, FORGOTTEN, NO_RULE, Rule, Rules
 from shoal.node.orders import verifying
 from shoal.node.orders.healing import Running
 from shoal.protocol.control import Verified, VerifyOrder, Working
-from shoal.protocol.errors import ExitCode, OperatorError
+from shoal.protocol.errors import NotFoundError, OperatorError, StoppedError
 
 from tests.unit.node.company import Company, Member
 from tests.unit.node.sample_trees import TREE, file, seen
@@ -184,7 +184,7 @@ def test_many_things_are_verified_page_by_page(
 def test_what_is_not_held_cannot_be_verified(keeper: Member) -> None:
     with pytest.raises(OperatorError, match="n1 holds no nothing") as missing:
         keeper.verify("nothing")
-    assert missing.value.exit_code is ExitCode.NOT_FOUND
+    assert isinstance(missing.value, NotFoundError)
 
 
 class Pausing:
@@ -216,14 +216,14 @@ def test_it_can_be_stopped(
     assert pause.is_in_it.wait(LIMIT_S)
     with pytest.raises(OperatorError, match="is being verified already; wait for it"):
         keeper.verify(order.what)
-    keeper.agent.cancel(VerifyOrder("something else"), ExitCode.INTERRUPTED)
+    keeper.agent.cancel(VerifyOrder("something else"), StoppedError)
     if of_all:
-        keeper.agent.cancel_all(ExitCode.INTERRUPTED)
+        keeper.agent.cancel_all(StoppedError)
     else:
-        keeper.agent.cancel(order, ExitCode.INTERRUPTED)
+        keeper.agent.cancel(order, StoppedError)
     pause.may_go_on.set()
     thread.join(LIMIT_S)
-    assert [end.exit_code for end in ends] == [ExitCode.INTERRUPTED]
+    assert [type(end) for end in ends] == [StoppedError]
     if of_all:
         with pytest.raises(OperatorError, match="interrupted"):
             keeper.verify("f")
@@ -244,9 +244,9 @@ def test_it_can_be_stopped_while_it_heals(company: Company, keeper: Member) -> N
         thread = threading.Thread(target=verify)
         thread.start()
         eventually(lambda: any(keeper.agent._fetches._running))
-        keeper.agent.cancel(VerifyOrder("f"), ExitCode.INTERRUPTED)
+        keeper.agent.cancel(VerifyOrder("f"), StoppedError)
         thread.join(LIMIT_S)
-        assert [end.exit_code for end in ends] == [ExitCode.INTERRUPTED]
+        assert [type(end) for end in ends] == [StoppedError]
         assert keeper.agent._rules.of("f").withheld == DAMAGED
 
 
@@ -318,11 +318,11 @@ def test_what_is_being_put_back_is_healed_after_a_kill_and_is_no_more_after_a_st
     thread = putting_back(copier, ends)
     damage = Rules(company.place("n2") / ".shoal").of("f").to_heal  # As the next process has it.
     assert damage is not None
-    copier.agent.cancel(VerifyOrder("f"), ExitCode.INTERRUPTED)
+    copier.agent.cancel(VerifyOrder("f"), StoppedError)
     thread.join(LIMIT_S)
     (end,) = ends
     assert isinstance(end, OperatorError)
-    assert end.exit_code is ExitCode.INTERRUPTED
+    assert isinstance(end, StoppedError)
     assert copier.agent._rules.of("f") == rule
     assert (company.place("n2") / "f").read_bytes() == b"changed"
 
@@ -332,7 +332,7 @@ def test_what_is_forgotten_while_it_is_put_back_stays_forgotten(company: Company
     ends: list[Verified | OperatorError] = []
     thread = putting_back(copier, ends)
     copier.agent._rules.set("f", Rule(FORGOTTEN))
-    copier.agent.cancel(VerifyOrder("f"), ExitCode.INTERRUPTED)
+    copier.agent.cancel(VerifyOrder("f"), StoppedError)
     thread.join(LIMIT_S)
     assert copier.agent._rules.of("f") == Rule(FORGOTTEN)
     assert (company.place("n2") / "f").read_bytes() == b"changed"
@@ -344,7 +344,7 @@ def test_what_was_stopped_before_it_fetched_puts_nothing_back(company: Company) 
     copier.fetch("f")
     company.put("n2", "f", b"changed")
     eventually(lambda: copier.verify().things[-1].changed)
-    stopped = Running(ExitCode.INTERRUPTED, lambda _: None)
+    stopped = Running(StoppedError, lambda _: None)
     with pytest.raises(OperatorError, match="interrupted"):
         copier.agent._verifying._healing.put_back("f", stopped)
     assert (company.place("n2") / "f").read_bytes() == b"changed"

@@ -36,7 +36,7 @@ def idle(near: Neighbours, missing: str) -> str:
 def test_those_that_owe_something_come_last_and_get_what_is_left() -> None:
     near = some("n1:0", "n2:0", "n3:1")
     for node in ("n1", "n3"):
-        request = Request(1, node, (9,), 10, 0.0, 1.0, 3.0)
+        request = Request(1, node, 9, 10, 0.0, 1.0, 3.0)
         near[node].sent(request)
         near[node].write_off(request)
     assert idle(near, "01") == "n2:0 n3:1 n1:0"
@@ -50,7 +50,7 @@ def test_those_that_owe_something_come_last_and_get_what_is_left() -> None:
 
 def test_knows_what_a_reply_usually_takes() -> None:
     near = some("n1", "n2")
-    request = Request(1, "n1", (0,), 10, 0.0, 1.0, 3.0)
+    request = Request(1, "n1", 0, 10, 0.0, 1.0, 3.0)
     assert near.pace.usual_s == math.inf
     assert near.delivered(request, 10, 0.5)
     assert near.pace.usual_s == 0.5

@@ -1,10 +1,10 @@
-"""What the requests that are out keep from being asked of others: `node:chunks`, due when told."""
+"""What the requests that are out keep from being asked of others: `node:chunk and its twins`."""
 
 import math
 
 from shoal.node.scheduling.outstanding import Outstanding, Request
 
-from tests.unit.node.things import digits
+from tests.unit.node.things import bits, digits
 
 
 class Out:
@@ -18,8 +18,8 @@ class Out:
     def send(self, text: str, due: float = 1.0, hedges: int | None = None) -> int:
         node, _, chunks = text.partition(":")
         number = sum(1 for _ in self.all) + 1
-        request = Request(number, node, tuple(map(int, chunks)), 10, 0.0, due, due + 2)
-        request.hedges = hedges
+        request = Request(number, node, int(chunks[0]), 10, 0.0, due, due + 2)
+        request.hedges, request.claims = hedges, bits(chunks)
         self.all.add(request)
         return number
 
@@ -66,7 +66,7 @@ def test_what_was_sent_before_can_be_due_sooner_or_later() -> None:
     assert out.turned(0.5) == ([1], [], "01")
 
 
-def test_what_it_offered_is_free_again_when_it_is_answered() -> None:
+def test_its_chunks_are_free_again_when_it_is_answered() -> None:
     out = Out("n1:01", "n2:23")
     assert out.popped(1) == "01"
     assert out.all.get(1) is None

@@ -53,10 +53,11 @@ class Asker:
 
     def ask(self, chunks: str = "0", size_bytes: int = 10) -> Request:
         self._last_id += 1
-        offered = tuple(map(int, chunks))
         patience_s = self.peer.patience_s()
         due, written_off_at = self.now + patience_s, self.now + self.peer.write_off_s(patience_s)
-        request = Request(self._last_id, "n1", offered, size_bytes, self.now, due, written_off_at)
+        request = Request(
+            self._last_id, "n1", int(chunks), size_bytes, self.now, due, written_off_at
+        )
         self.peer.sent(request)
         return request
 
@@ -210,7 +211,7 @@ def test_is_lost_when_it_is_silent_too_long_while_it_is_asked() -> None:
 
 def test_its_silence_may_be_granted_longer() -> None:
     peer = Peer("n1", None, 0, SETTINGS, give_up_s=500)
-    peer.sent(Request(1, "n1", (0,), 10, sent_at=3, due=8, written_off_at=63))
+    peer.sent(Request(1, "n1", 0, 10, sent_at=3, due=8, written_off_at=63))
     assert peer.lost_at() == 503
 
 
@@ -259,7 +260,7 @@ def test_one_whose_bytes_trickle_in_is_not_silent() -> None:
 
 def test_one_is_not_lost_before_what_it_was_asked_for_is_late() -> None:
     peer = Peer("n1", None, 0, SETTINGS)
-    peer.sent(Request(1, "n1", (0,), 10, sent_at=3, due=300, written_off_at=900))
+    peer.sent(Request(1, "n1", 0, 10, sent_at=3, due=300, written_off_at=900))
     assert peer.lost_at() == 300
 
 
@@ -342,7 +343,7 @@ def test_backs_off_from_one_that_does_not_send_what_it_says_it_has() -> None:
     asker = Asker("01")
     asker.peer.had_nothing(asker.ask("2"), bits("01"), 0)
     assert asker.peer.wakes_at() == 0
-    asker.peer.had_nothing(Request(9, "n1", (1, 2), 10, 0, 5, 15), bits("01"), 0)
+    asker.peer.had_nothing(asker.ask("1"), bits("01"), 0)
     assert asker.peer.wakes_at() == 0.5
 
 

@@ -12,7 +12,6 @@ SETTINGS = FetchSettings(
     window_bytes=40,
     total_window_bytes=80,
     window_requests=16,
-    offer_chunks=4,
     guesses=4,
     first_patience_s=5,
     least_patience_s=1,
@@ -73,7 +72,7 @@ class Fetch:
 
     def deliver(self, node: str, index: int | None = None) -> bool:
         request = self.request_to(node)
-        chunk = request.offered[0] if index is None else index
+        chunk = request.index if index is None else index
         return bool(self.scheduler.received(node, request.request_id, chunk, self.now))
 
     def has_nothing(self, node: str, have: str) -> None:
@@ -91,7 +90,7 @@ class Fetch:
 
 def drawn(requests: list[Request]) -> str:
     """Draw requests: the first that each holder gets, in the order of their names."""
-    each = (f"{request.node}:{''.join(map(str, request.offered))}" for request in requests)
+    each = (f"{request.node}:{request.index}" for request in requests)
     return " ".join(sorted(each, key=lambda text: text.split(":")[0]))
 
 
@@ -153,23 +152,6 @@ def test_a_stranger_who_takes_its_name_cannot_keep_us_from_asking_it() -> None:
     assert fetch.asked() == "n2:4"
 
 
-def test_offers_a_choice_when_there_is_plenty() -> None:
-    sizes = [10] * 64
-    fetch = Fetch("n1 n2", sizes=sizes)
-    assert [len(request.offered) for request in fetch.scheduler.next_requests(0)] == [4, 3]
-    fetch = Fetch("n1", sizes=sizes)
-    assert [request.offered for request in fetch.scheduler.next_requests(0)] == [(0, 1, 2, 3)]
-
-
-def test_what_was_offered_and_not_sent_is_free_again() -> None:
-    fetch = Fetch("n1", sizes=[10] * 40)
-    (request,) = fetch.scheduler.next_requests(0)
-    assert request.offered == (0, 1, 2, 3)
-    assert fetch.scheduler.received("n1", request.request_id, 2, 0.7)
-    again = [index for request in fetch.scheduler.next_requests(0.7) for index in request.offered]
-    assert again == [0, 1, 3, 4]
-
-
 def test_gives_a_fast_holder_more() -> None:
     fetch = Fetch("n1 n2")
     assert fetch.asked() == "n1:0 n2:1"
@@ -219,7 +201,7 @@ def test_asks_the_only_holder_again_when_the_request_is_written_off() -> None:
 
 def test_what_a_silent_holder_was_asked_for_does_not_keep_the_others_waiting() -> None:
     """Fault 37: three full windows of holders that stall, and a fourth that would deliver."""
-    settings = FetchSettings(window_bytes=40, total_window_bytes=40, offer_chunks=1)
+    settings = FetchSettings(window_bytes=40, total_window_bytes=40)
     fetch = Fetch("n1", sizes=[10] * 9, settings=settings)
     for _ in range(3):
         fetch.asked()
@@ -285,7 +267,7 @@ def test_guesses_only_so_often_at_a_time() -> None:
     """Few requests find out who has what nobody is known to have, not as many as there may be."""
     fetch = Fetch("n1:? n2:? n3:? n4:? n5:? n6:?", sizes=[10] * 40)
     requests = fetch.scheduler.next_requests(0)
-    assert [len(request.offered) for request in requests] == [3, 3, 2, 2]
+    assert len(requests) == 4
     fetch.out += requests
     fetch.has_nothing("n1", have="")
     assert fetch.asked()[:3] == "n5:"
@@ -360,14 +342,6 @@ def test_a_chunk_larger_than_all_windows_is_asked_for_alone() -> None:
     assert fetch.asked() == "n1:1"
 
 
-def test_offers_no_chunk_that_is_larger_than_the_room() -> None:
-    sizes = [10, 90] * 32
-    fetch = Fetch("n1", sizes=sizes)
-    (request,) = fetch.scheduler.next_requests(0)
-    assert request.offered == (0, 2)
-    assert request.size_bytes == 10
-
-
 def test_what_a_dropped_holder_was_asked_for_is_asked_of_the_others() -> None:
     fetch = Fetch("n1", missing="0")
     fetch.asked()
@@ -383,9 +357,9 @@ def test_knows_its_requests_by_holder_and_id() -> None:
     fetch = Fetch("n1 n2", missing="01")
     fetch.asked()
     request = fetch.request_to("n1")
-    assert fetch.scheduler.offered("n1", request.request_id) == (0,)
-    assert fetch.scheduler.offered("n2", request.request_id) is None
-    assert fetch.scheduler.offered("n1", request.request_id + 1000) is None
+    assert fetch.scheduler.asked_for("n1", request.request_id) == 0
+    assert fetch.scheduler.asked_for("n2", request.request_id) is None
+    assert fetch.scheduler.asked_for("n1", request.request_id + 1000) is None
 
 
 def test_says_who_is_silent() -> None:

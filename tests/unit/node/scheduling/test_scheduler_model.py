@@ -66,7 +66,7 @@ class AnyHolders(RuleBasedStateMachine):
     @rule(data=st.data(), have=st.binary(max_size=5))
     def deliver(self, data: st.DataObject, have: bytes) -> None:
         request = self.answered(data)
-        index = data.draw(st.sampled_from(request.offered))
+        index = request.index
         self.scheduler.learn(request.node, have, self.now)
         came = self.scheduler.received(request.node, request.request_id, index, self.now)
         assert came == (0 if index in self.stored else self.same[index])
@@ -137,8 +137,7 @@ class AnyHolders(RuleBasedStateMachine):
             assert len(mine) <= SETTINGS.window_requests
             assert len(mine) <= 1 or sum(each.size_bytes for each in mine) <= SETTINGS.window_bytes
         for request in self.out.values():
-            sizes = [self.thing.chunk_size(index) for index in request.offered]
-            assert max(sizes) == request.size_bytes
+            assert request.size_bytes == self.thing.chunk_size(request.index)
 
     @invariant()
     def no_chunk_is_asked_for_twice_unless_one_is_late_or_takes_over(self) -> None:
@@ -155,7 +154,7 @@ class AnyHolders(RuleBasedStateMachine):
     @invariant()
     def a_holder_with_room_is_asked_for_a_free_chunk_that_it_has(self) -> None:
         prompt = [request for request in self.out.values() if not request.is_overdue]
-        asked = self.with_same(bitmap.of(i for request in prompt for i in request.offered))
+        asked = self.with_same(bitmap.of(request.index for request in prompt))
         free = bitmap.full(self.thing.chunk_count) & ~bitmap.of(self.stored) & ~asked
         room_bytes = SETTINGS.total_window_bytes - sum(each.size_bytes for each in prompt)
         for peer in self.scheduler._near.in_order:
@@ -176,7 +175,7 @@ class AnyHolders(RuleBasedStateMachine):
             honest = [each for each in self.out.values() if each.node == "n9"]
             for request in honest:
                 del self.out[request.request_id]
-                index = request.offered[0]
+                index = request.index
                 self.scheduler.received("n9", request.request_id, index, self.now)
                 self.stored.update(bitmap.indices(self.same[index]))
             deadline = self.scheduler.deadline(self.now)

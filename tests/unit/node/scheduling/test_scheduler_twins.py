@@ -1,15 +1,11 @@
 """Of chunks with the same bytes one is asked for at a time, and with it all have come."""
 
-import msgspec
-
-from tests.unit.node.scheduling.test_scheduler import SETTINGS, Fetch
+from tests.unit.node.scheduling.test_scheduler import Fetch
 from tests.unit.node.things import digits
 
 
 def test_equal_chunks_are_asked_for_once() -> None:
-    fetch = Fetch(
-        "n1 n2", letters="aaaaab", settings=msgspec.structs.replace(SETTINGS, offer_chunks=1)
-    )
+    fetch = Fetch("n1 n2", letters="aaaaab")
     assert fetch.asked() == "n1:0 n2:5"
     assert fetch.deliver("n1")
     assert fetch.asked() == ""

@@ -102,28 +102,34 @@ class Fetch:
         finally:
             self.intake.close()
 
-    def carry_out(self, action: steps.Action) -> steps.Event | None:
+    def carry_out(  # noqa: C901, PLR0912 (one table of all actions)
+        self, action: steps.Action
+    ) -> steps.Event | None:
         match action:
             case steps.RequestManifest(node, request_id):
                 self.coming.append(steps.ManifestReceived(node, request_id, self.thing.data))
-            case steps.RequestChunk(node, request_id, _, offered):
-                chunk = self.thing.chunks[offered[0]]
+            case steps.RequestChunk(node, request_id, _, index):
+                chunk = self.thing.chunks[index]
                 digest = blake3(chunk).digest()
                 self.coming.append(
-                    steps.ChunkReceived(node, request_id, offered[0], len(chunk), digest, b"")
+                    steps.ChunkReceived(node, request_id, index, len(chunk), digest, b"")
                 )
-            case steps.StoreChunk(index):
+            case steps.StoreChunk(index=index):
                 return self.intake.store(index, memoryview(self.thing.chunks[index]))
             case steps.QueryTracker():
                 holder = Holder("n1", "tcp://10.0.1.1:11001", complete=True, alive=True)
                 size, known = self.thing.manifest.size_bytes, manifest.id_of(self.thing.data)
                 self.coming.append(steps.HoldersFound(Holders("t", known, size, (holder,))))
-            case steps.OpenStaging() | steps.LayOut() | steps.Publish():
-                return self.intake.carry_out(action)
+            case steps.OpenStaging():
+                return self.intake.open(action)
+            case steps.LayOut():
+                return self.intake.lay_out()
+            case steps.Publish():
+                return self.intake.publish()
             case steps.Finish(path):
                 self.path = path
-            case steps.Fail(exit_code, message):
-                raise OperatorError(message, exit_code)
+            case steps.Fail(kind, message):
+                raise kind(message)
             case _:
                 assert isinstance(action, steps.Connect | steps.Disconnect)
         return None
@@ -141,7 +147,7 @@ class Scene:
 
     def fetch(self) -> None:
         """Fetch it as the command does: what is there now may go, unless it is being replaced."""
-        inventory = Inventory(lambda: None)
+        inventory = Inventory(lambda _: None)
         spare = NOTHING if self.rules.of("t").withheld else self._as_seen()
         to = {"spare": spare, "rules": self.rules, "name": "t", **self.to}
         Fetch(self.thing, Destination(self.folder, inventory, lambda *_: None, **to)).run()

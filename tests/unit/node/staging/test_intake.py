@@ -28,7 +28,7 @@ class Scene:
     """A folder, its inventory, and an intake into them."""
 
     def __init__(self, folder: Path, output: Path | None = None) -> None:
-        self.inventory = Inventory(lambda: None)
+        self.inventory = Inventory(lambda _: None)
         self.remembered: list[tuple[str, Signature]] = []
         self.heard: list[tuple[str, bytes]] = []
         self.to = Destination(folder, self.inventory, self._remember, output)
@@ -89,7 +89,7 @@ def test_what_goes_elsewhere_is_not_shared(tmp_path: Path) -> None:
     assert scene.intake.publish() == steps.Published(str(target))
     scene.intake.close()
     assert target.read_bytes() == RIGHT
-    assert (scene.remembered, scene.inventory.holdings()) == ([], [])
+    assert (scene.remembered, scene.inventory.names(), scene.inventory.fetched()) == ([], [], [])
 
 
 def test_a_thing_is_taken_in_once_at_a_time(tmp_path: Path) -> None:  # fault 100

@@ -23,7 +23,7 @@ from shoal.node.folder.spare import ANYTHING, NOTHING, Spare
 from shoal.node.staging.intake import Destination, Intake
 from shoal.node.trees.selection import Selection
 from shoal.protocol import bitmap
-from shoal.protocol.errors import ExitCode, OperatorError
+from shoal.protocol.errors import NotFoundError, OperatorError
 
 from tests.unit.node.sample_trees import TREE, Items, Model, file, look, make, run, seen
 
@@ -38,7 +38,7 @@ class Scene:
     def __init__(self, folder: Path, **to: Any) -> None:
         (folder / ".shoal").mkdir(exist_ok=True)
         self.place = folder / "t"
-        self.inventory = Inventory(lambda: None)
+        self.inventory = Inventory(lambda _: None)
         self.remembered: list[Signature] = []
         self.rules = Rules(folder / ".shoal")
         self.to = Destination(folder, self.inventory, self._remember, rules=self.rules, **to)
@@ -167,7 +167,7 @@ def test_nothing_at_all_is_not_found(tmp_path: Path, selection: Selection, words
     with pytest.raises(OperatorError) as missing:
         scene.lay_out()
     scene.intake.close()
-    assert missing.value.exit_code is ExitCode.NOT_FOUND
+    assert isinstance(missing.value, NotFoundError)
     assert words in str(missing.value)
     assert not scene.place.exists()
 
@@ -272,7 +272,7 @@ def test_equal_chunks_and_zeros_of_a_tree(tmp_path: Path) -> None:
     items = {"x": file(bytes(range(16)) * 3), "y": file(b"y" * 16), "z/z": file(bytes(64))}
     model = Model(items)
     (tmp_path / ".shoal").mkdir()
-    inventory = Inventory(lambda: None)
+    inventory = Inventory(lambda _: None)
     to = Destination(tmp_path, inventory, lambda *_: None, name="t")
     intake = Intake(to, lambda *_: None)
     opened = intake.open(steps.OpenStaging("t", model.id, model.manifest))

@@ -30,12 +30,12 @@ def leave(folder: Path, name: str, seed: str = "") -> ContentId:
 
 
 def remains_in(folder: Path) -> Remains:
-    return Remains(folder, Inventory(lambda: None))
+    return Remains(folder, Inventory(lambda _: None))
 
 
 def fetched(folder: Path, *, gives_way: bool = False) -> Remains:
     """Return what is left in a folder whose node fetches the thing just now."""
-    inventory = Inventory(lambda: None)
+    inventory = Inventory(lambda _: None)
     staging = Staging(folder / ".shoal/partial", id_of(THING), THING)
     inventory.put_partial(PartialFile("a", staging, lambda *_: None, gives_way=gives_way))
     return Remains(folder, inventory)

@@ -6,7 +6,7 @@ import pytest
 from shoal.node.folder.quota import Quota
 from shoal.node.staging.room import in_the_way, require_any, require_room
 from shoal.node.trees.selection import EVERYTHING, Selection
-from shoal.protocol.errors import ExitCode, OperatorError
+from shoal.protocol.errors import NotFoundError, OperatorError
 
 from tests.unit.node.sample_trees import TREE, Model
 from tests.unit.node.things import thing
@@ -18,7 +18,7 @@ def test_a_file_has_no_parts() -> None:
     require_room("f", FILE, EVERYTHING, None)
     with pytest.raises(OperatorError, match="no such file was found: f/x; f is a file") as refused:
         require_room("f", FILE, Selection(inside="x"), None)
-    assert refused.value.exit_code is ExitCode.NOT_FOUND
+    assert isinstance(refused.value, NotFoundError)
     with pytest.raises(OperatorError, match="only be fetched as a whole; leave --include"):
         require_room("f", FILE, Selection(include=("x",)), None)
     require_room("t", A_TREE, Selection(include=("x",)), None)
@@ -42,7 +42,7 @@ def test_something_must_match() -> None:
 
 def test_what_appeared_meanwhile_is_told_with_its_remedies() -> None:
     error = in_the_way("a.bin", Path("/srv"))
-    assert error.exit_code is ExitCode.USAGE
+    assert type(error) is OperatorError
     assert str(error) == (
         "/srv already has a different a.bin that appeared while it was fetched; what has arrived"
         " is kept: move it and run it again, or pass --force"

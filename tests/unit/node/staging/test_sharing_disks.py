@@ -73,7 +73,7 @@ class Fetch:
     def __init__(
         self, folder: Path, name: str, whole: Whole, *older: Whole, in_place: bool = False
     ) -> None:
-        inventory = Inventory(lambda: None)
+        inventory = Inventory(lambda _: None)
         for one in older:
             inventory.put(one)
         self.fetched_bytes = 0
