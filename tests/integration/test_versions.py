@@ -252,7 +252,7 @@ def test_what_nobody_else_has_is_not_shared_any_more(lab: Cluster, node: str) ->
     code, things = verified(lab, node)
     assert code == 5
     assert (things[name]["damaged"], things[name]["healed"]) == (1, False)
-    assert things[name]["trouble"] == "nobody else has it"
+    assert things[name]["trouble"] == "no other node has a good copy"
     assert things["right.txt"]["damaged"] == 0
     fails(lab.run("where", name), 3, name)
     assert name in lab.names(node)

@@ -102,7 +102,7 @@ def test_what_nobody_else_has_is_not_shared_any_more(
     thing = name.split("/", maxsplit=1)[0]
     rot(company.place("n1") / name)
     (one,) = keeper.verify(thing).things
-    assert (one.damaged, one.healed, one.trouble) == (1, False, "no other node has it")
+    assert (one.damaged, one.healed, one.trouble) == (1, False, "no other node has a good copy")
     assert company.holders(thing) == {}
     assert keeper.agent._rules.of(thing).withheld == DAMAGED
     assert (company.place("n1") / name).exists()
