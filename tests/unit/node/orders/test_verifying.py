@@ -33,12 +33,6 @@ def rot(path: Path, at: int = 0) -> None:
 
 
 @pytest.fixture
-def company(tmp_path: Path) -> Iterator[Company]:
-    with Company(tmp_path) as company:
-        yield company
-
-
-@pytest.fixture
 def keeper(company: Company) -> Member:
     """A node with a file and a tree."""
     company.put("n1", "f", DATA)
@@ -189,7 +183,7 @@ def test_many_things_are_verified_page_by_page(
 
 
 def test_what_is_not_held_cannot_be_verified(keeper: Member) -> None:
-    with pytest.raises(OperatorError, match="n1 holds no nothing") as missing:
+    with pytest.raises(OperatorError, match="n1 has no nothing") as missing:
         keeper.verify("nothing")
     assert isinstance(missing.value, NotFoundError)
 
