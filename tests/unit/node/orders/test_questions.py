@@ -57,7 +57,7 @@ def test_what_nobody_else_has_is_none(asker: Member) -> None:
             Error(WireCode.INTERNAL, "it \x1b failed"),
             r"refused: it \\x1b failed; look into its log",
         ),
-        (Files(()), "answered something else than was asked"),
+        (Files(()), "sent an answer to another question"),
     ],
 )
 def test_nonsense_is_one_line(asker: Member, reply: Message, words: str) -> None:
