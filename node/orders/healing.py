@@ -21,9 +21,8 @@ from shoal.protocol.messages import MAX_TEXT_CHARACTERS
 from shoal.protocol.names import display
 from shoal.protocol.titles import Title
 
-HEALING = FetchSettings(shares_already=True)
-# By the node itself: two that wait for each other's bytes only soon give up.
-HEALING_ALONE = FetchSettings(shares_already=True, stalled_s=8.0)
+# By the node itself, unasked: two that only wait for each other's bytes soon give up.
+STALLED_ALONE_S = 8.0
 
 
 class ChangedError(OperatorError):
