@@ -15,9 +15,9 @@ from shoal.node.fetching.manifest_requests import ManifestRequests, manifest_in
 from shoal.node.fetching.patience import Lookup, Patience
 from shoal.node.fetching.report import Tally
 from shoal.node.fetching.roster import Roster, Trouble, refusal
+from shoal.node.fetching.settings import FetchSettings
 from shoal.node.fetching.steps import Action, Event, Phase
 from shoal.node.fetching.versions import Meant
-from shoal.node.scheduling.settings import FetchSettings
 from shoal.protocol.errors import DiskError, TrackerError, WireCode
 from shoal.protocol.manifest import ContentId, Manifest, id_of, is_id
 from shoal.protocol.messages import Holders
@@ -50,8 +50,8 @@ class Download:
         self._settings = settings or FetchSettings()
         self._rng = rng
         self.roster = Roster(node, tracker_address, self._settings)
-        self._manifest_requests = ManifestRequests(rng, self._settings)
-        self._patience = Patience(self._settings)
+        self._manifest_requests = ManifestRequests(rng)
+        self._patience = Patience(self._settings.stalled_s)
         self._lookup = Lookup(self._settings)
         self._opening: steps.OpenStaging | None = None
         self._gathering: Gathering | None = None

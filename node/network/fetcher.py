@@ -14,7 +14,7 @@ from shoal.node.fetching.inflow import Inflow
 from shoal.node.fetching.versions import Meant
 from shoal.node.network.link import Link
 from shoal.node.network.links import Links
-from shoal.node.scheduling.settings import FetchSettings
+from shoal.node.fetching.settings import FetchSettings
 from shoal.node.staging.intake import Destination, Intake
 from shoal.protocol.control import Fetched, Working
 from shoal.protocol.errors import Kind, OperatorError, TimedOutError, TrackerError, WireCode

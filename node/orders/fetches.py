@@ -25,7 +25,7 @@ from shoal.node.orders import outcomes, questions, standing
 from shoal.node.orders.home import Home
 from shoal.node.orders.joint import Caller, Joint
 from shoal.node.orders.standing import Standing
-from shoal.node.scheduling.settings import FetchSettings
+from shoal.node.fetching.settings import FetchSettings
 from shoal.node.staging.file_staging import staging_place
 from shoal.node.staging.intake import BeingFetchedError, Destination
 from shoal.node.staging.partial import PartialFile

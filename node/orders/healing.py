@@ -7,7 +7,7 @@ from shoal.node.folder.rules import DAMAGED, Damage
 from shoal.node.folder.whole import Whole
 from shoal.node.orders.fetches import Fetches
 from shoal.node.orders.home import Home
-from shoal.node.scheduling.settings import FetchSettings
+from shoal.node.fetching.settings import FetchSettings
 from shoal.node.staging.partial import PartialFile
 from shoal.protocol.control import Examined, Working
 from shoal.protocol.errors import Kind, NotFoundError, OperatorError

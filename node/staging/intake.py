@@ -21,7 +21,7 @@ from shoal.node.folder.rules import DAMAGED, FETCHING, PART, REPLACING, Rule, Ru
 from shoal.node.folder.source import Source
 from shoal.node.folder.spare import NOTHING, Spare, remember, remembered
 from shoal.node.folder.whole import Whole
-from shoal.node.scheduling.twins import Twins
+from shoal.node.scheduling.wanted import Twins
 from shoal.node.staging.appearing import Appearing
 from shoal.node.staging.file_staging import Staging, disk_trouble, staging_place
 from shoal.node.staging.partial import PartialFile
