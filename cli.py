@@ -94,15 +94,17 @@ def fetch(
 
     def body() -> ExitCode:
         if discard:
-            from shoal.commands.remains import run_discard  # noqa: PLC0415 (--help stays quick)
+            from shoal.commands.discard import run_discard  # noqa: PLC0415 (--help stays quick)
 
             place = _cluster_and_node(config, as_node)
             return run_discard(*place, what, as_json=as_json, quiet=quiet)
-        from shoal.commands.fetch import FetchOptions, run_fetch  # noqa: PLC0415 (--help stays quick)
+        from shoal.api.fetch import FetchOptions  # noqa: PLC0415 (--help stays quick)
+        from shoal.commands.fetch import Wishes, run_fetch  # noqa: PLC0415 (the same)
 
         parts = tuple(include or ()), tuple(exclude or ())
-        options = FetchOptions(as_json, quiet, timeout, output, force, *parts, in_place, offline)
-        return run_fetch(*_cluster_and_node(config, as_node), what, options)
+        options = FetchOptions(output, force, *parts, in_place, offline)
+        wishes = Wishes(tuple(what), options, timeout, as_json, quiet)
+        return run_fetch(*_cluster_and_node(config, as_node), wishes)
 
     _run(body, as_json=as_json)
 
@@ -122,13 +124,13 @@ def share(
     """Share a file or directory as node NAME, copying it into the node's folder if needed."""
 
     def body() -> ExitCode:
-        from shoal.commands.share import ShareOptions, run_share  # noqa: PLC0415 (--help stays quick)
+        from shoal.api.share import ShareOptions  # noqa: PLC0415 (--help stays quick)
+        from shoal.commands.share import run_share  # noqa: PLC0415 (the same)
 
         parts = tuple(include or ()), tuple(exclude or ())
-        options = ShareOptions(
-            as_json, force, *parts, chunking.value if chunking else None, follow_links
-        )
-        return run_share(*_cluster_and_node(config, as_node), path, options)
+        options = ShareOptions(force, *parts, chunking.value if chunking else None, follow_links)
+        place = _cluster_and_node(config, as_node)
+        return run_share(*place, path, options, as_json=as_json)
 
     _run(body, as_json=as_json)
 
@@ -144,7 +146,7 @@ def forget(
     """Stop sharing WHAT. The data stays on disk unless --delete is given."""
 
     def body() -> ExitCode:
-        from shoal.commands.upkeep import run_forget  # noqa: PLC0415 (--help stays quick)
+        from shoal.commands.forget import run_forget  # noqa: PLC0415 (--help stays quick)
 
         place = _cluster_and_node(config, as_node)
         return run_forget(*place, what, delete=delete, as_json=as_json)
@@ -162,7 +164,7 @@ def verify(
     """Rehash everything that NAME holds, or only WHAT, and fetch corrupt chunks again."""
 
     def body() -> ExitCode:
-        from shoal.commands.upkeep import run_verify  # noqa: PLC0415 (--help stays quick)
+        from shoal.commands.verify import run_verify  # noqa: PLC0415 (--help stays quick)
 
         return run_verify(*_cluster_and_node(config, as_node), what, as_json=as_json)
 
@@ -178,7 +180,7 @@ def list_files(
     """List every version of every shared file and directory, with its holders."""
 
     def body() -> ExitCode:
-        from shoal.commands.listing import run_ls  # noqa: PLC0415 (--help stays quick)
+        from shoal.commands.ls import run_ls  # noqa: PLC0415 (--help stays quick)
 
         return run_ls(_cluster(config).tracker.address, as_json=as_json, is_long=long)
 
@@ -248,7 +250,7 @@ def _cluster(config: str | None) -> "Cluster":
 
 
 def _cluster_and_node(config: str | None, name: str) -> "tuple[Cluster, NodeEntry]":
-    from shoal.commands.here import require_apart, require_here  # noqa: PLC0415 (the same)
+    from shoal.api.here import require_apart, require_here  # noqa: PLC0415 (the same)
     from shoal.config import cluster  # noqa: PLC0415 (--help stays quick)
 
     loaded = _cluster(config)

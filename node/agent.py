@@ -42,8 +42,6 @@ from shoal.protocol.errors import Kind, OperatorError, StoppedError, TimedOutErr
 from shoal.protocol.messages import State, Told
 from shoal.protocol.names import display
 from shoal.protocol.titles import Title
-from shoal.system import descriptors
-from shoal.system.memory import keep_freed_memory
 
 log = logging.getLogger("shoal.node")
 
@@ -60,8 +58,6 @@ class Agent:
     """One node from `start` to `stop`. Owns the folder's lock, which the caller has taken."""
 
     def __init__(self, identity: Identity, lock: FolderLock) -> None:
-        keep_freed_memory()
-        descriptors.raise_limit()
         settings = NodeSettings()
         state = identity.folder / ".shoal"
         rng = random.Random()  # noqa: S311 (jitter, not secrets)

@@ -3,14 +3,18 @@
 Each change is told as it is made, so that nobody needs to compare. May be used from any thread.
 """
 
+import itertools
 import threading
 from collections.abc import Callable
 from typing import Protocol
 
+from shoal.node.folder.chunk_index import ChunkIndex
 from shoal.node.folder.whole import Whole
 from shoal.protocol.manifest import ContentId
 from shoal.protocol.messages import Holding, Withdrawal
 from shoal.protocol.titles import Title
+
+MOST = 8  # Places of a chunk. One would do, but any may have rotted.
 
 
 class Part(Protocol):
@@ -40,6 +44,8 @@ class Inventory:
         """`tell` is called with each change, in their order; it must be quick, and not ask back."""
         self._tell = tell
         self._lock = threading.Lock()
+        self._replacing = threading.Lock()  # Whole things; held for longer than the other one.
+        self._chunks = ChunkIndex()  # Of all whole things, once for each id.
         self._whole: dict[str, Whole] = {}
         self._whole_by_id: dict[ContentId, dict[str, Whole]] = {}
         self._partial: dict[ContentId, Part] = {}
@@ -75,6 +81,17 @@ class Inventory:
         with self._lock:
             return list(self._whole.values())
 
+    def places(self, digest: bytes) -> list[tuple[Whole, int]]:
+        """Return things that have a chunk with this digest, some at most, and which chunk it is."""
+        found: list[tuple[Whole, int]] = []
+        for content_id, index in self._chunks.find(digest):
+            with self._lock:
+                same = list(itertools.islice(self._whole_by_id.get(content_id, {}).values(), MOST))
+            found += ((one, index) for one in same if one.manifest.digest(index) == digest)
+            if len(found) >= MOST:
+                break
+        return found
+
     def put(self, thing: Whole) -> None:
         """Take in a whole thing, replacing what had its name.
 
@@ -82,21 +99,29 @@ class Inventory:
             ValueError: it cannot be announced under that name.
         """
         holding = _holding(thing, complete=True)
-        with self._lock:
-            old = self._take_out(thing.name)
-            self._whole[thing.name] = thing
-            self._whole_by_id.setdefault(thing.id, {})[thing.name] = thing
-            self._tell(holding)  # First: nobody may believe in between that nothing is held.
-            if old is not None and old.id != thing.id:
-                self._tell_of(thing.name, old.id)
+        with self._replacing:
+            with self._lock:
+                old = self._take_out(thing.name)
+                is_new = thing.id not in self._whole_by_id
+                self._whole[thing.name] = thing
+                self._whole_by_id.setdefault(thing.id, {})[thing.name] = thing
+                self._tell(holding)  # First: nobody may believe in between that nothing is held.
+                if old is not None and old.id != thing.id:
+                    self._tell_of(thing.name, old.id)
+            if is_new and (old is None or old.id != thing.id):
+                self._chunks.add(thing.id, thing.manifest)
+            self._forget_chunks(old)
 
     def remove(self, name: str, content_id: str | None = None) -> None:
         """Forget the whole thing of that name, if it is here and, if one is given, has that id."""
-        with self._lock:
-            thing = self._whole.get(name)
-            if thing is not None and content_id in {None, thing.id}:
+        with self._replacing:
+            with self._lock:
+                thing = self._whole.get(name)
+                if thing is None or content_id not in {None, thing.id}:
+                    return
                 self._take_out(name)
                 self._tell_of(name, thing.id)
+            self._forget_chunks(thing)
 
     def entitle(self, name: str, title: Title) -> None:
         """Note which version a thing of that name and content is, if it is here."""
@@ -172,6 +197,11 @@ class Inventory:
             if not same:
                 del self._whole_by_id[thing.id]
         return thing
+
+    def _forget_chunks(self, thing: Whole | None) -> None:
+        """Look for no more chunks in what has gone, unless the same is there by another name."""
+        if thing is not None and thing.id not in self._whole_by_id:
+            self._chunks.remove(thing.id, thing.manifest)
 
     def _tell_of(self, name: str, content_id: ContentId) -> None:
         """Tell what is held under a name and an id now: a part is only told of if nothing more."""

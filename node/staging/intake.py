@@ -26,7 +26,7 @@ from shoal.node.staging.appearing import Appearing
 from shoal.node.staging.file_staging import Staging, disk_trouble, staging_place
 from shoal.node.staging.partial import PartialFile
 from shoal.node.staging.remains import note_name
-from shoal.node.staging.reuse import copy_chunks
+from shoal.node.staging.reuse import chunks_of, copy_chunks
 from shoal.node.staging.room import in_the_way, require_any, require_room, require_targets
 from shoal.node.staging.tree_staging import TreeStaging
 from shoal.node.staging.write_behind import WriteBehind
@@ -235,8 +235,10 @@ class Intake:
         have |= self._filled(have)
         missing = needed & ~have
         if missing:
-            wholes = (*self._to.older, *self._to.inventory.wholes())
-            have |= copy_chunks(thing, missing, wholes, self._staging.write)
+            older, held = chunks_of(self._to.older), self._to.inventory.places
+            have |= copy_chunks(
+                thing, missing, lambda one: (*older(one), *held(one)), self._staging.write
+            )
         self._have = self._partial.have = have
         return steps.StagingOpened(have, needed, is_all)
 

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 import zmq
-from shoal.commands.listing import ask
+from shoal.api.asking import ask
 from shoal.protocol import messages
 from shoal.protocol.messages import Holders, Query
 
@@ -68,7 +68,7 @@ def test_s03_a_query_for_what_nobody_holds_fails(example: Cluster) -> None:
     done = example.fetch("nothing.txt", node="n1")
     assert (done.exit_code, done.json["exit_code"]) == (3, 3)
     assert done.errors == [
-        "error: no such file was found: nothing.txt; `shoal ls` shows what there is"
+        "error: no such file was found: nothing.txt; `shoal ls` lists the files that are shared"
     ]
 
 

@@ -28,7 +28,8 @@ from zmq.utils import garbage
 collector = type(garbage.gc)
 before = state()
 import shoal, shoal.cli, shoal.__main__, shoal.node.agent, shoal.broker.server
-import shoal.commands.fetch, shoal.commands.tracker, shoal.wire.releases, shoal.config.cluster
+import shoal.api.fetch, shoal.api.share, shoal.api.where, shoal.commands.fetch
+import shoal.commands.tracker, shoal.wire.releases, shoal.config.cluster
 assert state() == before
 assert type(garbage.gc) is collector
 import broker, cli, commands, config, node, protocol, wire

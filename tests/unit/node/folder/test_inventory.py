@@ -8,8 +8,9 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from shoal.node.files.signature import GoneError
-from shoal.node.folder.inventory import Inventory
+from shoal.node.files.signature import GoneError, Signature
+from shoal.node.folder.inventory import MOST, Inventory
+from shoal.node.folder.source import FileSource
 from shoal.node.folder.whole import Whole
 from shoal.node.staging.file_staging import Staging
 from shoal.node.staging.partial import PartialFile
@@ -18,7 +19,7 @@ from shoal.protocol.messages import Holding, Withdrawal
 from shoal.protocol.titles import Title
 
 from tests.unit.node import things
-from tests.unit.node.things import bits, chunk, id_of, plain, thing
+from tests.unit.node.things import bits, chunk, id_of, made_of, plain, thing
 
 DATA = os.urandom(5000)
 
@@ -269,6 +270,40 @@ def test_forgets_what_has_a_name_only_if_it_is_what_was_meant(shelf: Shelf) -> N
     assert shelf.announced() == [("a.bin", True)]
     shelf.inventory.remove("a.bin", file.id)
     assert shelf.announced() == []
+
+
+def places(shelf: Shelf, letter: str) -> str:
+    found = shelf.inventory.places(made_of(letter).digest(0))
+    return " ".join(f"{thing.name}{index}" for thing, index in found)
+
+
+def lettered(shelf: Shelf, name: str, letters: str) -> Whole:
+    """Return a thing of these chunks. It has no bytes."""
+    source = FileSource(shelf.folder / name, Signature(0, 0, 0, manifest.PLAIN_MODE))
+    return Whole(name, manifest.encode(made_of(letters)), source)
+
+
+def test_says_where_a_chunk_is(shelf: Shelf) -> None:
+    for name, letters in (("a", "XY"), ("b", "YX"), ("c", "XY")):
+        shelf.inventory.put(lettered(shelf, name, letters))
+    assert (places(shelf, "X"), places(shelf, "Z")) == ("a0 c0 b1", "")
+    shelf.inventory.put(lettered(shelf, "a", "XY"))  # The same once more …
+    shelf.inventory.put(lettered(shelf, "b", "YZ"))  # … and another version.
+    assert (places(shelf, "X"), places(shelf, "Z")) == ("c0 a0", "b1")
+    shelf.inventory.remove("c")
+    assert places(shelf, "X") == "a0"
+    shelf.inventory.put(lettered(shelf, "a", "XY"))
+    assert places(shelf, "X") == "a0"
+    shelf.inventory.remove("a")
+    assert places(shelf, "X") == ""
+
+
+def test_names_some_places_of_a_chunk_that_is_everywhere(shelf: Shelf) -> None:
+    for number in range(20):
+        shelf.inventory.put(lettered(shelf, f"same{number}", "X"))
+        shelf.inventory.put(lettered(shelf, f"other{number}", "Y" * (number + 1)))
+    assert len(places(shelf, "X").split()) == MOST
+    assert len(places(shelf, "Y").split()) == MOST
 
 
 def test_takes_in_nothing_that_cannot_be_announced(shelf: Shelf) -> None:

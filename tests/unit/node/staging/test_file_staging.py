@@ -18,7 +18,7 @@ from hypothesis import HealthCheck, given, settings
 from shoal.node.files.placing import InTheWayError
 from shoal.node.files.signature import Signature
 from shoal.node.staging.file_staging import Staging, disk_trouble
-from shoal.node.staging.reuse import copy_chunks
+from shoal.node.staging.reuse import chunks_of, copy_chunks
 from shoal.protocol import bitmap, manifest
 from shoal.protocol.errors import DiskError, OperatorError
 from shoal.protocol.manifest import Manifest
@@ -187,7 +187,7 @@ def test_shares_the_blocks_of_what_lies_there_already(
     (tmp_path / "old").write_bytes(data)
     old, disk = whole(tmp_path / "old", "old"), SharingDisk(monkeypatch)
     with opened(tmp_path / "partial", old.manifest) as (staging, _):
-        have = copy_chunks(old.manifest, staging.needed, [old], staging.write)
+        have = copy_chunks(old.manifest, staging.needed, chunks_of([old]), staging.write)
         assert have == staging.needed
         staging.publish(tmp_path, "new")
     assert (tmp_path / "new").read_bytes() == data

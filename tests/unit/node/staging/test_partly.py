@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 from shoal.node.staging.file_staging import Staging, staging_place
 from shoal.node.staging.partly import remains_of
-from shoal.node.staging.reuse import copy_chunks
+from shoal.node.staging.reuse import chunks_of, copy_chunks
 from shoal.protocol import bitmap, manifest
 from shoal.protocol.manifest import ContentId
 
@@ -23,7 +23,7 @@ def copied(folder: Path, content_id: ContentId, wanted: manifest.Manifest) -> di
     copy_chunks(
         wanted,
         bitmap.full(wanted.chunk_count),
-        [remains],
+        chunks_of([remains]),
         lambda index, data, _: found.update({index: data}),
     )
     return found

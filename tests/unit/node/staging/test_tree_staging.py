@@ -18,7 +18,7 @@ from shoal.node.files.directories import is_directory
 from shoal.node.folder.spare import ANYTHING, NOTHING, Spare
 from shoal.node.staging.appearing import Appearing
 from shoal.node.staging.file_staging import disk_trouble
-from shoal.node.staging.reuse import copy_chunks
+from shoal.node.staging.reuse import chunks_of, copy_chunks
 from shoal.node.staging.tree_staging import TreeStaging
 from shoal.node.trees.selection import EVERYTHING, Selection
 from shoal.protocol import bitmap, manifest
@@ -255,10 +255,14 @@ def test_shares_the_blocks_of_large_files(
     disk.refuses = refuses
     appearing = others and appearing_in(tmp_path, others)
     staging = TreeStaging(tmp_path / "partial", old.id, old.manifest, appearing=appearing)
-    have = staging.open() | copy_chunks(old.manifest, staging.needed, [old], staging.write)
+    have = staging.open() | copy_chunks(
+        old.manifest, staging.needed, chunks_of([old]), staging.write
+    )
     have |= staging.lay_out()
     missing = staging.needed & ~have
-    assert have | copy_chunks(old.manifest, missing, [old], staging.write) == staging.needed
+    assert (
+        have | copy_chunks(old.manifest, missing, chunks_of([old]), staging.write) == staging.needed
+    )
     staging.publish(tmp_path, "t")
     assert seen(tmp_path / "t") == items
     shared_bytes = sum(end - start for start, end in disk.asked)

@@ -7,7 +7,7 @@ from typing import TypeAlias
 
 import pytest
 import zmq
-from shoal.commands.orders import OrderDesk
+from shoal.api.orders import OrderDesk
 from shoal.protocol import messages
 from shoal.protocol.control import (
     FetchOrder,

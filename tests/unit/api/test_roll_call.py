@@ -4,7 +4,7 @@ import threading
 
 import pytest
 import zmq
-from shoal.commands import roll_call
+from shoal.api import roll_call
 from shoal.protocol import messages
 from shoal.protocol.errors import WireCode
 from shoal.protocol.messages import Error, State, StateRequest

@@ -1,7 +1,7 @@
 """What --include and --exclude may be."""
 
 import pytest
-from shoal.commands.patterns import check_patterns
+from shoal.api.patterns import check_patterns
 from shoal.protocol.control import MAX_PATTERN_CHARACTERS, MAX_PATTERNS
 from shoal.protocol.errors import OperatorError
 

@@ -3,7 +3,7 @@
 from pathlib import Path
 
 import pytest
-from shoal.commands.here import is_here, require_apart, require_here
+from shoal.api.here import is_here, require_apart, require_here
 from shoal.config.cluster import Cluster, NodeEntry, TrackerEntry
 from shoal.protocol.errors import OperatorError
 

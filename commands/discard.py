@@ -1,35 +1,30 @@
-"""What interrupted fetches have left on this machine: shown, and removed by `fetch --discard`."""
+"""`shoal fetch --discard`: has a node remove what interrupted fetches have left."""
 
 from collections.abc import Iterable
 
+from shoal.api.discard import discard
+from shoal.api.what import checked_what
 from shoal.commands import terminal
-from shoal.commands.doing import Doer
+from shoal.commands.attended import attended
 from shoal.commands.exit_codes import ExitCode
-from shoal.commands.fetch import checked_what
 from shoal.config.cluster import Cluster, NodeEntry
-from shoal.node.staging.remains import Remain, found
-from shoal.protocol.control import Discarded, DiscardOrder
+from shoal.node.staging.remains import Remain
+from shoal.protocol.control import Discarded
 from shoal.protocol.names import display
 
 
 def run_discard(
     cluster: Cluster, entry: NodeEntry, what: list[str], *, as_json: bool, quiet: bool
 ) -> ExitCode:
-    """Have the node remove what is left of fetches; print how much that was.
-
-    Raises:
-        OperatorError: one of them is running.
-    """
+    """Have the node remove what is left of fetches; print how much that was."""
     terminal.set_up_log(quiet=True)
     what = [checked_what(one) for one in what]
     discarded = []
-    with Doer(cluster, entry) as doer:
+    with attended(cluster, entry) as node:
         for one in what:
-            done = doer.carry_out(DiscardOrder(one), lambda _: None)
-            assert isinstance(done, Discarded)
-            discarded.append(done)
+            discarded.append(discard(node, one))
             if not as_json and not quiet:
-                terminal.put(_sentence(done))
+                terminal.put(_sentence(discarded[-1]))
     if as_json:
         documents = [
             {"what": done.what, "count": done.count, "freed_bytes": done.freed_bytes}
@@ -39,19 +34,14 @@ def run_discard(
     return ExitCode.DONE
 
 
-def remains_of(entry: NodeEntry) -> list[Remain]:
-    """Return what fetches have left in a node's folder on this machine, or are still filling."""
-    return found(entry.folder)
-
-
-def described(entry: NodeEntry, remains: Iterable[Remain]) -> str:
-    """Return what there is of them in one line, and how to be rid of it."""
+def described(node: str, remains: Iterable[Remain]) -> str:
+    """Return in one line what fetches have left, and how to remove it."""
     shown = ", ".join(
         f"{display(one.name) or one.id} {terminal.size(one.size_bytes)}"
         f" ({terminal.age(max(0.0, one.age_s))} old)"
         for one in remains
     )
-    remedy = f"`shoal fetch NAME --discard --as {entry.name}` removes it"
+    remedy = f"`shoal fetch NAME --discard --as {node}` removes it"
     return f"unfinished fetches, running or interrupted: {shown}; {remedy}"
 
 
