@@ -65,18 +65,15 @@ class Download:
         """Take in what happened; return what is to be done, in order."""
         if self.phase is Phase.OVER:
             return []
-        actions = self._take_in(event, now)
-        return [] if actions is None else actions + self._go_on(now)
+        return self._take_in(event, now) + self._go_on(now)
 
     def _take_in(  # noqa: C901, PLR0911, PLR0912 (one table of all events)
         self, event: Event, now: float
-    ) -> list[Action] | None:
-        """Return what to do about an event; None if it changes nothing."""
+    ) -> list[Action]:
+        """Return what to do about an event."""
         match event:
             case steps.ChunkReceived() | steps.NothingReceived() | steps.RequestRefused():
                 return self._reply_came(event, now)
-            case steps.PeerHeard():  # There are as many of these as chunks.
-                return [] if self._is_of_use(event, now) else None
             case steps.TimePassed() | steps.ReportNoted():
                 return []
             case steps.HolderConnected() | steps.BytesCame():
@@ -200,11 +197,6 @@ class Download:
         else:
             self._manifest_requests.is_sending(event.node, now)
         return []
-
-    def _is_of_use(self, event: steps.PeerHeard, now: float) -> bool:
-        """Return whether what a peer says it has lets us ask it for something."""
-        gathering = self._gathering
-        return gathering is not None and gathering.scheduler.heard(event.node, event.have, now)
 
     def _lost(self, event: steps.HolderLost, now: float) -> list[Action]:
         if not self.roster.is_connected(event.node):

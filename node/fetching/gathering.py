@@ -33,7 +33,8 @@ class Gathering:
         evidence: Evidence,
     ) -> None:
         """Gather the chunks of `thing` that there is `room` for; count in `tally`."""
-        self.scheduler = Scheduler(thing.manifest, room.have, room.needed, rng, settings.total_window_bytes)
+        window_bytes = settings.total_window_bytes
+        self.scheduler = Scheduler(thing.manifest, room.have, room.needed, rng, window_bytes)
         self.is_all = room.is_all
         self._thing = thing
         self._tally = tally

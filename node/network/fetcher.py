@@ -11,10 +11,10 @@ from shoal.node.fetching import report, steps
 from shoal.node.fetching.download import Download
 from shoal.node.fetching.drive import drive
 from shoal.node.fetching.inflow import Inflow
+from shoal.node.fetching.settings import FetchSettings
 from shoal.node.fetching.versions import Meant
 from shoal.node.network.link import Link
 from shoal.node.network.links import Links
-from shoal.node.fetching.settings import FetchSettings
 from shoal.node.staging.intake import Destination, Intake
 from shoal.protocol.control import Fetched, Working
 from shoal.protocol.errors import Kind, OperatorError, TimedOutError, TrackerError, WireCode
@@ -27,7 +27,6 @@ log = logging.getLogger("shoal.node")
 
 DRAIN = 32  # Messages taken from one holder before the others have their turn.
 PROGRESS_S = 0.5  # A report costs the node 0.3 ms; five a second were 2 % of a swarm's work.
-MAX_HEARD = 1024  # Askers whose words wait.
 NOTICED_S = 1.0  # How often to see who is in the middle of a reply: for slow links only.
 BOUND_S = 0.1  # How often to see whether TCP's windows can be bound by now.
 
@@ -61,11 +60,10 @@ class Fetcher:
         self._wake = Wake()
         self._stop_kind: Kind | None = None
         self._path: str | None = None
-        self._intake = Intake(surroundings.destination, self._note_asked, self.check)
+        self._intake = Intake(surroundings.destination, self.check)
         self._inflow = Inflow()
         self._link_rate: float | None = None
         self._notice_at = 0.0
-        self._heard: dict[str, bytes] = {}  # The last word of each who asked us, from its thread.
 
     def stop(self, kind: Kind) -> None:
         """Have `run` end soon with an OperatorError; callable from any thread or signal handler."""
@@ -124,8 +122,6 @@ class Fetcher:
             if now >= next_look:
                 next_look = now + BOUND_S
                 self._look_at_connections(tracker, now)
-            while self._heard:
-                self._feed(steps.PeerHeard(*self._heard.popitem()), tracker)
             if now >= due:
                 self._feed(steps.TimePassed(), tracker)
             if now >= next_progress or self._path is not None:
@@ -141,11 +137,6 @@ class Fetcher:
         if answer is None or answer.listed:
             return steps.TimePassed()
         return steps.HoldersFound(answer)
-
-    def _note_asked(self, node: str, have: bytes) -> None:
-        """Take another node's word, from another thread. To wake for each doubles the work."""
-        if len(self._heard) < MAX_HEARD:
-            self._heard[node] = have
 
     def _hear_tracker(self, tracker: TrackerClient) -> None:
         try:

@@ -15,6 +15,7 @@ from pathlib import Path
 
 import msgspec
 from shoal.node.fetching import versions
+from shoal.node.fetching.settings import FetchSettings
 from shoal.node.fetching.versions import Meant
 from shoal.node.files.outside import check_output
 from shoal.node.folder.spare import ANYTHING, NOTHING, Spare, remember
@@ -25,7 +26,6 @@ from shoal.node.orders import outcomes, questions, standing
 from shoal.node.orders.home import Home
 from shoal.node.orders.joint import Caller, Joint
 from shoal.node.orders.standing import Standing
-from shoal.node.fetching.settings import FetchSettings
 from shoal.node.staging.file_staging import staging_place
 from shoal.node.staging.intake import BeingFetchedError, Destination
 from shoal.node.staging.partial import PartialFile

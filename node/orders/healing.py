@@ -3,11 +3,11 @@
 from collections.abc import Callable
 
 import msgspec
+from shoal.node.fetching.settings import FetchSettings
 from shoal.node.folder.rules import DAMAGED, Damage
 from shoal.node.folder.whole import Whole
 from shoal.node.orders.fetches import Fetches
 from shoal.node.orders.home import Home
-from shoal.node.fetching.settings import FetchSettings
 from shoal.node.staging.partial import PartialFile
 from shoal.protocol.control import Examined, Working
 from shoal.protocol.errors import Kind, NotFoundError, OperatorError
@@ -62,7 +62,7 @@ class Healing:
         Returns what is served; it makes way for the fetch that heals.
         """
         home, name = self._home, thing.name
-        part = PartialFile(name, thing, lambda *_: None, gives_way=True)
+        part = PartialFile(name, thing, gives_way=True)
         part.have = right
         home.inventory.put_partial(part)
         found = examined(thing, right)

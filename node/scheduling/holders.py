@@ -294,7 +294,7 @@ class Peer:
             self._busy_s = min(2 * self._busy_s, MOST_BUSY_PAUSE_S)
 
     def back_off(self, now: float) -> None:
-        """Leave it alone for a while, longer each time: it is late, or does not send what it has."""
+        """Leave it alone for a while, longer each time: it is late, or its word is wrong."""
         self.blocked_until = now + self._pause_s
         self._pause_s = min(2 * self._pause_s, MOST_PATIENCE_S)
 

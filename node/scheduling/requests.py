@@ -86,7 +86,7 @@ class Outstanding:
             self.due = min(self.due, request.due)
 
     def turn(self, now: float) -> tuple[list[Request], list[Request], int]:
-        """Let time pass: return what is overdue now, what is to be written off, and the freed chunks."""
+        """Let time pass: return what became overdue, what to write off, and the freed chunks."""
         overdue = [one for one in self if not one.is_overdue and one.due <= now]
         freed = 0
         self.retries += len(overdue)

@@ -1,7 +1,7 @@
 """The chunks that are missing, which of them are free, and which have equal bytes. Knows no holder.
 
-Of chunks with the same bytes one is fetched and written to all their places; chunks of zeros are not
-fetched at all. The manifest's digests say which these are.
+Of chunks with the same bytes one is fetched and written to all their places; chunks of zeros are
+not fetched at all. The manifest's digests say which these are.
 """
 
 from typing import TYPE_CHECKING
@@ -17,7 +17,7 @@ _ZEROS = memoryview(bytes(1 << 20))
 
 
 class Wanted:
-    """Sets of chunks (protocol.bitmap): `missing`, and `free`, those of them not being requested."""
+    """Sets of chunks (protocol.bitmap): `missing`, and those of them that are `free` to request."""
 
     def __init__(self, have: int, needed: int, rng: "Random", twins: "Twins") -> None:
         """Want the chunks that are `needed` and not in `have`.

@@ -71,15 +71,10 @@ class Intake:
     def __init__(
         self,
         to: Destination,
-        on_asked: Callable[[str, bytes], None],
         check: Callable[[], None] = lambda: None,
     ) -> None:
-        """`on_asked` is told, from another thread, who asks us for a chunk and what it has.
-
-        `check` is called again and again in what takes long, and raises OperatorError to stop it.
-        """
+        """`check` is called during long work, and raises OperatorError to stop it."""
         self._to = to
-        self._on_asked = on_asked
         self._check = check
         self.writing_s = 0.0  # So far, for which the fetch waited for the disk.
         self._behind = WriteBehind()
@@ -103,7 +98,7 @@ class Intake:
         quota = self._to.quota if self._to.output is None else None
         require_room(name, action.manifest, self._to.selection, quota, action.id)
         self._staging = self._staging_for(name, action)
-        partial = PartialFile(name, self._staging, self._on_asked)
+        partial = PartialFile(name, self._staging)
         partial.title = msgspec.structs.replace(self._to.title, id=action.id)
         if not self._to.inventory.put_partial(partial):
             raise BeingFetchedError(name, action.id)

@@ -1,7 +1,5 @@
 """A thing that is being fetched, as others can ask for it meanwhile."""
 
-from collections.abc import Callable
-
 from shoal.node.files.signature import GoneError
 from shoal.node.folder.whole import Whole
 from shoal.node.staging.file_staging import Staging
@@ -17,21 +15,16 @@ class PartialFile:
         self,
         name: str,
         staging: Staging | TreeStaging | Whole,
-        on_asked: Callable[[str, bytes], None],
         *,
         gives_way: bool = False,
     ) -> None:
-        """`on_asked` is told of each request for a chunk: by whom, and what it has.
-
-        One that `gives_way` is what is right of a thing that has rotted, until it is fetched.
-        """
+        """One that `gives_way` has the good chunks of a damaged thing, until it is fetched."""
         self.title = Title(staging.id)
         self.name = name
         self.id = staging.id
         self.data = encode(staging.manifest)
         self.have = 0
         self.gives_way = gives_way
-        self.on_asked = on_asked
         self._manifest = staging.manifest
         self._staging = staging
 

@@ -54,8 +54,7 @@ def test_waits_twice_as_long_for_each_up_to_a_limit() -> None:
 def test_those_who_start_together_ask_different_holders() -> None:
     many = {f"n{number:02}": 60.0 for number in range(50)}
     firsts = {
-        ManifestRequests(random.Random(seed)).next(many, "a.bin", 0)[0].node
-        for seed in range(100)
+        ManifestRequests(random.Random(seed)).next(many, "a.bin", 0)[0].node for seed in range(100)
     }
     assert len(firsts) > 30
 

@@ -35,7 +35,7 @@ class Scene:
         self.intake = self.another()
 
     def another(self) -> Intake:
-        return Intake(self.to, lambda node, have: self.heard.append((node, have)))
+        return Intake(self.to)
 
     def _remember(self, name: str, signature: Signature, _: bytes) -> None:
         self.remembered.append((name, signature))
@@ -53,8 +53,6 @@ def test_what_has_arrived_is_served_at_once(tmp_path: Path) -> None:
     assert part is not None
     assert scene.intake.store(2, memoryview(chunk(2))) is None
     assert (part.have, part.read(2)) == (bits("2"), chunk(2))
-    scene.inventory.heard(id_of(THING), "n2", b"\x01")
-    assert scene.heard == [("n2", b"\x01")]
     scene.intake.close()
     assert scene.inventory.find(id_of(THING)) is None
 

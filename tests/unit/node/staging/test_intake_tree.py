@@ -42,7 +42,7 @@ class Scene:
         self.remembered: list[Signature] = []
         self.rules = Rules(folder / ".shoal")
         self.to = Destination(folder, self.inventory, self._remember, rules=self.rules, **to)
-        self.intake = Intake(self.to, lambda *_: None)
+        self.intake = Intake(self.to)
 
     def _remember(self, _: str, signature: Signature, __: bytes) -> None:
         self.remembered.append(signature)
@@ -274,7 +274,7 @@ def test_equal_chunks_and_zeros_of_a_tree(tmp_path: Path) -> None:
     (tmp_path / ".shoal").mkdir()
     inventory = Inventory(lambda _: None)
     to = Destination(tmp_path, inventory, lambda *_: None, name="t")
-    intake = Intake(to, lambda *_: None)
+    intake = Intake(to)
     opened = intake.open(steps.OpenStaging("t", model.id, model.manifest))
     assert isinstance(opened, steps.StagingOpened)
     for index in bitmap.indices(opened.needed):

@@ -37,7 +37,7 @@ def fetched(folder: Path, *, gives_way: bool = False) -> Remains:
     """Return what is left in a folder whose node fetches the thing just now."""
     inventory = Inventory(lambda _: None)
     staging = Staging(folder / ".shoal/partial", id_of(THING), THING)
-    inventory.put_partial(PartialFile("a", staging, lambda *_: None, gives_way=gives_way))
+    inventory.put_partial(PartialFile("a", staging, gives_way=gives_way))
     return Remains(folder, inventory)
 
 

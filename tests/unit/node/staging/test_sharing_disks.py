@@ -81,7 +81,7 @@ class Fetch:
         replaced = next((one for one in older if one.name == name), None)
         spare = NOTHING if replaced is None else Spare.as_seen(replaced.source)
         to = Destination(folder, inventory, lambda *_: None, in_place=in_place, spare=spare)
-        intake = Intake(to, lambda *_: None)
+        intake = Intake(to)
         self._fill(intake, intake.open(steps.OpenStaging(name, whole.id, whole.manifest)))
         if whole.manifest.is_tree:
             self._fill(intake, intake.lay_out())
