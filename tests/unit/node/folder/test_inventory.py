@@ -12,8 +12,8 @@ from shoal.node.files.signature import GoneError, Signature
 from shoal.node.folder.inventory import MOST, Inventory
 from shoal.node.folder.source import FileSource
 from shoal.node.folder.whole import Whole
-from shoal.node.staging.file_staging import Staging
 from shoal.node.staging.partial import PartialFile
+from shoal.node.staging.staged_file import StagedFile
 from shoal.protocol import manifest
 from shoal.protocol.messages import Holding, Withdrawal
 from shoal.protocol.titles import Title
@@ -178,9 +178,9 @@ def test_says_only_what_changes(shelf: Shelf) -> None:
     assert shelf.told == ["+a", "-a"]
 
 
-def a_partial(folder: Path) -> tuple[PartialFile, Staging]:
+def a_partial(folder: Path) -> tuple[PartialFile, StagedFile]:
     parts = thing([10] * 4)
-    staging = Staging(folder / "partial", id_of(parts), parts)
+    staging = StagedFile(folder / "partial", id_of(parts), parts)
     staging.open()
     return PartialFile("a.bin", staging), staging
 
