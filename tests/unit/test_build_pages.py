@@ -42,7 +42,7 @@ def rows() -> list[tuple[str, str, list[str]]]:
     """Return the situation, the value, and the settings of each row that names any."""
     cells = [line.strip("| ").split(" | ") for line in PAGE.splitlines() if line.startswith("| ")]
     told = [row for row in cells if row[-1].startswith("`")]
-    return [(row[0], row[1], re.findall(r"`([A-Za-z_]+)`", row[-1])) for row in told]
+    return [(row[0], row[1], re.findall(r"`([a-z_]+|[A-Z_]+)`", row[-1])) for row in told]
 
 
 def numbers(value: str) -> set[float]:
