@@ -7,14 +7,14 @@ from collections.abc import Callable
 from typing import NamedTuple
 
 import msgspec
+from shoal.node.fetching.settings import FetchSettings
 from shoal.node.folder.rules import DAMAGED, Damage
 from shoal.node.folder.whole import Whole
 from shoal.node.network.stop import Stop
 from shoal.node.orders.fetches import Fetches
 from shoal.node.orders.home import Home
 from shoal.node.orders.jobs import OnProgress
-from shoal.node.scheduling.settings import FetchSettings
-from shoal.node.staging.partial import Heard, PartialFile
+from shoal.node.staging.partial import PartialFile
 from shoal.protocol.control import Examined
 from shoal.protocol.errors import NotFoundError, OperatorError
 from shoal.protocol.messages import MAX_TEXT_CHARACTERS
@@ -52,7 +52,7 @@ class Healing:
         Returns what is served; the fetch that heals takes its place.
         """
         home, name = self._home, thing.name
-        part = PartialFile(name, thing, Heard(), gives_way=True)
+        part = PartialFile(name, thing, gives_way=True)
         part.have = right
         home.inventory.put_partial(part)
         found = examined(thing, right)
