@@ -5,10 +5,10 @@ from collections.abc import Callable
 
 import msgspec
 from shoal.config.cluster import Cluster, NodeEntry
+from shoal.node.fetching.settings import FetchSettings
 from shoal.node.folder.lock import FolderLock, FolderTakenError
 from shoal.node.folder.occasions import RESCAN_S
 from shoal.node.orders.identity import Identity
-from shoal.node.scheduling.settings import FetchSettings
 from shoal.protocol.errors import OperatorError
 from shoal.wire import control_socket
 

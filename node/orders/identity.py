@@ -3,8 +3,8 @@
 from pathlib import Path
 
 import msgspec
+from shoal.node.fetching.settings import FetchSettings
 from shoal.node.folder.occasions import RESCAN_S
-from shoal.node.scheduling.settings import FetchSettings
 
 
 class Identity(msgspec.Struct, frozen=True):

@@ -6,11 +6,11 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from shoal.node.fetching.settings import FetchSettings
 from shoal.node.folder.rules import DAMAGED, FORGOTTEN, NO_RULE, Rule, Rules
 from shoal.node.network.stop import Stop
 from shoal.node.orders import verifying
 from shoal.node.orders.healing import Effort
-from shoal.node.scheduling.settings import FetchSettings
 from shoal.protocol.control import Report, VerifyOrder, Working
 from shoal.protocol.errors import NotFoundError, OperatorError, StoppedError
 
