@@ -88,7 +88,7 @@ def test_s4_a_holder_that_asks_is_taken_off(client: Client) -> None:
     assert client.ask(Query("seeds.txt", "n3")).code == WireCode.NOT_FOUND
 
 
-def test_s5_one_client_that_dawdles_holds_nobody_up(tracker: RunningTracker) -> None:  # fault 75
+def test_s5_one_client_that_dawdles_holds_nobody_up(tracker: RunningTracker) -> None:
     with tracker.client() as client, tracker.client() as dawdler:
         for sequence in range(4):
             names = (f"{'long' * 50}{sequence}/{index}" for index in range(100))
@@ -191,7 +191,7 @@ def test_of_two_who_publish_one_number_the_second_is_told(tmp_path: Path) -> Non
         ]
 
 
-def test_stops_quickly_under_load(tmp_path: Path) -> None:  # fault 78
+def test_stops_quickly_under_load(tmp_path: Path) -> None:
     with RunningTracker(tmp_path) as tracker:
         query = messages.encode(Query("net.txt"))
         flooder = tracker.socket(zmq.DEALER)
@@ -214,7 +214,7 @@ def test_stops_quickly_under_load(tmp_path: Path) -> None:  # fault 78
         thread.join()
 
 
-def test_a_taken_port_is_the_operators_affair(tmp_path: Path) -> None:  # fault 77
+def test_a_taken_port_is_the_operators_affair(tmp_path: Path) -> None:
     with RunningTracker(tmp_path) as running:
         assert_cannot_bind(running.address, "the port is taken", tmp_path)
 

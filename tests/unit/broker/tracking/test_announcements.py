@@ -71,7 +71,7 @@ def test_a_partial_holder_becomes_whole_and_may_become_partial_again(scene: Scen
     assert lines == ["n1 holds part of a", "n1 holds a", "n1 holds part of a"]
 
 
-def test_a_lost_reply_and_its_retry_change_nothing(scene: Scene) -> None:  # fault 70
+def test_a_lost_reply_and_its_retry_change_nothing(scene: Scene) -> None:
     assert scene.update("n1", "a=1", sequence=5) == "ok 1"
     scene.update("n1", "b=2", sequence=6)
     scene.told()
@@ -90,7 +90,7 @@ def test_a_retry_takes_a_node_back_that_fell_silent(scene: Scene) -> None:
     assert scene.ask("a") == "=1 n1"
 
 
-def test_an_older_update_changes_nothing(scene: Scene) -> None:  # faults 68 and 69
+def test_an_older_update_changes_nothing(scene: Scene) -> None:
     scene.update("n1", "a=1", sequence=5)
     scene.update("n1", without="a=1", sequence=6)
     scene.wait(29)
@@ -108,7 +108,7 @@ def test_an_old_update_does_not_bring_back_who_left(scene: Scene) -> None:
     assert scene.ask("a") == "=1 silent n1?"
 
 
-def test_a_second_node_of_the_same_name_is_refused(scene: Scene) -> None:  # fault 67
+def test_a_second_node_of_the_same_name_is_refused(scene: Scene) -> None:
     scene.update("n1", "a=1")
     refusal = (
         "CONFLICT n1 is already running at tcp://127.0.0.1:11001; stop it, or wait 30 s if it died"
@@ -210,7 +210,7 @@ def test_a_stranger_that_left_and_loses_its_last_file_is_forgotten(scene: Scene)
     assert scene.remembered() == "a |"  # For as long as a lease: it may be announced again.
 
 
-def test_what_would_grow_too_large_is_refused() -> None:  # fault 66
+def test_what_would_grow_too_large_is_refused() -> None:
     limits = TrackerSettings(max_nodes=2, max_versions=4, max_holdings=6, max_holdings_per_node=3)
     scene = Scene(settings=limits)
     assert scene.update("n1", "a=1 b=2 c=3") == "ok 3"
