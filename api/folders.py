@@ -5,7 +5,7 @@ from collections.abc import Callable
 
 from shoal.config.cluster import Cluster, NodeEntry
 from shoal.node.folder.lock import FolderLock, FolderTakenError
-from shoal.node.orders.home import Identity
+from shoal.node.orders.identity import Identity
 from shoal.protocol.errors import OperatorError
 from shoal.wire import control_socket
 

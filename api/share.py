@@ -13,7 +13,7 @@ from shoal.node.files.unreadable import CannotReadError
 from shoal.node.folder.quota import Quota
 from shoal.node.folder.tree import look_through
 from shoal.node.orders.copying import copy_into, same
-from shoal.node.staging.file_staging import disk_trouble
+from shoal.node.staging.room import disk_trouble
 from shoal.node.trees.left_out import LeftOut
 from shoal.node.trees.selection import Selection
 from shoal.protocol.control import Chunking, ShareOrder, Sharing, Working

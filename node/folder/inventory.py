@@ -26,7 +26,6 @@ class Part(Protocol):
     data: bytes
     have: int
     gives_way: bool
-    on_asked: Callable[[str, bytes], None]
 
     @property
     def size_bytes(self) -> int: ...
@@ -34,6 +33,7 @@ class Part(Protocol):
     def chunk_count(self) -> int: ...
     @property
     def have_bytes(self) -> int: ...
+    def asked(self, node: str, have: bytes) -> None: ...
     def read(self, index: int) -> bytes: ...
 
 
@@ -138,7 +138,7 @@ class Inventory:
         """Pass on what an asker has of a thing that is being fetched here."""
         partial = self._partial.get(ContentId(what))
         if partial is not None:
-            partial.on_asked(node, have)
+            partial.asked(node, have)
 
     def put_partial(self, partial: Part) -> bool:
         """Take in a thing that is being fetched; refuse, and say so, if it is one already."""

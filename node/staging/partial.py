@@ -1,13 +1,32 @@
 """A thing that is being fetched, as others can ask for it meanwhile."""
 
-from collections.abc import Callable
-
 from shoal.node.files.signature import GoneError
 from shoal.node.folder.whole import Whole
-from shoal.node.staging.file_staging import Staging
-from shoal.node.staging.tree_staging import TreeStaging
+from shoal.node.staging.staged_file import StagedFile
+from shoal.node.staging.staged_tree import StagedTree
 from shoal.protocol.manifest import encode
 from shoal.protocol.titles import Title
+
+MAX_HEARD = 1024  # Peers whose words wait.
+
+
+class Heard:
+    """What peers said they have when they asked for a chunk: the last word of each, until taken.
+
+    Filled by the serving thread and emptied by the fetching one. It wakes nobody: to wake up for
+    each request would double the work.
+    """
+
+    def __init__(self) -> None:
+        self._words: dict[str, bytes] = {}
+
+    def put(self, node: str, have: bytes) -> None:
+        if len(self._words) < MAX_HEARD:
+            self._words[node] = have
+
+    def take(self) -> tuple[str, bytes] | None:
+        """Return a peer and what it has, None if nobody has asked."""
+        return self._words.popitem() if self._words else None
 
 
 class PartialFile:
@@ -16,24 +35,24 @@ class PartialFile:
     def __init__(
         self,
         name: str,
-        staging: Staging | TreeStaging | Whole,
-        on_asked: Callable[[str, bytes], None],
+        staged: StagedFile | StagedTree | Whole,
+        heard: Heard,
         *,
         gives_way: bool = False,
     ) -> None:
-        """`on_asked` is told of each request for a chunk: by whom, and what it has.
+        """`heard` takes in who asks for a chunk, and what they have.
 
-        One that `gives_way` is what is right of a thing that has rotted, until it is fetched.
+        One that `gives_way` is the intact part of a damaged thing, until a fetch replaces it.
         """
-        self.title = Title(staging.id)
+        self.title = Title(staged.id)
         self.name = name
-        self.id = staging.id
-        self.data = encode(staging.manifest)
+        self.id = staged.id
+        self.data = encode(staged.manifest)
         self.have = 0
         self.gives_way = gives_way
-        self.on_asked = on_asked
-        self._manifest = staging.manifest
-        self._staging = staging
+        self.heard = heard
+        self._manifest = staged.manifest
+        self._staged = staged
 
     @property
     def size_bytes(self) -> int:
@@ -45,12 +64,16 @@ class PartialFile:
 
     @property
     def have_bytes(self) -> int:
-        """About how much of it is here: chunks of one thing are of about one size."""
+        """About how much of it is here: the chunks of a thing are about equally large."""
         return self.size_bytes * self.have.bit_count() // max(1, self.chunk_count)
+
+    def asked(self, node: str, have: bytes) -> None:
+        """Note that a peer that has these chunks (as on the wire) has asked for one."""
+        self.heard.put(node, have)
 
     def read(self, index: int) -> bytes:
         """Return the bytes of chunk `index`, which must be in `have`."""
         try:
-            return self._staging.read(index)
+            return self._staged.read(index)
         except OSError as error:
             raise GoneError(f"{self.name}: {error.strerror}") from None

@@ -24,7 +24,7 @@ from shoal.protocol.listing import Listing
 from shoal.protocol.names import MAX_NAME_BYTES, display
 
 
-class Appearing:
+class TreeInPlace:
     """Which files of a tree are whole, and so stand where they belong: they are *out*."""
 
     _mode_of: Callable[[int], int]

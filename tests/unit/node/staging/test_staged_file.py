@@ -17,8 +17,9 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from shoal.node.files.placing import InTheWayError
 from shoal.node.files.signature import Signature
-from shoal.node.staging.file_staging import Staging, disk_trouble
 from shoal.node.staging.reuse import chunks_of, copy_chunks
+from shoal.node.staging.room import disk_trouble
+from shoal.node.staging.staged_file import StagedFile
 from shoal.protocol import bitmap, manifest
 from shoal.protocol.errors import DiskError, OperatorError
 from shoal.protocol.manifest import Manifest
@@ -35,9 +36,9 @@ OTHER_DISK = Path("/dev/shm")  # noqa: S108 (a directory of its own is made ther
 
 
 @contextlib.contextmanager
-def opened(folder: Path, thing: Manifest = THING) -> Iterator[tuple[Staging, str]]:
+def opened(folder: Path, thing: Manifest = THING) -> Iterator[tuple[StagedFile, str]]:
     """Open a staging, and say which chunks it found."""
-    staging = Staging(folder, id_of(thing), thing)
+    staging = StagedFile(folder, id_of(thing), thing)
     try:
         yield staging, digits(staging.open())
     finally:
@@ -133,8 +134,8 @@ def test_what_an_earlier_process_left_when_it_was_killed_is_found(tmp_path: Path
     script = """
 import os, sys
 from pathlib import Path
-from tests.unit.node.staging.test_file_staging import SIZES, THING, Staging, chunk, id_of
-staging = Staging(Path(sys.argv[1]), id_of(THING), THING)
+from tests.unit.node.staging.test_staged_file import SIZES, THING, StagedFile, chunk, id_of
+staging = StagedFile(Path(sys.argv[1]), id_of(THING), THING)
 staging.open()
 for index in (8, 2, 5):
     staging.write(index, chunk(index, SIZES[index]))
@@ -334,7 +335,7 @@ def test_a_disk_that_is_full_is_reported_and_what_was_written_is_kept(tmp_path: 
     script = """
 import os, subprocess, sys
 from pathlib import Path
-from tests.unit.node.staging.test_file_staging import SIZES, THING, chunk, found, opened
+from tests.unit.node.staging.test_staged_file import SIZES, THING, chunk, found, opened
 place = Path(sys.argv[1])
 subprocess.run(["mount", "-t", "tmpfs", "-o", "size=40k,mode=700", "none", place], check=True)
 try:

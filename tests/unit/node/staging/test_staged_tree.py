@@ -16,10 +16,10 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from shoal.node.files.directories import is_directory
 from shoal.node.folder.spare import ANYTHING, NOTHING, Spare
-from shoal.node.staging.appearing import Appearing
-from shoal.node.staging.file_staging import disk_trouble
 from shoal.node.staging.reuse import chunks_of, copy_chunks
-from shoal.node.staging.tree_staging import TreeStaging
+from shoal.node.staging.room import disk_trouble
+from shoal.node.staging.staged_tree import StagedTree
+from shoal.node.staging.tree_in_place import TreeInPlace
 from shoal.node.trees.selection import EVERYTHING, Selection
 from shoal.protocol import bitmap, manifest
 from shoal.protocol.errors import DiskError, MalformedMessageError, OperatorError
@@ -49,31 +49,31 @@ ROOT = Path(__file__).parents[4]
 Others = Literal["go", "seen", "stay", "hinder"]  # What becomes of what is there before.
 
 
-def appearing_in(folder: Path, others: Others) -> Appearing:
+def appearing_in(folder: Path, others: Others) -> TreeInPlace:
     """Let a tree appear as `t`, in place of anything, of what is there now, or of nothing."""
     if others == "go":
-        return Appearing(folder, "t", ANYTHING)
+        return TreeInPlace(folder, "t", ANYTHING)
     is_seen = others != "hinder" and is_directory(os.fsencode(folder / "t"))
     spare = Spare.as_seen(look(folder / "t")) if is_seen else NOTHING
-    return Appearing(folder, "t", spare, keeps_others=others == "stay")
+    return TreeInPlace(folder, "t", spare, keeps_others=others == "stay")
 
 
 def begun(
     folder: Path,
     model: Model = MODEL,
     selection: Selection = EVERYTHING,
-    appearing: Appearing | None = None,
-) -> tuple[TreeStaging, set[int]]:
+    in_place: TreeInPlace | None = None,
+) -> tuple[StagedTree, set[int]]:
     """Open a staging, whose listing comes if it is not there; say which chunks are."""
     place = folder / ".shoal/partial"
-    staging = TreeStaging(place, model.id, model.manifest, selection, appearing)
+    staging = StagedTree(place, model.id, model.manifest, selection, in_place)
     have = staging.open()
     for index in bitmap.indices(staging.needed & ~have):
         staging.write(index, model.chunks[index])
     return staging, set(bitmap.indices(staging.lay_out()))
 
 
-def fill(staging: TreeStaging, chunks: Iterable[int], model: Model = MODEL) -> TreeStaging:
+def fill(staging: StagedTree, chunks: Iterable[int], model: Model = MODEL) -> StagedTree:
     for index in chunks:
         staging.write(index, memoryview(model.chunks[index]))
     return staging
@@ -94,13 +94,13 @@ def completed(folder: Path, model: Model = MODEL, selection: Selection = EVERYTH
 
 
 def test_the_listing_comes_first(tmp_path: Path) -> None:
-    staging = TreeStaging(tmp_path, MODEL.id, MODEL.manifest)
+    staging = StagedTree(tmp_path, MODEL.id, MODEL.manifest)
     assert staging.needed == bitmap.full(LISTING)
     assert staging.open() == 0
     for index in reversed(range(LISTING)):
         staging.write(index, MODEL.chunks[index])
         assert staging.read(index) == MODEL.chunks[index]
-    assert TreeStaging(tmp_path, MODEL.id, MODEL.manifest).open() == bitmap.full(LISTING)
+    assert StagedTree(tmp_path, MODEL.id, MODEL.manifest).open() == bitmap.full(LISTING)
     assert staging.lay_out() == bitmap.full(LISTING)
     assert staging.needed == bitmap.full(COUNT)
     assert staging.has_any
@@ -153,7 +153,7 @@ def test_what_an_earlier_process_left_when_it_was_killed_is_found(tmp_path: Path
     script = """
 import os, sys
 from pathlib import Path
-from tests.unit.node.staging.test_tree_staging import FILES, begun, fill
+from tests.unit.node.staging.test_staged_tree import FILES, begun, fill
 staging, _ = begun(Path(sys.argv[1]))
 fill(staging, FILES[::2])
 os.kill(os.getpid(), 9)
@@ -223,7 +223,7 @@ def test_a_spoiled_listing_comes_again(tmp_path: Path, how: str) -> None:
         flip(path, 20)
     else:
         os.truncate(path, 17 if how == "truncated" else 1000)
-    have = TreeStaging(tmp_path / ".shoal/partial", MODEL.id, MODEL.manifest).open()
+    have = StagedTree(tmp_path / ".shoal/partial", MODEL.id, MODEL.manifest).open()
     assert have == {"flipped": all_of_it & ~2, "truncated": 1, "longer": all_of_it}[how]
     assert begun(tmp_path)[1] == set(range(COUNT))  # The files were there.
     assert seen(completed(tmp_path)) == TREE
@@ -234,7 +234,7 @@ def test_a_staging_whose_listing_is_none_refuses_it(tmp_path: Path) -> None:
     for data, size_bytes in ((b"no listing", 10), (MODEL.listing, len(MODEL.bytes) + 5)):
         sizes = [len(data), size_bytes]
         thing = manifest.of_tree(len(data), sizes, bytes(64))
-        staging = TreeStaging(tmp_path, manifest.id_of(manifest.encode(thing)), thing)
+        staging = StagedTree(tmp_path, manifest.id_of(manifest.encode(thing)), thing)
         staging.open()
         staging.write(0, data)
         with pytest.raises(MalformedMessageError):
@@ -254,7 +254,7 @@ def test_shares_the_blocks_of_large_files(
     old, disk = shared(make(tmp_path / "old", items)), SharingDisk(monkeypatch)
     disk.refuses = refuses
     appearing = others and appearing_in(tmp_path, others)
-    staging = TreeStaging(tmp_path / "partial", old.id, old.manifest, appearing=appearing)
+    staging = StagedTree(tmp_path / "partial", old.id, old.manifest, in_place=appearing)
     have = staging.open() | copy_chunks(
         old.manifest, staging.needed, chunks_of([old]), staging.write
     )
@@ -340,17 +340,17 @@ def test_making_files_can_be_stopped_and_goes_on(
         if calls > after:
             raise OperatorError("interrupted")
 
-    def appearing() -> Appearing | None:
-        return Appearing(tmp_path, "t") if in_place else None
+    def appearing() -> TreeInPlace | None:
+        return TreeInPlace(tmp_path, "t") if in_place else None
 
-    staging, have = begun(tmp_path, appearing=appearing())
+    staging, have = begun(tmp_path, in_place=appearing())
     fill(staging, set(bitmap.indices(staging.needed)) - have)
-    staging.check = check
+    staging._check = check
     with pytest.raises(OperatorError, match="interrupted"):
         staging.publish(tmp_path, "t")
     assert calls == after + 1
     assert in_place or not (tmp_path / "t").exists()
-    again, have = begun(tmp_path, appearing=appearing())
+    again, have = begun(tmp_path, in_place=appearing())
     assert have == set(range(len(MODEL.chunks)))
     again.publish(tmp_path, "t")
     assert seen(tmp_path / "t") == TREE

@@ -1,4 +1,4 @@
-# What scripts/shoal-hosts does on one host:  ssh HOST sh -s -- ACTION … <on-host.sh
+# What `shoal hosts` does on one host:  ssh HOST sh -s -- ACTION … <on-host.sh
 #
 #   install PYTHON online|offline   from ~/.shoal-hosts/wheels.tar into ~/.shoal-venv
 #   start|state|stop CLUSTER SHOAL tracker|node NAME

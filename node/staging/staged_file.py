@@ -7,7 +7,6 @@ hostile edit at any moment costs at most the chunks that it spoiled.
 
 import errno
 import os
-import shutil
 import threading
 from collections.abc import Iterator
 from pathlib import Path
@@ -21,10 +20,9 @@ from shoal.node.folder.hashing import verified_chunks
 from shoal.node.folder.source import FileSource, Source
 from shoal.node.scheduling.twins import all_zeros
 from shoal.node.staging.reflink import Origin, Reflinks
+from shoal.node.staging.room import free_bytes, require_room
 from shoal.protocol import bitmap
-from shoal.protocol.errors import DiskError, OperatorError
 from shoal.protocol.manifest import ContentId, Manifest, encode
-from shoal.protocol.names import display
 
 ALLOCATION_BYTES = (
     64 << 20
@@ -32,10 +30,8 @@ ALLOCATION_BYTES = (
 PLENTY = 2  # Room is taken ahead if the disk has so many times as much: others need some too, and
 # whoever made the manifest may have claimed what will never come.
 
-SHOWN_CHARACTERS = 100  # Of a path that is too long for the disk.
 
-
-class Staging:
+class StagedFile:
     """Room for one thing's bytes, filled in any order, then given its name."""
 
     def __init__(self, folder: Path, content_id: ContentId, manifest: Manifest) -> None:
@@ -199,35 +195,3 @@ class Staging:
             end = offset + self.manifest.chunk_size(index)
         if end > start:
             yield start, end - start
-
-
-def staging_place(folder: Path, content_id: ContentId) -> Path:
-    """Return where a thing's bytes are in a node's `folder` while they come."""
-    return folder / ".shoal/partial" / content_id.removeprefix("b3:")
-
-
-def require_room(place: Path, size_bytes: int) -> None:
-    """Raise OSError (ENOSPC) if the disk has no room for so many bytes."""
-    if size_bytes > free_bytes(place):
-        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
-
-
-def free_bytes(place: Path) -> int:
-    return shutil.disk_usage(place).free
-
-
-def disk_trouble(error: OSError, name: str, folder: Path) -> OperatorError:
-    """Return what to tell the operator about a disk that refused."""
-    if error.errno in {errno.ENOSPC, errno.EDQUOT}:
-        cause, remedy = "the disk is full", "free some space and run it again, it goes on from here"
-    elif error.errno == errno.ENAMETOOLONG:
-        path = os.fsdecode(error.filename or "").partition("/tree/")[2]
-        shown = path if len(path) <= SHOWN_CHARACTERS else f"{path[:SHOWN_CHARACTERS]}…"
-        cause = f"the path of {display(shown)} is too long there"
-        remedy = "--exclude it, or give an --output with a shorter path"
-    elif error.errno in {errno.EACCES, errno.EPERM, errno.EROFS}:
-        cause, remedy = "it may not be written to", "change its permissions or the folder"
-    else:
-        cause, remedy = error.strerror or str(error), "check the disk and run it again"
-    message = f"cannot write {display(name)} in {folder}: {cause}; {remedy}"
-    return DiskError(message)

@@ -15,11 +15,10 @@ from shoal.node.files.raw_files import read_at, usual_mode, write_at
 from shoal.node.folder.hashing import verified_chunks
 from shoal.node.folder.tree import Tree, everything_in
 from shoal.node.scheduling.twins import all_zeros
-from shoal.node.staging.appearing import Appearing
-from shoal.node.staging.file_staging import require_room
 from shoal.node.staging.reflink import Origin
-from shoal.node.staging.tree_files import TreeFiles, checked
-from shoal.node.staging.tree_place import TreePlace
+from shoal.node.staging.room import require_room
+from shoal.node.staging.tree_files import TreeFiles, TreePlace, checked
+from shoal.node.staging.tree_in_place import TreeInPlace
 from shoal.node.trees.part import Lack
 from shoal.node.trees.plan import TreePlan
 from shoal.node.trees.selection import EVERYTHING, Selection
@@ -29,7 +28,7 @@ from shoal.protocol.listing import decode
 from shoal.protocol.manifest import ContentId, Manifest, encode
 
 
-class TreeStaging:
+class StagedTree:
     """Room for a tree's bytes, filled in any order, then given its name."""
 
     _plan: TreePlan
@@ -40,20 +39,23 @@ class TreeStaging:
         content_id: ContentId,
         manifest: Manifest,
         selection: Selection = EVERYTHING,
-        appearing: Appearing | None = None,
+        in_place: TreeInPlace | None = None,
+        *,
+        check: Callable[[], None] = lambda: None,
     ) -> None:
         """Only assigns; `open` makes the room in `folder`/`content_id`.
 
-        `appearing` takes each file as soon as it is whole; without it all appear at the end.
+        `in_place` takes each file as soon as it is whole; without it all appear at the end. `check`
+        is called again and again in what takes long; it raises an error to stop it.
         """
         self.id = content_id
         self.manifest = manifest
         self.needed = bitmap.full(manifest.listing_chunks)
         self._selection = selection
-        self._appearing = appearing
+        self._in_place = in_place
         self._place = TreePlace(folder / content_id.removeprefix("b3:"))
         self._files: TreeFiles | None = None  # Until it is laid out.
-        self.check: Callable[[], None] = lambda: None  # It raises to stop what takes long.
+        self._check = check
         self._is_closed = False
 
     def open(self) -> int:
@@ -79,12 +81,12 @@ class TreeStaging:
             raise MalformedMessageError("the listing is not that of so many bytes")
         self._plan = TreePlan(self.manifest, listing, self._selection, usual_mode(0o777))
         self.needed = self._plan.needed
-        is_new = self._place.lay_out(self._plan, self.check)
-        self._files = TreeFiles(self._place, self._plan, self._appearing, is_new=is_new)
+        is_new = self._place.lay_out(self._plan, self._check)
+        self._files = TreeFiles(self._place, self._plan, self._in_place, is_new=is_new)
         have = bitmap.full(self.manifest.listing_chunks)
-        if self._appearing is not None:
-            files = checked(self._plan.chosen_files(), self.check)
-            self._appearing.begin(files, listing, self._plan.mode, self._place.aside)
+        if self._in_place is not None:
+            files = checked(self._plan.chosen_files(), self._check)
+            self._in_place.begin(files, listing, self._plan.mode, self._place.aside)
             have = self._let_appear(self._right_ones(self.needed))
         elif not is_new:
             have = self._right_ones(self.needed)
@@ -136,8 +138,8 @@ class TreeStaging:
         files = self._complete()
         target, is_all = folder / name, self._plan.is_everything
         known = self._read_listing(), self._plan.listing
-        if self._appearing is not None:
-            tree = self._appearing.tree(*known) if is_all else everything_in(target)
+        if self._in_place is not None:
+            tree = self._in_place.tree(*known) if is_all else everything_in(target)
         else:  # While nobody else can change it.
             made = self._place.tree
             tree = Tree.made(made, *known, files.states) if is_all else everything_in(made)
@@ -196,8 +198,8 @@ class TreeStaging:
 
         A file that stands where it belongs with wrong bytes stays until the right one replaces it.
         """
-        assert self._appearing is not None
-        wrong = self._appearing.take_back(self._plan.files_in(self.needed & ~have))
+        assert self._in_place is not None
+        wrong = self._in_place.take_back(self._plan.files_in(self.needed & ~have))
         doubtful = self._plan.chunks_of(wrong) & self.needed
         have = have & ~doubtful | self._right_ones(doubtful)
         assert self._files is not None
@@ -207,6 +209,6 @@ class TreeStaging:
     def _complete(self) -> TreeFiles:
         """Make what has no bytes, and everything durable."""
         assert self._files is not None
-        self._files.complete(self.check)
+        self._files.complete(self._check)
         sync(self._place.path)
         return self._files

@@ -1,4 +1,4 @@
-"""scripts/shoal-hosts on the lab: what stands for ssh enters the host's namespace, and its home."""
+"""`shoal hosts` on the lab: what stands for ssh enters the host's namespace, and its home."""
 
 import json
 import os
@@ -15,7 +15,6 @@ from tests.multihost.conftest import MakeLab
 from tests.multihost.lab import Lab
 from tests.multihost.swarm import ROOT
 
-SCRIPT = ROOT / "scripts" / "shoal-hosts"
 SEEDS = ROOT / "config" / "n2" / "seeds.txt"
 TIMEOUT_S = 60.0
 FAKE_SSH = """\
@@ -53,7 +52,7 @@ def make_homes(lab: Lab, directory: Path) -> Path:
 def shoal_hosts(*arguments: str) -> subprocess.CompletedProcess[str]:
     environ = {key: value for key, value in os.environ.items() if not key.startswith("SHOAL_")}
     return subprocess.run(
-        [sys.executable, SCRIPT, *arguments],
+        [sys.executable, ROOT / "cli.py", "hosts", *arguments],
         env=environ,
         capture_output=True,
         text=True,
@@ -139,6 +138,9 @@ def test_a_dry_run_prints_what_it_would_run(tmp_path: Path, command: str) -> Non
         (["--ssh=/no/ssh"], "cannot run /no/ssh: No such file"),
         (["--host=n3=lab-7"], "no node n3"),
         (["--host=n1"], "expected NAME=HOST"),
+        (["--on=,"], "--on names nobody; expected one of tracker, n1, n2"),
+        (["--ssh=ssh 'x"], "No closing quotation; quote it as for a shell"),
+        (["--ssh= "], "found no command"),
         (["--config=/nowhere.yaml"], "/nowhere.yaml"),
     ],
 )

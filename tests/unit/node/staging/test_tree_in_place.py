@@ -10,8 +10,8 @@ from random import Random
 import hypothesis.strategies as st
 import pytest
 from hypothesis import HealthCheck, given, settings
-from shoal.node.staging.appearing import Appearing
-from shoal.node.staging.tree_staging import TreeStaging
+from shoal.node.staging.staged_tree import StagedTree
+from shoal.node.staging.tree_in_place import TreeInPlace
 from shoal.node.trees.selection import EVERYTHING, Selection
 from shoal.protocol import bitmap
 from shoal.protocol.errors import OperatorError
@@ -33,7 +33,7 @@ from tests.unit.node.sample_trees import (
     run,
     seen,
 )
-from tests.unit.node.staging.test_tree_staging import MODEL, Others, appearing_in, begun, fill
+from tests.unit.node.staging.test_staged_tree import MODEL, Others, appearing_in, begun, fill
 
 EXTRA: Items = {"extra": file(b"e"), "d/extra": file(), "x/y/z": run(), "l": link("b.txt")}
 
@@ -43,7 +43,7 @@ def arriving(
     model: Model = MODEL,
     selection: Selection = EVERYTHING,
     others: Others = "go",
-) -> tuple[TreeStaging, set[int]]:
+) -> tuple[StagedTree, set[int]]:
     return begun(folder, model, selection, appearing_in(folder, others))
 
 
@@ -393,7 +393,7 @@ def test_a_path_that_is_too_long_is_the_disk_s_error(tmp_path: Path) -> None:
     path = "/".join(["n" * 250] * 16)
     with pytest.raises(OSError, match="too long"):
         arrived(tmp_path, Model({f"{path}/x": file(b"x")}, 5000))
-    appearing = Appearing(Path("/tmp"), "n" * 200)  # noqa: S108 (nothing is put there)
+    appearing = TreeInPlace(Path("/tmp"), "n" * 200)  # noqa: S108 (nothing is put there)
     appearing.begin([], decode(Model({}).listing), lambda _: 0o644)
     with pytest.raises(OSError, match="too long"):
         appearing.put_out(None, path.encode(), b"/nowhere")
