@@ -119,8 +119,9 @@ class Announcements:
         return None
 
     def _withdraw(self, request: Update) -> Decision[None]:
-        announced = {(holding.name, holding.id) for holding in request.holdings}
-        for version in tuple(self._withdrawn(request)):
+        withdrawn = tuple(self._withdrawn(request))
+        announced = {(each.name, each.id) for each in request.holdings} if withdrawn else ()
+        for version in withdrawn:
             if (version.name, version.id) not in announced:
                 yield HolderWithdrew(request.node, version.name)
                 yield Withdrawn(version.name, version.id, request.node)

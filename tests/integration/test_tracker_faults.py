@@ -1,4 +1,4 @@
-"""What strangers, bugs and failing disks do to the tracker on a real socket: it goes on serving."""
+"""Strangers, bugs and failing disks: the tracker on a real socket goes on serving."""
 
 import os
 import random
@@ -110,13 +110,15 @@ def is_cut(stranger: socket.socket) -> bool:
     ],
     ids=["random", "HTTP", "TLS", "SSH", "CURVE", "PUB", "nonsense", "short command", "zeros"],
 )
-def test_cuts_who_does_not_speak_its_language(tracker: RunningTracker, opening: bytes) -> None:
+def test_cuts_connections_that_speak_another_protocol(
+    tracker: RunningTracker, opening: bytes
+) -> None:
     with connected(tracker) as stranger:
         stranger.sendall(opening)
         assert is_cut(stranger)
 
 
-def test_cuts_who_says_nothing_or_next_to_nothing(tracker: RunningTracker) -> None:
+def test_cuts_connections_that_say_nothing_or_next_to_nothing(tracker: RunningTracker) -> None:
     with connected(tracker) as silent, connected(tracker) as dripping:
         began = time.monotonic()
         for byte in SIGNATURE:
@@ -126,14 +128,14 @@ def test_cuts_who_says_nothing_or_next_to_nothing(tracker: RunningTracker) -> No
         assert time.monotonic() - began < 7
 
 
-def test_ignores_who_hangs_up_at_any_point(tracker: RunningTracker) -> None:
+def test_survives_hang_ups_at_any_point(tracker: RunningTracker) -> None:
     whole = greeting() + ready(b"DEALER") + b"\x01\x00" + bytes([0, len(QUERY)]) + QUERY
     for length in range(0, len(whole), 3):
         with connected(tracker) as stranger:
             stranger.sendall(whole[:length])
 
 
-def test_cuts_who_speaks_an_older_zmtp(tracker: RunningTracker) -> None:
+def test_cuts_connections_that_speak_an_older_zmtp(tracker: RunningTracker) -> None:
     for opening in (
         b"\x01\x00" + b"\x06\x00hello",
         SIGNATURE + b"\x00\x05" + b"\x00\x00" + b"\x01\x00" + b"\x00\x03abc",
@@ -144,14 +146,14 @@ def test_cuts_who_speaks_an_older_zmtp(tracker: RunningTracker) -> None:
             assert is_cut(stranger)
 
 
-def test_cuts_who_sends_a_frame_that_is_too_long(tracker: RunningTracker) -> None:
+def test_cuts_connections_that_send_too_long_a_frame(tracker: RunningTracker) -> None:
     for size in (messages.MAX_REQUEST_BYTES + 1, 2**33, 2**62, 2**63, 2**64 - 1):
         with shaken_hands(tracker) as stranger:
             stranger.sendall(b"\x02" + struct.pack(">Q", size) + bytes(1000))
             assert is_cut(stranger)
 
 
-def test_serves_who_shook_hands_by_hand(tracker: RunningTracker) -> None:
+def test_serves_a_hand_made_handshake(tracker: RunningTracker) -> None:
     with shaken_hands(tracker) as stranger:
         stranger.sendall(b"\x01\x00" + bytes([0, len(QUERY)]) + QUERY)
         assert received(stranger, 2) == b"\x01\x00"
@@ -216,11 +218,11 @@ def packed(**keys: Any) -> bytes:
         packed(type="update", node="n1", address="tcp://nowhere", epoch=1, sequence=1),
     ],
 )
-def test_refuses_what_is_no_message(client: Client, body: bytes) -> None:
+def test_rejects_malformed_messages(client: Client, body: bytes) -> None:
     assert client.ask_frames(b"tag", b"", body).code == WireCode.MALFORMED
 
 
-def test_says_what_it_does_not_know(client: Client) -> None:
+def test_reports_unknown_types_and_versions(client: Client) -> None:
     for keys in ({"type": "sing"}, {"v": 1}):
         assert client.ask_frames(b"", packed(**keys)).code == WireCode.UNSUPPORTED
     assert holder_names(client.ask_frames(b"", packed(unheard_of=1))) == ["n1", "n2"]
@@ -255,7 +257,7 @@ def test_a_bug_costs_one_answer(tmp_path: Path, caplog: pytest.LogCaptureFixture
     assert told.endswith(r"KeyError('a bug\nof two lines')")
 
 
-def test_who_is_gone_before_the_reply_does_no_harm(
+def test_a_client_gone_before_its_reply_does_no_harm(
     tracker: RunningTracker,
 ) -> None:
     for _ in range(20):
@@ -314,8 +316,8 @@ with RunningTracker(Path(sys.argv[1])) as tracker:
 """
 
 
-def test_without_descriptors_it_serves_whom_it_knows_and_recovers(tmp_path: Path) -> None:
-    """Fault 28: libzmq alone would spin."""
+def test_without_descriptors_it_serves_its_connections_and_recovers(tmp_path: Path) -> None:
+    """Without the limit on connections, libzmq would spin."""
     with subprocess.Popen(
         [sys.executable, "-c", CRAMPED, tmp_path],
         stdin=subprocess.PIPE,
