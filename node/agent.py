@@ -99,7 +99,7 @@ class Agent:
         """
         leftovers.sweep(self.identity.folder)
         self._server.start(self.identity.address)
-        self._watcher.start()
+        self._watcher.start(self.identity.rescan_s)
         self._session.start()
         self._healer.start()
         self._sweeper.start()

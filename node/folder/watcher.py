@@ -23,7 +23,7 @@ from shoal.node.folder.hash_progress import HashProgress
 from shoal.node.folder.inventory import Inventory
 from shoal.node.folder.large_things import LARGE_BYTES, LargeThings
 from shoal.node.folder.name_locks import NameLocks
-from shoal.node.folder.occasions import Occasions
+from shoal.node.folder.occasions import RESCAN_S, Occasions
 from shoal.node.folder.register import Register
 from shoal.node.folder.rules import Rules
 from shoal.node.folder.source import Source
@@ -75,7 +75,9 @@ class Watcher:
         self._on_looked = on_looked
         self._thread = threading.Thread(target=self._run, name="watch", daemon=True)
 
-    def start(self) -> None:
+    def start(self, rescan_s: float = RESCAN_S) -> None:
+        """Look through the folder when changes are reported, and every `rescan_s` seconds."""
+        self._occasions.rescan_s = rescan_s
         self._thread.start()
 
     def interrupt(self) -> None:

@@ -11,13 +11,12 @@ from shoal.node.fetching import report, steps
 from shoal.node.fetching.download import Download
 from shoal.node.fetching.drive import drive
 from shoal.node.fetching.inflow import Inflow
+from shoal.node.fetching.settings import FetchSettings
 from shoal.node.fetching.versions import Meant
 from shoal.node.network.link import Link
 from shoal.node.network.links import Links
 from shoal.node.network.stop import Stop
-from shoal.node.scheduling.settings import FetchSettings
 from shoal.node.staging.intake import Intake
-from shoal.node.staging.partial import Heard
 from shoal.protocol.control import Fetched, Working
 from shoal.protocol.errors import TrackerError, WireCode
 from shoal.protocol.messages import ChunkRequest, Error, Holders, ManifestRequest, Query, WrongChunk
@@ -65,7 +64,6 @@ class Fetcher:
         self._inflow = Inflow()
         self._link_rate: float | None = None
         self._notice_at = 0.0
-        self._heard = Heard()
 
     def run(self) -> Fetched:
         """Fetch; returns when the thing is in place.
@@ -109,8 +107,6 @@ class Fetcher:
             if now >= next_look:
                 next_look = now + BOUND_S
                 self._look_at_connections(tracker, now)
-            while (word := self._heard.take()) is not None:
-                self._feed(steps.PeerHeard(*word), tracker)
             if now >= due:
                 self._feed(steps.TimePassed(), tracker)
             if now >= next_progress or self._path is not None:
@@ -205,7 +201,7 @@ class Fetcher:
                 if reason:
                     log.info("%s: dropped %s: it %s", display(self._download.name), node, reason)
             case steps.OpenStaging():
-                return self._intake.open(action, self._heard)
+                return self._intake.open(action)
             case steps.LayOut():
                 return self._intake.lay_out()
             case steps.Publish():

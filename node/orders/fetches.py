@@ -13,6 +13,7 @@ from pathlib import Path
 
 import msgspec
 from shoal.node.fetching import versions
+from shoal.node.fetching.settings import FetchSettings
 from shoal.node.fetching.versions import Meant
 from shoal.node.files.outside import check_output
 from shoal.node.folder.spare import ANYTHING, NOTHING, Spare, remember
@@ -24,7 +25,6 @@ from shoal.node.orders import outcomes, questions, standing
 from shoal.node.orders.home import Home
 from shoal.node.orders.jobs import Caller, Jobs, OnProgress
 from shoal.node.orders.standing import Standing
-from shoal.node.scheduling.settings import FetchSettings
 from shoal.node.staging.admission import Admission
 from shoal.node.staging.destination import Destination
 from shoal.node.staging.intake import Intake
@@ -101,7 +101,7 @@ class _Transfer:
         home: Home,
         stop: Stop,
         on_progress: OnProgress,
-        settings: FetchSettings = FetchSettings(),  # noqa: B008 (it is frozen)
+        settings: FetchSettings,
     ) -> None:
         self._home = home
         self._stop = stop
@@ -149,7 +149,7 @@ class _Fetch:
         self._order = order
         self._stop = stop
         self._on_progress = on_progress
-        self._transfer = _Transfer(home, stop, on_progress)
+        self._transfer = _Transfer(home, stop, on_progress, home.identity.fetching)
         self._given_up: list[ContentId] = []  # Versions that nobody has any more.
 
     def run(self) -> Fetched:

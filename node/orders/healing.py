@@ -7,23 +7,22 @@ from collections.abc import Callable
 from typing import NamedTuple
 
 import msgspec
+from shoal.node.fetching.settings import FetchSettings
 from shoal.node.folder.rules import DAMAGED, Damage
 from shoal.node.folder.whole import Whole
 from shoal.node.network.stop import Stop
 from shoal.node.orders.fetches import Fetches
 from shoal.node.orders.home import Home
 from shoal.node.orders.jobs import OnProgress
-from shoal.node.scheduling.settings import FetchSettings
-from shoal.node.staging.partial import Heard, PartialFile
+from shoal.node.staging.partial import PartialFile
 from shoal.protocol.control import Examined
 from shoal.protocol.errors import NotFoundError, OperatorError
 from shoal.protocol.messages import MAX_TEXT_CHARACTERS
 from shoal.protocol.names import display
 from shoal.protocol.titles import Title
 
-HEALING = FetchSettings(shares_already=True)
-# By the node itself: two that wait for each other's bytes only soon give up.
-HEALING_ALONE = FetchSettings(shares_already=True, stalled_s=8.0)
+# By the node itself, unasked: two that only wait for each other's bytes soon give up.
+STALLED_ALONE_S = 8.0
 
 
 class ChangedError(OperatorError):
@@ -53,7 +52,7 @@ class Healing:
         Returns what is served; the fetch that heals takes its place.
         """
         home, name = self._home, thing.name
-        part = PartialFile(name, thing, Heard(), gives_way=True)
+        part = PartialFile(name, thing, gives_way=True)
         part.have = right
         home.inventory.put_partial(part)
         found = examined(thing, right)

@@ -9,10 +9,10 @@ from collections.abc import Callable, Iterable
 
 from shoal.node.fetching import steps
 from shoal.node.folder.whole import Whole
-from shoal.node.scheduling.twins import Twins
+from shoal.node.scheduling.wanted import Twins
 from shoal.node.staging.admission import Admission
 from shoal.node.staging.destination import Destination
-from shoal.node.staging.partial import Heard, PartialFile
+from shoal.node.staging.partial import PartialFile
 from shoal.node.staging.publication import Publication
 from shoal.node.staging.remains import staging_place
 from shoal.node.staging.reuse import Find, chunks_of, copy_chunks
@@ -55,8 +55,8 @@ class Intake:
         self._have = 0  # Chunks that are written (protocol.bitmap), whatever the download believes.
         self._trouble: steps.DiskFailed | None = None  # The first: nothing is written after it.
 
-    def open(self, action: steps.OpenStaging, heard: Heard) -> steps.Event:
-        """Make room, and have what is there already served; `heard` takes in who asks for it.
+    def open(self, action: steps.OpenStaging) -> steps.Event:
+        """Make room, and have what is there already served.
 
         Raises:
             BeingFetchedError: the same content is being fetched by another order.
@@ -65,7 +65,7 @@ class Intake:
         name = action.name
         self._admission.admit(name, action.id, action.manifest)
         self._staged = self._room_for(name, action)
-        self._partial = self._publication.begin(name, self._staged, heard)
+        self._partial = self._publication.begin(name, self._staged)
         self._twins = Twins(action.manifest)
         try:
             have = self._staged.open()

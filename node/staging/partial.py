@@ -7,27 +7,6 @@ from shoal.node.staging.staged_tree import StagedTree
 from shoal.protocol.manifest import encode
 from shoal.protocol.titles import Title
 
-MAX_HEARD = 1024  # Peers whose words wait.
-
-
-class Heard:
-    """What peers said they have when they asked for a chunk: the last word of each, until taken.
-
-    Filled by the serving thread and emptied by the fetching one. It wakes nobody: to wake up for
-    each request would double the work.
-    """
-
-    def __init__(self) -> None:
-        self._words: dict[str, bytes] = {}
-
-    def put(self, node: str, have: bytes) -> None:
-        if len(self._words) < MAX_HEARD:
-            self._words[node] = have
-
-    def take(self) -> tuple[str, bytes] | None:
-        """Return a peer and what it has, None if nobody has asked."""
-        return self._words.popitem() if self._words else None
-
 
 class PartialFile:
     """A thing that is being fetched. Only its download adds to it."""
@@ -36,21 +15,16 @@ class PartialFile:
         self,
         name: str,
         staged: StagedFile | StagedTree | Whole,
-        heard: Heard,
         *,
         gives_way: bool = False,
     ) -> None:
-        """`heard` takes in who asks for a chunk, and what they have.
-
-        One that `gives_way` is the intact part of a damaged thing, until a fetch replaces it.
-        """
+        """One that `gives_way` is the intact part of a damaged thing, until a fetch replaces it."""
         self.title = Title(staged.id)
         self.name = name
         self.id = staged.id
         self.data = encode(staged.manifest)
         self.have = 0
         self.gives_way = gives_way
-        self.heard = heard
         self._manifest = staged.manifest
         self._staged = staged
 
@@ -66,10 +40,6 @@ class PartialFile:
     def have_bytes(self) -> int:
         """About how much of it is here: the chunks of a thing are about equally large."""
         return self.size_bytes * self.have.bit_count() // max(1, self.chunk_count)
-
-    def asked(self, node: str, have: bytes) -> None:
-        """Note that a peer that has these chunks (as on the wire) has asked for one."""
-        self.heard.put(node, have)
 
     def read(self, index: int) -> bytes:
         """Return the bytes of chunk `index`, which must be in `have`."""

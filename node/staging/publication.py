@@ -17,7 +17,7 @@ from shoal.node.folder.source import Source
 from shoal.node.folder.spare import Spare
 from shoal.node.folder.whole import Whole
 from shoal.node.staging.destination import Destination
-from shoal.node.staging.partial import Heard, PartialFile
+from shoal.node.staging.partial import PartialFile
 from shoal.node.staging.staged_file import StagedFile
 from shoal.node.staging.staged_tree import StagedTree
 from shoal.protocol import bitmap
@@ -51,13 +51,13 @@ class Publication:
         self._known = known
         self._partial: PartialFile | None = None
 
-    def begin(self, name: str, staged: StagedFile | StagedTree, heard: Heard) -> PartialFile:
-        """Have what is there of it served from now on; `heard` takes in who asks for it.
+    def begin(self, name: str, staged: StagedFile | StagedTree) -> PartialFile:
+        """Have what is there of it served from now on.
 
         Raises:
             BeingFetchedError: the same content is being fetched by another order.
         """
-        partial = PartialFile(name, staged, heard)
+        partial = PartialFile(name, staged)
         partial.title = msgspec.structs.replace(self._to.title, id=staged.id)
         if not self._known.inventory.put_partial(partial):
             raise BeingFetchedError(name, staged.id)

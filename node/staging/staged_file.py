@@ -18,7 +18,7 @@ from shoal.node.files.raw_files import claim_room, open_own, usual_mode, write_a
 from shoal.node.files.signature import Signature
 from shoal.node.folder.hashing import verified_chunks
 from shoal.node.folder.source import FileSource, Source
-from shoal.node.scheduling.twins import all_zeros
+from shoal.node.scheduling.wanted import all_zeros
 from shoal.node.staging.reflink import Origin, Reflinks
 from shoal.node.staging.room import free_bytes, require_room
 from shoal.protocol import bitmap

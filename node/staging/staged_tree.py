@@ -14,7 +14,7 @@ from shoal.node.files.placing import MayGo, nothing, put_in_place, remove, sync
 from shoal.node.files.raw_files import read_at, usual_mode, write_at
 from shoal.node.folder.hashing import verified_chunks
 from shoal.node.folder.tree import Tree, everything_in
-from shoal.node.scheduling.twins import all_zeros
+from shoal.node.scheduling.wanted import all_zeros
 from shoal.node.staging.reflink import Origin
 from shoal.node.staging.room import require_room
 from shoal.node.staging.tree_files import TreeFiles, TreePlace, checked

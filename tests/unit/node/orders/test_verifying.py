@@ -6,10 +6,11 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from shoal.node.fetching.settings import FetchSettings
 from shoal.node.folder.rules import DAMAGED, FORGOTTEN, NO_RULE, Rule, Rules
 from shoal.node.network.stop import Stop
 from shoal.node.orders import verifying
-from shoal.node.orders.healing import HEALING, Effort
+from shoal.node.orders.healing import Effort
 from shoal.protocol.control import Report, VerifyOrder, Working
 from shoal.protocol.errors import NotFoundError, OperatorError, StoppedError
 
@@ -49,7 +50,7 @@ def keeper(company: Company) -> Member:
 @pytest.fixture
 def effort() -> Iterator[Effort]:
     stop = Stop(lambda kind: kind("interrupted"))
-    yield Effort(stop, lambda _: None, HEALING)
+    yield Effort(stop, lambda _: None, FetchSettings(shares_already=True))
     stop.close()
 
 

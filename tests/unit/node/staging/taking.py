@@ -13,7 +13,6 @@ from shoal.node.folder.spare import NOTHING, Spare
 from shoal.node.staging.admission import Admission
 from shoal.node.staging.destination import Destination
 from shoal.node.staging.intake import Intake
-from shoal.node.staging.partial import Heard
 from shoal.node.staging.publication import Folder, Publication
 
 IN_MEMORY = Path("/" + 600 * "x")  # Too long for SQLite to have it on a disk.
@@ -36,7 +35,6 @@ class Taking:
         self.rules = Rules(state if state.is_dir() else folder / "nowhere")
         self.inventory = Inventory(lambda _: None)
         self.cache = Cache(IN_MEMORY)
-        self.heard = Heard()
         self.spare = spare
         self.to = Destination(folder, **to)
         self._quota = quota

@@ -84,7 +84,6 @@ class Fetch:
 
     def __init__(self, thing: Thing, taking: Taking) -> None:
         self.thing = thing
-        self.heard = taking.heard
         self.intake = taking.intake()
         self.download = Download(Meant("t", "t"), "me", TRACKER, rng())
         self.coming: collections.deque[steps.Event] = collections.deque([steps.TimePassed()])
@@ -121,7 +120,7 @@ class Fetch:
                 size, known = self.thing.manifest.size_bytes, manifest.id_of(self.thing.data)
                 self.coming.append(steps.HoldersFound(Holders("t", known, size, (holder,))))
             case steps.OpenStaging():
-                return self.intake.open(action, self.heard)
+                return self.intake.open(action)
             case steps.LayOut():
                 return self.intake.lay_out()
             case steps.Publish():

@@ -31,7 +31,7 @@ class Scene(Taking):
         self.taken = self.intake()
 
     def open(self, opening: steps.OpenStaging = OPENING) -> steps.Event:
-        return self.taken.open(opening, self.heard)
+        return self.taken.open(opening)
 
     def fill(self) -> None:
         self.open()
@@ -46,8 +46,6 @@ def test_what_has_arrived_is_served_at_once(tmp_path: Path) -> None:
     assert part is not None
     assert scene.taken.store(2, memoryview(chunk(2))) is None
     assert (part.have, part.read(2)) == (bits("2"), chunk(2))
-    scene.inventory.heard(id_of(THING), "n2", b"\x01")
-    assert (scene.heard.take(), scene.heard.take()) == (("n2", b"\x01"), None)
     scene.taken.close()
     assert scene.inventory.find(id_of(THING)) is None
 
@@ -91,7 +89,7 @@ def test_a_thing_is_taken_in_once_at_a_time(tmp_path: Path) -> None:  # fault 10
     scene.open()
     second = scene.intake()
     with pytest.raises(OperatorError, match="is being fetched already"):
-        second.open(OPENING, scene.heard)
+        second.open(OPENING)
     second.close()
     assert scene.inventory.find(id_of(THING)) is not None
     scene.taken.close()
@@ -207,7 +205,7 @@ def test_what_appeared_meanwhile_stays_and_what_has_arrived_too(tmp_path: Path) 
     assert (tmp_path / "a.bin").read_bytes() == b"my only copy"
     (tmp_path / "a.bin").unlink()
     again = scene.intake()
-    assert again.open(OPENING, scene.heard) == steps.StagingOpened(bits("0123"), bits("0123"))
+    assert again.open(OPENING) == steps.StagingOpened(bits("0123"), bits("0123"))
     assert again.publish() == steps.Published(str(tmp_path / "a.bin"))
     again.close()
 

@@ -40,7 +40,7 @@ class Scene(Taking):
         self.taken = self.intake()
 
     def open(self) -> steps.Event:
-        return self.taken.open(OPENING, self.heard)
+        return self.taken.open(OPENING)
 
     def remembers(self) -> bool:
         """Return whether what is in the folder now need not be hashed again."""
@@ -274,7 +274,7 @@ def test_equal_chunks_and_zeros_of_a_tree(tmp_path: Path) -> None:
     model = Model(items)
     taking = Taking(tmp_path)
     intake = taking.intake()
-    opened = intake.open(steps.OpenStaging("t", model.id, model.manifest), taking.heard)
+    opened = intake.open(steps.OpenStaging("t", model.id, model.manifest))
     assert isinstance(opened, steps.StagingOpened)
     for index in bitmap.indices(opened.needed):
         intake.store(index, memoryview(model.chunks[index]))

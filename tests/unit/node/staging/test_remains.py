@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 from shoal.node.folder.inventory import Inventory
-from shoal.node.staging.partial import Heard, PartialFile
+from shoal.node.staging.partial import PartialFile
 from shoal.node.staging.remains import Remains, found, note_name, staging_place
 from shoal.node.staging.reuse import chunks_of, copy_chunks
 from shoal.node.staging.staged_file import StagedFile
@@ -41,7 +41,7 @@ def fetched(folder: Path, *, gives_way: bool = False) -> Remains:
     """Return what is left in a folder whose node fetches the thing just now."""
     inventory = Inventory(lambda _: None)
     staging = StagedFile(folder / ".shoal/partial", id_of(THING), THING)
-    inventory.put_partial(PartialFile("a", staging, Heard(), gives_way=gives_way))
+    inventory.put_partial(PartialFile("a", staging, gives_way=gives_way))
     return Remains(folder, inventory)
 
 

@@ -81,7 +81,7 @@ class Fetch:
         for one in older:
             taking.inventory.put(one)
         intake, opening = taking.intake(), steps.OpenStaging(name, whole.id, whole.manifest)
-        self._fill(intake, intake.open(opening, taking.heard))
+        self._fill(intake, intake.open(opening))
         if whole.manifest.is_tree:
             self._fill(intake, intake.lay_out())
         assert isinstance(intake.publish(), steps.Published)

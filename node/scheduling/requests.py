@@ -1,7 +1,7 @@
-"""The requests that are out: what they keep from being asked of others, and until when.
+"""The requests that are out: which chunks each of them claims, and until when. Sends nothing.
 
-Asks for nothing itself. A request is out, then overdue (its chunks may be asked of others, its
-reply is still welcome), then written off (its holder may be asked for more: it may be lost).
+A request is prompt; then overdue: its chunk may be requested from others, and its reply still
+counts; then written off: it no longer takes a place in its holder's window.
 """
 
 import functools
@@ -13,7 +13,7 @@ import msgspec
 
 
 class Request(msgspec.Struct, eq=False):
-    """One request that is out. `size_bytes` is the most that its reply may carry."""
+    """One request that is out, for chunk `index` of `size_bytes`."""
 
     request_id: int
     node: str
@@ -22,21 +22,21 @@ class Request(msgspec.Struct, eq=False):
     sent_at: float
     due: float
     written_off_at: float
-    ahead_bytes: int = 0  # What all requests that were out then may bring, this one included.
-    is_guess: bool = False  # Nothing said that its holder has it.
+    ahead_bytes: int = 0  # What all requests out at that time ask for, including this one.
+    is_guess: bool = False  # Nothing says that its holder has the chunk.
     is_overdue: bool = False
-    is_hedged: bool = False  # Another holder was asked for its chunk too, …
-    hedges: int | None = None  # … by a request that names this one here.
+    is_hedged: bool = False  # The chunk was requested from another holder as well, …
+    hedges: int | None = None  # … by a request that has this one's id here.
     is_written_off: bool = False
-    bits: int = 0  # What it asks for, as a set, …
-    claims: int = 0  # … and with all that has the same bytes.
+    bits: int = 0  # The chunk, as a set, …
+    claims: int = 0  # … and with all that have the same bytes.
 
     def __post_init__(self) -> None:
         self.bits = self.claims = 1 << self.index
 
     @property
     def may_be_hedged(self) -> bool:
-        """The last one at work on a chunk may be; what is overdue is free anyway."""
+        """Whether it is the last request for its chunk; an overdue one's is free anyway."""
         return not self.is_overdue and not self.is_hedged
 
 
@@ -45,10 +45,10 @@ class Outstanding:
 
     def __init__(self) -> None:
         self.prompt = 0  # How many are not overdue, …
-        self.prompt_bytes = 0  # … and how much they may bring.
-        self.guesses = 0  # How many of the prompt ones: a host without power keeps no place taken.
-        self.retries = 0  # What was asked for once more because the first request took long.
-        self.due = math.inf  # No request turns before this.
+        self.prompt_bytes = 0  # … and how many bytes they ask for.
+        self.guesses = 0  # How many of the prompt ones are; an overdue guess takes no place.
+        self.retries = 0  # How many chunks were requested again because a reply took long.
+        self.due = math.inf  # The earliest time at which `turn` has something to do.
         self._requests: dict[int, Request] = {}
 
     def __iter__(self) -> Iterator[Request]:
@@ -67,26 +67,26 @@ class Outstanding:
         self.due = min(self.due, request.due)
 
     def pop(self, request_id: int) -> tuple[Request, int]:
-        """Take a request off; return it, and the chunks that nobody is about to deliver now."""
+        """Take a request off; return it, and the chunks that no request claims any more."""
         request = self._requests.pop(request_id)
         is_alone = request.may_be_hedged and request.hedges is None
         if not request.is_overdue:
             self._no_longer_prompt(request)
-        # Only what is overdue or hedged may be on its way from elsewhere too.
+        # Only the chunk of an overdue or hedged request can be claimed by another one too.
         return request, request.claims if is_alone else self._unclaimed(request.claims)
 
     def asked_for(self) -> int:
-        """Return the chunks that all of them ask for."""
+        """Return the chunks that they ask for."""
         return functools.reduce(operator.or_, (one.bits for one in self), 0)
 
     def reconsider(self, patience_s: Callable[[Request], float]) -> None:
-        """Have each request due so long after it was sent, as more is known now than then."""
+        """Set anew when each request is due, as more is known now than when it was sent."""
         for request in self:
             request.due = request.sent_at + patience_s(request)
             self.due = min(self.due, request.due)
 
     def turn(self, now: float) -> tuple[list[Request], list[Request], int]:
-        """Let time pass: return what is overdue now, what to write off, and the chunks freed."""
+        """Let time pass: return what became overdue, what to write off, and the freed chunks."""
         overdue = [one for one in self if not one.is_overdue and one.due <= now]
         freed = 0
         self.retries += len(overdue)
@@ -107,7 +107,7 @@ class Outstanding:
             self._requests[request.hedges].is_hedged = False
 
     def _unclaimed(self, bits: int) -> int:
-        """Return which of the chunks no request is about to deliver."""
+        """Return which of the chunks no prompt request claims."""
         for other in self._requests.values():
             if not other.is_overdue:
                 bits &= ~other.claims

@@ -2,7 +2,7 @@
 
 import math
 
-from shoal.node.scheduling.outstanding import Outstanding, Request
+from shoal.node.scheduling.requests import Outstanding, Request
 
 from tests.unit.node.things import bits, digits
 
