@@ -114,7 +114,7 @@ class Announcements:
             ("holdings per node", kept + added, limits.max_holdings_per_node),
         ):
             if count > limit:
-                return Error(WireCode.TOO_MUCH, f"the tracker takes at most {limit} {text}")
+                return Error(WireCode.TOO_MUCH, f"the tracker takes no more than {limit} {text}")
         return None
 
     def _withdraw(self, request: Update) -> Decision[None]:
