@@ -1,8 +1,9 @@
 """How fast bytes come in, and how much each holder may have in flight. Sets no option.
 
 Several holders that answer at the same time fill the switch's queue before our link; the overflow
-is lost, and that connection crawls for up to half a second, which delays the last chunk. TCP learns that only by losing. So over a slow link, with many holders, each may have only a
-little in flight (docs/build/decisions/0008-receive-windows.md).
+is lost, and that connection crawls for up to half a second, which delays the last chunk. TCP learns
+that only by losing. So over a slow link, with many holders, each may have only a little in flight
+(docs/build/decisions/0008-receive-windows.md).
 """
 
 SLOW_BYTES_PER_S = 50e6  # As serving.pacing has it: faster links drain their queues in no time.
