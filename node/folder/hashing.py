@@ -8,7 +8,9 @@ from typing import TypeVar
 
 from blake3 import blake3
 from shoal.node.files.signature import GoneError
+from shoal.node.folder.known_chunks import KnownChunks
 from shoal.node.folder.source import Source
+from shoal.node.folder.whole import Whole
 from shoal.protocol import manifest
 from shoal.protocol.control import Chunking
 from shoal.protocol.manifest import Manifest
@@ -24,14 +26,16 @@ def hash_source(
     on_progress: Callable[[int], None],
     should_stop: Callable[[], bool],
     chunking: Chunking = "fixed",
+    before: Whole | None = None,
 ) -> Manifest:
-    """Return the manifest of what `source` has; each byte is read once.
+    """Return the manifest of what `source` has; each byte is read once at most.
 
     Args:
         source: a file or a tree.
         on_progress: called with the bytes of each chunk once it is hashed.
         should_stop: asked before each chunk.
         chunking: where to cut. A huge thing is cut by sizes in any case.
+        before: an earlier version. What has not changed since, in a tree, is not read.
 
     Raises:
         GoneError: it changed meanwhile, or `should_stop` said so.
@@ -53,7 +57,16 @@ def hash_source(
     sizes = source.cut()
     offsets = accumulate(sizes[:-1], initial=0)
     chunks = list(zip(offsets, sizes, strict=True)) if sizes else []
-    digests = map_with_all_cores(lambda chunk: digest(source.read(*chunk)), chunks)
+    known = KnownChunks(source, before)
+
+    def digest_of(chunk: tuple[int, int]) -> bytes:
+        found = known.digest(*chunk)
+        if found is None:
+            return digest(source.read(*chunk))
+        on_progress(chunk[1])
+        return found
+
+    digests = map_with_all_cores(digest_of, chunks)
     return described(source, sizes, b"".join(digests))
 
 

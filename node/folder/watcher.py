@@ -344,7 +344,7 @@ class Watcher:
         if known is not None and known.signature == source.signature:
             known.source = source  # What is left out of it may be something else now.
             return
-        thing = self._examiner.examined(name, source, progress)
+        thing = self._examiner.examined(name, source, progress, known)
         if thing is None:
             return
         if self._rules.of(name).withheld:  # Since it was looked at.
