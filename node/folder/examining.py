@@ -12,8 +12,7 @@ from collections.abc import Callable
 from shoal.node.files.unreadable import PASSING, Unreadable, UnreadableError, why
 from shoal.node.folder.cache import Cache
 from shoal.node.folder.cadence import Cadence
-from shoal.node.folder.hash_progress import HashProgress
-from shoal.node.folder.hashing import hash_source
+from shoal.node.folder.hashing import HashProgress, hash_source
 from shoal.node.folder.rules import DEFAULT_CHUNKING, Rules
 from shoal.node.folder.source import Source
 from shoal.node.folder.tree import Tree

@@ -17,9 +17,10 @@ from pathlib import Path
 from shoal.node.files.signature import GoneError, Signature
 from shoal.node.files.unreadable import Unreadable
 from shoal.node.folder.cache import Cache
-from shoal.node.folder.contents import AwayError, Folder, NotNowError
+from shoal.node.folder.changed import Changed
+from shoal.node.folder.contents import AwayError, Folder, Look, NotNowError
 from shoal.node.folder.examining import Examiner
-from shoal.node.folder.hash_progress import HashProgress
+from shoal.node.folder.hashing import HashProgress
 from shoal.node.folder.inventory import Inventory
 from shoal.node.folder.large_things import LARGE_BYTES, LargeThings
 from shoal.node.folder.name_locks import NameLocks
@@ -34,6 +35,7 @@ from shoal.protocol.titles import Published
 
 log = logging.getLogger("shoal.node")
 
+EVERYTHING = Changed(everything=True)
 OnHashed = Callable[[int, int], None]  # How many bytes are hashed, and of how many.
 
 STABLE_S = 0.2  # A file that changed within this is still being written.
@@ -68,7 +70,8 @@ class Watcher:
         self._large = LargeThings(self._take_in_large, self._note_first_look)
         self._refused: dict[str, Signature] = {}  # What could not be taken in as it was then.
         self._has_seen_all = False
-        self._last_seen: dict[str, Signature] | None = None
+        self._last_seen: dict[str, Signature] = {}
+        self._later: dict[str, float] = {}  # What to look at again, and when.
         self._waiting: dict[str, int] = {}  # What is to be hashed: sizes in bytes, by name.
         self._rest_s = 0.0
         self._first_look_is_over = threading.Event()
@@ -103,8 +106,8 @@ class Watcher:
         timer = threading.Timer(limit_s, self._stopping.set)
         timer.start()
         try:
-            is_at_rest = self._look(but=self._inventory.names())
-            if is_at_rest and not self._stopping.is_set():
+            restless = self._look(but=self._inventory.names())
+            if not restless and not self._stopping.is_set():
                 self._note_first_look()
         finally:
             timer.cancel()
@@ -162,8 +165,13 @@ class Watcher:
 
     def look_through(self) -> None:
         """Bring all but what is large up to date now, in the caller's thread."""
-        while not self._look() and not self._stopping.wait(STABLE_S):
-            pass
+        changed = EVERYTHING
+        while restless := self._look(changed):
+            if self._stopping.wait(STABLE_S):
+                return
+            changed = Changed()
+            for name in restless:
+                changed.add(name)
 
     def wait_for_large(self) -> None:
         """Wait until what is large, and has been seen, is up to date too."""
@@ -191,6 +199,7 @@ class Watcher:
         with contextlib.suppress(AwayError):
             self._folder.require_there()
             self._inventory.remove(name)
+            self._occasions.add(name)
 
     def _alone_with(
         self, name: str, on_hashed: OnHashed | None
@@ -204,12 +213,8 @@ class Watcher:
         return self._names.holding(name, tell)
 
     def _run(self) -> None:
-        self._look()
-        self._note_first_look()
-        for _ in self._occasions:
-            while not self._look():
-                if self._stopping.wait(STABLE_S + self._rest_s):
-                    return
+        for changed in self._occasions:
+            self._look(changed)
             self._note_first_look()
             if self._stopping.wait(self._rest_s):
                 return
@@ -221,63 +226,72 @@ class Watcher:
             self._on_looked()
             self._first_look_is_over.set()
 
-    def _look(self, but: Collection[str] = ()) -> bool:
-        """Compare the inventory with the folder; say whether everything was at rest.
+    def _look(self, changed: Changed = EVERYTHING, but: Collection[str] = ()) -> set[str]:
+        """Compare the inventory with the folder where it changed; return what is not at rest.
 
         What is named in `but` is taken to be as it is known.
         """
         with self._looking:
             began = time.monotonic()
-            known = self._inventory.names()  # Before the look: what is fetched meanwhile is there.
-            known += self._last_seen or ()
             try:
-                seen = self._folder.things(but)
+                look, known = self._seen(changed, began, but)
             except GoneError:
-                return True  # It is to stop.
+                return set()  # It is to stop.
             except AwayError as error:
                 self._note_away(error)
-                return True
+                return set()
             self._note_away(None)
-            self._rest_s = REST * (time.monotonic() - began)
-            self._drop({*known} - {*seen, *but, *self._folder.unreadable})
-            new = self._new(seen, began)
-            before = self._last_seen
-            self._waiting = {name: source.size_bytes for name, source in new.items()}
-            self._last_seen = {name: source.signature for name, source in seen.items()}
-        is_at_rest = self._take_in_all(new, before)
-        self._has_seen_all |= not self._stopping.is_set()
-        return is_at_rest
+            self._rest(changed, time.monotonic() - began)
+            self._drop(known - {*look.found, *but, *look.unreadable})
+            new = self._new(look, began)
+            before = {name: self._last_seen.get(name) for name in new}
+            self._note_seen(changed, look, new)
+        restless = self._take_in_all(new, before)
+        with self._looking:
+            self._later |= dict.fromkeys(restless, time.monotonic() + STABLE_S)
+            self._occasions.due = min(self._later.values(), default=math.inf)
+            self._has_seen_all |= changed.is_everything and not self._stopping.is_set()
+        return restless
+
+    def _seen(self, changed: Changed, now: float, but: Collection[str]) -> tuple[Look, set[str]]:
+        """Look where something changed or is due; return that, and what was known there before."""
+        if changed.is_everything:
+            known = {*self._inventory.names(), *self._last_seen}  # Before: fetches go on meanwhile.
+            return self._folder.look(but), known
+        due = (name for name, at in self._later.items() if at <= now)
+        where: dict[str, Collection[str]] = dict.fromkeys(due, ())
+        look = self._folder.look_again({**where, **changed.things})
+        return look, set(look.names)
 
     def _take_in_all(
-        self, new: Mapping[str, Source], before: Mapping[str, Signature] | None
-    ) -> bool:
-        """Take in what is new and was the same `before`; say whether all of it was.
+        self, new: Mapping[str, Source], before: Mapping[str, Signature | None]
+    ) -> set[str]:
+        """Take in what is new and was the same `before`; return what was not.
 
         The smallest comes first. What is large is not waited for, if there is a thread that can.
         """
         self._progress.begin(new.values())
-        at_rest = True
+        restless: set[str] = set()
         for name, source in sorted(new.items(), key=lambda item: item[1].size_bytes):
             if self._stopping.is_set():
-                return True
-            if before is not None and before.get(name) != source.signature:
-                at_rest = False
+                return set()
+            if self._has_seen_all and before.get(name) != source.signature:
+                restless.add(name)
                 continue
             self._waiting.pop(name, None)
             if source.size_bytes >= LARGE_BYTES and self._thread.is_alive():
                 self._large.add(name, source)
-            else:
-                with self._names.holding(name):
-                    at_rest &= self._take_in(name, source, self._progress)
-        return at_rest
+            elif not self._take_in_alone(name, source, self._progress):
+                restless.add(name)
+        return restless
+
+    def _take_in_alone(self, name: str, source: Source, progress: HashProgress) -> bool:
+        with self._names.holding(name):
+            return self._take_in(name, source, progress)
 
     def _take_in_large(self, name: str, source: Source) -> None:
-        progress = HashProgress()
-        progress.begin([source])
-        with self._names.holding(name):
-            is_taken = self._take_in(name, source, progress)
-        if not is_taken:
-            self._occasions.wake()
+        if not self._take_in_alone(name, source, _progress_of(source, None)):
+            self._occasions.add(name)
 
     def _note_away(self, error: AwayError | None) -> None:
         if error is not None and not self._occasions.is_away:
@@ -286,21 +300,35 @@ class Watcher:
             log.info("%s is there again", display(str(self._folder.path)))
         self._occasions.is_away = error is not None
 
-    def _new(self, seen: dict[str, Source], now: float) -> dict[str, Source]:
+    def _rest(self, changed: Changed, took_s: float) -> None:
+        """Have looks take a tenth of the time: one at everything does not put off the others."""
+        self._rest_s = 0.0 if changed.is_everything else REST * took_s
+        if changed.is_everything:
+            self._occasions.rest_until = time.monotonic() + REST * took_s
+
+    def _new(self, look: Look, now: float) -> dict[str, Source]:
         """Return what is not in the inventory as it is, but for what changes too often."""
-        self._refused = {
-            name: refused
-            for name, refused in self._refused.items()
-            if name in seen and seen[name].signature == refused
-        }
-        new = {
-            name: source
-            for name, source in seen.items()
-            if name not in self._refused and not self._is_known(name, source)
-        }
+        new: dict[str, Source] = {}
+        for name in look.names:
+            self._later.pop(name, None)
+            source = look.found.get(name)
+            if source is None or self._refused.get(name) != source.signature:
+                self._refused.pop(name, None)
+                if source is not None and not self._is_known(name, source):
+                    new[name] = source
         dues = {name: self._examiner.due(name, source) for name, source in new.items()}
-        self._occasions.due = min((due for due in dues.values() if due > now), default=math.inf)
+        self._later |= {name: due for name, due in dues.items() if due > now}
         return {name: source for name, source in new.items() if dues[name] <= now}
+
+    def _note_seen(self, changed: Changed, look: Look, new: Mapping[str, Source]) -> None:
+        """Note what was seen of all that was looked at, and what of it is to be hashed."""
+        if changed.is_everything:
+            self._last_seen, self._waiting = {}, {}
+        for name in look.names:
+            self._last_seen.pop(name, None)
+            self._waiting.pop(name, None)
+        self._last_seen |= {name: source.signature for name, source in look.found.items()}
+        self._waiting |= {name: source.size_bytes for name, source in new.items()}
 
     def _drop(self, gone: set[str]) -> None:
         for name in sorted(gone):

@@ -5,8 +5,7 @@ import threading
 from collections.abc import Callable, Iterator
 
 from shoal.node.files.signature import GoneError
-from shoal.node.folder.hash_progress import HashProgress
-from shoal.node.folder.hashing import verified_chunks
+from shoal.node.folder.hashing import HashProgress, verified_chunks
 from shoal.node.folder.whole import Whole
 from shoal.node.orders import standing
 from shoal.node.orders.fetches import Fetches

@@ -1,0 +1,76 @@
+"""What changes is looked at, and nothing else."""
+
+import math
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from shoal.node.folder.changed import Changed
+from shoal.node.folder.contents import Folder
+
+from tests.unit.node.folder.test_watcher import Scene, watched
+from tests.unit.wire.places import eventually
+
+
+@pytest.fixture
+def idle(tmp_path: Path) -> Iterator[Scene]:
+    """A watcher that was not started."""
+    scene = Scene(tmp_path)
+    yield scene
+    scene.close()
+
+
+def test_a_change_is_looked_at_where_it_was(idle: Scene, monkeypatch: pytest.MonkeyPatch) -> None:
+    for path in ("a", "b", "t/x/1", "t/y/2"):
+        idle.write(path, b"1")
+    idle.watcher.look_through()
+    looked = note_looks(monkeypatch)
+    idle.write("b", b"22")
+    idle.write("t/x/3", b"3")
+    (idle.folder / "a").unlink()
+    changed = Changed()
+    for name, inside in (("a", ""), ("b", ""), ("t", "x/3")):
+        changed.add(name, inside)
+    idle.watcher._look(changed)
+    assert set(idle.watcher._later) == {"b", "t"}  # They have just been hashed.
+    assert looked == ["a", "b", "t"]
+    assert idle.inventory.names() == ["b", "t"]
+    assert idle.watcher._occasions.due < math.inf
+    eventually(lambda: not idle.watcher._look(Changed()) and idle.has("b", b"22"))
+    assert idle.has("t", b"131")
+    assert idle.watcher._occasions.due == math.inf
+    looked.clear()
+    assert idle.watcher._look(Changed()) == set()
+    assert looked == []
+
+
+def note_looks(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """Return a list of the names that are looked at from now on."""
+    looked: list[str] = []
+    real = Folder._look_at
+
+    def note(folder: Folder, name: str, find: Any) -> object:
+        looked.append(name)
+        return real(folder, name, find)
+
+    monkeypatch.setattr(Folder, "_look_at", note)
+    return looked
+
+
+def test_what_was_found_to_have_changed_is_looked_at_soon(tmp_path: Path) -> None:
+    (tmp_path / "a").write_bytes(b"1")
+    with watched(tmp_path) as scene:
+        scene.watcher.forget("a")
+        eventually(lambda: scene.has("a", b"1"))
+
+
+def test_looks_at_everything_only_at_first(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for number in range(20):
+        (tmp_path / f"{number}").write_bytes(b"1")
+    looked = note_looks(monkeypatch)
+    with watched(tmp_path) as scene:
+        assert len(looked) == 20
+        scene.write("7", b"another")
+        eventually(lambda: scene.has("7", b"another"))
+        assert set(looked[20:]) == {"7"}
