@@ -20,7 +20,9 @@ from shoal.node.network.chunk_server import ChunkServer
 from shoal.node.network.session import Session
 from shoal.node.orders.fetches import Fetches
 from shoal.node.orders.healer import Healer
-from shoal.node.orders.home import Home, Identity
+from shoal.node.orders.home import Home
+from shoal.node.orders.identity import Identity
+from shoal.node.orders.jobs import Jobs
 from shoal.node.orders.sweeper import Sweeper
 from shoal.node.orders.upkeep import Upkeep
 from shoal.node.orders.verifying import Verifying
@@ -42,8 +44,6 @@ from shoal.protocol.errors import Kind, OperatorError, StoppedError, TimedOutErr
 from shoal.protocol.messages import State, Told
 from shoal.protocol.names import display
 from shoal.protocol.titles import Title
-from shoal.system import descriptors
-from shoal.system.memory import keep_freed_memory
 
 log = logging.getLogger("shoal.node")
 
@@ -60,8 +60,6 @@ class Agent:
     """One node from `start` to `stop`. Owns the folder's lock, which the caller has taken."""
 
     def __init__(self, identity: Identity, lock: FolderLock) -> None:
-        keep_freed_memory()
-        descriptors.raise_limit()
         settings = NodeSettings()
         state = identity.folder / ".shoal"
         rng = random.Random()  # noqa: S311 (jitter, not secrets)
@@ -84,9 +82,10 @@ class Agent:
         remains = Remains(identity.folder, self.inventory)
         parts = self._watcher, quota, remains
         home = Home(identity, self._context, self.inventory, *known, *parts)
-        self._fetches = Fetches(home)
+        self._jobs = Jobs()
+        self._fetches = Fetches(home, self._jobs)
         self._upkeep = Upkeep(home, self._announce)
-        self._verifying = Verifying(home, self._fetches, self._announce)
+        self._verifying = Verifying(home, self._jobs, self._fetches, self._announce)
         self._healer = Healer(home, self._verifying)
         self._sweeper = Sweeper(home)
         told = self._watcher.forget, self._healer.take
@@ -182,19 +181,12 @@ class Agent:
 
     def cancel(self, order: Task, kind: Kind) -> None:
         """Stop what was ordered, if it takes long and nothing is lost by that."""
-        match order:
-            case FetchOrder():
-                self._fetches.cancel(order, kind)
-            case VerifyOrder():
-                self._verifying.cancel(order.what, kind)
-            case ShareOrder() | ForgetOrder() | DiscardOrder():
-                pass
+        self._jobs.cancel(order, kind)
 
     def cancel_all(self, kind: Kind) -> None:
         """Stop all that takes long, and what would begin later. For signal handlers too."""
         self._watcher.interrupt()
-        self._verifying.cancel_all(kind)
-        self._fetches.cancel_all(kind)
+        self._jobs.cancel_all(kind)
 
     def stop(self) -> None:
         """Stop serving, say goodbye to the tracker, let go of the folder."""

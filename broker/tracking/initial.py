@@ -1,4 +1,4 @@
-"""What the cluster file says of nodes and holdings, which counts until the nodes speak themselves.
+"""What the cluster file says of nodes and holdings. It counts until the nodes speak themselves.
 
 Does not read the file.
 """
@@ -40,7 +40,7 @@ class Initial:
 
 
 class InitialHoldings:
-    """The holdings of the cluster file that still count."""
+    """The holdings of the cluster file that still count. Only `State.apply` changes them."""
 
     def __init__(self, initial: Initial) -> None:
         self._nodes = initial.nodes
@@ -64,13 +64,14 @@ class InitialHoldings:
             if self._holders[self._sorted_names[index]]:
                 yield self._sorted_names[index]
 
-    def disown(self, name: str, node: str) -> bool:
-        """Take `node` off the holders of `name`; say whether it was one."""
-        if node not in self._holders.get(name, ()):
-            return False
-        del self._holders[name][node]
-        del self._names[node][name]
-        return True
+    def is_holder(self, name: str, node: str) -> bool:
+        return node in self._holders.get(name, ())
+
+    def disown(self, name: str, node: str) -> None:
+        """Take `node` off the holders of `name`."""
+        if self.is_holder(name, node):
+            del self._holders[name][node]
+            del self._names[node][name]
 
     def supersede(self, node: str) -> None:
         """Take `node` off all lists: from now on its own word counts."""

@@ -146,7 +146,7 @@ def _bound(node: str, tally: Tally, measured: Measured) -> tuple[str, str]:
 def no_such_file(what: str) -> Fail:
     return Fail(
         NotFoundError,
-        f"no such file was found: {display(what)}; `shoal ls` shows what there is",
+        f"no such file was found: {display(what)}; `shoal ls` lists the files that are shared",
     )
 
 

@@ -26,7 +26,6 @@ class Part(Protocol):
     data: bytes
     have: int
     gives_way: bool
-    on_asked: Callable[[str, bytes], None]
 
     @property
     def size_bytes(self) -> int: ...
@@ -133,12 +132,6 @@ class Inventory:
             if partial is not None and partial.name == name:
                 partial.title = title
             self._tell_of(name, content_id)
-
-    def heard(self, what: str, node: str, have: bytes) -> None:
-        """Pass on what an asker has of a thing that is being fetched here."""
-        partial = self._partial.get(ContentId(what))
-        if partial is not None:
-            partial.on_asked(node, have)
 
     def put_partial(self, partial: Part) -> bool:
         """Take in a thing that is being fetched; refuse, and say so, if it is one already."""

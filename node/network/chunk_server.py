@@ -146,8 +146,6 @@ class ChunkServer:
             return [messages.encode(Error(WireCode.MALFORMED, str(error)))]
         if self._pacing.is_overfull:
             return [messages.encode(Error(WireCode.BUSY, "too many replies are waiting"))]
-        if isinstance(request, ChunkRequest):
-            self._inventory.heard(request.id, request.node, request.have)
         source = Source(*frames.origin(parts[0]))
         return self._carry_out(self._serving.handle(request, source, time.monotonic()), request)
 

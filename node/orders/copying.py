@@ -66,14 +66,17 @@ def copy_into(
     return left_out
 
 
-def same(path: Path, other: Path, selection: Selection) -> bool:
-    """Say whether two files or directories have the same in them, as far as it is shared."""
+def same(path: Path, other: Path, selection: Selection, check: Callable[[], None]) -> bool:
+    """Say whether two files or directories have the same in them, as far as it is shared.
+
+    `check` is called now and then; it may raise.
+    """
     if path.is_file() or other.is_file():
-        return path.is_file() and _same_mode(path, other) and _same_bytes(path, other)
+        return path.is_file() and _same_mode(path, other) and _same_bytes(path, other, check)
     one = look_through(path, selection, lambda _, __: None, lambda: False)
     two = look_through(other, selection, lambda _, __: None, lambda: False)
     return list(one.entries()) == list(two.entries()) and all(
-        _same_bytes(path / inside, other / inside) for inside in one.file_paths()
+        _same_bytes(path / inside, other / inside, check) for inside in one.file_paths()
     )
 
 
@@ -81,12 +84,13 @@ def _same_mode(one: Path, two: Path) -> bool:
     return not (one.stat().st_mode ^ two.stat().st_mode) & stat.S_IXUSR
 
 
-def _same_bytes(one: Path, two: Path) -> bool:
+def _same_bytes(one: Path, two: Path, check: Callable[[], None]) -> bool:
     """Say whether two files have the same bytes, reading no more of them than is needed."""
     if not two.is_file() or one.stat().st_size != two.stat().st_size:
         return False
     with one.open("rb") as first, two.open("rb") as second:
         while block := first.read(_COMPARE_BYTES):
+            check()
             if block != second.read(_COMPARE_BYTES):
                 return False
     return True

@@ -1,11 +1,9 @@
 """A thing that is being fetched, as others can ask for it meanwhile."""
 
-from collections.abc import Callable
-
 from shoal.node.files.signature import GoneError
 from shoal.node.folder.whole import Whole
-from shoal.node.staging.file_staging import Staging
-from shoal.node.staging.tree_staging import TreeStaging
+from shoal.node.staging.staged_file import StagedFile
+from shoal.node.staging.staged_tree import StagedTree
 from shoal.protocol.manifest import encode
 from shoal.protocol.titles import Title
 
@@ -16,24 +14,19 @@ class PartialFile:
     def __init__(
         self,
         name: str,
-        staging: Staging | TreeStaging | Whole,
-        on_asked: Callable[[str, bytes], None],
+        staged: StagedFile | StagedTree | Whole,
         *,
         gives_way: bool = False,
     ) -> None:
-        """`on_asked` is told of each request for a chunk: by whom, and what it has.
-
-        One that `gives_way` is what is right of a thing that has rotted, until it is fetched.
-        """
-        self.title = Title(staging.id)
+        """One that `gives_way` is the intact part of a damaged thing, until a fetch replaces it."""
+        self.title = Title(staged.id)
         self.name = name
-        self.id = staging.id
-        self.data = encode(staging.manifest)
+        self.id = staged.id
+        self.data = encode(staged.manifest)
         self.have = 0
         self.gives_way = gives_way
-        self.on_asked = on_asked
-        self._manifest = staging.manifest
-        self._staging = staging
+        self._manifest = staged.manifest
+        self._staged = staged
 
     @property
     def size_bytes(self) -> int:
@@ -45,12 +38,12 @@ class PartialFile:
 
     @property
     def have_bytes(self) -> int:
-        """About how much of it is here: chunks of one thing are of about one size."""
+        """About how much of it is here: the chunks of a thing are about equally large."""
         return self.size_bytes * self.have.bit_count() // max(1, self.chunk_count)
 
     def read(self, index: int) -> bytes:
         """Return the bytes of chunk `index`, which must be in `have`."""
         try:
-            return self._staging.read(index)
+            return self._staged.read(index)
         except OSError as error:
             raise GoneError(f"{self.name}: {error.strerror}") from None

@@ -18,7 +18,7 @@ from pathlib import Path
 import yaml
 from shoal.node.agent import Agent
 from shoal.node.folder.lock import FolderLock
-from shoal.node.orders.home import Identity
+from shoal.node.orders.identity import Identity
 
 from tests.benchmark.cluster import Cluster
 from tests.benchmark.processes import end_when_told

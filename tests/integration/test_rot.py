@@ -41,7 +41,7 @@ def test_the_only_holder_withdraws_it_and_verify_heals_it_later(tmp_path: Path) 
         cluster.wait(lambda: not cluster.holders("a.bin"), "n1 withdraws it")
         said = cluster.log("node", "n1")
         assert "a.bin: chunk 1 of 32 is damaged on this disk" in said
-        assert said.count("a.bin: not healed, 4 of 32 chunks damaged: nobody else has it") == 1
+        assert said.count("a.bin: not healed, 4 of 32 chunks damaged: no other node has it") == 1
         cluster.stop("node", "n1")
         cluster.put("a.bin", DATA, "n2")
         cluster.start_node("n2")

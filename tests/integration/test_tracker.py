@@ -122,10 +122,10 @@ def test_s12_what_happens_can_be_seen(client: Client, caplog: pytest.LogCaptureF
     client.ask(Query("seeds.txt", "n1"))
     client.ask(Status())
     assert caplog.messages == [
-        "n1 is there, at tcp://127.0.0.1:11001",
-        "n1 added to the holders of seeds.txt",
-        "n1 taken off the holders of seeds.txt: it asked for it",
-        "seeds.txt? n1 is sent to n2, n3",
+        "n1 joined at tcp://127.0.0.1:11001",
+        "n1 holds seeds.txt",
+        "n1 no longer holds seeds.txt (it requested it)",
+        "n1 asked for seeds.txt: sent to n2, n3",
     ]
 
 
@@ -155,7 +155,7 @@ def test_silence_is_noticed_though_nobody_says_anything(
     caplog.set_level(logging.INFO, "shoal.tracker")
     with RunningTracker(tmp_path, TrackerSettings(lease_s=0.1)) as tracker:
         tracker.ask(update("n1", "new.txt"))
-        wait_until(lambda: "n1 is silent" in caplog.messages, limit_s=0.9)
+        wait_until(lambda: "n1 went silent" in caplog.messages, limit_s=0.9)
 
 
 def test_a_restart_keeps_what_was_announced(tmp_path: Path) -> None:

@@ -16,7 +16,7 @@ import pytest
 import zmq
 from shoal.broker.settings import ServerSettings
 from shoal.broker.sqlite_store import SqliteStore
-from shoal.broker.tracking.records import Change
+from shoal.broker.tracking.changes import Change
 from shoal.broker.tracking.tracker import Expiry, Outcome, Tracker
 from shoal.protocol import addresses, messages
 from shoal.protocol.errors import WireCode
@@ -301,9 +301,9 @@ def test_serves_on_when_the_disk_is_full(
         assert tracker.ask(update("n1", *names)).holdings == 100
         assert holder_names(tracker.ask(Query(names[7]))) == ["n1"]
         assert tracker.counters()["failed_saves"] >= 1
-        assert "the state cannot be saved (database or disk is full)" in caplog.text
+        assert "cannot save the tracker's state (database or disk is full)" in caplog.text
         connection.execute("PRAGMA max_page_count = 1000000")
-        wait_until(lambda: "the state is saved again" in caplog.text)
+        wait_until(lambda: "the tracker's state is being saved again" in caplog.text)
     with RunningTracker(tmp_path) as tracker:
         assert holder_names(tracker.ask(Query(names[7]))) == ["n1"]
 
@@ -349,7 +349,7 @@ def test_without_descriptors_it_serves_whom_it_knows_and_recovers(tmp_path: Path
             newcomer.close()
             honest.close()
         _, talk = process.communicate()
-    assert "60 connections are open, and more are refused" in talk
+    assert "60 connections are open; refusing more" in talk
 
 
 def counters(client: Client) -> dict[str, int]:

@@ -169,8 +169,6 @@ class Host(Station):
             asked = queue.popleft()
             if queue:
                 self._waiting[asker] = queue
-            if isinstance(asked.request, steps.RequestChunk) and self.download is not None:
-                self._feed(steps.PeerHeard(asker, asked.request.have))
             self._reply(asked)
 
     def _reply(self, asked: Asked) -> None:

@@ -10,7 +10,7 @@ from typing import Any, Self, TypeVar
 
 from shoal.node.agent import Agent
 from shoal.node.folder.lock import FolderLock
-from shoal.node.orders.home import Identity
+from shoal.node.orders.identity import Identity
 from shoal.protocol import messages
 from shoal.protocol.control import (
     Fetched,

@@ -11,7 +11,7 @@ import pytest
 import zmq
 from shoal.node.agent import Agent
 from shoal.node.folder.lock import FolderLock
-from shoal.node.orders.home import Identity
+from shoal.node.orders.identity import Identity
 from shoal.protocol.control import Fetched, FetchOrder, ShareOrder, Sharing
 from shoal.protocol.errors import DiskError, Kind, OperatorError, StoppedError, TimedOutError
 from shoal.protocol.messages import State, Told
@@ -131,8 +131,8 @@ def test_who_orders_the_same_waits_for_it_and_stops_nobody_else(
         for thread in threads:
             thread.start()
         eventually(lambda: holders[0].requests)
-        (joint,) = agent._fetches._joints.values()
-        eventually(lambda: len(joint._callers) == 3)
+        (job,) = agent._jobs._running.values()
+        eventually(lambda: len(job._callers) == 3)
         agent.cancel(FetchOrder(NAME), StoppedError)  # It is nobody's.
         agent.cancel(orders[1], TimedOutError)
         threads[1].join(LIMIT_S)

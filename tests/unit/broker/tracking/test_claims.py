@@ -79,8 +79,8 @@ def test_of_two_who_claim_one_number_the_second_is_told(scene: Scene) -> None:
     assert scene.update("n2", "a=2!3 b=2!1") == "ok 1 not a=2:3/n1"
     assert scene.ask("a") == "=1:3/n1 n1"
     assert scene.told()[1:3] == [
-        "n2's a was not accepted: n1 published other content as v3",
-        "n2 added to the holders of b",
+        "n2 cannot publish a: n1 published different content as v3",
+        "n2 holds b",
     ]
     assert scene.update("n2", "a=2!4") == "ok 2"  # Its user insists.
     assert scene.ask("a") == "=2:4/n2 n2 other =1:3/n1"

@@ -12,8 +12,8 @@ from shoal.node.files.signature import GoneError, Signature
 from shoal.node.folder.inventory import MOST, Inventory
 from shoal.node.folder.source import FileSource
 from shoal.node.folder.whole import Whole
-from shoal.node.staging.file_staging import Staging
 from shoal.node.staging.partial import PartialFile
+from shoal.node.staging.staged_file import StagedFile
 from shoal.protocol import manifest
 from shoal.protocol.messages import Holding, Withdrawal
 from shoal.protocol.titles import Title
@@ -178,11 +178,11 @@ def test_says_only_what_changes(shelf: Shelf) -> None:
     assert shelf.told == ["+a", "-a"]
 
 
-def a_partial(folder: Path) -> tuple[PartialFile, Staging]:
+def a_partial(folder: Path) -> tuple[PartialFile, StagedFile]:
     parts = thing([10] * 4)
-    staging = Staging(folder / "partial", id_of(parts), parts)
+    staging = StagedFile(folder / "partial", id_of(parts), parts)
     staging.open()
-    return PartialFile("a.bin", staging, lambda _, __: None), staging
+    return PartialFile("a.bin", staging), staging
 
 
 def test_a_part_is_served_by_its_id_alone(shelf: Shelf) -> None:
@@ -312,14 +312,3 @@ def test_takes_in_nothing_that_cannot_be_announced(shelf: Shelf) -> None:
     with pytest.raises(ValueError, match=r"\.\."):
         shelf.inventory.put(file)
     assert (shelf.told, shelf.inventory.names()) == ([], [])
-
-
-def test_what_an_asker_has_is_passed_on_to_the_fetch(shelf: Shelf) -> None:
-    heard: list[tuple[str, bytes]] = []
-    partial, staging = a_partial(shelf.folder)
-    staging.close()
-    partial.on_asked = lambda node, have: heard.append((node, have))
-    shelf.inventory.put_partial(partial)
-    shelf.inventory.heard(partial.id, "n2", b"\x01")
-    shelf.inventory.heard(id_of(plain(b"other")), "n2", b"\x01")
-    assert heard == [("n2", b"\x01")]

@@ -10,7 +10,7 @@ import pytest
 from shoal.node.agent import Agent
 from shoal.node.folder.lock import FolderLock
 from shoal.node.folder.whole import Whole
-from shoal.node.orders.home import Identity
+from shoal.node.orders.identity import Identity
 from shoal.protocol.control import Fetched, FetchOrder
 from shoal.protocol.errors import NotFoundError, OperatorError, TrackerError
 

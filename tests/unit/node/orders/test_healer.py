@@ -125,7 +125,7 @@ def test_what_cannot_be_healed_is_withdrawn_and_tried_again(
     eventually(lambda: company.holders("f") == {"n1": True, "n2": True})
     assert said(caplog) == [
         "f: chunk 1 of 8 is damaged on this disk; no longer sharing it until it is healed",
-        "f: not healed, 1 of 8 chunks damaged: nobody else has it; will try again",
+        "f: not healed, 1 of 8 chunks damaged: no other node has it; will try again",
     ]
 
 

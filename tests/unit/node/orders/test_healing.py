@@ -49,7 +49,9 @@ def test_what_was_changed_since_is_left_alone(company: Company, *, is_there: boo
     path.unlink()
     if is_there:
         path.write_bytes(b"mine")
-    with pytest.raises(OperatorError, match="changed or removed since; `shoal share f` shares"):
+    with pytest.raises(
+        OperatorError, match="since been changed or removed; `shoal share f` shares"
+    ):
         keeper.verify("f")
     assert (path.read_bytes() if is_there else None) == (b"mine" if is_there else None)
 

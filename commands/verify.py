@@ -1,0 +1,41 @@
+"""`shoal verify`: has a node hash again what it holds, and heal what has rotted."""
+
+from shoal.api.verify import verify
+from shoal.commands import terminal
+from shoal.commands.attended import attended
+from shoal.commands.exit_codes import ExitCode
+from shoal.commands.progress import ProgressView
+from shoal.config.cluster import Cluster, NodeEntry
+from shoal.protocol.control import Examined
+from shoal.protocol.names import display
+
+
+def run_verify(cluster: Cluster, entry: NodeEntry, what: str | None, *, as_json: bool) -> ExitCode:
+    """Have the node verify what it holds; print in what state each thing is."""
+    terminal.set_up_log(quiet=True)
+    with attended(cluster, entry) as node, ProgressView(quiet=as_json) as view:
+        things = verify(node, what, view.show)
+    if as_json:
+        terminal.put_json(things)
+    elif not things:
+        terminal.say(f"{entry.name} holds nothing")
+    for thing in () if as_json else things:
+        terminal.put(_sentence(thing))
+    if any(thing.trouble and not thing.changed for thing in things):
+        return ExitCode.INTEGRITY
+    return ExitCode.PARTLY_DONE if any(thing.trouble for thing in things) else ExitCode.DONE
+
+
+def _sentence(thing: Examined) -> str:
+    if thing.changed and thing.healed:
+        return f"{display(thing.name)}: was changed here; it is back as it was published"
+    if thing.changed and thing.damaged == thing.chunks == 0:
+        return f"not shared: {display(thing.trouble)}"
+    if thing.changed:
+        return f"{display(thing.name)}: was changed here, and stays so: {display(thing.trouble)}"
+    if not thing.damaged:
+        return f"{display(thing.name)}: right, all {thing.chunks} chunks"
+    found = f"{display(thing.name)}: {thing.damaged} of {thing.chunks} chunks were damaged"
+    if thing.healed:
+        return f"{found}, and healed"
+    return f"{found}; it is not shared any more, as {display(thing.trouble)}"
