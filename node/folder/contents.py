@@ -94,6 +94,10 @@ class Folder:
         self._links.clear()
         return self._look_at_all(name for name in names if name not in {RESERVED_FOLDER, *but})
 
+    def with_links(self, names: Collection[str]) -> list[str]:
+        """Return these names, and those of links that lead to what has them."""
+        return sorted({*names}.union(*(self._links.get(name, ()) for name in names)))
+
     def look_again(self, changed: Mapping[str, Collection[str]]) -> Look:
         """Return what can be shared of some things, and of links that lead to them.
 
@@ -101,8 +105,7 @@ class Folder:
         means all of a thing. Only one thread may use this and `look`. Raises as that does.
         """
         self.require_there()
-        links = (self._links.get(name, ()) for name in changed)
-        return self._look_at_all(sorted({*changed}.union(*links)), changed)
+        return self._look_at_all(self.with_links(changed), changed)
 
     def _look_at_all(
         self, names: Iterable[str], changed: Mapping[str, Collection[str]] | None = None

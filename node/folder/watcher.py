@@ -24,9 +24,9 @@ from shoal.node.folder.hashing import HashProgress
 from shoal.node.folder.inventory import Inventory
 from shoal.node.folder.large_things import LARGE_BYTES, LargeThings
 from shoal.node.folder.name_locks import NameLocks
-from shoal.node.folder.occasions import Occasions
+from shoal.node.folder.occasions import POLL_S, Occasions
 from shoal.node.folder.register import Register
-from shoal.node.folder.rules import Rules
+from shoal.node.folder.rules import FETCHING, REPLACING, Rules
 from shoal.node.folder.source import Source
 from shoal.node.folder.whole import Whole
 from shoal.protocol.errors import OperatorError
@@ -260,8 +260,12 @@ class Watcher:
             return self._folder.look(but), known
         due = (name for name, at in self._later.items() if at <= now)
         where: dict[str, Collection[str]] = dict.fromkeys(due, ())
-        look = self._folder.look_again({**where, **changed.things})
-        return look, set(look.names)
+        where |= changed.things
+        known = {name for name in self._folder.with_links(where) if self._was_there(name)}
+        return self._folder.look_again(where), known
+
+    def _was_there(self, name: str) -> bool:
+        return name in self._last_seen or self._inventory.whole(name) is not None
 
     def _take_in_all(
         self, new: Mapping[str, Source], before: Mapping[str, Signature | None]
@@ -311,6 +315,8 @@ class Watcher:
         new: dict[str, Source] = {}
         for name in look.names:
             self._later.pop(name, None)
+            if self._rules.of(name).withheld in {FETCHING, REPLACING}:
+                self._later[name] = now + POLL_S  # Nothing is reported when that is over.
             source = look.found.get(name)
             if source is None or self._refused.get(name) != source.signature:
                 self._refused.pop(name, None)

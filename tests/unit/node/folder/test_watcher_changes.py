@@ -8,8 +8,10 @@ from typing import Any
 import pytest
 from shoal.node.folder.changed import Changed
 from shoal.node.folder.contents import Folder
+from shoal.node.folder.rules import FETCHING, NO_RULE, REPLACING, Rule
 
 from tests.unit.node.folder.test_watcher import Scene, watched
+from tests.unit.node.things import whole
 from tests.unit.wire.places import eventually
 
 
@@ -74,3 +76,48 @@ def test_looks_at_everything_only_at_first(tmp_path: Path, monkeypatch: pytest.M
         scene.write("7", b"another")
         eventually(lambda: scene.has("7", b"another"))
         assert set(looked[20:]) == {"7"}
+
+
+def test_what_is_put_there_during_a_look_stays(
+    idle: Scene, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    idle.watcher.look_through()
+    idle.rules.set("f", Rule(FETCHING))
+    real = Folder._look_at
+
+    def publish(folder: Folder, name: str, find: Any) -> object:
+        found = real(folder, name, find)
+        idle.write("f", b"1")
+        idle.inventory.put(whole(idle.folder / "f", "f"))
+        return found
+
+    monkeypatch.setattr(Folder, "_look_at", publish)
+    changed = Changed()
+    changed.add("f")
+    idle.watcher._look(changed)
+    assert idle.inventory.names() == ["f"]
+
+
+@pytest.mark.parametrize("reason", [FETCHING, REPLACING])
+def test_what_was_withheld_during_a_fetch_that_failed_is_shared_again(
+    tmp_path: Path, reason: str
+) -> None:
+    (tmp_path / "f").write_bytes(b"1")
+    with watched(tmp_path) as scene:
+        scene.rules.set("f", Rule(reason))
+        scene.watcher._occasions.add("f")
+        eventually(lambda: scene.inventory.names() == [])
+        scene.rules.set("f", NO_RULE)  # Of which nothing is reported.
+        eventually(lambda: scene.has("f", b"1"))
+
+
+def test_a_link_goes_with_what_it_leads_to(idle: Scene) -> None:
+    idle.write("t/x", b"1")
+    (idle.folder / "l").symlink_to("t/x")
+    idle.watcher.look_through()
+    assert idle.inventory.names() == ["l", "t"]
+    (idle.folder / "t/x").unlink()
+    changed = Changed()
+    changed.add("t", "x")
+    idle.watcher._look(changed)
+    assert idle.inventory.names() == ["t"]
