@@ -33,6 +33,7 @@ class Occasions:
         self.is_away = False  # Whether the folder is; whoever looks says so.
         self.due = math.inf  # When to look in any case, in monotonic seconds …
         self.rest_until = -math.inf  # … and when at everything again, at the earliest.
+        self.rescan_s = RESCAN_S  # How often to look at everything, if that is not too often.
         self._folder = folder
         self._stopping = stopping
         self._names: queue.SimpleQueue[str] = queue.SimpleQueue()
@@ -84,7 +85,7 @@ class Occasions:
                 if not self._stopping.is_set():
                     yield changed
                 if changed.is_everything:
-                    rescan_at = max(time.monotonic() + RESCAN_S, self.rest_until)
+                    rescan_at = max(time.monotonic() + self.rescan_s, self.rest_until)
 
     def _add_names(self, changed: Changed) -> None:
         while not self._names.empty():

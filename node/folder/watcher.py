@@ -24,12 +24,12 @@ from shoal.node.folder.hashing import HashProgress
 from shoal.node.folder.inventory import Inventory
 from shoal.node.folder.large_things import LARGE_BYTES, LargeThings
 from shoal.node.folder.name_locks import NameLocks
-from shoal.node.folder.occasions import POLL_S, Occasions
+from shoal.node.folder.occasions import POLL_S, RESCAN_S, Occasions
 from shoal.node.folder.register import Register
 from shoal.node.folder.rules import FETCHING, REPLACING, Rules
 from shoal.node.folder.source import Source
+from shoal.node.folder.stocktaker import Stocktaker
 from shoal.node.folder.whole import Whole
-from shoal.protocol.errors import OperatorError
 from shoal.protocol.names import display
 from shoal.protocol.titles import Published
 
@@ -57,18 +57,16 @@ class Watcher:
         """`on_looked` is called once the inventory has all that was in the folder at the start."""
         self._stopping = threading.Event()
         self._rules = rules
-        self._register = register
         unreadable = Unreadable()
         self._examiner = Examiner(cache, rules, self._stopping.is_set, unreadable)
         self._progress = HashProgress()  # Of a look.
         self._folder = Folder(folder, rules, self._stopping.is_set, unreadable)
         self._inventory = inventory
-        self._cache = cache
+        self._stocktaker = Stocktaker(inventory, cache, rules, register, self._examiner)
         self._occasions = Occasions(folder, self._stopping)
         self._looking = threading.Lock()  # Through the folder; nothing is hashed meanwhile.
         self._names = NameLocks()  # Of what is taken in.
         self._large = LargeThings(self._take_in_large, self._note_first_look)
-        self._refused: dict[str, Signature] = {}  # What could not be taken in as it was then.
         self._has_seen_all = False
         self._last_seen: dict[str, Signature] = {}
         self._later: dict[str, float] = {}  # What to look at again, and when.
@@ -78,7 +76,9 @@ class Watcher:
         self._on_looked = on_looked
         self._thread = threading.Thread(target=self._run, name="watch", daemon=True)
 
-    def start(self) -> None:
+    def start(self, rescan_s: float = RESCAN_S) -> None:
+        """Look through the folder when changes are reported, and every `rescan_s` seconds."""
+        self._occasions.rescan_s = rescan_s
         self._thread.start()
 
     def interrupt(self) -> None:
@@ -156,7 +156,9 @@ class Watcher:
             if source is None:
                 self._inventory.remove(name)
                 return None
-            is_taken = self._take_in(name, source, _progress_of(source, on_hashed), over=over)
+            is_taken = self._stocktaker.take_in(
+                name, source, _progress_of(source, on_hashed), over=over
+            )
             return self._inventory.whole(name) if is_taken else None
 
     def why_not(self, name: str) -> str | None:
@@ -291,7 +293,7 @@ class Watcher:
 
     def _take_in_alone(self, name: str, source: Source, progress: HashProgress) -> bool:
         with self._names.holding(name):
-            return self._take_in(name, source, progress)
+            return self._stocktaker.take_in(name, source, progress)
 
     def _take_in_large(self, name: str, source: Source) -> None:
         if not self._take_in_alone(name, source, _progress_of(source, None)):
@@ -318,10 +320,8 @@ class Watcher:
             if self._rules.of(name).withheld in {FETCHING, REPLACING}:
                 self._later[name] = now + POLL_S  # Nothing is reported when that is over.
             source = look.found.get(name)
-            if source is None or self._refused.get(name) != source.signature:
-                self._refused.pop(name, None)
-                if source is not None and not self._is_known(name, source):
-                    new[name] = source
+            if source is not None and self._stocktaker.needs(name, source):
+                new[name] = source
         dues = {name: self._examiner.due(name, source) for name, source in new.items()}
         self._later |= {name: due for name, due in dues.items() if due > now}
         return {name: source for name, source in new.items() if dues[name] <= now}
@@ -338,57 +338,22 @@ class Watcher:
 
     def _drop(self, gone: set[str]) -> None:
         for name in sorted(gone):
-            self._inventory.remove(name)
-            self._cache.forget(name)
-            if os.path.lexists(self._folder.path / name):  # It is not to be shared, or not yet.
-                continue
-            self._register.gone(name)
-            self._examiner.gone(name)
-            log.info("%s is gone from the folder", display(name))
+            if not self._is_back(name):
+                is_there = os.path.lexists(self._folder.path / name)
+                self._stocktaker.drop(name, is_there=is_there)
+
+    def _is_back(self, name: str) -> bool:
+        """Return whether it came, or may be shared again, since it was looked for."""
+        try:
+            return self._source_of(name) is not None
+        except (AwayError, NotNowError):
+            return False
 
     def _source_of(self, name: str, *, even_forgotten: bool = False) -> Source | None:
         try:
             return self._folder.source_of(name, even_forgotten=even_forgotten)
         except GoneError:
             return None
-
-    def _is_known(self, name: str, source: Source) -> bool:
-        known = self._inventory.whole(name)
-        return known is not None and known.signature == source.signature
-
-    def _take_in(
-        self, name: str, source: Source, progress: HashProgress, *, over: Published | None = None
-    ) -> bool:
-        """Have `name` in the inventory as it is now, if it is to be shared; no if it changed."""
-        try:
-            self._take(name, source, progress, over)
-        except GoneError:
-            return False
-        except OperatorError:
-            raise
-        except Exception as error:  # noqa: BLE001 (whatever it is, all others are shared)
-            self._refused[name] = source.signature
-            log.warning("%s is not shared: %s: %s", display(name), type(error).__name__, error)
-        return True
-
-    def _take(
-        self, name: str, source: Source, progress: HashProgress, over: Published | None
-    ) -> None:
-        known = self._inventory.whole(name)
-        if known is not None and known.signature == source.signature:
-            known.source = source  # What is left out of it may be something else now.
-            return
-        thing = self._examiner.examined(name, source, progress, known)
-        if thing is None:
-            return
-        if self._rules.of(name).withheld:  # Since it was looked at.
-            return
-        title = self._register.entitle(name, thing.id, over=over)
-        if title is None:
-            self._inventory.remove(name)
-            return
-        thing.title = title
-        self._inventory.put(thing)
 
 
 def _progress_of(source: Source, on_hashed: OnHashed | None) -> HashProgress:
