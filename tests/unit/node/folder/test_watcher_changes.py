@@ -36,7 +36,7 @@ def test_a_change_is_looked_at_where_it_was(idle: Scene, monkeypatch: pytest.Mon
         changed.add(name, inside)
     idle.watcher._look(changed)
     assert set(idle.watcher._later) == {"b", "t"}  # They have just been hashed.
-    assert looked == ["a", "b", "t"]
+    assert set(looked) == {"a", "b", "t"}
     assert idle.inventory.names() == ["b", "t"]
     assert idle.watcher._occasions.due < math.inf
     eventually(lambda: not idle.watcher._look(Changed()) and idle.has("b", b"22"))
