@@ -39,7 +39,8 @@ def test_a_change_is_looked_at_where_it_was(idle: Scene, monkeypatch: pytest.Mon
     assert set(looked) == {"a", "b", "t"}
     assert idle.inventory.names() == ["b", "t"]
     assert idle.watcher._occasions.due < math.inf
-    eventually(lambda: not idle.watcher._look(Changed()) and idle.has("b", b"22"))
+    eventually(lambda: not idle.watcher._look(Changed()) and not idle.watcher._later)
+    assert idle.has("b", b"22")
     assert idle.has("t", b"131")
     assert idle.watcher._occasions.due == math.inf
     looked.clear()
