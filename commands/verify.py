@@ -1,4 +1,4 @@
-"""`shoal verify`: has a node hash again what it holds, and heal what has rotted."""
+"""`shoal verify`: has a node check what it stores, and repair it."""
 
 from shoal.api.verify import verify
 from shoal.commands import terminal
@@ -11,7 +11,7 @@ from shoal.protocol.names import display
 
 
 def run_verify(cluster: Cluster, entry: NodeEntry, what: str | None, *, as_json: bool) -> ExitCode:
-    """Have the node verify what it holds; print in what state each thing is."""
+    """Have the node verify what it holds; print the state of each file or directory."""
     terminal.set_up_log(quiet=True)
     with attended(cluster, entry) as node, ProgressView(quiet=as_json) as view:
         things = verify(node, what, view.show)
@@ -28,14 +28,14 @@ def run_verify(cluster: Cluster, entry: NodeEntry, what: str | None, *, as_json:
 
 def _sentence(thing: Examined) -> str:
     if thing.changed and thing.healed:
-        return f"{display(thing.name)}: was changed here; it is back as it was published"
+        return f"{display(thing.name)}: was changed here; the published version is restored"
     if thing.changed and thing.damaged == thing.chunks == 0:
         return f"not shared: {display(thing.trouble)}"
     if thing.changed:
-        return f"{display(thing.name)}: was changed here, and stays so: {display(thing.trouble)}"
+        return f"{display(thing.name)}: was changed here, and left alone: {display(thing.trouble)}"
     if not thing.damaged:
-        return f"{display(thing.name)}: right, all {thing.chunks} chunks"
-    found = f"{display(thing.name)}: {thing.damaged} of {thing.chunks} chunks were damaged"
+        return f"{display(thing.name)}: all {thing.chunks} chunks are correct"
+    found = f"{display(thing.name)}: {thing.damaged} of {thing.chunks} chunks are damaged"
     if thing.healed:
-        return f"{found}, and healed"
-    return f"{found}; it is not shared any more, as {display(thing.trouble)}"
+        return f"{found}; repaired"
+    return f"{found}; no longer shared: {display(thing.trouble)}"

@@ -223,7 +223,7 @@ def test_what_is_right_is_said_to_be(lab: Cluster, node: str) -> None:
     assert sorted(things) == ["a.txt", "tree"]
     assert [one["damaged"] for one in things.values()] == [0, 0]
     done = lab.run("verify", "a.txt", "--as", node)
-    assert (done.exit_code, done.stdout) == (0, "a.txt: right, all 1 chunks\n")
+    assert (done.exit_code, done.stdout) == (0, "a.txt: all 1 chunks are correct\n")
     fails(lab.run("verify", "nothing", "--as", node), 3, f"{node} holds no nothing")
 
 
@@ -257,7 +257,7 @@ def test_what_nobody_else_has_is_not_shared_any_more(lab: Cluster, node: str) ->
     fails(lab.run("where", name), 3, name)
     assert name in lab.names(node)
     done = lab.run("verify", "--as", node)
-    assert (done.exit_code, done.stdout) == (0, "right.txt: right, all 2 chunks\n")
+    assert (done.exit_code, done.stdout) == (0, "right.txt: all 2 chunks are correct\n")
 
 
 def test_what_has_rotted_in_a_node_that_serves_it_goes_nowhere(lab: Cluster) -> None:
