@@ -306,6 +306,8 @@ class Watcher:
 
     def _drop(self, gone: set[str]) -> None:
         for name in sorted(gone):
+            if self._is_back(name):
+                continue
             self._inventory.remove(name)
             self._cache.forget(name)
             if os.path.lexists(self._folder.path / name):  # It is not to be shared, or not yet.
@@ -313,6 +315,13 @@ class Watcher:
             self._register.gone(name)
             self._examiner.gone(name)
             log.info("%s is gone from the folder", display(name))
+
+    def _is_back(self, name: str) -> bool:
+        """Return whether it came, or may be shared again, since it was looked for."""
+        try:
+            return self._source_of(name) is not None
+        except (AwayError, NotNowError):
+            return False
 
     def _source_of(self, name: str, *, even_forgotten: bool = False) -> Source | None:
         try:

@@ -145,7 +145,7 @@ class Healing:
 def _trouble(error: OperatorError) -> str:
     """Return why something could not be healed, as a phrase."""
     is_alone = isinstance(error, NotFoundError)
-    return "no other node has it" if is_alone else str(error)[:MAX_TEXT_CHARACTERS]
+    return "no other node has a good copy" if is_alone else str(error)[:MAX_TEXT_CHARACTERS]
 
 
 def examined(thing: Whole, right: int) -> Examined:

@@ -333,4 +333,4 @@ def test_a_reader_that_goes_away_hinders_nothing(lab: Cluster) -> None:
 
 def test_an_answer_that_cannot_be_written_is_missed(lab: Cluster) -> None:
     done = lab.run("ls", prefix=["sh", "-c", '"$@" > /dev/full', "sh"])
-    assert_fails(done, 8, "cannot write to the standard output")
+    assert_fails(done, 8, "cannot write to standard output")

@@ -1,7 +1,6 @@
 """What a node does when it is told that a chunk that it sent was wrong."""
 
 import logging
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -16,12 +15,6 @@ from tests.unit.node.sample_trees import TREE, seen
 from tests.unit.wire.places import eventually
 
 NOWHERE = f"b3:{0:064x}"
-
-
-@pytest.fixture
-def company(tmp_path: Path) -> Iterator[Company]:
-    with Company(tmp_path) as company:
-        yield company
 
 
 def chunk_at(member: Member, name: str, offset: int) -> tuple[Whole, int]:
@@ -124,8 +117,8 @@ def test_what_cannot_be_healed_is_withdrawn_and_tried_again(
     eventually(lambda: path.read_bytes() == DATA)
     eventually(lambda: company.holders("f") == {"n1": True, "n2": True})
     assert said(caplog) == [
-        "f: chunk 1 of 8 is damaged on this disk; no longer sharing it until it is healed",
-        "f: not healed, 1 of 8 chunks damaged: no other node has it; will try again",
+        "f: chunk 1 of 8 is corrupt on this disk; not sharing it until it is healed",
+        "f: cannot heal it, 1 of 8 chunks corrupt: no other node has a good copy; will retry",
     ]
 
 
@@ -196,7 +189,7 @@ def test_goes_on_after_a_mistake(company: Company, caplog: pytest.LogCaptureFixt
     rot(path)
     keeper.agent._healer._verifying = Failing()  # type: ignore[assignment]
     complain(keeper, "f")
-    eventually(lambda: "could not be looked at" in caplog.text)
+    eventually(lambda: "cannot look into a complaint" in caplog.text)
     keeper.agent._healer._verifying = verifying
     rot(path, 5000)
     complain(keeper, "f", 5000)

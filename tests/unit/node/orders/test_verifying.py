@@ -34,12 +34,6 @@ def rot(path: Path, at: int = 0) -> None:
 
 
 @pytest.fixture
-def company(tmp_path: Path) -> Iterator[Company]:
-    with Company(tmp_path) as company:
-        yield company
-
-
-@pytest.fixture
 def keeper(company: Company) -> Member:
     """A node with a file and a tree."""
     company.put("n1", "f", DATA)
@@ -103,7 +97,7 @@ def test_what_nobody_else_has_is_not_shared_any_more(
     thing = name.split("/", maxsplit=1)[0]
     rot(company.place("n1") / name)
     (one,) = keeper.verify(thing).things
-    assert (one.damaged, one.healed, one.trouble) == (1, False, "no other node has it")
+    assert (one.damaged, one.healed, one.trouble) == (1, False, "no other node has a good copy")
     assert company.holders(thing) == {}
     assert keeper.agent._rules.of(thing).withheld == DAMAGED
     assert (company.place("n1") / name).exists()
@@ -190,7 +184,7 @@ def test_many_things_are_verified_page_by_page(
 
 
 def test_what_is_not_held_cannot_be_verified(keeper: Member) -> None:
-    with pytest.raises(OperatorError, match="n1 holds no nothing") as missing:
+    with pytest.raises(OperatorError, match="n1 has no nothing") as missing:
         keeper.verify("nothing")
     assert isinstance(missing.value, NotFoundError)
 
