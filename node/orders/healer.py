@@ -14,6 +14,7 @@ from shoal.node.files.signature import GoneError
 from shoal.node.folder.whole import Whole
 from shoal.node.orders.home import Home
 from shoal.node.orders.verifying import Verifying
+from shoal.node.staging.partial import PartialFile
 from shoal.protocol.control import Examined
 from shoal.protocol.errors import OperatorError
 from shoal.protocol.names import display
@@ -92,7 +93,12 @@ class Healer:
             self._look_into(*complaint)
 
     def _look_into(self, content_id: str, index: int) -> None:
-        for thing in self._home.inventory.wholes():
+        inventory = self._home.inventory
+        part = next((one for one in inventory.fetched() if one.id == content_id), None)
+        if isinstance(part, PartialFile) and not part.is_right(index):
+            place = f"chunk {index + 1} of {part.chunk_count}"
+            log.warning("%s: %s is corrupt on this disk; fetching it again", part.name, place)
+        for thing in inventory.wholes():
             if thing.id == content_id and not self._is_right(thing, index):
                 name = display(thing.name)
                 place = f"chunk {index + 1} of {thing.chunk_count}"

@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from tests.integration.cluster import Cluster, cluster_in, fails, noise
-from tests.unit.node.orders.test_verifying import rot
+from tests.unit.node.disks import rot
 
 DATA = noise(4 << 20)
 CHUNK = 128 << 10

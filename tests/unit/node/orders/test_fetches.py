@@ -18,7 +18,7 @@ from shoal.protocol.errors import (
 )
 
 from tests.unit.node.company import Company, Member, refused
-from tests.unit.node.orders.test_verifying import rot
+from tests.unit.node.disks import rot
 from tests.unit.node.sample_trees import FOLDER, TREE, Items, file, link, seen
 from tests.unit.wire.places import LIMIT_S, eventually
 

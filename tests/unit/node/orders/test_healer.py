@@ -4,13 +4,16 @@ import logging
 from pathlib import Path
 
 import pytest
+from shoal.node.fetching.steps import Event
 from shoal.node.folder.whole import Whole
 from shoal.node.orders import healer
 from shoal.node.orders.healer import Healer
+from shoal.node.staging.intake import Intake
 from shoal.protocol.control import Examined
 
 from tests.unit.node.company import Company, Member
-from tests.unit.node.orders.test_verifying import DATA, rot
+from tests.unit.node.disks import rot
+from tests.unit.node.orders.test_verifying import DATA
 from tests.unit.node.sample_trees import TREE, seen
 from tests.unit.wire.places import eventually
 
@@ -194,3 +197,27 @@ def test_goes_on_after_a_mistake(company: Company, caplog: pytest.LogCaptureFixt
     rot(path, 5000)
     complain(keeper, "f", 5000)
     eventually(lambda: keeper.agent._rules.damaged() == ["f"])
+
+
+def test_what_rots_while_it_is_fetched_is_fetched_again(
+    company: Company, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A partial holder checks what it is told of too, and never has a corrupt thing whole."""
+    company.put("n1", "f", DATA)
+    company.join("n1")
+    asker, publish = company.join("n2"), Intake.publish
+    healer = asker.agent._healer
+
+    def publish_late(intake: Intake) -> Event:
+        (part,) = asker.agent.inventory.fetched()
+        if "fetching it again" not in caplog.text:
+            rot(next((company.place("n2") / ".shoal/partial").glob("*/data")))
+            healer.take(part.id, 0)
+            eventually(lambda: "fetching it again" in caplog.text)
+        return publish(intake)
+
+    monkeypatch.setattr(Intake, "publish", publish_late)
+    done = asker.fetch("f")
+    assert (company.place("n2") / "f").read_bytes() == DATA
+    assert len(DATA) < done.fetched_bytes < 2 * len(DATA)
+    assert done.reused_bytes == 0

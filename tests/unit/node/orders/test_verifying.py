@@ -1,9 +1,7 @@
 """What has rotted is found; it is healed, or not shared any more."""
 
-import os
 import threading
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 from shoal.node.fetching.settings import FetchSettings
@@ -15,22 +13,12 @@ from shoal.protocol.control import Report, VerifyOrder, Working
 from shoal.protocol.errors import NotFoundError, OperatorError, StoppedError
 
 from tests.unit.node.company import Company, Member
+from tests.unit.node.disks import rot
 from tests.unit.node.sample_trees import TREE, file, seen
 from tests.unit.node.things import rng
 from tests.unit.wire.places import LIMIT_S, eventually
 
 DATA = rng().randbytes(10_000)
-
-
-def rot(path: Path, at: int = 0) -> None:
-    """Change a byte, and let nothing tell of it."""
-    status = path.stat()
-    with path.open("r+b") as damaged:
-        damaged.seek(at)
-        (byte,) = damaged.read(1)
-        damaged.seek(at)
-        damaged.write(bytes([byte ^ 1]))
-    os.utime(path, ns=(status.st_atime_ns, status.st_mtime_ns))
 
 
 @pytest.fixture
@@ -205,7 +193,7 @@ class Pausing:
 def test_it_can_be_stopped(
     company: Company, keeper: Member, monkeypatch: pytest.MonkeyPatch, *, of_all: bool
 ) -> None:
-    monkeypatch.setattr("shoal.node.folder.hash_progress.SHOW_HASHING_S", 0.0)
+    monkeypatch.setattr("shoal.node.folder.hashing.SHOW_S", 0.0)
     order, pause, ends = VerifyOrder(None if of_all else "f"), Pausing(), list[OperatorError]()
 
     def verify() -> None:
