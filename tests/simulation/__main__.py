@@ -5,6 +5,7 @@ import gc
 import os
 import sys
 
+from tests.simulation import ablation, ideas
 from tests.simulation.swarm import Plan, run
 
 MANY_HOSTS = 300  # From here on processes and pages of their own are worth it.
@@ -37,6 +38,21 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--latency-ms", type=float, default=0.1)
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument(
+        "--without",
+        action="append",
+        default=[],
+        choices=ideas.IDEAS,
+        metavar="IDEA",
+        help="switch off an idea of the swarm's policy; may be repeated",
+    )
+    parser.add_argument("--ideas", action="store_true", help="list the ideas and exit")
+    parser.add_argument(
+        "--ablation",
+        type=int,
+        metavar="SEEDS",
+        help="print what each idea is worth, as a table of the means of so many seeds, and exit",
+    )
+    parser.add_argument(
         "--workers",
         type=int,
         help=f"processes, which change nothing but the time (1; from {MANY_HOSTS} hosts on all)",
@@ -48,8 +64,17 @@ def _arguments() -> argparse.Namespace:
 
 
 def main() -> None:
-    """Simulate what the options say, and print one line."""
+    """Simulate what the options say, and print one line; or tell of the ideas."""
     args = _arguments()
+    if args.ideas:
+        print(ideas.lines())
+    elif args.ablation:
+        print(ablation.table(args.ablation))
+    else:
+        _simulate(args)
+
+
+def _simulate(args: argparse.Namespace) -> None:
     is_large = args.hosts >= MANY_HOSTS
     if is_large:
         _have_large_pages()
@@ -69,7 +94,8 @@ def main() -> None:
         dying_hosts=args.dying,
     )
     gc.disable()  # All lives to the end: to look for cycles takes 6 % of the time.
-    print(run(plan, workers).lines())
+    with ideas.without(args.without):
+        print(run(plan, workers).lines())
 
 
 if __name__ == "__main__":

@@ -6,6 +6,7 @@ import random
 from shoal.node.fetching import steps
 from shoal.node.fetching.download import Download
 from shoal.node.fetching.drive import drive
+from shoal.node.fetching.settings import FetchSettings
 from shoal.node.fetching.versions import Meant
 from shoal.node.serving.answering import SendChunk, SendError, SendManifest, SendNothing, Serving
 from shoal.node.serving.pacing import Pacing
@@ -46,6 +47,7 @@ from tests.simulation.world import World
 RENEW_S = NodeSettings().renew_s
 PACED_BYTES = 64 << 10  # What is shorter is copied and has left at once (wire.releases).
 EPOCH = 1
+SETTINGS = FetchSettings()
 NOTICED_S = 1.0  # How often a fetch looks whether bytes come in.
 DISK_ACTIONS = steps.OpenStaging | steps.LayOut | steps.StoreChunk | steps.Publish
 
@@ -128,7 +130,8 @@ class Host(Station):
     def join(self, rng: random.Random) -> None:
         """Begin to fetch the thing."""
         self.joined_at = self.world.now
-        self.download = Download(Meant("thing", "thing"), self.name, "tcp://tracker:4000", rng)
+        meant = Meant("thing", "thing")
+        self.download = Download(meant, self.name, "tcp://tracker:4000", rng, SETTINGS)
         self._feed(steps.TimePassed())
 
     def announce(self, *, complete: bool) -> None:

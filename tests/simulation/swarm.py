@@ -14,6 +14,7 @@ from tests.simulation.network import Place, place
 from tests.simulation.station import TRACKER, Sent, Station, TrackerHost
 from tests.simulation.world import World
 
+CHUNK_BYTES: int | None = None  # Of all files; else what a file of that size has.
 EFFICIENCY = 0.95  # What TCP leaves of a link's rate to its user, measured on limited links.
 JOIN_WITHIN_S = 0.05
 TRACKER_BYTES_PER_S = 125e6
@@ -139,7 +140,7 @@ class Part:
 
     def _add_stations(self, rng: random.Random) -> None:
         plan = self._plan
-        shared = thing(plan.size_bytes, plan.chunk_bytes)
+        shared = thing(plan.size_bytes, plan.chunk_bytes or CHUNK_BYTES)
         content_id = id_of(encode(shared))
         everything = bitmap.full(shared.chunk_count)
         for name, number in self._numbers.items():
