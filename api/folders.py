@@ -3,8 +3,11 @@
 import time
 from collections.abc import Callable
 
+import msgspec
 from shoal.config.cluster import Cluster, NodeEntry
+from shoal.node.fetching.settings import FetchSettings
 from shoal.node.folder.lock import FolderLock, FolderTakenError
+from shoal.node.folder.occasions import RESCAN_S
 from shoal.node.orders.identity import Identity
 from shoal.protocol.errors import OperatorError
 from shoal.wire import control_socket
@@ -15,8 +18,20 @@ TELL_S = 1.0  # A node that has just been started takes orders before that.
 
 def identity_of(cluster: Cluster, entry: NodeEntry) -> Identity:
     """Return what the cluster file says of a node, as the node itself needs it."""
+    limits, fetching = entry.limits, FetchSettings()
+    if limits.fetch_memory_mb is not None:
+        window_bytes = int(1e6 * limits.fetch_memory_mb)
+        fetching = msgspec.structs.replace(fetching, total_window_bytes=window_bytes)
+    if limits.stalled_s is not None:
+        fetching = msgspec.structs.replace(fetching, stalled_s=limits.stalled_s)
     return Identity(
-        entry.name, entry.address, entry.folder, cluster.tracker.address, entry.quota_bytes
+        entry.name,
+        entry.address,
+        entry.folder,
+        cluster.tracker.address,
+        entry.quota_bytes,
+        fetching,
+        RESCAN_S if limits.rescan_s is None else limits.rescan_s,
     )
 
 

@@ -16,7 +16,7 @@ from zmq.utils.monitor import parse_monitor_message
 _log = logging.getLogger("shoal.tracker")
 _ENDPOINT = "inproc://connections-of-the-tracker"
 _EVENTS = zmq.EVENT_ACCEPTED | zmq.EVENT_DISCONNECTED
-_MAX_EVENTS = 1000  # Read at a time, so that a stampede does not keep requests waiting.
+_MAX_EVENTS = 1000  # Read at a time: a stampede must not delay requests.
 
 
 class Connections:
@@ -36,7 +36,7 @@ class Connections:
         return self._socket
 
     def watch(self, context: "zmq.Context[zmq.Socket[bytes]]", listener: zmq.Socket[bytes]) -> None:
-        """Begin to count; call this before the listener is bound."""
+        """Start counting; call this before the listener is bound."""
         most = descriptors.raise_limit()
         self._limit = max(most - self._settings.spare_descriptors, most // 2)
         listener.monitor(_ENDPOINT, _EVENTS)

@@ -1,8 +1,8 @@
-"""The tracker's log, compacted to rows of a database, and which rows are to be believed.
+"""The tracker's log as rows of a database, and which rows can be trusted. Opens no file.
 
-Opens no file. A row is judged as strictly as a message: one flipped bit costs that row alone. A
-version's `serial` is its row's place among all versions, in the order of their announcement; the
-rows of its holders refer to it, as it is shorter than name and id. Nothing outside knows it.
+A row is checked as strictly as a message: one flipped bit costs that row alone. A `serial` is a
+version's place in the order of announcement. The rows of its holders refer to it, as it is shorter
+than name and id; outside it is not known.
 """
 
 import contextlib
@@ -26,7 +26,7 @@ from shoal.broker.tracking.changes import (
 )
 from shoal.protocol import addresses, manifest, messages, names
 
-FORMAT = 4  # In user_version. A new one needs new seals too: of a damaged file, only they tell.
+FORMAT = 4  # In user_version. A new one needs new seals too: in a damaged file, they alone tell.
 PAGE_BYTES = 4096
 SCHEMA = f"""
     BEGIN;
@@ -53,7 +53,7 @@ Serial = Annotated[int, Meta(ge=1, le=2**53)]
 
 
 class NodeRow(msgspec.Struct, array_like=True, frozen=True):
-    """A node that has spoken; `flag`, which is part of its seal, is `_silence_flag`'s."""
+    """A node that has spoken; `flag` comes from `_silence_flag`, and is kept in the seal."""
 
     node: messages.Node
     address: messages.Address
@@ -66,7 +66,7 @@ class NodeRow(msgspec.Struct, array_like=True, frozen=True):
 
 
 class VersionRow(msgspec.Struct, array_like=True, frozen=True):
-    """A version; `announced_s` is on the system's clock, which may have been set back."""
+    """A version; `announced_s` is on the system's clock, which may have been set back since."""
 
     serial: Serial
     name: messages.What
@@ -81,7 +81,7 @@ class VersionRow(msgspec.Struct, array_like=True, frozen=True):
 
 
 class HolderRow(msgspec.Struct, array_like=True, frozen=True):
-    """That a node holds a version: all of it, if `flag` is 1."""
+    """A node holds a version: all of it if `flag` is 1."""
 
     serial: Serial
     node: messages.Node
@@ -89,7 +89,7 @@ class HolderRow(msgspec.Struct, array_like=True, frozen=True):
 
 
 class DisownedRow(msgspec.Struct, array_like=True, frozen=True):
-    """That a node has lost what the cluster file says it holds."""
+    """A node has lost what the cluster file says it holds."""
 
     name: messages.What
     node: messages.Node
@@ -106,11 +106,11 @@ TABLES: Mapping[str, type[Row]] = {
     "holders": HolderRow,
     "disowned": DisownedRow,
 }
-_FLAGGED = {NodeRow, HolderRow}  # Those whose last field is in the seal, …
+_FLAGGED = {NodeRow, HolderRow}  # Their last field is part of the seal, …
 _FLAG_BITS = 33
 _FLAG = (1 << _FLAG_BITS) - 1
 _CHECKSUM = (1 << 30) - 1  # … which leaves 30 bits of SQLite's 63 for the checksum.
-KEYS = {"nodes": 1, "versions": 1, "holders": 2, "disowned": 2}  # So many columns, from the first.
+KEYS = {"nodes": 1, "versions": 1, "holders": 2, "disowned": 2}  # The number of leading columns.
 
 
 def _check_name(name: str) -> None:
@@ -120,7 +120,7 @@ def _check_name(name: str) -> None:
 
 
 def selection(table: str) -> str:
-    """Return what selects a table's rows, as `log` expects them."""
+    """Return the SQL that selects a table's rows, as `log` expects them."""
     kind = TABLES[table]
     columns = kind.__struct_fields__[: -1 if kind in _FLAGGED else None]
     return f"SELECT {', '.join(columns)}, seal FROM {table}"  # noqa: S608 (our own names)
@@ -131,7 +131,7 @@ _Simple = Seen | Forgotten | Published | Dropped | Held | Withdrawn | Disowned
 
 
 def statement(change: _Simple, serial: int, now_s: int) -> Statement:
-    """Return what saves a change that does not need the row as it is.
+    """Return what saves a change, if that does not depend on the present row.
 
     Args:
         change: The change.
@@ -162,9 +162,11 @@ def _deletion(change: Forgotten | Dropped, serial: int) -> Statement:
 
 
 def silenced(gone: Gone, row: Sequence[Any], now_s: int) -> Statement:
-    """Return what saves that a node is gone; `row` is what is selected of it."""
+    """Return what saves that a node is gone, given its present row."""
     *values, found = row
-    is_right = found == seal("nodes", values, _flag(found))  # Else it must not be sealed anew.
+    is_right = found == seal(
+        "nodes", values, _flag(found)
+    )  # A damaged row must not get a new seal.
     flag = _silence_flag(now_s - gone.silent_s, left=gone.left)
     return _insertion("nodes", values, flag) if is_right else ("SELECT 1", ())
 
@@ -185,9 +187,9 @@ def _insertion(table: str, values: Sequence[Any], flag: int = 0) -> Statement:
 
 
 def seal(table: str, values: Sequence[Any], flag: int) -> int:
-    """Return a row's checksum and, as its lowest 33 bits, its flag, which is in the checksum too.
+    """Return a row's checksum, followed by its flag as the lowest 33 bits.
 
-    The same values in another table, or of another type, have another seal.
+    The checksum covers the table, the values with their types, and the flag.
     """
     checksum = zlib.crc32(ascii((table, *values, flag)).encode()) & _CHECKSUM
     return checksum << _FLAG_BITS | flag
@@ -198,9 +200,9 @@ def _flag(found: Any) -> int:
 
 
 def _silence_flag(silent_since_s: int, *, left: bool) -> int:
-    """Return what the seal of a silent node says besides: whether it left, and since when.
+    """Return the flag of a silent node: since when, in seconds of the system's clock, and `left`.
 
-    That is in seconds of the system's clock, up to the year 2106. Others have the flag 0.
+    The seconds suffice until the year 2106. Other nodes have the flag 0.
     """
     since_s = min(max(silent_since_s, 1), (1 << 32) - 1)
     return since_s << 1 | left
@@ -210,12 +212,12 @@ Key = tuple[str, str]  # A version's name and id.
 
 
 class Loaded(NamedTuple):
-    """What is to be believed of a database's rows."""
+    """The rows of a database that can be trusted."""
 
     log: tuple[Change, ...]
     serials: dict[Key, int]
-    left_out: int  # Rows that are damaged, or belong to such a one.
-    orphans: tuple[tuple[int, str], ...]  # Holders, by serial and node, without node or version.
+    left_out: int  # Rows that are damaged.
+    orphans: tuple[tuple[int, str], ...]  # Holders without node or version: serial and node.
 
 
 @dataclass(slots=True)
@@ -238,7 +240,7 @@ class _Checked:
 
 
 def log(raw: Mapping[str, Iterable[Sequence[Any]]], now_s: int) -> Loaded:
-    """Return the log that the rows of all tables are, without those that cannot be right."""
+    """Return the log that is in the rows of all tables, without those that cannot be right."""
     checked = _Checked()
     nodes = {row.node: row for row in checked.rows(NodeRow, raw["nodes"], "nodes")}
     rows = checked.rows(VersionRow, raw["versions"], "versions")
@@ -254,7 +256,7 @@ def log(raw: Mapping[str, Iterable[Sequence[Any]]], now_s: int) -> Loaded:
         node = nodes.get(holder.node)
         if held is None or node is None:
             orphans.append((holder.serial, holder.node))
-        else:  # The strings of the others' rows: there may be 4,000,000 of these.
+        else:  # Share the other rows' strings: there may be 4,000,000 holders.
             changes.append(Held(held.name, held.id, node.node, holder.flag == 1))
     disowned = checked.rows(DisownedRow, raw["disowned"], "disowned")
     changes += (Disowned(row.name, row.node) for row in disowned)
@@ -263,7 +265,7 @@ def log(raw: Mapping[str, Iterable[Sequence[Any]]], now_s: int) -> Loaded:
 
 
 def _node_changes(rows: Iterable[NodeRow], now_s: int) -> Iterable[Change]:
-    """Yield what is known of nodes. They went silent one after another, as the log once said."""
+    """Yield what is known about nodes, in the order in which they fell silent."""
     for row in sorted(rows, key=lambda row: row.flag >> 1):
         yield Seen(row.node, row.address, row.epoch, row.sequence)
         silent_since_s, left = row.flag >> 1, bool(row.flag & 1)

@@ -64,7 +64,6 @@ class Server:
         settings = self._settings
         router = context.socket(zmq.ROUTER)
         router.setsockopt(zmq.ROUTER_MANDATORY, 1)  # With NOBLOCK: see _send.
-        # With a domain, libzmq refuses ZMTP 1 and 2, for which it takes HTTP, SSH and mere noise.
         router.setsockopt(zmq.MAXMSGSIZE, messages.MAX_REQUEST_BYTES)
         router.setsockopt(zmq.RCVHWM, settings.receive_queue)
         router.setsockopt(zmq.SNDHWM, settings.send_queue)
@@ -93,7 +92,7 @@ class Server:
             self._serve_round(self._router)
 
     def close(self) -> None:
-        """Close the socket; replies that wait in it have a moment to leave."""
+        """Close the socket; replies that wait in it get a moment to be sent."""
         if self._router is not None:
             self._router.disable_monitor()  # First: libzmq would wait for its reader.
             self._router.close()
@@ -133,7 +132,9 @@ class Server:
             self._counters["requests"] += 1
             delimiter = _delimiter(frames)
             if delimiter is None:
-                self._counters["without_delimiter"] += 1  # No client of ours; nobody to answer.
+                self._counters["without_delimiter"] += (
+                    1  # Not a client of ours; there is nobody to answer.
+                )
             else:
                 yield frames[: delimiter + 1], frames[delimiter + 1 :]
 

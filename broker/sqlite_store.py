@@ -1,4 +1,4 @@
-"""The tracker's log in an SQLite file, compacted to rows. Knows nothing of what they mean."""
+"""The tracker's log in an SQLite file: the last change of each key."""
 
 import logging
 import os
@@ -18,38 +18,41 @@ _log = logging.getLogger("shoal.tracker")
 LOCK_TIMEOUT_S = 0.5  # A tracker that was just stopped is done with the file by then.
 _MEMORY = ":memory:"
 
-# The journal survives a killed process without an fsync for each commit; after a power cut the last
-# moments may be missing, and the nodes announce them again.
+# The journal survives a killed process without an fsync for each commit. After a power cut, the
+# last moments may be missing; the nodes announce them again.
 _SETTINGS = f"""
     PRAGMA page_size = {rows.PAGE_BYTES};
     PRAGMA locking_mode = EXCLUSIVE;
     PRAGMA journal_mode = WAL;
     PRAGMA synchronous = NORMAL;
 """
-_SUFFIXES = ("", "-wal", "-shm")  # Of the database's own file, and of its journal's.
+_SUFFIXES = ("", "-wal", "-shm")  # Of the database and its journal.
 _DAMAGED = {sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_ERROR}
-_TROUBLE = (sqlite3.Error, OSError, UnicodeDecodeError)  # The latter: an error that quotes damage.
+_TROUBLE = (
+    sqlite3.Error,
+    OSError,
+    UnicodeDecodeError,
+)  # The last: an error message that quotes damage.
 
 
 class _DamagedError(Exception):
-    """The file is a database, but not all of it is as we wrote it."""
+    """The file is a database, but not as we wrote it."""
 
 
 class SqliteStore:
-    """One database file, which no other process may use meanwhile."""
+    """One database file, locked against other processes."""
 
     def __init__(self, path: Path) -> None:
         self._path = path
         self._connection: sqlite3.Connection | None = None
         self._serials = _Serials({})
-        self._unsaved: Sequence[Change] = ()  # The log of a file that cannot be written.
+        self._unsaved: Sequence[Change] = ()  # The log in a file that cannot be written.
 
     def load(self) -> Sequence[Change]:
         """Open the file, which need not exist, and return the log that was saved in it.
 
-        If it is damaged, whatever can be read of it is put into a new file, and it is set aside. If
-        it cannot be written, its contents are used all the same; `apply` then tries to open it
-        again.
+        A damaged file is set aside, and whatever can be read of it goes into a new one. A file that
+        cannot be written is used all the same; `apply` then tries to open it again.
 
         Raises OperatorError if another tracker uses the file.
         """
@@ -114,7 +117,7 @@ class SqliteStore:
 
     @contextmanager
     def _transaction(self) -> Iterator[sqlite3.Connection]:
-        """Save everything that is executed meanwhile, or raise NotSavedError."""
+        """Save everything that is executed within it, or raise NotSavedError."""
         connection = self._connection
         assert connection is not None, "load comes first"
         try:
@@ -129,10 +132,10 @@ class SqliteStore:
         self._serials.commit()
 
     def _connect(self, database: str) -> None:
-        """Open the file, or make it."""
+        """Open the file, or create it."""
         if database != _MEMORY:
             self._path.parent.mkdir(parents=True, exist_ok=True)
-        # Another thread than the one that loads may save, but never two at the same time.
+        # The thread that saves may not be the one that loads; but there is never more than one.
         connection = self._connection = sqlite3.connect(
             database, timeout=LOCK_TIMEOUT_S, isolation_level=None, check_same_thread=False
         )
@@ -144,13 +147,13 @@ class SqliteStore:
         self._serials = _Serials({})
 
     def _probe(self) -> None:
-        """Write one page, which says what it said before: raises sqlite3.Error on a full disk."""
+        """Write one page, unchanged: raises sqlite3.Error if the disk is full or read-only."""
         assert self._connection is not None, "it was opened just now"
         version = _format(self._connection)
         self._connection.executescript(f"BEGIN IMMEDIATE; PRAGMA user_version = {version}; COMMIT;")
 
     def _read(self) -> Sequence[Change]:
-        """Return the log, if everything in the file is right."""
+        """Return the log, if the file is intact."""
         connection = self._connection
         assert connection is not None, "it was opened just now"
         (verdict,) = connection.execute("PRAGMA quick_check(1)").fetchone()
@@ -159,7 +162,7 @@ class SqliteStore:
         if (version := _format(connection)) != rows.FORMAT:
             raise _DamagedError(f"its format is {version}, not {rows.FORMAT}")
         if _schema(connection) != _expected_schema():
-            raise _DamagedError("its tables are not those of this program")
+            raise _DamagedError("its tables are not a tracker's")
         (now_s,) = connection.execute("SELECT unixepoch()").fetchone()
         raw = {table: connection.execute(rows.selection(table)) for table in rows.TABLES}
         loaded = rows.log(raw, now_s)
@@ -214,9 +217,9 @@ class SqliteStore:
         return log
 
     def _reopen(self) -> None:
-        """Open the file again, and save what was read before and is not in it.
+        """Open the file again, and save whatever was read before and is not in it.
 
-        It is probed first: the disk may be full for hours, in which to read a large file every few
+        Probes the file first: a disk may stay full for hours, and reading a large file every few
         seconds would slow down everybody.
         """
         missing: Sequence[Change] | None = None
@@ -239,7 +242,7 @@ class SqliteStore:
         self._unsaved = ()
 
     def _is_falsely_read_only(self, problem: Exception) -> bool:
-        """Say whether nothing but a number in the file itself keeps SQLite from writing."""
+        """Say whether SQLite refuses to write only because of a number in the file itself."""
         places = self._path, self._path.parent
         may_write = all(os.access(place, os.W_OK) for place in places)
         return _code(problem) == sqlite3.SQLITE_READONLY and may_write
@@ -252,7 +255,7 @@ class SqliteStore:
         return rows.log(raw, now_s)
 
     def _renewed(self, log: Sequence[Change]) -> Path:
-        """Set the file aside, begin a new one with this log; return where the old one is.
+        """Set the file aside and start a new one with this log; return where the old one is.
 
         If there is no room for the new one, the old one stays: it is all that outlasts a restart.
         """
@@ -275,7 +278,7 @@ class SqliteStore:
                 new.unlink(missing_ok=True)
 
     def _set_aside(self) -> Path:
-        """Rename the file and its journal, so that somebody may look at them; return where to."""
+        """Rename the file and its journal, so that they can be examined; return the new path."""
         number = 1
         while (aside := self._path.with_name(f"{self._path.name}.corrupt-{number}")).exists():
             number += 1
@@ -287,9 +290,9 @@ class SqliteStore:
 
 
 class _Serials:
-    """Which row each version has. What changes counts for good when the transaction is committed.
+    """Which row each version has. Changes are final when the transaction is committed.
 
-    Kept in memory, as an index in the file would double it: 190 MiB for 1,000,000 versions.
+    In memory, 190 MiB for 1,000,000 versions: an index would double the file.
     """
 
     def __init__(self, saved: Mapping[rows.Key, int]) -> None:
@@ -303,7 +306,7 @@ class _Serials:
         return self._saved.get(key, 0) if serial is None else serial
 
     def allot(self, key: rows.Key) -> int:
-        """Return the serial of a version; one that has none gets the next."""
+        """Return the serial of a version; if it has none, it gets the next."""
         serial = self.find(key)
         if not serial:
             self._last += 1
@@ -328,7 +331,7 @@ class _Serials:
 
 
 def _missing(log: Sequence[Change], saved: Sequence[Change]) -> list[Change]:
-    """Return what is in a log and not saved. How long ago it was depends on when it was read."""
+    """Return what is in a log and not saved. Ages depend on when they were read."""
     known = set(map(_timeless, saved))
     return [change for change in log if _timeless(change) not in known]
 

@@ -1,4 +1,4 @@
-"""`shoal verify`: has a node hash again what it holds, and heal what has rotted."""
+"""`shoal verify`: has a node hash again what it holds, and heal what is damaged."""
 
 from shoal.api.verify import verify
 from shoal.commands import terminal
@@ -28,14 +28,14 @@ def run_verify(cluster: Cluster, entry: NodeEntry, what: str | None, *, as_json:
 
 def _sentence(thing: Examined) -> str:
     if thing.changed and thing.healed:
-        return f"{display(thing.name)}: was changed here; it is back as it was published"
+        return f"{display(thing.name)}: had been changed here; restored to what was published"
     if thing.changed and thing.damaged == thing.chunks == 0:
         return f"not shared: {display(thing.trouble)}"
     if thing.changed:
-        return f"{display(thing.name)}: was changed here, and stays so: {display(thing.trouble)}"
+        return f"{display(thing.name)}: changed here and not restored: {display(thing.trouble)}"
     if not thing.damaged:
         return f"{display(thing.name)}: right, all {thing.chunks} chunks"
-    found = f"{display(thing.name)}: {thing.damaged} of {thing.chunks} chunks were damaged"
+    damaged = f"{display(thing.name)}: {thing.damaged} of {thing.chunks} chunks"
     if thing.healed:
-        return f"{found}, and healed"
-    return f"{found}; it is not shared any more, as {display(thing.trouble)}"
+        return f"{damaged} were corrupt; healed"
+    return f"{damaged} are corrupt; no longer sharing it: {display(thing.trouble)}"

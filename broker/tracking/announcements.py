@@ -1,4 +1,4 @@
-"""What nodes say of themselves: update, renew, leave. Answers no questions."""
+"""What nodes say about themselves: update, renew, leave. Answers no questions."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -25,15 +25,15 @@ from shoal.protocol.messages import Error, Leave, Ok, Renew, Told, Update
 
 @dataclass(frozen=True, slots=True)
 class Announcements:
-    """Decides what to believe of what nodes say."""
+    """Decides which announcements to believe."""
 
     state: State
 
     def update(self, request: Update, now: float) -> Decision[Ok | Error]:
-        """Take up holdings and withdrawals.
+        """Accept holdings and withdrawals.
 
-        Epoch and sequence decide what is new. The last update once more has lost its reply and is
-        answered again; older ones, which were overtaken, change nothing.
+        Epoch and sequence tell what is new. The latest update is answered again if it is repeated,
+        as its reply was lost; older ones, which were overtaken, change nothing.
         """
         known = self.state.members.find(request.node)
         refused = self._conflict(request, known)
@@ -73,7 +73,7 @@ class Announcements:
         return reply
 
     def _repeated(self, request: Update, member: Member) -> Decision[Ok]:
-        """Answer an update that was taken before, or overtaken."""
+        """Answer an update that was accepted before, or overtaken."""
         if request.sequence < member.sequence:
             return self._ok(request.node)
         if not member.left:
@@ -84,7 +84,7 @@ class Announcements:
         return self._ok(request.node, told)
 
     def _conflict(self, request: Update, known: Member | None) -> Error | None:
-        """Refuse what contradicts a node that lives, or could not be handed out."""
+        """Refuse an update that contradicts a live node, or whose address no peer would accept."""
         node, address = request.node, request.address
         if not addresses.may_be_holder(address, self.state.initial.address):
             reason = f"other nodes would refuse to connect to {address}"
@@ -119,8 +119,9 @@ class Announcements:
         return None
 
     def _withdraw(self, request: Update) -> Decision[None]:
-        announced = {(holding.name, holding.id) for holding in request.holdings}
-        for version in tuple(self._withdrawn(request)):
+        withdrawn = tuple(self._withdrawn(request))
+        announced = {(each.name, each.id) for each in request.holdings} if withdrawn else ()
+        for version in withdrawn:
             if (version.name, version.id) not in announced:
                 yield HolderWithdrew(request.node, version.name)
                 yield Withdrawn(version.name, version.id, request.node)
@@ -154,7 +155,7 @@ class Announcements:
 
     def _refusal(self, node: str, name: str) -> ClaimRefused:
         newest = self.state.catalogue.newest(name)
-        assert newest is not None, "it is why the claim is refused"
+        assert newest is not None, "the claim is refused because of it"
         return ClaimRefused(node, name, *newest.published)
 
     def _ok(self, node: str, told: tuple[Told, ...] = ()) -> Ok:
@@ -163,7 +164,7 @@ class Announcements:
 
 
 def _revived(member: Member) -> Decision[None]:
-    """Take a node back that was silent."""
+    """Readmit a node that was silent."""
     yield NodeJoined(member.node, member.address)
     yield Seen(member.node, member.address, member.epoch, member.sequence)
 

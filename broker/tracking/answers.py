@@ -19,13 +19,13 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Answers:
-    """Reads the state. Times are the tracker's clock, in seconds."""
+    """Reads the state. Times are in seconds, on the tracker's clock."""
 
     state: State
     rng: "Random"
 
     def holders(self, query: Query, now: float) -> Holders | None:
-        """Return who but the asker holds it, or None if nobody does, alive or silent.
+        """Return its holders other than the asker, or None if there are none, alive or silent.
 
         Of a name, the newest version is meant. An id means all names it goes by.
         """
@@ -54,7 +54,7 @@ class Answers:
         )
 
     def everybody(self, query: Query, now: float) -> Holders | None:
-        """Return a page of all who hold it, ordered by node; None if nobody does."""
+        """Return a page of all holders, ordered by node; None if there are none."""
         answer, versions = self.holders(query, now), self._meant(query)
         if answer is None:
             return None
@@ -92,7 +92,7 @@ class Answers:
         return Files(tuple(page))
 
     def nodes(self, after: str, now: float) -> tuple[tuple[NodeStatus, ...], str | None]:
-        """Return a page of the nodes that sort after `after`, and its last if there are more."""
+        """Return a page of the nodes that sort after `after`, and the last if there are more."""
         count = self.state.settings.page_nodes
         nodes = self.state.members.by_node.keys() | self.state.initial.nodes.keys()
         page = heapq.nsmallest(count + 1, (node for node in nodes if node > after))
@@ -100,7 +100,7 @@ class Answers:
         return statuses, page[count - 1] if len(page) > count else None
 
     def _meant(self, query: Query) -> list[Version]:
-        """Return the versions that a query is about: of a name, the one that others hold."""
+        """Return the versions that a query is about: of a name, the newest that others hold."""
         catalogue = self.state.catalogue
         if manifest.is_id(query.what):
             return list(catalogue.versions_with(query.what))
@@ -109,9 +109,9 @@ class Answers:
         return list(itertools.islice(held, 1))
 
     def _initial_answer(self, query: Query, initial: list[Holder], now: float) -> Holders:
-        """Return what the cluster file alone says of a name."""
+        """Return what the cluster file alone says about a name."""
         holders = tuple(self._chosen(initial, query.node))
-        known = self.state.catalogue.versions(query.what)  # The asker alone holds them.
+        known = self.state.catalogue.versions(query.what)  # Only the asker holds them.
         listed = any(
             node == query.node for node, _ in self.state.initial_holdings.holders(query.what)
         )
@@ -119,12 +119,12 @@ class Answers:
         return Holders(query.what, None, None, holders, versions=versions, listed=listed)
 
     def _initial_holders(self, name: str, asker: str | None) -> list[Holder]:
-        """Return the holders of the cluster file that have not spoken."""
+        """Return the cluster file's holders that have not spoken themselves."""
         told = self.state.initial_holdings.holders(name)
         return [Holder(*each, complete=True, alive=False) for each in told if each[0] != asker]
 
     def _candidates(self, versions: list[Version], asker: str | None) -> list[Holder]:
-        """Return the holders of the versions, each node once, as whole if it holds one whole."""
+        """Return the holders of the versions, each node once; complete if it has all of one."""
         pools = [(version.whole, True) for version in versions]
         pools += [(version.partial, False) for version in versions]
         candidates: dict[str, Holder] = {}
@@ -135,7 +135,7 @@ class Answers:
         return list(candidates.values())
 
     def _considered(self, pool: Mapping[str, None], asker: str | None) -> list[str]:
-        """Return nodes enough to choose from: all of them if of a sample too few are alive."""
+        """Return enough nodes to choose from: a sample, or all if too few of a sample are alive."""
         settings = self.state.settings
         everyone = list(pool)
         count = settings.considered_per_handout * settings.max_handout
@@ -182,7 +182,7 @@ class Answers:
         )
 
     def _files_named(self, name: str, now: float) -> Iterator[File]:
-        """Yield the versions of `name`, newest first, until there are holders enough for a page."""
+        """Yield the versions of `name`, newest first, until their holders fill a page."""
         settings = self.state.settings
         initial = self._initial_holders(name, asker=None)
         count = settings.max_other_versions + 1

@@ -1,7 +1,7 @@
 """Which names have which versions, and which nodes hold them. Knows no leases and no messages.
 
-Only `State.apply` calls the methods that change something. Each takes any entry as it comes: what
-does not fit what is known (another tracker decided it knowing less) changes nothing.
+Only `State.apply` calls the methods that change something. They accept anything: an entry that does
+not fit (another tracker may have decided it while knowing less) changes nothing.
 """
 
 import bisect
@@ -18,7 +18,7 @@ from shoal.broker.tracking.changes import UNPUBLISHED, Publication, Published
 class Version:
     """Some content under some name, and its holders."""
 
-    order: int  # among all versions: that in which they were first announced
+    order: int  # of first announcement, among all versions
     name: str
     id: str
     size_bytes: int
@@ -29,7 +29,7 @@ class Version:
 
     @property
     def rank(self) -> tuple[int, int]:
-        """The newest version of a name has the highest: its number is, or it was known first."""
+        """The newest version of a name ranks highest: by its number, then by who came first."""
         return self.published.number, -self.order
 
     def holder_count(self) -> int:
@@ -52,7 +52,7 @@ _NOTHING: Mapping[Version, None] = {}
 
 
 class Catalogue:
-    """All versions, by name, by id and by holder."""
+    """All versions, indexed by name, id and holder."""
 
     def __init__(self) -> None:
         self.holding_count = 0
@@ -99,20 +99,20 @@ class Catalogue:
 
     @property
     def unheld_since(self) -> float | None:
-        """Since when there has been a version that no node holds."""
+        """Since when the longest unheld version has had no holder."""
         return next(iter(self._unheld.values()), None)
 
     def first_unheld(self, since: float) -> Version | None:
-        """Return a version that no node has held since then."""
+        """Return a version that has had no holder since then."""
         for version, unheld_since in self._unheld.items():
             return version if unheld_since <= since else None
         return None
 
     def publish(self, published: Published, now: float) -> None:
-        """Take up a version, or another number and publisher of one that is known.
+        """Add a version, or give a known one another number and publisher.
 
-        The size is taken from whoever announces first: the id determines it, so others cannot
-        differ unless somebody lies, and a fetcher finds that out.
+        The first announcement determines the size. Later ones agree unless somebody lies, as the
+        size follows from the id; and a fetcher would find out.
         """
         number, publisher = published.number, published.publisher
         publication = Publication(number, publisher) if number else UNPUBLISHED
@@ -154,7 +154,7 @@ class Catalogue:
         into[node] = None
 
     def withdraw(self, name: str, content_id: str, node: str, now: float) -> None:
-        """Remove a holder. A version without holders is no longer mentioned, but see `drop`."""
+        """Remove a holder. A version without holders is no longer listed, but see `drop`."""
         version = self.find(name, content_id)
         if version is None or not version.is_held_by(node):
             return
@@ -174,8 +174,8 @@ class Catalogue:
     def drop(self, name: str, content_id: str) -> None:
         """Forget a version that has no holders.
 
-        That is not done at once: a node that announces 1000 files anew needs several updates, the
-        first of which leaves most of them without holders. They keep their number and order.
+        Not as soon as it has none: a node that announces 1000 files again needs several updates,
+        the first of which leaves most of them without a holder. They keep their number and order.
         """
         version = self.find(name, content_id)
         if version is not None and not version.holder_count():
@@ -184,7 +184,7 @@ class Catalogue:
 
     @contextmanager
     def filling(self) -> Iterator[None]:
-        """Sort once, at the end: 1,000,000 versions, read one by one, would take minutes."""
+        """Sort once, at the end: inserting 1,000,000 versions one by one would take minutes."""
         self._is_filling = True
         yield
         self._is_filling = False

@@ -1,11 +1,11 @@
 """The entries of the tracker's log: whatever changes what it knows, as plain data.
 
-Decides nothing and applies nothing. `State.apply` is the one place where an entry takes effect, no
-matter where it comes from: this tracker's decision, its file at the start, or another tracker. So
-the names and fields here are lasting: a later version of shoal reads what this one wrote. Entries
-refer to nodes by name, and to versions by name and id; nothing in them is counted by a process.
+Decides nothing and applies nothing. `State.apply` is the one place where an entry takes effect,
+wherever it comes from: a decision of this tracker, its file at the start, or another tracker. Names
+and fields must last: later versions of shoal read logs that this one wrote. Entries refer to nodes
+by name and to versions by name and id, never by a process's counter.
 
-Of two entries with the same key, the later one holds. A store may keep that one alone.
+Of entries with the same key, the last one counts, and a store may keep that one alone.
 """
 
 from typing import NamedTuple
@@ -14,9 +14,9 @@ import msgspec
 
 
 class Publication(NamedTuple):
-    """Which version of its name some content is, and who published it: v3, published by n1."""
+    """The number of a version and its publisher: v3, published by n1."""
 
-    number: int  # 1, 2, …; 0: nobody has said
+    number: int  # 1, 2, …; 0: unknown
     publisher: str | None
 
 
@@ -24,11 +24,11 @@ UNPUBLISHED = Publication(0, None)
 
 
 class Entry(msgspec.Struct, frozen=True, gc=False, tag_field="change"):
-    """What all entries have in common: `change` says which kind one is when it is encoded."""
+    """The base of all entries. When one is encoded, `change` tells its kind."""
 
 
 class Seen(Entry, frozen=True, gc=False, tag="seen"):
-    """A node is at this address, and its updates are taken up to this one. Key: node."""
+    """A node is at this address, and its updates are accepted up to this one. Key: node."""
 
     node: str
     address: str
@@ -37,7 +37,7 @@ class Seen(Entry, frozen=True, gc=False, tag="seen"):
 
 
 class Gone(Entry, frozen=True, gc=False, tag="gone"):
-    """A node left, or did not renew its lease, `silent_s` before this is applied. Key: node."""
+    """A node left or did not renew its lease, `silent_s` before this is applied. Key: node."""
 
     node: str
     left: bool
@@ -45,15 +45,15 @@ class Gone(Entry, frozen=True, gc=False, tag="gone"):
 
 
 class Forgotten(Entry, frozen=True, gc=False, tag="forgotten"):
-    """Nothing is known of a node any longer, nor what it held."""
+    """A node is no longer known, nor what it held."""
 
     node: str
 
 
 class Published(Entry, frozen=True, gc=False, tag="published"):
-    """There is this content under this name; of equal numbers, the first is newer. Key: name, id.
+    """Content exists under a name. Of equal numbers, the first counts as newer. Key: name, id.
 
-    `age_s` is how long before this is applied it was first announced.
+    It was first announced `age_s` before this is applied.
     """
 
     name: str
@@ -65,7 +65,7 @@ class Published(Entry, frozen=True, gc=False, tag="published"):
 
 
 class Dropped(Entry, frozen=True, gc=False, tag="dropped"):
-    """A version that no node holds is forgotten."""
+    """A version that has no holders is forgotten."""
 
     name: str
     id: str

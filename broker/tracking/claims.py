@@ -1,8 +1,8 @@
-"""Which number a holding gets, and who is said to have published it. Lists nobody as a holder.
+"""Which number a holding gets, and who counts as its publisher. Lists nobody as a holder.
 
-No clock decides: a version is newer because its publisher knew the ones before it. Every node keeps
-the numbers it was told, so any tracker, also one that lost everything, finds the same newest
-(docs/build/decisions/0016-versions.md).
+No clock decides: a version is newer because its publisher knew the earlier ones. Every node keeps
+the numbers that it was told, so that every tracker finds the same newest version, even one that has
+lost everything (docs/build/decisions/0016-versions.md).
 """
 
 import itertools
@@ -33,15 +33,15 @@ def publication(
     number = _free_number(catalogue, holding, sender)
     if number is None:
         return None
-    if before.publisher == sender:  # It published this before; others know that number.
+    if before.publisher == sender:  # It published this before, and others know the number.
         number = max(number, before.number)
     return Publication(number, sender)
 
 
 def told(catalogue: Catalogue, holdings: Sequence[Holding], sender: str) -> tuple[Told, ...]:
-    """Return what the sender of these holdings does not know of their versions.
+    """Return what the sender of these holdings does not know about their versions.
 
-    It depends on nothing but the catalogue, so an update whose answer was lost is answered alike.
+    This depends on the catalogue alone, so a repeated update gets the same answer.
     """
     return tuple(_told(catalogue, holdings, sender))
 
@@ -75,7 +75,7 @@ def _restated(holding: Holding) -> Publication:
 
 
 def _free_number(catalogue: Catalogue, holding: Holding, sender: str) -> int | None:
-    """Return the number of a new version, or None if others have published that name meanwhile."""
+    """Return a new version's number, or None if others have published under that name meanwhile."""
     claimed = _claimed_number(holding)
     newest = catalogue.newest(holding.name)
     if newest is None or newest.published.number < claimed:

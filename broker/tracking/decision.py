@@ -1,8 +1,8 @@
-"""How decisions are made: as generators that read the state, and never change it.
+"""Decisions: generators that read the state, and never change it.
 
-A decision yields its steps, and returns the reply. Whoever runs it applies each change before the
-decision goes on, so that it reads a state in which its earlier changes are made already: of two
-claims in one update, the second sees the first.
+A decision yields its steps and returns the reply. The tracker applies each change before the
+decision goes on, which therefore sees its own earlier changes: of two claims in one update, the
+second sees the first.
 """
 
 from collections.abc import Generator

@@ -1,4 +1,4 @@
-"""What happens as time passes: leases run out, and what is gone for long is forgotten."""
+"""What happens as time passes: leases run out, and nodes and versions are forgotten."""
 
 from shoal.broker.tracking.changes import Dropped, Forgotten, Gone, Withdrawn
 from shoal.broker.tracking.decision import Decision
@@ -7,7 +7,7 @@ from shoal.broker.tracking.state import State
 
 
 def overdue(state: State, now: float) -> Decision[None]:
-    """Decide about everything whose time is over."""
+    """Decide about everything whose time has run out."""
     while (member := state.members.overdue(now)) is not None:
         yield NodeFellSilent(member.node)
         yield Gone(member.node, left=False)
@@ -23,9 +23,9 @@ def overdue(state: State, now: float) -> Decision[None]:
 
 
 def next_due(state: State, now: float) -> float:
-    """Return before when nothing more can become overdue, whatever is decided until then."""
+    """Return a time until which nothing becomes overdue, whatever is decided before it."""
     settings = state.settings
-    times = [now + settings.lease_s, now + settings.forget_s]  # Of what begins from now on.
+    times = [now + settings.lease_s, now + settings.forget_s]  # For whatever begins from now on.
     if state.members.deadline is not None:
         times.append(state.members.deadline)
     if state.catalogue.unheld_since is not None:
@@ -36,8 +36,8 @@ def next_due(state: State, now: float) -> float:
 def forgotten_if_empty(state: State, node: str) -> Decision[None]:
     """Forget a node that is gone and holds nothing, unless it is in the cluster file.
 
-    Of a node in the cluster file it must be remembered that it has spoken: the holdings that the
-    file gives it no longer count.
+    A node of the cluster file must be remembered to have spoken: the holdings that the file lists
+    for it no longer count.
     """
     is_known = state.members.find(node) is not None and node not in state.initial.nodes
     if is_known and not state.members.has_lease(node) and not state.catalogue.held_by(node):

@@ -1,10 +1,10 @@
-"""What people are told of as it happens, as types. Nothing but the reporter depends on them."""
+"""What the log tells people as it happens, as types. Only the reporter depends on them."""
 
 import msgspec
 
 
 class NodeJoined(msgspec.Struct, frozen=True, gc=False):
-    """A node spoke that was unknown or silent, or had left."""
+    """A node that was unknown, silent or gone has announced itself."""
 
     node: str
     address: str
@@ -21,7 +21,7 @@ class NodeFellSilent(msgspec.Struct, frozen=True, gc=False):
 
 
 class NodeForgotten(msgspec.Struct, frozen=True, gc=False):
-    """A node that is not in the cluster file was silent for so long that it is forgotten."""
+    """A node outside the cluster file was silent for so long that it is forgotten."""
 
     node: str
     silent_s: float
@@ -35,7 +35,7 @@ class NodeRefused(msgspec.Struct, frozen=True, gc=False):
 
 
 class HolderAdded(msgspec.Struct, frozen=True, gc=False):
-    """A node announced something that it did not hold before, or only in part."""
+    """A node announced something that it did not hold before, or held only in part."""
 
     node: str
     name: str
@@ -65,14 +65,14 @@ class HolderWithdrew(msgspec.Struct, frozen=True, gc=False):
 
 
 class HolderTakenOff(msgspec.Struct, frozen=True, gc=False):
-    """A node requested what it was listed to hold: it has lost it, or it would not ask."""
+    """A node requested something that it was listed to hold, so it must have lost it."""
 
     node: str
     name: str
 
 
 class Queried(msgspec.Struct, frozen=True, gc=False):
-    """Somebody asked who holds `what`, and was told. `asker` is None if nobody wants to fetch."""
+    """Somebody asked who holds `what`. `asker` is None if it was not in order to fetch it."""
 
     what: str
     asker: str | None

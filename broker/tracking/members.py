@@ -34,7 +34,7 @@ class Member:
 
 
 class Members:
-    """All nodes but those that only the cluster file has spoken of. `kept` are never forgotten."""
+    """All nodes that have ever spoken. Those in `kept` are not forgotten when they are silent."""
 
     def __init__(self, lease_s: float, forget_s: float, kept: Container[str]) -> None:
         self.by_node: dict[str, Member] = {}
@@ -61,12 +61,12 @@ class Members:
         return None if node is None else self.by_node[node]
 
     def forgettable(self, now: float) -> Member | None:
-        """Return a node that has been silent for so long that it is to be forgotten."""
+        """Return a node that has been silent for long enough to be forgotten."""
         node = self._silences.due(now)
         return None if node is None else self.by_node[node]
 
     def see(self, seen: Seen, now: float) -> None:
-        """Take up where a node is. It gets a lease, in which to speak to this process too."""
+        """Note where a node is. It gets a lease, in which to speak to this process too."""
         member = self.by_node.get(seen.node)
         if member is None:
             member = Member(seen.node, seen.address, seen.epoch, seen.sequence)
@@ -98,9 +98,9 @@ class Members:
 
 
 class _Deadlines:
-    """Spans of time that all last equally long, and so end in the order in which they begin.
+    """Equally long spans of time, which end in the order in which they begin.
 
-    One that is begun earlier than the one before it ends with that one, not sooner.
+    If one is begun out of order, it ends together with the one before it.
     """
 
     def __init__(self, span_s: float) -> None:
@@ -112,7 +112,7 @@ class _Deadlines:
         return next(iter(self._ends.values()), None)
 
     def due(self, now: float) -> str | None:
-        """Return whose span is over."""
+        """Return a node whose span is over."""
         for node, end in self._ends.items():
             return node if end <= now else None
         return None

@@ -1,4 +1,4 @@
-"""All that the tracker knows, and the one place where that changes. Decides nothing."""
+"""Everything the tracker knows, and the one place where it changes. Decides nothing."""
 
 from collections.abc import Iterable
 
@@ -21,7 +21,7 @@ from shoal.broker.tracking.settings import TrackerSettings
 
 
 class State:
-    """The nodes, their leases and their holdings: a fold over the log. Others only read it."""
+    """The nodes, their leases and their holdings: the sum of the log. Others only read it."""
 
     def __init__(self, initial: Initial, settings: TrackerSettings) -> None:
         self.initial = initial
@@ -31,19 +31,19 @@ class State:
         self.catalogue = Catalogue()
 
     def replay(self, log: Iterable[Change], now: float) -> None:
-        """Apply a log, such as an earlier process has left."""
+        """Apply the log that an earlier process left."""
         with self.catalogue.filling():
             for change in log:
                 self.apply(change, now)
 
     def apply(self, change: Change | Renewed, now: float) -> None:
-        """Carry out what was decided, here or elsewhere: any entry, at any time, in any order."""
+        """Carry out what was decided, here or elsewhere. Accepts any entries in any order."""
         match change:
             case Renewed():
                 self.members.renew(change.node, now)
             case Held():
                 member = self.members.find(change.node)
-                if member is not None:  # Its own string: 4,000,000 copies would be 200 MiB.
+                if member is not None:  # Its own string: 4,000,000 copies take 200 MiB.
                     held = change.name, change.id, member.node
                     self.catalogue.hold(*held, complete=change.complete)
             case Published():
@@ -61,7 +61,7 @@ class State:
         match change:
             case Seen():
                 self.members.see(change, now)
-                self.initial_holdings.supersede(change.node)  # From now on its own word counts.
+                self.initial_holdings.supersede(change.node)  # From now on it speaks for itself.
             case Gone():
                 self.members.lose(change, now)
             case _:

@@ -1,8 +1,7 @@
-"""Who holds what, and who is told: the tracker's rules. Knows no sockets, disks or clocks.
+"""Who holds what, and who is sent to whom: the tracker's rules. Knows no sockets, disks or clocks.
 
-Each request is answered at once. The changes that must outlive the process come with the answer, as
-do the events that people are told of: whoever drives the tracker saves the changes before it sends
-the answer.
+Each request is answered at once. The answer comes with the changes that must outlive the process,
+which the driver saves before it sends the answer, and with events for the log.
 """
 
 from collections.abc import Iterable, Sequence
@@ -38,7 +37,7 @@ class Outcome(msgspec.Struct, frozen=True):
 
 
 class Expiry(msgspec.Struct, frozen=True):
-    """What the mere passing of time led to."""
+    """What the passing of time led to."""
 
     changes: tuple[Change, ...]
     events: tuple[Event, ...]
@@ -55,10 +54,10 @@ class Tracker:
         log: Iterable[Change] = (),
         settings: TrackerSettings | None = None,
     ) -> None:
-        """Begin with what an earlier process has left in its log.
+        """Start from the log of an earlier process.
 
-        Nodes that were alive then have a lease in which to say so again. They are handed out
-        meanwhile, but not called alive.
+        Nodes that were alive then get a lease, in which to renew. They are handed out meanwhile,
+        but not called alive.
         """
         self._started = now
         self._state = State(initial, settings or TrackerSettings())
@@ -154,7 +153,7 @@ class Tracker:
         yield from departures.forgotten_if_empty(self._state, asker)
 
     def _meant(self, request: Query, asker: str) -> Iterable[Version]:
-        """Yield the versions that are meant: of a name, down to one that others hold too."""
+        """Yield the versions that are meant: of a name, down to the first that others hold too."""
         if manifest.is_id(request.what):
             yield from self._state.catalogue.versions_with(request.what)
             return

@@ -51,7 +51,8 @@ class Tally:
     def begin(self, size_of: Callable[[int], int], room: StagingOpened) -> None:
         """Note what is needed, and that all that is there and was not fetched cost nothing."""
         self.needed_bytes = sum(map(size_of, bitmap.indices(room.needed)))
-        self.reused_bytes = sum(map(size_of, bitmap.indices(room.have))) - self.fetched_bytes
+        have_bytes = sum(map(size_of, bitmap.indices(room.have)))
+        self.reused_bytes = max(0, have_bytes - self.fetched_bytes)  # Some may have rotted.
 
     @property
     def fetched_bytes(self) -> int:

@@ -28,6 +28,7 @@ class Occasions:
     def __init__(self, folder: Path, stopping: threading.Event) -> None:
         self.is_away = False  # Whether the folder is; whoever looks says so.
         self.due = math.inf  # When to look in any case, in monotonic seconds.
+        self.rescan_s = RESCAN_S
         self._folder = folder
         self._stopping = stopping
         self._changes: Changes | None = None
@@ -69,4 +70,4 @@ class Occasions:
 
     def _patience_s(self) -> float:
         """Return for how long nothing needs to be looked at if nothing changes."""
-        return min(RESCAN_S, max(0.0, self.due - time.monotonic()))
+        return min(self.rescan_s, max(0.0, self.due - time.monotonic()))

@@ -23,7 +23,7 @@ from shoal.node.folder.hash_progress import HashProgress
 from shoal.node.folder.inventory import Inventory
 from shoal.node.folder.large_things import LARGE_BYTES, LargeThings
 from shoal.node.folder.name_locks import NameLocks
-from shoal.node.folder.occasions import Occasions
+from shoal.node.folder.occasions import RESCAN_S, Occasions
 from shoal.node.folder.register import Register
 from shoal.node.folder.rules import Rules
 from shoal.node.folder.source import Source
@@ -75,7 +75,9 @@ class Watcher:
         self._on_looked = on_looked
         self._thread = threading.Thread(target=self._run, name="watch", daemon=True)
 
-    def start(self) -> None:
+    def start(self, rescan_s: float = RESCAN_S) -> None:
+        """Look through the folder when changes are reported, and every `rescan_s` seconds."""
+        self._occasions.rescan_s = rescan_s
         self._thread.start()
 
     def interrupt(self) -> None:
@@ -304,6 +306,8 @@ class Watcher:
 
     def _drop(self, gone: set[str]) -> None:
         for name in sorted(gone):
+            if self._is_back(name):
+                continue
             self._inventory.remove(name)
             self._cache.forget(name)
             if os.path.lexists(self._folder.path / name):  # It is not to be shared, or not yet.
@@ -311,6 +315,13 @@ class Watcher:
             self._register.gone(name)
             self._examiner.gone(name)
             log.info("%s is gone from the folder", display(name))
+
+    def _is_back(self, name: str) -> bool:
+        """Return whether it came, or may be shared again, since it was looked for."""
+        try:
+            return self._source_of(name) is not None
+        except (AwayError, NotNowError):
+            return False
 
     def _source_of(self, name: str, *, even_forgotten: bool = False) -> Source | None:
         try:

@@ -1,4 +1,4 @@
-"""Copies a file or a directory into a node's folder, where it appears whole, or not at all."""
+"""Copies a file or a directory into a node's folder, where it appears whole or not at all."""
 
 import contextlib
 import errno
@@ -21,7 +21,7 @@ from shoal.node.trees.selection import Selection
 from shoal.protocol.errors import OperatorError
 from shoal.protocol.names import display
 
-_AT_A_TIME = 256  # Files for one thread: each is soon done.
+_AT_A_TIME = 256  # Files for one thread: each is done soon.
 _COMPARE_BYTES = 1 << 20
 
 
@@ -45,7 +45,7 @@ def copy_into(
         is_forced: replace what is there.
 
     Raises:
-        OperatorError: something is there, and maybe only since the copy was begun.
+        OperatorError: something is there, perhaps only since the copy was begun.
         CannotReadError: it cannot be read.
         OSError: the disk refused.
         ValueError: there is too much in the directory.
@@ -85,7 +85,7 @@ def _same_mode(one: Path, two: Path) -> bool:
 
 
 def _same_bytes(one: Path, two: Path, check: Callable[[], None]) -> bool:
-    """Say whether two files have the same bytes, reading no more of them than is needed."""
+    """Return whether two files have the same bytes, reading no more than needed."""
     if not two.is_file() or one.stat().st_size != two.stat().st_size:
         return False
     with one.open("rb") as first, two.open("rb") as second:
@@ -106,7 +106,7 @@ def _copy(
 
 
 class _TreeCopy:
-    """A directory that is copied with all cores. What cannot be read is left out."""
+    """A directory that is copied with all cores. Unreadable files are left out."""
 
     def __init__(self, path: Path, aside: Path, on_copied: Callable[[int], None]) -> None:
         self._path = path
@@ -149,7 +149,7 @@ class _TreeCopy:
 
     @contextlib.contextmanager
     def _fitting(self, inside: str) -> Iterator[None]:
-        """Leave out what has too long a path for where it is copied to."""
+        """Leave out anything whose path is too long at the target."""
         try:
             yield
         except OSError as error:

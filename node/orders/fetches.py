@@ -101,7 +101,7 @@ class _Transfer:
         home: Home,
         stop: Stop,
         on_progress: OnProgress,
-        settings: FetchSettings = FetchSettings(),  # noqa: B008 (it is frozen)
+        settings: FetchSettings,
     ) -> None:
         self._home = home
         self._stop = stop
@@ -149,7 +149,7 @@ class _Fetch:
         self._order = order
         self._stop = stop
         self._on_progress = on_progress
-        self._transfer = _Transfer(home, stop, on_progress)
+        self._transfer = _Transfer(home, stop, on_progress, home.identity.fetching)
         self._given_up: list[ContentId] = []  # Versions that nobody has any more.
 
     def run(self) -> Fetched:

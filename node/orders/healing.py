@@ -21,9 +21,8 @@ from shoal.protocol.messages import MAX_TEXT_CHARACTERS
 from shoal.protocol.names import display
 from shoal.protocol.titles import Title
 
-HEALING = FetchSettings(shares_already=True)
-# By the node itself: two that wait for each other's bytes only soon give up.
-HEALING_ALONE = FetchSettings(shares_already=True, stalled_s=8.0)
+# By the node itself, unasked: two that only wait for each other's bytes soon give up.
+STALLED_ALONE_S = 8.0
 
 
 class ChangedError(OperatorError):
@@ -146,7 +145,7 @@ class Healing:
 def _trouble(error: OperatorError) -> str:
     """Return why something could not be healed, as a phrase."""
     is_alone = isinstance(error, NotFoundError)
-    return "no other node has it" if is_alone else str(error)[:MAX_TEXT_CHARACTERS]
+    return "no other node has a good copy" if is_alone else str(error)[:MAX_TEXT_CHARACTERS]
 
 
 def examined(thing: Whole, right: int) -> Examined:

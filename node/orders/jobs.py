@@ -46,7 +46,7 @@ class Jobs:
             if key in self._running:
                 raise TakenError
             job = self._begin(key, caller, work, told)
-        return self._wait(job, caller)
+        return job.wait(caller)
 
     def join(self, key: Hashable, caller: Caller, work: Work[T], told: Told) -> T:
         """Wait for the job with that key, or have `work` done if there is none; raises as `run`."""
@@ -54,7 +54,7 @@ class Jobs:
             job: _Job[T] | None = self._running.get(key)
             if job is None or not job.join(caller):
                 job = self._begin(key, caller, work, told)
-        return self._wait(job, caller)
+        return job.wait(caller)
 
     def cancel(self, order: object, kind: Kind) -> None:
         """Stop waiting for this very order; if nobody else waits for the job, stop it."""
@@ -78,13 +78,10 @@ class Jobs:
         job = _Job(work, Stop(told), on_over)
         job.join(caller)
         self._running[key] = job
-        job.start()
-        return job
-
-    def _wait(self, job: "_Job[T]", caller: Caller) -> T:
         if self._stop_kind is not None:
             job.leave(None, self._stop_kind)
-        return job.wait(caller)
+        job.start()
+        return job
 
 
 class TakenError(OperatorError):

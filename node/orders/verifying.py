@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterator
 from typing import TypeVar
 
+import msgspec
 from shoal.node.files.signature import GoneError
 from shoal.node.folder.hash_progress import HashProgress
 from shoal.node.folder.hashing import verified_chunks
@@ -11,8 +12,7 @@ from shoal.node.network.stop import Stop
 from shoal.node.orders import standing
 from shoal.node.orders.fetches import Fetches
 from shoal.node.orders.healing import (
-    HEALING,
-    HEALING_ALONE,
+    STALLED_ALONE_S,
     ChangedError,
     Effort,
     Healing,
@@ -41,6 +41,9 @@ class Verifying:
         self._home = home
         self._jobs = jobs
         self._healing = Healing(home, fetches, announce)
+        settings = msgspec.structs.replace(home.identity.fetching, shares_already=True)
+        self._settings = settings
+        self._settings_alone = msgspec.structs.replace(settings, stalled_s=STALLED_ALONE_S)
 
     def verify(self, order: VerifyOrder, on_progress: OnProgress) -> Verified:
         """Hash again what is held, heal what is damaged, and withdraw what cannot be healed.
@@ -50,7 +53,7 @@ class Verifying:
         """
 
         def work(stop: Stop, on_progress: OnProgress) -> Verified:
-            return self._verify(order, Effort(stop, on_progress, HEALING))
+            return self._verify(order, Effort(stop, on_progress, self._settings))
 
         return self._alone_with(order.what or "", Caller(order, on_progress), work)
 
@@ -64,7 +67,7 @@ class Verifying:
         """
 
         def work(stop: Stop, on_progress: OnProgress) -> Examined | None:
-            return self._heal(thing, wrong, Effort(stop, on_progress, HEALING_ALONE))
+            return self._heal(thing, wrong, Effort(stop, on_progress, self._settings_alone))
 
         return self._alone_with(thing.name, _nobody(), work)
 
@@ -77,7 +80,7 @@ class Verifying:
 
         def work(stop: Stop, on_progress: OnProgress) -> Examined | None:
             try:
-                effort = Effort(stop, on_progress, HEALING_ALONE)
+                effort = Effort(stop, on_progress, self._settings_alone)
                 return self._healing.heal_withheld(name, effort)
             except ChangedError:
                 return None

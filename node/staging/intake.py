@@ -105,6 +105,8 @@ class Intake:
     def publish(self) -> steps.Event:
         """Put the whole thing in place, unless a chunk of it was not written.
 
+        What was found corrupt on the disk meanwhile is to be fetched again first.
+
         Raises:
             OperatorError: something has its name that must not be replaced.
         """
@@ -116,6 +118,8 @@ class Intake:
                 return self._trouble
             if self._staged.needed & ~self._have:
                 return self._failed(OSError(errno.EIO, "not everything was written"))
+            if self._partial is not None and self._partial.corrupt:
+                return self._again(self._partial)
             place = self._publication.publish(self._staged, self._admission.spare)
             return steps.Published(str(place))
         except OSError as error:
@@ -129,6 +133,16 @@ class Intake:
         self._publication.end()
         if self._staged is not None:
             self._staged.close()
+
+    def _again(self, partial: PartialFile) -> steps.StagingOpened:
+        """Return what is there after all: of a tree, as another try would find it."""
+        assert self._staged is not None
+        have = self._have & ~partial.corrupt
+        if isinstance(self._staged, StagedTree):
+            have = self._staged.lay_out()
+        partial.accept(have)
+        self._have = have
+        return steps.StagingOpened(have, self._staged.needed)
 
     def _room_for(self, name: str, action: steps.OpenStaging) -> StagedFile | StagedTree:
         to, thing = self._to, action.manifest

@@ -1,5 +1,6 @@
 """A thing that is being fetched, as others can ask for it meanwhile."""
 
+from blake3 import blake3
 from shoal.node.files.signature import GoneError
 from shoal.node.folder.whole import Whole
 from shoal.node.staging.staged_file import StagedFile
@@ -23,10 +24,38 @@ class PartialFile:
         self.name = name
         self.id = staged.id
         self.data = encode(staged.manifest)
-        self.have = 0
         self.gives_way = gives_way
+        self._have = 0
+        self._corrupt = 0
         self._manifest = staged.manifest
         self._staged = staged
+
+    @property
+    def have(self) -> int:
+        """The chunks that are here and are served (protocol.bitmap)."""
+        return self._have & ~self._corrupt
+
+    @have.setter
+    def have(self, chunks: int) -> None:
+        self._have = chunks
+
+    @property
+    def corrupt(self) -> int:
+        """Chunks that were found to be wrong on the disk since they were written."""
+        return self._corrupt
+
+    def accept(self, have: int) -> None:
+        """Serve these chunks, which are right now, and forget which were not."""
+        self._have, self._corrupt = have, 0
+
+    def is_right(self, index: int) -> bool:
+        """Hash a chunk again that is served; return False, and serve it no more, if it is wrong."""
+        if not self.have >> index & 1:
+            return True
+        if blake3(self.read(index)).digest() == self._manifest.digest(index):
+            return True
+        self._corrupt |= 1 << index
+        return False
 
     @property
     def size_bytes(self) -> int:

@@ -70,6 +70,7 @@ class TreePlace:
         Raises:
             OSError: the disk refused.
         """
+        self._made = {b""}
         is_new = claim_directory(self.tree)
         if not is_new:
             with opened(self.tree) as directory:

@@ -46,6 +46,7 @@ class TreeInPlace:
         self._is_out = bytearray()
         self._left = array.array("Q")  # Bytes of each file that are not there yet.
         self._states = FileStates()  # Of each that is out, while it was right.
+        self._before = FileStates()  # The same, of those that were out before the last `begin`.
         self._to_chmod: list[tuple[int, bytes]] = []
         self._guard = threading.Lock()
 
@@ -66,7 +67,8 @@ class TreeInPlace:
         """
         self._is_out = bytearray(len(listing.sizes))
         self._left = array.array("Q", listing.sizes)
-        self._states = FileStates(listing.sizes, listing.are_executable())
+        self._before, known = self._states, listing.are_executable()
+        self._states = FileStates(listing.sizes, known)
         self._mode_of = mode_of
         self._aside = aside
         is_there = {b"": is_directory(self._root[:-1])}  # Directories; what a link leads to is not.
@@ -91,6 +93,7 @@ class TreeInPlace:
         wrong = {file for file in files if self._is_out[file]}
         for file in wrong:
             self._is_out[file] = 0
+            self._states.forget(file)
         return wrong
 
     def came(self, file: int, size_bytes: int) -> bool:
@@ -115,7 +118,7 @@ class TreeInPlace:
         with self._parent_of(path) as (directory, last), self._guard, self._hindering(path):
             if file is not None:
                 self._states.note(file, os.lstat(made))
-            is_replaced = give_name(made, directory, last, self._may_go_for(path, made))
+            is_replaced = give_name(made, directory, last, self._may_go_for(file, path, made))
             if file is not None:
                 self._is_out[file] = 1
         if is_replaced:
@@ -208,15 +211,23 @@ class TreeInPlace:
         with self._hindering(path):
             take_out(directory, last, self._aside, functools.partial(self._spare.allows, path))
 
-    def _may_go_for(self, path: bytes, made: bytes) -> MayGo:
+    def _may_go_for(self, file: int | None, path: bytes, made: bytes) -> MayGo:
         """Return what says whether that which has the place of `made` may go: also its like."""
 
         def may_go(at: bytes) -> bool:
-            if self._spare.allows(path, at):
+            if self._spare.allows(path, at) or (file is not None and self._has_rotted(file, at)):
                 return True
             return not _is_another(at, self._root + path if at == made else made)
 
         return may_go
+
+    def _has_rotted(self, file: int, at: bytes) -> bool:
+        """Return whether it looks as it did when it was out, and right."""
+        if file >= len(self._before.sizes) or not self._before.is_noted(file):
+            return False
+        with contextlib.suppress(OSError):
+            return self._before.fits(file)(os.lstat(at))
+        return False
 
     @contextlib.contextmanager
     def _hindering(self, path: bytes) -> Iterator[None]:

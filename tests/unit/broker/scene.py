@@ -1,4 +1,4 @@
-"""A tracker with its clock and what it saved, spoken to and told of in short texts.
+"""A tracker with its clock and its log, addressed and described in short texts.
 
 `seeds.txt=1` is content 1 under the name seeds.txt; `seeds.txt=1~` is part of it. `=1:3/n1` was
 published by n1 as v3, as the node was told; `=1!3` is what the node would publish as v3.

@@ -1,4 +1,4 @@
-"""What tests ask of a tracker's state, beside what it answers."""
+"""A tracker's state as tests compare it, and check it for consistency."""
 
 from collections.abc import Sequence
 

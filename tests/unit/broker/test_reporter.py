@@ -56,7 +56,7 @@ def test_tells_every_kind_of_event() -> None:
         assert line(kind(*[() if field in MANY else 0 for field in kind.__struct_fields__]))
 
 
-def test_what_does_not_print_is_escaped() -> None:  # fault 73
+def test_unprintable_characters_are_escaped() -> None:
     said = line(events.HolderAdded("n1", "a\u202e\x1b[31m\nb"))
     assert said == r"n1 holds a\u202e\x1b[31m\nb"
 

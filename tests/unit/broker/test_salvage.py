@@ -130,7 +130,7 @@ def killed(path: Path, changes: list[Change]) -> Path:
     return copy
 
 
-def test_reads_what_stands_in_the_journal_alone(path: Path) -> None:
+def test_reads_changes_that_are_only_in_the_journal(path: Path) -> None:
     copy = killed(path, EVERYTHING)
     assert salvaged(copy)
     copy.write_bytes(b"\xff" * rows.PAGE_BYTES)  # No page of it is needed.
@@ -138,7 +138,7 @@ def test_reads_what_stands_in_the_journal_alone(path: Path) -> None:
     assert set(loaded(copy)) == set(EVERYTHING)
 
 
-def test_passes_over_what_is_not_whole_in_the_journal(path: Path) -> None:
+def test_skips_incomplete_transactions_in_the_journal(path: Path) -> None:
     copy = killed(path, EVERYTHING)
     journal = copy.with_name("copy.db-wal")
     content = journal.read_bytes()
@@ -189,7 +189,7 @@ def test_a_frame_that_is_not_of_this_journal_is_not_read(path: Path, offset: int
     assert salvaged(copy) == {SEEDS}
 
 
-def test_what_stands_between_two_lost_pages_is_found_by_its_key(path: Path) -> None:
+def test_rows_between_two_lost_pages_are_found_by_key(path: Path) -> None:
     nodes = [Seen(f"{n:03}", "tcp://" + "h" * 200 + ":11001", n, n) for n in range(200)]
     version = SEEDS.name, SEEDS.id
     save(path, [*nodes, SEEDS, *(Held(*version, one.node, complete=True) for one in nodes)])
@@ -203,7 +203,7 @@ def test_what_stands_between_two_lost_pages_is_found_by_its_key(path: Path) -> N
     assert len(of_kind(Seen, loaded(path))) > 200 * (len(leaves) - 4) / len(leaves)
 
 
-def test_a_schema_that_is_not_ours_any_more_is_replaced(path: Path) -> None:
+def test_a_damaged_schema_is_replaced(path: Path) -> None:
     save(path, EVERYTHING)
     path.write_bytes(path.read_bytes().replace(b"size_bytes INTEGER", b"size_bytes INTEGES"))
     assert set(loaded(path)) == set(EVERYTHING)

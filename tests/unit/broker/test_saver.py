@@ -36,7 +36,7 @@ def test_saves_nothing_when_nothing_changed() -> None:
     assert disk.tries == 0
 
 
-def test_saves_in_order_what_could_not_be_saved(caplog: pytest.LogCaptureFixture) -> None:
+def test_saves_failed_changes_later_and_in_order(caplog: pytest.LogCaptureFixture) -> None:
     disk = Disk()
     saver = Saver(disk, SETTINGS)
     disk.is_full = True

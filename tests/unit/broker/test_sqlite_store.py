@@ -120,7 +120,7 @@ def test_a_version_that_was_forgotten_comes_after_those_that_were_not(
     assert loaded(path) == [NET, SEEDS]
 
 
-def test_what_is_about_something_that_was_never_saved_is_passed_over(
+def test_changes_about_things_that_were_never_saved_are_skipped(
     path: Path, store: SqliteStore
 ) -> None:
     """Of the changes that wait while a disk is full, the first may be given up."""
@@ -305,7 +305,7 @@ def test_without_a_disk_the_tracker_runs_all_the_same(
 
 
 @pytest.mark.parametrize("make", [os.mkdir, os.mkfifo])
-def test_what_is_no_file_is_left_alone(
+def test_something_other_than_a_file_is_left_alone(
     tmp_path: Path, caplog: pytest.LogCaptureFixture, make: Callable[[Path], None]
 ) -> None:
     make(tmp_path / "tracker.db")
@@ -318,7 +318,9 @@ def test_what_is_no_file_is_left_alone(
     assert "is not a regular file: nothing will be remembered across restarts" in warning
 
 
-def test_a_link_to_nowhere_costs_a_line(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+def test_a_link_to_nowhere_costs_a_warning(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
     (tmp_path / "tracker.db").symlink_to("/nonexistent/tracker.db")
     assert loaded(tmp_path / "tracker.db") == []
     assert len(caplog.messages) == 1
@@ -338,7 +340,7 @@ def test_a_full_disk_saves_nothing_and_loses_nothing(path: Path, store: SqliteSt
     assert loaded(path) == [N1, SEEDS]
 
 
-def test_what_could_not_be_saved_can_be_saved_later(path: Path, store: SqliteStore) -> None:
+def test_changes_that_could_not_be_saved_can_be_saved_later(path: Path, store: SqliteStore) -> None:
     version = SEEDS.name, SEEDS.id
     store.apply([N1, SEEDS, HELD])
     connection = store._connection
@@ -371,7 +373,7 @@ while True:
 """
 
 
-def test_what_was_acknowledged_survives_a_kill(path: Path) -> None:
+def test_acknowledged_changes_survive_a_kill(path: Path) -> None:
     acknowledged = 0
     for round_number in range(12):
         with subprocess.Popen(

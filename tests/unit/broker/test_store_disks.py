@@ -181,14 +181,14 @@ print(ageless(loaded(path)) == {*EVERYTHING, after} - {N1})
         "full and damaged",
     ],
 )
-def test_what_is_on_a_disk_that_cannot_be_written_is_used(tmp_path: Path, script: str) -> None:
+def test_a_file_on_a_disk_that_cannot_be_written_is_used(tmp_path: Path, script: str) -> None:
     done = run(["unshare", "-m", sys.executable, "-c", BEGIN + script, str(tmp_path)])
     if "denied" in done.stderr or "permitted" in done.stderr:
         pytest.skip("no file system may be mounted here")
     assert_used(done)
 
 
-def test_what_may_not_be_written_is_used() -> None:
+def test_a_file_without_write_permission_is_used() -> None:
     with tempfile.TemporaryDirectory() as folder:  # Others than root may go there too.
         assert_used(run([sys.executable, "-c", BEGIN + NOT_ALLOWED, folder]))
 

@@ -14,8 +14,8 @@ def test_what_is_right_is_told_so() -> None:
 def test_what_was_damaged_is_told_with_what_came_of_it() -> None:
     damaged = msgspec.structs.replace(RIGHT, damaged=2)
     healed = msgspec.structs.replace(damaged, healed=True, fetched_bytes=100)
-    assert verify._sentence(healed) == "a\\x1b.bin: 2 of 8 chunks were damaged, and healed"
-    lost = msgspec.structs.replace(damaged, trouble="nobody else has it")
+    assert verify._sentence(healed) == "a\\x1b.bin: 2 of 8 chunks were corrupt; healed"
+    lost = msgspec.structs.replace(damaged, trouble="no other node has a good copy")
     assert verify._sentence(lost) == (
-        "a\\x1b.bin: 2 of 8 chunks were damaged; it is not shared any more, as nobody else has it"
+        "a\\x1b.bin: 2 of 8 chunks are corrupt; no longer sharing it: no other node has a good copy"
     )

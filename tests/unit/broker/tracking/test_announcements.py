@@ -54,7 +54,7 @@ def test_a_new_version_takes_the_place_of_the_old_in_one_update(scene: Scene) ->
     assert scene.ask("a") == "=2 n1"
 
 
-def test_what_is_announced_and_withdrawn_at_once_is_held(scene: Scene) -> None:
+def test_a_thing_announced_and_withdrawn_in_one_update_is_held(scene: Scene) -> None:
     scene.update("n1", "a=1")
     scene.told()
     assert scene.update("n1", "a=1", without="a=1") == "ok 1"
@@ -71,7 +71,7 @@ def test_a_partial_holder_becomes_whole_and_may_become_partial_again(scene: Scen
     assert lines == ["n1 holds part of a", "n1 holds a", "n1 holds part of a"]
 
 
-def test_a_lost_reply_and_its_retry_change_nothing(scene: Scene) -> None:  # fault 70
+def test_a_lost_reply_and_its_retry_change_nothing(scene: Scene) -> None:
     assert scene.update("n1", "a=1", sequence=5) == "ok 1"
     scene.update("n1", "b=2", sequence=6)
     scene.told()
@@ -90,7 +90,7 @@ def test_a_retry_takes_a_node_back_that_fell_silent(scene: Scene) -> None:
     assert scene.ask("a") == "=1 n1"
 
 
-def test_an_older_update_changes_nothing(scene: Scene) -> None:  # faults 68 and 69
+def test_an_older_update_changes_nothing(scene: Scene) -> None:
     scene.update("n1", "a=1", sequence=5)
     scene.update("n1", without="a=1", sequence=6)
     scene.wait(29)
@@ -101,14 +101,14 @@ def test_an_older_update_changes_nothing(scene: Scene) -> None:  # faults 68 and
     assert scene.told()[-1] == "n1 went silent"  # Nor was it a sign of life.
 
 
-def test_an_old_update_does_not_bring_back_who_left(scene: Scene) -> None:
+def test_an_old_update_does_not_bring_back_a_node_that_left(scene: Scene) -> None:
     scene.update("n1", "a=1", sequence=5)
     scene.leave("n1")
     assert scene.update("n1", "a=1", sequence=5) == "ok 1"
     assert scene.ask("a") == "=1 silent n1?"
 
 
-def test_a_second_node_of_the_same_name_is_refused(scene: Scene) -> None:  # fault 67
+def test_a_second_node_of_the_same_name_is_refused(scene: Scene) -> None:
     scene.update("n1", "a=1")
     refusal = (
         "CONFLICT n1 is already running at tcp://127.0.0.1:11001; stop it, or wait 30 s if it died"
@@ -132,7 +132,7 @@ def test_a_node_that_left_may_come_back_elsewhere_at_once(scene: Scene) -> None:
     assert scene.ask("a") == "=1 n1"
 
 
-def test_a_node_that_was_started_again_is_believed_and_its_elder_is_not(scene: Scene) -> None:
+def test_a_restarted_node_is_believed_and_its_predecessor_is_not(scene: Scene) -> None:
     scene.update("n1", "a=1", epoch=1, sequence=9)
     assert scene.update("n1", "b=2", epoch=2, sequence=1, replace=True) == "ok 1"
     refusal = "CONFLICT n1 has been restarted since (epoch 2, this is 1); stop the older process"
@@ -168,7 +168,7 @@ def test_a_renewal_saves_nothing(scene: Scene) -> None:
     assert scene.changes() == before
 
 
-def test_a_silent_node_that_renews_is_there_again(scene: Scene) -> None:
+def test_a_silent_node_that_renews_is_alive_again(scene: Scene) -> None:
     scene.update("n1", "a=1")
     scene.wait(300)
     assert scene.ask("a") == "=1 silent n1?"
@@ -184,7 +184,7 @@ def test_an_unknown_node_must_announce_before_it_renews(scene: Scene) -> None:
     assert scene.renew("n1") == "NOT_FOUND n1 is not known here; announce first"
 
 
-def test_who_leaves_is_not_handed_out_but_remembered(scene: Scene) -> None:
+def test_a_node_that_leaves_is_remembered_but_not_handed_out(scene: Scene) -> None:
     scene.update("n1", "a=1")
     scene.told()
     assert scene.leave("n1") == "ok 1"
@@ -210,7 +210,7 @@ def test_a_stranger_that_left_and_loses_its_last_file_is_forgotten(scene: Scene)
     assert scene.remembered() == "a |"  # For as long as a lease: it may be announced again.
 
 
-def test_what_would_grow_too_large_is_refused() -> None:  # fault 66
+def test_updates_beyond_the_limits_are_refused() -> None:
     limits = TrackerSettings(max_nodes=2, max_versions=4, max_holdings=6, max_holdings_per_node=3)
     scene = Scene(settings=limits)
     assert scene.update("n1", "a=1 b=2 c=3") == "ok 3"

@@ -44,7 +44,7 @@ def test_tells_its_next_deadline(scene: Scene) -> None:
     assert scene.told()[-2:] == ["n1 went silent", "n4 went silent"]
 
 
-def test_after_a_restart_nobody_is_called_alive_who_has_not_spoken(scene: Scene) -> None:
+def test_after_a_restart_only_nodes_that_have_spoken_are_called_alive(scene: Scene) -> None:
     scene.update("n1", "a=1")
     scene.update("n2", "a=1")
     scene.restart()
@@ -56,7 +56,7 @@ def test_after_a_restart_nobody_is_called_alive_who_has_not_spoken(scene: Scene)
     assert scene.ask("a") == "=1 silent n1? n2?"
 
 
-def test_who_fell_silent_gets_no_lease_by_a_restart(scene: Scene) -> None:
+def test_a_restart_gives_silent_nodes_no_lease(scene: Scene) -> None:
     scene.update("n1", "a=1")
     scene.wait(40)
     scene.expire()

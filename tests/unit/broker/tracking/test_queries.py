@@ -36,7 +36,7 @@ def test_adds_the_sender_of_an_update(scene: Scene) -> None:
     ]
 
 
-def test_answers_404_for_what_nobody_holds(scene: Scene) -> None:
+def test_answers_404_for_a_name_without_holders(scene: Scene) -> None:
     assert scene.ask("nosuch.txt", "n1") == "NOT_FOUND no such file: nosuch.txt"
     assert scene.told() == ["n1 asked for nosuch.txt: no holders"]
 
@@ -212,7 +212,7 @@ class NoDice(Random):
         raise ZeroDivisionError
 
 
-def test_what_was_decided_before_a_bug_is_saved_all_the_same(scene: Scene) -> None:
+def test_decisions_made_before_a_bug_are_saved(scene: Scene) -> None:
     initial, settings = scene.initial, TrackerSettings(max_handout=1)
     for node in ("n1", "n2", "n3"):
         scene.update(node, "a=1")

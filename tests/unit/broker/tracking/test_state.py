@@ -116,7 +116,7 @@ A1 = Published(A, ID, 10)
         A1,
     ],
 )
-def test_what_is_known_already_or_does_not_fit_changes_nothing(change: Change) -> None:
+def test_changes_that_are_known_or_do_not_fit_change_nothing(change: Change) -> None:
     log: list[Change] = [N1, A1, Held(A, ID, "n1", complete=True)]
     assert shown_state(applied(*log, change)) == shown_state(applied(*log))
 

@@ -372,3 +372,10 @@ def test_a_disk_without_room_for_the_files_ends_it() -> None:
     scene = TreeScene("photos")
     scene.begin_tree(have=LISTING)
     assert scene.feed(steps.DiskFailed("full")) == "fail disk"
+
+
+def test_what_has_rotted_by_the_end_is_fetched_again() -> None:
+    scene = Scene()
+    assert scene.begin("n1", have=0b1111) == "publish"
+    assert scene.feed(steps.StagingOpened(0b1101, 0b1111)) == "n1:1"
+    assert scene.send("n1") == "store 1; publish"

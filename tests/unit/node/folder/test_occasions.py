@@ -59,6 +59,13 @@ def test_what_is_due_is_one(scene: Scene) -> None:
     assert time.monotonic() >= scene.occasions.due
 
 
+def test_it_is_looked_through_at_intervals(scene: Scene) -> None:
+    scene.occasions.rescan_s = 0.05
+    before = time.monotonic()
+    scene.wait()
+    assert before + 0.05 <= time.monotonic() < before + occasions.RESCAN_S / 2
+
+
 def test_a_folder_that_is_away_is_looked_for_often(scene: Scene) -> None:
     scene.occasions.is_away = True
     for _ in range(3):

@@ -352,3 +352,23 @@ def test_a_command_does_not_take_a_folder_that_is_away_for_looked_at(idle: Scene
     (idle.folder / ".shoal" / "lock").unlink()
     idle.watcher.look_once(10)
     assert not idle.watcher.has_looked
+
+
+def test_what_is_shared_again_during_a_look_stays(
+    idle: Scene, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What is healed is withheld until it is in its place, and a look may begin before."""
+    idle.write("a", b"1")
+    idle.watcher.look_through()
+    assert idle.has("a", b"1")
+    idle.rules.set("a", Rule(FORGOTTEN))
+    things = idle.watcher._folder.things
+
+    def share_again(*arguments: Any) -> Any:
+        seen = things(*arguments)
+        idle.rules.set("a", Rule())
+        return seen
+
+    monkeypatch.setattr(idle.watcher._folder, "things", share_again)
+    idle.watcher._look()
+    assert idle.has("a", b"1")

@@ -8,7 +8,8 @@ from shoal.node.folder.rules import NO_RULE
 from shoal.protocol.errors import OperatorError
 
 from tests.unit.node.company import Company
-from tests.unit.node.orders.test_verifying import DATA, found, rot
+from tests.unit.node.disks import rot
+from tests.unit.node.orders.test_verifying import DATA, found
 from tests.unit.node.sample_trees import TREE, seen
 
 

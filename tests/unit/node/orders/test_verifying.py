@@ -1,41 +1,24 @@
 """What has rotted is found; it is healed, or not shared any more."""
 
-import os
 import threading
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
+from shoal.node.fetching.settings import FetchSettings
 from shoal.node.folder.rules import DAMAGED, FORGOTTEN, NO_RULE, Rule, Rules
 from shoal.node.network.stop import Stop
 from shoal.node.orders import verifying
-from shoal.node.orders.healing import HEALING, Effort
+from shoal.node.orders.healing import Effort
 from shoal.protocol.control import Report, VerifyOrder, Working
 from shoal.protocol.errors import NotFoundError, OperatorError, StoppedError
 
 from tests.unit.node.company import Company, Member
+from tests.unit.node.disks import rot
 from tests.unit.node.sample_trees import TREE, file, seen
 from tests.unit.node.things import rng
 from tests.unit.wire.places import LIMIT_S, eventually
 
 DATA = rng().randbytes(10_000)
-
-
-def rot(path: Path, at: int = 0) -> None:
-    """Change a byte, and let nothing tell of it."""
-    status = path.stat()
-    with path.open("r+b") as damaged:
-        damaged.seek(at)
-        (byte,) = damaged.read(1)
-        damaged.seek(at)
-        damaged.write(bytes([byte ^ 1]))
-    os.utime(path, ns=(status.st_atime_ns, status.st_mtime_ns))
-
-
-@pytest.fixture
-def company(tmp_path: Path) -> Iterator[Company]:
-    with Company(tmp_path) as company:
-        yield company
 
 
 @pytest.fixture
@@ -49,7 +32,7 @@ def keeper(company: Company) -> Member:
 @pytest.fixture
 def effort() -> Iterator[Effort]:
     stop = Stop(lambda kind: kind("interrupted"))
-    yield Effort(stop, lambda _: None, HEALING)
+    yield Effort(stop, lambda _: None, FetchSettings(shares_already=True))
     stop.close()
 
 
@@ -102,7 +85,7 @@ def test_what_nobody_else_has_is_not_shared_any_more(
     thing = name.split("/", maxsplit=1)[0]
     rot(company.place("n1") / name)
     (one,) = keeper.verify(thing).things
-    assert (one.damaged, one.healed, one.trouble) == (1, False, "no other node has it")
+    assert (one.damaged, one.healed, one.trouble) == (1, False, "no other node has a good copy")
     assert company.holders(thing) == {}
     assert keeper.agent._rules.of(thing).withheld == DAMAGED
     assert (company.place("n1") / name).exists()
@@ -189,7 +172,7 @@ def test_many_things_are_verified_page_by_page(
 
 
 def test_what_is_not_held_cannot_be_verified(keeper: Member) -> None:
-    with pytest.raises(OperatorError, match="n1 holds no nothing") as missing:
+    with pytest.raises(OperatorError, match="n1 has no nothing") as missing:
         keeper.verify("nothing")
     assert isinstance(missing.value, NotFoundError)
 

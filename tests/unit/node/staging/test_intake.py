@@ -10,6 +10,7 @@ from shoal.node.fetching import steps
 from shoal.node.files.signature import Signature
 from shoal.node.folder.source import FileSource
 from shoal.node.folder.spare import NOTHING, Spare
+from shoal.node.staging.partial import PartialFile
 from shoal.node.staging.write_behind import LEAST_BYTES
 from shoal.protocol.errors import OperatorError
 from shoal.protocol.manifest import encode
@@ -268,3 +269,23 @@ def test_many_equal_chunks_are_written_behind(tmp_path: Path) -> None:
     assert scene.taken.publish() == steps.Published(str(tmp_path / "a.bin"))
     scene.taken.close()
     assert (tmp_path / "a.bin").read_bytes() == lettered("a", 200 * PAGE)
+
+
+def test_what_rots_before_it_is_whole_is_served_no_more_and_fetched_again(tmp_path: Path) -> None:
+    scene = Scene(tmp_path)
+    scene.fill()
+    part = scene.inventory.find(id_of(THING))
+    assert isinstance(part, PartialFile)
+    assert part.is_right(1)
+    with next((tmp_path / ".shoal/partial").glob("*/data")).open("r+b") as file:
+        file.seek(10)
+        file.write(b"!")
+    assert not part.is_right(1)
+    assert part.have == bits("023")
+    assert part.is_right(1)  # It is not here any more.
+    assert scene.taken.publish() == steps.StagingOpened(bits("023"), bits("0123"))
+    assert scene.taken.store(1, memoryview(chunk(1))) is None
+    assert part.have == bits("0123")
+    assert isinstance(scene.taken.publish(), steps.Published)
+    scene.taken.close()
+    assert (tmp_path / "a.bin").read_bytes() == RIGHT

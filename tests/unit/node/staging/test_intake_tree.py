@@ -18,11 +18,13 @@ from shoal.node.folder.rules import (
     Rule,
 )
 from shoal.node.folder.spare import ANYTHING, NOTHING, Spare
+from shoal.node.staging.partial import PartialFile
 from shoal.node.trees.selection import Selection
 from shoal.protocol import bitmap
 from shoal.protocol.errors import NotFoundError, OperatorError
 from shoal.protocol.manifest import encode
 
+from tests.unit.node.disks import rot
 from tests.unit.node.sample_trees import TREE, Items, Model, file, look, make, run, seen
 from tests.unit.node.staging.taking import Taking
 
@@ -288,3 +290,36 @@ def test_equal_chunks_and_zeros_of_a_tree(tmp_path: Path) -> None:
     assert intake.publish() == steps.Published(str(tmp_path / "t"))
     intake.close()
     assert seen(tmp_path / "t") == items
+
+
+@pytest.mark.parametrize("in_place", [True, False])
+def test_what_rots_of_a_tree_before_it_is_whole_is_fetched_again(
+    tmp_path: Path, *, in_place: bool
+) -> None:
+    scene = Scene(tmp_path, in_place=in_place).fetch()
+    index, part = MODEL.chunk_of("b.txt"), scene.inventory.find(MODEL.id)
+    assert isinstance(part, PartialFile)
+    place = scene.place if in_place else next((tmp_path / ".shoal/partial").glob("*/tree"))
+    rot(place / "b.txt")
+    assert not part.is_right(index)
+    opened = scene.taken.publish()
+    assert isinstance(opened, steps.StagingOpened)
+    assert index in {*bitmap.indices(opened.needed & ~opened.have)}
+    scene.fill(opened)
+    scene.publish()
+    assert seen(scene.place) == TREE
+
+
+def test_but_what_was_edited_has_not_rotted(tmp_path: Path) -> None:
+    scene = Scene(tmp_path, in_place=True).fetch()
+    index, part = MODEL.chunk_of("b.txt"), scene.inventory.find(MODEL.id)
+    assert isinstance(part, PartialFile)
+    edited = scene.place / "b.txt"
+    edited.write_bytes(edited.read_bytes()[::-1])
+    os.utime(edited, ns=(2, edited.stat().st_mtime_ns + 1))  # Not in the same tick of the clock.
+    assert not part.is_right(index)
+    opened = scene.taken.publish()
+    assert isinstance(opened, steps.StagingOpened)
+    with pytest.raises(OperatorError, match=r"already has a different t/b\.txt"):
+        scene.fill(opened)
+    scene.taken.close()
