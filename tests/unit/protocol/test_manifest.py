@@ -175,7 +175,7 @@ def test_cannot_be_made_inconsistent() -> None:
     whole = plain_file([5, 5])
     with pytest.raises(ValueError, match="do not add up"):
         msgspec.structs.replace(whole, sizes=manifest.pack_sizes([4, 4]))
-    with pytest.raises(ValueError, match="has not up to"):
+    with pytest.raises(ValueError, match="does not have up to"):
         plain_file([1] * (MAX_CHUNKS + 1))
 
 
