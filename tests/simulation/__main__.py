@@ -8,15 +8,15 @@ import sys
 from tests.simulation import ablation, ideas
 from tests.simulation.swarm import Plan, run
 
-MANY_HOSTS = 300  # From here on processes and pages of their own are worth it.
+MANY_HOSTS = 300  # From here on several processes and large pages pay.
 LARGE_PAGES = {"PYTHONMALLOC": "malloc", "GLIBC_TUNABLES": "glibc.malloc.hugetlb=1"}
 
 
 def _have_large_pages() -> None:
-    """Begin again with memory in pages of 2 MiB, for 300 MB of state in random order.
+    """Start again with memory in pages of 2 MiB, for 300 MB of state in random order.
 
-    A seventh of the time is gone with 700 hosts: it is spent on looking pages up. Where the C
-    library knows nothing of it (glibc does from 2.35 on), it does no harm.
+    With 700 hosts this saves a seventh of the time, which page look-ups take. C libraries that do
+    not know the variable (glibc knows it from 2.35 on) ignore it.
     """
     if sys.platform == "linux" and not LARGE_PAGES.keys() <= os.environ.keys():
         command = [sys.executable, "-m", "tests.simulation", *sys.argv[1:]]
@@ -28,13 +28,17 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--hosts", type=int, default=16)
     parser.add_argument("--size-mib", type=float, default=64)
     parser.add_argument("--rate-mbit", type=float, default=100)
-    parser.add_argument("--up-mbit", type=float, help="else as --rate-mbit")
-    parser.add_argument("--chunk-kib", type=int, help="else what a file of that size has")
-    parser.add_argument("--slow", type=int, default=0, help="so many hosts have --slow-mbit")
+    parser.add_argument("--up-mbit", type=float, help="default: as --rate-mbit")
+    parser.add_argument("--chunk-kib", type=int, help="default: that of a file of this size")
+    parser.add_argument("--slow", type=int, default=0, help="number of hosts with --slow-mbit")
     parser.add_argument("--slow-mbit", type=float, default=10)
-    parser.add_argument("--late", type=int, default=0, help="so many hosts join at --late-at")
+    parser.add_argument(
+        "--late", type=int, default=0, help="number of hosts that join at --late-at"
+    )
     parser.add_argument("--late-at", type=float, default=0.0, metavar="SECONDS")
-    parser.add_argument("--dying", type=int, default=0, help="so many hosts die on the way")
+    parser.add_argument(
+        "--dying", type=int, default=0, help="number of hosts that die during the transfer"
+    )
     parser.add_argument("--latency-ms", type=float, default=0.1)
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument(
@@ -55,7 +59,7 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument(
         "--workers",
         type=int,
-        help=f"processes, which change nothing but the time (1; from {MANY_HOSTS} hosts on all)",
+        help=f"processes; they change the time only (1; from {MANY_HOSTS} hosts on all cores)",
     )
     args = parser.parse_args()
     if args.late + args.dying > args.hosts or args.dying == args.hosts:
@@ -64,7 +68,7 @@ def _arguments() -> argparse.Namespace:
 
 
 def main() -> None:
-    """Simulate what the options say, and print one line; or tell of the ideas."""
+    """Simulate what the options say, and print one line; or list the ideas, or their worth."""
     args = _arguments()
     if args.ideas:
         print(ideas.lines())
@@ -93,7 +97,7 @@ def _simulate(args: argparse.Namespace) -> None:
         up_mbit=args.up_mbit,
         dying_hosts=args.dying,
     )
-    gc.disable()  # All lives to the end: to look for cycles takes 6 % of the time.
+    gc.disable()  # Everything lives to the end: looking for cycles takes 6 % of the time.
     with ideas.without(args.without):
         print(run(plan, workers).lines())
 

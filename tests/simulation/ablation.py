@@ -12,7 +12,7 @@ from tests.simulation.swarm import Outcome, Plan, run
 
 MEBIBYTE = 1 << 20
 NOTHING = "nothing"  # Is switched off.
-NEVER = 20  # Times the bound: who has not finished by then never will, or might as well not.
+NEVER = 20  # Times the bound: a host that has not finished by then counts as one that never does.
 SETUPS = {
     "16 hosts": Plan(16, 64 * MEBIBYTE, 100),
     "6 of them die": Plan(16, 64 * MEBIBYTE, 100, dying_hosts=6),
