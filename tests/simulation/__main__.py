@@ -42,6 +42,19 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--latency-ms", type=float, default=0.1)
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument(
+        "--workers",
+        type=int,
+        help=f"processes; they change the time only (1; from {MANY_HOSTS} hosts on all cores)",
+    )
+    _add_ideas(parser)
+    args = parser.parse_args()
+    if args.late + args.dying > args.hosts or args.dying == args.hosts:
+        parser.error("--late and --dying leave too few of --hosts")
+    return args
+
+
+def _add_ideas(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
         "--without",
         action="append",
         default=[],
@@ -56,15 +69,6 @@ def _arguments() -> argparse.Namespace:
         metavar="SEEDS",
         help="print what each idea is worth, as a table of the means of so many seeds, and exit",
     )
-    parser.add_argument(
-        "--workers",
-        type=int,
-        help=f"processes; they change the time only (1; from {MANY_HOSTS} hosts on all cores)",
-    )
-    args = parser.parse_args()
-    if args.late + args.dying > args.hosts or args.dying == args.hosts:
-        parser.error("--late and --dying leave too few of --hosts")
-    return args
 
 
 def main() -> None:
