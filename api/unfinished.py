@@ -5,7 +5,7 @@ from shoal.node.staging.remains import Remain, found
 
 
 def unfinished(cluster: Cluster) -> dict[str, list[Remain]]:
-    """Return what fetches have left, or are filling, in those nodes' folders that are here.
+    """Return what fetches have left, or are filling, in the folders of nodes on this machine.
 
     Asks no node; it looks into the folders.
 
