@@ -11,14 +11,13 @@ import threading
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 
-from shoal.node.files.directories import Keeps, is_directory, missing, opened, sweep
-from shoal.node.files.others import others
+from shoal.node.files.directories import Keeps, is_directory, missing, opened, others, sweep
 from shoal.node.files.paths import parent_of
 from shoal.node.files.placing import InTheWayError, MayGo, give_name, remove, take_out
 from shoal.node.files.raw_files import set_mode
 from shoal.node.files.states import FileStates
-from shoal.node.folder.spare import NOTHING, Spare
 from shoal.node.folder.tree import Tree, everything_in
+from shoal.node.staging.spare import NOTHING, Spare
 from shoal.protocol.errors import OperatorError
 from shoal.protocol.listing import Listing
 from shoal.protocol.names import MAX_NAME_BYTES, display
