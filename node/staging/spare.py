@@ -76,7 +76,7 @@ class Seen:
 
     @classmethod
     def _read(cls, document: _Document) -> Self:
-        """Return what a document says; raise ValueError or MalformedMessageError if it is invalid."""
+        """Return what a document says; ValueError or MalformedMessageError if it is invalid."""
         states = FileStates(array.array("Q", document.sizes), document.are_executable)
         states.mtimes = array.array("Q", document.mtimes)
         states.inodes = array.array("Q", document.inodes)
