@@ -14,10 +14,10 @@ from shoal.node.folder.inventory import Inventory
 from shoal.node.folder.register import Register
 from shoal.node.folder.rules import DAMAGED, FETCHING, PART, REPLACING, Rule, Rules
 from shoal.node.folder.source import Source
-from shoal.node.folder.spare import Spare
 from shoal.node.folder.whole import Whole
 from shoal.node.staging.destination import Destination
 from shoal.node.staging.partial import PartialFile
+from shoal.node.staging.spare import Spare
 from shoal.node.staging.staged_file import StagedFile
 from shoal.node.staging.staged_tree import StagedTree
 from shoal.protocol import bitmap
@@ -115,9 +115,10 @@ class Publication:
         if is_it:
             known.cache.remember(name, source.signature, partial.data)
             known.register.note(name, partial.title)
-            known.inventory.put(Whole(name, partial.data, source, partial.title))
         is_fixed = not is_it or pack_sizes(source.cut()) == thing.sizes
         known.rules.set(name, Rule(chunking=None if is_fixed else "content"))
+        if is_it:  # Only now: the watcher takes out what is withheld.
+            known.inventory.put(Whole(name, partial.data, source, partial.title))
 
 
 def in_the_way(name: str, folder: Path) -> OperatorError:
