@@ -9,16 +9,15 @@ from collections.abc import Iterator
 
 import msgspec
 import zmq
+from shoal.api.here import is_here
+from shoal.api.status import status, unfinished
 from shoal.commands import terminal
+from shoal.commands.discard import described
 from shoal.commands.exit_codes import ExitCode
-from shoal.commands.here import is_here
-from shoal.commands.listing import ask
-from shoal.commands.remains import described, remains_of
 from shoal.commands.table import put_table
 from shoal.config.cluster import Cluster, NodeEntry
 from shoal.protocol.addresses import split
 from shoal.protocol.errors import OperatorError
-from shoal.protocol.messages import Status, TrackerStatus
 
 LOW_SPACE_BYTES = 1 << 30
 FEW_FILES = 1024  # A tracker for 300 nodes needs three descriptors for each.
@@ -56,6 +55,8 @@ def _findings(cluster: Cluster) -> Iterator[Finding]:
             yield from _node(entry)
         else:
             yield Finding("note", f"node {entry.name}", "is on another host; run check there")
+    for name, remains in unfinished(cluster).items():
+        yield Finding("note", f"node {name}", described(name, remains))
 
 
 def _open_files() -> Finding:
@@ -68,14 +69,14 @@ def _open_files() -> Finding:
 def _tracker(cluster: Cluster) -> Iterator[Finding]:
     address = cluster.tracker.address
     try:
-        reply = ask(address, Status(), TrackerStatus)
+        overview = status(address)
     except OperatorError:
         if is_here(address):
             yield _port("tracker", address)
         else:
             yield Finding("wrong", "tracker", f"{address} does not answer; start it there")
         return
-    uptime = terminal.age(reply.uptime_ms / 1000)
+    uptime = terminal.age(overview.uptime_s)
     yield Finding("ok", "tracker", f"{address} answers; up for {uptime}")
 
 
@@ -86,9 +87,6 @@ def _node(entry: NodeEntry) -> Iterator[Finding]:
     else:
         yield _port(thing, entry.address)
     yield _folder(thing, entry)
-    remains = remains_of(entry)
-    if remains:
-        yield Finding("note", thing, described(entry, remains))
 
 
 def _port(thing: str, address: str) -> Finding:

@@ -12,6 +12,7 @@ from typing import NamedTuple
 
 import msgspec
 from shoal.config.document import Value, choices, read, shown
+from shoal.config.limits import NodeLimits, TrackerLimits, node_limits, tracker_limits
 from shoal.protocol import addresses, names
 from shoal.protocol.errors import OperatorError
 
@@ -42,6 +43,7 @@ class TrackerEntry(msgspec.Struct, frozen=True):
 
     address: str
     state_folder: Path
+    limits: TrackerLimits = TrackerLimits()
 
 
 class NodeEntry(msgspec.Struct, frozen=True):
@@ -52,6 +54,7 @@ class NodeEntry(msgspec.Struct, frozen=True):
     folder: Path
     zone: str | None = None
     quota_bytes: int | None = None
+    limits: NodeLimits = NodeLimits()
 
 
 class Cluster(msgspec.Struct, frozen=True):
@@ -112,10 +115,11 @@ def load(path: Path) -> Cluster:
     Raises OperatorError, in one line with file, line, key, what was found and what is expected,
     where the file cannot be read or is not a cluster file.
     """
-    document = read(path).fields(required=("tracker", "nodes"), optional=("holdings",))
+    document = read(path).fields(required=("tracker", "nodes"), optional=("limits", "holdings"))
     absolute = path.absolute()
     tracker = _tracker(document["tracker"], absolute.parent)
-    nodes = _nodes(document["nodes"], absolute.parent, tracker.address)
+    limits = node_limits(document.get("limits"), NodeLimits())
+    nodes = _Nodes(absolute.parent, tracker.address, limits).read(document["nodes"])
     holdings = _holdings(document["holdings"], nodes) if "holdings" in document else {}
     return Cluster(absolute, tracker, nodes, holdings)
 
@@ -129,32 +133,43 @@ def node_named(cluster: Cluster, name: str) -> NodeEntry:
 
 
 def _tracker(value: Value, base: Path) -> TrackerEntry:
-    fields = value.fields(required=("address",), optional=("state_folder",))
+    fields = value.fields(required=("address",), optional=("state_folder", "limits"))
     address, _ = _address(fields["address"])
-    if "state_folder" in fields:
-        return TrackerEntry(address, _folder(fields["state_folder"], base))
-    return TrackerEntry(address, base / DEFAULT_STATE_FOLDER)
+    place = fields.get("state_folder")
+    folder = base / DEFAULT_STATE_FOLDER if place is None else _folder(place, base)
+    return TrackerEntry(address, folder, tracker_limits(fields.get("limits")))
 
 
-def _nodes(value: Value, base: Path, tracker_address: str) -> dict[str, NodeEntry]:
-    nodes: dict[str, NodeEntry] = {}
-    taken: dict[Hashable, str] = {_endpoint(tracker_address): "the tracker"}
-    for name, entry in value.entries("nodes by name").items():
+class _Nodes:
+    """The nodes that have been read so far, and what they have taken."""
+
+    def __init__(self, base: Path, tracker_address: str, limits: NodeLimits) -> None:
+        self._base = base
+        self._tracker_address = tracker_address
+        self._limits = limits  # Of nodes that have none of their own.
+        self._taken: dict[Hashable, str] = {_endpoint(tracker_address): "the tracker"}
+
+    def read(self, value: Value) -> dict[str, NodeEntry]:
+        """Return the nodes by name, in the file's order."""
+        entries = value.entries("nodes by name")
+        if not entries:
+            raise value.error("found no nodes", "expected at least one")
+        return {name: self._node(name, entry) for name, entry in entries.items()}
+
+    def _node(self, name: str, entry: Value) -> NodeEntry:
         if not _NODE_NAME.fullmatch(name):
-            raise entry.error(
-                "not a node's name", "expected 1 to 64 of A-Z, a-z, 0-9, `.`, `_`, `-`"
-            )
-        fields = entry.fields(required=("address", "folder"), optional=("zone", "quota_gb"))
+            expected = "expected 1 to 64 of A-Z, a-z, 0-9, `.`, `_`, `-`"
+            raise entry.error("not a node's name", expected)
+        fields = entry.fields(("address", "folder"), ("zone", "quota_gb", "limits"))
         address, endpoint = _address(fields["address"])
-        _claim(taken, endpoint, name, fields["address"])
-        _refuse_unreachable(fields["address"], tracker_address)
-        folder = _folder(fields["folder"], base)
-        _claim_folder(taken, _machine(endpoint), folder, name, fields["folder"])
+        _claim(self._taken, endpoint, name, fields["address"])
+        _refuse_unreachable(fields["address"], self._tracker_address)
+        folder = _folder(fields["folder"], self._base)
+        _claim_folder(self._taken, _machine(endpoint), folder, name, fields["folder"])
         zone = _zone(fields["zone"]) if "zone" in fields else None
-        nodes[name] = NodeEntry(name, address, folder, zone, _quota(fields.get("quota_gb")))
-    if not nodes:
-        raise value.error("found no nodes", "expected at least one")
-    return nodes
+        quota_bytes = _quota(fields.get("quota_gb"))
+        limits = node_limits(fields.get("limits"), self._limits)
+        return NodeEntry(name, address, folder, zone, quota_bytes, limits)
 
 
 def _holdings(value: Value, nodes: Mapping[str, NodeEntry]) -> dict[str, tuple[str, ...]]:

@@ -66,7 +66,7 @@ class Query(Message, frozen=True, tag="query"):
         _check_what(self.what)
 
 
-class Holding(msgspec.Struct, frozen=True):
+class Holding(msgspec.Struct, frozen=True, gc=False):
     """That a node has a thing under a name, whole or in part.
 
     `version` and `publisher` are what the node was told of it. With `claims`, it has not been told
@@ -85,7 +85,7 @@ class Holding(msgspec.Struct, frozen=True):
         names.check_name(self.name)
 
 
-class Withdrawal(msgspec.Struct, frozen=True):
+class Withdrawal(msgspec.Struct, frozen=True, gc=False):
     """That a node no longer has a thing under a name."""
 
     name: What
@@ -185,7 +185,7 @@ class Holders(Message, frozen=True, tag="holders"):
         names.check_name(self.name)
 
 
-class Told(msgspec.Struct, frozen=True):
+class Told(msgspec.Struct, frozen=True, gc=False):
     """Which version a holding of an update is, where the update did not say just that.
 
     If it is not `taken`, the sender is not listed for it: it claimed to publish content under a

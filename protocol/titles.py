@@ -10,7 +10,7 @@ import msgspec
 Published = tuple[int, str | None]  # The number and the id of a name's newest version.
 
 
-class Title(msgspec.Struct, frozen=True):
+class Title(msgspec.Struct, frozen=True, gc=False):
     """What is known of one thing: that the content `id` is version `version` of its name.
 
     `publisher` is none as long as nobody has said who it is. With `claims` no tracker has

@@ -27,7 +27,7 @@ class GoneError(Exception):
     """The bytes are no longer what they were."""
 
 
-class Signature(msgspec.Struct, frozen=True):
+class Signature(msgspec.Struct, frozen=True, gc=False):
     """What a thing's bytes are taken to be the same by.
 
     Of a tree the time is that of its newest file, and instead of an inode stands a digest of all

@@ -1,16 +1,20 @@
-"""What a node has, whole and in part, and the bytes of it. Finds nothing itself (see watcher.py).
+"""What a node has, whole and in part, and the bytes of it. Finds nothing itself (folder.watcher).
 
-May be used from any thread.
+Each change is told as it is made, so that nobody needs to compare. May be used from any thread.
 """
 
+import itertools
 import threading
 from collections.abc import Callable
 from typing import Protocol
 
+from shoal.node.folder.chunk_index import ChunkIndex
 from shoal.node.folder.whole import Whole
 from shoal.protocol.manifest import ContentId
-from shoal.protocol.messages import Holding
+from shoal.protocol.messages import Holding, Withdrawal
 from shoal.protocol.titles import Title
+
+MOST = 8  # Places of a chunk. One would do, but any may have rotted.
 
 
 class Part(Protocol):
@@ -22,7 +26,6 @@ class Part(Protocol):
     data: bytes
     have: int
     gives_way: bool
-    on_asked: Callable[[str, bytes], None]
 
     @property
     def size_bytes(self) -> int: ...
@@ -36,10 +39,12 @@ class Part(Protocol):
 class Inventory:
     """Everything that a node can serve, by name and by id."""
 
-    def __init__(self, on_change: Callable[[], None]) -> None:
-        """`on_change` is called after each change, from the thread that made it."""
-        self._on_change = on_change
+    def __init__(self, tell: Callable[[Holding | Withdrawal], None]) -> None:
+        """`tell` is called with each change, in their order; it must be quick, and not ask back."""
+        self._tell = tell
         self._lock = threading.Lock()
+        self._replacing = threading.Lock()  # Whole things; held for longer than the other one.
+        self._chunks = ChunkIndex()  # Of all whole things, once for each id.
         self._whole: dict[str, Whole] = {}
         self._whole_by_id: dict[ContentId, dict[str, Whole]] = {}
         self._partial: dict[ContentId, Part] = {}
@@ -68,70 +73,65 @@ class Inventory:
 
     def names(self) -> list[str]:
         with self._lock:
-            return sorted(self._whole)
+            names = list(self._whole)
+        return sorted(names)
 
     def wholes(self) -> list[Whole]:
         with self._lock:
             return list(self._whole.values())
 
-    def holdings(self) -> list[Holding]:
-        """Return what to announce."""
-        with self._lock:
-            whole = [_holding(one, complete=True) for _, one in sorted(self._whole.items())]
-            known = {(holding.name, holding.id) for holding in whole}
-            return whole + [
-                _holding(one, complete=False)
-                for one in self._partial.values()
-                if (one.name, one.id) not in known
-            ]
+    def places(self, digest: bytes) -> list[tuple[Whole, int]]:
+        """Return things that have a chunk with this digest, some at most, and which chunk it is."""
+        found: list[tuple[Whole, int]] = []
+        for content_id, index in self._chunks.find(digest):
+            with self._lock:
+                same = list(itertools.islice(self._whole_by_id.get(content_id, {}).values(), MOST))
+            found += ((one, index) for one in same if one.manifest.digest(index) == digest)
+            if len(found) >= MOST:
+                break
+        return found
 
     def put(self, thing: Whole) -> None:
-        """Take in a whole thing, in place of what had its name.
+        """Take in a whole thing, replacing what had its name.
 
         Raises:
             ValueError: it cannot be announced under that name.
         """
-        _holding(thing, complete=True)
-        with self._lock:
-            self._take_out(thing.name)
-            self._whole[thing.name] = thing
-            self._whole_by_id.setdefault(thing.id, {})[thing.name] = thing
-        self._on_change()
+        holding = _holding(thing, complete=True)
+        with self._replacing:
+            with self._lock:
+                old = self._take_out(thing.name)
+                is_new = thing.id not in self._whole_by_id
+                self._whole[thing.name] = thing
+                self._whole_by_id.setdefault(thing.id, {})[thing.name] = thing
+                self._tell(holding)  # First: nobody may believe in between that nothing is held.
+                if old is not None and old.id != thing.id:
+                    self._tell_of(thing.name, old.id)
+            if is_new and (old is None or old.id != thing.id):
+                self._chunks.add(thing.id, thing.manifest)
+            self._forget_chunks(old)
 
-    def remove(self, name: str) -> None:
-        """Forget the whole thing of that name, if there is one."""
-        with self._lock:
-            was_there = self._take_out(name)
-        if was_there:
-            self._on_change()
+    def remove(self, name: str, content_id: str | None = None) -> None:
+        """Forget the whole thing of that name, if it is here and, if one is given, has that id."""
+        with self._replacing:
+            with self._lock:
+                thing = self._whole.get(name)
+                if thing is None or content_id not in {None, thing.id}:
+                    return
+                self._take_out(name)
+                self._tell_of(name, thing.id)
+            self._forget_chunks(thing)
 
     def entitle(self, name: str, title: Title) -> None:
         """Note which version a thing of that name and content is, if it is here."""
+        content_id = ContentId(title.id)
         with self._lock:
-            thing = self._whole.get(name)
-            is_it = thing is not None and thing.id == title.id
-            if thing is not None and is_it:
+            thing, partial = self._whole.get(name), self._partial.get(content_id)
+            if thing is not None and thing.id == content_id:
                 thing.title = title
-            partial = self._partial.get(ContentId(title.id))
             if partial is not None and partial.name == name:
                 partial.title = title
-        self._on_change()
-
-    def refuse(self, name: str, content_id: str) -> None:
-        """Forget the thing of that name and content, which is not to be shared."""
-        with self._lock:
-            thing = self._whole.get(name)
-            is_it = thing is not None and thing.id == content_id
-            if is_it:
-                self._take_out(name)
-        if is_it:
-            self._on_change()
-
-    def heard(self, what: str, node: str, have: bytes) -> None:
-        """Pass on what an asker has of a thing that is being fetched here."""
-        partial = self._partial.get(ContentId(what))
-        if partial is not None:
-            partial.on_asked(node, have)
+            self._tell_of(name, content_id)
 
     def put_partial(self, partial: Part) -> bool:
         """Take in a thing that is being fetched; refuse, and say so, if it is one already."""
@@ -140,7 +140,9 @@ class Inventory:
             if known is not None and not known.gives_way:
                 return False
             self._partial[partial.id] = partial
-        self._on_change()
+            if known is not None:
+                self._tell_of(known.name, known.id)
+            self._tell_of(partial.name, partial.id)
         return True
 
     def fetched(self) -> list[Part]:
@@ -163,8 +165,9 @@ class Inventory:
 
     def remove_partial(self, content_id: ContentId) -> None:
         with self._lock:
-            self._partial.pop(content_id, None)
-        self._on_change()
+            part = self._partial.pop(content_id, None)
+            if part is not None:
+                self._tell_of(part.name, part.id)
 
     def remove_part(self, part: Part) -> bool:
         """Forget that part, unless another one has taken its place; say whether it was there."""
@@ -172,23 +175,36 @@ class Inventory:
             is_there = self._partial.get(part.id) is part
             if is_there:
                 del self._partial[part.id]
-        if is_there:
-            self._on_change()
+                self._tell_of(part.name, part.id)
         return is_there
 
     def _is_fetched(self, content_id: ContentId) -> bool:
         partial = self._partial.get(content_id)
         return partial is not None and not partial.gives_way
 
-    def _take_out(self, name: str) -> bool:
-        file = self._whole.pop(name, None)
-        if file is None:
-            return False
-        same = self._whole_by_id[file.id]
-        del same[name]
-        if not same:
-            del self._whole_by_id[file.id]
-        return True
+    def _take_out(self, name: str) -> Whole | None:
+        thing = self._whole.pop(name, None)
+        if thing is not None:
+            same = self._whole_by_id[thing.id]
+            del same[name]
+            if not same:
+                del self._whole_by_id[thing.id]
+        return thing
+
+    def _forget_chunks(self, thing: Whole | None) -> None:
+        """Look for no more chunks in what has gone, unless the same is there by another name."""
+        if thing is not None and thing.id not in self._whole_by_id:
+            self._chunks.remove(thing.id, thing.manifest)
+
+    def _tell_of(self, name: str, content_id: ContentId) -> None:
+        """Tell what is held under a name and an id now: a part is only told of if nothing more."""
+        thing, part = self._whole.get(name), self._partial.get(content_id)
+        if thing is not None and thing.id == content_id:
+            self._tell(_holding(thing, complete=True))
+        elif part is not None and part.name == name:
+            self._tell(_holding(part, complete=False))
+        else:
+            self._tell(Withdrawal(name, content_id))
 
 
 def _holding(thing: Whole | Part, *, complete: bool) -> Holding:

@@ -12,22 +12,24 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from shoal.node.serving.settings import NodeSettings
-
 if TYPE_CHECKING:
     from shoal.node.folder.changes import Changes
 
 log = logging.getLogger("shoal.node")
 
+RESCAN_S = 30.0  # In case the file system does not report all changes, as NFS does not.
+POLL_S = 1.0  # Where nothing can be watched at all.
+GATHER_S = 0.2  # What changes in so short a time is looked at together.
+
 
 class Occasions:
     """Iterate over it to wait for one occasion after another, until `stopping` is set."""
 
-    def __init__(self, folder: Path, settings: NodeSettings, stopping: threading.Event) -> None:
+    def __init__(self, folder: Path, stopping: threading.Event) -> None:
         self.is_away = False  # Whether the folder is; whoever looks says so.
         self.due = math.inf  # When to look in any case, in monotonic seconds.
+        self.rescan_s = RESCAN_S
         self._folder = folder
-        self._settings = settings
         self._stopping = stopping
         self._changes: Changes | None = None
 
@@ -48,9 +50,9 @@ class Occasions:
                         "changes are not reported here (%s); will look every second", error.strerror
                     )
                     break
-            while self.is_away and not self._stopping.wait(self._settings.poll_s):
+            while self.is_away and not self._stopping.wait(POLL_S):
                 yield
-        while not self._stopping.wait(self._settings.poll_s):
+        while not self._stopping.wait(POLL_S):
             yield
 
     def _reported_changes(self) -> Iterator[None]:
@@ -61,11 +63,11 @@ class Occasions:
             yield  # What came since the last look, and before all was watched.
             while not self._stopping.is_set() and not self.is_away:
                 if changes.wait(self._patience_s()):
-                    self._stopping.wait(self._settings.gather_s)
+                    self._stopping.wait(GATHER_S)
                     changes.wait(0.0)  # What came meanwhile is seen by the same look.
                 if not self._stopping.is_set():
                     yield
 
     def _patience_s(self) -> float:
         """Return for how long nothing needs to be looked at if nothing changes."""
-        return min(self._settings.rescan_s, max(0.0, self.due - time.monotonic()))
+        return min(self.rescan_s, max(0.0, self.due - time.monotonic()))

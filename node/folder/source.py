@@ -47,13 +47,14 @@ class Source(Protocol):
 
 
 class FileSource:
-    """One file."""
+    """One file. There may be a million of them."""
 
+    __slots__ = ("_path", "signature")
     listing_bytes = 0
 
     def __init__(self, path: Path, signature: Signature) -> None:
         self.signature = signature
-        self._path = path
+        self._path = str(path)
 
     @property
     def size_bytes(self) -> int:
@@ -63,10 +64,10 @@ class FileSource:
         return file_cut(self.size_bytes)
 
     def read(self, offset: int, size_bytes: int) -> bytes:
-        return read_unchanged(str(self._path), self.signature.fits, offset, size_bytes)
+        return read_unchanged(self._path, self.signature.fits, offset, size_bytes)
 
     def read_into(self, offset: int, buffer: memoryview) -> None:
-        read_unchanged_into(str(self._path), self.signature.fits, offset, buffer)
+        read_unchanged_into(self._path, self.signature.fits, offset, buffer)
 
     def stretches(self, offset: int, size_bytes: int) -> Iterable[Stretch]:
-        return [Stretch(str(self._path), self.signature.fits, offset, size_bytes)]
+        return [Stretch(self._path, self.signature.fits, offset, size_bytes)]

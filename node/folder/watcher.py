@@ -23,12 +23,11 @@ from shoal.node.folder.hash_progress import HashProgress
 from shoal.node.folder.inventory import Inventory
 from shoal.node.folder.large_things import LARGE_BYTES, LargeThings
 from shoal.node.folder.name_locks import NameLocks
-from shoal.node.folder.occasions import Occasions
+from shoal.node.folder.occasions import RESCAN_S, Occasions
 from shoal.node.folder.register import Register
 from shoal.node.folder.rules import Rules
 from shoal.node.folder.source import Source
 from shoal.node.folder.whole import Whole
-from shoal.node.serving.settings import NodeSettings
 from shoal.protocol.errors import OperatorError
 from shoal.protocol.names import display
 from shoal.protocol.titles import Published
@@ -37,6 +36,7 @@ log = logging.getLogger("shoal.node")
 
 OnHashed = Callable[[int, int], None]  # How many bytes are hashed, and of how many.
 
+STABLE_S = 0.2  # A file that changed within this is still being written.
 REST = 9  # Times what a look takes: a tree of a million files is not looked through all the time.
 
 
@@ -50,8 +50,9 @@ class Watcher:
         cache: Cache,
         rules: Rules,
         register: Register,
-        settings: NodeSettings,
+        on_looked: Callable[[], None],
     ) -> None:
+        """`on_looked` is called once the inventory has all that was in the folder at the start."""
         self._stopping = threading.Event()
         self._rules = rules
         self._register = register
@@ -61,8 +62,7 @@ class Watcher:
         self._folder = Folder(folder, rules, self._stopping.is_set, unreadable)
         self._inventory = inventory
         self._cache = cache
-        self._settings = settings
-        self._occasions = Occasions(folder, settings, self._stopping)
+        self._occasions = Occasions(folder, self._stopping)
         self._looking = threading.Lock()  # Through the folder; nothing is hashed meanwhile.
         self._names = NameLocks()  # Of what is taken in.
         self._large = LargeThings(self._take_in_large, self._note_first_look)
@@ -72,12 +72,12 @@ class Watcher:
         self._waiting: dict[str, int] = {}  # What is to be hashed: sizes in bytes, by name.
         self._rest_s = 0.0
         self._first_look_is_over = threading.Event()
-        self._on_looked: Callable[[], None] = lambda: None
+        self._on_looked = on_looked
         self._thread = threading.Thread(target=self._run, name="watch", daemon=True)
 
-    def start(self, on_looked: Callable[[], None]) -> None:
-        """Begin; call `on_looked` when all that lies there at the start is in the inventory."""
-        self._on_looked = on_looked
+    def start(self, rescan_s: float = RESCAN_S) -> None:
+        """Look through the folder when changes are reported, and every `rescan_s` seconds."""
+        self._occasions.rescan_s = rescan_s
         self._thread.start()
 
     def interrupt(self) -> None:
@@ -106,8 +106,8 @@ class Watcher:
         timer.start()
         try:
             is_at_rest = self._look(but=self._inventory.names())
-            if is_at_rest and self._has_seen_all and not self._stopping.is_set():
-                self._first_look_is_over.set()
+            if is_at_rest and not self._stopping.is_set():
+                self._note_first_look()
         finally:
             timer.cancel()
 
@@ -164,7 +164,7 @@ class Watcher:
 
     def look_through(self) -> None:
         """Bring all but what is large up to date now, in the caller's thread."""
-        while not self._look() and not self._stopping.wait(self._settings.stable_s):
+        while not self._look() and not self._stopping.wait(STABLE_S):
             pass
 
     def wait_for_large(self) -> None:
@@ -210,7 +210,7 @@ class Watcher:
         self._note_first_look()
         for _ in self._occasions:
             while not self._look():
-                if self._stopping.wait(self._settings.stable_s + self._rest_s):
+                if self._stopping.wait(STABLE_S + self._rest_s):
                     return
             self._note_first_look()
             if self._stopping.wait(self._rest_s):
@@ -220,8 +220,8 @@ class Watcher:
         """Note, and tell, that all that lay there at the start is in the inventory, once it is."""
         is_over = self._first_look_is_over.is_set()
         if self._has_seen_all and self._large.is_idle and not is_over:
-            self._first_look_is_over.set()
             self._on_looked()
+            self._first_look_is_over.set()
 
     def _look(self, but: Collection[str] = ()) -> bool:
         """Compare the inventory with the folder; say whether everything was at rest.
@@ -306,6 +306,8 @@ class Watcher:
 
     def _drop(self, gone: set[str]) -> None:
         for name in sorted(gone):
+            if self._is_back(name):
+                continue
             self._inventory.remove(name)
             self._cache.forget(name)
             if os.path.lexists(self._folder.path / name):  # It is not to be shared, or not yet.
@@ -313,6 +315,13 @@ class Watcher:
             self._register.gone(name)
             self._examiner.gone(name)
             log.info("%s is gone from the folder", display(name))
+
+    def _is_back(self, name: str) -> bool:
+        """Return whether it came, or may be shared again, since it was looked for."""
+        try:
+            return self._source_of(name) is not None
+        except (AwayError, NotNowError):
+            return False
 
     def _source_of(self, name: str, *, even_forgotten: bool = False) -> Source | None:
         try:

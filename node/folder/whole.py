@@ -8,7 +8,9 @@ from shoal.protocol.titles import Title
 
 
 class Whole:
-    """A thing in the folder, hashed."""
+    """A thing in the folder, hashed. There may be a million of them."""
+
+    __slots__ = ("data", "id", "manifest", "name", "source", "title")
 
     def __init__(self, name: str, data: bytes, source: Source, title: Title | None = None) -> None:
         """`data` is the canonical manifest of what `source` has; `title` its version, if known."""

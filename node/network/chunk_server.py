@@ -51,7 +51,6 @@ class ChunkServer:
         `state_of` returns how much of a name's version is here, without waiting for anything.
         """
         self._context = context
-        self._inventory = inventory
         self._on_gone = on_gone
         self._on_wrong = on_wrong
         self._state_of = state_of
@@ -125,8 +124,6 @@ class ChunkServer:
                 rep.reply(action)
             case steps.ReadChunk():
                 return _read(action)
-            case steps.NoteAsker(content_id, node, have):
-                self._inventory.heard(content_id, node, have)
             case steps.LogUpload(name, index, count, node):
                 log.info("Uploading %s (%d/%d) to %s", display(name), index + 1, count, node)
             case steps.FindState(number, name, version):

@@ -1,6 +1,10 @@
-"""The thread that keeps the tracker informed. What to say, and when, is the announcer's."""
+"""The thread that keeps the tracker informed of what the node holds.
+
+Decides neither what to say nor when (serving.announcer).
+"""
 
 import logging
+import queue
 import threading
 import time
 from collections.abc import Callable
@@ -8,7 +12,7 @@ from collections.abc import Callable
 import zmq
 from shoal.node.serving.announcer import Announcer
 from shoal.protocol.errors import TrackerError
-from shoal.protocol.messages import Holding, Told
+from shoal.protocol.messages import Holding, Told, Withdrawal
 from shoal.wire.tracker_client import TrackerClient
 from shoal.wire.wake import Wake
 
@@ -25,23 +29,19 @@ class Session:
         context: "zmq.Context[zmq.Socket[bytes]]",
         tracker_address: str,
         announcer: Announcer,
-        holdings: Callable[[], tuple[list[Holding], bool]],
         on_told: Callable[[Told], None],
     ) -> None:
-        """Take `holdings` for what the node holds, and for whether that is all.
-
-        `on_told` hears which versions these are by the tracker's word. Both are called from the
-        session's thread.
-        """
+        """`on_told` is called from the session's thread with the tracker's word on a holding."""
         self._context = context
         self._tracker_address = tracker_address
         self._announcer = announcer
-        self._holdings = holdings
         self._on_told = on_told
+        self._news: queue.SimpleQueue[Holding | Withdrawal | None] = queue.SimpleQueue()
+        self._is_listening = False  # For news; while an answer is awaited they can wait too.
         self._wake = Wake()
         self._is_stopping = False
-        self._changes = 0  # What others counted up …
-        self._seen = 0  # … and what the tracker has confirmed of it.
+        self._asked = 0  # How often `flush` was called …
+        self._confirmed = 0  # … and which call the tracker's knowledge has caught up with.
         self._progress = threading.Condition()
         self._thread = threading.Thread(target=self._run, name="session", daemon=True)
         self._is_reached: bool | None = None  # Not known yet.
@@ -49,17 +49,21 @@ class Session:
     def start(self) -> None:
         self._thread.start()
 
-    def changed(self) -> None:
-        """Have the tracker told that the holdings changed. May be called from any thread."""
-        with self._progress:
-            self._changes += 1
-        self._wake.set()
+    def tell(self, change: Holding | Withdrawal) -> None:
+        """Have the tracker told of what is held, or is no longer. May be called from any thread."""
+        self._put(change)
+
+    def tell_that_is_all(self) -> None:
+        """Have the tracker told that nothing is held but what it has been told of."""
+        self._put(None)
 
     def flush(self, timeout_s: float) -> bool:
-        """Wait until the tracker knows all that has changed; say whether it does."""
+        """Wait until the tracker knows all that `tell` was called with; say whether it does."""
         with self._progress:
-            wanted = self._changes
-            return self._progress.wait_for(lambda: self._seen >= wanted, timeout_s)
+            self._asked += 1
+            wanted = self._asked
+            self._wake.set()
+            return self._progress.wait_for(lambda: self._confirmed >= wanted, timeout_s)
 
     def stop(self) -> None:
         """Say goodbye and end; takes no longer than FAREWELL_S."""
@@ -77,15 +81,17 @@ class Session:
         try:
             while not self._is_stopping:
                 self._hear(client)
-                counted = self._changes
-                holdings, is_all = self._holdings()
+                asked = self._asked  # Before the news are taken: what was told earlier is in them.
                 now = time.monotonic()
-                self._announcer.hold(holdings, now, is_all=is_all)
+                self._take_news(now)
                 message = self._announcer.next_message(now)
                 if message is not None:
                     client.send(message, now)
-                self._confirm(counted)
-                poller.poll(self._milliseconds_left(client))
+                self._confirm(asked)
+                self._is_listening = not client.is_waiting
+                if not self._is_listening or self._news.empty():
+                    poller.poll(self._milliseconds_left(client))
+                self._is_listening = False
                 self._wake.clear()
             self._say_goodbye(client)
         finally:
@@ -108,6 +114,22 @@ class Session:
         for told in self._announcer.taken_told():
             self._on_told(told)
 
+    def _put(self, news: Holding | Withdrawal | None) -> None:
+        self._news.put(news)
+        if self._is_listening:  # Else it looks before it listens again.
+            self._is_listening = False
+            self._wake.set()
+
+    def _take_news(self, now: float) -> None:
+        for _ in range(self._news.qsize()):
+            match self._news.get():
+                case Holding() as holding:
+                    self._announcer.added(holding, now)
+                case Withdrawal(name, content_id):
+                    self._announcer.removed((name, content_id), now)
+                case None:
+                    self._announcer.all_known(now)
+
     def _note_reached(self, trouble: str | None) -> None:
         if trouble is not None and self._is_reached is not False:
             level = logging.WARNING if self._is_reached else logging.INFO  # It may be starting.
@@ -116,10 +138,10 @@ class Session:
             log.info("the tracker answers")
         self._is_reached = trouble is None
 
-    def _confirm(self, counted: int) -> None:
+    def _confirm(self, asked: int) -> None:
         if self._announcer.is_in_step:
             with self._progress:
-                self._seen = max(self._seen, counted)
+                self._confirmed = asked
                 self._progress.notify_all()
 
     def _milliseconds_left(self, client: TrackerClient) -> int:

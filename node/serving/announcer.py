@@ -1,9 +1,12 @@
-"""What to tell the tracker, and when: everything at first, then changes, then that we live.
+"""What to tell the tracker, and when: everything at first, then changes, then "still alive".
 
 Sends nothing itself. One message is out at a time. Each update says how the truth differs from what
-the tracker has confirmed. What an update said whose answer was lost is in doubt, and said again.
+the tracker has confirmed; the differences are kept as they come, so an update costs what changed
+and not what there is. If the answer to an update is lost, what it said is in doubt and said again.
 """
 
+import itertools
+from collections.abc import Iterable
 from typing import TYPE_CHECKING, TypeVar
 
 import msgspec
@@ -50,10 +53,12 @@ class Announcer:
         self._rng = rng
         self._settings = settings or NodeSettings()
         self._wanted: dict[Key, Holding] = {}
+        self._announced: dict[Key, Holding | None] = {}  # None: the tracker may or may not know.
+        self._unsaid: dict[Key, None] = {}  # Wanted, and not announced just so. In order.
+        self._stale: dict[Key, None] = {}  # Announced, and no longer wanted.
         self._told: list[Told] = []
-        self._announced: dict[Key, Holding | None] = {}  # None: it may or may not know.
         self._is_known = False  # The tracker has accepted an update of this epoch …
-        self._is_all = False  # … what there is to say is all that the folder holds …
+        self._is_all = False  # … all that the folder holds has been added here …
         self._has_said_all = False  # … and the tracker knows that there is nothing else.
         self._sequence = 0
         self._out: Message | None = None
@@ -72,20 +77,32 @@ class Announcer:
 
     @property
     def _has_news(self) -> bool:
-        return self._wanted != self._announced or (self._is_all and not self._has_said_all)
+        is_different = bool(self._unsaid or self._stale)
+        return is_different or (self._is_all and not self._has_said_all)
 
-    def hold(self, holdings: list[Holding], now: float, *, is_all: bool) -> None:
-        """Note what this node holds from now on.
+    def added(self, holding: Holding, now: float) -> None:
+        """Note that this node holds this from now on, or holds it under another title."""
+        key = holding.name, holding.id
+        if self._wanted.get(key) != holding:
+            self._wanted[key] = holding
+            self._compare(key)
+            self._hurry(now)
 
-        With `is_all` it holds nothing else. Without, what the tracker remembers of earlier starts
-        stands: the folder has not been looked through yet.
+    def removed(self, key: Key, now: float) -> None:
+        """Note that this node no longer holds this."""
+        if self._wanted.pop(key, None) is not None:
+            self._compare(key)
+            self._hurry(now)
+
+    def all_known(self, now: float) -> None:
+        """Note that this node holds nothing but what has been added.
+
+        Until then, what the tracker remembers of earlier starts remains: the folder has not been
+        looked through yet.
         """
-        wanted = {(holding.name, holding.id): holding for holding in holdings}
-        if (wanted, is_all) == (self._wanted, self._is_all):
-            return
-        self._wanted, self._is_all = wanted, is_all
-        if self.trouble is None:
-            self._next_at = min(now, self._next_at)
+        if not self._is_all:
+            self._is_all = True
+            self._hurry(now)
 
     def next_message(self, now: float) -> Message | None:
         """Return what to send now, if anything. It counts as sent."""
@@ -122,7 +139,9 @@ class Announcer:
         said, self._out = self._out, None
         if isinstance(said, Update):
             in_doubt: list[Holding | Withdrawal] = [*said.holdings, *said.withdrawn]
-            self._announced |= {(item.name, item.id): None for item in in_doubt}
+            for item in in_doubt:
+                self._announced[item.name, item.id] = None
+                self._compare((item.name, item.id))
 
     def farewell(self) -> Message | None:
         """Return the message to leave with, if the tracker knows us."""
@@ -131,11 +150,10 @@ class Announcer:
     def _compose(self) -> Message:
         replaces = self._is_all and not self._has_said_all
         if replaces or not self._is_known:
-            self._announced = {}
-        added = [
-            holding for key, holding in self._wanted.items() if self._announced.get(key) != holding
-        ]
-        gone = [Withdrawal(*key) for key in self._announced if key not in self._wanted]
+            self._announced, self._stale = {}, {}
+            self._unsaid = dict.fromkeys(self._wanted)
+        added = _fitting(self._wanted[key] for key in self._unsaid)
+        gone = _fitting(Withdrawal(*key) for key in self._stale)
         if self._is_known and not added and not gone and not replaces:
             return Renew(self._node, self._epoch, len(self._announced))
         self._sequence += 1
@@ -144,8 +162,8 @@ class Announcer:
             self._address,
             self._epoch,
             self._sequence,
-            tuple(_fitting(added)),
-            tuple(_fitting(gone)),
+            tuple(added),
+            tuple(gone),
             replace=replaces,
         )
 
@@ -154,19 +172,42 @@ class Announcer:
         self._has_said_all |= said.replace
         for withdrawal in said.withdrawn:
             self._announced.pop((withdrawal.name, withdrawal.id), None)
+            self._compare((withdrawal.name, withdrawal.id))
         answers = {(one.name, one.id): one for one in told}
         for holding in said.holdings:
             key = holding.name, holding.id
             answer = answers.get(key) or Told(*key, holding.version, holding.publisher)
             if key in answers or holding.claims:
                 self._told.append(answer)
-            if not answer.taken:
-                self._announced.pop(key, None)
-                self._wanted.pop(key, None)
-                continue
-            now_said = self._announced[key] = confirmed(holding, answer)
-            if self._wanted.get(key) == holding:
+            self._note_answer(holding, answer)
+            self._compare(key)
+
+    def _note_answer(self, said: Holding, answer: Told) -> None:
+        """Take in what the tracker made of a holding, unless that has changed meanwhile."""
+        key = said.name, said.id
+        is_still_so = self._wanted.get(key) == said
+        if answer.taken:
+            now_said = self._announced[key] = confirmed(said, answer)
+            if is_still_so:
                 self._wanted[key] = now_said
+        else:
+            self._announced.pop(key, None)
+            if is_still_so:
+                del self._wanted[key]
+
+    def _compare(self, key: Key) -> None:
+        """Note whether there is something to say of one holding."""
+        self._unsaid.pop(key, None)
+        self._stale.pop(key, None)
+        wanted = self._wanted.get(key)
+        if wanted is None and key in self._announced:
+            self._stale[key] = None
+        elif wanted is not None and self._announced.get(key) != wanted:
+            self._unsaid[key] = None
+
+    def _hurry(self, now: float) -> None:
+        if self.trouble is None:
+            self._next_at = min(now, self._next_at)
 
     def taken_told(self) -> list[Told]:
         """Return, once each, which versions holdings are by the tracker's word."""
@@ -191,11 +232,11 @@ def confirmed(holding: Holding, told: Told) -> Holding:
     )
 
 
-def _fitting(items: list[T]) -> list[T]:
+def _fitting(items: Iterable[T]) -> list[T]:
     """Return as many of the first items as fit into half a message."""
     fitting: list[T] = []
     room_bytes = messages.MAX_REQUEST_BYTES // 2 - 1024
-    for item in items[: messages.MAX_UPDATE_HOLDINGS]:
+    for item in itertools.islice(items, messages.MAX_UPDATE_HOLDINGS):
         room_bytes -= len(item.name.encode()) + ITEM_BYTES
         if room_bytes < 0:
             break

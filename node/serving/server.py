@@ -111,7 +111,7 @@ class Server:
             return [steps.SendReply(number, _OVERFULL)]
         match request:
             case ChunkRequest():
-                return self._give(number, arrived.source, request)
+                return [self._give(number, arrived.source, request)]
             case ManifestRequest():
                 return [self._show(number, request, now)]
             case StateRequest(name, content_id):
@@ -120,30 +120,25 @@ class Server:
             case WrongChunk():  # pragma: no branch
                 return self._take_note(number, request)
 
-    def _give(self, number: int, source: steps.Source, request: ChunkRequest) -> Actions:
+    def _give(self, number: int, source: steps.Source, request: ChunkRequest) -> steps.Action:
         if not self._turns.has_turn(source, request.node):
-            return [steps.SendReply(number, _COME_AGAIN)]
+            return steps.SendReply(number, _COME_AGAIN)
         shared, index = self._shelf.find(request.id), request.index
         if shared is None:
-            return [steps.SendReply(number, _NOT_HERE)]
+            return steps.SendReply(number, _NOT_HERE)
         count = shared.chunk_count
         if index >= count:
-            return [steps.SendReply(number, _NO_SUCH_CHUNK)]
-        here, everything = shared.have, bitmap.full(count)
+            return steps.SendReply(number, _NO_SUCH_CHUNK)
+        everything = bitmap.full(count)
         demand = self._demands.of(shared.id)
-        gives = demand.asked(request, here, everything)
+        gives = demand.asked(request, shared.have, everything)
         have = b"" if gives == everything else bitmap.to_bytes(gives, count)
-        actions: Actions = []
-        if here != everything:
-            actions.append(steps.NoteAsker(shared.id, request.node, request.have))
-        if gives >> index & 1:
-            demand.served(index)
-            self._is_answering = True
-            self._chosen = _Chosen(shared, ChunkReply(index, have, demand.askers), request.node)
-            actions.append(steps.ReadChunk(number, shared, index))
-        else:
-            actions.append(steps.SendReply(number, Nothing(have)))
-        return actions
+        if not gives >> index & 1:
+            return steps.SendReply(number, Nothing(have))
+        demand.served(index)
+        self._is_answering = True
+        self._chosen = _Chosen(shared, ChunkReply(index, have, demand.askers), request.node)
+        return steps.ReadChunk(number, shared, index)
 
     def _send_chunk(self, number: int, data: bytes, now: float) -> Actions:
         chosen = self._done()

@@ -122,14 +122,6 @@ class SendReply(msgspec.Struct, frozen=True, gc=False):
     is_counted: bool = False
 
 
-class NoteAsker(msgspec.Struct, frozen=True, gc=False):
-    """Tell the fetch of that thing, if one is running here, what another node has of it."""
-
-    id: str
-    node: str
-    have: bytes
-
-
 class CheckChunk(msgspec.Struct, frozen=True, gc=False):
     """Have a chunk checked that is said to have been sent wrong."""
 
@@ -153,4 +145,4 @@ class LogUpload(msgspec.Struct, frozen=True, gc=False):
     node: str
 
 
-Action = ReadChunk | FindState | SendReply | NoteAsker | CheckChunk | Withdraw | LogUpload
+Action = ReadChunk | FindState | SendReply | CheckChunk | Withdraw | LogUpload

@@ -1,12 +1,12 @@
-"""Chunks that lie in this node's folder already, in other things or older versions: copied.
+"""Copies chunks that are in this node's folder already, in other things or in older versions.
 
-How they are written, and which blocks are shared instead, is the business of who writes them.
+Does not know how they are written, nor where blocks of the disk can be shared instead.
 """
 
 import contextlib
 import functools
 import operator
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from typing import NamedTuple
 
 from blake3 import blake3
@@ -17,23 +17,27 @@ from shoal.node.staging.reflink import Origin
 from shoal.protocol import bitmap
 from shoal.protocol.manifest import Manifest
 
+Place = tuple[Whole, int]  # A thing, and which of its chunks.
+Find = Callable[[bytes], Sequence[Place]]  # Return where a chunk is, by its digest.
+
 
 class _Wanted(NamedTuple):
     """One chunk: which ones of ours it is, and where it may be."""
 
     indices: list[int]
-    places: list[tuple[Whole, int]]
+    places: Sequence[Place]
 
 
 def copy_chunks(
     thing: Manifest,
     missing: int,
-    wholes: Iterable[Whole],
+    find: Find,
     write: Callable[[int, bytes, Origin], None],
 ) -> int:
-    """Have those `missing` chunks of `thing` written that are found in `wholes`; return which.
+    """Have those `missing` chunks of `thing` written that `find` finds; return which.
 
     What is found is verified first: it may have rotted. `write` is called from several threads.
+    The cost is that of what is missing, not of what there is.
 
     Raises:
         OSError: `write` did.
@@ -50,7 +54,7 @@ def copy_chunks(
             write(index, data, origin)
         return bitmap.of(indices)
 
-    wanted = _find(thing, missing, wholes)
+    wanted = _wanted(thing, missing, find)
     return functools.reduce(operator.or_, map_with_all_cores(copy, wanted), 0)
 
 
@@ -63,14 +67,21 @@ def _right_bytes(places: Iterable[tuple[Whole, int]]) -> tuple[bytes, Origin] | 
     return None
 
 
-def _find(thing: Manifest, missing: int, wholes: Iterable[Whole]) -> list[_Wanted]:
-    """Return those that seem to be there; in each whole one place will do."""
-    wanted: dict[bytes, _Wanted] = {}
-    for index in bitmap.indices(missing):
-        wanted.setdefault(thing.digest(index), _Wanted([], [])).indices.append(index)
-    for whole in wholes if wanted else ():
+def chunks_of(wholes: Iterable[Whole]) -> Find:
+    """Return what finds the chunks of a few things; in each of them one place will do."""
+    places: dict[bytes, list[Place]] = {}
+    for whole in wholes:
         for index in range(whole.chunk_count):
-            one = wanted.get(whole.manifest.digest(index))
-            if one is not None and (not one.places or one.places[-1][0] is not whole):
-                one.places.append((whole, index))
-    return [one for one in wanted.values() if one.places]
+            known = places.setdefault(whole.manifest.digest(index), [])
+            if not known or known[-1][0] is not whole:
+                known.append((whole, index))
+    return lambda digest: places.get(digest, ())
+
+
+def _wanted(thing: Manifest, missing: int, find: Find) -> list[_Wanted]:
+    """Return those that seem to be there."""
+    indices: dict[bytes, list[int]] = {}
+    for index in bitmap.indices(missing):
+        indices.setdefault(thing.digest(index), []).append(index)
+    wanted = (_Wanted(found, find(digest)) for digest, found in indices.items())
+    return [one for one in wanted if one.places]

@@ -1,40 +1,113 @@
-"""The files of a tree while they come: which parts of them a chunk is, written and read there.
+"""The files of a tree while they come: where they are, and which parts of them a chunk is.
 
-A chunk's parts of files that nobody asked for go into a file with holes, the rest, so that a chunk
-is always whole. Each file is opened for each of its parts: there may be a million.
+The parts of a chunk that belong to files nobody asked for go into a sparse file, the rest, so that
+every chunk is stored whole. Each file is opened for each of its parts: there may be a million.
+Whatever else gets into the staging place, nothing is written through it to some other place.
 """
 
+import os
+import stat
 from collections.abc import Callable, Iterable, Iterator
+from pathlib import Path
 from typing import TypeVar
 
+from shoal.node.files.directories import make, opened, sweep
 from shoal.node.files.holes import write_hole
-from shoal.node.files.placing import sync
-from shoal.node.files.raw_files import Write, link, make_at, read_at, set_mode, write_all, write_at
+from shoal.node.files.placing import remove, sync
+from shoal.node.files.raw_files import (
+    Write,
+    claim,
+    claim_directory,
+    claim_room,
+    link,
+    make_at,
+    read_at,
+    set_mode,
+    write_all,
+    write_at,
+)
 from shoal.node.files.states import FileStates
-from shoal.node.staging.appearing import Appearing
 from shoal.node.staging.reflink import LEAST_BYTES, Origin, Reflinks
-from shoal.node.staging.tree_place import TreePlace
+from shoal.node.staging.tree_in_place import TreeInPlace
 from shoal.node.trees.plan import TreePlan
 
 T = TypeVar("T")
 
-FEW_FILES = (
-    4  # Each takes a disk's pause to become durable; the file system as a whole not many more.
-)
+FEW_FILES = 4  # Each takes a disk's pause to become durable; a whole file system not much longer.
+
+
+class TreePlace:
+    """The manifest, the listing, the files that are wanted, and the rest."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.tree = path / "tree"
+        self.listing = os.fsencode(path / "listing")
+        self.rest = os.fsencode(path / "rest")
+        self.aside = os.fsencode(path / "aside")  # For what is removed from where files appear.
+        self._manifest = os.fsencode(path / "manifest")
+        self._root = os.fsencode(self.tree) + b"/"
+        self._made = {b""}  # Directories below the root.
+
+    def open(self, manifest: bytes) -> None:
+        """Make room for the listing, and note what is fetched.
+
+        Raises:
+            OSError: the disk refused.
+        """
+        claim_room(self.path)
+        for path in (self.listing, self.rest):
+            claim(path)
+        remove(self._manifest)
+        write_at(self._manifest, 0, memoryview(manifest))
+
+    def lay_out(self, plan: TreePlan, check: Callable[[], None] = lambda: None) -> bool:
+        """Make the directories of the files that are wanted; say whether none can be there yet.
+
+        What else is there goes: another try may have wanted more, and somebody may have put it
+        there. `check` is called before each, and may raise what it likes.
+
+        Raises:
+            OSError: the disk refused.
+        """
+        self._made = {b""}
+        is_new = claim_directory(self.tree)
+        if not is_new:
+            with opened(self.tree) as directory:
+                sweep(directory, _is_wanted(plan))
+        made = b""
+        for _, path in plan.chosen_files():
+            above = path.rpartition(b"/")[0]
+            if above != made:  # What lies in a directory stands together.
+                check()
+                self.make_directory(above)
+                made = above
+        return is_new
+
+    def file(self, path: bytes) -> bytes:
+        """Return where the file at `path` in the tree lies."""
+        return self._root + path
+
+    def make_directory(self, path: bytes) -> None:
+        """Make a directory of the tree, and those above it."""
+        make(self._root, path, self._made)
+
+    def read_listing(self, size_bytes: int) -> bytes:
+        return read_at(self.listing, 0, size_bytes)
 
 
 class TreeFiles:
     """The files of one tree that is laid out, filled in any order."""
 
     def __init__(
-        self, place: TreePlace, plan: TreePlan, appearing: Appearing | None, *, is_new: bool
+        self, place: TreePlace, plan: TreePlan, in_place: TreeInPlace | None, *, is_new: bool
     ) -> None:
-        """`appearing` takes each that is whole; if `is_new`, all that lies there is ours."""
+        """`in_place` takes each that is whole; if `is_new`, all that lies there is ours."""
         listing = plan.listing
         self.states = FileStates(listing.sizes, listing.are_executable())
         self._place = place
         self._plan = plan
-        self._appearing = appearing
+        self._in_place = in_place
         self._is_new = is_new
         self._reflinks = Reflinks()
         self._is_made = bytearray(len(listing.sizes))
@@ -55,7 +128,7 @@ class TreeFiles:
             OperatorError: something stands where a file is to appear.
             OSError: the disk refused.
         """
-        appearing, is_chosen = self._appearing, self._plan.is_chosen
+        in_place, is_chosen = self._in_place, self._plan.is_chosen
         start = 0
         whole: list[int] = []
         for file, offset, size_bytes in self._plan.pieces(index):
@@ -66,9 +139,9 @@ class TreeFiles:
                 write_at(
                     *self._place_of(file, offset), part, write=write_hole if is_zeros else write_all
                 )
-            elif appearing is None or not appearing.is_out(file):
+            elif in_place is None or not in_place.is_out(file):
                 self._write_part(file, offset, part, write)
-                if appearing is not None and appearing.came(file, size_bytes):
+                if in_place is not None and in_place.came(file, size_bytes):
                     whole.append(file)
             origin = origin and origin.after(size_bytes)
         self._let_out(whole)
@@ -83,13 +156,13 @@ class TreeFiles:
 
     def count(self, chunks: Iterable[int]) -> None:
         """Note that these are there; what is whole by that appears."""
-        appearing, whole = self._appearing, []
-        if appearing is None:
+        in_place, whole = self._in_place, []
+        if in_place is None:
             return
         for index in chunks:
             for file, _, size_bytes in self._plan.pieces(index):
                 is_ours = file >= 0 and self._plan.is_chosen(file)
-                if is_ours and not appearing.is_out(file) and appearing.came(file, size_bytes):
+                if is_ours and not in_place.is_out(file) and in_place.came(file, size_bytes):
                     whole.append(file)
         self._let_out(whole)
 
@@ -109,7 +182,7 @@ class TreeFiles:
                 write_at(self._place.file(path), 0, memoryview(b""), self._plan.mode(file))
                 self._is_made[file] = 1
                 empty.append(file)
-            elif self._appearing is None and not self._is_made[file]:
+            elif self._in_place is None and not self._is_made[file]:
                 self._give_mode(file)
         self._let_out(empty, check)
         for path in self._plan.chosen_folders():
@@ -119,11 +192,11 @@ class TreeFiles:
             check()
             self._place.make_directory(path.rpartition(b"/")[0])
             link(self._place.file(path), target)
-            if self._appearing is not None:
-                self._appearing.put_out(None, path, self._place.file(path))
-        if self._appearing is not None:
+            if self._in_place is not None:
+                self._in_place.put_out(None, path, self._place.file(path))
+        if self._in_place is not None:
             listing = self._plan.listing if self._plan.is_everything else None
-            self._appearing.end(checked(self._plan.chosen_folders(), check), listing)
+            self._in_place.end(checked(self._plan.chosen_folders(), check), listing)
 
     def _write_part(self, file: int, offset: int, data: memoryview, write: Write) -> None:
         states, plan = self.states, self._plan
@@ -150,13 +223,13 @@ class TreeFiles:
         if not self._plan.is_chosen(file):
             return self._place.rest, self._plan.start(file) + offset
         path = self._plan.listing.file_path(file)
-        if self._appearing is not None and self._appearing.is_out(file):
-            return self._appearing.place(path), offset
+        if self._in_place is not None and self._in_place.is_out(file):
+            return self._in_place.place(path), offset
         return self._place.file(path), offset
 
     def _let_out(self, files: list[int], check: Callable[[], None] = lambda: None) -> None:
         """Let these appear, which are whole. Each is durable before it has its name."""
-        if self._appearing is None or not files:
+        if self._in_place is None or not files:
             return
         is_ready = len(files) > FEW_FILES
         if is_ready:
@@ -167,7 +240,7 @@ class TreeFiles:
         for file in files:
             check()
             path = self._plan.listing.file_path(file)
-            self._appearing.put_out(file, path, self._place.file(path), is_ready=is_ready)
+            self._in_place.put_out(file, path, self._place.file(path), is_ready=is_ready)
 
     def _give_mode(self, file: int) -> None:
         """Give a file that an earlier try has made its mode."""
@@ -180,3 +253,18 @@ def checked(items: Iterable[T], check: Callable[[], None]) -> Iterator[T]:
     for item in items:
         check()
         yield item
+
+
+def _is_wanted(plan: TreePlan) -> Callable[[bytes, "os.DirEntry[str]"], bool]:
+    """Return what says whether a file may be what an earlier try wrote of a wanted one."""
+    sizes = plan.listing.sizes
+    files = {path: file for file, path in plan.chosen_files()}
+
+    def is_wanted(path: bytes, entry: "os.DirEntry[str]") -> bool:
+        if path not in files:
+            return False
+        status = entry.stat(follow_symlinks=False)
+        is_ours = stat.S_ISREG(status.st_mode) and status.st_nlink == 1
+        return is_ours and status.st_size <= sizes[files[path]]
+
+    return is_wanted

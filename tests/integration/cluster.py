@@ -17,7 +17,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from shoal.commands.listing import ask
+from shoal.api.asking import ask
 from shoal.protocol.errors import OperatorError
 from shoal.protocol.messages import Files, List, Status, TrackerStatus
 

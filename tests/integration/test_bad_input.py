@@ -274,7 +274,7 @@ def test_what_is_another_thing_or_none_is_not_replaced(  # fault 84
     lab: Cluster, put: Callable[[Path], None], exit_code: int
 ) -> None:
     lab.put("fixed.txt", b"fixed", "n2")
-    lab.wait(lambda: "n2 added to the holders of fixed.txt" in lab.log("tracker"), "announced")
+    lab.wait(lambda: "n2 holds fixed.txt" in lab.log("tracker"), "announced")
     target = lab.folder("odd-one") / "fixed.txt"
     put(target)
     before = target.lstat().st_ino, target.lstat().st_mode

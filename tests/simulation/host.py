@@ -187,9 +187,6 @@ class Host(Station):
         match action:
             case serving.ReadChunk(number, shared, index):
                 return serving.ChunkRead(number, shared.read(index))
-            case serving.NoteAsker(_, node, have):
-                if self.download is not None:
-                    self._feed(steps.PeerHeard(node, have))
             case serving.SendReply():
                 self._reply(action)
             case _:

@@ -94,11 +94,11 @@ def test_the_same_folder_on_two_hosts_is_two_folders(tmp_path: Path) -> None:
 REFUSED = """
 {address: tcp://10.0.0.2 -> {adress: tcp://10.0.0.2
 4: nodes.n1.adress: unknown key
-one of address, folder, zone, quota_gb; did you mean address?
+one of address, folder, zone, quota_gb, limits; did you mean address?
 
 nodes: -> node:
 3: node: unknown key
-one of tracker, nodes, holdings; did you mean nodes?
+one of tracker, nodes, limits, holdings; did you mean nodes?
 
 address: tcp://10.0.0.1:12000 -> {}
 1: tracker: no key address

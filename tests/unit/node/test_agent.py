@@ -11,7 +11,7 @@ import pytest
 import zmq
 from shoal.node.agent import Agent
 from shoal.node.folder.lock import FolderLock
-from shoal.node.orders.home import Identity
+from shoal.node.orders.identity import Identity
 from shoal.protocol.control import Fetched, FetchOrder, ShareOrder, Sharing
 from shoal.protocol.errors import DiskError, Kind, OperatorError, StoppedError, TimedOutError
 from shoal.protocol.messages import State, Told
@@ -79,7 +79,7 @@ def test_fetches_and_serves_what_it_has(tracker: NamingTracker, tmp_path: Path) 
         assert done.fetched_bytes == len(DATA)
         again = fetch(agent)
         assert (again.fetched_bytes, again.reused_bytes) == (0, len(DATA))
-        assert [holding.name for holding in agent.inventory.holdings()] == [NAME]
+        assert agent.inventory.names() == [NAME]
 
 
 def test_does_not_replace_what_nobody_else_has(tracker: NamingTracker, tmp_path: Path) -> None:
@@ -131,8 +131,8 @@ def test_who_orders_the_same_waits_for_it_and_stops_nobody_else(
         for thread in threads:
             thread.start()
         eventually(lambda: holders[0].requests)
-        (joint,) = agent._fetches._joints.values()
-        eventually(lambda: len(joint._callers) == 3)
+        (job,) = agent._jobs._running.values()
+        eventually(lambda: len(job._callers) == 3)
         agent.cancel(FetchOrder(NAME), StoppedError)  # It is nobody's.
         agent.cancel(orders[1], TimedOutError)
         threads[1].join(LIMIT_S)

@@ -173,7 +173,7 @@ def test_knows_what_it_does_not_support(
         [1, "query", "net.txt"],
     ],
 )
-def test_refuses_what_is_no_message(values: object) -> None:
+def test_rejects_malformed_messages(values: object) -> None:
     with pytest.raises(MalformedMessageError) as caught:
         decode("to the tracker", values)
     assert not isinstance(caught.value, UnsupportedMessageError)

@@ -2,7 +2,7 @@
 
 from shoal.node.fetching import steps, versions
 from shoal.node.fetching.download import Download
-from shoal.node.scheduling.settings import FetchSettings
+from shoal.node.fetching.settings import FetchSettings
 from shoal.protocol import manifest
 from shoal.protocol.errors import WireCode
 from shoal.protocol.messages import Holders
@@ -13,7 +13,7 @@ from tests.unit.node.things import chunk, id_of, rng, thing
 THING = thing([10] * 4)
 ID = id_of(THING)
 DATA = manifest.encode(THING)
-SETTINGS = FetchSettings(requery_first_s=3, requery_s=3, refresh_s=0.2)
+SETTINGS = FetchSettings(requery_first_s=3, requery_s=3)
 
 
 class Scene:

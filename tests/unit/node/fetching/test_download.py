@@ -254,17 +254,6 @@ def test_stores_each_chunk_once() -> None:  # fault 40
     assert scene.download.tally.duplicate_bytes == 10
 
 
-def test_asks_for_what_it_hears_that_another_has() -> None:
-    scene = Scene()
-    scene.wait()
-    assert scene.feed(steps.PeerHeard("n2", b"\x08")) == ""  # Too early to be of use.
-    scene.found("n1 n2~")
-    scene.send_manifest("n1")
-    assert scene.feed(steps.StagingOpened(0b0001, 0b1111)) == "n1:2; n2:3"
-    scene.feed(steps.NothingReceived("n2", scene.request_id("n2"), b"\0"))
-    assert scene.feed(steps.PeerHeard("n2", b"\x08")) == "n2:3"
-
-
 def test_says_what_it_has_with_each_request() -> None:
     scene = Scene()
     scene.begin("n1~", have=0b0001)
@@ -273,7 +262,7 @@ def test_says_what_it_has_with_each_request() -> None:
     ]
     scene.send("n1")
     requests = [action for action in scene.wants if isinstance(action, steps.RequestChunk)]
-    assert [digits(int.from_bytes(request.have, "little")) for request in requests] == ["01", "01"]
+    assert [digits(int.from_bytes(request.have, "little")) for request in requests] == ["02", "02"]
 
 
 def test_a_chunk_that_comes_before_any_was_asked_for_is_dropped() -> None:  # fault 23
@@ -383,3 +372,10 @@ def test_a_disk_without_room_for_the_files_ends_it() -> None:
     scene = TreeScene("photos")
     scene.begin_tree(have=LISTING)
     assert scene.feed(steps.DiskFailed("full")) == "fail disk"
+
+
+def test_what_has_rotted_by_the_end_is_fetched_again() -> None:
+    scene = Scene()
+    assert scene.begin("n1", have=0b1111) == "publish"
+    assert scene.feed(steps.StagingOpened(0b1101, 0b1111)) == "n1:1"
+    assert scene.send("n1") == "store 1; publish"

@@ -6,7 +6,7 @@ from shoal.node.fetching import steps
 from shoal.node.fetching.gathering import Gathering
 from shoal.node.fetching.report import Tally
 from shoal.node.fetching.roster import Evidence, Trouble
-from shoal.node.scheduling.settings import FetchSettings
+from shoal.node.fetching.settings import FetchSettings
 from shoal.protocol import bitmap
 from shoal.protocol.errors import WireCode
 
@@ -23,7 +23,7 @@ class Gatherer:
         opening = steps.OpenStaging("a.bin", id_of(THING), THING)
         room = steps.StagingOpened(bits("0"), bits("0123"))
         self.tally = Tally()
-        self.evidence = Evidence(FetchSettings())
+        self.evidence = Evidence()
         self.gathering = Gathering(opening, room, rng(), FetchSettings(), self.tally, self.evidence)
         self.gathering.scheduler.add("n1", 0, complete=True)
         (self.request,) = self.requests()
@@ -131,7 +131,7 @@ def test_one_that_has_nothing_is_no_trouble() -> None:
 def test_equal_chunks_are_counted_as_fetched_once() -> None:
     known, tally, settings = made_of("aab"), Tally(), FetchSettings()
     opening, room = steps.OpenStaging("a.bin", id_of(known), known), steps.StagingOpened(0, 7)
-    gathering = Gathering(opening, room, rng(), settings, tally, Evidence(settings))
+    gathering = Gathering(opening, room, rng(), settings, tally, Evidence())
     tally.begin(known.chunk_size, room)
     gathering.scheduler.add("n1", 0, complete=True)
     (request,) = gathering.requests(1.0)

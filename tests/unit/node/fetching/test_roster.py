@@ -2,16 +2,16 @@
 
 import pytest
 from shoal.node.fetching.roster import Evidence, Roster, Trouble
+from shoal.node.fetching.settings import FetchSettings
 from shoal.node.fetching.steps import Connect, Disconnect
 from shoal.node.scheduling.scheduler import Scheduler
-from shoal.node.scheduling.settings import FetchSettings
 from shoal.protocol.distance import distance
 from shoal.protocol.messages import Holder
 
 from tests.unit.node.things import bits, rng, thing
 
 TRACKER = "tcp://10.0.0.1:12000"
-SETTINGS = FetchSettings(retry_lost_s=1, most_retry_s=60, give_up_s=60, most_give_up_s=960)
+SETTINGS = FetchSettings()
 LOST = Trouble("closed the connection")
 SILENT = Trouble("does not answer", was_silent=True)
 REFUSED = Trouble("refused: no", refused=True)
@@ -49,7 +49,7 @@ def retried(roster: Roster, now: float) -> str:
 def missing(roster: Roster, chunks: str) -> None:
     """Have these be the ones, of eight, that are missing."""
     needed = bits(chunks)
-    roster.begin(Scheduler(thing([10] * 8), 0, needed, rng(), SETTINGS), 0)
+    roster.begin(Scheduler(thing([10] * 8), 0, needed, rng(), 1 << 20), 0)
 
 
 def nearest(named: str) -> list[str]:
@@ -57,7 +57,7 @@ def nearest(named: str) -> list[str]:
     return sorted(named.replace("~", "").split(), key=lambda node: distance("me", node))
 
 
-FEW = FetchSettings(most_wholes=6, most_holders=4, widened_holders=4)
+FEW = FetchSettings(most_wholes=6, most_holders=4)
 TEN = " ".join(f"p{number}@tcp://10.0.2.{number}:11000" for number in range(10))
 TEN_NODES = nearest(" ".join(f"p{number}" for number in range(10)))
 
@@ -240,7 +240,7 @@ def test_one_that_was_lost_takes_nobody_s_place() -> None:
 
 
 def test_asks_more_of_them_when_these_bring_nothing() -> None:
-    settings = FetchSettings(most_holders=2, widened_holders=4)
+    settings = FetchSettings(most_holders=2)
     roster = Roster("me", TRACKER, settings)
     counts = [len(learned(roster, TEN.replace(":11000", ":11000~")).split())]
     for _ in range(3):
@@ -287,7 +287,7 @@ def test_is_hopeless_when_all_have_sent_the_same_wrong() -> None:
 
 
 def proven(**wrong: str) -> Evidence:
-    evidence = Evidence(FetchSettings(wrong_chunks=3))
+    evidence = Evidence()
     for node, chunks in wrong.items():
         for index in map(int, chunks):
             assert evidence.sent_wrong(node, index)

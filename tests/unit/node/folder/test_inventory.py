@@ -8,15 +8,18 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from shoal.node.files.signature import GoneError
-from shoal.node.folder.inventory import Inventory
+from shoal.node.files.signature import GoneError, Signature
+from shoal.node.folder.inventory import MOST, Inventory
+from shoal.node.folder.source import FileSource
 from shoal.node.folder.whole import Whole
-from shoal.node.staging.file_staging import Staging
 from shoal.node.staging.partial import PartialFile
+from shoal.node.staging.staged_file import StagedFile
 from shoal.protocol import manifest
+from shoal.protocol.messages import Holding, Withdrawal
+from shoal.protocol.titles import Title
 
 from tests.unit.node import things
-from tests.unit.node.things import bits, chunk, id_of, plain, thing
+from tests.unit.node.things import bits, chunk, id_of, made_of, plain, thing
 
 DATA = os.urandom(5000)
 
@@ -111,18 +114,24 @@ def test_leaves_no_descriptor_open(tmp_path: Path) -> None:
 
 
 class Shelf:
-    """An inventory that notes how often it said that it changed."""
+    """An inventory, what it told of its changes, and what is held by that."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
-        self.changes = 0
-        self.inventory = Inventory(self._changed)
+        self.told: list[str] = []
+        self.held: dict[tuple[str, str], Holding] = {}
+        self.inventory = Inventory(self._hear)
 
-    def _changed(self) -> None:
-        self.changes += 1
+    def _hear(self, change: Holding | Withdrawal) -> None:
+        self.held.pop((change.name, change.id), None)
+        if isinstance(change, Holding):
+            self.held[change.name, change.id] = change
+            self.told.append(f"+{change.name}{'' if change.complete else '~'}")
+        else:
+            self.told.append(f"-{change.name}")
 
     def announced(self) -> list[tuple[str, bool]]:
-        return [(holding.name, holding.complete) for holding in self.inventory.holdings()]
+        return sorted((holding.name, holding.complete) for holding in self.held.values())
 
 
 @pytest.fixture
@@ -136,7 +145,7 @@ def test_finds_a_file_by_name_and_by_id(shelf: Shelf) -> None:
     assert shelf.inventory.find("a.bin") is shelf.inventory.find(file.id) is file
     assert shelf.inventory.find("b.bin") is None
     assert shelf.inventory.find(id_of(plain(b"other"))) is None
-    assert (shelf.inventory.names(), shelf.changes) == (["a.bin"], 1)
+    assert (shelf.inventory.names(), shelf.told) == (["a.bin"], ["+a.bin"])
 
 
 def test_the_same_bytes_may_have_two_names(shelf: Shelf) -> None:
@@ -154,24 +163,26 @@ def test_a_new_version_takes_the_old_one_s_place(shelf: Shelf) -> None:
     old = whole(shelf.folder, data=b"old")
     shelf.inventory.put(old)
     new = whole(shelf.folder, data=b"new")
+    shelf.told.clear()
     shelf.inventory.put(new)
+    assert shelf.told == ["+a.bin", "-a.bin"]  # At no moment is nothing held.
     assert shelf.inventory.find("a.bin") is shelf.inventory.whole("a.bin") is new
     assert shelf.inventory.find(old.id) is None
 
 
 def test_says_only_what_changes(shelf: Shelf) -> None:
     shelf.inventory.remove("a")
-    assert shelf.changes == 0
+    assert shelf.told == []
     shelf.inventory.put(whole(shelf.folder, "a"))
     shelf.inventory.remove("a")
-    assert shelf.changes == 2
+    assert shelf.told == ["+a", "-a"]
 
 
-def a_partial(folder: Path) -> tuple[PartialFile, Staging]:
+def a_partial(folder: Path) -> tuple[PartialFile, StagedFile]:
     parts = thing([10] * 4)
-    staging = Staging(folder / "partial", id_of(parts), parts)
+    staging = StagedFile(folder / "partial", id_of(parts), parts)
     staging.open()
-    return PartialFile("a.bin", staging, lambda _, __: None), staging
+    return PartialFile("a.bin", staging), staging
 
 
 def test_a_part_is_served_by_its_id_alone(shelf: Shelf) -> None:
@@ -190,7 +201,7 @@ def test_a_part_is_served_by_its_id_alone(shelf: Shelf) -> None:
         assert partial.data == manifest.encode(thing([10] * 4))
         assert shelf.announced() == [("a.bin", False)]
         shelf.inventory.remove_partial(partial.id)
-        assert (shelf.announced(), shelf.changes) == ([], 2)
+        assert (shelf.announced(), shelf.told) == ([], ["+a.bin~", "-a.bin"])
     finally:
         staging.close()
 
@@ -211,14 +222,93 @@ def test_what_is_whole_is_not_announced_as_a_part_too(shelf: Shelf) -> None:
     path.write_bytes(data)
     shelf.inventory.put(Whole("a.bin", partial.data, things.whole(path, "a.bin").source))
     assert shelf.announced() == [("a.bin", True)]
+    shelf.inventory.remove_partial(partial.id)
+    shelf.inventory.remove_partial(partial.id)
+    assert shelf.announced() == [("a.bin", True)]
+    shelf.inventory.remove("a.bin")
+    assert shelf.announced() == []
 
 
-def test_what_an_asker_has_is_passed_on_to_the_fetch(shelf: Shelf) -> None:
-    heard: list[tuple[str, bytes]] = []
+def test_what_was_whole_and_is_fetched_again_is_announced_as_a_part(shelf: Shelf) -> None:
     partial, staging = a_partial(shelf.folder)
     staging.close()
-    partial.on_asked = lambda node, have: heard.append((node, have))
+    path = shelf.folder / "a.bin"
+    path.write_bytes(b"".join(map(chunk, range(4))))
+    shelf.inventory.put(Whole("a.bin", partial.data, things.whole(path, "a.bin").source))
+    partial.gives_way = True
     shelf.inventory.put_partial(partial)
-    shelf.inventory.heard(partial.id, "n2", b"\x01")
-    shelf.inventory.heard(id_of(plain(b"other")), "n2", b"\x01")
-    assert heard == [("n2", b"\x01")]
+    shelf.inventory.remove("a.bin")
+    assert shelf.announced() == [("a.bin", False)]
+    another, staging = a_partial(shelf.folder)
+    staging.close()
+    another.name = "b.bin"
+    assert shelf.inventory.put_partial(another)
+    assert shelf.announced() == [("b.bin", False)]
+    assert not shelf.inventory.put_partial(partial)
+    assert not shelf.inventory.remove_part(partial)
+    assert shelf.inventory.remove_part(another)
+    assert shelf.announced() == []
+
+
+def test_tells_of_titles(shelf: Shelf) -> None:
+    file = whole(shelf.folder)
+    partial, staging = a_partial(shelf.folder)
+    staging.close()
+    shelf.inventory.put(file)
+    shelf.inventory.put_partial(partial)
+    for content_id, number in ((file.id, 2), (partial.id, 3)):
+        shelf.inventory.entitle("a.bin", Title(content_id, number, "n2"))
+        assert shelf.held["a.bin", content_id].version == number
+    shelf.inventory.entitle("b.bin", Title(partial.id, 4, "n2"))
+    assert partial.title.version == 3
+
+
+def test_forgets_what_has_a_name_only_if_it_is_what_was_meant(shelf: Shelf) -> None:
+    file = whole(shelf.folder)
+    shelf.inventory.put(file)
+    shelf.inventory.remove("a.bin", f"b3:{1:064x}")
+    assert shelf.announced() == [("a.bin", True)]
+    shelf.inventory.remove("a.bin", file.id)
+    assert shelf.announced() == []
+
+
+def places(shelf: Shelf, letter: str) -> str:
+    found = shelf.inventory.places(made_of(letter).digest(0))
+    return " ".join(f"{thing.name}{index}" for thing, index in found)
+
+
+def lettered(shelf: Shelf, name: str, letters: str) -> Whole:
+    """Return a thing of these chunks. It has no bytes."""
+    source = FileSource(shelf.folder / name, Signature(0, 0, 0, manifest.PLAIN_MODE))
+    return Whole(name, manifest.encode(made_of(letters)), source)
+
+
+def test_says_where_a_chunk_is(shelf: Shelf) -> None:
+    for name, letters in (("a", "XY"), ("b", "YX"), ("c", "XY")):
+        shelf.inventory.put(lettered(shelf, name, letters))
+    assert (places(shelf, "X"), places(shelf, "Z")) == ("a0 c0 b1", "")
+    shelf.inventory.put(lettered(shelf, "a", "XY"))  # The same once more …
+    shelf.inventory.put(lettered(shelf, "b", "YZ"))  # … and another version.
+    assert (places(shelf, "X"), places(shelf, "Z")) == ("c0 a0", "b1")
+    shelf.inventory.remove("c")
+    assert places(shelf, "X") == "a0"
+    shelf.inventory.put(lettered(shelf, "a", "XY"))
+    assert places(shelf, "X") == "a0"
+    shelf.inventory.remove("a")
+    assert places(shelf, "X") == ""
+
+
+def test_names_some_places_of_a_chunk_that_is_everywhere(shelf: Shelf) -> None:
+    for number in range(20):
+        shelf.inventory.put(lettered(shelf, f"same{number}", "X"))
+        shelf.inventory.put(lettered(shelf, f"other{number}", "Y" * (number + 1)))
+    assert len(places(shelf, "X").split()) == MOST
+    assert len(places(shelf, "Y").split()) == MOST
+
+
+def test_takes_in_nothing_that_cannot_be_announced(shelf: Shelf) -> None:
+    file = whole(shelf.folder)
+    file.name = "../a"
+    with pytest.raises(ValueError, match=r"\.\."):
+        shelf.inventory.put(file)
+    assert (shelf.told, shelf.inventory.names()) == ([], [])

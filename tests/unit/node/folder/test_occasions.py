@@ -10,12 +10,13 @@ from pathlib import Path
 
 import pytest
 from inotify_simple import INotify
+from shoal.node.folder import occasions
 from shoal.node.folder.occasions import Occasions
-from shoal.node.serving.settings import NodeSettings
 
-from tests.unit.wire.places import LIMIT_S
 
-SETTINGS = NodeSettings(rescan_s=LIMIT_S, poll_s=0.01, gather_s=0.0)
+@pytest.fixture(autouse=True)
+def _often(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(occasions, "POLL_S", 0.01)
 
 
 class Scene:
@@ -23,7 +24,7 @@ class Scene:
 
     def __init__(self, folder: Path) -> None:
         self.stopping = threading.Event()
-        self.occasions = Occasions(folder, SETTINGS, self.stopping)
+        self.occasions = Occasions(folder, self.stopping)
         self._each = iter(self.occasions)
 
     def wait(self) -> None:
@@ -56,6 +57,13 @@ def test_what_is_due_is_one(scene: Scene) -> None:
     scene.occasions.due = time.monotonic() + 0.05
     scene.wait()
     assert time.monotonic() >= scene.occasions.due
+
+
+def test_it_is_looked_through_at_intervals(scene: Scene) -> None:
+    scene.occasions.rescan_s = 0.05
+    before = time.monotonic()
+    scene.wait()
+    assert before + 0.05 <= time.monotonic() < before + occasions.RESCAN_S / 2
 
 
 def test_a_folder_that_is_away_is_looked_for_often(scene: Scene) -> None:

@@ -17,7 +17,6 @@ from shoal.node.folder.inventory import Inventory
 from shoal.node.folder.register import Register
 from shoal.node.folder.rules import FORGOTTEN, Rule, Rules
 from shoal.node.folder.watcher import Watcher
-from shoal.node.serving.settings import NodeSettings
 from shoal.protocol import manifest
 from shoal.protocol.errors import OperatorError
 from shoal.protocol.manifest import MAX_SIZE_BYTES
@@ -25,22 +24,20 @@ from shoal.protocol.manifest import MAX_SIZE_BYTES
 from tests.unit.node.things import id_of, plain, whole
 from tests.unit.wire.places import eventually
 
-SETTINGS = NodeSettings(stable_s=0.05, rescan_s=30, poll_s=0.05)
-
 
 class Scene:
     """A folder with its watcher, and what the inventory has of it."""
 
-    def __init__(self, folder: Path, settings: NodeSettings = SETTINGS) -> None:
+    def __init__(self, folder: Path) -> None:
         self.folder = folder
         (folder / ".shoal").mkdir(exist_ok=True)
         self.looked = threading.Event()
-        self.inventory = Inventory(lambda: None)
+        self.inventory = Inventory(lambda _: None)
         self.rules = Rules(folder / ".shoal")
         self.cache = Cache(folder / ".shoal" / "cache.db")
         self.register = Register(self.cache, "me")
         known = self.cache, self.rules, self.register
-        self.watcher = Watcher(folder, self.inventory, *known, settings)
+        self.watcher = Watcher(folder, self.inventory, *known, self.looked.set)
 
     def write(self, name: str, data: bytes) -> None:
         path = self.folder / name
@@ -59,9 +56,9 @@ class Scene:
 
 
 @contextlib.contextmanager
-def watched(folder: Path, settings: NodeSettings = SETTINGS) -> Iterator[Scene]:
-    scene = Scene(folder, settings)
-    scene.watcher.start(scene.looked.set)
+def watched(folder: Path) -> Iterator[Scene]:
+    scene = Scene(folder)
+    scene.watcher.start()
     try:
         assert scene.watcher.wait_for_first_look(10)
         yield scene
@@ -220,7 +217,7 @@ def test_stops_while_it_hashes(tmp_path: Path) -> None:
         with (tmp_path / f"{number}").open("wb") as file:
             file.truncate(20 << 30)
     scene = Scene(tmp_path)
-    scene.watcher.start(scene.looked.set)
+    scene.watcher.start()
     scene.close()
     assert not scene.watcher._thread.is_alive()
 
@@ -323,7 +320,7 @@ def test_what_is_large_holds_up_nothing_else(tmp_path: Path) -> None:
         file.truncate(400 << 30)
     (tmp_path / "small").write_bytes(b"1")
     scene = Scene(tmp_path)
-    scene.watcher.start(scene.looked.set)
+    scene.watcher.start()
     try:
         eventually(lambda: scene.watcher.hashing("a-huge"))
         eventually(lambda: scene.inventory.names() == ["small"])
@@ -355,3 +352,23 @@ def test_a_command_does_not_take_a_folder_that_is_away_for_looked_at(idle: Scene
     (idle.folder / ".shoal" / "lock").unlink()
     idle.watcher.look_once(10)
     assert not idle.watcher.has_looked
+
+
+def test_what_is_shared_again_during_a_look_stays(
+    idle: Scene, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What is healed is withheld until it is in its place, and a look may begin before."""
+    idle.write("a", b"1")
+    idle.watcher.look_through()
+    assert idle.has("a", b"1")
+    idle.rules.set("a", Rule(FORGOTTEN))
+    things = idle.watcher._folder.things
+
+    def share_again(*arguments: Any) -> Any:
+        seen = things(*arguments)
+        idle.rules.set("a", Rule())
+        return seen
+
+    monkeypatch.setattr(idle.watcher._folder, "things", share_again)
+    idle.watcher._look()
+    assert idle.has("a", b"1")

@@ -51,7 +51,7 @@ class Scene:
         self.context = context
         self.path = folder / "a.bin"
         self.path.write_bytes(DATA)
-        self.inventory = Inventory(lambda: None)
+        self.inventory = Inventory(lambda _: None)
         self.file = whole(self.path, "a.bin")
         self.thing = self.file.manifest
         self.inventory.put(self.file)

@@ -11,7 +11,7 @@ from shoal.node.network.session import Session
 from shoal.node.serving.announcer import Announcer
 from shoal.node.serving.settings import NodeSettings
 from shoal.protocol import messages
-from shoal.protocol.messages import Holding, Leave, Message, Ok, Renew, Told, Update
+from shoal.protocol.messages import Leave, Message, Ok, Renew, Told, Update, Withdrawal
 
 from tests.unit.node.hostile import Frames, Stranger
 from tests.unit.node.serving.test_announcer import holding
@@ -48,16 +48,15 @@ class Node:
     """What the session speaks for."""
 
     def __init__(self, context: Context, tracker: str) -> None:
-        self.holdings: list[Holding] = [holding("a=1")]
         announcer = Announcer("n1", "tcp://10.0.1.1:11000", 1, rng(), SETTINGS)
         self.told: list[Told] = []
-        self.session = Session(
-            context, tracker, announcer, lambda: (self.holdings, True), self.told.append
-        )
+        self.session = Session(context, tracker, announcer, self.told.append)
+        self.session.tell(holding("a=1"))
+        self.session.tell_that_is_all()
 
-    def hold(self, *texts: str) -> None:
-        self.holdings = list(map(holding, texts))
-        self.session.changed()
+    def lose(self, text: str) -> None:
+        lost = holding(text)
+        self.session.tell(Withdrawal(lost.name, lost.id))
 
 
 @pytest.fixture
@@ -70,13 +69,12 @@ def tracker(context: Context) -> Iterator[ListeningTracker]:
 def test_keeps_the_tracker_informed(context: Context, tracker: ListeningTracker) -> None:
     node = Node(context, tracker.address)
     node.session.start()
-    node.session.changed()
     assert node.session.flush(5)
     assert tracker.known == {"a"}
-    node.hold("a=1", "b=1")
+    node.session.tell(holding("b=1"))
     assert node.session.flush(5)
     assert tracker.known == {"a", "b"}
-    node.hold("b=1")
+    node.lose("a=1")
     assert node.session.flush(5)
     assert tracker.known == {"b"}
     eventually(lambda: any(isinstance(message, Renew) for message in tracker.heard))
@@ -90,9 +88,8 @@ def test_says_goodbye_even_while_an_answer_is_awaited(
     tracker.pause_s = 0.05
     node = Node(context, tracker.address)
     node.session.start()
-    node.session.changed()
     assert node.session.flush(5)
-    node.hold("b=1")
+    node.session.tell(holding("b=1"))
     eventually(lambda: node.session._announcer.deadline is None)
     node.session.stop()
     assert isinstance(tracker.heard[-1], Leave)
@@ -103,12 +100,12 @@ def test_many_threads_may_report_changes(context: Context, tracker: ListeningTra
     node.session.start()
     flushed: list[bool] = []
 
-    def report() -> None:
-        for _ in range(20):
-            node.session.changed()
-            flushed.append(node.session.flush(5))
+    def report(name: str) -> None:
+        for number in range(20):
+            node.session.tell(holding(f"{name}{number}=1"))
+            flushed.append(node.session.flush(5) and f"{name}{number}" in tracker.known)
 
-    threads = [threading.Thread(target=report) for _ in range(4)]
+    threads = [threading.Thread(target=report, args=(name,)) for name in "wxyz"]
     for thread in threads:
         thread.start()
     for thread in threads:
@@ -123,7 +120,6 @@ def test_goes_on_trying_without_a_tracker_and_ends_soon(
     caplog.set_level("INFO", "shoal.node")
     node = Node(context, free_address())
     node.session.start()
-    node.session.changed()
     assert not node.session.flush(0.1)
     eventually(lambda: "does not answer" in caplog.text)
     began = time.monotonic()

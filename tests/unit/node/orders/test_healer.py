@@ -1,27 +1,23 @@
 """What a node does when it is told that a chunk that it sent was wrong."""
 
 import logging
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from shoal.node.fetching.steps import Event
 from shoal.node.folder.whole import Whole
 from shoal.node.orders import healer
 from shoal.node.orders.healer import Healer
+from shoal.node.staging.intake import Intake
 from shoal.protocol.control import Examined
 
 from tests.unit.node.company import Company, Member
-from tests.unit.node.orders.test_verifying import DATA, rot
+from tests.unit.node.disks import rot
+from tests.unit.node.orders.test_verifying import DATA
 from tests.unit.node.sample_trees import TREE, seen
 from tests.unit.wire.places import eventually
 
 NOWHERE = f"b3:{0:064x}"
-
-
-@pytest.fixture
-def company(tmp_path: Path) -> Iterator[Company]:
-    with Company(tmp_path) as company:
-        yield company
 
 
 def chunk_at(member: Member, name: str, offset: int) -> tuple[Whole, int]:
@@ -124,8 +120,8 @@ def test_what_cannot_be_healed_is_withdrawn_and_tried_again(
     eventually(lambda: path.read_bytes() == DATA)
     eventually(lambda: company.holders("f") == {"n1": True, "n2": True})
     assert said(caplog) == [
-        "f: chunk 1 of 8 is damaged on this disk; no longer sharing it until it is healed",
-        "f: not healed, 1 of 8 chunks damaged: nobody else has it; will try again",
+        "f: chunk 1 of 8 is corrupt on this disk; not sharing it until it is healed",
+        "f: cannot heal it, 1 of 8 chunks corrupt: no other node has a good copy; will retry",
     ]
 
 
@@ -196,8 +192,32 @@ def test_goes_on_after_a_mistake(company: Company, caplog: pytest.LogCaptureFixt
     rot(path)
     keeper.agent._healer._verifying = Failing()  # type: ignore[assignment]
     complain(keeper, "f")
-    eventually(lambda: "could not be looked at" in caplog.text)
+    eventually(lambda: "cannot look into a complaint" in caplog.text)
     keeper.agent._healer._verifying = verifying
     rot(path, 5000)
     complain(keeper, "f", 5000)
     eventually(lambda: keeper.agent._rules.damaged() == ["f"])
+
+
+def test_what_rots_while_it_is_fetched_is_fetched_again(
+    company: Company, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A partial holder checks what it is told of too, and never has a corrupt thing whole."""
+    company.put("n1", "f", DATA)
+    company.join("n1")
+    asker, publish = company.join("n2"), Intake.publish
+    healer = asker.agent._healer
+
+    def publish_late(intake: Intake) -> Event:
+        (part,) = asker.agent.inventory.fetched()
+        if "fetching it again" not in caplog.text:
+            rot(next((company.place("n2") / ".shoal/partial").glob("*/data")))
+            healer.take(part.id, 0)
+            eventually(lambda: "fetching it again" in caplog.text)
+        return publish(intake)
+
+    monkeypatch.setattr(Intake, "publish", publish_late)
+    done = asker.fetch("f")
+    assert (company.place("n2") / "f").read_bytes() == DATA
+    assert len(DATA) < done.fetched_bytes < 2 * len(DATA)
+    assert done.reused_bytes == 0

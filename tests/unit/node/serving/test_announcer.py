@@ -1,8 +1,10 @@
 """What a node tells the tracker: `+a=1` is held, `-a=1` is not any more, `!` nothing else is."""
 
+from collections.abc import Iterator
+
 import hypothesis.strategies as st
 from hypothesis import given, settings
-from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
+from msgspec.structs import replace
 from shoal.node.serving.announcer import Announcer, confirmed
 from shoal.node.serving.settings import NodeSettings
 from shoal.protocol import messages
@@ -41,16 +43,34 @@ def _key(one: Holding | messages.Withdrawal) -> str:
     return f"{one.name}={int(one.id[3:], 16)}"
 
 
+def tell(announcer: Announcer, before: list[Holding], now: list[Holding], at: float) -> None:
+    """Tell an announcer how what is held differs from what was held before."""
+    for one in now:
+        announcer.added(one, at)
+    kept = {(one.name, one.id) for one in now}
+    for one in before:
+        if (one.name, one.id) not in kept:
+            announcer.removed((one.name, one.id), at)
+
+
 class Scene:
     """An announcer and its clock."""
 
     def __init__(self, holds: str = "", *, is_all: bool = True) -> None:
         self.now = 100.0
         self.announcer = Announcer("n1", ADDRESS, 5, rng(), SETTINGS)
+        self._held: list[Holding] = []
         self.hold(holds, is_all=is_all)
 
     def hold(self, holds: str, *, is_all: bool = True) -> None:
-        self.announcer.hold(list(map(holding, holds.split())), self.now, is_all=is_all)
+        self.take([holding(text) for text in holds.split()], is_all=is_all)
+
+    def take(self, holdings: list[Holding], *, is_all: bool = True) -> None:
+        """Tell the announcer how this differs from what was held before."""
+        tell(self.announcer, self._held, holdings, self.now)
+        self._held = holdings
+        if is_all:
+            self.announcer.all_known(self.now)
 
     def says(self) -> str:
         return drawn(self.announcer.next_message(self.now))
@@ -221,97 +241,6 @@ def test_many_holdings_are_told_in_messages_that_may_be_sent() -> None:
     assert told == names
 
 
-TEXTS = ["a=1", "a=2", "b=1", "b=1~", "c=3"]
-
-
-class ForgetfulTracker(RuleBasedStateMachine):
-    """A tracker that loses messages and answers, forgets, and takes off its lists what it likes."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.now = 0.0
-        self.announcer = Announcer("n1", ADDRESS, 5, rng(), SETTINGS)
-        self.truth: list[Holding] = []
-        self.known: dict[tuple[str, str], Holding] | None = None
-        self.sequence = 0
-        self.out: Message | None = None
-        self.has_all = False
-
-    @rule(texts=st.lists(st.sampled_from(TEXTS), unique_by=lambda text: text.rstrip("~")))
-    def change(self, texts: list[str]) -> None:
-        self.truth = list(map(holding, texts))
-        self.announcer.hold(self.truth, self.now, is_all=self.has_all)
-
-    @rule()
-    def look_through_the_folder(self) -> None:
-        self.has_all = True
-        self.announcer.hold(self.truth, self.now, is_all=True)
-
-    @rule(seconds=st.sampled_from([0.0, 0.5, 3.0, 15.0]))
-    def speak(self, seconds: float) -> None:
-        self.now += seconds
-        if self.out is None:
-            self.out = self.announcer.next_message(self.now)
-
-    @precondition(lambda self: self.out is not None)
-    @rule(is_heard=st.booleans(), is_answered=st.booleans())
-    def answer(self, is_heard: bool, is_answered: bool) -> None:  # noqa: FBT001 (drawn)
-        said, self.out = self.out, None
-        assert said is not None
-        reply = self.hear(said) if is_heard else None
-        if reply is None or not is_answered:
-            self.now += 1
-            self.announcer.unanswered(self.now)
-        else:
-            self.announcer.answered(reply, self.now)
-
-    @rule()
-    def forget_all(self) -> None:
-        self.known = None
-
-    @precondition(lambda self: self.known)
-    @rule()
-    def forget_one(self) -> None:
-        assert self.known
-        self.known.popitem()
-
-    def hear(self, said: Message) -> Message:
-        match said:
-            case Update() if self.known is None or said.sequence > self.sequence:
-                self.sequence = said.sequence
-                self.known = {} if said.replace or self.known is None else self.known
-                for gone in said.withdrawn:
-                    self.known.pop((gone.name, gone.id), None)
-                self.known |= {(one.name, one.id): one for one in said.holdings}
-            case Renew() if self.known is None:
-                return Error(WireCode.NOT_FOUND, "who?")
-            case _:
-                pass
-        assert self.known is not None
-        return Ok(lease_ms=30_000, holdings=len(self.known))
-
-    @invariant()
-    def has_a_deadline_unless_it_waits(self) -> None:
-        assert (self.announcer.deadline is None) == (self.out is not None)
-
-    def teardown(self) -> None:
-        """From now on all goes well: within two renewals the tracker knows the truth."""
-        self.look_through_the_folder()
-        until = self.now + 2 * 12 + SOON_S
-        while self.now < until:
-            if self.out is not None:
-                self.answer(is_heard=True, is_answered=True)
-            deadline = self.announcer.deadline
-            assert deadline is not None
-            self.now = max(self.now, deadline)
-            self.out = self.announcer.next_message(self.now)
-        assert self.known == {(one.name, one.id): one for one in self.truth}
-
-
-ForgetfulTracker.TestCase.settings = settings(max_examples=60, stateful_step_count=25)
-test_the_tracker_knows_the_truth_in_the_end = ForgetfulTracker.TestCase
-
-
 def claimed(text: str) -> Holding:
     one = holding(text)
     return Holding(one.name, one.id, one.size_bytes, version=1, publisher="n1", claims=True)
@@ -328,7 +257,7 @@ class Claims(Scene):
     def __init__(self) -> None:
         super().__init__()
         self.claims = [claimed("a=1"), claimed("b=1")]
-        self.announcer.hold(self.claims, self.now, is_all=True)
+        self.take(self.claims)
         assert self.says() == "! +a=1 +b=1"
 
     def answered(self, count: int, *answers: Told) -> list[Told]:
@@ -340,9 +269,7 @@ def test_a_claim_that_is_taken_without_a_word_is_confirmed() -> None:
     scene = Claims()
     assert scene.answered(2) == [told("a=1", 1, "n1"), told("b=1", 1, "n1")]
     assert scene.announcer.taken_told() == []
-    scene.announcer.hold(
-        [confirmed(one, told("a=1", 1, "n1")) for one in scene.claims], scene.now, is_all=True
-    )
+    scene.take([confirmed(one, told("a=1", 1, "n1")) for one in scene.claims])
     assert scene.announcer.is_in_step
     assert scene.jump() == "renew 2"
 
@@ -383,3 +310,55 @@ def test_never_says_more_than_may_be_said_at_once(count: int) -> None:
     message = scene.announcer.next_message(scene.now)
     assert isinstance(message, Update)
     assert len(message.holdings) == min(count, messages.MAX_UPDATE_HOLDINGS)
+
+
+class Untouched(dict[tuple[str, str], Holding | None]):
+    """What must not be gone through."""
+
+    def __iter__(self) -> Iterator[tuple[str, str]]:
+        raise AssertionError
+
+    def __eq__(self, _: object) -> bool:
+        raise AssertionError
+
+    __hash__ = None
+    items = keys = values = __iter__  # type: ignore[assignment]
+
+
+def test_a_change_costs_what_changes_and_not_what_there_is() -> None:
+    scene = in_step("a=1 b=1 c=1")
+    announcer = scene.announcer
+    announcer._wanted = Untouched(announcer._wanted)  # type: ignore[assignment]
+    announcer._announced = Untouched(announcer._announced)
+    announcer.added(holding("d=1"), scene.now)
+    announcer.removed(("b", holding("b=1").id), scene.now)
+    assert scene.says() == "+d=1 -b=1"
+    scene.lost()
+    assert scene.jump() == "+d=1 -b=1"
+    scene.ok(3)
+    announcer.removed(("b", holding("b=1").id), scene.now)  # It is not held.
+    assert scene.jump() == "renew 3"
+
+
+def test_what_changes_while_its_update_is_out_is_said_again() -> None:
+    scene = Scene("a=1")
+    assert scene.says() == "! +a=1"
+    scene.hold("a=1~")
+    scene.ok(1)
+    assert scene.says() == "+a=1~"
+    scene.hold("")
+    scene.ok(1)
+    assert scene.says() == "-a=1"
+    scene.hold("a=1")
+    scene.ok(0)
+    assert scene.says() == "+a=1"
+
+
+def test_a_claim_made_anew_while_it_is_refused_is_said_again() -> None:
+    scene = Claims()
+    over = replace(scene.claims[0], version=4)
+    scene.announcer.added(over, scene.now)
+    scene.answered(1, told("a=1", 3, "n2", taken=False))
+    said = scene.announcer.next_message(scene.now)
+    assert isinstance(said, Update)
+    assert said.holdings == (over,)

@@ -14,7 +14,6 @@ from shoal.node.serving.steps import (
     FindState,
     LogUpload,
     NonsenseArrived,
-    NoteAsker,
     ReadChunk,
     ReplyLeft,
     RequestArrived,
@@ -303,19 +302,6 @@ def test_a_complaint_about_a_chunk_that_is_here_is_looked_into() -> None:
     assert scene.done == [CheckChunk(scene.thing.id, 9), SendReply(number, Noted())]
     assert scene.answer(WrongChunk(scene.thing.id, 10, "n2")) == "MALFORMED"
     assert scene.answer(WrongChunk(NOWHERE, 0, "n2")) == "NOT_FOUND"
-
-
-def test_the_fetch_of_a_part_hears_what_its_askers_have() -> None:
-    partial, whole = Scene("135"), Scene()
-    for scene in (partial, whole):
-        scene.ask(3, have="07", node="n2")
-        scene.ask(4, have="5", node="n3")
-    noted = [one for one in partial.done if isinstance(one, NoteAsker)]
-    assert [(one.id, one.node, _said(one.have)) for one in noted] == [
-        (partial.thing.id, "n2", "07"),
-        (partial.thing.id, "n3", "5"),
-    ]
-    assert not any(isinstance(one, NoteAsker) for one in whole.done)
 
 
 def test_what_has_changed_on_disk_is_withdrawn() -> None:

@@ -9,7 +9,7 @@ import pytest
 from blake3 import blake3
 from shoal.node.folder.whole import Whole
 from shoal.node.staging.reflink import Origin
-from shoal.node.staging.reuse import copy_chunks
+from shoal.node.staging.reuse import chunks_of, copy_chunks
 from shoal.protocol import bitmap, manifest
 from shoal.protocol.manifest import Manifest
 
@@ -44,7 +44,7 @@ class Written(dict[int, bytes]):
 def copied(thing: Manifest, missing: str, wholes: Sequence[Whole]) -> str:
     """Return which of the `missing` chunks were copied; all that is written must be right."""
     written = Written()
-    have = copy_chunks(thing, bits(missing), wholes, written)
+    have = copy_chunks(thing, bits(missing), chunks_of(wholes), written)
     assert set(digits(have)) == set(map(str, written))
     assert all(data == chunk(index) for index, data in written.items())
     return digits(have)
@@ -66,7 +66,7 @@ def test_finds_chunks_in_trees(tmp_path: Path) -> None:
     items: Items = {"a": file(b"x" * 100), "b/c": file(b"y" * 1000), "d": file(b"z" * 1500)}
     tree = shared(make(tmp_path / "t", items))
     written = Written()
-    again = copy_chunks(tree.manifest, (1 << tree.chunk_count) - 1, [tree], written)
+    again = copy_chunks(tree.manifest, (1 << tree.chunk_count) - 1, chunks_of([tree]), written)
     assert again == (1 << tree.chunk_count) - 1  # The listing too.
     assert b"".join(written[index] for index in range(tree.chunk_count)) == Model(items).bytes
 
@@ -77,7 +77,7 @@ def test_what_moved_into_a_tree_is_found_there(tmp_path: Path) -> None:
     alone = things.whole(tmp_path / "alone", "alone")
     tree = shared(make(tmp_path / "t", {"a": file(data)}))
     missing = (1 << tree.chunk_count) - 1
-    found = copy_chunks(tree.manifest, missing, [alone], Written())
+    found = copy_chunks(tree.manifest, missing, chunks_of([alone]), Written())
     assert found == missing & ~1  # All but the listing: both are cut alike.
 
 
@@ -93,7 +93,7 @@ def test_a_chunk_that_is_wanted_twice_is_written_twice(tmp_path: Path, count: in
     whole, written = things.whole(path, "zeros"), Written()
     missing = bitmap.full(count) & ~1
     zeros = of_chunks(*[bytes(256)] * count)
-    assert copy_chunks(zeros, missing, [whole, whole], written) == missing
+    assert copy_chunks(zeros, missing, chunks_of([whole, whole]), written) == missing
     assert written == dict.fromkeys(range(1, count), bytes(256))
 
 
@@ -103,7 +103,7 @@ def test_many_chunks_are_copied_by_several_threads(tmp_path: Path) -> None:
     wholes = [things.whole(path, path.name) for path in sorted(tmp_path.iterdir())]
     wanted = of_chunks(*(data[start : start + 256] for start in range(0, len(data), 256)))
     written = Written()
-    assert copy_chunks(wanted, bitmap.full(160), wholes, written) == bitmap.full(160)
+    assert copy_chunks(wanted, bitmap.full(160), chunks_of(wholes), written) == bitmap.full(160)
     assert b"".join(written[index] for index in range(160)) == data
 
 
@@ -149,7 +149,7 @@ def test_a_manifest_that_gives_a_chunk_another_size_gets_none(tmp_path: Path) ->
     digests = SIX.digests[: 3 * manifest.DIGEST_BYTES]
     for sizes in ([256, 200, 256], [256, 300, 256]):
         forged = manifest.of_file(manifest.PLAIN_MODE, sizes, digests)
-        assert digits(copy_chunks(forged, bits("012"), [one], written)) == "02"
+        assert digits(copy_chunks(forged, bits("012"), chunks_of([one]), written)) == "02"
         assert written == {0: chunk(0), 2: chunk(2)}
         written.clear()
 
@@ -160,4 +160,4 @@ def test_a_disk_that_refuses_is_an_error(tmp_path: Path) -> None:  # fault 91
 
     one = a_file(tmp_path, "one", "0123")
     with pytest.raises(OSError, match="space"):
-        copy_chunks(SIX, bits("012345"), [one], write)
+        copy_chunks(SIX, bits("012345"), chunks_of([one]), write)

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 from shoal.node.files.placing import InTheWayError
-from shoal.node.staging.tree_staging import TreeStaging
+from shoal.node.staging.staged_tree import StagedTree
 from shoal.node.trees.selection import Selection
 from shoal.protocol import bitmap, listing, manifest
 from shoal.protocol.errors import DiskError, OperatorError
@@ -29,7 +29,7 @@ from tests.unit.node.sample_trees import (
     open_descriptors,
     seen,
 )
-from tests.unit.node.staging.test_tree_staging import (
+from tests.unit.node.staging.test_staged_tree import (
     COUNT,
     FILES,
     LISTING,
@@ -44,7 +44,7 @@ OLD: Items = {"old": file(b"old"), "b.txt": file(b"older"), "c/d": FOLDER}
 ROOT = Path(__file__).parents[4]
 
 
-def filled(folder: Path, selection: Selection | None = None) -> TreeStaging:
+def filled(folder: Path, selection: Selection | None = None) -> StagedTree:
     staging, have = begun(folder, selection=selection or Selection())
     return fill(staging, set(bitmap.indices(staging.needed)) - have)
 
@@ -202,7 +202,7 @@ def test_refuses_at_once_what_the_disk_has_no_room_for(tmp_path: Path) -> None: 
     chunks = [32 << 20] * 32_000
     entries = listing.encode([Entry("huge", listing.FILE, sum(chunks))])
     thing = manifest.of_tree(len(entries), [len(entries), *chunks], bytes(32 * 32_001))
-    staging = TreeStaging(tmp_path, manifest.id_of(manifest.encode(thing)), thing)
+    staging = StagedTree(tmp_path, manifest.id_of(manifest.encode(thing)), thing)
     staging.open()
     staging.write(0, entries)
     with pytest.raises(OSError, match="space") as full:
