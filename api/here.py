@@ -1,4 +1,4 @@
-"""Whether an address is this machine's. Connects to nobody."""
+"""Whether an address belongs to this machine. Makes no connections."""
 
 import errno
 import os
@@ -13,15 +13,15 @@ from shoal.wire import control_socket
 
 
 def is_here(address: str) -> bool:
-    """Say whether an address is one of this machine's: whether it can be bound."""
+    """Say whether an address belongs to this machine, that is, whether it can be bound."""
     return not _problems(address)
 
 
 def require_here(entry: NodeEntry, cluster_file: Path) -> None:
     """Raise OperatorError if it is clear that a node belongs on another machine.
 
-    It is not of a loopback address, of a name that cannot be resolved, or of one that has any
-    address of this machine. A node that takes orders here is here.
+    It is not clear for a loopback address, for a name that cannot be resolved, and for one with
+    any address of this machine. A node that takes orders here is here.
     """
     problems = _problems(entry.address)
     if not problems or any(problem != errno.EADDRNOTAVAIL for problem in problems):
@@ -29,15 +29,15 @@ def require_here(entry: NodeEntry, cluster_file: Path) -> None:
     if control_socket.takes_orders(entry.folder):
         return
     host, _ = split(entry.address)
-    message = f"node {entry.name} is on another machine: {host} is no address of this one"
-    remedy = f"run this there, or correct the address in {display(str(cluster_file))}"
+    message = f"node {entry.name} is on another machine: {host} is not an address of this one"
+    remedy = f"run this command there, or correct the address in {display(str(cluster_file))}"
     raise OperatorError(f"{message}; {remedy}")
 
 
 def require_apart(entry: NodeEntry, cluster: Cluster) -> None:
-    """Raise OperatorError if a node's folder is, by way of links, in that of another node here.
+    """Raise OperatorError if links put a node's folder inside that of another node here.
 
-    The cluster file's own words are compared when it is read.
+    The paths themselves are compared when the cluster file is read.
     """
     machine, folder = _machine(entry), Path(os.path.realpath(entry.folder))
     for other in cluster.nodes.values():
@@ -45,9 +45,9 @@ def require_apart(entry: NodeEntry, cluster: Cluster) -> None:
             continue
         place = Path(os.path.realpath(other.folder))
         if folder.is_relative_to(place) or place.is_relative_to(folder):
-            message = f"the folders of {entry.name} and {other.name} are in one another, by a link"
-            remedy = f"{folder} and {place}; change one of them in {display(str(cluster.path))}"
-            raise OperatorError(f"{message}: {remedy}")
+            both = f"the folders of {entry.name} and {other.name}"
+            message = f"{both} are inside one another, through a link: {folder} and {place}"
+            raise OperatorError(f"{message}; change one of them in {display(str(cluster.path))}")
 
 
 def _machine(entry: NodeEntry) -> str:
@@ -56,7 +56,7 @@ def _machine(entry: NodeEntry) -> str:
 
 
 def _problems(address: str) -> list[int]:
-    """Return why none of the addresses that `address` stands for can be bound; none: one can."""
+    """Return why no address that `address` resolves to can be bound; empty if one can be."""
     host, _ = split(address)
     if is_loopback(host):
         return []

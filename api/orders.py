@@ -1,4 +1,4 @@
-"""Orders to the node that owns a folder on this machine. Carries none out itself."""
+"""Gives orders to a running node on this machine."""
 
 import os
 import time
@@ -25,7 +25,7 @@ from shoal.protocol.names import display
 from shoal.wire import control_socket, frames, sockets
 from shoal.wire.wake import Wake
 
-SILENCE_S = 10.0  # A living node reports every 0.1 s, but may be opening or publishing a huge file.
+SILENCE_S = 10.0  # A node reports every second, but may be busy opening or publishing a huge file.
 CANCEL_S = 3.0
 
 
@@ -38,12 +38,12 @@ class OrderDesk:
         self._socket = control_socket.command_end(self._context, folder)
         events = zmq.EVENT_CONNECTED | zmq.EVENT_DISCONNECTED
         self._monitor: zmq.Socket[bytes] = self._socket.get_monitor_socket(events)
-        self._is_lost = False  # The node that has our order is gone.
+        self._is_lost = False  # The node that has the order is gone.
         self._wake = Wake()
         self._cancelled: Kind | None = None
 
     def cancel(self, kind: Kind) -> None:
-        """Have `give` cancel its order and fail. May be called from a signal handler or thread."""
+        """Cancel the order, and make `give` fail. May be called from a signal handler or thread."""
         self._cancelled = kind
         self._wake.set()
 
@@ -78,12 +78,12 @@ class OrderDesk:
                     return report
 
     def _begin(self) -> None:
-        """Forget an earlier node's end, if it was started again since."""
+        """Note whether the node was started again since it was lost."""
         for event in self._events():
             self._is_lost = event == zmq.EVENT_DISCONNECTED
 
     def _events(self) -> list[int]:
-        """Return what has happened to the connection since the last call."""
+        """Return the events of the connection since the last call."""
         events = []
         while frames.has_mail(self._monitor):
             told, _ = self._monitor.recv_multipart(zmq.NOBLOCK)
@@ -109,7 +109,7 @@ class OrderDesk:
         self._wake.clear()
         if self._monitor in ready:
             self._is_lost = self._is_lost or zmq.EVENT_DISCONNECTED in self._events()
-        if not frames.has_mail(self._socket):  # What it said last comes before its end.
+        if not frames.has_mail(self._socket):  # Its last report is read before its end counts.
             return None
         parts = self._socket.recv_multipart()
         if len(parts) != 3 or parts[0] != tag:  # noqa: PLR2004 (tag, delimiter, body)
@@ -145,4 +145,4 @@ def _doing(order: Task) -> str:
         case DiscardOrder(what=what):
             return f"discarding what is left of {display(what)}"
         case VerifyOrder(what=part):
-            return "verifying what it has" if part is None else f"verifying {display(part)}"
+            return "verifying everything" if part is None else f"verifying {display(part)}"

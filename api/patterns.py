@@ -1,4 +1,4 @@
-"""Looks at --include and --exclude before anything is done with them."""
+"""Checks the patterns of --include and --exclude before they are used."""
 
 from collections.abc import Iterable
 
@@ -9,7 +9,7 @@ from shoal.protocol.names import display
 
 
 def check_patterns(option: str, patterns: Iterable[str]) -> None:
-    """Raise OperatorError if one is none, or there are too many."""
+    """Raise OperatorError if a pattern is invalid, or there are too many."""
     every = list(patterns)
     if len(every) > MAX_PATTERNS:
         message = f"{option} was given {len(every)} times; give it {MAX_PATTERNS} times at most"
@@ -17,9 +17,13 @@ def check_patterns(option: str, patterns: Iterable[str]) -> None:
     for pattern in every:
         shown = f"{option} '{display(pattern[:80])}'"
         if len(pattern) > MAX_PATTERN_CHARACTERS:
-            raise OperatorError(f"{shown}… is too long; {MAX_PATTERN_CHARACTERS} fit")
+            raise OperatorError(
+                f"{shown}… is longer than {MAX_PATTERN_CHARACTERS} characters; shorten it"
+            )
         try:
             check_pattern(pattern)
         except ValueError as error:
             reason = display(str(error))
-            raise OperatorError(f"{shown} is no pattern as in .gitignore; {reason}") from None
+            raise OperatorError(
+                f"{shown} is not a valid pattern: {reason}; write it as in a .gitignore"
+            ) from None

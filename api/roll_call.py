@@ -1,4 +1,4 @@
-"""What many nodes say of one thing, all asked at the same time. Waits for nobody in particular."""
+"""Asks many nodes at the same time for the state of one thing."""
 
 import contextlib
 import time
@@ -10,8 +10,8 @@ from shoal.protocol.errors import MalformedMessageError
 from shoal.protocol.messages import NodeReply, State, StateRequest
 from shoal.wire import sockets
 
-LIMIT_S = 1.5  # A node answers at once, or is busy and is not waited for.
-MOST_NODES = 500  # A connection each.
+LIMIT_S = 1.5  # A node answers at once, or is too busy to be waited for.
+MOST_NODES = 500  # One connection each.
 STATES = {"whole", "part", "hashing", "changed", "other", "none"}
 REPLY_FRAMES = 3  # Tag, delimiter, body.
 
@@ -19,7 +19,7 @@ Socket = zmq.Socket[bytes]
 
 
 def states(addresses: Mapping[str, str], name: str, content_id: str | None) -> dict[str, State]:
-    """Return what those nodes that answer in time say, by node."""
+    """Return the answers of those nodes that answer in time, by node."""
     body = messages.encode(StateRequest(name, content_id))
     context: zmq.Context[Socket] = zmq.Context()
     context.set(zmq.MAX_SOCKETS, MOST_NODES + 10)

@@ -81,7 +81,9 @@ def check(path: Path, options: ShareOptions) -> None:
     try:
         mode = path.stat().st_mode
     except (FileNotFoundError, NotADirectoryError):
-        mode = 0
+        raise OperatorError(
+            f"no such file or directory: {display(str(path))}; check the path"
+        ) from None
     except OSError as error:
         raise _cannot_read(path, error) from None
     if not stat.S_ISREG(mode) and not stat.S_ISDIR(mode):

@@ -41,11 +41,11 @@ def described(node: str, remains: Iterable[Remain]) -> str:
         f" ({terminal.age(max(0.0, one.age_s))} old)"
         for one in remains
     )
-    remedy = f"`shoal fetch NAME --discard --as {node}` removes it"
+    remedy = f"`shoal fetch NAME --discard --as {node}` removes them"
     return f"unfinished fetches, running or interrupted: {shown}; {remedy}"
 
 
 def _sentence(done: Discarded) -> str:
     if not done.count:
-        return f"{display(done.what)}: no interrupted fetch has left anything"
+        return f"{display(done.what)}: no interrupted fetch has left any data"
     return f"{display(done.what)}: freed {terminal.size(done.freed_bytes)}"

@@ -88,10 +88,10 @@ def _sentence(fetched: Fetched) -> str:
     title = terminal.title(display(fetched.name), fetched.version, fetched.publisher)
     if fetched.fetched_bytes == 0 and fetched.elapsed_s == 0:
         comma = "," if fetched.publisher else ""
-        return f"{title}{comma} is already here and whole: {size} in {fetched.path}"
+        return f"{title}{comma} is already here: {size} in {fetched.path}"
     rate = terminal.size(fetched.fetched_bytes / max(fetched.elapsed_s, 1e-6))
     sources = ", ".join(f"{node} {terminal.size(count)}" for node, count in fetched.holders.items())
-    reused = f", {terminal.size(fetched.reused_bytes)} were here" if fetched.reused_bytes else ""
+    reused = f", {terminal.size(fetched.reused_bytes)} already here" if fetched.reused_bytes else ""
     return (
         f"{title}: {size} in {fetched.elapsed_s:.2f} s ({rate}/s) verified,"
         f" from {sources or 'nobody'}{reused}: {fetched.path}"
@@ -99,24 +99,24 @@ def _sentence(fetched: Fetched) -> str:
 
 
 def _remarks(fetched: Fetched) -> Iterator[str]:
-    """Yield what else is to be known of what was fetched."""
+    """Yield what else the user should know about what was fetched."""
     name = display(fetched.name)
     if fetched.offline:
-        yield f"nobody was asked whether there is a newer version of {name}: this is what is here"
+        yield f"{name}: nobody was asked for a newer version; this is the local one"
     if fetched.superseded:
         count = len(fetched.superseded)
         times = "once" if count == 1 else f"{count} times"
-        yield f"{name} changed {times} while it was fetched; this is the newest version"
+        yield f"{name} changed {times} during the fetch; this is the newest version"
 
 
 def _choice(fetched: Fetched) -> str:
-    """Return which of several versions was taken, by its whole id."""
+    """Say which of several versions this is, with its full id."""
     count, name = fetched.other_versions + 1, display(fetched.name)
     return f"{name} has {count} versions, `shoal where {name}` shows them; this is {fetched.id}"
 
 
 def _verdict(fetched: Fetched) -> str:
-    """Return how near to the possible it came, as far as that was seen."""
+    """Return how close the fetch came to the best possible rate."""
     share = round(100 * (fetched.ratio or 0.0))
     return f"{share} % of the best rate seen; bound by: {fetched.bound_reason}"
 

@@ -1,4 +1,4 @@
-"""`shoal forget`: has a node share something no longer."""
+"""`shoal forget`: has a node stop sharing something."""
 
 from shoal.api.forget import forget
 from shoal.commands import terminal
@@ -11,7 +11,7 @@ from shoal.protocol.names import display
 def run_forget(
     cluster: Cluster, entry: NodeEntry, what: str, *, delete: bool, as_json: bool
 ) -> ExitCode:
-    """Have the node share a thing no longer; delete its bytes if that is wanted."""
+    """Have the node stop sharing something; with `delete`, delete its bytes too."""
     terminal.set_up_log()
     with attended(cluster, entry) as node:
         done = forget(node, what, delete=delete)
@@ -23,5 +23,5 @@ def run_forget(
     terminal.put(f"{display(done.name)}: no longer shared by {entry.name}{gone}{what_it_was}")
     if not done.deleted:
         place = display(str(entry.folder / done.name))
-        terminal.say(f"its bytes are still in {place}; `shoal share` shares them again")
+        terminal.say(f"the data is still in {place}; `shoal share` shares it again")
     return ExitCode.DONE

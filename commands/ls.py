@@ -20,7 +20,7 @@ def run_ls(tracker_address: str, *, as_json: bool, is_long: bool = False) -> Exi
         terminal.put_json([_file_document(file) for file in files])
         return ExitCode.DONE
     if not files:
-        terminal.say("nothing is shared yet; put a file into a node's folder")
+        terminal.say("nothing is shared yet; put a file into a node's folder, or use `shoal share`")
         return ExitCode.DONE
     count = 0
     if not is_long and any(len(file.holders) > MOST_NAMED for file in files):

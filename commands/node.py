@@ -1,4 +1,4 @@
-"""`shoal node`: runs a node: serves its folder, announces it, takes orders."""
+"""`shoal node`: runs a node, which serves its folder, announces it and takes orders."""
 
 import logging
 import threading
@@ -20,10 +20,10 @@ log = logging.getLogger("shoal.node")
 
 
 def run_node(cluster: Cluster, entry: NodeEntry) -> ExitCode:
-    """Run a node until a signal comes.
+    """Run a node until a signal stops it.
 
     Raises:
-        OperatorError: its folder or its address cannot be had.
+        OperatorError: its folder or its address is taken, or cannot be used.
     """
     terminal.set_up_log(stamped=True)
     keep_freed_memory()
@@ -50,7 +50,7 @@ def run_node(cluster: Cluster, entry: NodeEntry) -> ExitCode:
 
 
 def _greet(cluster: Cluster, entry: NodeEntry, agent: Agent) -> None:
-    """Say what is served once it is known, and what the cluster file wrongly says is here."""
+    """Log how much is served once that is known, and what is missing by the cluster file."""
     agent.wait_for_first_look()
     names = agent.inventory.names()
     log.info("%d %s ready to serve", len(names), "thing is" if len(names) == 1 else "things are")

@@ -17,7 +17,7 @@ UsageError: Any = typer.BadParameter.__base__  # Click's, or the copy of it that
 
 def told(error: Any) -> OperatorError:
     """Return a usage error as one line, like every other error."""
-    what = error.format_message().rstrip(".?")
+    what = error.format_message().rstrip(".?").replace("is not a valid float range", "is no number")
     command = error.ctx.command_path if error.ctx else "shoal"
     return OperatorError(f"{what[:1].lower()}{what[1:]}; see `{command} --help`")
 

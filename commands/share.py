@@ -42,13 +42,13 @@ def run_share(
 def _warn(
     name: str, left_out: Sequence[Omission], count: int, remedy: str = "--follow-links"
 ) -> None:
-    """Say what of a directory is not shared; `remedy` has links followed."""
+    """Warn of what is not shared of a directory; `remedy` are the options that follow links."""
     for one in left_out[:MOST_LINES]:
         terminal.say(f"warning: {display(f'{name}/{one.path}')} is not shared: {one.reason}")
     if count > MOST_LINES:
         terminal.say(f"warning: and {count - MOST_LINES} more in {display(name)} are not shared")
     if any(one.reason == LEADS_OUT for one in left_out):
-        terminal.say(f"run it again with {remedy} to share what such links lead to")
+        terminal.say(f"run it again with {remedy} to share what these links point to")
 
 
 def _tell(
@@ -71,6 +71,6 @@ def _tell(
     else:
         terminal.put(f"{title}: {size} in {entry.folder}, {sharing.id}")
         tracker = f"the tracker at {cluster.tracker.address} does not answer"
-        terminal.say(f"error: {tracker}; it is there and will be announced when it does")
+        terminal.say(f"error: {tracker}; this will be announced when it is back")
     if not is_served:
-        terminal.say(f"node {entry.name} is not running; start it to serve this")
+        terminal.say(f"node {entry.name} is not running; `shoal node {entry.name}` serves this")

@@ -24,10 +24,10 @@ MAX_SOCKETS = 4096  # libzmq's own; the tracker opens three.
 
 
 def run_tracker(cluster: Cluster) -> ExitCode:
-    """Run the tracker until a signal comes.
+    """Run the tracker until a signal stops it.
 
     Raises:
-        OperatorError: its address or its state cannot be had.
+        OperatorError: its address is taken, or its state cannot be read.
     """
     terminal.set_up_log(stamped=True)
     wake = Wake()
@@ -57,7 +57,7 @@ def run_tracker(cluster: Cluster) -> ExitCode:
 
 
 def _settings(limits: TrackerLimits) -> TrackerSettings:
-    """Return the defaults, but for what the cluster file sets."""
+    """Return the defaults, with what the cluster file sets."""
     given = {
         "lease_s": limits.lease_s,
         "max_nodes": limits.nodes,

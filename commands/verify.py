@@ -11,7 +11,7 @@ from shoal.protocol.names import display
 
 
 def run_verify(cluster: Cluster, entry: NodeEntry, what: str | None, *, as_json: bool) -> ExitCode:
-    """Have the node verify what it holds; print in what state each thing is."""
+    """Have the node verify what it holds; print the state of each file or directory."""
     terminal.set_up_log(quiet=True)
     with attended(cluster, entry) as node, ProgressView(quiet=as_json) as view:
         things = verify(node, what, view.show)

@@ -67,7 +67,7 @@ def _tell(answer: Holders) -> None:
     """Say which version was found, as in `win11.img v3, published by a: 4.7 GB, b3:…`."""
     size = "size not known yet" if answer.size_bytes is None else terminal.size(answer.size_bytes)
     name = display(answer.name) + _published(answer)
-    terminal.say(f"{name}: {size}, {answer.id or 'not announced by anybody yet'}")
+    terminal.say(f"{name}: {size}, {answer.id or 'not announced by any node yet'}")
     for version in answer.versions:
         terminal.say(_other_line(version))
 

@@ -20,14 +20,16 @@ DEFAULT_FILE = "lan.yaml"
 DEFAULT_STATE_FOLDER = ".shoal"
 ENVIRONMENT_VARIABLE = "SHOAL_CONFIG"
 SHIPPED_FOLDER = Path(__file__).parent
-EXAMPLE = SHIPPED_FOLDER / DEFAULT_FILE  # Runs as it is on one computer.
-TEMPLATE = "hosts.yaml"  # For several, to be filled in.
+EXAMPLE = SHIPPED_FOLDER / DEFAULT_FILE  # Runs on one machine as it is.
+TEMPLATE = "hosts.yaml"  # For several machines, to be filled in.
 MAX_QUOTA_GB = 1e9
 MAX_ZONE_CHARACTERS = 64  # As long as a node's name may be.
 MAX_HOST_CHARACTERS = 253  # RFC 1035: 255 bytes on the wire.
 
 _NODE_NAME = re.compile(r"[A-Za-z0-9._-]{1,64}")
-_HOST_LABEL = re.compile(r"(?!-)[A-Za-z0-9_-]{1,63}(?<!-)")  # RFC 1123, and `_` as containers use.
+_HOST_LABEL = re.compile(
+    r"(?!-)[A-Za-z0-9_-]{1,63}(?<!-)"
+)  # RFC 1123, and `_`, which containers use.
 _AN_ADDRESS = "tcp://HOST:PORT, as in tcp://192.168.1.10:11001"
 
 
@@ -71,12 +73,12 @@ def find(
 ) -> Path:
     """Return the path of the cluster file to use: `name`, else $SHOAL_CONFIG, else lan.yaml.
 
-    It is looked for in `cwd`. The example that ships with shoal is used where `name` is lan.yaml
-    and none is there, and by default `in_clone` of the repository: else what is meant for a cluster
-    of one's own would land in the folder in which shoal is installed.
+    It is looked for in `cwd`. If there is none, the example that ships with shoal is used for the
+    name lan.yaml, and by default `in_clone`; otherwise files for the user's own cluster would end
+    up where shoal is installed.
 
     Raises:
-        OperatorError: it is nowhere.
+        OperatorError: there is none.
     """
     origin, given = "--config", name
     if name is None:
@@ -91,7 +93,7 @@ def find(
     if given == DEFAULT_FILE or (in_clone and origin == "by default"):
         return EXAMPLE
     template = names.display(str(SHIPPED_FOLDER / TEMPLATE))
-    remedy = f"make one: copy {template} to {DEFAULT_FILE} and write down who is where"
+    remedy = f"copy {template} to {DEFAULT_FILE} and fill it in"
     if origin == "by default":
         looked = names.display(str(cwd.absolute()))
         message = (
@@ -264,7 +266,7 @@ def _machine(endpoint: Endpoint) -> str:
 
 
 def _refuse_unreachable(value: Value, tracker_address: str) -> None:
-    """Refuse here what every fetching node would refuse to connect to, silently, later."""
+    """Refuse an address that every fetching node would silently refuse to connect to."""
     address = value.text(_AN_ADDRESS)
     if not addresses.may_be_holder(address, tracker_address):
         raise value.error(

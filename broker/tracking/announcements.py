@@ -6,7 +6,6 @@ from dataclasses import dataclass
 from shoal.broker.tracking import claims, departures
 from shoal.broker.tracking.catalogue import Version
 from shoal.broker.tracking.changes import Gone, Held, Published, Renewed, Seen, Withdrawn
-from shoal.broker.tracking.decision import Decision
 from shoal.broker.tracking.events import (
     ClaimRefused,
     HolderAdded,
@@ -17,7 +16,7 @@ from shoal.broker.tracking.events import (
     PartialHolderAdded,
 )
 from shoal.broker.tracking.members import Member
-from shoal.broker.tracking.state import State
+from shoal.broker.tracking.state import Decision, State
 from shoal.protocol import addresses
 from shoal.protocol.errors import WireCode
 from shoal.protocol.messages import Error, Leave, Ok, Renew, Told, Update
@@ -115,7 +114,7 @@ class Announcements:
             ("holdings per node", kept + added, limits.max_holdings_per_node),
         ):
             if count > limit:
-                return Error(WireCode.TOO_MUCH, f"the tracker takes at most {limit} {text}")
+                return Error(WireCode.TOO_MUCH, f"the tracker takes no more than {limit} {text}")
         return None
 
     def _withdraw(self, request: Update) -> Decision[None]:

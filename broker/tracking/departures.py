@@ -1,9 +1,8 @@
 """What happens as time passes: leases run out, and nodes and versions are forgotten."""
 
 from shoal.broker.tracking.changes import Dropped, Forgotten, Gone, Withdrawn
-from shoal.broker.tracking.decision import Decision
 from shoal.broker.tracking.events import NodeFellSilent, NodeForgotten
-from shoal.broker.tracking.state import State
+from shoal.broker.tracking.state import Decision, State
 
 
 def overdue(state: State, now: float) -> Decision[None]:

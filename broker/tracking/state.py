@@ -1,6 +1,7 @@
 """Everything the tracker knows, and the one place where it changes. Decides nothing."""
 
-from collections.abc import Iterable
+from collections.abc import Generator, Iterable
+from typing import TypeVar
 
 from shoal.broker.tracking.catalogue import Catalogue
 from shoal.broker.tracking.changes import (
@@ -15,9 +16,16 @@ from shoal.broker.tracking.changes import (
     Seen,
     Withdrawn,
 )
+from shoal.broker.tracking.events import Event
 from shoal.broker.tracking.initial import Initial, InitialHoldings
 from shoal.broker.tracking.members import Members
 from shoal.broker.tracking.settings import TrackerSettings
+
+T = TypeVar("T")
+
+# Decisions read the state, yield their steps, and return the reply. Each change is applied before
+# its decision goes on: of two claims in one update, the second sees the first.
+Decision = Generator[Change | Renewed | Event, None, T]
 
 
 class State:

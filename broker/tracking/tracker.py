@@ -13,11 +13,10 @@ from shoal.broker.tracking.announcements import Announcements
 from shoal.broker.tracking.answers import Answers
 from shoal.broker.tracking.catalogue import Version
 from shoal.broker.tracking.changes import Change, Disowned, Entry, Renewed, Withdrawn
-from shoal.broker.tracking.decision import Decision, T
 from shoal.broker.tracking.events import Event, HolderTakenOff, Queried
 from shoal.broker.tracking.initial import Initial
 from shoal.broker.tracking.settings import TrackerSettings
-from shoal.broker.tracking.state import State
+from shoal.broker.tracking.state import Decision, State, T
 from shoal.protocol import manifest, messages, names
 from shoal.protocol.errors import WireCode
 from shoal.protocol.messages import Error, Holders, Leave, List, Query, Renew, Status, Update

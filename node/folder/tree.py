@@ -141,6 +141,15 @@ class Tree:
                     raise self._blamed(part - 1, error) from None
             buffer = buffer[size_bytes:]
 
+    def pieces(self, offset: int, size_bytes: int) -> list[tuple[int, int, int]]:
+        """Return which parts of which files so many bytes are; the number of the listing is -1."""
+        found = self._layout.pieces(offset, size_bytes)
+        return [(part - 1, start, count) for part, start, count in found]
+
+    def offset_of(self, file: int) -> int:
+        """Return where the bytes of a file begin."""
+        return self._layout.stretch(file + 1)[0]
+
     def stretches(self, offset: int, size_bytes: int) -> Iterable[Stretch]:
         """Yield where they lie; the listing is in no file."""
         for part, start, count in self._layout.pieces(offset, size_bytes):

@@ -5,8 +5,7 @@ from typing import TypeVar
 
 import msgspec
 from shoal.node.files.signature import GoneError
-from shoal.node.folder.hash_progress import HashProgress
-from shoal.node.folder.hashing import verified_chunks
+from shoal.node.folder.hashing import HashProgress, verified_chunks
 from shoal.node.folder.whole import Whole
 from shoal.node.network.stop import Stop
 from shoal.node.orders import standing

@@ -115,9 +115,10 @@ class Publication:
         if is_it:
             known.cache.remember(name, source.signature, partial.data)
             known.register.note(name, partial.title)
-            known.inventory.put(Whole(name, partial.data, source, partial.title))
         is_fixed = not is_it or pack_sizes(source.cut()) == thing.sizes
         known.rules.set(name, Rule(chunking=None if is_fixed else "content"))
+        if is_it:  # Only now: the watcher takes out what is withheld.
+            known.inventory.put(Whole(name, partial.data, source, partial.title))
 
 
 def in_the_way(name: str, folder: Path) -> OperatorError:

@@ -144,7 +144,7 @@ def test_s09_any_size_arrives_whole_from_three_holders(example: Cluster) -> None
     example.stop("node", "n1")
     assert done.exit_code == 0, done.stderr
     assert [one["size_bytes"] for one in done.json] == list(SIZES)
-    for size_bytes, one in zip(SIZES, done.json, strict=True):  # fault 88
+    for size_bytes, one in zip(SIZES, done.json, strict=True):
         assert (example.folder("n4") / one["name"]).read_bytes() == noise(size_bytes, size_bytes)
         assert sum(one["holders"].values()) + one["reused_bytes"] == size_bytes
         assert one["reused_bytes"] <= 2  # Chunks of one byte may be in a smaller file.

@@ -181,7 +181,7 @@ def test_a_killed_tracker_stops_no_transfer_and_learns_all_again(lab: Cluster, d
     with frozen_in_the_middle(lab, BIG, asker, "n2", "n3"):
         lab.kill("tracker")
     done = lab.finish(fetch)
-    assert done.exit_code == 0, done.stderr  # fault 57
+    assert done.exit_code == 0, done.stderr
     assert lab.files(asker) == {BIG: data}
     for path in (lab.path / ".shoal").glob("tracker.db*"):
         path.unlink()

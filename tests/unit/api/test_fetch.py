@@ -41,6 +41,6 @@ def test_what_is_about_the_folder_fits_no_output(options: FetchOptions, option: 
 def test_patterns_and_names_are_looked_at(tmp_path: Path) -> None:
     with pytest.raises(OperatorError, match="'a//b' cannot be a name"):
         check("a//b", FetchOptions())
-    with pytest.raises(OperatorError, match=r"--exclude '\[' is no pattern"):
+    with pytest.raises(OperatorError, match=r"--exclude '\[' is not a valid pattern"):
         check("a", FetchOptions(exclude=("[",)))
     assert not list(tmp_path.iterdir())

@@ -32,8 +32,8 @@ def test_a_node_that_is_clearly_elsewhere_is_refused(tmp_path: Path) -> None:
     with pytest.raises(OperatorError) as refused:
         require_here(entry(ELSEWHERE, tmp_path), tmp_path / "lan.yaml")
     assert str(refused.value) == (
-        "node n1 is on another machine: 192.0.2.1 is no address of this one; "
-        f"run this there, or correct the address in {tmp_path / 'lan.yaml'}"
+        "node n1 is on another machine: 192.0.2.1 is not an address of this one; "
+        f"run this command there, or correct the address in {tmp_path / 'lan.yaml'}"
     )
     assert type(refused.value) is OperatorError
 
@@ -60,6 +60,6 @@ def test_folders_that_links_lead_into_one_another_are_refused(
     if not is_refused:
         require_apart(second, cluster)
         return
-    with pytest.raises(OperatorError, match="n2 and n1 are in one another"):
+    with pytest.raises(OperatorError, match="n2 and n1 are inside one another"):
         require_apart(second, cluster)
     require_apart(elsewhere, cluster)

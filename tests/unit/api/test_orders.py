@@ -83,7 +83,7 @@ def scene(tmp_path: Path) -> Iterator[Scene]:
         (ShareOrder("a.bin"), "sharing a.bin"),
         (ForgetOrder("a.bin"), "forgetting a.bin"),
         (VerifyOrder("a.bin"), "verifying a.bin"),
-        (VerifyOrder(), "verifying what it has"),
+        (VerifyOrder(), "verifying everything"),
     ],
 )
 def test_a_node_that_is_killed_is_noticed(scene: Scene, order: Task, doing: str) -> None:

@@ -15,10 +15,10 @@ def test_patterns_as_in_gitignore_are_fine() -> None:
 @pytest.mark.parametrize(
     ("patterns", "words"),
     [
-        (["*", ""], "--include '' is no pattern as in .gitignore; it means nothing"),
-        (["# all"], "--include '# all' is no pattern"),
-        (["[z-a]\x1b"], r"--include '[z-a]\x1b' is no pattern as in .gitignore; bad character"),
-        (["x" * (MAX_PATTERN_CHARACTERS + 1)], "… is too long; 1000 fit"),
+        (["*", ""], "--include '' is not a valid pattern: it means nothing; write it as in"),
+        (["# all"], "--include '# all' is not a valid pattern"),
+        (["[z-a]\x1b"], r"--include '[z-a]\x1b' is not a valid pattern: bad character"),
+        (["x" * (MAX_PATTERN_CHARACTERS + 1)], "… is longer than 1000 characters; shorten it"),
         (["x"] * (MAX_PATTERNS + 1), "--include was given 101 times; give it 100 times at most"),
     ],
 )

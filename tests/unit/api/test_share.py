@@ -1,5 +1,6 @@
 """What of a path is shared, and under which name."""
 
+import os
 from pathlib import Path
 
 import pytest
@@ -130,15 +131,17 @@ def test_copying_stops_when_it_is_cancelled(tmp_path: Path, entry: NodeEntry) ->
 @pytest.mark.parametrize(
     ("name", "options", "words"),
     [
-        ("missing", ShareOptions(), "is neither a file nor a directory; give the path of one"),
+        ("missing", ShareOptions(), "no such file or directory: .*missing; check the path"),
+        ("pipe", ShareOptions(), "is neither a file nor a directory; give the path of one"),
         ("f", ShareOptions(exclude=("*",)), "is a file, and can only be shared as a whole"),
-        ("tree", ShareOptions(include=("[",)), "--include '\\[' is no pattern"),
+        ("tree", ShareOptions(include=("[",)), "--include '\\[' is not a valid pattern"),
     ],
 )
 def test_what_makes_no_sense_is_refused_before_anything_is_done(
     tmp_path: Path, name: str, options: ShareOptions, words: str
 ) -> None:
     (tmp_path / "f").write_bytes(b"")
+    os.mkfifo(tmp_path / "pipe")
     make(tmp_path / "tree", TREE)
     with pytest.raises(OperatorError, match=words):
         share.check(tmp_path / name, options)

@@ -49,7 +49,7 @@ def test_the_exit_code_sums_up_what_came_of_each(outcomes: list[Kind | None], co
 
 def test_a_fetch_is_told_in_one_sentence() -> None:
     assert fetch._sentence(CAME) == (
-        "seeds.txt: 371 B in 0.50 s (600 B/s) verified, from n2 200 B, n3 100 B, 71 B were here:"
+        "seeds.txt: 371 B in 0.50 s (600 B/s) verified, from n2 200 B, n3 100 B, 71 B already here:"
         " /lan/n1/seeds.txt"
     )
 
@@ -60,9 +60,7 @@ def test_the_verdict_says_how_near_it_came_and_why_no_nearer() -> None:
 
 
 def test_what_was_here_is_told_to_be_so() -> None:
-    assert fetch._sentence(HERE) == (
-        "seeds.txt is already here and whole: 371 B in /lan/n1/seeds.txt"
-    )
+    assert fetch._sentence(HERE) == ("seeds.txt is already here: 371 B in /lan/n1/seeds.txt")
 
 
 def test_a_document_has_the_promised_keys_and_no_tag() -> None:

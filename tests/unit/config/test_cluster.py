@@ -185,7 +185,7 @@ one such as data/net.txt
 @pytest.mark.parametrize("case", REFUSED.strip().split("\n\n"))
 def test_what_the_schema_does_not_allow_is_refused_with_line_and_key(
     tmp_path: Path, case: str
-) -> None:  # fault 124: wrong types
+) -> None:  # wrong types
     change, found, expected = case.split("\n")
     old, new = change.split(" ->")
     assert refusal(tmp_path, old, new.strip()) == f"lan.yaml:{found}; expected {expected}"

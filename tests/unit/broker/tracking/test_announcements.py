@@ -214,7 +214,7 @@ def test_updates_beyond_the_limits_are_refused() -> None:
     limits = TrackerSettings(max_nodes=2, max_versions=4, max_holdings=6, max_holdings_per_node=3)
     scene = Scene(settings=limits)
     assert scene.update("n1", "a=1 b=2 c=3") == "ok 3"
-    too_much = "TOO_MUCH the tracker takes at most"
+    too_much = "TOO_MUCH the tracker takes no more than"
     assert scene.update("n1", "d=4") == f"{too_much} 3 holdings per node"
     assert scene.update("n1", "a=1 b=2 d=4", replace=True) == "ok 3"
     assert scene.update("n2", "e=5") == f"{too_much} 4 versions"  # c is not forgotten yet.

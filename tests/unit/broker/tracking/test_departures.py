@@ -1,6 +1,7 @@
 """Nodes that fall silent, and are forgotten."""
 
 import pytest
+from shoal.broker.tracking.changes import Dropped
 from shoal.broker.tracking.settings import TrackerSettings
 
 from tests.unit.broker.scene import Scene
@@ -113,3 +114,16 @@ def test_the_time_until_a_node_is_forgotten_is_told() -> None:
     scene.wait(7200)
     scene.expire()
     assert scene.told()[-1] == "forgot n4: silent for 2 h and not in the cluster file"
+
+
+def test_a_version_without_holders_is_dropped_on_time(scene: Scene) -> None:
+    scene.update("n1", "a=1")
+    scene.wait(10)
+    scene.update("n1", without="a=1")
+    for seconds in (19, 1, 9.5):
+        scene.wait(seconds)
+        scene.renew("n1")
+    assert not isinstance(scene.changes()[-1], Dropped)
+    scene.wait(0.5)
+    scene.renew("n1")
+    assert isinstance(scene.changes()[-1], Dropped)

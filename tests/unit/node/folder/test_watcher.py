@@ -118,11 +118,11 @@ def test_looks_itself_where_changes_are_not_reported(
 def test_leaves_a_file_alone_while_it_is_written(idle: Scene) -> None:
     idle.watcher._look()
     idle.write("a", b"1")
-    assert not idle.watcher._look()
+    assert idle.watcher._look() == {"a"}
     idle.write("a", b"12")
-    assert not idle.watcher._look()
+    assert idle.watcher._look() == {"a"}
     assert idle.inventory.names() == []
-    assert idle.watcher._look()
+    assert idle.watcher._look() == set()
     assert idle.has("a", b"12")
 
 
@@ -362,13 +362,13 @@ def test_what_is_shared_again_during_a_look_stays(
     idle.watcher.look_through()
     assert idle.has("a", b"1")
     idle.rules.set("a", Rule(FORGOTTEN))
-    things = idle.watcher._folder.things
+    real = idle.watcher._folder.look
 
     def share_again(*arguments: Any) -> Any:
-        seen = things(*arguments)
+        seen = real(*arguments)
         idle.rules.set("a", Rule())
         return seen
 
-    monkeypatch.setattr(idle.watcher._folder, "things", share_again)
+    monkeypatch.setattr(idle.watcher._folder, "look", share_again)
     idle.watcher._look()
     assert idle.has("a", b"1")

@@ -193,7 +193,7 @@ class Pausing:
 def test_it_can_be_stopped(
     company: Company, keeper: Member, monkeypatch: pytest.MonkeyPatch, *, of_all: bool
 ) -> None:
-    monkeypatch.setattr("shoal.node.folder.hash_progress.SHOW_HASHING_S", 0.0)
+    monkeypatch.setattr("shoal.node.folder.hashing.SHOW_S", 0.0)
     order, pause, ends = VerifyOrder(None if of_all else "f"), Pausing(), list[OperatorError]()
 
     def verify() -> None:
