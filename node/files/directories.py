@@ -67,6 +67,27 @@ def missing(path: bytes, known: Container[bytes]) -> list[bytes]:
     return found[::-1]
 
 
+def others(root: bytes, known: Container[bytes]) -> Iterator[bytes]:
+    """Yield the paths, relative to `root`, of what is below it and not `known`.
+
+    Of directories only those that are empty.
+    """
+    waiting = [b""]
+    while waiting:  # Not by recursion: directories may lie in each other a thousand deep.
+        directory = waiting.pop()
+        with contextlib.suppress(OSError), os.scandir(root + b"/" + directory) as entries:
+            is_empty = True
+            for entry in entries:
+                is_empty = False
+                path = directory + b"/" + entry.name if directory else entry.name
+                if entry.is_dir(follow_symlinks=False):
+                    waiting.append(path)
+                elif path not in known:
+                    yield path
+            if is_empty and directory and directory not in known:
+                yield directory
+
+
 def sweep(directory: int, keeps: Keeps) -> None:
     """Remove all below `directory` but what `keeps` says so of, and what that lies in.
 

@@ -16,9 +16,9 @@ from shoal.node.files.directories import is_directory
 from shoal.node.files.raw_files import read_at
 from shoal.node.files.signature import GoneError, Signature
 from shoal.node.files.unreadable import Unreadable, why
+from shoal.node.folder.links import why_not_followed
 from shoal.node.folder.rules import DAMAGED, FORGOTTEN, Rules
 from shoal.node.folder.source import FileSource, Source
-from shoal.node.folder.top_link import why_not_followed
 from shoal.node.folder.tree import Tree, look_through
 from shoal.node.folder.tree_update import Looking, look_again
 from shoal.node.trees.selection import Selection

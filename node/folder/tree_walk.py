@@ -14,7 +14,7 @@ from pathlib import Path
 from shoal.node.files.directories import is_directory
 from shoal.node.files.states import FileStates
 from shoal.node.files.unreadable import PASSING, Unreadable, why
-from shoal.node.folder.top_link import why_not_followed
+from shoal.node.folder.links import why_not_followed
 from shoal.node.trees.left_out import LEADS_OUT, LeftOut
 from shoal.node.trees.selection import Selection
 from shoal.protocol import listing, manifest

@@ -16,7 +16,6 @@ from shoal.node.fetching import versions
 from shoal.node.fetching.settings import FetchSettings
 from shoal.node.fetching.versions import Meant
 from shoal.node.files.outside import check_output
-from shoal.node.folder.spare import ANYTHING, NOTHING, Spare, remember
 from shoal.node.folder.whole import Whole
 from shoal.node.network.fetcher import Fetcher, Surroundings
 from shoal.node.network.stop import Stop
@@ -31,6 +30,7 @@ from shoal.node.staging.intake import Intake
 from shoal.node.staging.partial import PartialFile
 from shoal.node.staging.publication import BeingFetchedError, Folder, Publication
 from shoal.node.staging.remains import staging_place
+from shoal.node.staging.spare import ANYTHING, NOTHING, Spare, remember
 from shoal.node.trees.selection import Selection
 from shoal.protocol.control import Fetched, FetchOrder, Working
 from shoal.protocol.errors import Kind, NobodyAliveError, OperatorError, TimedOutError, TrackerError

@@ -7,16 +7,15 @@ from collections.abc import Callable
 from pathlib import Path
 
 import msgspec
-from shoal.node.files.directories import opened
-from shoal.node.files.others import others
+from shoal.node.files.directories import opened, others
 from shoal.node.files.placing import InTheWayError, MayGo, remove, take_out
 from shoal.node.folder import leftovers
 from shoal.node.folder.rules import FORGOTTEN, NO_RULE, Rule
-from shoal.node.folder.spare import Seen
 from shoal.node.folder.tree import Tree
 from shoal.node.folder.whole import Whole
 from shoal.node.orders import standing
 from shoal.node.orders.home import Home
+from shoal.node.staging.spare import Seen
 from shoal.protocol.control import ForgetOrder, Forgotten
 from shoal.protocol.errors import DiskError, OperatorError
 from shoal.protocol.names import display

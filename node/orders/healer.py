@@ -25,7 +25,7 @@ MAX_WAITING = 64  # Complaints that wait; more are dropped, as the next peer wil
 MAX_RECENT = 4096  # Chunks that were complained about recently, …
 RECENT_S = 60.0  # … each of which is checked only this often.
 FIRST_RETRY_S = 10.0  # Failed healing is retried after this, doubled each time …
-MOST_RETRY_S = 300.0  # … up to this.
+MOST_RETRY_S = 320.0  # … up to this.
 
 Complaint = tuple[str, int]
 
@@ -129,7 +129,13 @@ class Healer:
                 self._note(name, self._verifying.heal_again(name), is_news=False)
 
     def _later(self, name: str, pause_s: float) -> None:
-        self._retries[name] = time.monotonic() + pause_s, pause_s
+        """Retry within `pause_s`, at a time by the clock that is a multiple of it.
+
+        Two nodes whose copies are damaged in different places need each other's chunks, which each
+        serves only while it tries: so they try at the same times, however long each has failed.
+        """
+        now_s = time.time()  # noqa: TID251 (the clock that nodes have in common)
+        self._retries[name] = time.monotonic() + pause_s - now_s % pause_s, pause_s
 
     def _note(self, name: str, found: Examined | None, *, is_news: bool = True) -> None:
         """Log what became of a thing; `found` is None if it is not damaged but changed."""

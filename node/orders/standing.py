@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 import msgspec
 from shoal.node.fetching.versions import Meant, is_exactly, matches, named_in, names_content
-from shoal.node.files.others import others
+from shoal.node.files.directories import others
 from shoal.node.folder.rules import FORGOTTEN, REPLACING
 from shoal.node.folder.tree import Tree
 from shoal.node.folder.whole import Whole

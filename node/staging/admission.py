@@ -4,9 +4,9 @@ Decides before the first byte; writes no byte of the thing.
 """
 
 from shoal.node.folder.quota import Quota
-from shoal.node.folder.spare import NOTHING, Spare, remember, remembered
 from shoal.node.staging.destination import Destination
 from shoal.node.staging.remains import note_name, staging_place
+from shoal.node.staging.spare import NOTHING, Spare, remember, remembered
 from shoal.node.staging.staged_tree import StagedTree
 from shoal.node.trees.part import Lack
 from shoal.node.trees.selection import Selection

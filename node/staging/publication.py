@@ -14,10 +14,10 @@ from shoal.node.folder.inventory import Inventory
 from shoal.node.folder.register import Register
 from shoal.node.folder.rules import DAMAGED, FETCHING, PART, REPLACING, Rule, Rules
 from shoal.node.folder.source import Source
-from shoal.node.folder.spare import Spare
 from shoal.node.folder.whole import Whole
 from shoal.node.staging.destination import Destination
 from shoal.node.staging.partial import PartialFile
+from shoal.node.staging.spare import Spare
 from shoal.node.staging.staged_file import StagedFile
 from shoal.node.staging.staged_tree import StagedTree
 from shoal.protocol import bitmap

@@ -1,8 +1,8 @@
-"""The bytes of a thing while it is fetched: `.shoal/partial/ID/`. Trusts nothing it finds there.
+"""The bytes of a file while it is fetched: `.shoal/partial/ID/`. Trusts nothing it finds there.
 
-There is no journal. What an earlier try left is found by hashing it: the file system knows which
-extents were written (SEEK_DATA), the manifest knows what belongs there. So a kill, a power cut or a
-hostile edit at any moment costs at most the chunks that it spoiled.
+There is no journal. What an earlier try has left is found by hashing it: the file system knows
+which extents were written (SEEK_DATA), the manifest what belongs there. So a kill, a power cut or a
+hostile edit costs at most the chunks that it spoiled.
 """
 
 import errno
@@ -26,13 +26,13 @@ from shoal.protocol.manifest import ContentId, Manifest, encode
 
 ALLOCATION_BYTES = (
     64 << 20
-)  # At a time, beside the transfer: 2 GiB at once stop a RAM disk for 0.2 s.
-PLENTY = 2  # Room is taken ahead if the disk has so many times as much: others need some too, and
-# whoever made the manifest may have claimed what will never come.
+)  # At a time, during the transfer: 2 GiB at once stop a RAM disk for 0.2 s.
+PLENTY = 2  # Room is reserved if the disk has this many times as much: others need some too, and a
+# manifest may claim bytes that will never come.
 
 
 class StagedFile:
-    """Room for one thing's bytes, filled in any order, then given its name."""
+    """Room for one file's bytes, filled in any order, then put in place under a name."""
 
     def __init__(self, folder: Path, content_id: ContentId, manifest: Manifest) -> None:
         """Only assigns; `open` makes the room in `folder`/`content_id`."""
@@ -51,7 +51,7 @@ class StagedFile:
     def open(self) -> int:
         """Make room, and return the chunks that are there and right (protocol.bitmap).
 
-        Those that have only zeros always are: they are holes.
+        Chunks of zeros always are: they are holes.
 
         Raises:
             OSError: the disk refused, or is too full (ENOSPC).
@@ -75,7 +75,7 @@ class StagedFile:
         return found | zeros
 
     def write(self, index: int, data: bytes | memoryview, origin: Origin | None = None) -> None:
-        """Write a chunk's bytes, which the caller has verified; `origin` is where they lie already.
+        """Write a chunk's bytes, which the caller has verified; `origin` is where they are already.
 
         Raises:
             OSError: the disk refused.
@@ -86,21 +86,21 @@ class StagedFile:
         self._reflinks.writer(origin)(self._descriptor, offset, memoryview(data))
 
     def read(self, index: int) -> bytes:
-        """Return the bytes that stand where chunk `index` belongs. May be used from any thread.
+        """Return the bytes in the place of chunk `index`. May be used from any thread.
 
         Raises:
             OSError: the disk refused, or the file is closed.
         """
-        with self._guard:  # A number that was closed may be another file's already.
+        with self._guard:  # A closed descriptor may be another file's already.
             return self._read(index)
 
     def publish(self, folder: Path, name: str, may_go: MayGo = nothing) -> Source:
-        """Make the bytes durable and give them their name in `folder`, in one step.
+        """Make the bytes durable and put them in `folder` under their name, in one step.
 
-        What has the name is replaced if it may go. Returns where the bytes are now.
+        Anything there is replaced if it may go. Returns where the bytes are now.
 
         Raises:
-            InTheWayError: it may not.
+            InTheWayError: something is there that may not go.
             OperatorError: it is neither a file nor a directory.
             OSError: the disk refused.
         """
@@ -124,7 +124,7 @@ class StagedFile:
         remove(self._place)
 
     def close(self) -> None:
-        """Let go of the file; what is in it stays for the next try, and takes no more room."""
+        """Close the file; its data stays for the next try, and reserves no room."""
         self._is_closing = True
         self._end_allocation()
         with self._guard:
@@ -165,7 +165,7 @@ class StagedFile:
         return sum(map(self.manifest.chunk_size, bitmap.indices(chunks)))
 
     def _is_on_a_disk(self) -> bool:
-        """Say whether extents matter: a RAM disk has none, and pays for each page twice."""
+        """Return whether extents matter: a RAM disk has none, and pays for each page twice."""
         return os.major(os.fstat(self._descriptor).st_dev) != 0
 
     def _end_allocation(self) -> None:
@@ -184,7 +184,7 @@ class StagedFile:
                 return  # Others cannot allocate ahead (EOPNOTSUPP); writing will tell.
 
     def _runs(self, chunks: int) -> Iterator[tuple[int, int]]:
-        """Yield where chunks next to each other are, and how many bytes, not too many at a time."""
+        """Yield offsets and sizes of runs of chunks, none of them too long."""
         start = end = 0
         for index in bitmap.indices(chunks):
             offset = self.manifest.chunk_offset(index)

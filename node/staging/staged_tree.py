@@ -1,7 +1,7 @@
 """The bytes of a tree while it is fetched: `.shoal/partial/ID/`. Trusts nothing it finds there.
 
-First its listing is fetched, into a file of its own; then the files of the tree, each where it
-belongs in `tree/` (node.tree_files).
+First its listing is fetched, into a file of its own; then the files, each in its place in `tree/`
+(staging.tree_files).
 """
 
 import errno
@@ -29,7 +29,7 @@ from shoal.protocol.manifest import ContentId, Manifest, encode
 
 
 class StagedTree:
-    """Room for a tree's bytes, filled in any order, then given its name."""
+    """Room for a tree's bytes, filled in any order, then put in place under a name."""
 
     _plan: TreePlan
 
@@ -68,12 +68,12 @@ class StagedTree:
         return self._right_ones(self.needed)
 
     def lay_out(self) -> int:
-        """Read the listing, which is whole, and make room for its files; return what is there.
+        """Read the listing, which is complete, and make room for its files; return what is there.
 
-        From now on `needed` has the chunks of all files that were selected.
+        From now on `needed` has the chunks of all selected files. May be called again.
 
         Raises:
-            MalformedMessageError: the listing is none, or not that of so many bytes.
+            MalformedMessageError: the listing is invalid, or not that of so many bytes.
             OSError: the disk refused, or is too full (ENOSPC).
         """
         listing = decode(self._read_listing())
@@ -100,10 +100,10 @@ class StagedTree:
     def write(self, index: int, data: bytes | memoryview, origin: Origin | None = None) -> None:
         """Write a chunk's bytes, which the caller has verified. May be used from any thread.
 
-        `origin` is where they lie already.
+        `origin` is where they are already.
 
         Raises:
-            OperatorError: something stands where a file is to appear.
+            OperatorError: something is in the way of a file that is to appear.
             OSError: the disk refused.
         """
         if self._files is None:
@@ -112,7 +112,7 @@ class StagedTree:
             self._files.write(index, memoryview(data), origin)
 
     def read(self, index: int) -> bytes:
-        """Return the bytes that stand where chunk `index` belongs. May be used from any thread.
+        """Return the bytes in the place of chunk `index`. May be used from any thread.
 
         Raises:
             OSError: the disk refused, or they are not there.
@@ -125,12 +125,12 @@ class StagedTree:
         return self._files.read(index)
 
     def publish(self, folder: Path, name: str, may_go: MayGo = nothing) -> Tree:
-        """Make the bytes durable and give them their name in `folder`, in one step.
+        """Make the bytes durable and put them in `folder` under their name, in one step.
 
-        What has the name is replaced if it may go. Returns where the bytes are now.
+        Anything there is replaced if it may go. Returns where the bytes are now.
 
         Raises:
-            InTheWayError: it may not.
+            InTheWayError: something is there that may not go.
             OperatorError: the same of one of the files that appear one by one, or it is neither a
                 file nor a directory.
             OSError: the disk refused.
@@ -151,10 +151,10 @@ class StagedTree:
     def publish_at(self, target: Path, inside: str = "", *, may_replace: bool = False) -> None:
         """Make the bytes durable and put them at `target`, on whatever file system that is.
 
-        If a path `inside` the tree is named, only what has it is put there.
+        With a path `inside` the tree, only what is at that path is put there.
 
         Raises:
-            OperatorError: something stands there.
+            OperatorError: something is there.
             OSError: the disk refused.
         """
         self._complete()
@@ -164,13 +164,13 @@ class StagedTree:
 
     @property
     def has_any(self) -> bool:
-        """Say whether anything was selected, once it is laid out."""
+        """Whether anything was selected; known once it is laid out."""
         return self._plan.has_any
 
     def lack(self, *, inside_alone: bool) -> Lack | None:
-        """Return a link that was selected and would lead to what is not there, once it is laid out.
+        """Return a selected link whose target does not come with it; known once it is laid out.
 
-        It may be that what is inside a path is put elsewhere alone.
+        With `inside_alone` what is inside a path is put elsewhere by itself.
         """
         part = self._plan.part
         if part is None:
@@ -178,7 +178,7 @@ class StagedTree:
         return part.lack or (part.leads_out_of(part.inside) if inside_alone else None)
 
     def close(self) -> None:
-        """Read no more; what is there stays for the next try."""
+        """Stop reading; what is there stays for the next try."""
         self._is_closed = True
 
     def _read_listing(self) -> bytes:
@@ -194,9 +194,9 @@ class StagedTree:
         return verified_chunks(read, self.manifest, list(bitmap.indices(candidates)))
 
     def _let_appear(self, have: int) -> int:
-        """Count what is there; return what counts of `have` when files that are not right do not.
+        """Count what is there; return the chunks of `have` that are not in a wrong file.
 
-        A file that stands where it belongs with wrong bytes stays until the right one replaces it.
+        A file in its place with wrong bytes stays there until the right one replaces it.
         """
         assert self._in_place is not None
         wrong = self._in_place.take_back(self._plan.files_in(self.needed & ~have))
@@ -207,7 +207,7 @@ class StagedTree:
         return have
 
     def _complete(self) -> TreeFiles:
-        """Make what has no bytes, and everything durable."""
+        """Make everything that has no bytes, and make all of it durable."""
         assert self._files is not None
         self._files.complete(self._check)
         sync(self._place.path)

@@ -44,13 +44,13 @@ class TreePlace:
         self.tree = path / "tree"
         self.listing = os.fsencode(path / "listing")
         self.rest = os.fsencode(path / "rest")
-        self.aside = os.fsencode(path / "aside")  # For what is removed from where files appear.
+        self.aside = os.fsencode(path / "aside")  # For what is removed where files appear.
         self._manifest = os.fsencode(path / "manifest")
         self._root = os.fsencode(self.tree) + b"/"
         self._made = {b""}  # Directories below the root.
 
     def open(self, manifest: bytes) -> None:
-        """Make room for the listing, and note what is fetched.
+        """Make room for the listing, and store the manifest.
 
         Raises:
             OSError: the disk refused.
@@ -62,10 +62,10 @@ class TreePlace:
         write_at(self._manifest, 0, memoryview(manifest))
 
     def lay_out(self, plan: TreePlan, check: Callable[[], None] = lambda: None) -> bool:
-        """Make the directories of the files that are wanted; say whether none can be there yet.
+        """Make the directories of the wanted files; return whether no file can be there yet.
 
-        What else is there goes: another try may have wanted more, and somebody may have put it
-        there. `check` is called before each, and may raise what it likes.
+        Anything else is removed: an earlier try may have wanted more, or somebody put it there.
+        `check` is called before each, and may raise an error.
 
         Raises:
             OSError: the disk refused.
@@ -78,14 +78,14 @@ class TreePlace:
         made = b""
         for _, path in plan.chosen_files():
             above = path.rpartition(b"/")[0]
-            if above != made:  # What lies in a directory stands together.
+            if above != made:  # Files of one directory are next to each other.
                 check()
                 self.make_directory(above)
                 made = above
         return is_new
 
     def file(self, path: bytes) -> bytes:
-        """Return where the file at `path` in the tree lies."""
+        """Return where the file at `path` in the tree is."""
         return self._root + path
 
     def make_directory(self, path: bytes) -> None:
@@ -102,7 +102,7 @@ class TreeFiles:
     def __init__(
         self, place: TreePlace, plan: TreePlan, in_place: TreeInPlace | None, *, is_new: bool
     ) -> None:
-        """`in_place` takes each that is whole; if `is_new`, all that lies there is ours."""
+        """`in_place` takes each file that is complete; if `is_new`, all that is there is ours."""
         listing = plan.listing
         self.states = FileStates(listing.sizes, listing.are_executable())
         self._place = place
@@ -122,10 +122,10 @@ class TreeFiles:
     ) -> None:
         """Write the parts of chunk `index`, which may share blocks with `origin`, from any thread.
 
-        What `is_zeros` becomes holes: as long as nobody else writes.
+        With `is_zeros` they become holes: as long as nothing else writes.
 
         Raises:
-            OperatorError: something stands where a file is to appear.
+            OperatorError: something is in the way of a file that is to appear.
             OSError: the disk refused.
         """
         in_place, is_chosen = self._in_place, self._plan.is_chosen
@@ -147,7 +147,7 @@ class TreeFiles:
         self._let_out(whole)
 
     def read(self, index: int) -> bytes:
-        """Return the bytes that stand where chunk `index` belongs. May be used from any thread.
+        """Return the bytes in the place of chunk `index`. May be used from any thread.
 
         Raises:
             OSError: the disk refused, or they are not there.
@@ -155,7 +155,7 @@ class TreeFiles:
         return b"".join(self._read_part(*part) for part in self._plan.pieces(index))
 
     def count(self, chunks: Iterable[int]) -> None:
-        """Note that these are there; what is whole by that appears."""
+        """Note that these are there; files that are complete by that appear."""
         in_place, whole = self._in_place, []
         if in_place is None:
             return
@@ -167,12 +167,12 @@ class TreeFiles:
         self._let_out(whole)
 
     def complete(self, check: Callable[[], None] = lambda: None) -> None:
-        """Make what has no bytes; give modes to what an earlier try has made.
+        """Make everything that has no bytes; set the modes of files from an earlier try.
 
-        `check` is called before each, and may raise what it likes.
+        `check` is called before each, and may raise an error.
 
         Raises:
-            OperatorError: something stands in the way.
+            OperatorError: something is in the way.
             OSError: the disk refused.
         """
         sizes, empty = self._plan.listing.sizes, []
@@ -188,7 +188,7 @@ class TreeFiles:
         for path in self._plan.chosen_folders():
             check()
             self._place.make_directory(path)
-        for path, target in self._plan.chosen_links():  # The last: nothing is made through a link.
+        for path, target in self._plan.chosen_links():  # Last: nothing is made through a link.
             check()
             self._place.make_directory(path.rpartition(b"/")[0])
             link(self._place.file(path), target)
@@ -213,11 +213,11 @@ class TreeFiles:
     def _read_part(self, file: int, offset: int, size_bytes: int) -> bytes:
         try:
             return read_at(*self._place_of(file, offset), size_bytes)
-        except FileNotFoundError:  # It may just have been let out.
+        except FileNotFoundError:  # It may just have appeared.
             return read_at(*self._place_of(file, offset), size_bytes)
 
     def _place_of(self, file: int, offset: int) -> tuple[bytes, int]:
-        """Return which file here that is, and where in it."""
+        """Return the path of the file here that has it, and where in it."""
         if file < 0:
             return self._place.listing, offset
         if not self._plan.is_chosen(file):
@@ -228,7 +228,7 @@ class TreeFiles:
         return self._place.file(path), offset
 
     def _let_out(self, files: list[int], check: Callable[[], None] = lambda: None) -> None:
-        """Let these appear, which are whole. Each is durable before it has its name."""
+        """Let complete files appear. Each is durable before it has its name."""
         if self._in_place is None or not files:
             return
         is_ready = len(files) > FEW_FILES
@@ -243,20 +243,20 @@ class TreeFiles:
             self._in_place.put_out(file, path, self._place.file(path), is_ready=is_ready)
 
     def _give_mode(self, file: int) -> None:
-        """Give a file that an earlier try has made its mode."""
+        """Set the mode of a file from an earlier try."""
         path = self._place.file(self._plan.listing.file_path(file))
         set_mode(path, self._plan.mode(file), durably=False)
 
 
 def checked(items: Iterable[T], check: Callable[[], None]) -> Iterator[T]:
-    """Yield the items; call `check`, which may raise what it likes, before each."""
+    """Yield the items; call `check`, which may raise an error, before each."""
     for item in items:
         check()
         yield item
 
 
 def _is_wanted(plan: TreePlan) -> Callable[[bytes, "os.DirEntry[str]"], bool]:
-    """Return what says whether a file may be what an earlier try wrote of a wanted one."""
+    """Return a function that says whether a file may be from an earlier try."""
     sizes = plan.listing.sizes
     files = {path: file for file, path in plan.chosen_files()}
 

@@ -1,4 +1,7 @@
-"""Files of a tree that appear in their directory one by one, each whole, while others come."""
+"""A tree whose files appear in their directory one by one, each complete, while others come.
+
+Nothing there that may be a user's only copy is replaced.
+"""
 
 import array
 import contextlib
@@ -11,21 +14,20 @@ import threading
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 
-from shoal.node.files.directories import Keeps, is_directory, missing, opened, sweep
-from shoal.node.files.others import others
+from shoal.node.files.directories import Keeps, is_directory, missing, opened, others, sweep
 from shoal.node.files.paths import parent_of
 from shoal.node.files.placing import InTheWayError, MayGo, give_name, remove, take_out
 from shoal.node.files.raw_files import set_mode
 from shoal.node.files.states import FileStates
-from shoal.node.folder.spare import NOTHING, Spare
 from shoal.node.folder.tree import Tree, everything_in
+from shoal.node.staging.spare import NOTHING, Spare
 from shoal.protocol.errors import OperatorError
 from shoal.protocol.listing import Listing
 from shoal.protocol.names import MAX_NAME_BYTES, display
 
 
 class TreeInPlace:
-    """Which files of a tree are whole, and so stand where they belong: they are *out*."""
+    """Which files of a tree are complete, and so are in their place: they are *out*."""
 
     _mode_of: Callable[[int], int]
 
@@ -34,8 +36,8 @@ class TreeInPlace:
     ) -> None:
         """Let them appear in the directory `name` of `folder`.
 
-        What is there and not what should be goes if it is `spare`. Else it hinders, unless it has a
-        name that nothing of the tree has and `keeps_others` lets it stay.
+        Anything else there is removed if it is `spare`. Otherwise it is in the way, unless it has a
+        name that nothing in the tree has and `keeps_others` lets it stay.
         """
         self._folder = folder
         self._name = name
@@ -57,13 +59,13 @@ class TreeInPlace:
         mode_of: Callable[[int], int],
         aside: bytes = b"",
     ) -> None:
-        """See which of the `files`, numbers and paths, stand there with the size they should have.
+        """See which of the `files`, by number and path, are there with the right size.
 
-        They may have other bytes: `take_back` those. `mode_of` gives the mode of a file; `aside` is
-        a path, on the same file system, for what is removed.
+        Their bytes may be wrong: then `take_back` them. `mode_of` gives the mode of a file; `aside`
+        is a path, on the same file system, for what is removed.
 
         Raises:
-            OperatorError: another one hinders.
+            OperatorError: something else is in the way.
         """
         self._is_out = bytearray(len(listing.sizes))
         self._left = array.array("Q", listing.sizes)
@@ -71,7 +73,7 @@ class TreeInPlace:
         self._states = FileStates(listing.sizes, known)
         self._mode_of = mode_of
         self._aside = aside
-        is_there = {b"": is_directory(self._root[:-1])}  # Directories; what a link leads to is not.
+        is_there = {b"": is_directory(self._root[:-1])}  # Directories, and not through links.
         for file, path in files:
             above = path.rpartition(b"/")[0]
             for one in missing(above, is_there):
@@ -81,15 +83,15 @@ class TreeInPlace:
                 self._look_at(file, path)
 
     def is_out(self, file: int) -> bool:
-        with self._guard:  # Not while it is moved.
+        with self._guard:  # Not while it is being moved.
             return bool(self._is_out[file])
 
     def place(self, path: bytes) -> bytes:
-        """Return where a file stands that is out."""
+        """Return the path of a file that is out."""
         return self._root + path
 
     def take_back(self, files: Iterable[int]) -> set[int]:
-        """Note that these are not right; return those that seemed to be."""
+        """Note that these are wrong; return those that were taken for right."""
         wrong = {file for file in files if self._is_out[file]}
         for file in wrong:
             self._is_out[file] = 0
@@ -97,7 +99,7 @@ class TreeInPlace:
         return wrong
 
     def came(self, file: int, size_bytes: int) -> bool:
-        """Note that so many bytes of a file are there; say whether it is whole now."""
+        """Note that so many bytes of a file are there; return whether it is complete now."""
         with self._guard:
             self._left[file] -= size_bytes
             return self._left[file] == 0
@@ -105,12 +107,12 @@ class TreeInPlace:
     def put_out(
         self, file: int | None, path: bytes, made: bytes, *, is_ready: bool = False
     ) -> None:
-        """Move a file that is whole, or a link, from `made` to where it belongs.
+        """Move a complete file, or a link, from `made` to its place.
 
         If it `is_ready` it has its mode and is durable already.
 
         Raises:
-            OperatorError: something stands in the way.
+            OperatorError: something is in the way.
             OSError: the disk refused.
         """
         if file is not None and not is_ready:
@@ -125,10 +127,10 @@ class TreeInPlace:
             remove(made)
 
     def end(self, folders: Iterable[bytes], listing: Listing | None) -> None:
-        """Make the empty directories; see to what is there and not in `listing` (None: leave it).
+        """Make the empty directories; remove what is not in `listing` (None: leave it).
 
         Raises:
-            OperatorError: something else is there, and hinders.
+            OperatorError: something else is there, and in the way.
             OSError: the disk refused.
         """
         with parent_of(self._folder, self._name) as (directory, last):
@@ -144,7 +146,7 @@ class TreeInPlace:
                 set_mode(last, self._mode_of(file), directory, durably=False)
 
     def tree(self, listing_data: bytes, listing: Listing) -> Tree:
-        """Return what has appeared; what was changed meanwhile is not taken for right."""
+        """Return the tree as it appeared; files changed since then are not taken for right."""
         root = self._folder / self._name
         if not self._keeps_others:  # Nothing else is there.
             with contextlib.suppress(FileNotFoundError, NotADirectoryError):
@@ -183,7 +185,7 @@ class TreeInPlace:
         return parent_of(self._folder, name, replaces_links=True, clear=self._clear)
 
     def _clear(self, directory: int, last: str, name: str) -> None:
-        """Put a directory of the tree where a file or a link is, if that may go."""
+        """Put a directory of the tree in place of a file or a link, if that may go."""
         path = name.encode().removeprefix(f"{self._name}/".encode())
         if len(path) < len(name.encode()):
             with contextlib.suppress(InTheWayError):
@@ -191,9 +193,9 @@ class TreeInPlace:
                 os.mkdir(last, dir_fd=directory)
 
     def _clear_out(self, root: int, listing: Listing) -> None:
-        """Remove what is not in the tree, if all of that may go."""
+        """Remove everything that is not in the tree, if all of that may go."""
         known = set(listing.paths)
-        for path in listing.empty_folders():  # An earlier try may have made what they lie in.
+        for path in listing.empty_folders():  # An earlier try may have made their parents.
             known.update(missing(path.rpartition(b"/")[0], known))
         strangers = list(others(self._root, known))
         for path in strangers:
@@ -212,7 +214,7 @@ class TreeInPlace:
             take_out(directory, last, self._aside, functools.partial(self._spare.allows, path))
 
     def _may_go_for(self, file: int | None, path: bytes, made: bytes) -> MayGo:
-        """Return what says whether that which has the place of `made` may go: also its like."""
+        """Return a function that says whether what is in the place of `made` may go."""
 
         def may_go(at: bytes) -> bool:
             if self._spare.allows(path, at) or (file is not None and self._has_rotted(file, at)):
@@ -222,7 +224,7 @@ class TreeInPlace:
         return may_go
 
     def _has_rotted(self, file: int, at: bytes) -> bool:
-        """Return whether it looks as it did when it was out, and right."""
+        """Return whether the file has the same state as when it was out, and right."""
         if file >= len(self._before.sizes) or not self._before.is_noted(file):
             return False
         with contextlib.suppress(OSError):
@@ -243,7 +245,7 @@ class TreeInPlace:
 
 
 def _is_another(there: bytes, made: bytes) -> bool:
-    """Say whether something else than what was made stands there."""
+    """Return whether anything other than what was made is there."""
     if not os.path.lexists(there):
         return False
     if os.path.islink(there) or os.path.islink(made):

@@ -1,10 +1,6 @@
-"""What a node can serve, and that nothing leaves of a file that has changed."""
+"""What a node can serve, whole and in part, and what is told when that changes."""
 
-import contextlib
 import os
-import threading
-import time
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -29,88 +25,6 @@ def whole(folder: Path, name: str = "a.bin", data: bytes = DATA) -> Whole:
     path.write_bytes(data)
     os.utime(path, ns=(1, 1))
     return things.whole(path, name)
-
-
-def test_a_whole_file_can_be_read_chunk_by_chunk(tmp_path: Path) -> None:
-    file = whole(tmp_path)
-    assert (file.name, file.id, file.size_bytes) == ("a.bin", id_of(plain(DATA)), 5000)
-    assert b"".join(file.read(index) for index in range(file.chunk_count)) == DATA
-    assert file.have.bit_count() == file.chunk_count
-
-
-def replace(path: Path, make: Callable[[Path], object]) -> None:
-    path.unlink()
-    make(path)
-
-
-CHANGES: dict[str, Callable[[Path], object]] = {
-    "truncated": lambda path: os.truncate(path, 4999),
-    "emptied": lambda path: os.truncate(path, 0),
-    "appended": lambda path: os.truncate(path, 5001),
-    "rewritten": lambda path: path.write_bytes(os.urandom(5000)),
-    "touched": os.utime,
-    "deleted": lambda path: path.unlink(),
-    "made executable": lambda path: path.chmod(0o755),
-    "replaced by the same": lambda path: path.with_name("b").rename(path),
-    "replaced by a directory": lambda path: replace(path, Path.mkdir),
-    "replaced by a FIFO": lambda path: replace(path, os.mkfifo),
-    "replaced by a link to itself": lambda path: replace(path, lambda at: at.symlink_to(at)),
-}
-
-
-@pytest.mark.parametrize("change", CHANGES)
-def test_nothing_leaves_of_a_file_that_was(tmp_path: Path, change: str) -> None:  # fault 98
-    file = whole(tmp_path)
-    whole(tmp_path, "b")
-    CHANGES[change](tmp_path / "a.bin")
-    with pytest.raises(GoneError):
-        file.read(0)
-
-
-@pytest.mark.skipif(os.geteuid() != 0, reason="only root can become somebody else for a moment")
-def test_nothing_leaves_of_a_file_that_may_not_be_read(tmp_path: Path) -> None:
-    file = whole(tmp_path)
-    try:
-        os.seteuid(65534)
-        with pytest.raises(GoneError):
-            file.read(0)
-    finally:
-        os.seteuid(0)
-
-
-def test_nothing_leaves_of_a_file_that_changes_just_now(tmp_path: Path) -> None:
-    size = 4 << 20
-    file = whole(tmp_path, data=b"1" * size)
-    stopping = threading.Event()
-
-    def rewrite() -> None:
-        with (tmp_path / "a.bin").open("r+b", buffering=0) as writer:
-            while not stopping.is_set():
-                for byte in (b"2", b"1"):
-                    writer.seek(0)
-                    writer.write(byte * size)
-                os.utime(tmp_path / "a.bin", ns=(1, 1))
-
-    thread = threading.Thread(target=rewrite)
-    thread.start()
-    until = time.monotonic() + 0.5
-    torn = 0
-    while time.monotonic() < until:
-        with contextlib.suppress(GoneError):
-            torn += bool(file.read(0).strip(b"1"))
-    stopping.set()
-    thread.join()
-    assert torn == 0
-
-
-def test_leaves_no_descriptor_open(tmp_path: Path) -> None:
-    file = whole(tmp_path)
-    before = len(list(Path("/proc/self/fd").iterdir()))
-    file.read(0)
-    os.truncate(tmp_path / "a.bin", 10)
-    with pytest.raises(GoneError):
-        file.read(0)
-    assert len(list(Path("/proc/self/fd").iterdir())) == before
 
 
 class Shelf:

@@ -1,13 +1,14 @@
 """What a node does when it is told that a chunk that it sent was wrong."""
 
 import logging
+import time
 from pathlib import Path
 
 import pytest
 from shoal.node.fetching.steps import Event
 from shoal.node.folder.whole import Whole
 from shoal.node.orders import healer
-from shoal.node.orders.healer import Healer
+from shoal.node.orders.healer import FIRST_RETRY_S, MOST_RETRY_S, Healer
 from shoal.node.staging.intake import Intake
 from shoal.protocol.control import Examined
 
@@ -132,7 +133,7 @@ def test_after_a_restart_it_is_tried_again_too(
     with company.visiting("n1") as keeper:
         rot(path)
         keeper.verify("f")
-    monkeypatch.setattr(healer, "FIRST_RETRY_S", 0.0)
+    monkeypatch.setattr(healer, "FIRST_RETRY_S", 0.01)
     company.put("n2", "f", DATA)
     company.join("n2")
     company.join("n1")
@@ -221,3 +222,17 @@ def test_what_rots_while_it_is_fetched_is_fetched_again(
     assert (company.place("n2") / "f").read_bytes() == DATA
     assert len(DATA) < done.fetched_bytes < 2 * len(DATA)
     assert done.reused_bytes == 0
+
+
+def test_nodes_that_need_each_other_retry_at_the_same_times(
+    company: Company, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """However long each has failed: the longer pauses are multiples of the shorter ones."""
+    retries = company.join("n1").agent._healer
+    monkeypatch.setattr(time, "time", lambda: 1_000_003.0)
+    monkeypatch.setattr(time, "monotonic", lambda: 50.0)
+    for number, pause_s in enumerate((10.0, 20.0, 320.0)):
+        retries._later(str(number), pause_s)
+    times = [at + 1_000_003.0 - 50.0 for at, _ in retries._retries.values()]
+    assert times == [1_000_010.0, 1_000_020.0, 1_000_320.0]
+    assert MOST_RETRY_S / FIRST_RETRY_S == 2**5

@@ -9,11 +9,11 @@ from shoal.node.folder.inventory import Inventory
 from shoal.node.folder.quota import Quota
 from shoal.node.folder.register import Register
 from shoal.node.folder.rules import Rules
-from shoal.node.folder.spare import NOTHING, Spare
 from shoal.node.staging.admission import Admission
 from shoal.node.staging.destination import Destination
 from shoal.node.staging.intake import Intake
 from shoal.node.staging.publication import Folder, Publication
+from shoal.node.staging.spare import NOTHING, Spare
 
 IN_MEMORY = Path("/" + 600 * "x")  # Too long for SQLite to have it on a disk.
 

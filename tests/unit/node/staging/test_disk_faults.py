@@ -21,8 +21,8 @@ from shoal.node.files import libc
 from shoal.node.files.signature import Signature
 from shoal.node.folder.inventory import Inventory
 from shoal.node.folder.source import FileSource
-from shoal.node.folder.spare import ANYTHING, NOTHING, Spare
 from shoal.node.orders.copying import copy_into
+from shoal.node.staging.spare import ANYTHING, NOTHING, Spare
 from shoal.node.staging.write_behind import LEAST_BYTES
 from shoal.node.trees.selection import EVERYTHING
 from shoal.protocol import manifest

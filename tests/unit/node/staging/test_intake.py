@@ -9,8 +9,8 @@ import pytest
 from shoal.node.fetching import steps
 from shoal.node.files.signature import Signature
 from shoal.node.folder.source import FileSource
-from shoal.node.folder.spare import NOTHING, Spare
 from shoal.node.staging.partial import PartialFile
+from shoal.node.staging.spare import NOTHING, Spare
 from shoal.node.staging.write_behind import LEAST_BYTES
 from shoal.protocol.errors import OperatorError
 from shoal.protocol.manifest import encode

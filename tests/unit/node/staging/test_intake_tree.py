@@ -17,8 +17,8 @@ from shoal.node.folder.rules import (
     REPLACING,
     Rule,
 )
-from shoal.node.folder.spare import ANYTHING, NOTHING, Spare
 from shoal.node.staging.partial import PartialFile
+from shoal.node.staging.spare import ANYTHING, NOTHING, Spare
 from shoal.node.trees.selection import Selection
 from shoal.protocol import bitmap
 from shoal.protocol.errors import NotFoundError, OperatorError

@@ -10,9 +10,9 @@ from pathlib import Path
 import pytest
 from shoal.node.fetching import steps
 from shoal.node.files.placing import sync
-from shoal.node.folder.spare import NOTHING, Spare
 from shoal.node.folder.whole import Whole
 from shoal.node.staging.intake import Intake
+from shoal.node.staging.spare import NOTHING, Spare
 from shoal.protocol import bitmap
 
 from tests.unit.node import things

@@ -15,9 +15,9 @@ import hypothesis.strategies as st
 import pytest
 from hypothesis import HealthCheck, given, settings
 from shoal.node.files.directories import is_directory
-from shoal.node.folder.spare import ANYTHING, NOTHING, Spare
 from shoal.node.staging.reuse import chunks_of, copy_chunks
 from shoal.node.staging.room import disk_trouble
+from shoal.node.staging.spare import ANYTHING, NOTHING, Spare
 from shoal.node.staging.staged_tree import StagedTree
 from shoal.node.staging.tree_in_place import TreeInPlace
 from shoal.node.trees.selection import EVERYTHING, Selection

@@ -1,4 +1,4 @@
-"""Whether a link in a node's folder may be followed. Reads only what `stat` tells.
+"""Whether a link may be followed: of a node's folder, or in a tree. Reads only what `stat` tells.
 
 In a folder that others may write to, anybody can make a link to what only the node's user may read:
 to share it would hand it to everybody.

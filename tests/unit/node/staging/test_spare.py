@@ -11,7 +11,7 @@ from blake3 import blake3
 from shoal.node.files.placing import remove
 from shoal.node.files.signature import Signature
 from shoal.node.folder.source import FileSource
-from shoal.node.folder.spare import ANYTHING, NOTHING, Seen, Spare
+from shoal.node.staging.spare import ANYTHING, NOTHING, Seen, Spare
 
 from tests.unit.node.sample_trees import FOLDER, TREE, Items, file, link, look, make, run
 

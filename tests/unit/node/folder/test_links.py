@@ -4,7 +4,7 @@ import os
 from pathlib import Path
 
 import pytest
-from shoal.node.folder.top_link import why_not_followed
+from shoal.node.folder.links import why_not_followed
 
 STRANGER, OTHER = 12345, 12346
 
