@@ -1,4 +1,4 @@
-"""Asking the tracker: one question and its answer, or all pages of a listing."""
+"""Questions to the tracker: one with its answer, or all pages of a listing."""
 
 from collections.abc import Callable, Iterator
 from typing import TypeVar
@@ -12,10 +12,10 @@ from shoal.wire.tracker_client import TrackerClient
 Reply = TypeVar("Reply", bound=Message)
 Page = TypeVar("Page", Files, Holders, TrackerStatus)
 
-# Our own tracker has at most 1,000,000 versions, 100 names a page, and 4,000,000 holdings, 1000 a
-# page: 14,000 pages. A listing that goes on after this many has no end.
+# By default a tracker has at most 1,000,000 versions, 100 names a page, and 4,000,000 holdings,
+# 1000 a page: 14,000 pages. A listing with more than this is taken to be endless.
 MAX_PAGES = 20_000
-_SENSELESS = {WireCode.MALFORMED, WireCode.UNSUPPORTED}  # It does not speak our language.
+_SENSELESS = {WireCode.MALFORMED, WireCode.UNSUPPORTED}  # It does not speak our protocol.
 
 
 def ask(address: str, message: Message, expected: type[Reply]) -> Reply:
@@ -48,7 +48,7 @@ def ask(address: str, message: Message, expected: type[Reply]) -> Reply:
             raise broken(address, reply.message)
         raise BugError(f"the tracker refused: {reply.message}")
     if not isinstance(reply, expected):
-        raise broken(address, "it answered another question than it was asked")
+        raise broken(address, "it answered a different question")
     return reply
 
 
@@ -79,7 +79,7 @@ def pages(
         if page.next is None:
             return
         if not listed or page.next < listed[-1]:
-            raise broken(address, "its listing does not go on from where it was")
+            raise broken(address, "a page of its listing does not follow the last one")
         after = page.next
     raise broken(address, f"its listing has more than {MAX_PAGES} pages")
 

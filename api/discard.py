@@ -1,4 +1,4 @@
-"""Having a node remove what interrupted fetches have left."""
+"""Removing what interrupted fetches have left."""
 
 from shoal.api.local_node import LocalNode
 from shoal.api.what import checked_what

@@ -1,4 +1,4 @@
-"""Having a node fetch something."""
+"""Fetching, by a node on this machine."""
 
 from pathlib import Path
 
@@ -12,14 +12,14 @@ from shoal.protocol.errors import OperatorError
 
 
 class FetchOptions(msgspec.Struct, frozen=True):
-    """How something is to be fetched; all as with the options of `shoal fetch`."""
+    """The options of `shoal fetch`."""
 
-    output: Path | None = None  # Where it is to be, instead of in the node's folder.
-    force: bool = False  # Overwrite what has that name, even if no other node has a copy.
+    output: Path | None = None  # Where to put it, instead of into the node's folder.
+    force: bool = False  # Overwrite a local file even if no other node has a copy.
     include: tuple[str, ...] = ()  # Of a directory only this; patterns as in .gitignore.
     exclude: tuple[str, ...] = ()
     in_place: bool = False  # A directory's files appear one by one.
-    offline: bool = False  # Take what the folder has, and ask nobody for a newer version.
+    offline: bool = False  # Use what the folder has; do not ask for a newer version.
 
 
 def fetch(
@@ -30,7 +30,7 @@ def fetch(
 ) -> Fetched:
     """Have a node fetch something; return what came, from whom, and how long it took.
 
-    An interrupted fetch goes on where it stopped.
+    An interrupted fetch is resumed.
 
     Args:
         node: one that was opened.
@@ -39,13 +39,13 @@ def fetch(
         on_progress: told how far it is.
 
     Raises:
-        NotFoundError: nobody has it, and nobody is known to have had it.
+        NotFoundError: no node has it, as far as the tracker knows.
         NobodyAliveError: no node that has it is alive.
         IntegrityError: no holder could deliver the right bytes.
-        TimedOutError: holders are there, but nothing has come from them for a long time.
-        DiskError: there is no room for it, or it cannot be written.
-        TrackerError: the tracker does not answer, or not sensibly.
-        OperatorError: as `check`; something else is in its place; or as `LocalNode.carry_out`.
+        TimedOutError: there are holders, but no new data for a long time (`limits.stalled_s`).
+        DiskError: the disk is full, the quota is used up, or the folder is not writable.
+        TrackerError: the tracker does not answer, or its answers make no sense.
+        OperatorError: as `check`; a different file is in the way; or as `LocalNode.carry_out`.
     """
     done = node.carry_out(_order(what, options), on_progress)
     assert isinstance(done, Fetched)

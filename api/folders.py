@@ -1,4 +1,4 @@
-"""The folder of a node on this machine: whose it is, and how to be that node."""
+"""A node's folder on this machine: who uses it, and how to become that node."""
 
 import time
 from collections.abc import Callable
@@ -17,7 +17,7 @@ TELL_S = 1.0  # A node that has just been started takes orders before that.
 
 
 def identity_of(cluster: Cluster, entry: NodeEntry) -> Identity:
-    """Return what the cluster file says of a node, as the node itself needs it."""
+    """Return a node's entry in the cluster file as the node itself needs it."""
     limits, fetching = entry.limits, FetchSettings()
     if limits.fetch_memory_mb is not None:
         window_bytes = int(1e6 * limits.fetch_memory_mb)
@@ -36,10 +36,10 @@ def identity_of(cluster: Cluster, entry: NodeEntry) -> Identity:
 
 
 def take_folder(entry: NodeEntry) -> FolderLock:
-    """Return the lock on a node's folder, for a node that is to run.
+    """Lock the folder of a node that is about to run.
 
     Raises:
-        OperatorError: another process has it.
+        OperatorError: another process has locked it.
         DiskError: the folder cannot be used.
     """
     try:
@@ -53,14 +53,14 @@ def take_folder(entry: NodeEntry) -> FolderLock:
 def take_folder_or_none(
     entry: NodeEntry, check: Callable[[str], None], on_wait: Callable[[str], None]
 ) -> FolderLock | None:
-    """Return the lock on a node's folder, None if a node that takes orders has it.
+    """Lock a node's folder; return None if a running node has it and takes orders.
 
-    Another command gives it back soon, so that is waited for: `fetch a & fetch b` fetches both.
+    Another command releases it soon, so wait for that: `fetch a & fetch b` fetches both.
 
     Args:
         entry: the node.
-        check: called now and then while it waits, with what it waits for; may raise.
-        on_wait: called once if it takes long, with a sentence for people.
+        check: called while waiting, with the reason to wait; may raise.
+        on_wait: called once after a second, with a sentence for the user.
 
     Raises:
         DiskError: the folder cannot be used.

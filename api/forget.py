@@ -1,4 +1,4 @@
-"""Having a node share something no longer."""
+"""Stopping to share something."""
 
 from shoal.api.local_node import LocalNode
 from shoal.api.what import checked_what
@@ -6,7 +6,7 @@ from shoal.protocol.control import ForgetOrder, Forgotten
 
 
 def forget(node: LocalNode, what: str, *, delete: bool = False) -> Forgotten:
-    """Have a node share something no longer; return what it was.
+    """Stop sharing something; return what it was.
 
     Args:
         node: one that was opened.
@@ -15,7 +15,7 @@ def forget(node: LocalNode, what: str, *, delete: bool = False) -> Forgotten:
 
     Raises:
         NotFoundError: the node does not hold it.
-        DiskError: it cannot be deleted, or the node cannot note that it is not to be shared.
+        DiskError: it cannot be deleted, or the node cannot record that it is no longer shared.
         OperatorError: `what` is no name; or as `LocalNode.carry_out`.
     """
     done = node.carry_out(ForgetOrder(checked_what(what), delete))

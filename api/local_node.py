@@ -1,4 +1,4 @@
-"""A node on this machine that is to do something: the one that runs, or else this process."""
+"""A node on this machine, to give orders to: the running one, or else this process."""
 
 from collections.abc import Callable
 from types import TracebackType
@@ -16,7 +16,7 @@ OnProgress = Callable[[Working], None]
 
 
 def ignore(_: object) -> None:
-    """Take what is told, and do nothing about it."""
+    """Ignore what is reported."""
 
 
 class LocalNode:
@@ -29,10 +29,10 @@ class LocalNode:
     def __init__(
         self, cluster: Cluster, entry: NodeEntry, on_wait: Callable[[str], None] = ignore
     ) -> None:
-        """`on_wait` is told, in a sentence, if another command has the folder for some time."""
+        """`on_wait` gets a sentence for the user if another command has the folder for long."""
         self.cluster = cluster
         self.entry = entry
-        self.is_running = False  # Whether the node is, beside this process.
+        self.is_running = False  # Whether the node runs in a process of its own.
         self._on_wait = on_wait
         self._lock: FolderLock | None = None
         self._agent: Agent | None = None
@@ -69,9 +69,9 @@ class LocalNode:
             self._lock.release()
 
     def cancel(self, kind: Kind) -> None:
-        """Have what is being done, and all that would be done later, fail soon with that error.
+        """Make the present order, and all later ones, fail soon with an error of that kind.
 
-        What a fetch has is kept. May be called from any thread, and from a signal handler.
+        What has been fetched is kept. May be called from any thread, and from a signal handler.
         """
         self._cancelled = kind
         if self._desk is not None:
@@ -80,13 +80,13 @@ class LocalNode:
             self._agent.cancel_all(kind)
 
     def check(self) -> None:
-        """Raise the error that `cancel` was given, if it was called."""
+        """Raise an error of the kind that `cancel` was given, if it was called."""
         if self._cancelled is not None:
             is_late = issubclass(self._cancelled, TimedOutError)
             raise self._cancelled(f"{'the time is up' if is_late else 'interrupted'}; run it again")
 
     def carry_out(self, order: Task, on_progress: OnProgress = ignore) -> Report:
-        """Have the node do something, and tell the tracker of what changed by it.
+        """Have the node carry out an order, and tell the tracker what it changed.
 
         Raises:
             StoppedError, TimedOutError: `cancel` was called, or the node stopped meanwhile.
@@ -119,6 +119,6 @@ class LocalNode:
         return self._agent.carry_out(order, on_progress)
 
     def _cancel_again(self) -> None:
-        """Pass on what was cancelled between the check and now."""
+        """Pass on a `cancel` that came between the check and now."""
         if self._cancelled is not None:
             self.cancel(self._cancelled)

@@ -7,6 +7,9 @@ from shoal.protocol.messages import File, Files, List
 def ls(tracker_address: str) -> list[File]:
     """Return every version of every file, sorted by name.
 
+    Args:
+        tracker_address: as in tcp://192.168.1.10:12000.
+
     Raises:
         TrackerError: the tracker does not answer, or not sensibly.
     """

@@ -1,4 +1,4 @@
-"""Having a node share a file or a directory."""
+"""Sharing a file or a directory, by a node on this machine."""
 
 import os
 import stat
@@ -23,13 +23,13 @@ from shoal.protocol.names import check_name, display
 
 
 class ShareOptions(msgspec.Struct, frozen=True):
-    """How something is to be shared; all as with the options of `shoal share`."""
+    """The options of `shoal share`."""
 
-    force: bool = False  # Make it a new version of what has that name.
+    force: bool = False  # Publish it as a new version, whatever has that name.
     include: tuple[str, ...] = ()  # Of a directory only this; patterns as in .gitignore.
     exclude: tuple[str, ...] = ()
     chunking: Chunking | None = None  # None: as before, or fixed.
-    follow_links: bool = False  # Of a directory, share what its links lead to.
+    follow_links: bool = False  # In a directory, share what its links point to.
 
     @property
     def selection(self) -> Selection:
@@ -55,12 +55,12 @@ def share(
         node: one that was opened.
         path: a file or a directory.
         options: how.
-        on_progress: told how far the copying and the hashing are; from several threads.
+        on_progress: gets reports of the copying and the hashing, from several threads.
 
     Raises:
         DiskError: it cannot be read or copied, or there is no room for it.
-        OperatorError: it is no file or directory, its name cannot be shared, something else has
-            that name here or among the nodes; or as `check`, or `LocalNode.carry_out`.
+        OperatorError: its name cannot be shared, or something else has it, here or on other
+            nodes; or as `check`, or `LocalNode.carry_out`.
     """
     check(path, options)
     if path.name in {"", ".."}:  # "." has none.
@@ -115,9 +115,9 @@ class _Copying:
         self._on_progress = on_progress
 
     def require_free_name(self, tracker_address: str) -> None:
-        """Raise OperatorError if it is clear before copying that others published the name.
+        """Raise OperatorError if others have clearly published something else by that name.
 
-        Content of the same size may be the same: then the tracker decides, once it is hashed.
+        Content of the same size may be the same; the tracker decides that once it is hashed.
         """
         if _name_in(self._folder, self._path) is not None:
             return
@@ -142,9 +142,9 @@ class _Copying:
         raise OperatorError(f"{message}; {remedy}, or give it another name")
 
     def put_there(self) -> tuple[str, LeftOut]:
-        """Return the name that it has in the folder, from now on or already.
+        """Return its name in the folder, where it is copied to if need be.
 
-        And what was left out of a directory that was copied there.
+        And what was left out of a directory when it was copied.
         """
         name = _name_in(self._folder, self._path)
         if name is not None:
@@ -203,14 +203,14 @@ class _Copying:
 
 
 def _ignore(_: str, __: str) -> None:
-    """Take what is left out of a directory: the tree itself tells of it, too."""
+    """Ignore what is left out of a directory: the tree lists it, too."""
 
 
 def _name_in(folder: Path, path: Path) -> str | None:
     """Return the name of what is in the folder already, None if it is elsewhere.
 
     Raises:
-        OperatorError: it is only a part of a directory that is shared as a whole, or the folder.
+        OperatorError: it is part of a directory that is shared as a whole, or the folder itself.
     """
     folder, place = folder.resolve(), path.absolute().parent.resolve() / path.name
     if folder.is_relative_to(place):

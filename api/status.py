@@ -1,9 +1,7 @@
-"""Which nodes are alive, and what interrupted fetches have left on this machine."""
+"""Which nodes are alive, and what the tracker has been doing."""
 
 import msgspec
 from shoal.api.asking import pages
-from shoal.config.cluster import Cluster
-from shoal.node.staging.remains import Remain, found
 from shoal.protocol.messages import NodeStatus, Status, TrackerStatus
 
 
@@ -18,6 +16,9 @@ class Overview(msgspec.Struct, frozen=True):
 
 def status(tracker_address: str) -> Overview:
     """Return the tracker's picture of itself and the nodes.
+
+    Args:
+        tracker_address: as in tcp://192.168.1.10:12000.
 
     Raises:
         TrackerError: the tracker does not answer, or not sensibly.
@@ -38,12 +39,3 @@ def liveness(node: NodeStatus | None) -> str:
         return "alive"
     is_known = node is not None and (node.silent_ms is not None or node.spoke)
     return "offline" if is_known else "never seen"
-
-
-def unfinished(cluster: Cluster) -> dict[str, list[Remain]]:
-    """Return what fetches have left, or are filling, in those nodes' folders that are here.
-
-    By node. Nothing is asked: the folders are looked at.
-    """
-    remains = {name: found(entry.folder) for name, entry in cluster.nodes.items()}
-    return {name: left for name, left in remains.items() if left}

@@ -1,4 +1,4 @@
-"""Having a node hash again what it holds, and heal what has rotted."""
+"""Checking what a node stores, and repairing it."""
 
 from shoal.api.local_node import LocalNode, OnProgress, ignore
 from shoal.api.what import checked_what
@@ -8,9 +8,9 @@ from shoal.protocol.control import Examined, Verified, VerifyOrder
 def verify(
     node: LocalNode, what: str | None = None, on_progress: OnProgress = ignore
 ) -> list[Examined]:
-    """Have a node hash again what it holds; return in what state each thing is, by name.
+    """Hash again what a node stores; return the state of each thing, by name.
 
-    What has rotted is fetched anew. What nobody else can deliver is no longer shared.
+    Corrupt chunks are fetched again. What no other node can deliver is no longer shared.
 
     Args:
         node: one that was opened.

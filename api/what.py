@@ -1,4 +1,4 @@
-"""The name, id or NAME@ID by which something is asked for, as it was typed."""
+"""The name, id or NAME@ID of something, as it was typed."""
 
 from shoal.protocol import manifest, names
 from shoal.protocol.errors import OperatorError

@@ -38,10 +38,10 @@ class Whereabouts(msgspec.Struct, frozen=True):
 def where(cluster: Cluster, what: str) -> Whereabouts:
     """Return which nodes have something, whole or in part, and which do not.
 
-    The tracker is asked first, then all nodes that may know more, for 1.5 seconds at most.
+    Asks the tracker, and then all nodes that may know more, which get 1.5 seconds.
 
     Args:
-        cluster: whose tracker is asked.
+        cluster: whose tracker to ask.
         what: a name, an id or NAME@ID.
 
     Raises:

@@ -10,7 +10,8 @@ from collections.abc import Iterator
 import msgspec
 import zmq
 from shoal.api.here import is_here
-from shoal.api.status import status, unfinished
+from shoal.api.status import status
+from shoal.api.unfinished import unfinished
 from shoal.commands import terminal
 from shoal.commands.discard import described
 from shoal.commands.exit_codes import ExitCode

@@ -1,7 +1,8 @@
 """`shoal status`: prints which nodes are alive, and what the tracker has been doing."""
 
 import msgspec
-from shoal.api.status import Overview, liveness, status, unfinished
+from shoal.api.status import Overview, liveness, status
+from shoal.api.unfinished import unfinished
 from shoal.commands import terminal
 from shoal.commands.discard import described
 from shoal.commands.exit_codes import ExitCode
