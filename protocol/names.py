@@ -13,9 +13,7 @@ RESERVED_FOLDER = ".shoal"  # Partial data and the cache of hashes; never shared
 
 _ID = re.compile(r"b3:[0-9a-f]{64}\Z")
 _DRIVE = re.compile(r"[A-Za-z]:")
-_LAST_CONTROL_C0 = 0x1F
-_DELETE = 0x7F
-_LAST_CONTROL_C1 = 0x9F
+_CONTROL = re.compile("[\x00-\x1f\x7f-\x9f]")  # C0, delete, C1.
 
 
 def check_name(text: str) -> str:
@@ -40,7 +38,7 @@ def is_like_an_id(text: str) -> bool:
 def check_path(text: str) -> str:
     """Return `text` if it may be a path in a shared folder; raises as `check_name`."""
     _check_length(text)
-    if any(_is_control(ord(character)) for character in text):
+    if _CONTROL.search(text):
         raise ValueError("has a control character in it")
     if "\\" in text:
         raise ValueError("has a backslash in it")
@@ -71,10 +69,6 @@ def _check_component(component: str) -> None:
         raise ValueError(f"has {component!r} as a part")
     if len(component.encode()) > MAX_COMPONENT_BYTES:
         raise ValueError(f"has a part longer than {MAX_COMPONENT_BYTES} bytes")
-
-
-def _is_control(code_point: int) -> bool:
-    return code_point <= _LAST_CONTROL_C0 or _DELETE <= code_point <= _LAST_CONTROL_C1
 
 
 def display(text: str) -> str:
