@@ -6,6 +6,7 @@ import random
 from shoal.node.fetching import steps
 from shoal.node.fetching.download import Download
 from shoal.node.fetching.drive import drive
+from shoal.node.fetching.settings import FetchSettings
 from shoal.node.fetching.versions import Meant
 from shoal.node.serving import steps as serving
 from shoal.node.serving.drive import drive as drive_serving
@@ -47,9 +48,10 @@ from tests.simulation.station import (
 )
 from tests.simulation.world import World
 
-SETTINGS = NodeSettings()
+NODE = NodeSettings()
 EPOCH = 1
-NOTICED_S = 1.0  # How often a fetch looks whether bytes come in.
+SETTINGS = FetchSettings()
+NOTICED_S = 1.0  # How often a fetch checks whether bytes are coming in.
 DISK_ACTIONS = steps.OpenStaging | steps.LayOut | steps.StoreChunk | steps.Publish
 
 
@@ -57,7 +59,7 @@ _zeros = functools.cache(bytes)  # Chunks that nobody reads.
 
 
 class Shelf:
-    """What a virtual node has of the one thing there is."""
+    """The chunks that a virtual node has of the one thing that is shared."""
 
     name = "thing"
 
@@ -79,7 +81,7 @@ class Shelf:
 
 
 class Disk:
-    """Refuses what it is asked for the n-th time, if it is to; after that it must be left alone."""
+    """May refuse the n-th operation; nothing may be asked of it after that."""
 
     def __init__(self, fails_at: int | None = None) -> None:
         self.fails_at = fails_at
@@ -110,7 +112,7 @@ class Host(Station):
         self.finished_at: float | None = None
         self.failure: str | None = None
         self.disk = Disk()
-        self._server = Server(shelf, random.Random(number), SETTINGS.say_s)
+        self._server = Server(shelf, random.Random(number), NODE.say_s)
         self._asked: dict[int, Asked] = {}
         self._requests = 0
         self._server_timer_at = float("inf")
@@ -132,7 +134,8 @@ class Host(Station):
     def join(self, rng: random.Random) -> None:
         """Begin to fetch the thing."""
         self.joined_at = self.world.now
-        self.download = Download(Meant("thing", "thing"), self.name, "tcp://tracker:4000", rng)
+        meant = Meant("thing", "thing")
+        self.download = Download(meant, self.name, "tcp://tracker:4000", rng, SETTINGS)
         self._feed(steps.TimePassed())
 
     def announce(self, *, complete: bool) -> None:
@@ -141,12 +144,12 @@ class Host(Station):
         holding = Holding(shelf.name, shelf.id, shelf.manifest.size_bytes, complete=complete)
         self._tell_tracker(Update(self.name, self.address, EPOCH, self._sequence, (holding,)))
         if self._sequence == 1:
-            self.at(self.world.now + SETTINGS.renew_s, self._renew)
+            self.at(self.world.now + NODE.renew_s, self._renew)
 
     def _renew(self) -> None:
         if self.is_alive:
             self._tell_tracker(Renew(self.name, EPOCH, holdings=1))
-            self.at(self.world.now + SETTINGS.renew_s, self._renew)
+            self.at(self.world.now + NODE.renew_s, self._renew)
 
     def take(self, message: Message | steps.Event) -> None:
         if not self.is_alive:
@@ -223,7 +226,7 @@ class Host(Station):
     # Fetching.
 
     def get(self, sent: Sent) -> None:
-        """Let a message come in; one that takes long is noticed before it is whole."""
+        """Receive a message; one that takes long is noticed before it is complete."""
         super().get(sent)
         whole_at = self.place.down.free_at
         if isinstance(sent.message, steps.ChunkReceived | steps.ManifestReceived):
@@ -265,7 +268,7 @@ class Host(Station):
         return None
 
     def _come_on(self, action: steps.Action) -> None:
-        """Carry out what happens once in a fetch. A disk takes no time here."""
+        """Carry out what happens once in a fetch. Disks take no time here."""
         now = self.world.now
         match action:
             case steps.OpenStaging():
@@ -284,7 +287,7 @@ class Host(Station):
                 assert isinstance(action, steps.Disconnect)
 
     def _connect(self, node: str) -> None:
-        """Find out, a round trip later, who is there: nobody any more, or one so far away."""
+        """Report, a round trip later, how far away a holder is, or that it is gone."""
         place = self._network.place_of(node)
         round_trip_s = 2 * (self.place.latency_s + place.latency_s)
         event: steps.Event = steps.HolderConnected(node, round_trip_s)
@@ -297,7 +300,7 @@ class Host(Station):
 
 
 def _request(asked: Asked) -> NodeRequest:
-    """Return the message that would be on the wire."""
+    """Return the request as a message."""
     match asked.request:
         case steps.RequestChunk(_, _, content_id, index, have, patience_ms):
             return ChunkRequest(content_id, index, asked.asker, have, patience_ms)
