@@ -46,24 +46,22 @@ class Inventory:
         self._replacing = threading.Lock()  # Whole things; held for longer than the other one.
         self._chunks = ChunkIndex()  # Of all whole things, once for each id.
         self._whole: dict[str, Whole] = {}
-        self._whole_by_id: dict[ContentId, dict[str, Whole]] = {}
+        self._by_id: dict[ContentId, Whole] = {}
+        self._same: dict[ContentId, dict[str, Whole]] = {}  # More with that id, by name.
         self._partial: dict[ContentId, Part] = {}
 
     def find(self, what: str) -> Whole | Part | None:
-        """Return what is here under a name or an id."""
-        with self._lock:
-            named = self._whole.get(what)
-            if named is not None:
-                return named
-            same = self._whole_by_id.get(ContentId(what))
-            if same:
-                return next(iter(same.values()))
-            return self._partial.get(ContentId(what))
+        """Return what is here under a name or an id.
+
+        Takes no lock, as each dictionary is changed in one step: who has the lock may wait for
+        the interpreter behind several others, and serving must not.
+        """
+        content_id = ContentId(what)
+        return self._whole.get(what) or self._by_id.get(content_id) or self._partial.get(content_id)
 
     def whole(self, name: str) -> Whole | None:
-        """Return the whole thing of that name."""
-        with self._lock:
-            return self._whole.get(name)
+        """Return the whole thing of that name. Takes no lock either."""
+        return self._whole.get(name)
 
     def part(self, name: str, content_id: str | None) -> Part | None:
         """Return what is here in part under a name, of that version if one is meant."""
@@ -85,7 +83,8 @@ class Inventory:
         found: list[tuple[Whole, int]] = []
         for content_id, index in self._chunks.find(digest):
             with self._lock:
-                same = list(itertools.islice(self._whole_by_id.get(content_id, {}).values(), MOST))
+                known, more = self._by_id.get(content_id), self._same.get(content_id, {})
+                same = [*([known] if known else []), *itertools.islice(more.values(), MOST - 1)]
             found += ((one, index) for one in same if one.manifest.digest(index) == digest)
             if len(found) >= MOST:
                 break
@@ -100,14 +99,15 @@ class Inventory:
         holding = _holding(thing, complete=True)
         with self._replacing:
             with self._lock:
-                old = self._take_out(thing.name)
-                is_new = thing.id not in self._whole_by_id
+                old, is_new = self._whole.get(thing.name), thing.id not in self._by_id
                 self._whole[thing.name] = thing
-                self._whole_by_id.setdefault(thing.id, {})[thing.name] = thing
+                self._add_id(thing)
+                if old is not None and old.id != thing.id:
+                    self._remove_id(old)
                 self._tell(holding)  # First: nobody may believe in between that nothing is held.
                 if old is not None and old.id != thing.id:
                     self._tell_of(thing.name, old.id)
-            if is_new and (old is None or old.id != thing.id):
+            if is_new:
                 self._chunks.add(thing.id, thing.manifest)
             self._forget_chunks(old)
 
@@ -118,7 +118,8 @@ class Inventory:
                 thing = self._whole.get(name)
                 if thing is None or content_id not in {None, thing.id}:
                     return
-                self._take_out(name)
+                del self._whole[name]
+                self._remove_id(thing)
                 self._tell_of(name, thing.id)
             self._forget_chunks(thing)
 
@@ -182,18 +183,26 @@ class Inventory:
         partial = self._partial.get(content_id)
         return partial is not None and not partial.gives_way
 
-    def _take_out(self, name: str) -> Whole | None:
-        thing = self._whole.pop(name, None)
-        if thing is not None:
-            same = self._whole_by_id[thing.id]
-            del same[name]
-            if not same:
-                del self._whole_by_id[thing.id]
-        return thing
+    def _add_id(self, thing: Whole) -> None:
+        if self._by_id.setdefault(thing.id, thing).name == thing.name:
+            self._by_id[thing.id] = thing
+        else:
+            self._same.setdefault(thing.id, {})[thing.name] = thing
+
+    def _remove_id(self, thing: Whole) -> None:
+        same = self._same.get(thing.id, {})
+        if thing.name in same:
+            del same[thing.name]
+        elif same:
+            self._by_id[thing.id] = same.pop(next(iter(same)))
+        else:
+            del self._by_id[thing.id]
+        if not same:
+            self._same.pop(thing.id, None)
 
     def _forget_chunks(self, thing: Whole | None) -> None:
         """Look for no more chunks in what has gone, unless the same is there by another name."""
-        if thing is not None and thing.id not in self._whole_by_id:
+        if thing is not None and thing.id not in self._by_id:
             self._chunks.remove(thing.id, thing.manifest)
 
     def _tell_of(self, name: str, content_id: ContentId) -> None:

@@ -6,6 +6,7 @@ import random
 from shoal.node.fetching import steps
 from shoal.node.fetching.download import Download
 from shoal.node.fetching.drive import drive
+from shoal.node.fetching.settings import FetchSettings
 from shoal.node.fetching.versions import Meant
 from shoal.node.serving.answering import SendChunk, SendError, SendManifest, SendNothing, Serving
 from shoal.node.serving.pacing import Pacing
@@ -44,14 +45,15 @@ from tests.simulation.station import (
 from tests.simulation.world import World
 
 RENEW_S = NodeSettings().renew_s
-PACED_BYTES = 64 << 10  # What is shorter is copied and has left at once (wire.releases).
+PACED_BYTES = 64 << 10  # Shorter replies are copied, and count as sent at once (wire.releases).
 EPOCH = 1
-NOTICED_S = 1.0  # How often a fetch looks whether bytes come in.
+SETTINGS = FetchSettings()
+NOTICED_S = 1.0  # How often a fetch checks whether bytes are coming in.
 DISK_ACTIONS = steps.OpenStaging | steps.LayOut | steps.StoreChunk | steps.Publish
 
 
 class Shelf:
-    """What a virtual node has of the one thing there is."""
+    """The chunks that a virtual node has of the one thing that is shared."""
 
     name = "thing"
 
@@ -73,7 +75,7 @@ class Shelf:
 
 
 class Disk:
-    """Refuses what it is asked for the n-th time, if it is to; after that it must be left alone."""
+    """May refuse the n-th operation; nothing may be asked of it after that."""
 
     def __init__(self, fails_at: int | None = None) -> None:
         self.fails_at = fails_at
@@ -128,7 +130,8 @@ class Host(Station):
     def join(self, rng: random.Random) -> None:
         """Begin to fetch the thing."""
         self.joined_at = self.world.now
-        self.download = Download(Meant("thing", "thing"), self.name, "tcp://tracker:4000", rng)
+        meant = Meant("thing", "thing")
+        self.download = Download(meant, self.name, "tcp://tracker:4000", rng, SETTINGS)
         self._feed(steps.TimePassed())
 
     def announce(self, *, complete: bool) -> None:
@@ -205,7 +208,7 @@ class Host(Station):
     # Fetching.
 
     def get(self, sent: Sent) -> None:
-        """Let a message come in; one that takes long is noticed before it is whole."""
+        """Receive a message; one that takes long is noticed before it is complete."""
         super().get(sent)
         whole_at = self.place.down.free_at
         if isinstance(sent.message, steps.ChunkReceived | steps.ManifestReceived):
@@ -247,7 +250,7 @@ class Host(Station):
         return None
 
     def _come_on(self, action: steps.Action) -> None:
-        """Carry out what happens once in a fetch. A disk takes no time here."""
+        """Carry out what happens once in a fetch. Disks take no time here."""
         now = self.world.now
         match action:
             case steps.OpenStaging():
@@ -266,7 +269,7 @@ class Host(Station):
                 assert isinstance(action, steps.Disconnect)
 
     def _connect(self, node: str) -> None:
-        """Find out, a round trip later, who is there: nobody any more, or one so far away."""
+        """Report, a round trip later, how far away a holder is, or that it is gone."""
         place = self._network.place_of(node)
         round_trip_s = 2 * (self.place.latency_s + place.latency_s)
         event: steps.Event = steps.HolderConnected(node, round_trip_s)
@@ -279,7 +282,7 @@ class Host(Station):
 
 
 def _message(asked: Asked) -> NodeRequest:
-    """Return what would stand on the wire."""
+    """Return the request as a message."""
     match asked.request:
         case steps.RequestChunk(_, _, content_id, index, have, patience_ms):
             return ChunkRequest(content_id, index, asked.asker, have, patience_ms)

@@ -203,7 +203,7 @@ def test_says_where_a_chunk_is(shelf: Shelf) -> None:
     assert (places(shelf, "X"), places(shelf, "Z")) == ("a0 c0 b1", "")
     shelf.inventory.put(lettered(shelf, "a", "XY"))  # The same once more …
     shelf.inventory.put(lettered(shelf, "b", "YZ"))  # … and another version.
-    assert (places(shelf, "X"), places(shelf, "Z")) == ("c0 a0", "b1")
+    assert (places(shelf, "X"), places(shelf, "Z")) == ("a0 c0", "b1")
     shelf.inventory.remove("c")
     assert places(shelf, "X") == "a0"
     shelf.inventory.put(lettered(shelf, "a", "XY"))
@@ -226,3 +226,22 @@ def test_takes_in_nothing_that_cannot_be_announced(shelf: Shelf) -> None:
     with pytest.raises(ValueError, match=r"\.\."):
         shelf.inventory.put(file)
     assert (shelf.told, shelf.inventory.names()) == ([], [])
+
+
+def test_finding_waits_for_nobody(shelf: Shelf) -> None:
+    """Whoever changes something has the lock, and may wait for the interpreter meanwhile."""
+    thing = whole(shelf.folder)
+    shelf.inventory.put(thing)
+    with shelf.inventory._lock, shelf.inventory._replacing:
+        assert shelf.inventory.find("a.bin") is shelf.inventory.find(thing.id) is thing
+        assert shelf.inventory.find("nothing") is None
+        assert shelf.inventory.whole("a.bin") is thing
+
+
+def test_at_no_moment_of_a_replacement_is_nothing_found(shelf: Shelf) -> None:
+    one, two = whole(shelf.folder, data=b"one"), whole(shelf.folder, data=b"two")
+    found: list[object] = []
+    inventory = Inventory(lambda _: found.append(inventory.find("a.bin")))
+    for each in (one, two, one, one):
+        inventory.put(each)
+    assert None not in found
