@@ -67,8 +67,6 @@ class Server:
         router.setsockopt(zmq.MAXMSGSIZE, messages.MAX_REQUEST_BYTES)
         router.setsockopt(zmq.RCVHWM, settings.receive_queue)
         router.setsockopt(zmq.SNDHWM, settings.send_queue)
-        router.setsockopt(zmq.HEARTBEAT_IVL, settings.heartbeat_ms)
-        router.setsockopt(zmq.HEARTBEAT_TIMEOUT, settings.heartbeat_timeout_ms)
         self._connections.watch(context, router)
         try:
             sockets.bind(router, address)

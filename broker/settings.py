@@ -10,8 +10,6 @@ class ServerSettings:
     Settings that all listening sockets share are in wire.sockets.
     """
 
-    heartbeat_ms: int = 10_000  # Reaps half-open connections. A client sends only small frames, so
-    heartbeat_timeout_ms: int = 30_000  # no honest one is silent for so long while it sends.
     receive_queue: int = (
         256  # Messages of one connection: 64 MiB at most, if all are as large as can be.
     )

@@ -54,6 +54,6 @@ def to_bytes(bits: int, count: int) -> bytes:
 
 
 def from_bytes(data: bytes, count: int) -> int:
-    """Return the set that `data` says, cut to the chunks that there are."""
+    """Return the set in `data`, without bits beyond `count`."""
     bits = int.from_bytes(data, "little")
     return bits if bits.bit_length() <= count else bits & full(count)

@@ -28,11 +28,21 @@ def send(sock: "zmq.Socket[bytes]", frames: list[bytes]) -> bool:
     """Send; say whether there was room: libzmq takes all frames of a message or none."""
     try:
         for frame in frames[:-1]:
-            _send(sock, frame, _NOW_AND_MORE)
+            begin(sock, frame)
         _send(sock, frames[-1], _NOW)
     except zmq.Again:
         return False
     return True
+
+
+def begin(sock: "zmq.Socket[bytes]", frame: bytes) -> None:
+    """Send a frame of a message whose last frame is still to come."""
+    _send(sock, frame, _NOW_AND_MORE)
+
+
+def end_uncopied(sock: "zmq.Socket[bytes]", frame: bytes) -> None:
+    """Send the last frame of a message, from the memory where it is."""
+    _send(sock, frame, 0, False)  # noqa: FBT003 (by name it takes longer)
 
 
 def receive(sock: "zmq.Socket[bytes]") -> list[zmq.Frame] | None:

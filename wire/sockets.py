@@ -2,8 +2,9 @@
 
 The reasons, in short: high-water marks count messages, and REP drops replies above half of its own,
 so it stands at four times the requests that one asker may have out. MAXMSGSIZE is what a stranger
-may make us allocate. Heartbeats are off: a PING waits behind the data of a slow link and a live
-peer would be cut; TCP's keepalive sees a dead one within 30 s.
+may make us allocate. Heartbeats are off: a PING waits behind the data of a slow link, so that a
+live peer would be cut; and libzmq aborts the process if one is due on a connection that was closed
+while its queue was full (libzmq#4364, open). TCP's keepalive sees a dead peer within 30 s.
 """
 
 import contextlib

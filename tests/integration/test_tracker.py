@@ -26,6 +26,7 @@ from shoal.protocol.messages import (
     Renew,
     Status,
 )
+from shoal.wire import sockets
 
 from tests.integration.running_tracker import (
     Client,
@@ -83,6 +84,14 @@ def test_s5_many_clients_are_answered_at_the_same_time(tracker: RunningTracker) 
             assert tag == f"{index}/{request}".encode()
             assert holder_names(messages.decode(body, messages.TrackerReply)) == ["n2", "n3"]
         each.close()
+
+
+def test_no_heartbeat_is_ever_due_on_a_connection_that_is_gone(tracker: RunningTracker) -> None:
+    """If one were, libzmq aborts (libzmq#4364): whoever asks much and leaves ends the tracker."""
+    router = tracker.router
+    assert router.getsockopt(zmq.HEARTBEAT_IVL) == 0
+    assert router.getsockopt(zmq.TCP_KEEPALIVE) == 1
+    assert router.getsockopt(zmq.TCP_MAXRT) == sockets.UNACKNOWLEDGED_MS
 
 
 def test_s12_what_happens_can_be_seen(client: Client, caplog: pytest.LogCaptureFixture) -> None:

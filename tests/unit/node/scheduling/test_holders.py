@@ -201,7 +201,7 @@ def test_is_not_asked_again_for_what_is_late_until_it_is_written_off() -> None:
 
 
 def test_nothing_is_written_off_soon_over_a_slow_link() -> None:
-    """1 MiB takes 131 s at 64 kbit/s, and asking twice would make it twice (fault 107)."""
+    """1 MiB takes 131 s at 64 kbit/s, and asking twice would double that."""
     asker = Asker()
     assert asker.peer.write_off_s(5) == 60
     asker.fetch(131)
