@@ -147,7 +147,7 @@ def test_nonsense_is_an_answer_too(context: Context, body: bytes) -> None:  # fa
     asked.tracker.answer(body)
     reply = asked.receive()
     assert isinstance(reply, Error)
-    assert reply.message.startswith("the tracker's reply is no message: ")
+    assert reply.message.startswith("the tracker's reply is malformed: ")
     asked.close()
 
 
