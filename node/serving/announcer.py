@@ -67,12 +67,12 @@ class Announcer:
 
     @property
     def is_in_step(self) -> bool:
-        """Say whether the tracker has confirmed everything that there is to tell."""
+        """Say whether the tracker has confirmed all that there is to say."""
         return self._is_known and self._out is None and not self._has_news
 
     @property
     def deadline(self) -> float | None:
-        """When `next_message` will have something to say; None while a reply is outstanding."""
+        """When `next_message` has something to say; None while an answer is awaited."""
         return None if self._out is not None else self._next_at
 
     @property
@@ -105,14 +105,14 @@ class Announcer:
             self._hurry(now)
 
     def next_message(self, now: float) -> Message | None:
-        """Return what to send now, if anything. It then counts as sent."""
+        """Return the message to send now, if any. It counts as sent."""
         if self._out is not None or now < self._next_at:
             return None
         self._out = self._compose()
         return self._out
 
     def answered(self, reply: Message, now: float) -> None:
-        """Take in the tracker's reply to the message that is out."""
+        """Take in the tracker's answer to the message that is out."""
         said, self._out = self._out, None
         self._pause_s = self._settings.tracker_patience_s
         match reply, said:
@@ -133,7 +133,7 @@ class Announcer:
                 self._next_at = self._renewal(now)
 
     def unanswered(self, now: float) -> None:
-        """Note that no reply came; the same is said again later, at growing intervals."""
+        """Note that no answer came; the same is said again later, less and less often."""
         self._next_at = now + self._pause_s * self._rng.uniform(1.0, 1.5)
         self._pause_s = min(2 * self._pause_s, self._settings.renew_s)
         said, self._out = self._out, None
@@ -144,7 +144,7 @@ class Announcer:
                 self._compare((item.name, item.id))
 
     def farewell(self) -> Message | None:
-        """Return the message to leave with, if the tracker knows this node."""
+        """Return the message to leave with, if the tracker knows us."""
         return Leave(self._node, self._epoch) if self._is_known else None
 
     def _compose(self) -> Message:
@@ -183,7 +183,7 @@ class Announcer:
             self._compare(key)
 
     def _note_answer(self, said: Holding, answer: Told) -> None:
-        """Take in what the tracker made of a holding, unless that has changed meanwhile."""
+        """Take in the answer about one holding, unless the holding has changed meanwhile."""
         key = said.name, said.id
         is_still_so = self._wanted.get(key) == said
         if answer.taken:
@@ -210,7 +210,7 @@ class Announcer:
             self._next_at = min(now, self._next_at)
 
     def taken_told(self) -> list[Told]:
-        """Return, once each, which versions the tracker says the holdings are."""
+        """Return, once each, which versions holdings are by the tracker's word."""
         told, self._told = self._told, []
         return told
 
@@ -226,7 +226,7 @@ class Announcer:
 
 
 def confirmed(holding: Holding, told: Told) -> Holding:
-    """Return what is announced of a holding from now on."""
+    """Return a holding as it is announced from now on."""
     return msgspec.structs.replace(
         holding, version=told.version, publisher=told.publisher, claims=False
     )

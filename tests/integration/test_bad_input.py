@@ -294,7 +294,7 @@ def test_a_link_on_the_way_is_not_followed(lab: Cluster, way: str) -> None:
     link.parent.mkdir(exist_ok=True)
     link.symlink_to(outside)
     done = lab.fetch("deep/er/seeds.txt", node="odd-one", options=())
-    assert_fails(done, 8, f"{link.name} is not a directory", "move it away")
+    assert_fails(done, 8, f"{link.name} is not a directory", "move it")
     link.unlink()
     assert [path.name for path in outside.rglob("*")] == ["er"]
 

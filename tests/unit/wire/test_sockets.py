@@ -67,7 +67,7 @@ def test_says_that_an_address_is_elsewhere(context: Context, host: str, words: s
     assert type(refused.value) is OperatorError
 
 
-def test_says_that_a_port_is_taken(context: Context) -> None:  # fault 77
+def test_says_that_a_port_is_taken(context: Context) -> None:
     address = free_address()
     server = sockets.replier(context, address)
     with pytest.raises(OperatorError, match=f"cannot listen on {address}: the port is in use"):
@@ -103,7 +103,7 @@ def test_a_port_is_free_again_soon(context: Context) -> None:
         client.close()
 
 
-def test_a_stranger_s_huge_frame_is_cut_and_others_are_served(context: Context) -> None:  # fault 11
+def test_a_stranger_s_huge_frame_is_cut_and_others_are_served(context: Context) -> None:
     address = free_address()
     server = sockets.replier(context, address)
     stranger, client = sockets.dealer(context, address), sockets.dealer(context, address)
