@@ -164,9 +164,7 @@ def test_a_file_that_changed_is_gone(scene: Scene) -> None:
     assert scene.gone == ["a.bin"]
 
 
-def test_goes_on_after_a_mistake_of_its_own(
-    scene: Scene, caplog: pytest.LogCaptureFixture
-) -> None:
+def test_goes_on_after_a_mistake_of_its_own(scene: Scene, caplog: pytest.LogCaptureFixture) -> None:
     class Broken(Whole):
         def read(self, index: int) -> bytes:
             raise ZeroDivisionError(index)
