@@ -189,7 +189,7 @@ def test_a_port_that_is_taken_is_told(lab: Cluster) -> None:
                 squatter.bind(("127.0.0.1", port_of(address)))
                 squatter.listen()
             done = lab.run_alone(*command.split(), "--config", str(other))
-        assert_fails(done, 2, address, "the port is taken")
+        assert_fails(done, 2, address, "the port is in use")
 
 
 def test_a_fetch_without_a_free_port_serves_nobody(lab: Cluster) -> None:
