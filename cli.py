@@ -25,6 +25,7 @@ from shoal.commands.encoding import insist_on_utf8
 from shoal.commands.exit_codes import ExitCode
 
 if TYPE_CHECKING:
+    from shoal.commands.hosts import HostsOptions
     from shoal.config.cluster import Cluster, NodeEntry
 
 app = typer.Typer(
@@ -35,6 +36,12 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
     context_settings={"help_option_names": ["-h", "--help"]},
+)
+hosts = typer.Typer(
+    help="Install and run a cluster on several computers, over ssh.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
 )
 
 
@@ -94,15 +101,17 @@ def fetch(
 
     def body() -> ExitCode:
         if discard:
-            from shoal.commands.remains import run_discard  # noqa: PLC0415 (--help stays quick)
+            from shoal.commands.discard import run_discard  # noqa: PLC0415 (--help stays quick)
 
             place = _cluster_and_node(config, as_node)
             return run_discard(*place, what, as_json=as_json, quiet=quiet)
-        from shoal.commands.fetch import FetchOptions, run_fetch  # noqa: PLC0415 (--help stays quick)
+        from shoal.api.fetch import FetchOptions  # noqa: PLC0415 (--help stays quick)
+        from shoal.commands.fetch import Wishes, run_fetch  # noqa: PLC0415 (the same)
 
         parts = tuple(include or ()), tuple(exclude or ())
-        options = FetchOptions(as_json, quiet, timeout, output, force, *parts, in_place, offline)
-        return run_fetch(*_cluster_and_node(config, as_node), what, options)
+        options = FetchOptions(output, force, *parts, in_place, offline)
+        wishes = Wishes(tuple(what), options, timeout, as_json, quiet)
+        return run_fetch(*_cluster_and_node(config, as_node), wishes)
 
     _run(body, as_json=as_json)
 
@@ -122,13 +131,13 @@ def share(
     """Share a file or directory as node NAME, copying it into the node's folder if needed."""
 
     def body() -> ExitCode:
-        from shoal.commands.share import ShareOptions, run_share  # noqa: PLC0415 (--help stays quick)
+        from shoal.api.share import ShareOptions  # noqa: PLC0415 (--help stays quick)
+        from shoal.commands.share import run_share  # noqa: PLC0415 (the same)
 
         parts = tuple(include or ()), tuple(exclude or ())
-        options = ShareOptions(
-            as_json, force, *parts, chunking.value if chunking else None, follow_links
-        )
-        return run_share(*_cluster_and_node(config, as_node), path, options)
+        options = ShareOptions(force, *parts, chunking.value if chunking else None, follow_links)
+        place = _cluster_and_node(config, as_node)
+        return run_share(*place, path, options, as_json=as_json)
 
     _run(body, as_json=as_json)
 
@@ -144,7 +153,7 @@ def forget(
     """Stop sharing WHAT. The data stays on disk unless --delete is given."""
 
     def body() -> ExitCode:
-        from shoal.commands.upkeep import run_forget  # noqa: PLC0415 (--help stays quick)
+        from shoal.commands.forget import run_forget  # noqa: PLC0415 (--help stays quick)
 
         place = _cluster_and_node(config, as_node)
         return run_forget(*place, what, delete=delete, as_json=as_json)
@@ -162,7 +171,7 @@ def verify(
     """Rehash everything that NAME holds, or only WHAT, and fetch corrupt chunks again."""
 
     def body() -> ExitCode:
-        from shoal.commands.upkeep import run_verify  # noqa: PLC0415 (--help stays quick)
+        from shoal.commands.verify import run_verify  # noqa: PLC0415 (--help stays quick)
 
         return run_verify(*_cluster_and_node(config, as_node), what, as_json=as_json)
 
@@ -178,7 +187,7 @@ def list_files(
     """List every version of every shared file and directory, with its holders."""
 
     def body() -> ExitCode:
-        from shoal.commands.listing import run_ls  # noqa: PLC0415 (--help stays quick)
+        from shoal.commands.ls import run_ls  # noqa: PLC0415 (--help stays quick)
 
         return run_ls(_cluster(config).tracker.address, as_json=as_json, is_long=long)
 
@@ -238,6 +247,102 @@ def demo(verbose: opt.VerboseOption = False) -> None:
     _run(body)
 
 
+@hosts.command("up", **_told("Install shoal on the hosts.", "shoal hosts up --config lab.yaml"))
+def hosts_up(
+    config: opt.ConfigOption = None,
+    on: opt.OnOption = None,
+    host: opt.HostOption = None,
+    ssh: opt.SshOption = None,
+    shoal: opt.ShoalOption = "shoal",
+    dry_run: opt.DryRunOption = False,
+    python: opt.PythonOption = "python3",
+    offline: opt.SendAllOption = False,
+) -> None:
+    """Install this version of shoal in ~/.shoal-venv on each host."""
+    from shoal.commands.hosts import run_up  # noqa: PLC0415 (--help stays quick)
+
+    options = _hosts_options(on, host, ssh, shoal, dry_run)
+    _run(lambda: run_up(_cluster(config), options, python, offline=offline))
+
+
+@hosts.command("start", **_told("Start the cluster.", "shoal hosts start --config lab.yaml"))
+def hosts_start(
+    config: opt.ConfigOption = None,
+    on: opt.OnOption = None,
+    host: opt.HostOption = None,
+    ssh: opt.SshOption = None,
+    shoal: opt.ShoalOption = "shoal",
+    dry_run: opt.DryRunOption = False,
+) -> None:
+    """Start the tracker and the nodes in the background; wait until the tracker sees the nodes."""
+    from shoal.commands.hosts import run_start  # noqa: PLC0415 (--help stays quick)
+
+    options = _hosts_options(on, host, ssh, shoal, dry_run)
+    _run(lambda: run_start(_cluster(config), options))
+
+
+@hosts.command("fetch", **_told("Fetch on many nodes.", "shoal hosts fetch big.iso --on n1,n2"))
+def hosts_fetch(
+    names: opt.FetchedArguments,
+    config: opt.ConfigOption = None,
+    on: opt.OnOption = None,
+    host: opt.HostOption = None,
+    ssh: opt.SshOption = None,
+    shoal: opt.ShoalOption = "shoal",
+    dry_run: opt.DryRunOption = False,
+    as_json: opt.JsonOption = False,
+) -> None:
+    """Fetch on all nodes at the same time, so that they serve each other."""
+    from shoal.commands.hosts import run_fetch  # noqa: PLC0415 (--help stays quick)
+
+    options = _hosts_options(on, host, ssh, shoal, dry_run)
+    _run(lambda: run_fetch(_cluster(config), options, names, as_json=as_json), as_json=as_json)
+
+
+@hosts.command("status", **_told("Show what is running.", "shoal hosts status"))
+def hosts_status(
+    config: opt.ConfigOption = None,
+    on: opt.OnOption = None,
+    host: opt.HostOption = None,
+    ssh: opt.SshOption = None,
+    shoal: opt.ShoalOption = "shoal",
+    dry_run: opt.DryRunOption = False,
+) -> None:
+    """Show which processes are running, and which nodes the tracker sees."""
+    from shoal.commands.hosts import run_status  # noqa: PLC0415 (--help stays quick)
+
+    options = _hosts_options(on, host, ssh, shoal, dry_run)
+    _run(lambda: run_status(_cluster(config), options))
+
+
+@hosts.command("stop", **_told("Stop the cluster.", "shoal hosts stop --config lab.yaml"))
+def hosts_stop(
+    config: opt.ConfigOption = None,
+    on: opt.OnOption = None,
+    host: opt.HostOption = None,
+    ssh: opt.SshOption = None,
+    shoal: opt.ShoalOption = "shoal",
+    dry_run: opt.DryRunOption = False,
+) -> None:
+    """Stop what `shoal hosts start` has started."""
+    from shoal.commands.hosts import run_stop  # noqa: PLC0415 (--help stays quick)
+
+    options = _hosts_options(on, host, ssh, shoal, dry_run)
+    _run(lambda: run_stop(_cluster(config), options))
+
+
+app.add_typer(hosts, name="hosts", short_help="Run a cluster over ssh.")
+
+
+def _hosts_options(
+    on: str | None, host: list[str] | None, ssh: str | None, shoal: str, dry_run: bool
+) -> "HostsOptions":
+    from shoal.commands.hosts import HostsOptions  # noqa: PLC0415 (--help stays quick)
+    from shoal.hosts.ssh import SSH  # noqa: PLC0415 (the same)
+
+    return HostsOptions(on, tuple(host or ()), ssh or SSH, shoal, dry_run)
+
+
 def _cluster(config: str | None) -> "Cluster":
     from shoal.config import cluster  # noqa: PLC0415 (--help stays quick)
 
@@ -248,7 +353,7 @@ def _cluster(config: str | None) -> "Cluster":
 
 
 def _cluster_and_node(config: str | None, name: str) -> "tuple[Cluster, NodeEntry]":
-    from shoal.commands.here import require_apart, require_here  # noqa: PLC0415 (the same)
+    from shoal.api.here import require_apart, require_here  # noqa: PLC0415 (the same)
     from shoal.config import cluster  # noqa: PLC0415 (--help stays quick)
 
     loaded = _cluster(config)
@@ -258,7 +363,7 @@ def _cluster_and_node(config: str | None, name: str) -> "tuple[Cluster, NodeEntr
     return loaded, entry
 
 
-def _run(body: Callable[[], ExitCode], *, as_json: bool = False) -> None:
+def _run(body: Callable[[], int], *, as_json: bool = False) -> None:
     raise typer.Exit(terminal.run(body, as_json=as_json))
 
 
@@ -275,9 +380,9 @@ def _command() -> int | None:
     try:
         code: int | None = app(prog_name="shoal", standalone_mode=False)
     except opt.UsageError as error:
-        if len(sys.argv) > 1:
+        if type(error).__name__ != "NoArgsIsHelpError":
             raise opt.told(error) from None
-        error.show()  # No arguments: this prints the help.
+        error.show()
         return ExitCode.USAGE
     return code
 

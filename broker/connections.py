@@ -1,7 +1,7 @@
-"""Keeps the connections of a listening socket below what the process may open.
+"""Keeps a listening socket's connections below the process's limit on open files.
 
-libzmq accepts whoever comes; without a descriptor left it would spin, and accept nobody (fault 28).
-It cannot refuse a connection, but its monitor tells the descriptor, and that can be shut down.
+libzmq accepts every connection; without a descriptor left it would spin, and accept none. It cannot
+refuse a connection, but its monitor tells the descriptor, which can be shut down.
 """
 
 import contextlib
@@ -16,7 +16,7 @@ from zmq.utils.monitor import parse_monitor_message
 _log = logging.getLogger("shoal.tracker")
 _ENDPOINT = "inproc://connections-of-the-tracker"
 _EVENTS = zmq.EVENT_ACCEPTED | zmq.EVENT_DISCONNECTED
-_MAX_EVENTS = 1000  # Read at a time, so that a stampede does not keep requests waiting.
+_MAX_EVENTS = 1000  # Read at a time: a stampede must not delay requests.
 
 
 class Connections:
@@ -36,7 +36,7 @@ class Connections:
         return self._socket
 
     def watch(self, context: "zmq.Context[zmq.Socket[bytes]]", listener: zmq.Socket[bytes]) -> None:
-        """Begin to count; call this before the listener is bound."""
+        """Start counting; call this before the listener is bound."""
         most = descriptors.raise_limit()
         self._limit = max(most - self._settings.spare_descriptors, most // 2)
         listener.monitor(_ENDPOINT, _EVENTS)
@@ -45,7 +45,7 @@ class Connections:
         self._socket.connect(_ENDPOINT)
 
     def read(self, now: float) -> None:
-        """Take up who came and went, and shut out those who are too many."""
+        """Count connections that were opened and closed, and end those above the limit."""
         for _ in range(_MAX_EVENTS):
             if not self.socket.poll(0):
                 return
@@ -64,7 +64,7 @@ class Connections:
             return
         self._warn_at = now + self._settings.warn_every_s
         _log.warning(
-            "%d connections are open, and more are refused; raise the limit on open files "
+            "%d connections are open; refusing more. Raise the limit on open files "
             "(ulimit -n) before starting the tracker",
             self._limit,
         )
@@ -77,9 +77,9 @@ class Connections:
 
 def _shut_down(descriptor: int) -> None:
     """End a connection; libzmq closes it when it sees the end."""
-    with contextlib.suppress(OSError):  # It is gone already.
+    with contextlib.suppress(OSError):  # It is closed already.
         connection = socket.socket(socket.AF_INET, socket.SOCK_STREAM, fileno=descriptor)
         try:
             connection.shutdown(socket.SHUT_RDWR)
         finally:
-            connection.detach()  # Not ours to close; and a copy might be one too many.
+            connection.detach()  # libzmq closes it, and a copy might be one descriptor too many.

@@ -1,6 +1,8 @@
-"""Records as rows of a database, each with a checksum, and which rows may be believed.
+"""The tracker's log as rows of a database, and which rows can be trusted. Opens no file.
 
-Opens no file. A row is judged as strictly as a message: one flipped bit costs that row alone.
+A row is checked as strictly as a message: one flipped bit costs that row alone. A `serial` is a
+version's place in the order of announcement. The rows of its holders refer to it, as it is shorter
+than name and id; outside it is not known.
 """
 
 import contextlib
@@ -11,20 +13,20 @@ from typing import Annotated, Any, NamedTuple, TypeVar
 
 import msgspec
 from msgspec import Meta
-from shoal.broker.tracking.records import (
+from shoal.broker.tracking.changes import (
     Change,
-    DisownedRecord,
-    DurableState,
-    ForgetHolder,
-    ForgetNode,
-    ForgetVersion,
-    HolderRecord,
-    NodeRecord,
-    VersionRecord,
+    Disowned,
+    Dropped,
+    Forgotten,
+    Gone,
+    Held,
+    Published,
+    Seen,
+    Withdrawn,
 )
 from shoal.protocol import addresses, manifest, messages, names
 
-FORMAT = 4  # In user_version. What tells is SCHEMA: a file of another is set aside.
+FORMAT = 4  # In user_version. A new one needs new seals too: in a damaged file, they alone tell.
 PAGE_BYTES = 4096
 SCHEMA = f"""
     BEGIN;
@@ -51,7 +53,7 @@ Serial = Annotated[int, Meta(ge=1, le=2**53)]
 
 
 class NodeRow(msgspec.Struct, array_like=True, frozen=True):
-    """A node that has spoken, with what is in its seal: `flag` is `_silence_flag`'s."""
+    """A node that has spoken; `flag` comes from `_silence_flag`, and is kept in the seal."""
 
     node: messages.Node
     address: messages.Address
@@ -64,7 +66,7 @@ class NodeRow(msgspec.Struct, array_like=True, frozen=True):
 
 
 class VersionRow(msgspec.Struct, array_like=True, frozen=True):
-    """A version; `announced_s` is on the system's clock, which may have been set back."""
+    """A version; `announced_s` is on the system's clock, which may have been set back since."""
 
     serial: Serial
     name: messages.What
@@ -79,7 +81,7 @@ class VersionRow(msgspec.Struct, array_like=True, frozen=True):
 
 
 class HolderRow(msgspec.Struct, array_like=True, frozen=True):
-    """That a node holds a version: all of it, if `flag` is 1."""
+    """A node holds a version: all of it if `flag` is 1."""
 
     serial: Serial
     node: messages.Node
@@ -87,7 +89,7 @@ class HolderRow(msgspec.Struct, array_like=True, frozen=True):
 
 
 class DisownedRow(msgspec.Struct, array_like=True, frozen=True):
-    """That a node has lost what the cluster file says it holds."""
+    """A node has lost what the cluster file says it holds."""
 
     name: messages.What
     node: messages.Node
@@ -104,18 +106,11 @@ TABLES: Mapping[str, type[Row]] = {
     "holders": HolderRow,
     "disowned": DisownedRow,
 }
-_FLAGGED = {NodeRow, HolderRow}  # Those whose last field is in the seal, …
+_FLAGGED = {NodeRow, HolderRow}  # Their last field is part of the seal, …
 _FLAG_BITS = 33
 _FLAG = (1 << _FLAG_BITS) - 1
 _CHECKSUM = (1 << 30) - 1  # … which leaves 30 bits of SQLite's 63 for the checksum.
-KEYS = {"nodes": 1, "versions": 1, "holders": 2, "disowned": 2}  # So many columns, from the first.
-
-
-_DELETIONS: Mapping[type, str] = {
-    ForgetNode: "DELETE FROM nodes WHERE node = ?",
-    ForgetVersion: "DELETE FROM versions WHERE serial = ?",
-    ForgetHolder: "DELETE FROM holders WHERE serial = ? AND node = ?",
-}
+KEYS = {"nodes": 1, "versions": 1, "holders": 2, "disowned": 2}  # The number of leading columns.
 
 
 def _check_name(name: str) -> None:
@@ -125,61 +120,103 @@ def _check_name(name: str) -> None:
 
 
 def selection(table: str) -> str:
-    """Return what selects a table's rows, as `state` expects them."""
+    """Return the SQL that selects a table's rows, as `log` expects them."""
     kind = TABLES[table]
     columns = kind.__struct_fields__[: -1 if kind in _FLAGGED else None]
     return f"SELECT {', '.join(columns)}, seal FROM {table}"  # noqa: S608 (our own names)
 
 
-def statement(change: Change, now_s: int) -> tuple[str, tuple[Any, ...]]:
-    """Return the SQL and the values that save a change; `now_s` is on the system's clock."""
+Statement = tuple[str, tuple[Any, ...]]  # In SQL, and its values.
+_Simple = Seen | Forgotten | Published | Dropped | Held | Withdrawn | Disowned
+
+
+def statement(change: _Simple, serial: int, now_s: int) -> Statement:
+    """Return what saves a change, if that does not depend on the present row.
+
+    Args:
+        change: The change.
+        serial: That of the version that the change is about, if it is about one.
+        now_s: The time on the system's clock.
+    """
     match change:
-        case NodeRecord(node, address, epoch, sequence, left, silent_s):
-            silent_since_s = None if silent_s is None else now_s - silent_s
-            flag = _silence_flag(silent_since_s, left=left)
-            return _insertion("nodes", (node, address, epoch, sequence), flag)
-        case VersionRecord(serial, name, content_id, size_bytes, age_s, number, publisher):
-            published = number, publisher
-            told = serial, name, content_id, size_bytes, now_s - age_s, *published
-            return _insertion("versions", told)
-        case HolderRecord(serial, node, complete):
-            return _insertion("holders", (serial, node), int(complete))
-        case DisownedRecord():
-            return _insertion("disowned", tuple(change))
-        case ForgetNode() | ForgetVersion() | ForgetHolder():
-            return _DELETIONS[type(change)], tuple(change)
+        case Held():
+            return _insertion("holders", (serial, change.node), int(change.complete))
+        case Published():
+            published = change.number, change.publisher
+            told = change.name, change.id, change.size_bytes, now_s - change.age_s, *published
+            return _insertion("versions", (serial, *told))
+        case Seen(node, address, epoch, sequence):
+            return _insertion("nodes", (node, address, epoch, sequence))
+        case Disowned(name, node):
+            return _insertion("disowned", (name, node))
+        case Withdrawn():
+            return withdrawal(serial, change.node)
+        case _:
+            return _deletion(change, serial)
 
 
-def _insertion(table: str, values: tuple[Any, ...], flag: int = 0) -> tuple[str, tuple[Any, ...]]:
-    places = ", ".join("?" for _ in range(len(values) + 1))
-    sql = f"REPLACE INTO {table} VALUES ({places})"  # noqa: S608 (our own names)
-    return sql, (*values, seal(table, values, flag))
+def _deletion(change: Forgotten | Dropped, serial: int) -> Statement:
+    if isinstance(change, Dropped):
+        return "DELETE FROM versions WHERE serial = ?", (serial,)
+    return "DELETE FROM nodes WHERE node = ?", (change.node,)
+
+
+def silenced(gone: Gone, row: Sequence[Any], now_s: int) -> Statement | None:
+    """Return what saves that a node is gone, given its present row; None if that is damaged."""
+    *values, found = row
+    if found != seal("nodes", values, _flag(found)):
+        return None  # A new seal would make it look intact.
+    flag = _silence_flag(now_s - gone.silent_s, left=gone.left)
+    return _insertion("nodes", values, flag)
+
+
+def withdrawal(serial: int, node: str) -> Statement:
+    """Return what deletes a holder."""
+    return "DELETE FROM holders WHERE serial = ? AND node = ?", (serial, node)
+
+
+_INSERTIONS = {
+    table: f"REPLACE INTO {table} VALUES ({', '.join('?' * count)})"  # noqa: S608 (our own names)
+    for table, count in {"nodes": 5, "versions": 8, "holders": 3, "disowned": 3}.items()
+}
+
+
+def _insertion(table: str, values: Sequence[Any], flag: int = 0) -> Statement:
+    return _INSERTIONS[table], (*values, seal(table, values, flag))
 
 
 def seal(table: str, values: Sequence[Any], flag: int) -> int:
-    """Return a row's checksum and, as its lowest 33 bits, its flag, which is in the checksum too.
+    """Return a row's checksum, followed by its flag as the lowest 33 bits.
 
-    What stands in another table, or has another type, has another seal.
+    The checksum covers the table, the values with their types, and the flag.
     """
     checksum = zlib.crc32(ascii((table, *values, flag)).encode()) & _CHECKSUM
     return checksum << _FLAG_BITS | flag
 
 
-def _silence_flag(silent_since_s: int | None, *, left: bool) -> int:
-    """Return what a node's seal says beside: if it has left, and since when it is silent.
+def _flag(found: Any) -> int:
+    return found & _FLAG if type(found) is int else 0
 
-    That is in seconds of the system's clock, up to the year 2106; 0: it is not.
+
+def _silence_flag(silent_since_s: int, *, left: bool) -> int:
+    """Return the flag of a silent node: since when, in seconds of the system's clock, and `left`.
+
+    The seconds suffice until the year 2106. Other nodes have the flag 0.
     """
-    since_s = 0 if silent_since_s is None else min(max(silent_since_s, 1), (1 << 32) - 1)
+    since_s = min(max(silent_since_s, 1), (1 << 32) - 1)
     return since_s << 1 | left
 
 
-class Loaded(NamedTuple):
-    """What may be believed of a database's rows."""
+Key = tuple[str, str]  # A version's name and id.
 
-    state: DurableState
-    left_out: int  # Rows that are damaged, or belong to such a one.
-    orphans: tuple[ForgetHolder, ...]  # Holders without node or version, to be deleted.
+
+class Loaded(NamedTuple):
+    """The rows of a database that can be trusted."""
+
+    log: tuple[Change, ...]
+    serials: dict[Key, int]
+    left_out: int  # Rows that are damaged.
+    orphans: tuple[tuple[int, str], ...]  # Holders without node or version: serial and node.
 
 
 @dataclass(slots=True)
@@ -189,7 +226,7 @@ class _Checked:
     def rows(self, kind: type[T], raw: Iterable[Sequence[Any]], table: str) -> list[T]:
         rows = []
         for *values, found in raw:
-            flag = found & _FLAG if type(found) is int else 0
+            flag = _flag(found)
             row = None
             if found == seal(table, values, flag):
                 with contextlib.suppress(msgspec.ValidationError):
@@ -201,38 +238,42 @@ class _Checked:
         return rows
 
 
-def state(raw: Mapping[str, Iterable[Sequence[Any]]], now_s: int) -> Loaded:
-    """Return what the rows of all tables say, without those that cannot be right."""
+def log(raw: Mapping[str, Iterable[Sequence[Any]]], now_s: int) -> Loaded:
+    """Return the log that is in the rows of all tables, without those that cannot be right."""
     checked = _Checked()
-    nodes = checked.rows(NodeRow, raw["nodes"], "nodes")
-    versions: dict[tuple[str, str], VersionRow] = {}
+    nodes = {row.node: row for row in checked.rows(NodeRow, raw["nodes"], "nodes")}
     rows = checked.rows(VersionRow, raw["versions"], "versions")
-    for version in sorted(rows, key=lambda row: row.serial):
-        versions.setdefault((version.name, version.id), version)
-    serials, names_of_nodes = {one.serial for one in versions.values()}, {one.node for one in nodes}
-    holders: list[HolderRow] = []
-    orphans: list[HolderRow] = []
+    versions: dict[int, VersionRow] = {}
+    serials: dict[Key, int] = {}
+    for row in sorted(rows, key=lambda row: row.serial):
+        if serials.setdefault((row.name, row.id), row.serial) == row.serial:
+            versions[row.serial] = row
+    changes = [*_node_changes(nodes.values(), now_s), *_publications(versions.values(), now_s)]
+    orphans = []
     for holder in checked.rows(HolderRow, raw["holders"], "holders"):
-        is_right = holder.serial in serials and holder.node in names_of_nodes
-        (holders if is_right else orphans).append(holder)
+        held = versions.get(holder.serial)
+        node = nodes.get(holder.node)
+        if held is None or node is None:
+            orphans.append((holder.serial, holder.node))
+        else:  # Share the other rows' strings: there may be 4,000,000 holders.
+            changes.append(Held(held.name, held.id, node.node, holder.flag == 1))
     disowned = checked.rows(DisownedRow, raw["disowned"], "disowned")
-    found = DurableState(
-        tuple(_node_record(one, now_s) for one in nodes),
-        tuple(_version_record(one, now_s) for one in versions.values()),
-        tuple(HolderRecord(one.serial, one.node, one.flag == 1) for one in holders),
-        tuple(DisownedRecord(one.name, one.node) for one in disowned),
-    )
+    changes += (Disowned(row.name, row.node) for row in disowned)
     left_out = checked.left_out + len(rows) - len(versions)
-    return Loaded(found, left_out, tuple(ForgetHolder(one.serial, one.node) for one in orphans))
+    return Loaded(tuple(changes), serials, left_out, tuple(orphans))
 
 
-def _node_record(row: NodeRow, now_s: int) -> NodeRecord:
-    silent_since_s, left = row.flag >> 1, bool(row.flag & 1)
-    silent_s = max(0, now_s - silent_since_s) if silent_since_s else None
-    return NodeRecord(row.node, row.address, row.epoch, row.sequence, left, silent_s)
+def _node_changes(rows: Iterable[NodeRow], now_s: int) -> Iterable[Change]:
+    """Yield what is known about nodes, in the order in which they fell silent."""
+    for row in sorted(rows, key=lambda row: row.flag >> 1):
+        yield Seen(row.node, row.address, row.epoch, row.sequence)
+        silent_since_s, left = row.flag >> 1, bool(row.flag & 1)
+        if silent_since_s or left:
+            silent_s = max(0, now_s - silent_since_s) if silent_since_s else 0
+            yield Gone(row.node, left, silent_s)
 
 
-def _version_record(row: VersionRow, now_s: int) -> VersionRecord:
-    age_s = max(0, now_s - row.announced_s)
-    published = row.number, row.publisher
-    return VersionRecord(row.serial, row.name, row.id, row.size_bytes, age_s, *published)
+def _publications(rows: Iterable[VersionRow], now_s: int) -> Iterable[Change]:
+    for row in rows:
+        age_s = max(0, now_s - row.announced_s)
+        yield Published(row.name, row.id, row.size_bytes, row.number, row.publisher, age_s)

@@ -1,4 +1,4 @@
-"""Reads the rows of a database that SQLite cannot open as it is. Judges no row, writes nothing.
+"""Reads the rows of a database that SQLite cannot open as it is. Checks no row, writes nothing.
 
 The file is read into memory with what its journal has, its first page (the schema and a few counts)
 is replaced by that of a new database, and each table is read from both ends and by its keys.
@@ -14,7 +14,9 @@ from typing import Any
 from shoal.broker import rows
 
 _PAGE_COUNT = slice(28, 32)  # In the first page, as in https://www.sqlite.org/fileformat.html.
-_MAX_ROWS = 10_000_000  # Of one table: damaged pages may lead in circles. The limits are lower.
+_MAX_ROWS = (
+    10_000_000  # Of one table: damaged pages may form circles. The tracker's limits are lower.
+)
 _JOURNAL_HEADER = struct.Struct(">IIIIIIII")
 _FRAME_HEADER = struct.Struct(">IIIIII")
 _JOURNAL_MAGIC = {0x377F0682: "<", 0x377F0683: ">"}  # And the byte order of its checksums.
@@ -41,7 +43,7 @@ def rows_in(path: Path) -> tuple[Raw, int]:
 
 
 def text(data: bytes) -> str:
-    """Decode a text so that damage in it does not end the reading of all the others."""
+    """Decode a text; if it is damaged, that must not end the reading of the others."""
     return data.decode(errors="surrogateescape")
 
 
@@ -83,11 +85,11 @@ def _readable(connection: sqlite3.Connection, query: str, *keys: Any) -> Iterato
     try:
         yield from islice(connection.execute(query, keys), _MAX_ROWS)
     except (sqlite3.Error, OverflowError, UnicodeError):
-        return  # The latter two: a key from a damaged row, which cannot be looked for.
+        return  # The latter two: a damaged row's key, which cannot be looked up.
 
 
 def _contents(path: Path) -> bytes:
-    """Return the file's bytes after all transactions that its journal has in full."""
+    """Return the file's bytes after all transactions that are complete in its journal."""
     pages = bytearray(path.read_bytes())
     journal = path.with_name(f"{path.name}-wal")
     if journal.exists():
@@ -99,7 +101,7 @@ def _contents(path: Path) -> bytes:
 
 
 def _committed(journal: bytes) -> Iterator[tuple[int, bytes]]:
-    """Yield number and bytes of the pages in a journal, up to its last whole transaction."""
+    """Yield number and bytes of the pages in a journal, up to its last complete transaction."""
     if len(journal) < _JOURNAL_HEADER.size:
         return
     magic, _, page_bytes, _, *salts, first, second = _JOURNAL_HEADER.unpack_from(journal)

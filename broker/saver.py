@@ -1,4 +1,4 @@
-"""Keeps what could not be saved until it can be. Knows neither the records nor where they go."""
+"""Keeps what could not be saved until it can be. Knows neither the changes nor where they go."""
 
 import logging
 from collections import deque
@@ -6,20 +6,24 @@ from collections.abc import Sequence
 from typing import Protocol
 
 from shoal.broker.settings import ServerSettings
-from shoal.broker.tracking.records import Change, NotSavedError
+from shoal.broker.tracking.changes import Change
 
 _log = logging.getLogger("shoal.tracker")
 
 
+class NotSavedError(Exception):
+    """No change was saved: the disk is full, read-only or failing."""
+
+
 class Store(Protocol):
-    """What outlives the process."""
+    """The place where the log outlives the process."""
 
     def apply(self, changes: Sequence[Change]) -> None:
         """Save all changes, or raise NotSavedError."""
 
 
 class Saver:
-    """Saves changes in order. When the disk fails, the tracker goes on from memory (fault 64)."""
+    """Saves changes in order. While the disk fails, the tracker goes on from memory."""
 
     def __init__(self, store: Store, settings: ServerSettings) -> None:
         self.failure_count = 0
@@ -42,7 +46,7 @@ class Saver:
             self._warn(error, now)
             return
         if self._retry_at:
-            _log.warning("the state is saved again")
+            _log.warning("the tracker's state is being saved again")
         self._unsaved.clear()
         self._retry_at = self._warn_at = 0.0
 
@@ -50,4 +54,4 @@ class Saver:
         if now < self._warn_at:
             return
         self._warn_at = now + self._settings.warn_every_s
-        _log.warning("the state cannot be saved (%s): going on, and trying again", error)
+        _log.warning("cannot save the tracker's state (%s); continuing, and retrying", error)

@@ -1,6 +1,6 @@
-"""The ROUTER that answers for the tracker. Decides nothing: it receives, saves, replies and tells.
+"""The tracker's ROUTER: receives requests, saves changes, sends replies, logs. Decides nothing.
 
-What it must withstand: clients that never read, strangers that send anything, a disk that fails.
+It withstands clients that never read, strangers that send anything, and a disk that fails.
 """
 
 import collections
@@ -16,8 +16,8 @@ from shoal.broker.connections import Connections
 from shoal.broker.reporter import Reporter
 from shoal.broker.saver import Saver, Store
 from shoal.broker.settings import ServerSettings
+from shoal.broker.tracking.changes import Change
 from shoal.broker.tracking.events import Event
-from shoal.broker.tracking.records import Change
 from shoal.broker.tracking.tracker import Expiry, Outcome
 from shoal.protocol import messages
 from shoal.protocol.errors import MalformedMessageError, UnsupportedMessageError, WireCode
@@ -32,7 +32,7 @@ MAX_ERROR_CHARACTERS = 500
 
 
 class Machine(Protocol):
-    """What answers requests: the tracker."""
+    """Whatever answers the requests: the tracker."""
 
     @property
     def deadline(self) -> float | None: ...
@@ -60,16 +60,13 @@ class Server:
         self._router: zmq.Socket[bytes] | None = None
 
     def bind(self, context: "zmq.Context[zmq.Socket[bytes]]", address: str) -> None:
-        """Listen on `address`; raises OperatorError if that cannot be."""
+        """Listen on `address`; raises OperatorError if that is impossible."""
         settings = self._settings
         router = context.socket(zmq.ROUTER)
         router.setsockopt(zmq.ROUTER_MANDATORY, 1)  # With NOBLOCK: see _send.
-        # With a domain, libzmq refuses ZMTP 1 and 2, for which it takes HTTP, SSH and mere noise.
         router.setsockopt(zmq.MAXMSGSIZE, messages.MAX_REQUEST_BYTES)
         router.setsockopt(zmq.RCVHWM, settings.receive_queue)
         router.setsockopt(zmq.SNDHWM, settings.send_queue)
-        router.setsockopt(zmq.HEARTBEAT_IVL, settings.heartbeat_ms)
-        router.setsockopt(zmq.HEARTBEAT_TIMEOUT, settings.heartbeat_timeout_ms)
         self._connections.watch(context, router)
         try:
             sockets.bind(router, address)
@@ -93,7 +90,7 @@ class Server:
             self._serve_round(self._router)
 
     def close(self) -> None:
-        """Close the socket; replies that wait in it have a moment to leave."""
+        """Close the socket; replies that wait in it get a moment to be sent."""
         if self._router is not None:
             self._router.disable_monitor()  # First: libzmq would wait for its reader.
             self._router.close()
@@ -107,7 +104,7 @@ class Server:
         return round(1000 * min(self._settings.poll_s, max(0.0, deadline - self._clock())))
 
     def _serve_round(self, router: "zmq.Socket[bytes]") -> None:
-        """Answer what has come in, after the changes of all of it are saved in one transaction."""
+        """Answer all waiting requests, after saving their changes in one transaction."""
         now = self._clock()
         expiry = self._tracker.expire(now)
         changes: list[Change] = list(expiry.changes)
@@ -124,7 +121,7 @@ class Server:
         self._reporter.tell(events, now)
 
     def _received(self, router: "zmq.Socket[bytes]") -> Iterator[tuple[list[bytes], list[bytes]]]:
-        """Yield the envelope and the body's frames of each request that waits, up to a round."""
+        """Yield the envelope and body frames of each waiting request, up to a round."""
         for _ in range(self._settings.round_requests):
             try:
                 frames = router.recv_multipart(zmq.NOBLOCK)
@@ -133,7 +130,9 @@ class Server:
             self._counters["requests"] += 1
             delimiter = _delimiter(frames)
             if delimiter is None:
-                self._counters["without_delimiter"] += 1  # No client of ours; nobody to answer.
+                self._counters["without_delimiter"] += (
+                    1  # Not a client of ours; there is nobody to answer.
+                )
             else:
                 yield frames[: delimiter + 1], frames[delimiter + 1 :]
 
@@ -154,18 +153,18 @@ class Server:
             where = f"{Path(place.filename).name}:{place.lineno}"
             kind = type(request).__name__.lower()
             self._reporter.warn(f"a bug in answering a {kind}, at {where}: {error!r}", now)
-            return _failed(WireCode.INTERNAL, "the tracker failed; its log says why")
+            return _failed(WireCode.INTERNAL, "the tracker failed; see its log")
 
     def _completed(self, reply: TrackerReply) -> TrackerReply:
-        """Add what the tracker cannot know: how its server fares."""
+        """Add the server's counters, which the tracker itself does not know."""
         if isinstance(reply, TrackerStatus):
             return msgspec.structs.replace(reply, counters=self._counted())
         return reply
 
     def _send(self, router: "zmq.Socket[bytes]", frames: list[bytes]) -> None:
-        """Send unless that meant waiting: one client that does not read would stop all.
+        """Send, but never wait: one client that does not read would stop everybody.
 
-        Fault 75: with ROUTER_MANDATORY a full queue is an error here, and else a silent loss.
+        With ROUTER_MANDATORY, a full queue is an error here; without it, a silent loss.
         """
         try:
             router.send_multipart(frames, zmq.NOBLOCK)
@@ -184,7 +183,7 @@ class Server:
 
 
 def _delimiter(frames: list[bytes]) -> int | None:
-    """Return where the empty frame stands, after the client's routing id and its tags."""
+    """Return the index of the empty frame, after the client's routing id and its tags."""
     for index in range(1, min(len(frames), MAX_TAGS + 2)):
         if not frames[index]:
             return index

@@ -1,14 +1,16 @@
-"""The tracker's records in an SQLite file. Knows nothing of what they mean."""
+"""The tracker's log in an SQLite file: the last change of each key."""
 
 import logging
 import os
 import sqlite3
-from collections.abc import Sequence
-from contextlib import suppress
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
+import msgspec
 from shoal.broker import rows, salvage
-from shoal.broker.tracking.records import Change, DurableState, NotSavedError
+from shoal.broker.saver import NotSavedError
+from shoal.broker.tracking.changes import Change, Dropped, Gone, Held, Published, Withdrawn
 from shoal.protocol.errors import OperatorError
 
 _log = logging.getLogger("shoal.tracker")
@@ -16,44 +18,49 @@ _log = logging.getLogger("shoal.tracker")
 LOCK_TIMEOUT_S = 0.5  # A tracker that was just stopped is done with the file by then.
 _MEMORY = ":memory:"
 
-# The journal survives a killed process without an fsync for each commit; after a power cut the last
-# moments may be missing, and the nodes announce them again.
+# The journal survives a killed process without an fsync for each commit. After a power cut, the
+# last moments may be missing; the nodes announce them again.
 _SETTINGS = f"""
     PRAGMA page_size = {rows.PAGE_BYTES};
     PRAGMA locking_mode = EXCLUSIVE;
     PRAGMA journal_mode = WAL;
     PRAGMA synchronous = NORMAL;
 """
-_PROBE = f"BEGIN IMMEDIATE; PRAGMA user_version = {rows.FORMAT}; COMMIT;"
-_SUFFIXES = ("", "-wal", "-shm")  # Of the database's own file, and of its journal's.
+_SUFFIXES = ("", "-wal", "-shm")  # Of the database and its journal.
 _DAMAGED = {sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_ERROR}
-_TROUBLE = (sqlite3.Error, OSError, UnicodeDecodeError)  # The latter: an error that quotes damage.
+_TROUBLE = (
+    sqlite3.Error,
+    OSError,
+    UnicodeDecodeError,
+)  # The last: an error message that quotes damage.
 
 
 class _DamagedError(Exception):
-    """The file is a database, but not all of it is as we wrote it."""
+    """The file is a database, but not as we wrote it."""
 
 
 class SqliteStore:
-    """One database file, which no other process may use meanwhile."""
+    """One database file, locked against other processes."""
 
     def __init__(self, path: Path) -> None:
         self._path = path
         self._connection: sqlite3.Connection | None = None
-        self._unsaved = DurableState()  # What was read from a file that cannot be written.
+        self._serials = _Serials({})
+        self._unsaved: Sequence[Change] = ()  # The log in a file that cannot be written.
 
-    def load(self) -> DurableState:
-        """Open the file, which need not exist, and return what was saved in it.
+    def load(self) -> Sequence[Change]:
+        """Open the file, which need not exist, and return the log that was saved in it.
 
-        If it is damaged, what can be read of it is put into a new file, and it is set aside. If it
-        cannot be written, what it has is used all the same; `apply` then tries to open it again.
+        A damaged file is set aside, and whatever can be read of it goes into a new one. A file that
+        cannot be written is used all the same; `apply` then tries to open it again.
 
         Raises OperatorError if another tracker uses the file.
         """
         try:
             if self._path.exists() and not self._path.is_file():
                 return self._begun_in_memory()
-            state = self._opened()
+            self._connect(str(self._path))
+            log = self._read()
         except (*_TROUBLE, _DamagedError) as error:
             if _code(error) == sqlite3.SQLITE_BUSY:
                 self.close()
@@ -63,10 +70,10 @@ class SqliteStore:
                 ) from None
             return self._rescued(error)
         try:
-            self._script(_PROBE)
+            self._probe()
         except sqlite3.Error as error:
             return self._rescued(error)
-        return state
+        return log
 
     def apply(self, changes: Sequence[Change]) -> None:
         """Save all changes; raises NotSavedError if none is saved."""
@@ -80,118 +87,162 @@ class SqliteStore:
             self._connection = None
 
     def _save(self, changes: Sequence[Change]) -> None:
-        assert self._connection is not None, "load comes first"
-        try:
-            self._connection.execute("BEGIN")
-            (now_s,) = self._connection.execute("SELECT unixepoch()").fetchone()
+        with self._transaction() as connection:
+            (now_s,) = connection.execute("SELECT unixepoch()").fetchone()
             for change in changes:
-                self._connection.execute(*rows.statement(change, now_s))
-            self._connection.execute("COMMIT")
+                statement = self._statement(connection, change, now_s)
+                if statement is not None:
+                    connection.execute(*statement)
+
+    def _statement(
+        self, connection: sqlite3.Connection, change: Change, now_s: int
+    ) -> rows.Statement | None:
+        """Return what saves a change; None if it is about something that is not in the file."""
+        match change:
+            case Held() | Withdrawn():
+                serial = self._serials.find((change.name, change.id))
+                return rows.statement(change, serial, now_s) if serial else None
+            case Published():
+                serial = self._serials.allot((change.name, change.id))
+                return rows.statement(change, serial, now_s)
+            case Dropped():
+                serial = self._serials.drop((change.name, change.id))
+                return rows.statement(change, serial, now_s)
+            case Gone():
+                query = f"{rows.selection('nodes')} WHERE node = ?"
+                row = connection.execute(query, (change.node,)).fetchone()
+                return None if row is None else rows.silenced(change, row, now_s)
+            case _:
+                return rows.statement(change, 0, now_s)
+
+    @contextmanager
+    def _transaction(self) -> Iterator[sqlite3.Connection]:
+        """Save everything that is executed within it, or raise NotSavedError."""
+        connection = self._connection
+        assert connection is not None, "load comes first"
+        try:
+            connection.execute("BEGIN")
+            yield connection
+            connection.execute("COMMIT")
         except sqlite3.Error as error:
-            if self._connection.in_transaction:
-                self._connection.execute("ROLLBACK")
+            if connection.in_transaction:
+                connection.execute("ROLLBACK")
+            self._serials.roll_back()
             raise NotSavedError(str(error)) from error
+        self._serials.commit()
 
-    def _opened(self) -> DurableState:
-        """Open the file, or make it, and return what is in it, if that is all right."""
-        connection = self._connect(str(self._path))
-        (verdict,) = connection.execute("PRAGMA quick_check(1)").fetchone()
-        if verdict != "ok":
-            raise _DamagedError(verdict)
-        if _schema(connection) != _expected_schema():
-            raise _DamagedError(f"it is not a database of format {rows.FORMAT}")
-        (now_s,) = connection.execute("SELECT unixepoch()").fetchone()
-        raw = {table: connection.execute(rows.selection(table)) for table in rows.TABLES}
-        loaded = rows.state(raw, now_s)
-        if loaded.left_out:
-            raise _DamagedError("some rows fail their checksums")
-        if loaded.orphans:
-            with suppress(NotSavedError):
-                self._save(loaded.orphans)
-        return loaded.state
-
-    def _connect(self, database: str) -> sqlite3.Connection:
+    def _connect(self, database: str) -> None:
+        """Open the file, or create it."""
         if database != _MEMORY:
             self._path.parent.mkdir(parents=True, exist_ok=True)
-        # Whoever serves may do so in another thread than the one that loads, but never two at once.
+        # The thread that saves may not be the one that loads; but there is never more than one.
         connection = self._connection = sqlite3.connect(
             database, timeout=LOCK_TIMEOUT_S, isolation_level=None, check_same_thread=False
         )
         connection.text_factory = salvage.text
         connection.executescript(_SETTINGS)
-        (version,) = connection.execute("PRAGMA user_version").fetchone()
         (table_count,) = connection.execute("SELECT count(*) FROM sqlite_schema").fetchone()
-        if version == table_count == 0:
+        if _format(connection) == table_count == 0:
             connection.executescript(rows.SCHEMA)
-        return connection
+        self._serials = _Serials({})
 
-    def _script(self, statements: str) -> None:
+    def _probe(self) -> None:
+        """Write one page, unchanged: raises sqlite3.Error if the disk is full or read-only."""
         assert self._connection is not None, "it was opened just now"
-        self._connection.executescript(statements)
+        version = _format(self._connection)
+        self._connection.executescript(f"BEGIN IMMEDIATE; PRAGMA user_version = {version}; COMMIT;")
 
-    def _begun_in_memory(self) -> DurableState:
+    def _read(self) -> Sequence[Change]:
+        """Return the log, if the file is intact."""
+        connection = self._connection
+        assert connection is not None, "it was opened just now"
+        (verdict,) = connection.execute("PRAGMA quick_check(1)").fetchone()
+        if verdict != "ok":
+            raise _DamagedError(verdict)
+        if (version := _format(connection)) != rows.FORMAT:
+            raise _DamagedError(f"its format is {version}, not {rows.FORMAT}")
+        if _schema(connection) != _expected_schema():
+            raise _DamagedError("its tables are not a tracker's")
+        (now_s,) = connection.execute("SELECT unixepoch()").fetchone()
+        raw = {table: connection.execute(rows.selection(table)) for table in rows.TABLES}
+        loaded = rows.log(raw, now_s)
+        if loaded.left_out:
+            raise _DamagedError("some rows fail their checksums")
+        self._serials = _Serials(loaded.serials)
+        if loaded.orphans:
+            with suppress(NotSavedError), self._transaction():
+                for orphan in loaded.orphans:
+                    connection.execute(*rows.withdrawal(*orphan))
+        return loaded.log
+
+    def _begun_in_memory(self) -> Sequence[Change]:
         _log.warning(
-            "%s is not a regular file: nothing will be remembered over a restart", self._path
+            "%s is not a regular file: nothing will be remembered across restarts", self._path
         )
         self._connect(_MEMORY)
-        return DurableState()
+        return ()
 
-    def _rescued(self, problem: Exception) -> DurableState:
-        """Return what can be read of a file that could not be opened as it should be."""
+    def _rescued(self, problem: Exception) -> Sequence[Change]:
+        """Return what can be read of a file that cannot be used as it is."""
         self.close()
         loaded = self._salvaged()
         if not _is_damage(problem) and not self._is_falsely_read_only(problem):
-            return self._read_only(loaded.state, problem)
+            return self._read_only(loaded.log, problem)
         try:
-            aside = self._renewed(loaded.state)
+            aside = self._renewed(loaded.log)
         except (*_TROUBLE, NotSavedError) as error:
-            return self._read_only(loaded.state, error)
+            return self._read_only(loaded.log, error)
         count = loaded.left_out + len(loaded.orphans)
-        lost = (
-            f"{count} rows were" if count > 1 else "1 row was" if count else "unreadable rows were"
-        )
+        lost = f"{count} rows" if count > 1 else "1 row" if count else "any unreadable rows"
         _log.warning(
-            "%s is damaged (%s): %s left out, and nodes will announce them again; kept as %s",
+            "%s is damaged (%s); dropped %s, which nodes will announce again; kept as %s",
             self._path,
             " ".join(str(problem).split()),
             lost,
             aside,
         )
-        return loaded.state
+        return loaded.log
 
-    def _read_only(self, state: DurableState, problem: Exception) -> DurableState:
+    def _read_only(self, log: Sequence[Change], problem: Exception) -> Sequence[Change]:
         self.close()
-        self._unsaved = state
-        used = "" if state == DurableState() else "its contents are used, but "
+        self._unsaved = log
+        used = "its contents are used, but " if log else ""
         _log.warning(
-            "%s cannot be written (%s): %snothing new will be remembered over a restart "
+            "%s cannot be written (%s): %snothing new will be remembered across restarts "
             "until it can be",
             self._path,
             problem,
             used,
         )
-        return state
+        return log
 
     def _reopen(self) -> None:
-        """Open the file again, and save in it what was read before."""
+        """Open the file again, and save whatever was read before and is not in it.
+
+        Probes the file first: a disk may stay full for hours, and reading a large file every few
+        seconds would slow down everybody.
+        """
+        missing: Sequence[Change] | None = None
         try:
-            self._opened()
+            self._connect(str(self._path))
+            self._probe()
+            missing = _missing(self._unsaved, self._read())
         except (*_TROUBLE, _DamagedError) as error:
             self.close()
             if not _is_damage(error):
                 raise NotSavedError(str(error)) from error
         try:
-            if self._connection is None:
+            if missing is None:
                 self._renewed(self._unsaved)
             else:
-                self._save(_records(self._unsaved))
+                self._save(missing)
         except (*_TROUBLE, NotSavedError) as error:
             self.close()
             raise NotSavedError(str(error)) from error
-        self._unsaved = DurableState()
+        self._unsaved = ()
 
     def _is_falsely_read_only(self, problem: Exception) -> bool:
-        """Say whether nothing but a number in the file itself keeps SQLite from writing."""
+        """Say whether SQLite refuses to write only because of a number in the file itself."""
         places = self._path, self._path.parent
         may_write = all(os.access(place, os.W_OK) for place in places)
         return _code(problem) == sqlite3.SQLITE_READONLY and may_write
@@ -200,18 +251,18 @@ class SqliteStore:
         try:
             raw, now_s = salvage.rows_in(self._path)
         except _TROUBLE:
-            return rows.Loaded(DurableState(), 0, ())
-        return rows.state(raw, now_s)
+            return rows.Loaded((), {}, 0, ())
+        return rows.log(raw, now_s)
 
-    def _renewed(self, state: DurableState) -> Path:
-        """Set the file aside, begin a new one with these records; return where the old one is.
+    def _renewed(self, log: Sequence[Change]) -> Path:
+        """Set the file aside and start a new one with this log; return where the old one is.
 
         If there is no room for the new one, the old one stays: it is all that outlasts a restart.
         """
         aside = self._set_aside()
         try:
             self._connect(str(self._path))
-            self._save(_records(state))
+            self._save(log)
         except BaseException:
             self.close()
             self._put_back(aside)
@@ -227,7 +278,7 @@ class SqliteStore:
                 new.unlink(missing_ok=True)
 
     def _set_aside(self) -> Path:
-        """Rename the file and its journal, so that somebody may look at them; return where to."""
+        """Rename the file and its journal, so that they can be examined; return the new path."""
         number = 1
         while (aside := self._path.with_name(f"{self._path.name}.corrupt-{number}")).exists():
             number += 1
@@ -238,8 +289,66 @@ class SqliteStore:
         return aside
 
 
-def _records(state: DurableState) -> list[Change]:
-    return [*state.nodes, *state.versions, *state.holders, *state.disowned]
+class _Serials:
+    """Which row each version has. Changes are final when the transaction is committed.
+
+    In memory, 190 MiB for 1,000,000 versions: an index would double the file.
+    """
+
+    def __init__(self, saved: Mapping[rows.Key, int]) -> None:
+        self._saved = dict(saved)
+        self._fresh: dict[rows.Key, int] = {}
+        self._last = max(saved.values(), default=0)
+
+    def find(self, key: rows.Key) -> int:
+        """Return the serial of a version; 0 if it has none."""
+        serial = self._fresh.get(key)
+        return self._saved.get(key, 0) if serial is None else serial
+
+    def allot(self, key: rows.Key) -> int:
+        """Return the serial of a version; if it has none, it gets the next."""
+        serial = self.find(key)
+        if not serial:
+            self._last += 1
+            serial = self._fresh[key] = self._last
+        return serial
+
+    def drop(self, key: rows.Key) -> int:
+        serial = self.find(key)
+        self._fresh[key] = 0
+        return serial
+
+    def commit(self) -> None:
+        for key, serial in self._fresh.items():
+            if serial:
+                self._saved[key] = serial
+            else:
+                self._saved.pop(key, None)
+        self._fresh.clear()
+
+    def roll_back(self) -> None:
+        self._fresh.clear()
+
+
+def _missing(log: Sequence[Change], saved: Sequence[Change]) -> list[Change]:
+    """Return what is in a log and not saved. Ages depend on when they were read."""
+    known = set(map(_timeless, saved))
+    return [change for change in log if _timeless(change) not in known]
+
+
+def _timeless(change: Change) -> Change:
+    match change:
+        case Published():
+            return msgspec.structs.replace(change, age_s=0)
+        case Gone():
+            return msgspec.structs.replace(change, silent_s=0)
+        case _:
+            return change
+
+
+def _format(connection: sqlite3.Connection) -> int:
+    (version,) = connection.execute("PRAGMA user_version").fetchone()
+    return int(version)
 
 
 def _schema(connection: sqlite3.Connection) -> list[tuple[str, str]]:

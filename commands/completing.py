@@ -1,4 +1,4 @@
-"""What the shell may complete: nodes of the cluster file, things of the tracker. Never fails."""
+"""Shell completion: nodes from the cluster file, files from the tracker. Never fails."""
 
 import os
 import threading
@@ -13,21 +13,21 @@ from shoal.protocol.names import display
 if TYPE_CHECKING:
     from shoal.config.cluster import Cluster
 
-LIMIT_S = 0.5  # Nobody waits longer for the tab key.
+LIMIT_S = 0.5  # Longer feels broken after pressing Tab.
 
 
 def nodes(ctx: typer.Context, incomplete: str) -> list[str]:
-    """Return the names of nodes that begin with what was typed."""
+    """Return the nodes whose names start with what was typed."""
     try:
         return _beginning_with(incomplete, _cluster(ctx).nodes)
-    except Exception:  # noqa: BLE001 (in the middle of a line, nobody wants to read of it)
+    except Exception:  # noqa: BLE001 (an error message would garble the command line)
         return []
 
 
 def things(ctx: typer.Context, incomplete: str) -> list[str]:
-    """Return the names of things that begin with what was typed, if the tracker answers in time.
+    """Return the files whose names start with what was typed, if the tracker answers in time.
 
-    It is asked in a thread that is left behind: a name service may be waited for, too.
+    A thread asks it, and is abandoned at the time limit: resolving the host may block, too.
     """
     found: list[str] = []
 
@@ -51,7 +51,7 @@ def _cluster(ctx: typer.Context) -> "Cluster":
 
 
 def _names(cluster: "Cluster", incomplete: str) -> list[str]:
-    """Return a page of the names that sort after what was typed."""
+    """Return one page of the names that sort after what was typed."""
     import zmq  # noqa: PLC0415 (--help stays quick)
     from shoal.protocol.messages import Files, List  # noqa: PLC0415 (the same)
     from shoal.wire.tracker_client import TrackerClient  # noqa: PLC0415 (the same)
@@ -69,6 +69,6 @@ def _names(cluster: "Cluster", incomplete: str) -> list[str]:
 
 
 def _beginning_with(start: str, names: Iterable[str]) -> list[str]:
-    """Return those that can be typed: what a terminal does not show is not put into a line."""
+    """Return the names that start so, without those that a terminal cannot display."""
     unique = dict.fromkeys(names)
     return [name for name in unique if name.startswith(start) and display(name) == name]

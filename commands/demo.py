@@ -1,4 +1,4 @@
-"""`shoal demo`: the real commands, as real processes, on this machine, in a folder of their own."""
+"""`shoal demo`: the real commands as real processes on this machine, in a temporary folder."""
 
 import contextlib
 import json
@@ -21,15 +21,15 @@ from shoal.protocol.errors import BugError, OperatorError
 READY_S = 20.0
 STOP_S = 5.0
 FETCHES = {"seeds.txt": "n1", "network.txt": "n2", "net.txt": "n3"}
-FIRST_PORT, LAST_PORT = 20_000, 30_000  # Below those that the kernel gives to clients.
-PORTS = 4  # For a tracker and three nodes; the one before them is held, so that they are ours.
+FIRST_PORT, LAST_PORT = 20_000, 30_000  # Below the ephemeral ports.
+PORTS = 4  # A tracker and three nodes. The port before them is kept bound, as a lock.
 
 
 def run_demo(program: Path, *, is_verbose: bool = False) -> ExitCode:
     """Start a tracker and three nodes from `program`, fetch, verify, stop.
 
     Raises:
-        OperatorError: one of the steps failed.
+        OperatorError: a step failed.
     """
     with tempfile.TemporaryDirectory(prefix="shoal-demo-") as folder, _ports() as first:
         demo = _Demo(program, _prepare(Path(folder), first), is_verbose=is_verbose)
@@ -40,7 +40,9 @@ def run_demo(program: Path, *, is_verbose: bool = False) -> ExitCode:
             demo.show()
         finally:
             demo.stop()
-    terminal.say("demo: all three files arrived and are right; all is stopped and cleaned up")
+    terminal.say(
+        "demo: all three files arrived and are verified; everything is stopped and cleaned up"
+    )
     return ExitCode.DONE
 
 
@@ -60,17 +62,17 @@ def _prepare(folder: Path, first: int) -> Cluster:
 
 @contextlib.contextmanager
 def _ports() -> Iterator[int]:
-    """Give the port before those that are free; it is held, so that two demos share none.
+    """Give the port before four free ones; it is kept bound, so that two demos do not collide.
 
     Raises:
-        OperatorError: there are not so many.
+        OperatorError: there are not enough.
     """
     for first in range(FIRST_PORT, LAST_PORT, PORTS + 1):
         with socket.socket() as guard:
             if _is_bound(guard, first) and all(map(_is_free, range(first + 1, first + 1 + PORTS))):
                 yield first
                 return
-    raise OperatorError("no ports are free on 127.0.0.1; end some programs and run it again")
+    raise OperatorError("no ports are free on 127.0.0.1; stop some programs and run it again")
 
 
 def _is_free(port: int) -> bool:
@@ -116,7 +118,7 @@ class _Demo:
         original = self._cluster.nodes[self._cluster.holdings[name][0]].folder / name
         arrived = Path(report["path"])
         if blake3(arrived.read_bytes()).digest() != blake3(original.read_bytes()).digest():
-            raise BugError(f"{name} arrived, but it is not what was sent")
+            raise BugError(f"{name} arrived, but it is not what was sent; please report this")
         sources = " and ".join(
             f"{count} bytes from {one}" for one, count in sorted(report["holders"].items())
         )
@@ -133,7 +135,7 @@ class _Demo:
             self._processes.append(subprocess.Popen(command, stderr=log))  # noqa: S603
 
     def _reason(self) -> str:
-        """Return what the processes said was wrong, if they said it where it can be read."""
+        """Return the first error in the log; without a log it is on the terminal already."""
         said = self._log.read_text(errors="replace") if self._log is not None else ""
         errors = [line for line in said.splitlines() if line.startswith("error: ")]
         return f": {errors[0].removeprefix('error: ')}" if errors else "; --verbose shows why"

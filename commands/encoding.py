@@ -1,4 +1,4 @@
-"""Has names of files read and written as UTF-8, whatever the locale says they are.
+"""Makes Python read and write file names as UTF-8, whatever the locale is.
 
 Names travel as UTF-8. A Python that was told to take the disk's names for Latin-1 or ASCII would
 send others than are there, and it can only be told otherwise when it starts.

@@ -17,7 +17,7 @@ UsageError: Any = typer.BadParameter.__base__  # Click's, or the copy of it that
 
 def told(error: Any) -> OperatorError:
     """Return a usage error as one line, like every other error."""
-    what = error.format_message().rstrip(".?")
+    what = error.format_message().rstrip(".?").replace("is not a valid float range", "is no number")
     command = error.ctx.command_path if error.ctx else "shoal"
     return OperatorError(f"{what[:1].lower()}{what[1:]}; see `{command} --help`")
 
@@ -186,3 +186,34 @@ FollowLinksOption = Annotated[
     ),
 ]
 DeleteOption = Annotated[bool, typer.Option("--delete", help="Delete the data too.")]
+
+# Of `shoal hosts`.
+FetchedArguments = Annotated[
+    list[str], typer.Argument(metavar="NAME", help="Files or directories to fetch.")
+]
+OnOption = Annotated[
+    str | None, typer.Option(metavar="NAMES", help="Only these, as in tracker,n1. Default: all.")
+]
+HostOption = Annotated[
+    list[str] | None,
+    typer.Option(
+        metavar="NAME=HOST",
+        help="Where ssh finds NAME, if not at its address, as in n1=ann@lab-7; repeatable.",
+    ),
+]
+SshOption = Annotated[
+    str | None, typer.Option("--ssh", metavar="COMMAND", help="Use this command instead of ssh.")
+]
+ShoalOption = Annotated[
+    str, typer.Option("--shoal", metavar="COMMAND", help="The shoal command on the hosts.")
+]
+DryRunOption = Annotated[
+    bool, typer.Option("--dry-run", help="Print the commands and run none of them.")
+]
+PythonOption = Annotated[
+    str, typer.Option(metavar="COMMAND", help="The Python on the hosts, 3.11 or newer.")
+]
+SendAllOption = Annotated[
+    bool,
+    typer.Option("--offline", help="Send all dependencies too, for hosts without a package index."),
+]

@@ -1,4 +1,4 @@
-"""How far a fetch is, on stderr: a bar on a terminal, a line now and then elsewhere."""
+"""Progress on stderr: a bar on a terminal, a line every five seconds elsewhere."""
 
 import sys
 import time
@@ -15,15 +15,15 @@ if TYPE_CHECKING:
 
 LINE_S = 5.0
 
-# In cells of a terminal, with the gap before each.
-NUMBERS = 19 + 11 + 8  # As in 1,023.9/1,023.9 GB, 100.0 MB/s and 0:00:10.
+# Widths in terminal cells, each with the gap before it.
+NUMBERS = 19 + 11 + 8  # 1,023.9/1,023.9 GB, 100.0 MB/s and 0:00:10.
 BAR, HOLDERS = 21, 13
-WITH_BAR, WITH_HOLDERS = 76, 90  # The least width with these: a name has 17 cells or more.
+WITH_BAR, WITH_HOLDERS = 76, 90  # The narrowest terminals with these; 17 cells remain for the name.
 LEAST_NAME = 8
 
 
 class ProgressView:
-    """Shows `Working` reports; nothing at all when quiet. A context manager."""
+    """Shows `Working` reports, or nothing if quiet. A context manager."""
 
     def __init__(self, *, quiet: bool) -> None:
         self._quiet = quiet
@@ -86,9 +86,9 @@ def _holders(working: Working) -> str:
 
 
 def _bar() -> "Progress":
-    """Return a bar that fits its terminal: a narrow one has no room for all columns.
+    """Return a bar with as many columns as the terminal has room for.
 
-    Nothing in a name is markup.
+    Names are never parsed as markup.
     """
     from rich import progress  # noqa: PLC0415 (takes 0.1 s, and only a terminal needs it)
     from rich.console import Console  # noqa: PLC0415 (the same)
@@ -107,5 +107,5 @@ def _bar() -> "Progress":
 
 
 def _taken(width: int) -> int:
-    """Return how many cells of a line all but the name take."""
+    """Return how many cells everything but the name takes."""
     return NUMBERS + (BAR if width >= WITH_BAR else 0) + (HOLDERS if width >= WITH_HOLDERS else 0)

@@ -1,49 +1,45 @@
-"""`shoal status`: who is alive, and what the tracker has been doing."""
+"""`shoal status`: prints which nodes are alive, and what the tracker has been doing."""
 
 import msgspec
+from shoal.api.status import Overview, liveness, status
+from shoal.api.unfinished import unfinished
 from shoal.commands import terminal
+from shoal.commands.discard import described
 from shoal.commands.exit_codes import ExitCode
-from shoal.commands.listing import statuses
-from shoal.commands.remains import described, remains_of
 from shoal.commands.table import put_table
-from shoal.commands.where import liveness
 from shoal.config.cluster import Cluster
 from shoal.protocol.messages import NodeStatus
 
 
 def run_status(cluster: Cluster, *, as_json: bool) -> ExitCode:
     """Print the tracker's picture of itself and the nodes."""
-    address = cluster.tracker.address
-    found = list(statuses(address))
-    page = found[-1]
-    nodes = [node for each in found for node in each.nodes]
+    overview = status(cluster.tracker.address)
     if as_json:
-        tracker = {"address": page.address, "uptime_s": page.uptime_ms / 1000}
-        terminal.put_json(
-            {
-                "tracker": {**tracker, "counters": page.counters},
-                "nodes": [_document(node) for node in nodes],
-                "unfinished": [
-                    {"node": entry.name, **msgspec.structs.asdict(one)}
-                    for entry in cluster.nodes.values()
-                    for one in remains_of(entry)
-                ],
-            }
-        )
+        terminal.put_json(_document(overview, cluster))
         return ExitCode.DONE
-    uptime = terminal.age(page.uptime_ms / 1000)
-    terminal.say(f"tracker at {page.address}, up for {uptime}")
+    terminal.say(f"tracker at {overview.address}, up for {terminal.age(overview.uptime_s)}")
     rows = [["NODE", "ADDRESS", "STATE", "FILES", "LAST HEARD"]]
-    rows += [_row(node) for node in nodes]
+    rows += [_row(node) for node in overview.nodes]
     put_table(rows, optional=(1,))
-    for entry in cluster.nodes.values():
-        remains = remains_of(entry)  # Of folders on this machine.
-        if remains:
-            terminal.say(f"{entry.name}: {described(entry, remains)}")
+    for name, remains in unfinished(cluster).items():
+        terminal.say(f"{name}: {described(name, remains)}")
     return ExitCode.DONE
 
 
-def _document(node: NodeStatus) -> dict[str, object]:
+def _document(overview: Overview, cluster: Cluster) -> dict[str, object]:
+    tracker = {"address": overview.address, "uptime_s": overview.uptime_s}
+    return {
+        "tracker": {**tracker, "counters": overview.counters},
+        "nodes": [_node_document(node) for node in overview.nodes],
+        "unfinished": [
+            {"node": name, **msgspec.structs.asdict(one)}
+            for name, remains in unfinished(cluster).items()
+            for one in remains
+        ],
+    }
+
+
+def _node_document(node: NodeStatus) -> dict[str, object]:
     silent_s = None if node.silent_ms is None else node.silent_ms / 1000
     keys = {"node": node.node, "address": node.address, "alive": node.alive}
     return {**keys, "files": node.files, "silent_s": silent_s}

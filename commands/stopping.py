@@ -1,4 +1,4 @@
-"""The first SIGINT, SIGTERM or SIGHUP asks to stop, the second ends the process at once."""
+"""The first SIGINT, SIGTERM or SIGHUP stops the command in order, the second one at once."""
 
 import os
 import signal
@@ -15,7 +15,7 @@ _KINDS: dict[signal.Signals, Kind] = {
 
 
 class Stopper:
-    """Turns signals into one call of `on_stop`, with the kind of error that is to come of it.
+    """Turns signals into one call of `on_stop`, with the kind of error that the work should raise.
 
     Signals that were ignored when the process started, as `nohup` and a shell's `&` have it, stay
     ignored. A thread of its own waits for the others; all threads that are started later have them

@@ -1,4 +1,4 @@
-"""Tables for people: fitted to a terminal, whole and plain elsewhere. Reads nothing of its own."""
+"""Tables: fitted to the width of a terminal, complete and plain elsewhere."""
 
 import io
 import sys
@@ -6,15 +6,15 @@ from collections.abc import Sequence
 
 from shoal.commands import terminal
 
-MOST_PADDED = 40  # One long name does not push all other rows apart.
-LEAST_FLEXIBLE = 18  # A name that is cut to less than this cannot be told from others.
+MOST_PADDED = 40  # So that one long name does not widen the whole column.
+LEAST_FLEXIBLE = 18  # Names cut shorter than this look alike.
 GAP = 2
 
 Rows = Sequence[Sequence[str]]
 
 
 def put_table(rows: Rows, *, flexible: int = 0, optional: Sequence[int] = ()) -> None:
-    """Print rows of text in columns, the first row being the heads.
+    """Print rows of text in columns, of which the first has the headings.
 
     On a terminal that is too narrow for them, the `optional` columns are left out, one after the
     other; then the texts of the `flexible` one are cut in the middle, and those of the last wrap.
@@ -26,7 +26,7 @@ def put_table(rows: Rows, *, flexible: int = 0, optional: Sequence[int] = ()) ->
 
 
 def plain(rows: Rows) -> str:
-    """Return rows of text in columns, nothing cut. Cells of unusual length stand out of theirs."""
+    """Return rows of text in columns, nothing cut. Very long cells exceed their column."""
     widths = [
         max(min(len(row[column]), MOST_PADDED) for row in rows) for column in range(len(rows[0]))
     ]
@@ -38,7 +38,7 @@ def plain(rows: Rows) -> str:
 
 
 def fitted(rows: Rows, width: int, *, flexible: int = 0, optional: Sequence[int] = ()) -> str:
-    """Return rows of text in columns that fit into `width` cells. No text is taken for markup."""
+    """Return rows of text in columns that fit into `width` cells. Text is no markup."""
     from rich.console import Console  # noqa: PLC0415 (takes 0.1 s, and only a terminal needs it)
     from rich.table import Table  # noqa: PLC0415 (the same)
     from rich.text import Text  # noqa: PLC0415 (the same)

@@ -1,4 +1,4 @@
-"""How the commands talk: data to stdout, talk to stderr, JSON when asked for, one line an error."""
+"""How the commands print: data to stdout, messages to stderr, JSON on request, errors as a line."""
 
 import io
 import json
@@ -23,7 +23,7 @@ _THOUSAND = 1000.0
 
 
 def prepare() -> None:
-    """Make the standard streams safe to write to, whatever the shell made of them (fault 136).
+    """Make the standard streams safe to write to, whatever the shell has done to them.
 
     A closed one would be given away to the first file or socket that is opened, and what cannot be
     written in the terminal's character set would end the command in the middle of its answer.
@@ -41,7 +41,7 @@ def prepare() -> None:
 
 
 def finish() -> None:
-    """Write out what waits in the standard streams; what cannot be written is let go.
+    """Flush the standard streams; what cannot be written is dropped.
 
     Else the interpreter would fail over it at its end, with a traceback and its own exit code.
     """
@@ -54,7 +54,7 @@ def finish() -> None:
 
 
 def set_up_log(*, quiet: bool = False, stamped: bool = False) -> None:
-    """Have what happens told on stderr; `stamped` lines say when."""
+    """Log to stderr; `stamped` lines start with the time of day."""
     handler = logging.StreamHandler(sys.stderr)
     form = "%(asctime)s %(levelword)s%(message)s" if stamped else "%(levelword)s%(message)s"
     handler.setFormatter(_Formatter(form, datefmt="%H:%M:%S"))
@@ -62,7 +62,7 @@ def set_up_log(*, quiet: bool = False, stamped: bool = False) -> None:
     log.handlers[:] = [handler]
     log.setLevel(logging.WARNING if quiet else logging.INFO)
     log.propagate = False
-    logging.raiseExceptions = False  # A log that cannot be written is no reason for a traceback.
+    logging.raiseExceptions = False  # A log that cannot be written must not print a traceback.
     logging.logThreads = logging.logProcesses = logging.logMultiprocessing = False  # Nobody reads
     logging._srcfile = None  # noqa: SLF001  # them, and they take half of the time.
 
@@ -72,22 +72,22 @@ class _Formatter(logging.Formatter):
         is_news = record.levelno <= logging.INFO
         record.levelword = "" if is_news else f"{record.levelname.lower()}: "
         if os.environ.get("SHOAL_DEBUG") is None:
-            record.exc_info = None  # A traceback is for whoever asks for it.
+            record.exc_info = None  # Tracebacks only on request.
         return super().format(record)
 
 
 def say(text: str) -> None:
-    """Print talk."""
+    """Print a message to stderr."""
     if sys.stderr is None:  # It was closed; print would take stdout instead.
         return
     try:
         print(text, file=sys.stderr, flush=True)  # noqa: T201 (this is the place for it)
-    except OSError:  # A full disk, a terminal that is gone: nobody hears it.
+    except OSError:  # A full disk, or a terminal that is gone.
         _drop(sys.stderr)
 
 
 def put(text: str) -> None:
-    """Print data.
+    """Print data to stdout.
 
     Raises:
         OperatorError: it cannot be written where stdout leads.
@@ -98,12 +98,12 @@ def put(text: str) -> None:
         raise
     except OSError as error:
         _drop(sys.stdout)
-        message = f"cannot write to the standard output: {error.strerror}"
-        raise DiskError(f"{message}; send it somewhere else") from None
+        message = f"cannot write to standard output: {error.strerror}"
+        raise DiskError(f"{message}; redirect it elsewhere") from None
 
 
 def _drop(stream: TextIO) -> None:
-    """Let what waits in a stream's buffer go nowhere, so that exiting does not fail over it."""
+    """Discard what a stream has buffered, so that exiting does not fail over it."""
     os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
 
 
@@ -144,18 +144,18 @@ def run(body: Callable[[], int | None], *, as_json: bool = False) -> int:
 
 
 def _trouble(error: Exception) -> OperatorError | None:
-    """Return what to say of a failure that the machine is to blame for, or None: it is a bug."""
+    """Return the error for a failure that is the machine's fault; None if it is a bug."""
     if isinstance(error, OSError) and error.filename is None and not _has_working_directory():
         return OperatorError("the working directory is gone; change to one that exists")
     if isinstance(error, OSError):
         return refused(error)
     if isinstance(error, MemoryError):
-        return DiskError("out of memory; end some programs and run it again")
+        return DiskError("out of memory; stop some programs and run it again")
     number = getattr(error, "errno", None)
     if type(error).__module__.startswith("zmq") and isinstance(number, int):
         return refused(OSError(number, os.strerror(number)))
     if type(error).__module__ == "sqlite3" and type(error).__name__ == "OperationalError":
-        message = f"the database in the node's or tracker's folder: {error}"
+        message = f"the database in the folder of the node or tracker: {error}"
         return DiskError(f"{message}; check the disk and its permissions")
     return None
 
@@ -176,7 +176,7 @@ def report(error: OperatorError, *, as_json: bool) -> None:
 
 
 def size(count: float) -> str:
-    """Return a number of bytes for people: `1.5 GB`."""
+    """Return a number of bytes in readable form: `1.5 GB`."""
     for step in _STEPS[:-1]:
         if count < _THOUSAND:
             return f"{count:.0f} B" if step == "B" else f"{count:.1f} {step}"
@@ -191,7 +191,7 @@ def title(name: str, version: int, publisher: str | None) -> str:
 
 
 def age(seconds: float) -> str:
-    """Return a time span for people: `3 min`."""
+    """Return a time span in readable form: `3 min`."""
     for unit, length_s in (("d", 86_400), ("h", 3600), ("min", 60)):
         if seconds >= length_s:
             return f"{seconds / length_s:.0f} {unit}"

@@ -1,4 +1,4 @@
-"""Has a process end when one of its threads dies: a node is never half alive. Starts no threads."""
+"""Ends a process when one of its threads dies, so that a node is never half alive."""
 
 import os
 import threading
@@ -11,14 +11,14 @@ from shoal.commands import terminal
 from shoal.commands.exit_codes import ExitCode
 from shoal.protocol.errors import BugError, Kind
 
-END_S = 10.0  # For the rest of the process to end in good order.
+END_S = 10.0  # How long the rest of the process has to stop in order.
 
 
 class ThreadGuard:
     """A context manager. While it is open, the first thread that dies calls `on_death`, once.
 
-    `on_death` is to have the body end soon, with an error of that kind; the guard then raises a
-    BugError that says which thread died of what. A body that does not end is ended.
+    `on_death` makes the body end soon, with an error of the kind given; the guard then raises a
+    BugError that says which thread died of what. If the body does not end, the process is killed.
     """
 
     def __init__(self, on_death: Callable[[Kind], None], end_s: float = END_S) -> None:

@@ -1,1 +1,1 @@
-"""Who is where: the cluster file, and the cluster files that ship with shoal."""
+"""The cluster file: which process is where. And the cluster files that ship with shoal."""

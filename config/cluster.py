@@ -12,6 +12,7 @@ from typing import NamedTuple
 
 import msgspec
 from shoal.config.document import Value, choices, read, shown
+from shoal.config.limits import NodeLimits, TrackerLimits, node_limits, tracker_limits
 from shoal.protocol import addresses, names
 from shoal.protocol.errors import OperatorError
 
@@ -19,14 +20,16 @@ DEFAULT_FILE = "lan.yaml"
 DEFAULT_STATE_FOLDER = ".shoal"
 ENVIRONMENT_VARIABLE = "SHOAL_CONFIG"
 SHIPPED_FOLDER = Path(__file__).parent
-EXAMPLE = SHIPPED_FOLDER / DEFAULT_FILE  # Runs as it is on one computer.
-TEMPLATE = "hosts.yaml"  # For several, to be filled in.
+EXAMPLE = SHIPPED_FOLDER / DEFAULT_FILE  # Runs on one machine as it is.
+TEMPLATE = "hosts.yaml"  # For several machines, to be filled in.
 MAX_QUOTA_GB = 1e9
 MAX_ZONE_CHARACTERS = 64  # As long as a node's name may be.
 MAX_HOST_CHARACTERS = 253  # RFC 1035: 255 bytes on the wire.
 
 _NODE_NAME = re.compile(r"[A-Za-z0-9._-]{1,64}")
-_HOST_LABEL = re.compile(r"(?!-)[A-Za-z0-9_-]{1,63}(?<!-)")  # RFC 1123, and `_` as containers use.
+_HOST_LABEL = re.compile(
+    r"(?!-)[A-Za-z0-9_-]{1,63}(?<!-)"
+)  # RFC 1123, and `_`, which containers use.
 _AN_ADDRESS = "tcp://HOST:PORT, as in tcp://192.168.1.10:11001"
 
 
@@ -42,6 +45,7 @@ class TrackerEntry(msgspec.Struct, frozen=True):
 
     address: str
     state_folder: Path
+    limits: TrackerLimits = TrackerLimits()
 
 
 class NodeEntry(msgspec.Struct, frozen=True):
@@ -52,6 +56,7 @@ class NodeEntry(msgspec.Struct, frozen=True):
     folder: Path
     zone: str | None = None
     quota_bytes: int | None = None
+    limits: NodeLimits = NodeLimits()
 
 
 class Cluster(msgspec.Struct, frozen=True):
@@ -68,12 +73,12 @@ def find(
 ) -> Path:
     """Return the path of the cluster file to use: `name`, else $SHOAL_CONFIG, else lan.yaml.
 
-    It is looked for in `cwd`. The example that ships with shoal is used where `name` is lan.yaml
-    and none is there, and by default `in_clone` of the repository: else what is meant for a cluster
-    of one's own would land in the folder in which shoal is installed.
+    It is looked for in `cwd`. If there is none, the example that ships with shoal is used for the
+    name lan.yaml, and by default `in_clone`; otherwise files for the user's own cluster would end
+    up where shoal is installed.
 
     Raises:
-        OperatorError: it is nowhere.
+        OperatorError: there is none.
     """
     origin, given = "--config", name
     if name is None:
@@ -88,7 +93,7 @@ def find(
     if given == DEFAULT_FILE or (in_clone and origin == "by default"):
         return EXAMPLE
     template = names.display(str(SHIPPED_FOLDER / TEMPLATE))
-    remedy = f"make one: copy {template} to {DEFAULT_FILE} and write down who is where"
+    remedy = f"copy {template} to {DEFAULT_FILE} and fill it in"
     if origin == "by default":
         looked = names.display(str(cwd.absolute()))
         message = (
@@ -112,10 +117,11 @@ def load(path: Path) -> Cluster:
     Raises OperatorError, in one line with file, line, key, what was found and what is expected,
     where the file cannot be read or is not a cluster file.
     """
-    document = read(path).fields(required=("tracker", "nodes"), optional=("holdings",))
+    document = read(path).fields(required=("tracker", "nodes"), optional=("limits", "holdings"))
     absolute = path.absolute()
     tracker = _tracker(document["tracker"], absolute.parent)
-    nodes = _nodes(document["nodes"], absolute.parent, tracker.address)
+    limits = node_limits(document.get("limits"), NodeLimits())
+    nodes = _Nodes(absolute.parent, tracker.address, limits).read(document["nodes"])
     holdings = _holdings(document["holdings"], nodes) if "holdings" in document else {}
     return Cluster(absolute, tracker, nodes, holdings)
 
@@ -129,32 +135,43 @@ def node_named(cluster: Cluster, name: str) -> NodeEntry:
 
 
 def _tracker(value: Value, base: Path) -> TrackerEntry:
-    fields = value.fields(required=("address",), optional=("state_folder",))
+    fields = value.fields(required=("address",), optional=("state_folder", "limits"))
     address, _ = _address(fields["address"])
-    if "state_folder" in fields:
-        return TrackerEntry(address, _folder(fields["state_folder"], base))
-    return TrackerEntry(address, base / DEFAULT_STATE_FOLDER)
+    place = fields.get("state_folder")
+    folder = base / DEFAULT_STATE_FOLDER if place is None else _folder(place, base)
+    return TrackerEntry(address, folder, tracker_limits(fields.get("limits")))
 
 
-def _nodes(value: Value, base: Path, tracker_address: str) -> dict[str, NodeEntry]:
-    nodes: dict[str, NodeEntry] = {}
-    taken: dict[Hashable, str] = {_endpoint(tracker_address): "the tracker"}
-    for name, entry in value.entries("nodes by name").items():
+class _Nodes:
+    """The nodes that have been read so far, and what they have taken."""
+
+    def __init__(self, base: Path, tracker_address: str, limits: NodeLimits) -> None:
+        self._base = base
+        self._tracker_address = tracker_address
+        self._limits = limits  # Of nodes that have none of their own.
+        self._taken: dict[Hashable, str] = {_endpoint(tracker_address): "the tracker"}
+
+    def read(self, value: Value) -> dict[str, NodeEntry]:
+        """Return the nodes by name, in the file's order."""
+        entries = value.entries("nodes by name")
+        if not entries:
+            raise value.error("found no nodes", "expected at least one")
+        return {name: self._node(name, entry) for name, entry in entries.items()}
+
+    def _node(self, name: str, entry: Value) -> NodeEntry:
         if not _NODE_NAME.fullmatch(name):
-            raise entry.error(
-                "not a node's name", "expected 1 to 64 of A-Z, a-z, 0-9, `.`, `_`, `-`"
-            )
-        fields = entry.fields(required=("address", "folder"), optional=("zone", "quota_gb"))
+            expected = "expected 1 to 64 of A-Z, a-z, 0-9, `.`, `_`, `-`"
+            raise entry.error("not a node's name", expected)
+        fields = entry.fields(("address", "folder"), ("zone", "quota_gb", "limits"))
         address, endpoint = _address(fields["address"])
-        _claim(taken, endpoint, name, fields["address"])
-        _refuse_unreachable(fields["address"], tracker_address)
-        folder = _folder(fields["folder"], base)
-        _claim_folder(taken, _machine(endpoint), folder, name, fields["folder"])
+        _claim(self._taken, endpoint, name, fields["address"])
+        _refuse_unreachable(fields["address"], self._tracker_address)
+        folder = _folder(fields["folder"], self._base)
+        _claim_folder(self._taken, _machine(endpoint), folder, name, fields["folder"])
         zone = _zone(fields["zone"]) if "zone" in fields else None
-        nodes[name] = NodeEntry(name, address, folder, zone, _quota(fields.get("quota_gb")))
-    if not nodes:
-        raise value.error("found no nodes", "expected at least one")
-    return nodes
+        quota_bytes = _quota(fields.get("quota_gb"))
+        limits = node_limits(fields.get("limits"), self._limits)
+        return NodeEntry(name, address, folder, zone, quota_bytes, limits)
 
 
 def _holdings(value: Value, nodes: Mapping[str, NodeEntry]) -> dict[str, tuple[str, ...]]:
@@ -240,7 +257,7 @@ def _ip(host: str) -> str:
     except ValueError:
         raise ValueError(f"has {shown(host)} as host, which is not an IP address") from None
     if ip.is_unspecified:
-        raise ValueError("others cannot connect to: it stands for all addresses of one host")
+        raise ValueError("others cannot connect to: it means all addresses of one host")
     return str(ip)
 
 
@@ -249,7 +266,7 @@ def _machine(endpoint: Endpoint) -> str:
 
 
 def _refuse_unreachable(value: Value, tracker_address: str) -> None:
-    """Refuse here what every fetching node would refuse to connect to, silently, later."""
+    """Refuse an address that every fetching node would silently refuse to connect to."""
     address = value.text(_AN_ADDRESS)
     if not addresses.may_be_holder(address, tracker_address):
         raise value.error(

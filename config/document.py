@@ -1,6 +1,6 @@
 """The text of a cluster file as a tree of values that know their file, line and key.
 
-Not the schema: which keys there are, and what may stand under them, is told by config.cluster.
+Not the schema: which keys there are, and which values they have, is in config.cluster.
 """
 
 import re
@@ -33,10 +33,10 @@ _KINDS = {
 
 
 class Value(msgspec.Struct, frozen=True):
-    """One value of the document. Its methods raise OperatorError where it is not what they ask."""
+    """One value of the document. Its methods raise OperatorError if it is of another kind."""
 
     source: str  # the file, as messages name it
-    line: int  # where its key stands, counted from 1
+    line: int  # of its key, counted from 1
     key: str  # from the top, as in nodes.n1.address; empty for the whole document
     node: yaml.Node
 
@@ -46,7 +46,7 @@ class Value(msgspec.Struct, frozen=True):
         return OperatorError(place + (f"{self.key}: " if self.key else "") + "; ".join(clauses))
 
     def number(self, expected: str) -> float:
-        """Return the number that stands here, in plain decimal: YAML takes 010 for 8."""
+        """Return the number, which must be in plain decimal: YAML reads 010 as 8."""
         if not isinstance(self.node, yaml.ScalarNode) or self.node.tag not in _NUMBERS:
             raise self._wrong_kind(expected)
         if not _DECIMAL.fullmatch(self.node.value):
@@ -54,7 +54,7 @@ class Value(msgspec.Struct, frozen=True):
         return float(self.node.value)
 
     def text(self, expected: str) -> str:
-        """Return the text that stands here: not empty, and without control characters."""
+        """Return the text, which must not be empty or have control characters."""
         if not isinstance(self.node, yaml.ScalarNode) or self.node.tag == _NULL:
             raise self._wrong_kind(expected)
         if self.node.tag != _TEXT:
@@ -74,7 +74,7 @@ class Value(msgspec.Struct, frozen=True):
         return [self._child(item, item, self.key) for item in self.node.value]
 
     def entries(self, expected: str) -> dict[str, "Value"]:
-        """Return what stands here by key, in the file's order, no key twice."""
+        """Return the entries of a mapping in the file's order; no key may appear twice."""
         if not isinstance(self.node, yaml.MappingNode):
             raise self._wrong_kind(expected)
         entries: dict[str, Value] = {}
@@ -94,7 +94,7 @@ class Value(msgspec.Struct, frozen=True):
     def fields(
         self, required: Collection[str], optional: Collection[str] = ()
     ) -> dict[str, "Value"]:
-        """Return what stands here by key, where only these keys may stand."""
+        """Return the entries of a mapping that may only have these keys."""
         known = [*required, *optional]
         fields = self.entries(f"a mapping with the keys {', '.join(known)}")
         for name, value in fields.items():
@@ -136,7 +136,7 @@ def read(path: Path) -> Value:
 
 
 def choices(name: str, known: Iterable[str]) -> str:
-    """Return what might have been meant by `name`, all of it and the nearest."""
+    """Return a phrase with the names that there are, and the one nearest to `name`."""
     all_known = list(known)
     more = len(all_known) - MAX_SHOWN_CHOICES
     listed = ", ".join(all_known[:MAX_SHOWN_CHOICES]) + (f" and {more} more" if more > 0 else "")
@@ -155,7 +155,7 @@ def shown(text: str) -> str:
 
 
 class _Composer(yaml.SafeLoader):
-    """Composes nodes without the parts of YAML that make one place stand for another."""
+    """Composes nodes, and refuses anchors, aliases and tags."""
 
     def __init__(self, text: str, source: str) -> None:
         super().__init__(text)
@@ -222,7 +222,10 @@ def _composed(text: str, source: str) -> yaml.Node | None:
         mark = error.problem_mark or error.context_mark
         cause = ", ".join(part for part in (error.context, error.problem) if part)
         raise _not_yaml(source, mark.line + 1 if mark else 1, cause) from None
-    except (ValueError, OverflowError) as error:  # What PyYAML lets escape: of "\UFFFFFFFF", say.
+    except (
+        ValueError,
+        OverflowError,
+    ) as error:  # Errors that PyYAML lets through, as for "\UFFFFFFFF".
         raise _not_yaml(source, loader.line + 1, shown(str(error))) from None
 
 

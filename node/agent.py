@@ -1,6 +1,6 @@
-"""A node, all of it together: its folder, its server, its word with the tracker, its fetches.
+"""One node, put together: its folder, its server, its session with the tracker, its orders.
 
-The command `node` keeps one running; `fetch` and `share` are one for as long as they take.
+The command `node` keeps one running; `fetch` and `share` run one for as long as they take.
 """
 
 import logging
@@ -19,10 +19,13 @@ from shoal.node.folder.watcher import Watcher
 from shoal.node.network.chunk_server import ChunkServer
 from shoal.node.network.session import Session
 from shoal.node.orders.fetches import Fetches
+from shoal.node.orders.forgetting import Forgetting
 from shoal.node.orders.healer import Healer
-from shoal.node.orders.home import Home, Identity
+from shoal.node.orders.home import Home
+from shoal.node.orders.identity import Identity
+from shoal.node.orders.jobs import Jobs
+from shoal.node.orders.sharing import Shares
 from shoal.node.orders.sweeper import Sweeper
-from shoal.node.orders.upkeep import Upkeep
 from shoal.node.orders.verifying import Verifying
 from shoal.node.serving.announcer import Announcer
 from shoal.node.serving.settings import NodeSettings
@@ -42,26 +45,22 @@ from shoal.protocol.errors import Kind, OperatorError, StoppedError, TimedOutErr
 from shoal.protocol.messages import State, Told
 from shoal.protocol.names import display
 from shoal.protocol.titles import Title
-from shoal.system import descriptors
-from shoal.system.memory import keep_freed_memory
 
 log = logging.getLogger("shoal.node")
 
-LOOK_S = 1.0  # A command does not hash a whole folder that it has never seen.
+LOOK_S = 1.0  # A command does not hash a whole folder that it has never seen before.
 OnProgress = Callable[[Working], None]
 
-# What ends a fetch when nobody waits for the tracker any more, or it does not answer.
+# After these errors nobody waits for the tracker any more, or it does not answer.
 _IN_A_HURRY = TrackerError, TimedOutError, StoppedError
 
 ANNOUNCE_S = 3.0  # How long a finished order waits for the tracker to know.
 
 
 class Agent:
-    """One node from `start` to `stop`. Owns the folder's lock, which the caller has taken."""
+    """One node, from `start` to `stop`. Owns the folder's lock, which the caller has taken."""
 
     def __init__(self, identity: Identity, lock: FolderLock) -> None:
-        keep_freed_memory()
-        descriptors.raise_limit()
         settings = NodeSettings()
         state = identity.folder / ".shoal"
         rng = random.Random()  # noqa: S311 (jitter, not secrets)
@@ -84,9 +83,11 @@ class Agent:
         remains = Remains(identity.folder, self.inventory)
         parts = self._watcher, quota, remains
         home = Home(identity, self._context, self.inventory, *known, *parts)
-        self._fetches = Fetches(home)
-        self._upkeep = Upkeep(home, self._announce)
-        self._verifying = Verifying(home, self._fetches, self._announce)
+        self._jobs = Jobs()
+        self._fetches = Fetches(home, self._jobs)
+        self._shares = Shares(home, self._announce)
+        self._forgetting = Forgetting(home, self._announce)
+        self._verifying = Verifying(home, self._jobs, self._fetches, self._announce)
         self._healer = Healer(home, self._verifying)
         self._sweeper = Sweeper(home)
         told = self._watcher.forget, self._healer.take
@@ -100,13 +101,13 @@ class Agent:
         """
         leftovers.sweep(self.identity.folder)
         self._server.start(self.identity.address)
-        self._watcher.start()
+        self._watcher.start(self.identity.rescan_s)
         self._session.start()
         self._healer.start()
         self._sweeper.start()
 
     def start_for_one_fetch(self) -> None:
-        """The same, for a command: without a free address it fetches, but serves nobody."""
+        """The same for a command: if the address is taken, it fetches without serving."""
         leftovers.sweep(self.identity.folder)
         try:
             self._server.start(self.identity.address)
@@ -135,11 +136,11 @@ class Agent:
         return State("none" if whole is None else "other")
 
     def wait_for_first_look(self, timeout_s: float | None = None) -> bool:
-        """Wait until all files that lay in the folder at the start are served."""
+        """Wait until all files that were in the folder at the start are served."""
         return self._watcher.wait_for_first_look(timeout_s)
 
     def look_once(self) -> None:
-        """For a command at its end: have the tracker told of the whole folder, if that is quick."""
+        """Have the tracker told of the whole folder, if that is quick, before a command ends."""
         self._watcher.look_once(LOOK_S)
         self._announce()
 
@@ -147,7 +148,7 @@ class Agent:
         """Fetch into the folder, or to the order's output, and announce it.
 
         Raises:
-            OperatorError: it could not be had.
+            OperatorError: it could not be fetched.
         """
         what = display(order.what)
         log.info("fetching %s", what)
@@ -156,48 +157,41 @@ class Agent:
         except OperatorError as error:
             log.info("fetching %s failed: %s", what, display(str(error)))
             if not isinstance(error, _IN_A_HURRY):
-                self._announce()  # The part that was served meanwhile is gone.
+                self._announce()  # The partial thing that was served meanwhile is gone.
             raise
         log.info("fetched %s: %d bytes in %.2f s", what, fetched.size_bytes, fetched.elapsed_s)
-        self._announce()  # Elsewhere too: the part that was served is gone then.
+        self._announce()  # With --output too: the partial thing that was served is gone.
         return fetched
 
     def carry_out(self, order: Task, on_progress: OnProgress) -> Report:
-        """Do what was ordered, in the caller's thread.
+        """Carry out an order.
 
         Raises:
-            OperatorError: it could not be done.
+            OperatorError: it failed.
         """
         match order:
             case FetchOrder():
                 return self.fetch(order, on_progress)
             case ShareOrder():
-                return self._upkeep.share(order, on_progress)
+                return self._shares.share(order, on_progress)
             case ForgetOrder():
-                return self._upkeep.forget(order)
+                return self._forgetting.forget(order)
             case VerifyOrder():
                 return self._verifying.verify(order, on_progress)
             case DiscardOrder():
                 return self._sweeper.discard(order)
 
     def cancel(self, order: Task, kind: Kind) -> None:
-        """Stop what was ordered, if it takes long and nothing is lost by that."""
-        match order:
-            case FetchOrder():
-                self._fetches.cancel(order, kind)
-            case VerifyOrder():
-                self._verifying.cancel(order.what, kind)
-            case ShareOrder() | ForgetOrder() | DiscardOrder():
-                pass
+        """Stop carrying out an order, if it is one that takes long and loses nothing by that."""
+        self._jobs.cancel(order, kind)
 
     def cancel_all(self, kind: Kind) -> None:
-        """Stop all that takes long, and what would begin later. For signal handlers too."""
+        """Stop everything that takes long, now and later. For signal handlers too."""
         self._watcher.interrupt()
-        self._verifying.cancel_all(kind)
-        self._fetches.cancel_all(kind)
+        self._jobs.cancel_all(kind)
 
     def stop(self) -> None:
-        """Stop serving, say goodbye to the tracker, let go of the folder."""
+        """Stop serving, say goodbye to the tracker, release the folder."""
         self.cancel_all(StoppedError)
         self._healer.stop()
         self._sweeper.stop()
@@ -211,11 +205,11 @@ class Agent:
     def _announce(self) -> bool:
         announced = self._session.flush(ANNOUNCE_S)
         if not announced:
-            log.warning("the tracker has not been told yet")
+            log.warning("the tracker is unreachable; it will be updated when it comes back")
         return announced
 
     def _told(self, told: Told) -> None:
-        """Take in which version a holding is by the tracker's word, or that it is none."""
+        """Take in which version the tracker says a holding is, or that it is none."""
         if not told.taken:
             self._register.refuse(told)
             self.inventory.remove(told.name, told.id)

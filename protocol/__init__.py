@@ -1,1 +1,1 @@
-"""What is said between the processes. Imports nothing of ours and does no input or output."""
+"""What the processes say to each other. Imports nothing else of shoal, and does no I/O."""

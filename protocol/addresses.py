@@ -1,4 +1,4 @@
-"""Where a process listens, as text, and which such texts a node may be sent to. Opens nothing."""
+"""Addresses as text: where a process listens, and where a node may connect to. Opens nothing."""
 
 import ipaddress
 import re
@@ -8,7 +8,7 @@ PATTERN = (
     r":(?P<port>[0-9]{1,5})\Z"
 )
 _ADDRESS = re.compile(PATTERN)
-# What the C library takes for an IPv4 address: 127.1, 0x7f000001 and 2130706433 are all 127.0.0.1.
+# What the C library accepts as IPv4 addresses: 127.1, 0x7f000001 and 2130706433 are 127.0.0.1.
 _ENDS_IN_NUMBER = re.compile(r"(?:.*\.)?(?:0[xX][0-9A-Fa-f]*|[0-9]+)\.?\Z")
 MAX_PORT = 65535
 FIRST_UNPRIVILEGED_PORT = 1024
@@ -27,7 +27,7 @@ def split(address: str) -> tuple[str, int]:
 
 
 def may_be_holder(address: str, tracker_address: str) -> bool:
-    """Say whether a holder that the tracker names may be connected to.
+    """Return whether a holder that the tracker names may be connected to.
 
     A tracker that lies must not make nodes knock on other services (CVE-2025-59352's kind): no
     system ports, no multicast or link-local addresses, nothing on this machine unless the tracker
@@ -50,13 +50,13 @@ def _may_be_host(host: str) -> bool:
     ip = _ip(host)
     if ip is None:
         return not _ENDS_IN_NUMBER.match(host)
-    if ip.is_loopback:  # Before the rest: ::1 lies in a reserved block.
+    if ip.is_loopback:  # Before the others: ::1 is in a reserved block.
         return True
     return not (ip.is_multicast or ip.is_link_local or ip.is_unspecified or ip.is_reserved)
 
 
 def is_loopback(host: str) -> bool:
-    """Say whether `host` is this machine by its text alone (no look-up is made)."""
+    """Return whether `host` is this machine by its text alone, without a DNS lookup."""
     ip = _ip(host)
     if ip is None:
         return f".{host.lower().rstrip('.')}".endswith(".localhost")  # RFC 6761
@@ -65,7 +65,7 @@ def is_loopback(host: str) -> bool:
 
 def _ip(host: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address | None:
     if ":" not in host and not host.replace(".", "").isdigit():
-        return None  # To learn that from an exception takes ten times as long.
+        return None  # An exception would take ten times as long.
     try:
         ip = ipaddress.ip_address(host)
     except ValueError:

@@ -25,6 +25,21 @@ def lowest(bits: int) -> int:
     return (bits & -bits).bit_length() - 1
 
 
+def nth(bits: int, number: int) -> int:
+    """Return the index that has `number` lower ones in the set, which holds more than that."""
+    index, width = 0, bits.bit_length()
+    while width > 1:
+        half = width // 2
+        lower = bits & full(half)
+        count = lower.bit_count()
+        if number < count:
+            bits, width = lower, half
+        else:
+            bits, width = bits >> half, width - half
+            number, index = number - count, index + half
+    return index
+
+
 def indices(bits: int) -> Iterator[int]:
     """Yield the indices in the set, lowest first."""
     while bits:
@@ -39,6 +54,6 @@ def to_bytes(bits: int, count: int) -> bytes:
 
 
 def from_bytes(data: bytes, count: int) -> int:
-    """Return the set that `data` says, cut to the chunks that there are."""
+    """Return the set in `data`, without bits beyond `count`."""
     bits = int.from_bytes(data, "little")
     return bits if bits.bit_length() <= count else bits & full(count)

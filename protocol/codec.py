@@ -13,7 +13,7 @@ from shoal.protocol.errors import MalformedMessageError
 
 T = TypeVar("T")
 
-OWN_BYTES = 8 << 10  # Data up to this is first read as what we wrote ourselves (`as_written`).
+OWN_BYTES = 8 << 10  # Data up to this size is first read as if shoal had written it (`as_written`).
 MAX_VALUES = 1 << 18  # In one message, at all depths: as one-key maps they take 24 MiB.
 
 
@@ -67,7 +67,7 @@ def unpack_plain(data: bytes, max_bytes: int, max_items: int) -> Any:
 def convert(plain: Any, expected: type[T]) -> T:
     """Return plain data as an `expected` value; raises as `unpack` does."""
     try:
-        # Without `builtin_types` a text would be taken for the base64 of bytes.
+        # Without `builtin_types`, text would be read as base64 where bytes are expected.
         return msgspec.convert(plain, expected, builtin_types=(bytes,))
     except (msgspec.ValidationError, RecursionError) as error:
         raise MalformedMessageError(str(error)) from None
@@ -81,7 +81,7 @@ def as_written(data: bytes, expected: Any, write: Callable[[Any], bytes]) -> Any
     """
     try:
         value = _decoder_of(expected).decode(data)
-    except (msgspec.MsgspecError, ValueError, RecursionError):  # Not UTF-8 is a ValueError.
+    except (msgspec.MsgspecError, ValueError, RecursionError):  # Invalid UTF-8 is a ValueError.
         return None
     return value if write(value) == data else None
 
@@ -101,7 +101,7 @@ class _Values:
         self._add(len(pairs))
         mapping = dict(pairs)
         if len(mapping) != len(pairs):
-            raise MalformedMessageError("a key stands twice")
+            raise MalformedMessageError("duplicate key")
         return mapping
 
     def array(self, items: list[Any]) -> list[Any]:

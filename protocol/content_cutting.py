@@ -1,4 +1,4 @@
-"""Where the bytes themselves say to cut, so that what is inserted moves only the cuts near it.
+"""Content-defined chunking: an insertion moves only the cuts near it.
 
 Reads no files and hashes no chunks. The rule is FastCDC's (Xia et al., 2020): a chunk ends before
 the byte at which the rolling hash of the last 48 has certain bits at zero: half as often as the
@@ -13,7 +13,7 @@ from pyfastcdc import FastCDC
 SPREAD = 4  # A chunk has from a quarter of the average to four times as much.
 LEAST_AVERAGE_BYTES = 1 << 8  # The library's limits …
 MOST_AVERAGE_BYTES = 1 << 22  # … so that a chunk has up to 16 MiB.
-_NORMALIZATION: Final = 1  # Bits of the hash. With 2 sizes differ less, but cuts meet again later.
+_NORMALIZATION: Final = 1  # Bits of the hash. With 2, sizes vary less, but cuts realign later.
 
 
 def cut_points(data: memoryview, average_bytes: int, *, is_end: bool) -> list[int]:
@@ -29,7 +29,7 @@ def cut_points(data: memoryview, average_bytes: int, *, is_end: bool) -> list[in
             library's 0.2 and 0.3 round the logarithm differently, and so cut differently.
         is_end: whether the stream ends with `data`: then its end is the last one returned.
     """
-    assert data.c_contiguous  # The library does not look, and would cut other bytes.
+    assert data.c_contiguous  # The library does not check, and would cut other bytes.
     assert average_bytes.bit_count() == 1
     assert LEAST_AVERAGE_BYTES <= average_bytes <= MOST_AVERAGE_BYTES
     most_bytes = SPREAD * average_bytes
@@ -44,4 +44,4 @@ def cut_points(data: memoryview, average_bytes: int, *, is_end: bool) -> list[in
         return ends
     *certain, last = ends
     last_size = last - (certain[-1] if certain else 0)
-    return ends if last_size == most_bytes else certain  # Else it may go on in the next piece.
+    return ends if last_size == most_bytes else certain  # Otherwise it may go on in the next piece.

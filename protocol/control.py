@@ -1,4 +1,4 @@
-"""What a command says to the node that owns a folder, over a local socket, and what it answers."""
+"""What a command and the node that owns a folder say to each other over a local socket."""
 
 from typing import Annotated, Literal
 
@@ -13,47 +13,47 @@ Pattern = Annotated[str, Meta(min_length=1, max_length=MAX_PATTERN_CHARACTERS)]
 Patterns = Annotated[tuple[Pattern, ...], Meta(max_length=MAX_PATTERNS)]
 Chunking = Literal["fixed", "content"]
 
-MAX_LEFT_OUT = 100  # Named in a report; the rest is counted.
+MAX_LEFT_OUT = 100  # Named in a report; the others are counted.
 
 
 class FetchOrder(Message, frozen=True, tag="fetch"):
-    """Fetch `what`; answered by Working again and again, then by Fetched or Failed."""
+    """Fetch `what`. Answered by Working repeatedly, then by Fetched or Failed."""
 
     what: What  # A name, an id, NAME@ID or a path in a tree.
     output: Text | None = None
     force: bool = False
-    include: Patterns = ()  # What of a tree; none: all of it.
+    include: Patterns = ()  # Which files of a tree; none: all of them.
     exclude: Patterns = ()
-    in_place: bool = False  # The files of a tree appear one by one.
-    offline: bool = False  # Take what is here, and ask nobody.
+    in_place: bool = False  # The files of a tree appear one by one, not all at the end.
+    offline: bool = False  # Use what is here; ask nobody.
 
 
 class ShareOrder(Message, frozen=True, tag="share"):
-    """The thing of that name was put into the folder: announce it.
+    """Share the thing of that name, which is in the folder.
 
-    Answered by Working again and again, then by Sharing or Failed.
+    Answered by Working repeatedly, then by Sharing or Failed.
     """
 
     name: What
     include: Patterns = ()
     exclude: Patterns = ()
-    chunking: Chunking | None = None  # none: as before.
+    chunking: Chunking | None = None  # None: as before.
     force: bool = False  # Publish it, whatever is published under that name.
-    follow_links: bool = False  # In a directory, share what they lead to.
+    follow_links: bool = False  # In a directory, share what its links lead to.
 
 
 class ForgetOrder(Message, frozen=True, tag="forget"):
-    """Share it no longer. Answered by Forgotten or Failed."""
+    """Stop sharing it. Answered by Forgotten or Failed."""
 
     what: What
     delete: bool = False
 
 
 class VerifyOrder(Message, frozen=True, tag="verify"):
-    """Hash again what is held, all of it if `what` is none; heal what has rotted.
+    """Hash one thing again, or all if `what` is None, and heal those that are corrupt.
 
-    Of all, some of what sorts `after` a name. Answered by Working again and again, then by Verified
-    or Failed.
+    Of all things, those that sort after the name `after`, up to a number. Answered by Working
+    repeatedly, then by Verified or Failed.
     """
 
     what: What | None = None
@@ -61,28 +61,28 @@ class VerifyOrder(Message, frozen=True, tag="verify"):
 
 
 class DiscardOrder(Message, frozen=True, tag="discard"):
-    """Remove what interrupted fetches of `what` have left. Answered by Discarded or Failed."""
+    """Remove the remains of interrupted fetches of `what`. Answered by Discarded or Failed."""
 
     what: What
 
 
 class Cancel(Message, frozen=True, tag="cancel"):
-    """Stop what the order with the same tag began: its time is up, or somebody said so."""
+    """Stop the order with the same tag: its time is up, or the user interrupted it."""
 
     timed_out: bool = False
 
 
 class Working(Message, frozen=True, tag="working"):
-    """How far it is."""
+    """How far the order is."""
 
     name: What
     have_bytes: Size
     size_bytes: Size | None
-    holders: Count | None  # none: it is not about holders.
+    holders: Count | None  # None: no holders are involved.
 
 
 class Fetched(Message, frozen=True, tag="fetched"):
-    """It is there. The fields are those of `fetch --json`."""
+    """The thing was fetched. The fields are those of `fetch --json`."""
 
     name: What
     id: Id
@@ -97,25 +97,27 @@ class Fetched(Message, frozen=True, tag="fetched"):
     lost_holders: Count = 0
     retries: Count = 0
     bound_s: float | None = None  # The least time at the best rate seen, …
-    ratio: float | None = None  # … and that as a share of elapsed_s; none where it is not known.
+    ratio: float | None = None  # … and that as a share of elapsed_s; None if unknown.
     bound_by: Text = "unknown"
     bound_reason: Text = ""
-    version: Number = 0  # 0: none is known.
+    version: Number = 0  # 0: unknown.
     publisher: Node | None = None
-    other_versions: Count = 0  # Of the same name, that somebody holds.
-    superseded: tuple[Id, ...] = ()  # Versions that it began with, and that nobody has any more.
-    offline: bool = False  # Nobody was asked whether there is a newer version.
+    other_versions: Count = 0  # Of the same name, that some node holds.
+    superseded: tuple[
+        Id, ...
+    ] = ()  # Versions that the fetch began with, and that no node has any more.
+    offline: bool = False  # The tracker was not asked for a newer version.
 
 
 class Omission(msgspec.Struct, frozen=True):
     """Something in a directory that is not shared with it."""
 
-    path: What  # In the directory. What is not valid UTF-8 is escaped.
+    path: What  # In the directory. Bytes that are not valid UTF-8 are escaped.
     reason: Text
 
 
 class Sharing(Message, frozen=True, tag="sharing"):
-    """It is hashed, and announced if the tracker could be reached."""
+    """It was hashed, and announced if the tracker could be reached."""
 
     name: What
     id: Id
@@ -128,15 +130,15 @@ class Sharing(Message, frozen=True, tag="sharing"):
 
 
 class Forgotten(Message, frozen=True, tag="forgotten"):
-    """It is no longer shared; `deleted` says whether its bytes are gone too."""
+    """It is no longer shared; `deleted`: nor on the disk."""
 
     name: What
-    id: Id | None  # none: it was not shared, so it has none.
+    id: Id | None  # None: it was not shared, so it has none.
     deleted: bool
 
 
 class Discarded(Message, frozen=True, tag="discarded"):
-    """What was left is gone."""
+    """The remains were removed."""
 
     what: What
     count: Count  # Of interrupted fetches.
@@ -149,22 +151,22 @@ class Examined(msgspec.Struct, frozen=True):
     name: What
     id: Id
     chunks: Count
-    damaged: Count  # Of the chunks.
-    healed: bool = False  # The right bytes were fetched from others: so many.
-    fetched_bytes: Size = 0
-    trouble: Text = ""  # Why they were not.
-    changed: bool = False  # It is a copy that was changed; `damaged` are the chunks that differ.
+    damaged: Count  # How many of the chunks are.
+    healed: bool = False  # The right bytes were fetched from other nodes, …
+    fetched_bytes: Size = 0  # … this many.
+    trouble: Text = ""  # Why it was not healed.
+    changed: bool = False  # A copy that was changed: `damaged` counts the chunks that differ.
 
 
 class Verified(Message, frozen=True, tag="verified"):
-    """What was verified; if there is more, it comes after the name `next`."""
+    """The things that were verified; if there are more, they come after the name `next`."""
 
     things: tuple[Examined, ...]
     next: What | None = None
 
 
 class Failed(Message, frozen=True, tag="failed"):
-    """It could not be done."""
+    """The order failed."""
 
     kind: Annotated[str, Meta(max_length=64)]  # Of protocol.errors.KINDS.
     message: Text

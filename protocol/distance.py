@@ -1,6 +1,6 @@
-"""How far two nodes are from each other, on which all agree: it is drawn from their names.
+"""How far two nodes are from each other: a hash of their names, so all nodes agree on it.
 
-It says nothing of the network. The tracker names the nearest holders, and nodes ask the nearest.
+It says nothing about the network. The tracker names the nearest holders, and nodes ask the nearest.
 """
 
 from blake3 import blake3

@@ -1,4 +1,4 @@
-"""What can go wrong, by whose fault it is. Ours are assertions and have no class here."""
+"""What can go wrong, by whose fault it is. Bugs are assertions and have no class here."""
 
 import enum
 import errno
@@ -6,7 +6,7 @@ from typing import ClassVar
 
 
 class OperatorError(Exception):
-    """Something that the operator can put right: as such, a wrong argument or configuration.
+    """Something that the operator can fix; this class itself: a wrong argument or configuration.
 
     The message is one sentence with the thing, the cause and the remedy. The classes below are the
     kinds of it that a caller may want to tell apart; which exit code each has is decided in
@@ -59,7 +59,7 @@ class StoppedError(OperatorError):
 
 
 class TerminatedError(StoppedError):
-    """The same, by SIGTERM: here, or at the node that was doing it."""
+    """The same, by SIGTERM: of this process, or of the node that was doing it."""
 
     kind = "terminated"
 
@@ -71,7 +71,7 @@ class HungUpError(StoppedError):
 
 
 class BugError(OperatorError):
-    """Shoal made a mistake. The remedy is to report it."""
+    """A bug in shoal. The remedy is to report it."""
 
     kind = "bug"
 
@@ -111,7 +111,7 @@ _BY_NUMBER: dict[int, tuple[str, str, Kind]] = {
 
 
 def refused(error: OSError) -> OperatorError:
-    """Return what to tell the operator about an operating system that refused something."""
+    """Return the error to report when the operating system refused something."""
     unknown = error.strerror or str(error), "check the disk and run it again", DiskError
     cause, remedy, kind = _BY_NUMBER.get(error.errno or 0, unknown)
     name = error.filename

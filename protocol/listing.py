@@ -1,13 +1,13 @@
-"""What a shared folder (a tree) has in it: files, empty folders, links. Reads no disk.
+"""The contents of a shared folder (a tree): files, empty folders, links. Reads no disk.
 
 A listing's canonical bytes are the msgpack of `[FORMAT, paths, kinds, sizes, targets]`. `paths` are
 the entries' paths in the tree, joined by NUL; `kinds` one byte for each entry; `sizes` 8 bytes,
 big-endian, for each file; `targets` those of the links, joined by NUL. The entries are in the order
-of their paths' parts, so what lies in a folder stands together, and no path lies below another: a
+of their paths' parts, so the contents of a folder are adjacent, and no path is below another: a
 folder is an entry only if it is empty.
 
-The sharer may be hostile: what the bytes can cost is bounded, and no entry lies outside the tree,
-nor any link's target (`is_inside`).
+The sharer may be hostile: the cost of reading the bytes is bounded, and no entry is outside the
+tree, nor any link's target (`is_inside`).
 """
 
 import array
@@ -24,8 +24,8 @@ from shoal.protocol.manifest import MAX_LISTING_BYTES, MAX_SIZE_BYTES
 
 FORMAT = "shoal/1 tree"
 MAX_ENTRIES = 2_000_000  # Some 200 MB in memory.
-MAX_FOLDERS_PER_ENTRY = 64  # A path may have two thousand, so that a listing of few bytes would …
-SPARE_FOLDERS = 4096  # … make millions. A few may lie that deep.
+MAX_FOLDERS_PER_ENTRY = 64  # A path may have two thousand, so a short listing could …
+SPARE_FOLDERS = 4096  # … make millions. A few paths may be that deep.
 SIZE_BYTES = 8
 
 FILE = "f"
@@ -36,7 +36,7 @@ FILES = frozenset({FILE, EXECUTABLE})
 _KINDS = FILES | {FOLDER, LINK}
 _IS_EXECUTABLE = bytes.maketrans((FILE + EXECUTABLE).encode(), b"\0\1")
 
-# What `names.check_path` keeps, of bytes that are valid UTF-8 and not too long as a whole: it alone
+# What `names.check_path` accepts, of bytes that are valid UTF-8 and not too long in all: calling it
 # takes 5 s for a million paths. C2 80 to C2 9F are control characters.
 _PART = rb"(?!\.\.?(?:/|\Z))(?![^/]{%d})" % (names.MAX_COMPONENT_BYTES + 1)
 _PART += rb"(?:[ -.0-\[\]-~\x80-\xc1\xc3-\xff]++|\xc2[\xa0-\xbf])++"
@@ -52,7 +52,7 @@ class Entry(NamedTuple):
     path: str
     kind: str
     size_bytes: int = 0  # Of a file.
-    target: str = ""  # Of a link: relative to the folder that the link lies in.
+    target: str = ""  # Of a link: relative to the folder that the link is in.
 
 
 class _Document(msgspec.Struct, frozen=True, array_like=True, forbid_unknown_fields=True):
@@ -87,7 +87,7 @@ class Listing(msgspec.Struct, frozen=True, dict=True):
         return self.kinds[self._files[file]] == ord(EXECUTABLE)
 
     def are_executable(self) -> bytes:
-        """Return a byte for each file: 1 if it may be run, else 0."""
+        """Return a byte for each file: 1 if it is executable, else 0."""
         return self.kinds.translate(_IS_EXECUTABLE, delete=(FOLDER + LINK).encode())
 
     def empty_folders(self) -> Iterator[bytes]:
@@ -169,7 +169,7 @@ def _read(document: _Document) -> Listing:
     if kinds.translate(None, delete="".join(_KINDS).encode()):
         raise ValueError("has an entry of an unknown kind")
     if len(document.sizes) != SIZE_BYTES * sum(kinds.count(kind.encode()) for kind in FILES):
-        raise ValueError("has not one size for each file")
+        raise ValueError("does not have one size for each file")
     listing = Listing(
         _split("path", document.paths, len(kinds)),
         kinds,
@@ -187,7 +187,7 @@ def _read(document: _Document) -> Listing:
 
 
 def _split(what: str, joined: bytes, count: int) -> list[bytes]:
-    """Return the `count` texts in `joined`; counted first, as each takes 34 bytes and more."""
+    """Return the `count` texts in `joined`, counted first: each takes at least 34 bytes."""
     texts = joined.count(b"\0") + 1 if joined or count else 0
     if texts != count:
         raise ValueError(f"has {texts} {what}s where there should be {count} (or a NUL in one)")
@@ -204,7 +204,7 @@ def _split(what: str, joined: bytes, count: int) -> list[bytes]:
 
 
 def _check_paths(paths: list[bytes]) -> None:
-    """Check each, and that each comes after all that lies below the one before it."""
+    """Check each path, and that it comes after everything below the one before it."""
     least = b""
     for path in paths:
         if _PATH.fullmatch(path) is None:
@@ -219,7 +219,7 @@ def _check_paths(paths: list[bytes]) -> None:
 
 
 def _check_folders(paths: list[bytes], most: int) -> None:
-    """Check how many folders the paths need; they are `most` if no two have one in common."""
+    """Check how many folders the paths need: `most`, if no two have one in common."""
     allowed = MAX_FOLDERS_PER_ENTRY * len(paths) + SPARE_FOLDERS
     if most <= allowed:
         return
@@ -244,12 +244,12 @@ def _common(one: bytes, two: bytes) -> int:
 
 
 def is_inside(path: str, target: str) -> bool:
-    """Say whether a link at `path` may have this target.
+    """Return whether a link at `path` may have this target.
 
     It must lead to something in the tree: up at most to the tree's root, and then down; or it is
-    ".", the folder that the link lies in. As ".." may only come first, where the link itself lies,
-    it always leads up from a real folder of the tree, never from wherever another link has led; so
-    no chain of links leads out.
+    ".", the link's own folder. ".." may only come first, so it always leads up from the link's own
+    folder, a real one of the tree, never from where another link has led. So no chain of links
+    leads out.
     """
     try:
         encoded = target.encode()
@@ -289,7 +289,7 @@ def respelled(path: str, target: str) -> Respelling | None:
 
 
 def _place(folder: list[str], target: str) -> tuple[list[str], list[str]] | None:
-    """Return where a target leads from a folder, and from which paths up; None: out."""
+    """Return where a target leads from a folder, and from which paths up; None if it leads out."""
     here, left = list(folder), []
     for part in target.split("/"):
         if part == "..":

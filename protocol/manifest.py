@@ -1,4 +1,4 @@
-"""What a shared thing consists of: one file, or a tree of them, cut into chunks. Reads no files.
+"""Manifests: the sizes and hashes of the chunks of one file or tree. Reads no files.
 
 A manifest's canonical bytes are the msgpack of `[FORMAT, mode, listing_bytes, size_bytes, sizes,
 digests]`. The thing's bytes are those of a tree's listing (protocol.listing), if it is one, and
@@ -59,9 +59,9 @@ class Manifest(msgspec.Struct, frozen=True, dict=True):
 
     def __post_init__(self) -> None:
         if len(self.sizes) % SIZE_BYTES or self.chunk_count > MAX_CHUNKS:
-            raise ValueError(f"has not up to {MAX_CHUNKS} sizes of chunks")
+            raise ValueError(f"does not have up to {MAX_CHUNKS} chunk sizes")
         if len(self.digests) != self.chunk_count * DIGEST_BYTES:
-            raise ValueError("has not one digest for each chunk")
+            raise ValueError("does not have one digest for each chunk")
         if self.mode not in {PLAIN_MODE, EXECUTABLE_MODE, TREE_MODE}:
             raise ValueError("has the mode of neither a file nor a tree")
         if self.is_tree != (self.listing_bytes > 0):
@@ -72,7 +72,7 @@ class Manifest(msgspec.Struct, frozen=True, dict=True):
         if sum(sizes) != self.stream_bytes:
             raise ValueError("has chunks that do not add up to the size")
         if self._offsets[self.listing_chunks] != self.listing_bytes:
-            raise ValueError("has a chunk that is half listing, half files")
+            raise ValueError("has a chunk that is part listing, part files")
 
     @property
     def is_tree(self) -> bool:
@@ -83,13 +83,13 @@ class Manifest(msgspec.Struct, frozen=True, dict=True):
         """Return the bytes of all chunks: the listing's and the files'."""
         return self.listing_bytes + self.size_bytes
 
-    @functools.cached_property  # It is asked for with each message about a chunk.
+    @functools.cached_property  # Needed with each message about a chunk.
     def chunk_count(self) -> int:
         return len(self.sizes) // SIZE_BYTES
 
     @functools.cached_property
     def listing_chunks(self) -> int:
-        """Return how many chunks the listing has: they are the first."""
+        """Return how many chunks the listing has; they come first."""
         return bisect.bisect_left(self._offsets, self.listing_bytes)
 
     @property
@@ -131,7 +131,7 @@ def of_tree(listing_bytes: int, sizes: Sequence[int], digests: bytes) -> Manifes
 
 
 def pack_sizes(sizes: Sequence[int]) -> bytes:
-    """Return chunks' sizes as a manifest has them."""
+    """Return chunk sizes as a manifest holds them."""
     return struct.pack(f">{len(sizes)}I", *sizes)
 
 
@@ -166,5 +166,5 @@ def id_of(data: bytes) -> ContentId:
 
 
 def is_id(text: str) -> bool:
-    """Say whether `text` has the form of an id (and so is no name)."""
+    """Return whether `text` has the form of an id, and so is no name."""
     return names.is_like_an_id(text)

@@ -1,7 +1,7 @@
-"""Every message, as types. The words are docs/build/protocol.md's; the bytes are the codec's.
+"""Every message, as types. docs/build/protocol.md explains them; the codec has the bytes.
 
 A message is a msgpack map with `v` (the protocol's version) and `type`. Unknown keys are ignored,
-so that a newer peer may say more; missing or wrong ones are refused.
+so a newer peer may say more; missing or invalid ones are refused.
 """
 
 import functools
@@ -36,7 +36,7 @@ Text = Annotated[str, Meta(max_length=MAX_TEXT_CHARACTERS)]
 
 
 class Message(msgspec.Struct, frozen=True, tag_field="type"):
-    """What all messages share: on the wire each also carries `v`."""
+    """Any message. On the wire each also carries `v`."""
 
 
 def _check_what(what: str) -> None:
@@ -50,10 +50,10 @@ def _check_what(what: str) -> None:
 class Query(Message, frozen=True, tag="query"):
     """Who holds `what`?
 
-    `node` is the asker who wants it: a holder who asks has lost it (S4), unless `partial` says that
-    it is fetching it just now, or may have it. Without a `node` it is a mere question. Of a name,
-    only versions whose id begins with `prefix` are meant. With `after`, all holders are named, in
-    pages ordered by node: those after that one.
+    `node` is an asker that wants it: a holder that asks has lost it, unless `partial` says that it
+    is fetching it just now, or may have it. Without a `node` nothing follows from the question.
+    If `what` is a name, only versions whose id begins with `prefix` are meant. With `after`, all
+    holders are named, in pages ordered by node: those after that one.
     """
 
     what: What
@@ -69,8 +69,8 @@ class Query(Message, frozen=True, tag="query"):
 class Holding(msgspec.Struct, frozen=True, gc=False):
     """That a node has a thing under a name, whole or in part.
 
-    `version` and `publisher` are what the node was told of it. With `claims`, it has not been told
-    yet: it would be the publisher, and this the number.
+    `version` and `publisher` are what the node was told of it. With `claims` it has not been told
+    yet: it claims to be the publisher, and this to be the number.
     """
 
     name: What
@@ -93,7 +93,7 @@ class Withdrawal(msgspec.Struct, frozen=True, gc=False):
 
 
 class Update(Message, frozen=True, tag="update"):
-    """The sender holds these. With `replace`, nothing but these.
+    """The sender holds these things; with `replace`, only these.
 
     `epoch` counts the node's starts, `sequence` its updates since: an older one changes nothing.
     """
@@ -111,7 +111,7 @@ class Update(Message, frozen=True, tag="update"):
 
 
 class Renew(Message, frozen=True, tag="renew"):
-    """The sender lives, and everything it announced still holds: `holdings` things."""
+    """The sender is alive, and still holds the `holdings` things that it announced."""
 
     node: Node
     epoch: Count
@@ -119,20 +119,20 @@ class Renew(Message, frozen=True, tag="renew"):
 
 
 class Leave(Message, frozen=True, tag="leave"):
-    """The sender stops serving. What it holds is remembered, but not handed out."""
+    """The sender stops serving. Its holdings are remembered, but not handed out."""
 
     node: Node
     epoch: Count
 
 
 class List(Message, frozen=True, tag="list"):
-    """What is there? Answered in pages, ordered by name: those after `after`."""
+    """Which names are there? Answered in pages, ordered by name: those after `after`."""
 
     after: Annotated[str, Meta(max_length=names.MAX_NAME_BYTES)] = ""
 
 
 class Status(Message, frozen=True, tag="status"):
-    """Who is there, and since when is the tracker up? Answered in pages, ordered by node."""
+    """Which nodes are there, and how long has the tracker been up? In pages, ordered by node."""
 
     after: Annotated[str, Meta(max_length=64)] = ""
 
@@ -141,7 +141,7 @@ class Status(Message, frozen=True, tag="status"):
 
 
 class Holder(msgspec.Struct, frozen=True):
-    """A node that has a thing. `alive`: it renewed its lease in time."""
+    """A node that has a thing. `alive`: it has renewed its lease in time."""
 
     node: Node
     address: Address
@@ -152,7 +152,7 @@ class Holder(msgspec.Struct, frozen=True):
 class OtherVersion(msgspec.Struct, frozen=True):
     """Another version under the same name. `age_s` counts from its first announcement.
 
-    `holders` are those but the asker.
+    `holders` does not count the asker.
     """
 
     id: Id
@@ -186,7 +186,7 @@ class Holders(Message, frozen=True, tag="holders"):
 
 
 class Told(msgspec.Struct, frozen=True, gc=False):
-    """Which version a holding of an update is, where the update did not say just that.
+    """Which version a holding of an update is, if the update did not say so itself.
 
     If it is not `taken`, the sender is not listed for it: it claimed to publish content under a
     name that has other content, published as `version` by `publisher`.
@@ -227,14 +227,14 @@ class File(msgspec.Struct, frozen=True):
 
 
 class Files(Message, frozen=True, tag="files"):
-    """One page of a listing; ask again with `after` set to `next` until there is none."""
+    """One page of a listing; ask again with `after` set to `next` until that is None."""
 
     files: tuple[File, ...]
     next: str | None = None
 
 
 class NodeStatus(msgspec.Struct, frozen=True):
-    """What the tracker knows of a node. `silent_ms`: not since the start; `spoke`: it ever has."""
+    """What the tracker knows of a node. `silent_ms`: None if not since the start; `spoke`: ever."""
 
     node: Node
     address: Address
@@ -258,7 +258,7 @@ class TrackerStatus(Message, frozen=True, tag="tracker"):
 
 
 class ManifestRequest(Message, frozen=True, tag="manifest"):
-    """The manifest of `what`, please. The reply's second frame is its canonical bytes.
+    """Asks for the manifest of `what`. The reply's second frame is its canonical bytes.
 
     With `may_wait`, a holder that many ask may answer BUSY: others will have the manifest soon.
     """
@@ -285,7 +285,7 @@ class ChunkRequest(Message, frozen=True, tag="chunk"):
 
 
 class WrongChunk(Message, frozen=True, tag="wrong"):
-    """The holder sent `node` wrong bytes as chunk `index`: it may want to look after them."""
+    """The holder sent `node` wrong bytes as chunk `index`, and may want to check them."""
 
     id: Id
     index: Index
@@ -293,7 +293,7 @@ class WrongChunk(Message, frozen=True, tag="wrong"):
 
 
 class StateRequest(Message, frozen=True, tag="state"):
-    """How much of the thing `name` is there, of the version `id` if one is meant?"""
+    """How much of the thing `name` do you have, of the version `id` if one is given?"""
 
     name: What
     id: Id | None = None
@@ -303,7 +303,7 @@ class StateRequest(Message, frozen=True, tag="state"):
 
 
 class State(Message, frozen=True, tag="state"):
-    """What a node says of one thing in its folder. `have_bytes` are there, or hashed by now."""
+    """The state of one thing in a node's folder. `have_bytes` are there, or already hashed."""
 
     state: Text  # whole, part, hashing, changed, other or none.
     have_bytes: Size = 0
@@ -329,13 +329,13 @@ class ChunkReply(Message, frozen=True, tag="chunk"):
 
 
 class Nothing(Message, frozen=True, tag="nothing"):
-    """The holder does not give that chunk away now; `have` is what it does."""
+    """The holder does not send that chunk now; `have` is what it would send."""
 
     have: Have
 
 
 class Noted(Message, frozen=True, tag="noted"):
-    """The holder will see to it."""
+    """The holder will check the chunk."""
 
 
 class Error(Message, frozen=True, tag="error"):

@@ -1,8 +1,8 @@
-"""What a shared thing may be called. Knows nothing of disks: it judges text.
+"""What a shared thing may be called. Judges text; knows nothing of disks.
 
-The rules start from the cases that other clients were broken with (CVE-2009-1760, CVE-2007-1384,
-Syncthing's TestCheckFilename): a name is a relative path that stays below the folder it is put in.
-Every route by which a name comes in uses `check_name`; a path in a tree, `check_path`.
+The rules come from names that broke other clients (CVE-2009-1760, CVE-2007-1384, Syncthing's
+TestCheckFilename): a name is a relative path that stays below its folder. Every name that comes in
+goes through `check_name`; every path in a tree, through `check_path`.
 """
 
 import re
@@ -13,9 +13,7 @@ RESERVED_FOLDER = ".shoal"  # Partial data and the cache of hashes; never shared
 
 _ID = re.compile(r"b3:[0-9a-f]{64}\Z")
 _DRIVE = re.compile(r"[A-Za-z]:")
-_LAST_CONTROL_C0 = 0x1F
-_DELETE = 0x7F
-_LAST_CONTROL_C1 = 0x9F
+_CONTROL = re.compile("[\x00-\x1f\x7f-\x9f]")  # C0, delete, C1.
 
 
 def check_name(text: str) -> str:
@@ -27,20 +25,20 @@ def check_name(text: str) -> str:
     check_path(text)
     if is_like_an_id(text):
         raise ValueError("has the form of an id")
-    if text.split("/", 1)[0].casefold() == RESERVED_FOLDER:  # Some disks fold case.
-        raise ValueError(f"lies in {RESERVED_FOLDER}, which is not shared")
+    if text.split("/", 1)[0].casefold() == RESERVED_FOLDER:  # Some file systems ignore case.
+        raise ValueError(f"is in {RESERVED_FOLDER}, which is not shared")
     return text
 
 
 def is_like_an_id(text: str) -> bool:
-    """Say whether `text` would be taken for the id of content, wherever either may be given."""
+    """Return whether `text` would be read as an id where either a name or an id may be given."""
     return _ID.match(text) is not None
 
 
 def check_path(text: str) -> str:
     """Return `text` if it may be a path in a shared folder; raises as `check_name`."""
     _check_length(text)
-    if any(_is_control(ord(character)) for character in text):
+    if _CONTROL.search(text):
         raise ValueError("has a control character in it")
     if "\\" in text:
         raise ValueError("has a backslash in it")
@@ -73,12 +71,8 @@ def _check_component(component: str) -> None:
         raise ValueError(f"has a part longer than {MAX_COMPONENT_BYTES} bytes")
 
 
-def _is_control(code_point: int) -> bool:
-    return code_point <= _LAST_CONTROL_C0 or _DELETE <= code_point <= _LAST_CONTROL_C1
-
-
 def display(text: str) -> str:
-    """Return `text` with what does not print (escapes, right-to-left marks) escaped."""
+    """Return `text` with unprintable characters (control codes, right-to-left marks) escaped."""
     return "".join(
         character if character.isprintable() else character.encode("unicode_escape").decode()
         for character in text

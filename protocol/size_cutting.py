@@ -1,4 +1,4 @@
-"""Where a thing is cut into chunks by sizes alone, so that all who share the same cut it the same.
+"""Where chunks begin, by sizes alone, so that all nodes cut the same content in the same way.
 
 The rule is docs/build/protocol.md's; why it is this one: docs/build/decisions/0003-chunk-sizes.md.
 """
@@ -8,19 +8,19 @@ from collections.abc import Iterable, Iterator
 from shoal.protocol.manifest import MAX_CHUNK_BYTES, MAX_CHUNKS, MAX_SIZE_BYTES
 
 LISTING_CHUNK_BYTES = 256 << 10
-MOST_FILES = 256  # That share a chunk: each costs whoever reads or writes it some 10 us.
+MOST_FILES = 256  # That share a chunk: each costs some 10 us to read or write.
 
 _SMALL_FILE_CHUNKS = 8
 _SMALLEST_CHUNK_BYTES = 256
 _LEAST_CHUNK_BYTES = 128 << 10  # Of a file that is not small, …
 _FEW_BYTES = 32 << 20  # … up to this size.
-_NEXT_CHUNK_BYTES = 160 << 10  # Of a larger one, unless that were too many; then doubled, …
+_NEXT_CHUNK_BYTES = 160 << 10  # Of a larger one, unless that makes too many; then doubled, …
 _MANY_CHUNK_BYTES = 256 << 10  # … from this …
-_MOST_CHUNK_BYTES = 4 << 20  # … nor huge.
+_MOST_CHUNK_BYTES = 4 << 20  # … up to this.
 _USUAL_CHUNKS = 512
 _SMALL_TREE_BYTES = 1 << 20
-_LEAST_TREE_CHUNK_BYTES = 256 << 10  # Its files cost enough.
-_SWARM_BYTES = 1 << 30  # Up to this size twice as many: they are worth their cost.
+_LEAST_TREE_CHUNK_BYTES = 256 << 10  # Its files are cost enough.
+_SWARM_BYTES = 1 << 30  # Up to this size twice as many chunks: they pay.
 
 
 def chunk_size_for(size_bytes: int) -> int:
@@ -84,7 +84,7 @@ def tree_cut(listing_bytes: int, file_sizes: Iterable[int]) -> list[int]:
 
 
 def _stretches(file_sizes: list[int], chunk_size: int) -> Iterator[int]:
-    """Yield the sizes of what is cut by itself: one large file, or some small neighbours."""
+    """Yield the sizes of stretches that are cut on their own: a large file, or small neighbours."""
     together, count = 0, 0
     for size in file_sizes:
         if size >= chunk_size or count == MOST_FILES:

@@ -1,8 +1,8 @@
 """Which version of its name a thing is, and who published it. Remembers nothing (see register.py).
 
-A name has published versions v1, v2, …. Who put a thing there under a name that nobody else had
-publishes it, and what becomes of it later; a copy that was fetched and has changed is nobody's
-version (docs/build/protocol.md, Versions).
+A name has published versions v1, v2, …. The node that first shares a thing under a name publishes
+it, and its later versions; a fetched copy that was changed is not a version. See "Versions" in
+docs/build/protocol.md.
 """
 
 import msgspec
@@ -13,8 +13,7 @@ Published = tuple[int, str | None]  # The number and the id of a name's newest v
 class Title(msgspec.Struct, frozen=True, gc=False):
     """What is known of one thing: that the content `id` is version `version` of its name.
 
-    `publisher` is none as long as nobody has said who it is. With `claims` no tracker has
-    confirmed it yet.
+    `publisher` is None while it is unknown. With `claims`, no tracker has confirmed it yet.
     """
 
     id: str
@@ -24,11 +23,11 @@ class Title(msgspec.Struct, frozen=True, gc=False):
 
 
 def entitled(known: Title | None, content_id: str, node: str) -> Title | None:
-    """Return the title of what lies in the folder of `node` now, None if it may not have one.
+    """Return the title of a thing in the folder of `node`; None if it may not have one.
 
     Args:
-        known: the title of what lay there under that name.
-        content_id: the id of what lies there now.
+        known: the title of what was there under that name.
+        content_id: the id of what is there now.
         node: the node's name.
     """
     if known is None:
@@ -41,7 +40,7 @@ def entitled(known: Title | None, content_id: str, node: str) -> Title | None:
 
 
 def published_over(newest: Published, known: Title | None, content_id: str, node: str) -> Title:
-    """Return the title of what the operator of `node` publishes, whatever was published before."""
+    """Return the title of what the operator of `node` publishes with `--force`."""
     number, newest_id = newest
     if known is not None and known.id == content_id and newest_id in {None, content_id}:
         return known

@@ -1,22 +1,22 @@
-"""What nodes say of themselves: update, renew, leave. Answers no questions."""
+"""What nodes say about themselves: update, renew, leave. Answers no questions."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from shoal.broker.tracking import claims
-from shoal.broker.tracking.catalogue import Member, Version
+from shoal.broker.tracking import claims, departures
+from shoal.broker.tracking.catalogue import Version
+from shoal.broker.tracking.changes import Gone, Held, Published, Renewed, Seen, Withdrawn
 from shoal.broker.tracking.events import (
     ClaimRefused,
     HolderAdded,
     HolderWithdrew,
-    NodeForgotten,
     NodeJoined,
     NodeLeft,
     NodeRefused,
     PartialHolderAdded,
 )
-from shoal.broker.tracking.records import ForgetNode
-from shoal.broker.tracking.state import State
+from shoal.broker.tracking.members import Member
+from shoal.broker.tracking.state import Decision, State
 from shoal.protocol import addresses
 from shoal.protocol.errors import WireCode
 from shoal.protocol.messages import Error, Leave, Ok, Renew, Told, Update
@@ -24,168 +24,148 @@ from shoal.protocol.messages import Error, Leave, Ok, Renew, Told, Update
 
 @dataclass(frozen=True, slots=True)
 class Announcements:
-    """Puts into the state what nodes say, if it may be believed."""
+    """Decides which announcements to believe."""
 
     state: State
 
-    def update(self, request: Update, now: float) -> Ok | Error:
-        """Take up holdings and withdrawals.
+    def update(self, request: Update, now: float) -> Decision[Ok | Error]:
+        """Accept holdings and withdrawals.
 
-        Epoch and sequence decide what is new (faults 67 to 70): the last update once more has lost
-        its reply and is answered again, older ones change nothing.
+        Epoch and sequence tell what is new. The latest update is answered again if it is repeated,
+        as its reply was lost; older ones, which were overtaken, change nothing.
         """
-        known = self.state.members.get(request.node)
+        known = self.state.members.find(request.node)
         refused = self._conflict(request, known)
         if refused is None and known is not None and _is_old(request, known):
-            return self._repeated(request, known, now)
+            return (yield from self._repeated(request, known))
         refused = refused or self._too_much(request, known)
         if refused is not None:
-            self.state.events.append(NodeRefused(request.node, refused.message))
+            yield NodeRefused(request.node, refused.message)
             return refused
-        member = self._accept(request, now)
-        self._drop(request, member, now)
-        self._add(request, member, now)
-        return self._ok(member, claims.told(self.state.catalogue, request.holdings, member))
+        if known is None or not known.has_lease:
+            yield NodeJoined(request.node, request.address)
+        yield Seen(request.node, request.address, request.epoch, request.sequence)
+        yield Renewed(request.node)
+        yield from self._withdraw(request)
+        yield from self._hold(request, now)
+        told = claims.told(self.state.catalogue, request.holdings, request.node)
+        return self._ok(request.node, told)
 
-    def renew(self, request: Renew, now: float) -> Ok | Error:
-        member = self.state.members.get(request.node)
+    def renew(self, request: Renew) -> Decision[Ok | Error]:
+        member = self.state.members.find(request.node)
         if member is None or member.epoch != request.epoch or member.left:
             return _unknown(request.node)
-        self._revive(member, now)
-        return self._ok(member)
+        if not member.has_lease:
+            yield from _revived(member)
+        yield Renewed(member.node)
+        return self._ok(member.node)
 
-    def leave(self, request: Leave, now: float) -> Ok | Error:
-        member = self.state.members.get(request.node)
+    def leave(self, request: Leave) -> Decision[Ok | Error]:
+        member = self.state.members.find(request.node)
         if member is None or member.epoch != request.epoch:
             return _unknown(request.node)
+        reply = self._ok(request.node)
         if not member.left:
-            member.left = True
-            self.state.leases.end(request.node)
-            self.state.fell_silent(member, now)
-            self.state.events.append(NodeLeft(request.node))
-            self.forget_if_empty(member)
-        return self._ok(member)
+            yield NodeLeft(request.node)
+            yield Gone(request.node, left=True)
+            yield from departures.forgotten_if_empty(self.state, request.node)
+        return reply
 
-    def _repeated(self, request: Update, member: Member, now: float) -> Ok:
-        """Answer an update that was taken before, or overtaken."""
+    def _repeated(self, request: Update, member: Member) -> Decision[Ok]:
+        """Answer an update that was accepted before, or overtaken."""
         if request.sequence < member.sequence:
-            return self._ok(member)
+            return self._ok(request.node)
         if not member.left:
-            self._revive(member, now)
-        return self._ok(member, claims.told(self.state.catalogue, request.holdings, member))
-
-    def forget_if_empty(self, member: Member) -> None:
-        """Forget a node that is gone and holds nothing, unless the cluster file has it.
-
-        A node of the cluster file is remembered to have spoken: its initial holdings are over.
-        """
-        is_gone = not self.state.leases.is_alive(member.node)
-        if is_gone and not member.holdings and member.node not in self.state.initial.nodes:
-            del self.state.members[member.node]
-            self.state.silences.end(member.node)
-            self.state.changes.append(ForgetNode(member.node))
-
-    def forget(self, member: Member, now: float) -> None:
-        """Forget a node that has been gone for long, and what it holds, as `forget_if_empty`."""
-        if member.node in self.state.initial.nodes:
-            return
-        self.state.events.append(NodeForgotten(member.node))
-        for version in list(member.holdings.values()):
-            self.state.catalogue.remove_holder(version, member, now)
-        self.forget_if_empty(member)
+            if not member.has_lease:
+                yield from _revived(member)
+            yield Renewed(member.node)
+        told = claims.told(self.state.catalogue, request.holdings, request.node)
+        return self._ok(request.node, told)
 
     def _conflict(self, request: Update, known: Member | None) -> Error | None:
-        """Refuse what contradicts a node that lives, or could not be handed out."""
+        """Refuse an update that contradicts a live node, or whose address no peer would accept."""
         node, address = request.node, request.address
         if not addresses.may_be_holder(address, self.state.initial.address):
-            reason = f"nodes do not connect to {address} at a tracker's word"
+            reason = f"other nodes would refuse to connect to {address}"
             return Error(WireCode.CONFLICT, f"{node} cannot be a holder: {reason}")
-        if known is None or not self.state.leases.is_alive(node):
+        if known is None or not known.has_lease:
             return None
         if address != known.address:
             remedy = f"stop it, or wait {self.state.settings.lease_s:.0f} s if it died"
             running = f"{node} is already running at {known.address}"
             return Error(WireCode.CONFLICT, f"{running}; {remedy}")
         if request.epoch < known.epoch:
-            since = f"{node} was started again since (epoch {known.epoch}, this is {request.epoch})"
-            return Error(WireCode.CONFLICT, f"{since}; stop the older one")
+            epochs = f"epoch {known.epoch}, this is {request.epoch}"
+            newer = f"{node} has been restarted since ({epochs})"
+            return Error(WireCode.CONFLICT, f"{newer}; stop the older process")
         return None
 
     def _too_much(self, request: Update, known: Member | None) -> Error | None:
         limits, catalogue = self.state.settings, self.state.catalogue
         wanted = {(holding.name, holding.id) for holding in request.holdings}
         found = [version for key in wanted if (version := catalogue.find(*key))]
-        held = known.holdings if known else {}
-        added = len(wanted) - sum(version.serial in held for version in found)
-        kept = 0 if request.replace else len(held)
+        held_count = len(catalogue.held_by(request.node))
+        added = len(wanted) - sum(version.is_held_by(request.node) for version in found)
+        kept = 0 if request.replace else held_count
         for text, count, limit in (
-            ("nodes", len(self.state.members) + (known is None), limits.max_nodes),
+            ("nodes", len(self.state.members.by_node) + (known is None), limits.max_nodes),
             ("versions", catalogue.version_count + len(wanted) - len(found), limits.max_versions),
             ("holdings", catalogue.holding_count + added, limits.max_holdings),
-            ("holdings of one node", kept + added, limits.max_holdings_per_node),
+            ("holdings per node", kept + added, limits.max_holdings_per_node),
         ):
             if count > limit:
                 return Error(WireCode.TOO_MUCH, f"the tracker takes no more than {limit} {text}")
         return None
 
-    def _accept(self, request: Update, now: float) -> Member:
-        """Note that the node lives, where, and how far it got."""
-        member = self.state.members.get(request.node)
-        if member is None:
-            member = Member(request.node, request.address, request.epoch, request.sequence)
-            self.state.members[request.node] = member
-            self.state.initial_holdings.supersede(request.node)
-        member.address, member.epoch = request.address, request.epoch
-        member.sequence, member.left = request.sequence, False
-        member.silent_since = None
-        self.state.save_member(member, now)
-        self._revive(member, now)
-        return member
-
-    def _drop(self, request: Update, member: Member, now: float) -> None:
-        announced = {(holding.name, holding.id) for holding in request.holdings}
-        for version in list(self._withdrawn(request, member)):
+    def _withdraw(self, request: Update) -> Decision[None]:
+        withdrawn = tuple(self._withdrawn(request))
+        announced = {(each.name, each.id) for each in request.holdings} if withdrawn else ()
+        for version in withdrawn:
             if (version.name, version.id) not in announced:
-                self.state.catalogue.remove_holder(version, member, now)
-                self.state.events.append(HolderWithdrew(member.node, version.name))
+                yield HolderWithdrew(request.node, version.name)
+                yield Withdrawn(version.name, version.id, request.node)
 
-    def _withdrawn(self, request: Update, member: Member) -> Iterator[Version]:
+    def _withdrawn(self, request: Update) -> Iterator[Version]:
         if request.replace:
-            yield from member.holdings.values()
+            yield from self.state.catalogue.held_by(request.node)
             return
         for name, content_id in dict.fromkeys((each.name, each.id) for each in request.withdrawn):
             version = self.state.catalogue.find(name, content_id)
-            if version is not None and version.serial in member.holdings:
+            if version is not None and version.is_held_by(request.node):
                 yield version
 
-    def _add(self, request: Update, member: Member, now: float) -> None:
-        catalogue = self.state.catalogue
+    def _hold(self, request: Update, now: float) -> Decision[None]:
+        node = request.node
         for each in request.holdings:
-            version = claims.accepted(catalogue, each, member.node, now)
+            version = self.state.catalogue.find(each.name, each.id)
+            publication = claims.publication(self.state.catalogue, version, each, node)
+            if publication is None:
+                yield self._refusal(node, each.name)
+                continue
             if version is None:
-                self._tell_of_refusal(member.node, each.name)
-            elif catalogue.add_holder(version, member, complete=each.complete):
+                yield Published(each.name, each.id, each.size_bytes, *publication)
+            elif version.published != publication:
+                age_s = int(now - version.announced)
+                yield Published(each.name, each.id, version.size_bytes, *publication, age_s)
+            if version is None or not version.is_held_so(node, complete=each.complete):
                 added = HolderAdded if each.complete else PartialHolderAdded
-                self.state.events.append(added(member.node, each.name))
+                yield added(node, each.name)
+                yield Held(each.name, each.id, node, each.complete)
 
-    def _tell_of_refusal(self, node: str, name: str) -> None:
+    def _refusal(self, node: str, name: str) -> ClaimRefused:
         newest = self.state.catalogue.newest(name)
-        assert newest is not None, "it is why the claim is refused"
-        self.state.events.append(ClaimRefused(node, name, *newest.published))
+        assert newest is not None, "the claim is refused because of it"
+        return ClaimRefused(node, name, *newest.published)
 
-    def _revive(self, member: Member, now: float) -> None:
-        if not self.state.leases.is_alive(member.node):
-            self.state.events.append(NodeJoined(member.node, member.address))
-        if member.silent_since is not None:
-            member.silent_since = None
-            self.state.save_member(member, now)
-        member.last_seen = now
-        self.state.silences.end(member.node)
-        self.state.leases.renew(member.node, now)
-
-    def _ok(self, member: Member, told: tuple[Told, ...] = ()) -> Ok:
+    def _ok(self, node: str, told: tuple[Told, ...] = ()) -> Ok:
         lease_ms = round(1000 * self.state.settings.lease_s)
-        return Ok(lease_ms=lease_ms, holdings=len(member.holdings), told=told)
+        return Ok(lease_ms=lease_ms, holdings=len(self.state.catalogue.held_by(node)), told=told)
+
+
+def _revived(member: Member) -> Decision[None]:
+    """Readmit a node that was silent."""
+    yield NodeJoined(member.node, member.address)
+    yield Seen(member.node, member.address, member.epoch, member.sequence)
 
 
 def _is_old(request: Update, known: Member) -> bool:

@@ -1,14 +1,14 @@
-"""The answers to those who ask: who holds what, what there is, who is there. Changes nothing."""
+"""Answers to questions: who holds what, which files there are, which nodes. Changes nothing."""
 
 import heapq
 import itertools
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import msgspec
 from shoal.broker.tracking import handout
-from shoal.broker.tracking.catalogue import Member, Version
+from shoal.broker.tracking.catalogue import Version
 from shoal.broker.tracking.state import State
 from shoal.protocol import manifest
 from shoal.protocol.messages import File, Files, Holder, Holders, NodeStatus, OtherVersion, Query
@@ -19,13 +19,13 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Answers:
-    """Reads the state. Times are the tracker's clock, in seconds."""
+    """Reads the state. Times are in seconds, on the tracker's clock."""
 
     state: State
     rng: "Random"
 
     def holders(self, query: Query, now: float) -> Holders | None:
-        """Return who but the asker holds it, or None if nobody does, alive or silent.
+        """Return its holders other than the asker, or None if there are none, alive or silent.
 
         Of a name, the newest version is meant. An id means all names it goes by.
         """
@@ -35,9 +35,10 @@ class Answers:
         if not held:
             return self._initial_answer(query, initial, now) if initial else None
         candidates = self._candidates(held, query.node)
-        has_lease = self.state.leases.is_alive
-        alive = [holder for holder in candidates if has_lease(holder.node)]
-        silent = [holder for holder in candidates if not has_lease(holder.node)]
+        has_lease = self.state.members.has_lease
+        gone = {holder.node for holder in candidates if not has_lease(holder.node)}
+        alive = [holder for holder in candidates if holder.node not in gone]
+        silent = [holder for holder in candidates if holder.node in gone]
         answered = held[0]
         others = self.state.catalogue.versions(answered.name, query.prefix)
         return Holders(
@@ -53,22 +54,16 @@ class Answers:
         )
 
     def everybody(self, query: Query, now: float) -> Holders | None:
-        """Return a page of all who hold it, ordered by node; None if nobody does."""
+        """Return a page of all holders, ordered by node; None if there are none."""
         answer, versions = self.holders(query, now), self._meant(query)
         if answer is None:
             return None
         initial = [] if query.prefix else self._initial_holders(query.what, None)
-        whole = {each.node: each for version in versions for each in version.whole.values()}
-        parts = {each.node: each for version in versions for each in version.partial.values()}
-        spoken = [self._holder(member, complete=True) for member in whole.values()]
-        spoken += [
-            self._holder(member, complete=False)
-            for node, member in parts.items()
-            if node not in whole
-        ]
-        holders = spoken + [
-            each for each in initial if each.node not in whole.keys() | parts.keys()
-        ]
+        whole = {node for version in versions for node in version.whole}
+        parts = {node for version in versions for node in version.partial} - whole
+        spoken = [self._holder(node, complete=True) for node in whole]
+        spoken += [self._holder(node, complete=False) for node in parts]
+        holders = spoken + [each for each in initial if each.node not in whole | parts]
         count = self.state.settings.page_nodes
         later = (holder for holder in holders if holder.node > (query.after or ""))
         page = heapq.nsmallest(count + 1, later, key=lambda holder: holder.node)
@@ -97,15 +92,15 @@ class Answers:
         return Files(tuple(page))
 
     def nodes(self, after: str, now: float) -> tuple[tuple[NodeStatus, ...], str | None]:
-        """Return a page of the nodes that sort after `after`, and its last if there are more."""
+        """Return a page of the nodes that sort after `after`, and the last if there are more."""
         count = self.state.settings.page_nodes
-        nodes = self.state.members.keys() | self.state.initial.nodes.keys()
+        nodes = self.state.members.by_node.keys() | self.state.initial.nodes.keys()
         page = heapq.nsmallest(count + 1, (node for node in nodes if node > after))
         statuses = tuple(self._node_status(node, now) for node in page[:count])
         return statuses, page[count - 1] if len(page) > count else None
 
     def _meant(self, query: Query) -> list[Version]:
-        """Return the versions that a query is about: of a name, the one that others hold."""
+        """Return the versions that a query is about: of a name, the newest that others hold."""
         catalogue = self.state.catalogue
         if manifest.is_id(query.what):
             return list(catalogue.versions_with(query.what))
@@ -114,9 +109,9 @@ class Answers:
         return list(itertools.islice(held, 1))
 
     def _initial_answer(self, query: Query, initial: list[Holder], now: float) -> Holders:
-        """Return what the cluster file alone says of a name."""
+        """Return what the cluster file alone says about a name."""
         holders = tuple(self._chosen(initial, query.node))
-        known = self.state.catalogue.versions(query.what)  # The asker alone holds them.
+        known = self.state.catalogue.versions(query.what)  # Only the asker holds them.
         listed = any(
             node == query.node for node, _ in self.state.initial_holdings.holders(query.what)
         )
@@ -124,33 +119,33 @@ class Answers:
         return Holders(query.what, None, None, holders, versions=versions, listed=listed)
 
     def _initial_holders(self, name: str, asker: str | None) -> list[Holder]:
-        """Return the holders of the cluster file that have not spoken."""
+        """Return the cluster file's holders that have not spoken themselves."""
         told = self.state.initial_holdings.holders(name)
         return [Holder(*each, complete=True, alive=False) for each in told if each[0] != asker]
 
     def _candidates(self, versions: list[Version], asker: str | None) -> list[Holder]:
-        """Return the holders of the versions, each node once, as whole if it holds one whole."""
+        """Return the holders of the versions, each node once; complete if it has all of one."""
         pools = [(version.whole, True) for version in versions]
         pools += [(version.partial, False) for version in versions]
         candidates: dict[str, Holder] = {}
         for pool, complete in pools:
-            for member in self._considered(pool, asker):
-                if member.node != asker and member.node not in candidates:
-                    candidates[member.node] = self._holder(member, complete=complete)
+            for node in self._considered(pool, asker):
+                if node != asker and node not in candidates:
+                    candidates[node] = self._holder(node, complete=complete)
         return list(candidates.values())
 
-    def _considered(self, pool: Mapping[str, Member], asker: str | None) -> list[Member]:
-        """Return members enough to choose from: all of them if of a sample too few are alive."""
+    def _considered(self, pool: Mapping[str, None], asker: str | None) -> list[str]:
+        """Return enough nodes to choose from: a sample, or all if too few of a sample are alive."""
         settings = self.state.settings
-        everyone = list(pool.values())
+        everyone = list(pool)
         count = settings.considered_per_handout * settings.max_handout
         if len(everyone) <= count:
             return everyone
         sample = self.rng.sample(everyone, count)
-        alive_count = sum(self.state.leases.is_alive(member.node) for member in sample)
+        alive_count = sum(map(self.state.members.has_lease, sample))
         if alive_count <= settings.max_handout:
             return everyone
-        near = [pool[node] for node in self.state.initial.neighbours(asker) if node in pool]
+        near = [node for node in self.state.initial.neighbours(asker) if node in pool]
         return sample + self.rng.sample(near, min(len(near), count))
 
     def _chosen(self, holders: list[Holder], asker: str | None) -> list[Holder]:
@@ -163,13 +158,13 @@ class Answers:
             self.rng,
         )
 
-    def _holder(self, member: Member, *, complete: bool) -> Holder:
-        alive = self.state.is_alive(member)
-        return Holder(member.node, member.address, complete, alive)
+    def _holder(self, node: str, *, complete: bool) -> Holder:
+        member = self.state.members.by_node[node]
+        return Holder(node, member.address, complete, member.is_alive)
 
     def _other_versions(
         self,
-        versions: Iterator[Version],
+        versions: Iterable[Version],
         asker: str | None,
         now: float,
         besides: Version | None = None,
@@ -187,7 +182,7 @@ class Answers:
         )
 
     def _files_named(self, name: str, now: float) -> Iterator[File]:
-        """Yield the versions of `name`, newest first, until there are holders enough for a page."""
+        """Yield the versions of `name`, newest first, until their holders fill a page."""
         settings = self.state.settings
         initial = self._initial_holders(name, asker=None)
         count = settings.max_other_versions + 1
@@ -205,17 +200,17 @@ class Answers:
             yield File(name, *told, *version.published)
 
     def _all_holders(self, version: Version, count: int) -> list[Holder]:
-        whole = (self._holder(member, complete=True) for member in version.whole.values())
-        partial = (self._holder(member, complete=False) for member in version.partial.values())
+        whole = (self._holder(node, complete=True) for node in version.whole)
+        partial = (self._holder(node, complete=False) for node in version.partial)
         return list(itertools.islice(itertools.chain(whole, partial), count))
 
     def _node_status(self, node: str, now: float) -> NodeStatus:
-        member = self.state.members.get(node)
+        member = self.state.members.find(node)
         if member is None:
             address = self.state.initial.nodes[node].address
             file_count = self.state.initial_holdings.count(node)
             return NodeStatus(node, address, alive=False, files=file_count, silent_ms=None)
         heard_at = member.silent_since if member.last_seen is None else member.last_seen
         silent_ms = None if heard_at is None else int(1000 * (now - heard_at))
-        alive = self.state.is_alive(member)
-        return NodeStatus(node, member.address, alive, len(member.holdings), silent_ms, spoke=True)
+        count = len(self.state.catalogue.held_by(node))
+        return NodeStatus(node, member.address, member.is_alive, count, silent_ms, spoke=True)

@@ -1,53 +1,36 @@
-"""Which names have which versions, and which nodes hold them. Knows no leases and no messages."""
+"""Which names have which versions, and which nodes hold them. Knows no leases and no messages.
+
+Only `State.apply` calls the methods that change something. They accept anything: an entry that does
+not fit (another tracker may have decided it while knowing less) changes nothing.
+"""
 
 import bisect
 import operator
 from collections import OrderedDict
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 
-from shoal.broker.tracking.records import (
-    UNPUBLISHED,
-    Change,
-    ForgetHolder,
-    ForgetVersion,
-    HolderRecord,
-    Publication,
-    VersionRecord,
-)
-
-
-@dataclass(slots=True, eq=False)
-class Member:
-    """A node that has spoken, and what it said last."""
-
-    node: str
-    address: str
-    epoch: int
-    sequence: int
-    left: bool = False
-    last_seen: float | None = None  # none: not since the tracker started, nor when before
-    silent_since: float | None = None  # none: its lease runs
-    holdings: dict[int, "Version"] = field(default_factory=dict)  # by serial
+from shoal.broker.tracking.changes import UNPUBLISHED, Publication, Published
 
 
 @dataclass(slots=True, eq=False)
 class Version:
     """Some content under some name, and its holders."""
 
-    serial: int  # in the order of first announcements at this tracker
+    order: int  # of first announcement, among all versions
     name: str
     id: str
     size_bytes: int
     announced: float  # when, on the tracker's clock
     published: Publication = UNPUBLISHED
-    whole: dict[str, Member] = field(default_factory=dict)
-    partial: dict[str, Member] = field(default_factory=dict)
+    whole: dict[str, None] = field(default_factory=dict)  # the nodes that hold all of it
+    partial: dict[str, None] = field(default_factory=dict)
 
     @property
     def rank(self) -> tuple[int, int]:
-        """The newest version of a name has the highest: its number is, or it was known first."""
-        return self.published.number, -self.serial
+        """The newest version of a name ranks highest: by its number, then by who came first."""
+        return self.published.number, -self.order
 
     def holder_count(self) -> int:
         return len(self.whole) + len(self.partial)
@@ -55,32 +38,38 @@ class Version:
     def is_held_by(self, node: str | None) -> bool:
         return node in self.whole or node in self.partial
 
+    def is_held_so(self, node: str, *, complete: bool) -> bool:
+        """Say whether a node holds all of it, or only part of it."""
+        return node in (self.whole if complete else self.partial)
+
     def other_holder_count(self, node: str | None) -> int:
         """Return how many nodes hold it, not counting `node`."""
         return self.holder_count() - self.is_held_by(node)
 
-    def record(self, now: float) -> VersionRecord:
-        age_s = int(now - self.announced)
-        return VersionRecord(
-            self.serial, self.name, self.id, self.size_bytes, age_s, *self.published
-        )
+
+_rank = operator.attrgetter("rank")
+_NOTHING: Mapping[Version, None] = {}
 
 
 class Catalogue:
-    """All versions. What must be saved of a change is appended to `changes`."""
+    """All versions, indexed by name, id and holder."""
 
-    def __init__(self, changes: list[Change]) -> None:
+    def __init__(self) -> None:
         self.holding_count = 0
         self.version_count = 0
-        self._changes = changes
-        self._next_serial = 1
+        self._last_order = 0
         self._by_name: dict[str, list[Version]] = {}  # by rank, the newest last
-        self._by_id: dict[str, dict[str, Version]] = {}  # by id and name, in order of serials
+        self._by_id: dict[str, Version | dict[str, Version]] = {}  # several: by name, in order
+        self._by_node: dict[str, dict[Version, None]] = {}
         self._sorted_names: list[str] = []
-        self._unheld: OrderedDict[int, tuple[float, Version]] = OrderedDict()  # and since when
+        self._unheld: OrderedDict[Version, float] = OrderedDict()  # and since when
+        self._is_filling = False
 
     def find(self, name: str, content_id: str) -> Version | None:
-        return self._by_id.get(content_id, {}).get(name)
+        found = self._by_id.get(content_id)
+        if isinstance(found, dict):
+            return found.get(name)
+        return found if found is not None and found.name == name else None
 
     def versions(self, name: str, prefix: str = "") -> Iterator[Version]:
         """Yield the held versions of `name` whose ids begin with `prefix`, the newest first."""
@@ -90,11 +79,16 @@ class Catalogue:
                 yield version
 
     def newest(self, name: str) -> Version | None:
-        return next(self.versions(name), None)
+        for version in reversed(self._by_name.get(name, ())):
+            if version.whole or version.partial:
+                return version
+        return None
 
     def versions_with(self, content_id: str) -> Iterator[Version]:
-        """Yield the held versions with this content, of all names, in the order of serials."""
-        return (each for each in self._by_id.get(content_id, {}).values() if each.holder_count())
+        """Yield the held versions with this content, of all names, in order of announcement."""
+        found = self._by_id.get(content_id, {})
+        all_of_them = found.values() if isinstance(found, dict) else (found,)
+        return (each for each in all_of_them if each.holder_count())
 
     def names_after(self, after: str) -> Iterator[str]:
         """Yield the names that are held and sort after `after`, in order."""
@@ -102,114 +96,143 @@ class Catalogue:
             if self.newest(self._sorted_names[index]):
                 yield self._sorted_names[index]
 
-    def announce(
-        self, name: str, content_id: str, size_bytes: int, published: Publication, now: float
-    ) -> Version:
-        """Return the version; one that is not known yet gets the next serial.
+    def held_by(self, node: str) -> Mapping[Version, None]:
+        """Return the versions that a node holds, whole or in part."""
+        return self._by_node.get(node, _NOTHING)
 
-        The number of one that is known is never lowered. The size is taken from whoever announces
-        first: the id decides it, so others cannot differ unless somebody lies, and a fetcher finds
-        that out.
+    @property
+    def unheld_since(self) -> float | None:
+        """Since when the longest unheld version has had no holder."""
+        return next(iter(self._unheld.values()), None)
+
+    def first_unheld(self, since: float) -> Version | None:
+        """Return a version that has had no holder since then."""
+        for version, unheld_since in self._unheld.items():
+            return version if unheld_since <= since else None
+        return None
+
+    def publish(self, published: Published, now: float) -> None:
+        """Add a version, or give a known one another number and publisher.
+
+        The first announcement determines the size. Later ones agree unless somebody lies, as the
+        size follows from the id; and a fetcher would find out.
         """
-        known = self.find(name, content_id)
-        if known is not None:
-            if published.number > known.published.number:
-                self.publish(known, published, now)
-            return known
-        version = Version(self._next_serial, name, content_id, size_bytes, now, published)
-        is_new_name = name not in self._by_name
-        self._index(version)
-        bisect.insort(self._by_name[name], version, key=_rank)
-        if is_new_name:
-            bisect.insort(self._sorted_names, name)
-        self._unheld[version.serial] = (now, version)
-        self._changes.append(version.record(now))
-        return version
-
-    def publish(self, version: Version, published: Publication, now: float) -> None:
-        """Give a known version another number and publisher."""
-        if version.published == published:
+        number, publisher = published.number, published.publisher
+        publication = Publication(number, publisher) if number else UNPUBLISHED
+        version = self.find(published.name, published.id)
+        if version is not None:
+            if version.published != publication:
+                self._take_out(version)
+                version.published = publication
+                self._put_in(version)
             return
-        self._take_out(version)
-        version.published = published
-        bisect.insort(self._by_name[version.name], version, key=_rank)
-        self._changes.append(version.record(now))
+        self._last_order += 1
+        version = Version(
+            self._last_order,
+            published.name,
+            published.id,
+            published.size_bytes,
+            now - published.age_s,
+            publication,
+        )
+        self._index(version)
+        self._unheld[version] = now
 
-    def add_holder(self, version: Version, member: Member, *, complete: bool) -> bool:
-        """List the member as holder; say whether that is news."""
-        if member.node in (version.whole if complete else version.partial):
-            return False
-        self.restore_holder(version, member, complete=complete)
-        self._changes.append(HolderRecord(version.serial, member.node, complete))
-        return True
+    def hold(self, name: str, content_id: str, node: str, *, complete: bool) -> None:
+        """List a node as holder of a version."""
+        version = self.find(name, content_id)
+        if version is None:
+            return
+        into, out_of = version.partial, version.whole
+        if complete:
+            into, out_of = out_of, into
+        if node in into:
+            return
+        if node in out_of:
+            del out_of[node]
+        else:
+            self.holding_count += 1
+            self._by_node.setdefault(node, {})[version] = None
+            self._unheld.pop(version, None)
+        into[node] = None
 
-    def remove_holder(self, version: Version, member: Member, now: float) -> None:
-        """Remove a holder. A version without holders is no longer mentioned, but see below."""
-        del (version.whole if member.node in version.whole else version.partial)[member.node]
-        del member.holdings[version.serial]
+    def withdraw(self, name: str, content_id: str, node: str, now: float) -> None:
+        """Remove a holder. A version without holders is no longer listed, but see `drop`."""
+        version = self.find(name, content_id)
+        if version is None or not version.is_held_by(node):
+            return
+        del (version.whole if node in version.whole else version.partial)[node]
+        held = self._by_node[node]
+        del held[version]
+        if not held:
+            del self._by_node[node]
         self.holding_count -= 1
-        self._changes.append(ForgetHolder(version.serial, member.node))
         if not version.holder_count():
-            self._unheld[version.serial] = (now, version)
+            self._unheld[version] = now
 
-    def forget_unheld(self, since: float) -> None:
-        """Forget the versions that nobody has held since then.
+    def withdraw_all(self, node: str, now: float) -> None:
+        for version in tuple(self.held_by(node)):
+            self.withdraw(version.name, version.id, node, now)
 
-        Not at once: a node that announces 1000 files anew says so in several updates, the first of
-        which leaves most of them without holders. They keep their serial, and so their order.
+    def drop(self, name: str, content_id: str) -> None:
+        """Forget a version that has no holders.
+
+        Not as soon as it has none: a node that announces 1000 files again needs several updates,
+        the first of which leaves most of them without a holder. They keep their number and order.
         """
-        while self._unheld:
-            serial, (unheld_since, version) = next(iter(self._unheld.items()))
-            if unheld_since > since:
-                return
-            del self._unheld[serial]
+        version = self.find(name, content_id)
+        if version is not None and not version.holder_count():
+            del self._unheld[version]
             self._remove(version)
-            self._changes.append(ForgetVersion(serial))
 
-    def restore(self, records: tuple[VersionRecord, ...], now: float) -> dict[int, Version]:
-        """Take up what an earlier process saved; return the versions by serial, all unheld yet."""
-        restored = {}
-        for serial, name, content_id, size_bytes, age_s, number, publisher in records:
-            published = Publication(number, publisher)
-            version = Version(serial, name, content_id, size_bytes, now - age_s, published)
-            self._index(version)
-            self._by_name[name].append(version)
-            self._unheld[serial] = (now, version)
-            restored[serial] = version
+    @contextmanager
+    def filling(self) -> Iterator[None]:
+        """Sort once, at the end: inserting 1,000,000 versions one by one would take minutes."""
+        self._is_filling = True
+        yield
+        self._is_filling = False
         for versions in self._by_name.values():
             versions.sort(key=_rank)
         self._sorted_names = sorted(self._by_name)
-        return restored
-
-    def restore_holder(self, version: Version, member: Member, *, complete: bool) -> None:
-        """List the member as holder, which is saved already."""
-        into, out_of = version.partial, version.whole
-        if complete:
-            into, out_of = version.whole, version.partial
-        self.holding_count += 0 if out_of.pop(member.node, None) else 1
-        into[member.node] = member
-        member.holdings[version.serial] = version
-        self._unheld.pop(version.serial, None)
 
     def _index(self, version: Version) -> None:
-        self._by_name.setdefault(version.name, [])
-        self._by_id.setdefault(version.id, {})[version.name] = version
-        self._next_serial = version.serial + 1
         self.version_count += 1
+        same = self._by_id.get(version.id)
+        if same is None:
+            self._by_id[version.id] = version
+        elif isinstance(same, dict):
+            same[version.name] = version
+        else:  # Few contents have several names: a dictionary for each would cost 232 bytes.
+            self._by_id[version.id] = {same.name: same, version.name: version}
+        if version.name not in self._by_name:
+            self._by_name[version.name] = []
+            if not self._is_filling:
+                bisect.insort(self._sorted_names, version.name)
+        self._put_in(version)
+
+    def _put_in(self, version: Version) -> None:
+        versions = self._by_name[version.name]
+        if self._is_filling:
+            versions.append(version)
+        else:
+            bisect.insort(versions, version, key=_rank)
 
     def _take_out(self, version: Version) -> None:
         versions = self._by_name[version.name]
-        del versions[bisect.bisect_left(versions, version.rank, key=_rank)]
+        if self._is_filling:
+            versions.remove(version)
+        else:
+            del versions[bisect.bisect_left(versions, version.rank, key=_rank)]
 
     def _remove(self, version: Version) -> None:
+        self.version_count -= 1
         self._take_out(version)
         if not self._by_name[version.name]:
             del self._by_name[version.name]
-            del self._sorted_names[bisect.bisect_left(self._sorted_names, version.name)]
-        del self._by_id[version.id][version.name]
-        if not self._by_id[version.id]:
+            if not self._is_filling:
+                del self._sorted_names[bisect.bisect_left(self._sorted_names, version.name)]
+        same = self._by_id[version.id]
+        if isinstance(same, dict) and len(same) > 1:
+            del same[version.name]
+        else:
             del self._by_id[version.id]
-        self.version_count -= 1
-
-
-_rank = operator.attrgetter("rank")

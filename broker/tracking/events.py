@@ -1,65 +1,55 @@
-"""What happened in the tracker, as types: for the log, so that people can watch (S12).
+"""What the log tells people as it happens, as types. Only the reporter depends on them."""
 
-Nothing depends on them but the reporter.
-"""
-
-from dataclasses import dataclass
+import msgspec
 
 
-@dataclass(frozen=True, slots=True)
-class NodeJoined:
-    """A node that was unknown or silent, or had left, has spoken."""
+class NodeJoined(msgspec.Struct, frozen=True, gc=False):
+    """A node that was unknown, silent or gone has announced itself."""
 
     node: str
     address: str
 
 
-@dataclass(frozen=True, slots=True)
-class NodeLeft:
+class NodeLeft(msgspec.Struct, frozen=True, gc=False):
     node: str
 
 
-@dataclass(frozen=True, slots=True)
-class NodeFellSilent:
+class NodeFellSilent(msgspec.Struct, frozen=True, gc=False):
     """A node did not renew its lease in time."""
 
     node: str
 
 
-@dataclass(frozen=True, slots=True)
-class NodeForgotten:
-    """A node that the cluster file does not have was silent for so long that it is forgotten."""
+class NodeForgotten(msgspec.Struct, frozen=True, gc=False):
+    """A node outside the cluster file was silent for so long that it is forgotten."""
 
     node: str
+    silent_s: float
 
 
-@dataclass(frozen=True, slots=True)
-class NodeRefused:
-    """An update was not accepted, and why."""
+class NodeRefused(msgspec.Struct, frozen=True, gc=False):
+    """An update was rejected."""
 
     node: str
     reason: str
 
 
-@dataclass(frozen=True, slots=True)
-class HolderAdded:
-    """A node announced what it did not hold before, or only in part."""
+class HolderAdded(msgspec.Struct, frozen=True, gc=False):
+    """A node announced something that it did not hold before, or held only in part."""
 
     node: str
     name: str
 
 
-@dataclass(frozen=True, slots=True)
-class PartialHolderAdded:
-    """A node announced that it fetches this, and has some of it."""
+class PartialHolderAdded(msgspec.Struct, frozen=True, gc=False):
+    """A node announced that it is fetching something, and has part of it."""
 
     node: str
     name: str
 
 
-@dataclass(frozen=True, slots=True)
-class ClaimRefused:
-    """A node wanted to publish content under a name that `publisher` had published as v`number`."""
+class ClaimRefused(msgspec.Struct, frozen=True, gc=False):
+    """A node tried to publish content under a name that `publisher` had published as v`number`."""
 
     node: str
     name: str
@@ -67,25 +57,22 @@ class ClaimRefused:
     publisher: str | None
 
 
-@dataclass(frozen=True, slots=True)
-class HolderWithdrew:
-    """A node said that it no longer holds this."""
+class HolderWithdrew(msgspec.Struct, frozen=True, gc=False):
+    """A node announced that it no longer holds something."""
 
     node: str
     name: str
 
 
-@dataclass(frozen=True, slots=True)
-class HolderTakenOff:
-    """A holder asked for what it was listed to hold: it lost it, or it would not ask (S4)."""
+class HolderTakenOff(msgspec.Struct, frozen=True, gc=False):
+    """A node requested something that it was listed to hold, so it must have lost it."""
 
     node: str
     name: str
 
 
-@dataclass(frozen=True, slots=True)
-class Queried:
-    """Somebody asked who holds `what`, and was told. `asker` is none for a mere question."""
+class Queried(msgspec.Struct, frozen=True, gc=False):
+    """Somebody asked who holds `what`. `asker` is None if it was not in order to fetch it."""
 
     what: str
     asker: str | None

@@ -1,4 +1,4 @@
-"""Which holders to name in an answer, when there are more than it may name. Knows no state."""
+"""Which holders to name in an answer, if there are more than fit. Knows no state."""
 
 import functools
 from collections.abc import Callable, Collection, Sequence
@@ -10,8 +10,8 @@ from shoal.protocol.messages import Holder
 if TYPE_CHECKING:
     from random import Random
 
-PARTIAL_SHARE = 4  # One place in so many is kept for those that have a part.
-RANDOM_SHARE = 4  # One place in so many is drawn of all that are left.
+PARTIAL_SHARE = 4  # One place in four is kept for partial holders.
+RANDOM_SHARE = 4  # One place in four is drawn at random from all that are left.
 
 Draw = Callable[[list[Holder], int], list[Holder]]
 
@@ -25,15 +25,15 @@ def choose(
 ) -> list[Holder]:
     """Return at most `count` of `holders`, drawn at random.
 
-    Whole holders come before partial ones, but a quarter of the places is kept for the latter: they
-    have upload capacity that nobody would use otherwise. In each kind, half of the places go to
-    holders `near` the asker, if there are as many; those far away are never excluded,
-    because hard partitions by locality starve the group that has no seed.
+    Complete holders come before partial ones, but a quarter of the places is kept for the latter:
+    they have upload capacity that would otherwise be idle. Of each kind, half of the places go to
+    holders `near` the asker, if there are as many. Those far away are never excluded: hard
+    partitions by locality starve the group that has no seed.
 
-    Three in four of the partial ones are those that the asker will ask before others, by the
-    distance of their names (docs/build/swarm.md): drawn at random, who was there first
-    would be known to all, and be asked by twice as many as others. The rest are drawn all the same,
-    or whoever chooses his name well could be all that an asker hears of.
+    Three in four partial holders are those that the asker will ask before others, by the distance
+    of their names (docs/build/swarm.md): if all were drawn at random, the nodes that came first
+    would be known to everybody, and be asked by twice as many. The rest is drawn at random, or a
+    node that chooses its name well could be the only one that an asker hears of.
     """
     whole = [holder for holder in holders if holder.complete]
     partial = [holder for holder in holders if not holder.complete]

@@ -1,4 +1,4 @@
-"""What the cluster file says of nodes and holdings, which counts until the nodes speak themselves.
+"""What the cluster file says about nodes and holdings. It counts until the nodes speak.
 
 Does not read the file.
 """
@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 
 @dataclass(frozen=True, slots=True)
 class InitialNode:
-    """A node as the cluster file has it."""
+    """A node of the cluster file."""
 
     address: str
     zone: str | None = None
@@ -19,14 +19,14 @@ class InitialNode:
 
 @dataclass(frozen=True)
 class Initial:
-    """The cluster as its file has it. Every node in `holdings` is one of `nodes`."""
+    """The contents of the cluster file. Every node in `holdings` is one of `nodes`."""
 
     address: str  # the tracker's own
     nodes: Mapping[str, InitialNode] = field(default_factory=dict)
     holdings: Mapping[str, Sequence[str]] = field(default_factory=dict)  # by name: nodes
 
     def neighbours(self, node: str | None) -> Mapping[str, None]:
-        """Return the nodes in the zone of `node`, itself included; none if it has no zone."""
+        """Return the nodes in the zone of `node`, including itself; none if it has no zone."""
         entry = self.nodes.get(node) if node is not None else None
         return self._zones[entry.zone] if entry and entry.zone else {}
 
@@ -40,7 +40,7 @@ class Initial:
 
 
 class InitialHoldings:
-    """The holdings of the cluster file that still count."""
+    """The holdings of the cluster file that still count. Only `State.apply` changes them."""
 
     def __init__(self, initial: Initial) -> None:
         self._nodes = initial.nodes
@@ -52,7 +52,7 @@ class InitialHoldings:
         self._sorted_names = sorted(self._holders)
 
     def holders(self, name: str) -> list[tuple[str, str]]:
-        """Return node and address of those that hold `name`."""
+        """Return node and address of the holders of `name`."""
         return [(node, self._nodes[node].address) for node in self._holders.get(name, ())]
 
     def count(self, node: str) -> int:
@@ -64,15 +64,16 @@ class InitialHoldings:
             if self._holders[self._sorted_names[index]]:
                 yield self._sorted_names[index]
 
-    def disown(self, name: str, node: str) -> bool:
-        """Take `node` off the holders of `name`; say whether it was one."""
-        if node not in self._holders.get(name, ()):
-            return False
-        del self._holders[name][node]
-        del self._names[node][name]
-        return True
+    def is_holder(self, name: str, node: str) -> bool:
+        return node in self._holders.get(name, ())
+
+    def disown(self, name: str, node: str) -> None:
+        """Remove `node` from the holders of `name`."""
+        if self.is_holder(name, node):
+            del self._holders[name][node]
+            del self._names[node][name]
 
     def supersede(self, node: str) -> None:
-        """Take `node` off all lists: from now on its own word counts."""
+        """Remove `node` from all lists: from now on its own announcements count."""
         for name in self._names.pop(node, ()):
             del self._holders[name][node]

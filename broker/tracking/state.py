@@ -1,76 +1,77 @@
-"""All that the tracker knows, in one place for its parts. Decides nothing."""
+"""Everything the tracker knows, and the one place where it changes. Decides nothing."""
 
-from dataclasses import dataclass, field
+from collections.abc import Generator, Iterable
+from typing import TypeVar
 
-from shoal.broker.tracking.catalogue import Catalogue, Member
+from shoal.broker.tracking.catalogue import Catalogue
+from shoal.broker.tracking.changes import (
+    Change,
+    Disowned,
+    Dropped,
+    Forgotten,
+    Gone,
+    Held,
+    Published,
+    Renewed,
+    Seen,
+    Withdrawn,
+)
 from shoal.broker.tracking.events import Event
 from shoal.broker.tracking.initial import Initial, InitialHoldings
-from shoal.broker.tracking.leases import Leases
-from shoal.broker.tracking.records import Change, DurableState, NodeRecord
+from shoal.broker.tracking.members import Members
 from shoal.broker.tracking.settings import TrackerSettings
 
+T = TypeVar("T")
 
-@dataclass(slots=True)
+# Decisions read the state, yield their steps, and return the reply. Each change is applied before
+# its decision goes on: of two claims in one update, the second sees the first.
+Decision = Generator[Change | Renewed | Event, None, T]
+
+
 class State:
-    """The nodes, their leases and holdings; and what is still to be saved and told of them."""
+    """The nodes, their leases and their holdings: the sum of the log. Others only read it."""
 
-    initial: Initial
-    settings: TrackerSettings
-    leases: Leases
-    silences: Leases  # of those whose lease has ended: how long they are remembered
-    initial_holdings: InitialHoldings
-    catalogue: Catalogue
-    changes: list[Change]  # the catalogue appends to them too
-    members: dict[str, Member] = field(default_factory=dict)
-    events: list[Event] = field(default_factory=list)
+    def __init__(self, initial: Initial, settings: TrackerSettings) -> None:
+        self.initial = initial
+        self.settings = settings
+        self.initial_holdings = InitialHoldings(initial)
+        self.members = Members(settings.lease_s, settings.forget_s, initial.nodes)
+        self.catalogue = Catalogue()
 
-    def is_alive(self, member: Member) -> bool:
-        """Say whether it has renewed its lease in time, at this process."""
-        return self.leases.is_alive(member.node) and member.last_seen is not None
+    def replay(self, log: Iterable[Change], now: float) -> None:
+        """Apply the log that an earlier process left."""
+        with self.catalogue.filling():
+            for change in log:
+                self.apply(change, now)
 
-    def fell_silent(self, member: Member, now: float) -> None:
-        """Note that its lease has ended."""
-        member.silent_since = now
-        self.silences.renew(member.node, now)
-        self.save_member(member, now)
+    def apply(self, change: Change | Renewed, now: float) -> None:
+        """Carry out what was decided, here or elsewhere. Accepts any entries in any order."""
+        match change:
+            case Renewed():
+                self.members.renew(change.node, now)
+            case Held():
+                member = self.members.find(change.node)
+                if member is not None:  # Its own string: 4,000,000 copies take 200 MiB.
+                    held = change.name, change.id, member.node
+                    self.catalogue.hold(*held, complete=change.complete)
+            case Published():
+                self.catalogue.publish(change, now)
+            case Withdrawn():
+                self.catalogue.withdraw(change.name, change.id, change.node, now)
+            case Dropped():
+                self.catalogue.drop(change.name, change.id)
+            case Disowned():
+                self.initial_holdings.disown(change.name, change.node)
+            case _:
+                self._apply_to_node(change, now)
 
-    def save_member(self, member: Member, now: float) -> None:
-        silent_s = None if member.silent_since is None else int(now - member.silent_since)
-        told = member.address, member.epoch, member.sequence, member.left
-        self.changes.append(NodeRecord(member.node, *told, silent_s))
-
-
-def restored(
-    initial: Initial, settings: TrackerSettings, remembered: DurableState, now: float
-) -> State:
-    """Take up what an earlier process saved.
-
-    Those that were alive then have a lease to say so again. They are handed out meanwhile, but not
-    called alive.
-    """
-    changes: list[Change] = []
-    state = State(
-        initial,
-        settings,
-        Leases(settings.lease_s),
-        Leases(settings.forget_s),
-        InitialHoldings(initial),
-        Catalogue(changes),
-        changes,
-    )
-    for record in sorted(remembered.nodes, key=lambda record: -(record.silent_s or 0)):
-        node, address, epoch, sequence, left, silent_s = record
-        member = state.members[node] = Member(node, address, epoch, sequence, left)
-        state.initial_holdings.supersede(node)
-        if silent_s is None and not left:
-            state.leases.renew(node, now)
-            continue
-        member.silent_since = now - (silent_s or 0)
-        state.silences.renew(node, member.silent_since)
-    versions = state.catalogue.restore(remembered.versions, now)
-    for serial, node, complete in remembered.holders:
-        if serial in versions and node in state.members:
-            state.catalogue.restore_holder(versions[serial], state.members[node], complete=complete)
-    for name, node in remembered.disowned:
-        state.initial_holdings.disown(name, node)
-    return state
+    def _apply_to_node(self, change: Seen | Gone | Forgotten, now: float) -> None:
+        match change:
+            case Seen():
+                self.members.see(change, now)
+                self.initial_holdings.supersede(change.node)  # From now on it speaks for itself.
+            case Gone():
+                self.members.lose(change, now)
+            case _:
+                self.catalogue.withdraw_all(change.node, now)
+                self.members.forget(change.node)

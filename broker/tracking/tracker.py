@@ -1,22 +1,22 @@
-"""Who holds what, and who is told: the tracker's rules. Knows no sockets, disks or clocks.
+"""Who holds what, and who is sent to whom: the tracker's rules. Knows no sockets, disks or clocks.
 
-Each request is answered at once. What must outlive the process, and what happened, come with the
-answer: whoever drives the tracker saves the one before the answer is sent, and tells the other.
+Each request is answered at once. The answer comes with the changes that must outlive the process,
+which the driver saves before it sends the answer, and with events for the log.
 """
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, assert_never
 
 import msgspec
+from shoal.broker.tracking import departures
 from shoal.broker.tracking.announcements import Announcements
 from shoal.broker.tracking.answers import Answers
 from shoal.broker.tracking.catalogue import Version
-from shoal.broker.tracking.events import Event, HolderTakenOff, NodeFellSilent, Queried
+from shoal.broker.tracking.changes import Change, Disowned, Entry, Renewed, Withdrawn
+from shoal.broker.tracking.events import Event, HolderTakenOff, Queried
 from shoal.broker.tracking.initial import Initial
-from shoal.broker.tracking.records import Change, DisownedRecord, DurableState
 from shoal.broker.tracking.settings import TrackerSettings
-from shoal.broker.tracking.state import State, restored
+from shoal.broker.tracking.state import Decision, State, T
 from shoal.protocol import manifest, messages, names
 from shoal.protocol.errors import WireCode
 from shoal.protocol.messages import Error, Holders, Leave, List, Query, Renew, Status, Update
@@ -27,8 +27,7 @@ if TYPE_CHECKING:
 MAX_SHOWN_CHARACTERS = 200  # Of a name in an error's text, which has a limit of its own.
 
 
-@dataclass(frozen=True, slots=True)
-class Outcome:
+class Outcome(msgspec.Struct, frozen=True):
     """What a request led to."""
 
     reply: messages.TrackerReply
@@ -36,9 +35,8 @@ class Outcome:
     events: tuple[Event, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class Expiry:
-    """What the mere passing of time led to."""
+class Expiry(msgspec.Struct, frozen=True):
+    """What the passing of time led to."""
 
     changes: tuple[Change, ...]
     events: tuple[Event, ...]
@@ -52,34 +50,42 @@ class Tracker:
         initial: Initial,
         rng: "Random",
         now: float,
-        remembered: DurableState | None = None,
+        log: Iterable[Change] = (),
         settings: TrackerSettings | None = None,
     ) -> None:
-        remembered, settings = remembered or DurableState(), settings or TrackerSettings()
+        """Start from the log of an earlier process.
+
+        Nodes that were alive then get a lease, in which to renew. They are handed out meanwhile,
+        but not called alive.
+        """
         self._started = now
-        self._state: State = restored(initial, settings, remembered, now)
+        self._state = State(initial, settings or TrackerSettings())
+        self._state.replay(log, now)
         self._answers = Answers(self._state, rng)
         self._announcements = Announcements(self._state)
+        self._changes: list[Change] = []  # Decided and applied, but not handed over yet.
+        self._events: list[Event] = []
+        self._nothing_is_due_before = now
 
     @property
     def deadline(self) -> float | None:
-        """When the next lease ends, or a node is forgotten: `expire` has something to tell."""
-        times = self._state.leases.deadline, self._state.silences.deadline
-        return min((time for time in times if time is not None), default=None)
+        """When the next lease runs out or a node is forgotten: `expire` has something to tell."""
+        return self._state.members.deadline
 
     def handle(self, request: messages.TrackerRequest, now: float) -> Outcome:
         """Answer a request."""
-        self._end_what_is_overdue(now)
+        if now >= self._nothing_is_due_before:
+            self._end_what_is_overdue(now)
         reply: messages.TrackerReply
         match request:
             case Query():
-                reply = self._query(request, now)
+                reply = self._decide(self._query(request, now), now)
             case Update():
-                reply = self._announcements.update(request, now)
+                reply = self._decide(self._announcements.update(request, now), now)
             case Renew():
-                reply = self._announcements.renew(request, now)
+                reply = self._decide(self._announcements.renew(request), now)
             case Leave():
-                reply = self._announcements.leave(request, now)
+                reply = self._decide(self._announcements.leave(request), now)
             case List():
                 reply = self._answers.files(request.after, now)
             case Status():
@@ -89,57 +95,64 @@ class Tracker:
         return Outcome(reply, *self._taken())
 
     def expire(self, now: float) -> Expiry:
-        """Let leases end that were not renewed in time."""
+        """Let leases run out that were not renewed in time."""
         self._end_what_is_overdue(now)
         return Expiry(*self._taken())
 
+    def _end_what_is_overdue(self, now: float) -> None:
+        self._decide(departures.overdue(self._state, now), now)
+        self._nothing_is_due_before = departures.next_due(self._state, now)
+
+    def _decide(self, decision: Decision[T], now: float) -> T:
+        """Carry out the steps of a decision one by one, and return its reply."""
+        apply, changes, events = self._state.apply, self._changes, self._events
+        while True:
+            try:
+                step = next(decision)
+            except StopIteration as end:
+                reply: T = end.value
+                return reply
+            if not isinstance(step, Entry):
+                events.append(step)
+                continue
+            apply(step, now)
+            if not isinstance(step, Renewed):
+                changes.append(step)
+
     def _taken(self) -> tuple[tuple[Change, ...], tuple[Event, ...]]:
-        changes, events = tuple(self._state.changes), tuple(self._state.events)
-        self._state.changes.clear()
-        self._state.events.clear()
+        changes, events = tuple(self._changes), tuple(self._events)
+        self._changes.clear()
+        self._events.clear()
         return changes, events
 
-    def _end_what_is_overdue(self, now: float) -> None:
-        for node in self._state.leases.expire(now):
-            self._state.events.append(NodeFellSilent(node))
-            self._state.fell_silent(self._state.members[node], now)
-            self._announcements.forget_if_empty(self._state.members[node])
-        for node in self._state.silences.expire(now):
-            self._announcements.forget(self._state.members[node], now)
-        self._state.catalogue.forget_unheld(since=now - self._state.settings.lease_s)
-
-    def _query(self, request: Query, now: float) -> Holders | Error:
+    def _query(self, request: Query, now: float) -> Decision[Holders | Error]:
         if request.prefix and manifest.is_id(request.what):
             request = msgspec.structs.replace(request, prefix="")  # It is whole.
         if request.after is not None:
             return self._answers.everybody(request, now) or _not_found(request)
         if request.node is not None and not request.partial:
-            self._take_off(request, request.node, now)
+            yield from self._take_off(request, request.node)
         reply = self._answers.holders(request, now)
         if reply is None:
-            self._state.events.append(Queried(request.what, request.node, (), ()))
+            yield Queried(request.what, request.node, (), ())
             return _not_found(request)
-        holders, offline = _nodes(reply.holders), _nodes(reply.offline)
-        self._state.events.append(Queried(request.what, request.node, holders, offline))
+        yield Queried(request.what, request.node, _nodes(reply.holders), _nodes(reply.offline))
         return reply
 
-    def _take_off(self, request: Query, asker: str, now: float) -> None:
-        """Remove the asker from what it would be sent for, and so does not have (S4)."""
+    def _take_off(self, request: Query, asker: str) -> Decision[None]:
+        """Remove the asker from the holders of what it requests: it has lost it."""
         what = request.what
-        if not request.prefix and self._state.initial_holdings.disown(what, asker):
-            self._state.changes.append(DisownedRecord(what, asker))
-            self._state.events.append(HolderTakenOff(asker, what))
-        member = self._state.members.get(asker)
-        if member is None:
-            return
+        if not request.prefix and self._state.initial_holdings.is_holder(what, asker):
+            yield HolderTakenOff(asker, what)
+            yield Disowned(what, asker)
         for version in self._meant(request, asker):
             if version.is_held_by(asker):
-                self._state.catalogue.remove_holder(version, member, now)
-                self._state.events.append(HolderTakenOff(asker, version.name))
-        self._announcements.forget_if_empty(member)
+                yield HolderTakenOff(asker, version.name)
+                yield Withdrawn(version.name, version.id, asker)
+        yield from departures.forgotten_if_empty(self._state, asker)
 
     def _meant(self, request: Query, asker: str) -> Iterable[Version]:
-        """Yield the versions that are meant: of a name, down to one that others hold too."""
+        """Yield the versions that are meant: of a name, down to the first that others hold too."""
         if manifest.is_id(request.what):
             yield from self._state.catalogue.versions_with(request.what)
             return

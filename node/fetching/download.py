@@ -15,9 +15,9 @@ from shoal.node.fetching.manifest_requests import ManifestRequests, manifest_in
 from shoal.node.fetching.patience import Lookup, Patience
 from shoal.node.fetching.report import Tally
 from shoal.node.fetching.roster import Roster, Trouble, refusal
+from shoal.node.fetching.settings import FetchSettings
 from shoal.node.fetching.steps import Action, Event, Phase
 from shoal.node.fetching.versions import Meant
-from shoal.node.scheduling.settings import FetchSettings
 from shoal.protocol.errors import DiskError, TrackerError, WireCode
 from shoal.protocol.manifest import ContentId, Manifest, id_of, is_id
 from shoal.protocol.messages import Holders
@@ -50,8 +50,8 @@ class Download:
         self._settings = settings or FetchSettings()
         self._rng = rng
         self.roster = Roster(node, tracker_address, self._settings)
-        self._manifest_requests = ManifestRequests(rng, self._settings)
-        self._patience = Patience(self._settings)
+        self._manifest_requests = ManifestRequests(rng)
+        self._patience = Patience(self._settings.stalled_s)
         self._lookup = Lookup(self._settings)
         self._opening: steps.OpenStaging | None = None
         self._gathering: Gathering | None = None
@@ -65,18 +65,15 @@ class Download:
         """Take in what happened; return what is to be done, in order."""
         if self.phase is Phase.OVER:
             return []
-        actions = self._take_in(event, now)
-        return [] if actions is None else actions + self._go_on(now)
+        return self._take_in(event, now) + self._go_on(now)
 
     def _take_in(  # noqa: C901, PLR0911, PLR0912 (one table of all events)
         self, event: Event, now: float
-    ) -> list[Action] | None:
-        """Return what to do about an event; None if it changes nothing."""
+    ) -> list[Action]:
+        """Return what to do about an event."""
         match event:
             case steps.ChunkReceived() | steps.NothingReceived() | steps.RequestRefused():
                 return self._reply_came(event, now)
-            case steps.PeerHeard():  # There are as many of these as chunks.
-                return [] if self._is_of_use(event, now) else None
             case steps.TimePassed() | steps.ReportNoted():
                 return []
             case steps.HolderConnected() | steps.BytesCame():
@@ -200,11 +197,6 @@ class Download:
         else:
             self._manifest_requests.is_sending(event.node, now)
         return []
-
-    def _is_of_use(self, event: steps.PeerHeard, now: float) -> bool:
-        """Return whether what a peer says it has lets us ask it for something."""
-        gathering = self._gathering
-        return gathering is not None and gathering.scheduler.heard(event.node, event.have, now)
 
     def _lost(self, event: steps.HolderLost, now: float) -> list[Action]:
         if not self.roster.is_connected(event.node):

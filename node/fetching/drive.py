@@ -1,7 +1,7 @@
 """Feeds a download's machine and has its actions carried out. Carries out none itself.
 
-The fetcher, the simulator and the model tests share it, so the rule that it enforces holds for all:
-after a failure of the disk nothing that was decided before it is carried out.
+The fetcher, the simulator and the model tests share it, and so its rule: after a failure of the
+disk, nothing that was decided before it is carried out.
 """
 
 import collections

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 from shoal.node.fetching import steps
 from shoal.node.fetching.report import Tally
 from shoal.node.fetching.roster import Evidence, Trouble, refusal
+from shoal.node.fetching.settings import FetchSettings
 from shoal.node.scheduling.scheduler import Scheduler
-from shoal.node.scheduling.settings import FetchSettings
 from shoal.protocol import bitmap
 from shoal.protocol.errors import WireCode
 from shoal.protocol.names import display
@@ -33,7 +33,8 @@ class Gathering:
         evidence: Evidence,
     ) -> None:
         """Gather the chunks of `thing` that there is `room` for; count in `tally`."""
-        self.scheduler = Scheduler(thing.manifest, room.have, room.needed, rng, settings)
+        window_bytes = settings.total_window_bytes
+        self.scheduler = Scheduler(thing.manifest, room.have, room.needed, rng, window_bytes)
         self.is_all = room.is_all
         self._thing = thing
         self._tally = tally

@@ -1,15 +1,15 @@
-"""How quickly bytes come in, and how much each holder may have on its way to us. Sets no option.
+"""How fast bytes come in, and how much each holder may have in flight. Sets no option.
 
-Several holders that answer at the same time fill the queue of the switch before our link; what does
-not fit is lost, and the connection that lost it crawls for up to half a second, which is when the
-last chunk of a fetch came. TCP by itself learns that only by losing. So over a slow link, from many
-holders, each may have only a little on its way (docs/build/decisions/0008-receive-windows.md).
+Several holders that answer at the same time fill the switch's queue before our link; the overflow
+is lost, and that connection crawls for up to half a second, which delays the last chunk. TCP learns
+that only by losing. So over a slow link, with many holders, each may have only a little in flight
+(docs/build/decisions/0008-receive-windows.md).
 """
 
-SLOW_BYTES_PER_S = 50e6  # As node.pacing has it: quicker links drain their queues in no time.
+SLOW_BYTES_PER_S = 50e6  # As serving.pacing has it: faster links drain their queues in no time.
 MANY_HOLDERS = 4
-WINDOW_BYTES = 64 << 10  # The most that TCP hands down at once: less costs both sides more work.
-LONG_BYTES = 160 << 10  # But of longer chunks more are on their way at a time (node.pacing), …
+WINDOW_BYTES = 64 << 10  # TCP passes down this much at once: less costs both sides more work.
+LONG_BYTES = 160 << 10  # Of longer chunks more bytes are in flight (serving.pacing), …
 LONG_WINDOW_BYTES = 48 << 10  # … which overflows the switch's queue with more than this.
 SPAN_S = 0.25  # The rate is measured over spans of this length.
 
@@ -36,7 +36,7 @@ class Inflow:
             self._span_began, self._span_bytes = now, 0
 
     def window_bytes(self, holders: int, round_trip_s: float) -> int | None:
-        """Return what one of so many holders may have on its way, None if TCP may see to that.
+        """Return how much one of so many holders may have in flight, None to leave that to TCP.
 
         At least twice what a round trip carries, so that one holder alone can fill the link.
         """

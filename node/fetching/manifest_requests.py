@@ -6,7 +6,7 @@ import math
 from typing import TYPE_CHECKING
 
 from shoal.node.fetching.steps import RequestManifest
-from shoal.node.scheduling.settings import FetchSettings
+from shoal.node.scheduling.holders import GIVE_UP_S
 from shoal.protocol.errors import MalformedMessageError
 from shoal.protocol.manifest import ContentId, Manifest, decode, id_of
 
@@ -28,15 +28,16 @@ class _Rest:
 
 
 _NO_REST = _Rest(0, -math.inf)
+FIRST_S = 0.1  # Then a second holder is asked too, and so on, after twice as long each time …
+MOST_S = 2.0  # … up to this.
 MOST_RESTS = 3  # In a row; after that it has to send it to us too.
 
 
 class ManifestRequests:
     """The requests for a manifest that are out, at most one to each holder."""
 
-    def __init__(self, rng: "Random", settings: FetchSettings) -> None:
+    def __init__(self, rng: "Random") -> None:
         self._rng = rng
-        self._settings = settings
         self._ids = itertools.count(rng.getrandbits(32) << 16)  # A stranger cannot guess them.
         self._questions: dict[str, _Question] = {}
         self._rests: dict[str, _Rest] = {}
@@ -58,8 +59,7 @@ class ManifestRequests:
             return []
         node = self._rng.choice(nodes)
         request_id = next(self._ids)
-        settings, asked_count = self._settings, len(self._questions)
-        patience_s = min(settings.manifest_first_s * 2**asked_count, settings.manifest_patience_s)
+        patience_s = min(FIRST_S * 2 ** len(self._questions), MOST_S)
         due = now + min(patience_s, give_up_s[node])
         self._questions[node] = _Question(request_id, due, now + give_up_s[node])
         may_wait = self._rest(node).count < MOST_RESTS
@@ -74,16 +74,14 @@ class ManifestRequests:
         """Note that bytes arrive from `node`: most likely a manifest over a very slow link."""
         question = self._questions.get(node)
         if question is not None:
-            lost_at = max(question.lost_at, now + self._settings.give_up_s)
+            lost_at = max(question.lost_at, now + GIVE_UP_S)
             self._questions[node] = dataclasses.replace(question, lost_at=lost_at)
 
     def is_busy(self, node: str, now: float) -> None:
         """Note that `node` told us to ask others, who may have the manifest soon."""
         self.forget(node)
         count = self._rest(node).count
-        settings = self._settings
-        pause_s = min(settings.manifest_first_s * 2**count, settings.manifest_patience_s)
-        self._rests[node] = _Rest(count + 1, now + pause_s)
+        self._rests[node] = _Rest(count + 1, now + min(FIRST_S * 2**count, MOST_S))
 
     def _rest(self, node: str) -> _Rest:
         return self._rests.get(node, _NO_REST)

@@ -1,8 +1,11 @@
 """When a download asks the tracker again, and when it gives up. Knows no holder by name."""
 
+from shoal.node.fetching.settings import FetchSettings
 from shoal.node.fetching.steps import QueryTracker
-from shoal.node.scheduling.settings import FetchSettings
 
+REQUERY_ALONE_S = 0.5  # While there is nobody to ask.
+NOBODY_AT_START_S = 3.0  # Nodes that are just starting get this long, …
+NOBODY_LATER_S = 10.0  # … and a running fetch this long, before it gives up.
 STOPPED_S = 60.0  # So long between two looks: this process was stopped, and nobody is to blame.
 
 
@@ -25,7 +28,7 @@ class Lookup:
     def answered(self, now: float, *, is_alone: bool) -> None:
         """Note that the answer came; the next query is due sooner while there is nobody to ask."""
         self.is_out = False
-        self._due = now + (self._settings.requery_alone_s if is_alone else self._pause_s)
+        self._due = now + (REQUERY_ALONE_S if is_alone else self._pause_s)
         self._pause_s = min(2 * self._pause_s, self._settings.requery_s)
 
     @property
@@ -37,8 +40,9 @@ class Lookup:
 class Patience:
     """How long to go on with nobody to ask, or without anything coming in."""
 
-    def __init__(self, settings: FetchSettings) -> None:
-        self._settings = settings
+    def __init__(self, stalled_s: float) -> None:
+        """Give up when nothing new has come for `stalled_s`, though there are holders."""
+        self._stalled_s = stalled_s
         self._has_begun = False
         self._alone_since: float | None = None
         self._is_hoping = False
@@ -79,7 +83,7 @@ class Patience:
         """Forget the time alone once a holder has kept its new connection: it is slow, not gone."""
         if self._hoping_since is None:
             self._hoping_since = now
-        elif now - self._hoping_since >= self._settings.nobody_later_s:
+        elif now - self._hoping_since >= NOBODY_LATER_S:
             self._alone_since = None
 
     def quiet_s(self, now: float) -> float:
@@ -93,10 +97,10 @@ class Patience:
     @property
     def deadline(self) -> float | None:
         """When to give up if nothing happens before."""
-        settings, times = self._settings, []
+        times = []
         if self._success_at is not None:
-            times.append(self._success_at + settings.stalled_s)
+            times.append(self._success_at + self._stalled_s)
         if self._alone_since is not None and not self._is_hoping:
-            grace_s = settings.nobody_later_s if self._has_begun else settings.nobody_at_start_s
+            grace_s = NOBODY_LATER_S if self._has_begun else NOBODY_AT_START_S
             times.append(self._alone_since + grace_s)
         return min(times, default=None)

@@ -51,7 +51,8 @@ class Tally:
     def begin(self, size_of: Callable[[int], int], room: StagingOpened) -> None:
         """Note what is needed, and that all that is there and was not fetched cost nothing."""
         self.needed_bytes = sum(map(size_of, bitmap.indices(room.needed)))
-        self.reused_bytes = sum(map(size_of, bitmap.indices(room.have))) - self.fetched_bytes
+        have_bytes = sum(map(size_of, bitmap.indices(room.have)))
+        self.reused_bytes = max(0, have_bytes - self.fetched_bytes)  # Some may have rotted.
 
     @property
     def fetched_bytes(self) -> int:
@@ -146,7 +147,7 @@ def _bound(node: str, tally: Tally, measured: Measured) -> tuple[str, str]:
 def no_such_file(what: str) -> Fail:
     return Fail(
         NotFoundError,
-        f"no such file was found: {display(what)}; `shoal ls` shows what there is",
+        f"no such file was found: {display(what)}; `shoal ls` lists the files that are shared",
     )
 
 

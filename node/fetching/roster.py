@@ -12,8 +12,9 @@ import operator
 from collections.abc import Collection
 from typing import TYPE_CHECKING
 
+from shoal.node.fetching.settings import FetchSettings
 from shoal.node.fetching.steps import Connect, Disconnect
-from shoal.node.scheduling.settings import FetchSettings
+from shoal.node.scheduling.holders import GIVE_UP_S
 from shoal.protocol import addresses, bitmap
 from shoal.protocol.distance import distance
 from shoal.protocol.messages import Holder
@@ -21,8 +22,16 @@ from shoal.protocol.messages import Holder
 if TYPE_CHECKING:
     from shoal.node.scheduling.scheduler import Scheduler
 
-REFUSED_GROWTH = 8  # After a refusal: one retry soon, then hardly any.
-MAX_SILENCES = 16  # Keeps the doubling finite; the settings' limit is reached long before.
+WRONG_CHUNKS = 3  # A disk may have rotted in places; after so many wrong chunks, and fewer right
+# ones, a holder is banned. It gets one request at a time until then, so a liar wastes no more.
+WIDENED = 4  # So many times the usual holders are asked at most, if these bring nothing for long.
+RETRY_LOST_S = 1.0  # A lost holder is tried again after this, doubled each time …
+MOST_RETRY_S = 60.0  # … up to this …
+RETRY_ALONE_S = 0.3  # … but after this while nobody else is there: a cable may be back any moment.
+RETRY_REFUSED_S = 2.0  # One that refused may just be starting; …
+REFUSED_GROWTH = 8  # … then after 16 s, then hardly ever.
+MOST_GIVE_UP_S = 960.0  # A silent holder is lost after GIVE_UP_S, doubled up to this: 9 kbit/s.
+MAX_SILENCES = 16  # Keeps the doubling finite; the limit is reached long before.
 NAMED = 3  # Chunks of one holder that a message names; the others are counted.
 
 
@@ -61,8 +70,7 @@ class Evidence:
     becomes of the connections.
     """
 
-    def __init__(self, settings: FetchSettings) -> None:
-        self._settings = settings
+    def __init__(self) -> None:
         self._wrong: dict[str, int] = {}
         self._right: collections.Counter[str] = collections.Counter()
 
@@ -90,7 +98,7 @@ class Evidence:
     def is_liar(self, node: str) -> bool:
         """Return whether it sends too many wrong chunks for a disk with a few bad spots."""
         count = self.wrong(node).bit_count()
-        return count >= self._settings.wrong_chunks and count > self._right[node]
+        return count >= WRONG_CHUNKS and count > self._right[node]
 
     def phrase(self, node: str) -> str:
         """Return what it did, as a phrase that follows its name; people count chunks from 1."""
@@ -111,7 +119,7 @@ class Roster:
     """
 
     def __init__(self, node: str, tracker_address: str, settings: FetchSettings) -> None:
-        self.evidence = Evidence(settings)
+        self.evidence = Evidence()
         self._node = node
         self._tracker_address = tracker_address
         self._settings = settings
@@ -159,8 +167,8 @@ class Roster:
 
     def give_up_s(self, node: str) -> float:
         """Return how long it may be silent: longer each time, as its link may be that slow."""
-        give_up_s: float = self._settings.give_up_s * 2 ** self._contacts[node].silences
-        return min(give_up_s, self._settings.most_give_up_s)
+        give_up_s: float = GIVE_UP_S * 2 ** self._contacts[node].silences
+        return min(give_up_s, MOST_GIVE_UP_S)
 
     def begin(self, scheduler: "Scheduler", now: float) -> None:
         """Have `scheduler` ask the connected holders for chunks from now on."""
@@ -199,7 +207,7 @@ class Roster:
 
     def widen(self) -> None:
         """Ask more holders than before, as the present ones deliver nothing."""
-        self._times = min(2 * self._times, self._settings.widened_holders)
+        self._times = min(2 * self._times, WIDENED)
         self._unsettle()
 
     def choose(self, now: float) -> list[Connect | Disconnect]:
@@ -253,14 +261,13 @@ class Roster:
     def _postpone(self, contact: _Contact, trouble: Trouble, now: float) -> None:
         contact.trouble, contact.round_trip_s = trouble.reason, None
         contact.silences = min(contact.silences + trouble.was_silent, MAX_SILENCES)
-        settings = self._settings
         if trouble.refused:
-            pause_s = max(REFUSED_GROWTH * contact.pause_s, settings.retry_refused_s)
+            pause_s = max(REFUSED_GROWTH * contact.pause_s, RETRY_REFUSED_S)
         else:
-            pause_s = max(2 * contact.pause_s, settings.retry_lost_s)
-        contact.pause_s = min(pause_s, settings.most_retry_s)
+            pause_s = max(2 * contact.pause_s, RETRY_LOST_S)
+        contact.pause_s = min(pause_s, MOST_RETRY_S)
         contact.retry_at = now + contact.pause_s
-        contact.alone_at = contact.retry_at if trouble.refused else now + settings.retry_alone_s
+        contact.alone_at = contact.retry_at if trouble.refused else now + RETRY_ALONE_S
 
     def sent_wrong(self, node: str, now: float) -> list[Disconnect]:
         """Ban a holder that has sent too many wrong chunks; return what to do about it."""

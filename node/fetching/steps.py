@@ -84,13 +84,6 @@ class RequestRefused(_Event, frozen=True):
     reason: str
 
 
-class PeerHeard(_Event, frozen=True):
-    """A peer that fetches the same thing requested a chunk of us, and said what it has."""
-
-    node: str
-    have: bytes
-
-
 class ReportNoted(_Event, frozen=True):
     """A holder answered, in whatever way, the report of a wrong chunk."""
 
@@ -247,7 +240,6 @@ Event = (
     | ChunkReceived
     | NothingReceived
     | RequestRefused
-    | PeerHeard
     | ReportNoted
     | HolderConnected
     | BytesCame

@@ -1,6 +1,6 @@
-"""From what the operator typed to what is meant: a name, an id, NAME@ID, and a path in a tree.
+"""What the operator means by a name, an id, NAME@ID, or one of these with a path in a tree.
 
-Asks the tracker through a function that is given; knows no sockets.
+Asks the tracker through a function that is passed in; knows no sockets.
 """
 
 import re
@@ -19,13 +19,13 @@ Ask = Callable[[str, str], Holders | None]  # A name or an id, and how the versi
 
 
 class Meant(msgspec.Struct, frozen=True):
-    """What to fetch: it is asked of others as `what`, a name or an id.
+    """What to fetch: others are asked for `what`, a name or an id.
 
-    `name` is what it is to be called here; none: what others call it. Only content with the `id`
-    is taken; none: that of the first holder, as nobody but the cluster file has spoken of it.
-    With `is_exact` the operator named the version, else the newest is meant. `answer` is what the
-    tracker says of it, none if others have nothing like it. `inside` is the path of what is wanted
-    of a tree; empty: all of it.
+    `name` is its name here; None: the one others use. Only content with the `id` is accepted; None:
+    that of the first holder, as only the cluster file has mentioned it. With `is_exact` the
+    operator named the version, otherwise the newest is meant. `answer` is what the tracker says,
+    None if no other node has anything like it. `inside` is the path of the wanted part of a tree;
+    empty: all of it.
     """
 
     what: str
@@ -37,14 +37,14 @@ class Meant(msgspec.Struct, frozen=True):
 
     @property
     def title(self) -> Title:
-        """Return which version it is by the tracker's word; without an id if that is not known."""
+        """Which version the tracker says it is; without an id if that is not known."""
         if self.answer is None:
             return Title(self.id or "")
         return Title(self.id or "", self.answer.version, self.answer.publisher)
 
 
 class LyingTrackerError(Exception):
-    """The tracker answered for something else than it was asked for."""
+    """The tracker answered for something other than it was asked for."""
 
 
 def find(what: str, ask: Ask) -> Meant:
@@ -81,7 +81,7 @@ def find(what: str, ask: Ask) -> Meant:
 
 
 def _of_version(name: str, prefix: str, answer: Holders) -> Meant:
-    """Return the version that is meant, if it is the only one of its name that begins so."""
+    """Return the version whose id begins like that, if there is only one."""
     others = {version.id for version in answer.versions} - {answer.id}
     _require(answer.id is not None and answer.name == name)
     found = sorted(one for one in {answer.id, *others} if one and one.startswith(f"b3:{prefix}"))
@@ -98,25 +98,25 @@ def _require(is_what_was_asked: bool) -> None:  # noqa: FBT001 (an assertion of 
 
 
 def named_in(what: str, least_digits: int = 0) -> str | None:
-    """Return the NAME of NAME@ID, if so much of the id is there; else none."""
+    """Return the NAME of NAME@ID, if that many digits of the id are there; otherwise None."""
     version = _VERSION.match(what)
     is_one = version is not None and len(version["prefix"]) >= least_digits
     return version["name"] if version is not None and is_one else None
 
 
 def names_content(what: str) -> bool:
-    """Say whether `what` says itself which content is meant: it is an id, or may be NAME@ID."""
+    """Return whether `what` itself says which content is meant: an id, or perhaps NAME@ID."""
     return is_id(what) or named_in(what) is not None
 
 
 def is_exactly(content_id: str, what: str, name: str) -> bool:
-    """Say whether `what` is the whole id, alone or as NAME@ID, of the thing `name`."""
+    """Return whether `what` is the whole id, alone or as NAME@ID, of the thing `name`."""
     digits = content_id.removeprefix("b3:")
     return what in {content_id, f"{name}@{content_id}", f"{name}@{digits}"}
 
 
 def matches(content_id: str, what: str, name: str) -> bool:
-    """Say whether `what` means the thing `name` with this id: by name, by id or as NAME@ID."""
+    """Return whether `what` means the thing `name` with this id: by name, id or NAME@ID."""
     if what in {name, content_id}:
         return True
     version = _VERSION.match(what)

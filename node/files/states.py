@@ -1,4 +1,4 @@
-"""How files were when their bytes were right, in columns: there may be a million of them."""
+"""The states of files when their bytes were right, in columns: there may be a million of them."""
 
 import array
 import os
@@ -10,14 +10,14 @@ from shoal.protocol import manifest
 
 
 class FileStates:
-    """What the files of a tree, by their numbers, are taken to be the same by."""
+    """The states of a tree's files, by number: while they are the same, so are the bytes."""
 
     def __init__(self, sizes: Sequence[int] = (), are_executable: bytes = b"") -> None:
         """Begin with files of whose states only so much is known; `note` the rest."""
         self.sizes = array.array("Q", sizes)
         self.mtimes = array.array("Q", bytes(8 * len(sizes)))
         self.inodes = array.array("Q", bytes(8 * len(sizes)))  # 0, which no file has: not noted.
-        self._are_executable = bytearray(are_executable)
+        self.executables = bytearray(are_executable)
 
     def add(self, status: os.stat_result) -> bool:
         """Take in one more; say whether it may be run."""
@@ -25,21 +25,53 @@ class FileStates:
         self.sizes.append(status.st_size)
         self.mtimes.append(status.st_mtime_ns & TIME_BITS)
         self.inodes.append(status.st_ino)
-        self._are_executable.append(is_executable)
+        self.executables.append(is_executable)
         return is_executable
+
+    def copy(self) -> "FileStates":
+        """Return the same once more, to be changed."""
+        copy = FileStates()
+        copy.extend(self, 0, len(self.sizes))
+        return copy
+
+    def extend(self, other: "FileStates", start: int, end: int) -> None:
+        """Take in more files: those from `start` to before `end` of another."""
+        self.sizes += other.sizes[start:end]
+        self.mtimes += other.mtimes[start:end]
+        self.inodes += other.inodes[start:end]
+        self.executables += other.executables[start:end]
+
+    def replace(self, start: int, end: int, other: "FileStates") -> None:
+        """Have all files of another take the place of those from `start` to before `end`."""
+        self.sizes[start:end] = other.sizes
+        self.mtimes[start:end] = other.mtimes
+        self.inodes[start:end] = other.inodes
+        self.executables[start:end] = other.executables
 
     def without(self, file: int) -> "FileStates":
         """Return the same of all files but one."""
-        others = FileStates()
-        others.sizes = self.sizes[:file] + self.sizes[file + 1 :]
-        others.mtimes = self.mtimes[:file] + self.mtimes[file + 1 :]
-        others.inodes = self.inodes[:file] + self.inodes[file + 1 :]
-        others._are_executable = self._are_executable[:file] + self._are_executable[file + 1 :]
+        others = self.copy()
+        others.replace(file, file + 1, FileStates())
         return others
 
     def are_executable(self) -> bytes:
         """Return a byte for each file: 1 if it may be run, else 0."""
-        return bytes(self._are_executable)
+        return bytes(self.executables)
+
+    def put(self, file: int, status: os.stat_result) -> bool:
+        """Take in how a file is now; say whether it may be run."""
+        one = FileStates()
+        is_executable = one.add(status)
+        self.replace(file, file + 1, one)
+        return is_executable
+
+    def is_same(self, file: int, other: "FileStates", its_file: int) -> bool:
+        """Say whether a file is as one of another was: its bytes are taken to be the same."""
+        return (
+            self.inodes[file] == other.inodes[its_file] != 0
+            and self.mtimes[file] == other.mtimes[its_file]
+            and self.sizes[file] == other.sizes[its_file]
+        )
 
     def note(self, file: int, status: os.stat_result) -> None:
         """Take in which file it is that has such a size and may be run or not, and of when."""
@@ -54,6 +86,6 @@ class FileStates:
         return self.inodes[file] != 0
 
     def fits(self, file: int) -> Fits:
-        """Return what says whether a file with some status is the one that it was."""
-        mode = manifest.EXECUTABLE_MODE if self._are_executable[file] else manifest.PLAIN_MODE
+        """Return a function that says whether a file with some status is unchanged."""
+        mode = manifest.EXECUTABLE_MODE if self.executables[file] else manifest.PLAIN_MODE
         return Signature(self.sizes[file], self.mtimes[file], self.inodes[file], mode).fits

@@ -1,7 +1,7 @@
-"""Tells when something may have changed in a folder or below it. Linux's inotify does the work.
+"""Says what has changed in a folder or below it, by Linux's inotify. Looks at no file.
 
-Only of what changes names or bytes: a node opens and reads its files again and again, and to be
-told of that costs it more than the reading (docs/build/decisions/0011-what-is-watched.md).
+Only changes of names and bytes count: a node opens and reads its files again and again, and being
+told of that costs more than the reading (docs/build/decisions/0011-what-is-watched.md).
 """
 
 import contextlib
@@ -11,6 +11,7 @@ import select
 from pathlib import Path
 
 from inotify_simple import Event, INotify, flags
+from shoal.node.folder.changed import Changed
 from shoal.protocol.names import RESERVED_FOLDER
 from shoal.wire.wake import Wake
 
@@ -34,10 +35,10 @@ class Changes:
         self._wake = Wake()
         self._root = os.fsencode(folder.resolve())
         self._ours = os.fsencode(folder.resolve() / RESERVED_FOLDER)
-        self._paths: dict[int, bytes] = {}  # Of what is watched.
+        self._paths: dict[int, bytes] = {}  # Of the watched directories.
         try:
             self._inotify = INotify(nonblocking=True)
-        except AttributeError:  # The C library knows no such thing.
+        except AttributeError:  # The C library does not have it.
             self._wake.close()
             raise OSError(errno.ENOSYS, "not on this system") from None
         except OSError as error:
@@ -52,16 +53,18 @@ class Changes:
             self.close()
             raise
 
-    def wait(self, timeout_s: float) -> bool:
-        """Wait for a change, or for `wake`; say whether there may be any.
+    def wait(self, timeout_s: float) -> Changed:
+        """Wait for a change, or for `wake`; return what has changed.
 
         Raises:
             OSError: there are too many directories now.
         """
         self._poll.poll(1000 * timeout_s)
         self._wake.clear()
-        changes = [self._take_in(event) for event in self._inotify.read(timeout=0)]
-        return any(changes)
+        changed = Changed()
+        for event in self._inotify.read(timeout=0):
+            self._take_in(event, changed)
+        return changed
 
     def wake(self) -> None:
         """End a `wait` at once. May be called from any thread, and from a signal handler."""
@@ -71,26 +74,33 @@ class Changes:
         self._inotify.close()
         self._wake.close()
 
-    def _take_in(self, event: Event) -> bool:
-        """Follow what was made, moved or removed; say whether it is a change that counts."""
+    def _take_in(self, event: Event, changed: Changed) -> None:
+        """Follow directories that were made, moved or removed; note changes that count."""
+        above = self._paths.get(event.wd)
         if event.mask & flags.Q_OVERFLOW:
             self._watch(self._root)
-            return True
-        above = self._paths.get(event.wd)
-        if event.mask & flags.IGNORED:
+            changed.is_everything = True
+        elif event.mask & flags.IGNORED:
             self._paths.pop(event.wd, None)
-            return above == self._root  # It was removed, or unmounted.
-        if above is None:
-            return False
-        if above == self._root and event.name == RESERVED_FOLDER:
-            return False
-        if event.mask & flags.ISDIR and event.name:
-            path = above + b"/" + os.fsencode(event.name)
-            if event.mask & flags.MOVED_FROM:
-                self._leave(path)
-            elif event.mask & (flags.CREATE | flags.MOVED_TO):
-                self._watch(path)
-        return True
+            changed.is_everything |= above == self._root  # It was removed, or unmounted.
+        elif above is not None and (above, event.name) != (self._root, RESERVED_FOLDER):
+            if event.mask & flags.ISDIR and event.name:
+                self._follow(above + b"/" + os.fsencode(event.name), event.mask)
+            self._note(above, event.name, changed)
+
+    def _follow(self, path: bytes, mask: int) -> None:
+        if mask & flags.MOVED_FROM:
+            self._leave(path)
+        elif mask & (flags.CREATE | flags.MOVED_TO):
+            self._watch(path)
+
+    def _note(self, above: bytes, name: str, changed: Changed) -> None:
+        """Note that something in a directory has changed, or without a name the directory."""
+        path = "/".join(filter(None, [os.fsdecode(above[len(self._root) + 1 :]), name]))
+        if path:
+            changed.add(*path.split("/", 1))
+        else:
+            changed.is_everything = True
 
     def _watch(self, path: bytes) -> None:
         """Watch a directory and those in it; once more does no harm."""
@@ -113,7 +123,7 @@ class Changes:
         return [path for path in found if path != self._ours]
 
     def _leave(self, path: bytes) -> None:
-        """Watch no longer what was moved away; if it is still in the folder it is found again."""
+        """Stop watching a directory that was moved; inside the folder it is found again."""
         for number, place in list(self._paths.items()):
             if place == path or place.startswith(path + b"/"):
                 with contextlib.suppress(OSError):
@@ -122,7 +132,7 @@ class Changes:
 
 
 def _named(error: OSError) -> OSError:
-    """Return the error with the limit that is reached: of a full disk, it is no word."""
+    """Return the error, naming the limit that is reached: its own text is about a full disk."""
     limit = _LIMITS.get(error.errno or 0)
     if limit is None:
         return error

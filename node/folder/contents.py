@@ -1,22 +1,27 @@
-"""What lies in a node's folder: files, and directories as trees, by the name they are shared under.
+"""What is in a node's folder: files, and directories as trees, by the names they are shared under.
 
 Reads no bytes of them.
 """
 
 import errno
+import functools
 import logging
 import os
 import stat
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Iterable, Mapping
 from pathlib import Path
+from typing import NamedTuple
 
+from shoal.node.files.directories import is_directory
 from shoal.node.files.raw_files import read_at
 from shoal.node.files.signature import GoneError, Signature
 from shoal.node.files.unreadable import Unreadable, why
+from shoal.node.folder.links import why_not_followed
 from shoal.node.folder.rules import DAMAGED, FORGOTTEN, Rules
 from shoal.node.folder.source import FileSource, Source
-from shoal.node.folder.top_link import why_not_followed
-from shoal.node.folder.tree import look_through
+from shoal.node.folder.tree import Tree, look_through
+from shoal.node.folder.tree_update import Looking, look_again
+from shoal.node.trees.selection import Selection
 from shoal.protocol.errors import DiskError
 from shoal.protocol.manifest import MAX_SIZE_BYTES
 from shoal.protocol.names import RESERVED_FOLDER, check_name, display
@@ -28,20 +33,28 @@ log = logging.getLogger("shoal.node")
 
 
 class AwayError(DiskError):
-    """The folder cannot be looked through: not mounted, or its disk fails. It is *not* empty."""
+    """The folder cannot be read: not mounted, or its disk fails. It does *not* count as empty."""
 
     def __init__(self, folder: Path, reason: str) -> None:
         message = f"{display(str(folder))} cannot be looked at: {reason}"
-        remedy = "mount it, or mend it, and the node goes on"
+        remedy = "mount or repair it; the node continues by itself"
         super().__init__(f"{message}; {remedy}")
 
 
 class NotNowError(Exception):
-    """A thing cannot be looked at just now, which does not mean that it is gone."""
+    """A thing cannot be read just now, which does not mean that it is gone."""
+
+
+class Look(NamedTuple):
+    """What was found in a folder."""
+
+    names: list[str]  # That were looked at.
+    found: dict[str, Source]
+    unreadable: set[str]  # Could not be read just now, and may be there.
 
 
 class Folder:
-    """A folder that is looked through again and again; says once what it leaves out."""
+    """A folder that is scanned again and again; logs once what it leaves out."""
 
     def __init__(
         self,
@@ -58,11 +71,12 @@ class Folder:
         self._should_stop = should_stop
         self._left_out: set[str] = set()
         self._counts: dict[str, int] = {}  # What was left out of each directory unnamed.
-        self._owner: bytes | None = None  # What stood in the lock's file at first.
-        self.unreadable: set[str] = set()  # Names of what the last look could not look at.
+        self._owner: bytes | None = None  # What was in the lock's file at first.
+        self._trees: dict[str, tuple[Selection, Tree]] = {}  # As `look` has last found them.
+        self._links: dict[str, set[str]] = {}  # By what they lead to in the folder itself.
 
-    def things(self, but: Collection[str] = ()) -> dict[str, Source]:
-        """Return what can be shared, by name: each file, each directory; links to files too.
+    def look(self, but: Collection[str] = ()) -> Look:
+        """Return what can be shared, by name: each file, each directory, and links to files.
 
         Links to directories are only followed if their rules say so. What is named in `but` is left
         out.
@@ -76,20 +90,43 @@ class Folder:
             names = sorted(path.name for path in self.path.iterdir())
         except OSError as error:
             raise AwayError(self.path, error.strerror or str(error)) from None
-        found: dict[str, Source] = {}
-        unreadable: set[str] = set()
+        self._trees.clear()
+        self._links.clear()
+        return self._look_at_all(name for name in names if name not in {RESERVED_FOLDER, *but})
+
+    def with_links(self, names: Collection[str]) -> list[str]:
+        """Return these names, and those of the links to them."""
+        return sorted({*names}.union(*(self._links.get(name, ()) for name in names)))
+
+    def look_again(self, changed: Mapping[str, Collection[str]]) -> Look:
+        """Return what can be shared of some things, and of the links to them.
+
+        Must be told of each change since the last look, by thing and path in it; the empty path
+        means all of a thing. Only one thread may use this and `look`. Raises as that does.
+        """
+        self.require_there()
+        return self._look_at_all(self.with_links(changed), changed)
+
+    def _look_at_all(
+        self, names: Iterable[str], changed: Mapping[str, Collection[str]] | None = None
+    ) -> Look:
+        look = Look([], {}, set())
         for name in names:
-            if name == RESERVED_FOLDER or name in but:
-                continue
+            look.names.append(name)
+            selection, known = self._rules.of(name).selection, self._trees.pop(name, None)
+            find = functools.partial(self._find, name)
+            if changed is not None and known is not None and known[0] == selection:
+                find = functools.partial(self._update, name, known[1], changed.get(name, ("",)))
             try:
-                source = self._look_at(name)
+                source = self._look_at(name, find)
             except NotNowError:
-                unreadable.add(name)
+                look.unreadable.add(name)
                 continue
             if source is not None:
-                found[name] = source
-        self.unreadable = unreadable
-        return found
+                look.found[name] = source
+            if isinstance(source, Tree):
+                self._trees[name] = selection, source
+        return look
 
     def require_there(self) -> None:
         """Raise AwayError if something else is at the folder's path than at the first look.
@@ -118,16 +155,17 @@ class Folder:
         self.require_there()
         if "/" in name or name == RESERVED_FOLDER:
             return None
-        return self._look_at(name, even_forgotten=even_forgotten)
+        find = functools.partial(self._find, name, even_forgotten=even_forgotten)
+        return self._look_at(name, find)
 
     def why_not(self, name: str) -> str | None:
         """Return why the thing of that name is not shared; None if it is, or that is not known."""
         return self._reasons.get(name)
 
-    def _look_at(self, name: str, *, even_forgotten: bool = False) -> Source | None:
+    def _look_at(self, name: str, find: Callable[[], Source | None]) -> Source | None:
         self._reasons.pop(name, None)
         try:
-            return self._find(name, even_forgotten=even_forgotten)
+            return find()
         except OSError as error:
             if (self.path / name).is_symlink() or not isinstance(error, FileNotFoundError):
                 self._leave_out(name, self._told(error, name))
@@ -141,7 +179,16 @@ class Folder:
             self._leave_out(name, f"{type(error).__name__}: {error}")
         return None
 
-    def _find(self, name: str, *, even_forgotten: bool) -> Source | None:
+    def _update(self, name: str, tree: Tree, changed: Collection[str]) -> Source | None:
+        """Return the thing of that name; it was this tree, and only these paths have changed."""
+        path, rule = self.path / name, self._rules.of(name)
+        again = None
+        if "" not in changed and not rule.withheld and is_directory(str(path)):
+            looking = Looking(rule.selection, self._should_stop, self._unreadable)
+            again = look_again(tree, changed, looking) if changed else tree
+        return self._find(name) if again is None else self._told_of(name, again)
+
+    def _find(self, name: str, *, even_forgotten: bool = False) -> Source | None:
         try:
             check_name(name)
         except ValueError as error:
@@ -172,12 +219,16 @@ class Folder:
             self._should_stop,
             self._unreadable,
         )
+        return self._told_of(path.name, tree)
+
+    def _told_of(self, name: str, tree: Tree) -> Source:
+        """Log what is left out of a tree, unless it was logged before."""
         for inside, reason in tree.left_out.named[:MOST_LINES]:
-            self._say(f"{path.name}/{inside}", reason)
+            self._say(f"{name}/{inside}", reason)
         more = tree.left_out.count - MOST_LINES
-        if more > 0 and self._counts.get(path.name) != more:
-            log.warning("and %d more in %s are not shared", more, display(path.name))
-        self._counts[path.name] = more
+        if more > 0 and self._counts.get(name) != more:
+            log.warning("and %d more in %s are not shared", more, display(name))
+        self._counts[name] = more
         return tree
 
     def _file(self, path: Path) -> Source | None:
@@ -187,12 +238,22 @@ class Folder:
         if status.st_size > MAX_SIZE_BYTES:
             self._leave_out(path.name, f"it is larger than {MAX_SIZE_BYTES} bytes")
             return None
-        reason = why_not_followed(path, status) if path.is_symlink() else None
+        reason = None
+        if path.is_symlink():
+            self._note_link(path)
+            reason = why_not_followed(path, status)
         reason = reason or self._why_not_read(path, status)
         if reason is not None:
             self._leave_out(path.name, reason)
             return None
         return FileSource(path, Signature.of(status))
+
+    def _note_link(self, link: Path) -> None:
+        """Note which thing of the folder a link leads to, if it does: both change together."""
+        target, folder = link.resolve(), self.path.resolve()
+        if target.is_relative_to(folder):
+            thing = target.relative_to(folder).parts[0]
+            self._links.setdefault(thing, set()).add(link.name)
 
     def _why_not_read(self, path: Path, status: os.stat_result) -> str | None:
         reason = self._unreadable.why_not(str(path), status)
@@ -204,7 +265,7 @@ class Folder:
         return reason
 
     def _told(self, error: OSError, name: str) -> str:
-        """Return what to say of something that could not be looked at: which it is, and why."""
+        """Return which part of a thing could not be read, and why, for people."""
         place = os.fsdecode(error.filename) if error.filename else ""
         inside = place.removeprefix(f"{self.path}/{name}").strip("/")
         return f"{display(inside)} in it cannot be read: {error.strerror}" if inside else why(error)

@@ -1,4 +1,4 @@
-"""From what lies in a folder to a thing with an id: by what is remembered, or by hashing it.
+"""From a file or directory to a thing with an id: from the cache, or by hashing it.
 
 Does not know what else is in the folder, and puts nothing into the inventory.
 """
@@ -12,8 +12,7 @@ from collections.abc import Callable
 from shoal.node.files.unreadable import PASSING, Unreadable, UnreadableError, why
 from shoal.node.folder.cache import Cache
 from shoal.node.folder.cadence import Cadence
-from shoal.node.folder.hash_progress import HashProgress
-from shoal.node.folder.hashing import hash_source
+from shoal.node.folder.hashing import HashProgress, hash_source
 from shoal.node.folder.rules import DEFAULT_CHUNKING, Rules
 from shoal.node.folder.source import Source
 from shoal.node.folder.tree import Tree
@@ -62,24 +61,29 @@ class Examiner:
             done_bytes = self._hashed_bytes.get(name)
             return None if done_bytes is None else (done_bytes, self._sizes_bytes[name])
 
-    def examined(self, name: str, source: Source, progress: HashProgress) -> Whole | None:
+    def examined(
+        self, name: str, source: Source, progress: HashProgress, before: Whole | None = None
+    ) -> Whole | None:
         """Return the thing as it is now, None if it cannot be read. `progress` is told meanwhile.
 
-        What cannot be read in a directory is left out of it.
+        Unreadable files of a directory are left out. Those that have not changed since `before`, an
+        earlier version, need not be read.
 
         Raises:
-            GoneError: it changed meanwhile, or all is to stop, or it is to be forgotten now.
+            GoneError: it changed meanwhile, the node is stopping, or it is to be forgotten.
         """
         while True:
             try:
-                return self._examined(name, source, progress)
+                return self._examined(name, source, progress, before)
             except UnreadableError as error:
                 assert isinstance(source, Tree)
                 self._unreadable.note(error.filename, error)
                 log.warning("%s is not shared: %s", display(f"{name}/{error.inside}"), why(error))
                 source = source.without(error.inside, why(error))
 
-    def _examined(self, name: str, source: Source, progress: HashProgress) -> Whole | None:
+    def _examined(
+        self, name: str, source: Source, progress: HashProgress, before: Whole | None
+    ) -> Whole | None:
         data = self._cache.manifest_of(name, source.signature)
         if data is not None:
             try:
@@ -87,7 +91,7 @@ class Examiner:
             except MalformedMessageError:  # An earlier version of shoal wrote it.
                 pass
         try:
-            data = encode(self._hashed(name, source, progress))
+            data = encode(self._hashed(name, source, progress, before))
         except UnreadableError:
             raise
         except OSError as error:
@@ -98,8 +102,11 @@ class Examiner:
         self._cache.remember(name, source.signature, data)
         return Whole(name, data, source)
 
-    def _hashed(self, name: str, source: Source, progress: HashProgress) -> Manifest:
+    def _hashed(
+        self, name: str, source: Source, progress: HashProgress, before: Whole | None
+    ) -> Manifest:
         rule, began = self._rules.of(name), time.monotonic()
+        chunking = rule.chunking or DEFAULT_CHUNKING
 
         def count(size_bytes: int) -> None:
             with self._guard:
@@ -112,7 +119,7 @@ class Examiner:
         with self._guard:
             self._hashed_bytes[name], self._sizes_bytes[name] = 0, source.size_bytes
         try:
-            return hash_source(source, count, should_stop, rule.chunking or DEFAULT_CHUNKING)
+            return hash_source(source, count, should_stop, chunking, before)
         finally:
             now = time.monotonic()
             with self._guard:

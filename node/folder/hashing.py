@@ -1,6 +1,12 @@
-"""From a thing's bytes to its manifest, with all cores. Remembers nothing (that is the cache's)."""
+"""From a thing's bytes to its manifest, with all cores, and the progress of that.
 
+Remembers nothing (folder.cache does).
+"""
+
+import logging
 import os
+import threading
+import time
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from itertools import accumulate
@@ -8,14 +14,20 @@ from typing import TypeVar
 
 from blake3 import blake3
 from shoal.node.files.signature import GoneError
+from shoal.node.folder.known_chunks import KnownChunks
 from shoal.node.folder.source import Source
+from shoal.node.folder.whole import Whole
 from shoal.protocol import manifest
 from shoal.protocol.control import Chunking
 from shoal.protocol.manifest import Manifest
 
+log = logging.getLogger("shoal.node")
+
 Item = TypeVar("Item")
 R = TypeVar("R")
 
+SAY_S = 2.0  # How often to log the progress …
+SHOW_S = 0.1  # … and how often to report it to somebody who waits.
 SERIAL_CHUNKS = 8  # Starting threads costs more than hashing so few.
 
 
@@ -24,14 +36,16 @@ def hash_source(
     on_progress: Callable[[int], None],
     should_stop: Callable[[], bool],
     chunking: Chunking = "fixed",
+    before: Whole | None = None,
 ) -> Manifest:
-    """Return the manifest of what `source` has; each byte is read once.
+    """Return the manifest of `source`; each byte is read at most once.
 
     Args:
         source: a file or a tree.
-        on_progress: called with the bytes of each chunk once it is hashed.
+        on_progress: called with the bytes of each chunk when its digest is known.
         should_stop: asked before each chunk.
         chunking: where to cut. A huge thing is cut by sizes in any case.
+        before: an earlier version. The unchanged files of a tree are not read.
 
     Raises:
         GoneError: it changed meanwhile, or `should_stop` said so.
@@ -50,15 +64,33 @@ def hash_source(
 
         if source.size_bytes <= MOST_CONTENT_BYTES:
             return described(source, *ContentCut(source, digest).run())
+    known = KnownChunks(source, before)
+    return described(source, *_hashed_by_sizes(source, known, digest, on_progress))
+
+
+def _hashed_by_sizes(
+    source: Source,
+    known: KnownChunks,
+    digest: Callable[[bytes], bytes],
+    on_progress: Callable[[int], None],
+) -> tuple[list[int], bytes]:
+    """Return the sizes of the chunks and their digests, end to end."""
+
+    def digest_of(chunk: tuple[int, int]) -> bytes:
+        found = known.digest(*chunk)
+        if found is None:
+            return digest(source.read(*chunk))
+        on_progress(chunk[1])
+        return found
+
     sizes = source.cut()
-    offsets = accumulate(sizes[:-1], initial=0)
-    chunks = list(zip(offsets, sizes, strict=True)) if sizes else []
-    digests = map_with_all_cores(lambda chunk: digest(source.read(*chunk)), chunks)
-    return described(source, sizes, b"".join(digests))
+    offsets = list(accumulate(sizes, initial=0))[:-1]
+    digests = map_with_all_cores(digest_of, list(zip(offsets, sizes, strict=True)))
+    return sizes, b"".join(digests)
 
 
 def described(source: Source, sizes: Sequence[int], digests: bytes) -> Manifest:
-    """Return the manifest of what `source` has, cut into chunks of these sizes."""
+    """Return the manifest of `source`, cut into chunks of these sizes."""
     if source.listing_bytes:
         return manifest.of_tree(source.listing_bytes, sizes, digests)
     return manifest.of_file(source.signature.mode, sizes, digests)
@@ -79,3 +111,36 @@ def map_with_all_cores(function: Callable[[Item], R], items: Sequence[Item]) -> 
         return map(function, items)
     with ThreadPoolExecutor(os.cpu_count() or 1, "hash") as pool:
         return list(pool.map(function, items))
+
+
+class HashProgress:
+    """Counts the bytes that are hashed. May be told of them from any thread."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._on_hashed: Callable[[int, int], None] | None = None
+        self._total_bytes = 0
+        self._done_bytes = 0
+        self._said_at = 0.0
+
+    def begin(
+        self, sources: Iterable[Source], on_hashed: Callable[[int, int], None] | None = None
+    ) -> None:
+        """Begin to count; tell `on_hashed` how many bytes are done, and of how many."""
+        self._total_bytes = sum(source.size_bytes for source in sources)
+        self._done_bytes = 0
+        self._on_hashed = on_hashed
+        self._said_at = time.monotonic()
+
+    def hashed(self, size_bytes: int) -> None:
+        with self._lock:
+            self._done_bytes += size_bytes
+            now = time.monotonic()
+            if now - self._said_at < (SHOW_S if self._on_hashed else SAY_S):
+                return
+            self._said_at = now
+            done, total = self._done_bytes, max(self._total_bytes, self._done_bytes)
+        if self._on_hashed is not None:
+            self._on_hashed(done, total)
+            return
+        log.info("hashing: %.1f of %.1f GB, %d %%", done / 1e9, total / 1e9, 100 * done // total)

@@ -26,7 +26,6 @@ class Part(Protocol):
     data: bytes
     have: int
     gives_way: bool
-    on_asked: Callable[[str, bytes], None]
 
     @property
     def size_bytes(self) -> int: ...
@@ -41,33 +40,31 @@ class Inventory:
     """Everything that a node can serve, by name and by id."""
 
     def __init__(self, tell: Callable[[Holding | Withdrawal], None]) -> None:
-        """`tell` is called with each change, in their order; it must be quick, and not ask back."""
+        """`tell` gets each change, in order; it must be quick, and not call the inventory."""
         self._tell = tell
         self._lock = threading.Lock()
         self._replacing = threading.Lock()  # Whole things; held for longer than the other one.
         self._chunks = ChunkIndex()  # Of all whole things, once for each id.
         self._whole: dict[str, Whole] = {}
-        self._whole_by_id: dict[ContentId, dict[str, Whole]] = {}
+        self._by_id: dict[ContentId, Whole] = {}
+        self._same: dict[ContentId, dict[str, Whole]] = {}  # More with that id, by name.
         self._partial: dict[ContentId, Part] = {}
 
     def find(self, what: str) -> Whole | Part | None:
-        """Return what is here under a name or an id."""
-        with self._lock:
-            named = self._whole.get(what)
-            if named is not None:
-                return named
-            same = self._whole_by_id.get(ContentId(what))
-            if same:
-                return next(iter(same.values()))
-            return self._partial.get(ContentId(what))
+        """Return the thing with that name or id.
+
+        Takes no lock, as each dictionary is changed in one step: a thread that has the lock may
+        itself wait for the interpreter, and serving must not wait for it.
+        """
+        content_id = ContentId(what)
+        return self._whole.get(what) or self._by_id.get(content_id) or self._partial.get(content_id)
 
     def whole(self, name: str) -> Whole | None:
-        """Return the whole thing of that name."""
-        with self._lock:
-            return self._whole.get(name)
+        """Return the whole thing of that name. Takes no lock either."""
+        return self._whole.get(name)
 
     def part(self, name: str, content_id: str | None) -> Part | None:
-        """Return what is here in part under a name, of that version if one is meant."""
+        """Return the partial thing of that name, and of that version if one is given."""
         with self._lock:
             parts = [part for part in self._partial.values() if part.name == name]
         return next((part for part in parts if content_id in {None, part.id}), None)
@@ -86,7 +83,8 @@ class Inventory:
         found: list[tuple[Whole, int]] = []
         for content_id, index in self._chunks.find(digest):
             with self._lock:
-                same = list(itertools.islice(self._whole_by_id.get(content_id, {}).values(), MOST))
+                known, more = self._by_id.get(content_id), self._same.get(content_id, {})
+                same = [*([known] if known else []), *itertools.islice(more.values(), MOST - 1)]
             found += ((one, index) for one in same if one.manifest.digest(index) == digest)
             if len(found) >= MOST:
                 break
@@ -101,14 +99,15 @@ class Inventory:
         holding = _holding(thing, complete=True)
         with self._replacing:
             with self._lock:
-                old = self._take_out(thing.name)
-                is_new = thing.id not in self._whole_by_id
+                old, is_new = self._whole.get(thing.name), thing.id not in self._by_id
                 self._whole[thing.name] = thing
-                self._whole_by_id.setdefault(thing.id, {})[thing.name] = thing
+                self._add_id(thing)
+                if old is not None and old.id != thing.id:
+                    self._remove_id(old)
                 self._tell(holding)  # First: nobody may believe in between that nothing is held.
                 if old is not None and old.id != thing.id:
                     self._tell_of(thing.name, old.id)
-            if is_new and (old is None or old.id != thing.id):
+            if is_new:
                 self._chunks.add(thing.id, thing.manifest)
             self._forget_chunks(old)
 
@@ -119,7 +118,8 @@ class Inventory:
                 thing = self._whole.get(name)
                 if thing is None or content_id not in {None, thing.id}:
                     return
-                self._take_out(name)
+                del self._whole[name]
+                self._remove_id(thing)
                 self._tell_of(name, thing.id)
             self._forget_chunks(thing)
 
@@ -134,12 +134,6 @@ class Inventory:
                 partial.title = title
             self._tell_of(name, content_id)
 
-    def heard(self, what: str, node: str, have: bytes) -> None:
-        """Pass on what an asker has of a thing that is being fetched here."""
-        partial = self._partial.get(ContentId(what))
-        if partial is not None:
-            partial.on_asked(node, have)
-
     def put_partial(self, partial: Part) -> bool:
         """Take in a thing that is being fetched; refuse, and say so, if it is one already."""
         with self._lock:
@@ -153,7 +147,7 @@ class Inventory:
         return True
 
     def fetched(self) -> list[Part]:
-        """Return what is being fetched now."""
+        """Return the things that are being fetched now."""
         with self._lock:
             return [one for one in self._partial.values() if not one.gives_way]
 
@@ -189,22 +183,30 @@ class Inventory:
         partial = self._partial.get(content_id)
         return partial is not None and not partial.gives_way
 
-    def _take_out(self, name: str) -> Whole | None:
-        thing = self._whole.pop(name, None)
-        if thing is not None:
-            same = self._whole_by_id[thing.id]
-            del same[name]
-            if not same:
-                del self._whole_by_id[thing.id]
-        return thing
+    def _add_id(self, thing: Whole) -> None:
+        if self._by_id.setdefault(thing.id, thing).name == thing.name:
+            self._by_id[thing.id] = thing
+        else:
+            self._same.setdefault(thing.id, {})[thing.name] = thing
+
+    def _remove_id(self, thing: Whole) -> None:
+        same = self._same.get(thing.id, {})
+        if thing.name in same:
+            del same[thing.name]
+        elif same:
+            self._by_id[thing.id] = same.pop(next(iter(same)))
+        else:
+            del self._by_id[thing.id]
+        if not same:
+            self._same.pop(thing.id, None)
 
     def _forget_chunks(self, thing: Whole | None) -> None:
-        """Look for no more chunks in what has gone, unless the same is there by another name."""
-        if thing is not None and thing.id not in self._whole_by_id:
+        """Forget the chunks of a thing that has gone, unless it is here under another name."""
+        if thing is not None and thing.id not in self._by_id:
             self._chunks.remove(thing.id, thing.manifest)
 
     def _tell_of(self, name: str, content_id: ContentId) -> None:
-        """Tell what is held under a name and an id now: a part is only told of if nothing more."""
+        """Tell what is held under a name and an id now; a partial thing only if no whole one is."""
         thing, part = self._whole.get(name), self._partial.get(content_id)
         if thing is not None and thing.id == content_id:
             self._tell(_holding(thing, complete=True))

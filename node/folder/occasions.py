@@ -1,16 +1,20 @@
-"""When to look through a folder: when a change is reported, or at intervals. Looks at nothing.
+"""When to look at a folder, and where: at reported changes, and at everything now and then.
 
-While the folder is away, not mounted or failing, nothing is reported: it is looked for often.
+Looks at nothing. While the folder is away, not mounted or failing, nothing is reported: it is
+looked for often.
 """
 
 import contextlib
 import logging
 import math
+import queue
 import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
+
+from shoal.node.folder.changed import Changed
 
 if TYPE_CHECKING:
     from shoal.node.folder.changes import Changes
@@ -19,18 +23,26 @@ log = logging.getLogger("shoal.node")
 
 RESCAN_S = 30.0  # In case the file system does not report all changes, as NFS does not.
 POLL_S = 1.0  # Where nothing can be watched at all.
-GATHER_S = 0.2  # What changes in so short a time is looked at together.
+GATHER_S = 0.2  # Changes within so short a time are looked at together.
 
 
 class Occasions:
     """Iterate over it to wait for one occasion after another, until `stopping` is set."""
 
     def __init__(self, folder: Path, stopping: threading.Event) -> None:
-        self.is_away = False  # Whether the folder is; whoever looks says so.
-        self.due = math.inf  # When to look in any case, in monotonic seconds.
+        self.is_away = False  # Whether the folder is; the watcher says so.
+        self.due = math.inf  # When to look in any case, in monotonic seconds …
+        self.rest_until = -math.inf  # … and when at everything again, at the earliest.
+        self.rescan_s = RESCAN_S  # How often to look at everything, if that is not too often.
         self._folder = folder
         self._stopping = stopping
+        self._names: queue.SimpleQueue[str] = queue.SimpleQueue()
         self._changes: Changes | None = None
+
+    def add(self, name: str) -> None:
+        """Have one thing looked at. May be called from any thread."""
+        self._names.put(name)
+        self.wake()
 
     def wake(self) -> None:
         """Make this an occasion. May be called from any thread, and from a signal handler."""
@@ -38,35 +50,46 @@ class Occasions:
         if changes is not None:
             changes.wake()
 
-    def __iter__(self) -> Iterator[None]:
+    def __iter__(self) -> Iterator[Changed]:
+        """Yield what to look at, each time."""
         while not self._stopping.is_set():
             try:
                 yield from self._reported_changes()
             except OSError as error:
-                yield
+                yield Changed(everything=True)
                 if not self.is_away:
                     log.warning(
                         "changes are not reported here (%s); will look every second", error.strerror
                     )
                     break
             while self.is_away and not self._stopping.wait(POLL_S):
-                yield
-        while not self._stopping.wait(POLL_S):
-            yield
+                yield Changed(everything=True)
+        while not self._stopping.wait(max(POLL_S, self._left_s(self.rest_until))):
+            yield Changed(everything=True)
 
-    def _reported_changes(self) -> Iterator[None]:
+    def _reported_changes(self) -> Iterator[Changed]:
         from shoal.node.folder.changes import Changes  # noqa: PLC0415 (a mere fetch does not need it)
 
         with contextlib.closing(Changes(self._folder)) as changes:
             self._changes = changes
-            yield  # What came since the last look, and before all was watched.
+            rescan_at = -math.inf
             while not self._stopping.is_set() and not self.is_away:
-                if changes.wait(self._patience_s()):
+                changed = changes.wait(self._left_s(min(self.due, rescan_at)))
+                changed.is_everything |= time.monotonic() >= rescan_at
+                if changed.is_everything:
+                    self._stopping.wait(self._left_s(self.rest_until))
+                elif changed:
                     self._stopping.wait(GATHER_S)
-                    changes.wait(0.0)  # What came meanwhile is seen by the same look.
+                changed.update(changes.wait(0.0))  # The same look sees what came meanwhile.
+                self._add_names(changed)
                 if not self._stopping.is_set():
-                    yield
+                    yield changed
+                if changed.is_everything:
+                    rescan_at = max(time.monotonic() + self.rescan_s, self.rest_until)
 
-    def _patience_s(self) -> float:
-        """Return for how long nothing needs to be looked at if nothing changes."""
-        return min(RESCAN_S, max(0.0, self.due - time.monotonic()))
+    def _add_names(self, changed: Changed) -> None:
+        while not self._names.empty():
+            changed.add(self._names.get())
+
+    def _left_s(self, until: float) -> float:
+        return max(0.0, until - time.monotonic())

@@ -1,4 +1,4 @@
-"""Carries out one download: real sockets, clock and disk around `download.Download`."""
+"""Carries out one download: real sockets, clock and disk around the machine in node.fetching."""
 
 import logging
 import random
@@ -11,24 +11,23 @@ from shoal.node.fetching import report, steps
 from shoal.node.fetching.download import Download
 from shoal.node.fetching.drive import drive
 from shoal.node.fetching.inflow import Inflow
+from shoal.node.fetching.settings import FetchSettings
 from shoal.node.fetching.versions import Meant
 from shoal.node.network.link import Link
 from shoal.node.network.links import Links
-from shoal.node.scheduling.settings import FetchSettings
-from shoal.node.staging.intake import Destination, Intake
+from shoal.node.network.stop import Stop
+from shoal.node.staging.intake import Intake
 from shoal.protocol.control import Fetched, Working
-from shoal.protocol.errors import Kind, OperatorError, TimedOutError, TrackerError, WireCode
+from shoal.protocol.errors import TrackerError, WireCode
 from shoal.protocol.messages import ChunkRequest, Error, Holders, ManifestRequest, Query, WrongChunk
 from shoal.protocol.names import display
 from shoal.wire.tracker_client import TrackerClient
-from shoal.wire.wake import Wake
 
 log = logging.getLogger("shoal.node")
 
-DRAIN = 32  # Messages taken from one holder before the others have their turn.
-PROGRESS_S = 0.5  # A report costs the node 0.3 ms; five a second were 2 % of a swarm's work.
-MAX_HEARD = 1024  # Askers whose words wait.
-NOTICED_S = 1.0  # How often to see who is in the middle of a reply: for slow links only.
+DRAIN = 32  # Messages taken from one holder before it is another one's turn.
+PROGRESS_S = 0.5  # A report costs the node 0.3 ms; five a second were 2 % of a swarm's CPU time.
+NOTICED_S = 1.0  # How often to see who is in the middle of a reply; matters on slow links.
 BOUND_S = 0.1  # How often to see whether TCP's windows can be bound by now.
 
 
@@ -38,58 +37,43 @@ class Surroundings(msgspec.Struct, frozen=True):
     context: "zmq.Context[zmq.Socket[bytes]]"
     node: str
     tracker_address: str
-    destination: Destination
     settings: FetchSettings = FetchSettings()
 
 
 class Fetcher:
-    """One fetch: `run` it, then `close` it."""
+    """One fetch, which `run` carries out."""
 
     def __init__(
         self,
         meant: Meant,
+        intake: Intake,
         surroundings: Surroundings,
+        stop: Stop,
         on_progress: Callable[[Working], None],
     ) -> None:
-        """Fetch what is `meant`, and nothing else, to the destination in its surroundings."""
+        """Fetch what is `meant`, and nothing else, into `intake`, which is closed at the end."""
         rng = random.Random()  # noqa: S311 (request ids, order of chunks)
         self._with = surroundings
         self._on_progress = on_progress
         self._meant = meant
         node, tracker_address = surroundings.node, surroundings.tracker_address
         self._download = Download(meant, node, tracker_address, rng, surroundings.settings)
-        self._wake = Wake()
-        self._stop_kind: Kind | None = None
+        self._stop = stop
         self._path: str | None = None
-        self._intake = Intake(surroundings.destination, self._note_asked, self.check)
+        self._intake = intake
         self._inflow = Inflow()
         self._link_rate: float | None = None
         self._notice_at = 0.0
-        self._heard: dict[str, bytes] = {}  # The last word of each who asked us, from its thread.
-
-    def stop(self, kind: Kind) -> None:
-        """Have `run` end soon with an OperatorError; callable from any thread or signal handler."""
-        self._stop_kind = kind
-        self._wake.set()
-
-    def check(self) -> None:
-        """Raise OperatorError if `stop` was called."""
-        if self._stop_kind is not None:
-            raise stopped(self._download.name, self._stop_kind)
-
-    def close(self) -> None:
-        """Free what waits for `stop`; the last call."""
-        self._wake.close()
 
     def run(self) -> Fetched:
-        """Fetch; returns when the thing stands under its name.
+        """Fetch; returns when the thing is in place.
 
         Raises:
-            OperatorError: it could not be had, or `stop` was called.
+            OperatorError: it could not be fetched, or was stopped.
         """
         started, worked_s = time.monotonic(), time.thread_time()
         tracker = TrackerClient(self._with.context, self._with.tracker_address)
-        self._links = Links(self._wake, tracker.socket)
+        self._links = Links(self._stop.wake, tracker.socket)
         try:
             self._loop(tracker)
             self._link_rate = self._links.rate()
@@ -105,14 +89,13 @@ class Fetcher:
             link_rate=self._link_rate,
         )
         assert self._path is not None
-        fetched = report.fetched(self._download, self._with.node, self._path, measured)
-        return msgspec.structs.replace(fetched, name=self._with.destination.name or fetched.name)
+        return report.fetched(self._download, self._with.node, self._path, measured)
 
     def _loop(self, tracker: TrackerClient) -> None:
         next_progress = next_look = 0.0
         self._feed(self._first_event(), tracker)
         while self._path is None:
-            self.check()
+            self._stop.check()
             now = time.monotonic()
             due = self._due(tracker, now)
             ready = self._links.wait(due - now)
@@ -124,8 +107,6 @@ class Fetcher:
             if now >= next_look:
                 next_look = now + BOUND_S
                 self._look_at_connections(tracker, now)
-            while self._heard:
-                self._feed(steps.PeerHeard(*self._heard.popitem()), tracker)
             if now >= due:
                 self._feed(steps.TimePassed(), tracker)
             if now >= next_progress or self._path is not None:
@@ -133,19 +114,14 @@ class Fetcher:
                 self._on_progress(self._progress())
 
     def _first_event(self) -> steps.Event:
-        """Return what begins the fetch: the answer that said what is meant, if it may be used.
+        """Return what begins the fetch: the answer that said what is meant, if it can be used.
 
-        If the tracker takes us for a holder we have to tell it, by asking, that we have lost it.
+        If the tracker lists us as a holder, we have to ask: that tells it that we are none.
         """
         answer = self._meant.answer
         if answer is None or answer.listed:
             return steps.TimePassed()
         return steps.HoldersFound(answer)
-
-    def _note_asked(self, node: str, have: bytes) -> None:
-        """Take another node's word, from another thread. To wake for each doubles the work."""
-        if len(self._heard) < MAX_HEARD:
-            self._heard[node] = have
 
     def _hear_tracker(self, tracker: TrackerClient) -> None:
         try:
@@ -179,7 +155,7 @@ class Fetcher:
 
     def _look_after_links(self, tracker: TrackerClient) -> None:
         for link in self._links.changed():
-            # What the last one said may have made us part with this one.
+            # The last event may have made us drop this one.
             trouble = link.trouble() if link in self._links else None
             if trouble is not None:
                 self._feed(trouble, tracker)
@@ -187,7 +163,7 @@ class Fetcher:
                 self._feed(greeting, tracker)
 
     def _look_at_connections(self, tracker: TrackerClient, now: float) -> None:
-        """Bound TCP's windows where that can be done by now, and see whose replies are coming."""
+        """Bound TCP's windows where that is possible by now; see whose replies are coming in."""
         self._links.bound(self._inflow)
         if now >= self._notice_at:
             self._notice_at = now + NOTICED_S
@@ -246,7 +222,7 @@ class Fetcher:
         return self._intake.store(action.index, payload)
 
     def _due(self, tracker: TrackerClient, now: float) -> float:
-        """Return when to look at the clock again, whatever comes in."""
+        """Return when to look at the clock again if nothing comes in."""
         due = now + (BOUND_S if len(self._links) else 1.0)
         ours, tracker_s = self._download.deadline(now), tracker.deadline
         if ours is not None and ours < due:
@@ -257,11 +233,3 @@ class Fetcher:
         download = self._download
         size_bytes = download.tally.needed_bytes if download.manifest else None
         return Working(download.name, download.tally.have_bytes, size_bytes, len(self._links))
-
-
-def stopped(name: str, kind: Kind) -> OperatorError:
-    """Return what to say of a fetch that was to stop."""
-    done = "what has arrived is kept; run it again to go on"
-    if kind is TimedOutError:
-        return kind(f"{display(name)} did not arrive in time; {done}")
-    return kind(f"interrupted; {done}")

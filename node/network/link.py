@@ -33,7 +33,7 @@ from shoal.protocol.messages import (
 from shoal.wire import frames, sockets
 
 HANDSHAKE_ROUND_TRIPS = 2  # ZMTP 3.1: greetings in two steps, then READY.
-SENDING_BYTES = 256  # Less than this in a second is no reply on its way.
+SENDING_BYTES = 256  # Less than this in a second is not a reply coming in.
 REPORT_MS = 1000  # How long a closed link may still take to report a wrong chunk.
 _TAG = struct.Struct(">Q")
 _ENDS: dict[int, str] = {
@@ -54,13 +54,13 @@ class Link:
     def __init__(self, context: "zmq.Context[zmq.Socket[bytes]]", node: str, address: str) -> None:
         self.node = node
         self.address = address
-        self.reports: set[int] = set()  # Requests that told of wrong chunks, without their replies.
+        self.reports: set[int] = set()  # Reports of wrong chunks that are not answered yet.
         self._connection: socket.socket | None = None
         self._connected_at = 0.0
         self._round_trip_s: float | None = None
         self._last = -1, _NO_BYTES  # The id of the last request that was answered, and the bytes.
         self._taken_bytes = 0  # Of whole messages, and …
-        self._begun_bytes = 0  # … what had come of others at the last look.
+        self._begun_bytes = 0  # … of an incomplete one, at the last look.
         mask = int(zmq.EVENT_CONNECTED) | int(zmq.EVENT_HANDSHAKE_SUCCEEDED)
         for kind in _ENDS:
             mask |= kind

@@ -1,10 +1,10 @@
-"""All connections of one download, and the waiting for whichever has something to say.
+"""All connections of one download, and waiting until one of them has news.
 
-zmq.Poller looks at each socket at each turn: 80 us for 16 holders, 150 us for 32, more than the
-rest of a turn takes. The system looks only at those with news, but what it watches are libzmq's
-signals, not messages (zmq_getsockopt(3), ZMQ_FD): a signal may be taken in while something is sent,
-and the message waits unannounced. So whatever was touched is looked at once more before waiting.
-Nothing is sent over a monitor: its signals cannot be missed.
+zmq.Poller looks at every socket each time: 80 us for 16 holders, 150 us for 32, more than the rest
+of a turn takes. epoll looks only at those with news, but it watches libzmq's signals, not messages
+(zmq_getsockopt(3), ZMQ_FD): sending may consume a signal, and the message then waits unannounced.
+So each socket that was used is checked once more before waiting. Nothing is sent over a monitor:
+its signals cannot be missed.
 """
 
 import selectors
@@ -19,7 +19,7 @@ from shoal.wire.wake import Wake
 
 
 class Links:
-    """The links by their holders' names. Wakes up for `wake` and for `tracker` too."""
+    """The links by the names of their holders. Wakes up for `wake` and for `tracker` too."""
 
     def __init__(self, wake: Wake, tracker: "zmq.Socket[bytes]") -> None:
         self._by_node: dict[str, Link] = {}
@@ -56,7 +56,7 @@ class Links:
         link.close()
 
     def touch(self, link: Link) -> None:
-        """Note that something is sent, or not all that came was received."""
+        """Note that something is sent, or that not everything was received."""
         self._touched[link.node] = link
 
     def touched(self, node: str) -> Link:
@@ -65,7 +65,7 @@ class Links:
         return link
 
     def is_empty(self, link: Link) -> None:
-        """Note that everything that came was received: what comes from now on is announced."""
+        """Note that everything was received: any further message is announced."""
         self._touched.pop(link.node, None)
 
     def changed(self) -> list[Link]:
@@ -87,34 +87,34 @@ class Links:
                 (ready if sock is link.socket else self._changed)[link.node] = link
             elif key.fd == self._wake.fileno():
                 self._wake.clear()
-            else:  # A late answer would wake us for ever: nobody waits for it.
+            else:  # A late answer, which nobody waits for, would wake us again and again.
                 has_mail(self._tracker)
         return list(ready.values())
 
     def sending(self) -> list[str]:
-        """Return the holders of whose replies more has come in since the last call."""
+        """Return the holders whose incomplete replies have grown since the last call."""
         return [node for node, link in self._by_node.items() if link.is_sending()]
 
     def bound(self, inflow: Inflow) -> None:
-        """Have TCP keep to what each may have on its way, where that is not done yet."""
+        """Bound TCP's windows to each holder's share, where that is not done yet."""
         for link in list(self._unbound.values()):
             if link.bound(inflow, len(self)):
                 del self._unbound[link.node]
 
     def rate(self) -> float | None:
-        """Return what the network card that holders are reached by says it carries, bytes/s."""
+        """Return the rate in bytes/s that the network card towards the holders reports."""
         local = {address for link in self._by_node.values() if (address := link.local_address)}
         return link_rate.of(local.pop()) if len(local) == 1 else None
 
     def close(self) -> None:
-        """Close all; what was to be told of wrong chunks is told first, if that is soon done."""
+        """Close all; reports of wrong chunks go out first, if that is soon done."""
         self._hear_out(time.monotonic() + REPORT_MS / 1000)
         for node in list(self._by_node):
             self.remove(node)
         self._selector.close()
 
     def _hear_out(self, until: float) -> None:
-        """Wait until all reports are answered; whatever else comes is dropped."""
+        """Wait until all reports are answered; anything else is dropped."""
         reporting = [link for link in self._by_node.values() if link.reports]
         while reporting and (left_s := until - time.monotonic()) > 0:
             watched = [(link.socket, zmq.POLLIN) for link in reporting]

@@ -1,4 +1,4 @@
-"""Copies a file or a directory into a node's folder, where it appears whole, or not at all."""
+"""Copies a file or a directory into a node's folder, where it appears whole or not at all."""
 
 import contextlib
 import errno
@@ -21,7 +21,7 @@ from shoal.node.trees.selection import Selection
 from shoal.protocol.errors import OperatorError
 from shoal.protocol.names import display
 
-_AT_A_TIME = 256  # Files for one thread: each is soon done.
+_AT_A_TIME = 256  # Files for one thread: each is done soon.
 _COMPARE_BYTES = 1 << 20
 
 
@@ -45,7 +45,7 @@ def copy_into(
         is_forced: replace what is there.
 
     Raises:
-        OperatorError: something is there, and maybe only since the copy was begun.
+        OperatorError: something is there, perhaps only since the copy was begun.
         CannotReadError: it cannot be read.
         OSError: the disk refused.
         ValueError: there is too much in the directory.
@@ -66,14 +66,17 @@ def copy_into(
     return left_out
 
 
-def same(path: Path, other: Path, selection: Selection) -> bool:
-    """Say whether two files or directories have the same in them, as far as it is shared."""
+def same(path: Path, other: Path, selection: Selection, check: Callable[[], None]) -> bool:
+    """Return whether two files or directories have the same content, as far as it is shared.
+
+    `check` is called now and then; it may raise.
+    """
     if path.is_file() or other.is_file():
-        return path.is_file() and _same_mode(path, other) and _same_bytes(path, other)
+        return path.is_file() and _same_mode(path, other) and _same_bytes(path, other, check)
     one = look_through(path, selection, lambda _, __: None, lambda: False)
     two = look_through(other, selection, lambda _, __: None, lambda: False)
     return list(one.entries()) == list(two.entries()) and all(
-        _same_bytes(path / inside, other / inside) for inside in one.file_paths()
+        _same_bytes(path / inside, other / inside, check) for inside in one.file_paths()
     )
 
 
@@ -81,12 +84,13 @@ def _same_mode(one: Path, two: Path) -> bool:
     return not (one.stat().st_mode ^ two.stat().st_mode) & stat.S_IXUSR
 
 
-def _same_bytes(one: Path, two: Path) -> bool:
-    """Say whether two files have the same bytes, reading no more of them than is needed."""
+def _same_bytes(one: Path, two: Path, check: Callable[[], None]) -> bool:
+    """Return whether two files have the same bytes, reading no more than needed."""
     if not two.is_file() or one.stat().st_size != two.stat().st_size:
         return False
     with one.open("rb") as first, two.open("rb") as second:
         while block := first.read(_COMPARE_BYTES):
+            check()
             if block != second.read(_COMPARE_BYTES):
                 return False
     return True
@@ -102,7 +106,7 @@ def _copy(
 
 
 class _TreeCopy:
-    """A directory that is copied with all cores. What cannot be read is left out."""
+    """A directory that is copied with all cores. Unreadable files are left out."""
 
     def __init__(self, path: Path, aside: Path, on_copied: Callable[[int], None]) -> None:
         self._path = path
@@ -145,7 +149,7 @@ class _TreeCopy:
 
     @contextlib.contextmanager
     def _fitting(self, inside: str) -> Iterator[None]:
-        """Leave out what has too long a path for where it is copied to."""
+        """Leave out anything whose path is too long at the target."""
         try:
             yield
         except OSError as error:

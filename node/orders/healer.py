@@ -1,4 +1,4 @@
-"""The thread that looks into complaints about chunks, and has what has rotted on this disk healed.
+"""The thread that checks chunks that peers complained about, and has damaged things healed.
 
 A complaint proves nothing: the chunk is read and hashed here, which costs no more than to send it.
 """
@@ -14,30 +14,31 @@ from shoal.node.files.signature import GoneError
 from shoal.node.folder.whole import Whole
 from shoal.node.orders.home import Home
 from shoal.node.orders.verifying import Verifying
+from shoal.node.staging.partial import PartialFile
 from shoal.protocol.control import Examined
 from shoal.protocol.errors import OperatorError
 from shoal.protocol.names import display
 
 log = logging.getLogger("shoal.node")
 
-MAX_WAITING = 64  # Complaints that wait; more are dropped, as each fetcher finds it out anew.
-MAX_RECENT = 4096  # Chunks that were complained about of late, …
-RECENT_S = 60.0  # … each of which is looked at only so often.
-FIRST_RETRY_S = 10.0  # What could not be healed is tried again after this, doubled each time …
-MOST_RETRY_S = 300.0  # … up to this.
+MAX_WAITING = 64  # Complaints that wait; more are dropped, as the next peer will complain too.
+MAX_RECENT = 4096  # Chunks that were complained about recently, …
+RECENT_S = 60.0  # … each of which is checked only this often.
+FIRST_RETRY_S = 10.0  # Failed healing is retried after this, doubled each time …
+MOST_RETRY_S = 320.0  # … up to this.
 
 Complaint = tuple[str, int]
 
 
 class Healer:
-    """Takes complaints, and works on them one by one from `start` to `stop`."""
+    """Takes complaints and works on them one by one, from `start` to `stop`."""
 
     def __init__(self, home: Home, verifying: Verifying) -> None:
         self._home = home
         self._verifying = verifying
         self._complaints: queue.Queue[Complaint | None] = queue.Queue(MAX_WAITING)
         self._recent: collections.OrderedDict[Complaint, float] = collections.OrderedDict()
-        self._retries: dict[str, tuple[float, float]] = {}  # When, and the pause before that.
+        self._retries: dict[str, tuple[float, float]] = {}  # When, and after which pause.
         self._is_stopping = False
         self._thread = threading.Thread(target=self._run, name="heal", daemon=True)
 
@@ -45,17 +46,17 @@ class Healer:
         self._thread.start()
 
     def stop(self) -> None:
-        """End; what is being healed must have been cancelled."""
+        """End; healing that is under way must have been cancelled."""
         self._is_stopping = True
         try:
             self._complaints.put_nowait(None)
         except queue.Full:
-            pass  # It sees that it is to stop before it takes the next one.
+            pass  # It checks whether to stop before it takes the next one.
         if self._thread.ident is not None:
             self._thread.join()
 
     def take(self, content_id: str, index: int) -> None:
-        """Take the complaint that chunk `index` was sent wrong. Only for the serving thread."""
+        """Take the complaint that chunk `index` was wrong. Only for the serving thread."""
         complaint, now = (content_id, index), time.monotonic()
         if now - self._recent.get(complaint, -RECENT_S) < RECENT_S:
             return
@@ -78,7 +79,7 @@ class Healer:
                 if not self._is_stopping:
                     log.warning("cannot heal: %s", display(str(error)))
             except Exception:
-                log.exception("what was said to be damaged could not be looked at")
+                log.exception("cannot look into a complaint")
 
     def _work(self) -> None:
         due = min((at for at, _ in self._retries.values()), default=None)
@@ -92,12 +93,17 @@ class Healer:
             self._look_into(*complaint)
 
     def _look_into(self, content_id: str, index: int) -> None:
-        for thing in self._home.inventory.wholes():
+        inventory = self._home.inventory
+        part = next((one for one in inventory.fetched() if one.id == content_id), None)
+        if isinstance(part, PartialFile) and not part.is_right(index):
+            place = f"chunk {index + 1} of {part.chunk_count}"
+            log.warning("%s: %s is corrupt on this disk; fetching it again", part.name, place)
+        for thing in inventory.wholes():
             if thing.id == content_id and not self._is_right(thing, index):
                 name = display(thing.name)
                 place = f"chunk {index + 1} of {thing.chunk_count}"
                 log.warning(
-                    "%s: %s is damaged on this disk; no longer sharing it until it is healed",
+                    "%s: %s is corrupt on this disk; not sharing it until it is healed",
                     name,
                     place,
                 )
@@ -105,7 +111,7 @@ class Healer:
                 self._note(thing.name, self._verifying.heal(thing, 1 << index))
 
     def _is_right(self, thing: Whole, index: int) -> bool:
-        """Say whether a chunk is right, or has been changed on purpose (the watcher sees that)."""
+        """Return whether a chunk is right, or was changed on purpose (the watcher sees to that)."""
         try:
             return blake3(thing.read(index)).digest() == thing.manifest.digest(index)
         except GoneError:
@@ -118,21 +124,27 @@ class Healer:
                 continue
             self._later(name, min(2 * pause_s, MOST_RETRY_S))
             if self._home.rules.of(name).to_heal is None:
-                del self._retries[name]  # Its user has seen to it.
+                del self._retries[name]  # Its user has dealt with it.
             else:
                 self._note(name, self._verifying.heal_again(name), is_news=False)
 
     def _later(self, name: str, pause_s: float) -> None:
-        self._retries[name] = time.monotonic() + pause_s, pause_s
+        """Retry within `pause_s`, at a time by the clock that is a multiple of it.
+
+        Two nodes whose copies are damaged in different places need each other's chunks, which each
+        serves only while it tries: so they try at the same times, however long each has failed.
+        """
+        now_s = time.time()  # noqa: TID251 (the clock that nodes have in common)
+        self._retries[name] = time.monotonic() + pause_s - now_s % pause_s, pause_s
 
     def _note(self, name: str, found: Examined | None, *, is_news: bool = True) -> None:
-        """Say what became of a thing; `found` is none if it is not damaged but changed."""
+        """Log what became of a thing; `found` is None if it is not damaged but changed."""
         if found is None:
             del self._retries[name]
         elif found.healed or not found.damaged:
             del self._retries[name]
             log.info("%s: healed; sharing it again", display(name))
         elif is_news:
-            damaged = f"{found.damaged} of {found.chunks} chunks damaged"
+            damaged = f"{found.damaged} of {found.chunks} chunks corrupt"
             parts = display(name), damaged, display(found.trouble)
-            log.warning("%s: not healed, %s: %s; will try again", *parts)
+            log.warning("%s: cannot heal it, %s: %s; will retry", *parts)

@@ -1,54 +1,44 @@
-"""Heals what has rotted: withdraws it, serves what is right of it, fetches the rest from others."""
+"""Heals damaged things: withdraws them, serves their intact chunks, fetches the others.
+
+Does not look for damage.
+"""
 
 from collections.abc import Callable
+from typing import NamedTuple
 
 import msgspec
+from shoal.node.fetching.settings import FetchSettings
 from shoal.node.folder.rules import DAMAGED, Damage
 from shoal.node.folder.whole import Whole
+from shoal.node.network.stop import Stop
 from shoal.node.orders.fetches import Fetches
 from shoal.node.orders.home import Home
-from shoal.node.scheduling.settings import FetchSettings
+from shoal.node.orders.jobs import OnProgress
 from shoal.node.staging.partial import PartialFile
-from shoal.protocol.control import Examined, Working
-from shoal.protocol.errors import Kind, NotFoundError, OperatorError
+from shoal.protocol.control import Examined
+from shoal.protocol.errors import NotFoundError, OperatorError
 from shoal.protocol.messages import MAX_TEXT_CHARACTERS
 from shoal.protocol.names import display
 from shoal.protocol.titles import Title
 
-OnProgress = Callable[[Working], None]
-
-HEALING = FetchSettings(shares_already=True)
-# By the node itself: two that wait for each other's bytes, and for nobody else's, soon give up.
-HEALING_ALONE = FetchSettings(shares_already=True, stalled_s=8.0)
+# By the node itself, unasked: two that only wait for each other's bytes soon give up.
+STALLED_ALONE_S = 8.0
 
 
 class ChangedError(OperatorError):
-    """Somebody has seen to what was damaged: it is not what it was then."""
+    """What was damaged is not what it was then: somebody has dealt with it."""
 
 
-class Running:
-    """A verification, from the order to its end."""
+class Effort(NamedTuple):
+    """How something is healed: until it is stopped, and how patiently."""
 
-    def __init__(
-        self,
-        stop_kind: Kind | None,
-        on_progress: OnProgress,
-        settings: FetchSettings = HEALING,
-    ) -> None:
-        """`settings` are those of the fetches that heal."""
-        self.stop_kind = stop_kind
-        self.on_progress = on_progress
-        self.settings = settings
-        self.healing: str | None = None  # The id of what is being fetched for it.
-
-    def check(self) -> None:
-        """Raise OperatorError if it was to stop."""
-        if self.stop_kind is not None:
-            raise self.stop_kind("interrupted; run it again to verify all of it")
+    stop: Stop
+    on_progress: OnProgress
+    settings: FetchSettings
 
 
 class Healing:
-    """Heals one thing at a time, in its caller's thread."""
+    """Heals things, each in its caller's thread."""
 
     def __init__(self, home: Home, fetches: Fetches, announce: Callable[[], bool]) -> None:
         """`announce` has the tracker told of what changed."""
@@ -59,35 +49,35 @@ class Healing:
     def withdraw(self, thing: Whole, right: int) -> PartialFile:
         """Serve only the `right` chunks (protocol.bitmap) of a thing from now on.
 
-        Returns what is served; it makes way for the fetch that heals.
+        Returns what is served; the fetch that heals takes its place.
         """
         home, name = self._home, thing.name
-        part = PartialFile(name, thing, lambda *_: None, gives_way=True)
+        part = PartialFile(name, thing, gives_way=True)
         part.have = right
         home.inventory.put_partial(part)
         found = examined(thing, right)
         damage = Damage(thing.id, thing.signature.text, found.chunks, found.damaged)
         rule = msgspec.structs.replace(home.rules.of(name), withheld=DAMAGED, damage=damage)
         home.rules.set(name, rule)
-        home.watcher.look_at(name)  # It sees that, and takes the whole thing out.
+        home.watcher.look_at(name)  # It notices, and takes the whole thing out.
         home.cache.forget(name)
         self._announce()
         return part
 
-    def heal(self, thing: Whole, right: int, running: Running) -> Examined:
+    def heal(self, thing: Whole, right: int, effort: Effort) -> Examined:
         """Withdraw a thing of which only some chunks are `right`; heal it if others can help."""
         part = self.withdraw(thing, right)
         try:
-            return self._replace(thing, examined(thing, right), running)
+            return self._replace(thing, examined(thing, right), effort)
         finally:
             self.serve_no_more(part)
 
     def serve_no_more(self, part: PartialFile) -> None:
-        """Stop serving what `withdraw` returned, if it is served yet."""
+        """Stop serving what `withdraw` returned, if it still is."""
         if self._home.inventory.remove_part(part):
             self._announce()
 
-    def heal_withheld(self, name: str, running: Running) -> Examined:
+    def heal_withheld(self, name: str, effort: Effort) -> Examined:
         """Heal what was withdrawn earlier, perhaps by another process.
 
         Raises:
@@ -99,13 +89,13 @@ class Healing:
         thing = self._home.watcher.examine(name)
         if thing is None or thing.signature.text != damage.seen:
             shown = display(name)
-            message = f"{shown} was damaged, and has been changed or removed since"
+            message = f"{shown} was damaged, and has since been changed or removed"
             raise ChangedError(f"{message}; `shoal share {shown}` shares it as it is now")
         found = Examined(name, damage.id, damage.chunks, damage.damaged)
-        return self._replace(thing, found, running)
+        return self._replace(thing, found, effort)
 
-    def put_back(self, name: str, running: Running) -> Examined:
-        """Fetch what was fetched before in place of a copy that has changed since.
+    def put_back(self, name: str, effort: Effort) -> Examined:
+        """Fetch again what a copy was before it was changed, and put it back.
 
         Raises:
             OperatorError: it was to stop, or has gone.
@@ -113,33 +103,31 @@ class Healing:
         home, title = self._home, self._home.register.title(name)
         copy = home.watcher.examine(name)
         if copy is None or title is None:
-            raise OperatorError(f"{display(name)} has gone, or keeps changing; run it again")
-        running.check()
+            raise OperatorError(f"{display(name)} is gone, or keeps changing; run it again")
+        effort.stop.check()
         rule = home.rules.of(name)
         damage = Damage(title.id, copy.signature.text, copy.chunk_count, 0)
         # Until it is back. After a kill it is healed like anything else that was withdrawn.
         home.rules.set(name, msgspec.structs.replace(rule, withheld=DAMAGED, damage=damage))
         try:
             found = Examined(name, title.id, copy.chunk_count, 0, changed=True)
-            return self._replace(copy, found, running)
+            return self._replace(copy, found, effort)
         finally:
             if home.rules.of(name).to_heal == damage:
                 home.rules.set(name, rule)
 
-    def _replace(self, thing: Whole, found: Examined, running: Running) -> Examined:
+    def _replace(self, thing: Whole, found: Examined, effort: Effort) -> Examined:
         """Fetch what `found` names, and put it where the withdrawn `thing` is."""
         home, name = self._home, thing.name
         title = home.register.title(name)
         title = title if title and title.id == found.id else Title(found.id)
-        running.healing = found.id  # From here on, what stops it stops the fetch as well.
+        stop, on_progress, settings = effort
         try:
-            running.check()
-            fetched = self._fetches.heal(thing, title, running.on_progress, running.settings)
+            stop.check()
+            fetched = self._fetches.heal(thing, title, settings, stop, on_progress)
         except OperatorError as error:
-            running.check()
+            stop.check()
             return msgspec.structs.replace(found, trouble=_trouble(error))
-        finally:
-            running.healing = None
         rule = home.rules.of(name)
         if rule.to_heal is not None:  # Not if its user has forgotten it meanwhile.
             home.rules.set(name, msgspec.structs.replace(rule, withheld="", damage=None))
@@ -150,14 +138,14 @@ class Healing:
             found,
             healed=is_right,
             fetched_bytes=fetched.fetched_bytes,
-            trouble="" if is_right else "something else lies in it, or changes it",
+            trouble="" if is_right else "something in it is not part of it, or keeps changing",
         )
 
 
 def _trouble(error: OperatorError) -> str:
-    """Return why something could not be healed."""
+    """Return why something could not be healed, as a phrase."""
     is_alone = isinstance(error, NotFoundError)
-    return "nobody else has it" if is_alone else str(error)[:MAX_TEXT_CHARACTERS]
+    return "no other node has a good copy" if is_alone else str(error)[:MAX_TEXT_CHARACTERS]
 
 
 def examined(thing: Whole, right: int) -> Examined:

@@ -1,6 +1,4 @@
-"""What belongs to one node, for all that is done in its name. Does nothing itself."""
-
-from pathlib import Path
+"""The parts of one node that orders work with. Does nothing itself."""
 
 import msgspec
 import zmq
@@ -10,17 +8,8 @@ from shoal.node.folder.quota import Quota
 from shoal.node.folder.register import Register
 from shoal.node.folder.rules import Rules
 from shoal.node.folder.watcher import Watcher
+from shoal.node.orders.identity import Identity
 from shoal.node.staging.remains import Remains
-
-
-class Identity(msgspec.Struct, frozen=True):
-    """Who the node is, and where the tracker."""
-
-    name: str
-    address: str
-    folder: Path
-    tracker_address: str
-    quota_bytes: int | None = None
 
 
 class Home(msgspec.Struct, frozen=True):

@@ -1,4 +1,4 @@
-"""What a fetch ends with, as it is told: what came, or was here. Fetches nothing."""
+"""The report of a fetch: what came, or was here already. Fetches nothing."""
 
 import os
 
@@ -24,12 +24,12 @@ def moved_on(meant: Meant) -> str:
     name, version = display(meant.name or meant.what), meant.title.version
     number = f"v{version}" if version else str(meant.id)
     return (
-        f"{name} has changed while it was fetched: nobody has {number} any more; fetching it anew"
+        f"{name} changed while it was fetched: no node has {number} any more; fetching the new one"
     )
 
 
 def here(thing: Whole, inside: str, home: Home, *, is_asked: bool = True) -> Fetched:
-    """Return the result for what is here already; OperatorError if it has nothing `inside`.
+    """Return the report on what is here already; OperatorError if it has nothing `inside`.
 
     Unless the tracker `is_asked`, it may not be the newest version.
     """
@@ -37,7 +37,7 @@ def here(thing: Whole, inside: str, home: Home, *, is_asked: bool = True) -> Fet
     if inside and not os.path.lexists(path):
         message = f"no such file was found: {display(thing.name)}/{display(inside)}"
         place = home.identity.folder / thing.name
-        raise NotFoundError(f"{message}; look into {place}")
+        raise NotFoundError(f"{message}; see what is in {place}")
     return Fetched(
         name=thing.name,
         id=thing.id,

@@ -1,6 +1,6 @@
-"""What a node asks the tracker on behalf of an order: who else has a name or an id.
+"""Asks the tracker, on behalf of an order, which other nodes hold a name or an id.
 
-Says nothing of what the node has itself; that is the session's.
+Does not tell it what this node has; that is the session's.
 """
 
 from collections.abc import Callable
@@ -13,16 +13,16 @@ from shoal.wire.tracker_client import TrackerClient
 
 
 def ask(home: Home, check: Callable[[], None], what: str, prefix: str = "") -> Holders | None:
-    """Return the tracker's answer, None if nobody else has it.
+    """Return the tracker's answer, None if no other node has it.
 
     Args:
-        home: the node that asks; it is not taken to have lost the thing.
-        check: called while the answer is awaited; may raise.
+        home: the node that asks; asking does not mean that it has lost the thing.
+        check: called while waiting for the answer; may raise.
         what: a name or an id.
-        prefix: how the version's id begins, if a name alone does not say which is meant.
+        prefix: how the version's id begins, if the newest one is not meant.
 
     Raises:
-        OperatorError: the tracker does not answer, or only nonsense.
+        OperatorError: the tracker does not answer, or its answer makes no sense.
     """
     address = home.identity.tracker_address
     client = TrackerClient(home.context, address)
@@ -39,7 +39,7 @@ def ask(home: Home, check: Callable[[], None], what: str, prefix: str = "") -> H
         case Error(message=message):
             problem = f"the tracker at {address} refused: {display(message)}"
         case _:
-            problem = f"the tracker at {address} answered something else than was asked"
+            problem = f"the tracker at {address} sent an answer to another question"
     raise TrackerError(f"{problem}; look into its log")
 
 

@@ -1,4 +1,4 @@
-"""What stands in a node's folder under a name, and whether a fetch may replace it.
+"""What a node's folder has under a name, and whether a fetch may replace it.
 
 Replaces nothing.
 """
@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 import msgspec
 from shoal.node.fetching.versions import Meant, is_exactly, matches, named_in, names_content
-from shoal.node.files.others import others
+from shoal.node.files.directories import others
 from shoal.node.folder.rules import FORGOTTEN, REPLACING
 from shoal.node.folder.tree import Tree
 from shoal.node.folder.whole import Whole
@@ -20,11 +20,11 @@ from shoal.protocol.names import display
 
 ID_DIGITS = 64  # Of a whole id.
 
-HasIt = Callable[[Whole], bool]  # Whether another node holds it whole, now.
+HasIt = Callable[[Whole], bool]  # Whether another node holds all of it right now.
 
 
 class Looking(NamedTuple):
-    """How to look at what stands there."""
+    """How to look at it."""
 
     others_have: HasIt
     on_hashed: Callable[[int, int], None] | None = None  # As `node.watcher` calls it.
@@ -32,20 +32,20 @@ class Looking(NamedTuple):
 
 
 class Standing(msgspec.Struct, frozen=True):
-    """What was found: nothing, if all is as by default."""
+    """What was found; nothing, by default."""
 
     thing: Whole | None = None
-    is_meant: bool = False  # It is what is to be fetched.
+    is_meant: bool = False  # It need not be fetched.
     withheld: str = ""  # Why it is not shared (node.rules), if it is not.
 
     @property
     def may_go(self) -> bool:
-        """Say whether it may be replaced, whatever is in it."""
+        """Return whether it may be replaced, whatever is in it."""
         return self.thing is not None or self.withheld == REPLACING
 
 
 def here(home: Home, what: str) -> Whole | None:
-    """Return what is held and whole, if an id says what is meant: then nobody need be asked."""
+    """Return the whole thing that `what` names by its id: then the tracker need not be asked."""
     wholes = home.inventory.wholes()
     known = next((thing for thing in wholes if is_exactly(thing.id, what, thing.name)), None)
     name = known.name if known is not None else named_in(what, ID_DIGITS)
@@ -56,7 +56,7 @@ def here(home: Home, what: str) -> Whole | None:
 
 
 def newest_here(home: Home, what: str) -> tuple[Whole, str]:
-    """Return what is held and meant, as far as is known here; and the path that is meant in it.
+    """Return the thing here that `what` means, as far as this node knows, and the path inside it.
 
     Raises:
         OperatorError: there is none.
@@ -69,8 +69,8 @@ def newest_here(home: Home, what: str) -> tuple[Whole, str]:
             return found, path
     if names_content(what):
         return held(home, what), ""
-    message = f"{home.identity.name} has no {display(what)} that is shared"
-    raise NotFoundError(f"{message}; leave --offline out to fetch it")
+    message = f"{home.identity.name} shares no {display(what)}"
+    raise NotFoundError(f"{message}; run it without --offline to fetch it")
 
 
 def _meant_here(home: Home, what: str, name: str) -> Whole | None:
@@ -79,10 +79,10 @@ def _meant_here(home: Home, what: str, name: str) -> Whole | None:
 
 
 def look(home: Home, meant: Meant, selection: Selection, looking: Looking) -> Standing:
-    """Return what stands there.
+    """Return what is there.
 
     Raises:
-        OperatorError: it must not be replaced, as somebody would lose it.
+        OperatorError: it must not be replaced: it may be the only copy.
     """
     if meant.answer is None:
         known = home.inventory.find(meant.what)
@@ -94,7 +94,7 @@ def look(home: Home, meant: Meant, selection: Selection, looking: Looking) -> St
     rule = home.rules.of(name)
     if rule.withheld not in {"", FORGOTTEN}:
         return Standing(withheld=rule.withheld)
-    # What is refused below shall not be announced either.
+    # Not `look_at`: what is refused below must not be announced either.
     thing = home.watcher.examine(name, looking.on_hashed)
     if thing is None:
         _refuse_what_cannot_be_read(home, name, force=looking.force)
@@ -110,7 +110,7 @@ def look(home: Home, meant: Meant, selection: Selection, looking: Looking) -> St
 
 
 def _is_meant(home: Home, thing: Whole, meant: Meant) -> bool:
-    """Say whether it need not be fetched: it is that, or newer than what others have."""
+    """Return whether nothing need be fetched: it is that, or newer than what others have."""
     if meant.id in {None, thing.id}:
         return True
     title = home.register.title(thing.name)
@@ -119,7 +119,7 @@ def _is_meant(home: Home, thing: Whole, meant: Meant) -> bool:
 
 
 def held(home: Home, what: str) -> Whole:
-    """Return the thing that is held and meant by `what`; all are looked at if need be.
+    """Return the thing here that `what` means; if need be, the whole folder is looked through.
 
     Raises:
         OperatorError: there is none.
@@ -134,7 +134,7 @@ def held(home: Home, what: str) -> Whole:
         thing = _known(home, what)
     if thing is not None:
         return thing
-    message = f"{home.identity.name} holds no {display(what)}"
+    message = f"{home.identity.name} has no {display(what)}"
     raise NotFoundError(f"{message}; `shoal ls` shows who holds what")
 
 
@@ -160,7 +160,7 @@ def _refuse_to_replace(
 ) -> None:
     another = f"{home.identity.folder} already has a different {display(thing.name)}"
     if not selection.is_everything:
-        raise OperatorError(f"{another}, and a part of this one would mix with it; use --output")
+        raise OperatorError(f"{another}; a part of this one would get mixed with it: use --output")
     if looking.force:
         return
     remedy = "move it, or pass --force"
@@ -172,14 +172,14 @@ def _refuse_to_replace(
         place = os.fsencode(thing.source.root)
         for path in others(place, shared):
             inside = display(path.decode(errors="replace"))
-            raise OperatorError(f"{another}, in which {inside} is not shared; {remedy}")
+            raise OperatorError(f"{another}, and {inside} in it is not shared; {remedy}")
 
 
 def _reason_to_keep(home: Home, thing: Whole, meant: Meant, others_have: HasIt) -> str:
-    """Return why a thing must not be replaced by what is meant, as a phrase; empty if it may be.
+    """Return why a thing must not be replaced, as a phrase that follows it; empty if it may be.
 
-    A copy as it was fetched gives way to a newer version of its name. All else must be held by
-    another node, whole and at this moment, or it would be lost.
+    An unchanged copy gives way to a newer version of its name. Anything else must be held by
+    another node, whole and right now, or it would be lost.
     """
     if meant.name is None:
         return "that an id alone does not replace"

@@ -1,6 +1,6 @@
-"""Says when what interrupted fetches have left has to go, and has it removed.
+"""Decides when the remains of interrupted fetches are removed, and removes them.
 
-After a week; when its version is gone, as nobody holds it; and at once if that is ordered. What is
+After a week, once nobody holds that version any more, or at once if that is ordered. What is needed
 to heal a thing stays.
 """
 
@@ -18,18 +18,18 @@ from shoal.protocol.names import display
 
 log = logging.getLogger("shoal.node")
 
-MOST_AGE_S = 7 * 24 * 3600.0  # Whoever wanted it has had time to go on.
-LOOK_S = 600.0  # How often the tracker is asked whether anybody has it, …
-DOUBT_S = 15.0  # … and how soon again before it is believed that nobody does: a tracker that was
-# started anew without what it knew hears of everything within a renewal.
+MOST_AGE_S = 7 * 24 * 3600.0  # Enough time to resume.
+LOOK_S = 600.0  # How often the tracker is asked whether anybody still has it, …
+DOUBT_S = 15.0  # … and how soon it is asked again before a "no" is believed: a tracker that has
+# lost its state is told of everything within a renewal.
 
 
 class Sweeper:
-    """Looks at what is left from `start` to `stop`."""
+    """Looks after the remains, from `start` to `stop`."""
 
     def __init__(self, home: Home) -> None:
         self._home = home
-        self._doubtful: set[ContentId] = set()  # Ids that nobody held when it was last asked.
+        self._doubtful: set[ContentId] = set()  # Nobody held them when it was last asked.
         self._stopping = threading.Event()
         self._thread = threading.Thread(target=self._run, name="sweep", daemon=True)
 
@@ -42,30 +42,32 @@ class Sweeper:
             self._thread.join()
 
     def drop_old(self) -> None:
-        """Remove what nobody has gone on with for a week."""
-        self._tell(self._home.remains.discard_if(self._is_old), "nobody went on with it")
+        """Remove what nobody has resumed for a week."""
+        self._tell(self._home.remains.discard_if(self._is_old), "not resumed for a week")
 
     def look(self) -> float:
-        """Remove what has to go; return after how many seconds to look again."""
+        """Remove what can go; return after how many seconds to look again."""
         self.drop_old()
         gone = {one.id for one in self._home.remains.found() if self._is_gone(one)}
         sure, self._doubtful = gone & self._doubtful, gone - self._doubtful
         dropped = self._home.remains.discard_if(lambda one: one.id in sure)
-        self._tell(dropped, "nobody has that version any more")
+        self._tell(dropped, "no node has that version any more")
         return DOUBT_S if self._doubtful else LOOK_S
 
     def discard(self, order: DiscardOrder) -> Discarded:
-        """Remove what is left of what was ordered.
+        """Remove the remains that the order names.
 
         Raises:
             OperatorError: it is being fetched.
         """
         remains, what = self._home.remains, order.what
         dropped = remains.discard_if(lambda one: _is_meant(one, what))
-        self._tell(dropped, "that was ordered")
+        self._tell(dropped, "on request")
         inventory = self._home.inventory
         if any(matches(one.id, what, one.name) for one in inventory.fetched()):
-            message = f"{display(what)} is being fetched; stop that first, and run this again"
+            message = (
+                f"{display(what)} is being fetched; stop that fetch first, then run this again"
+            )
             raise OperatorError(message)
         return Discarded(what, len(dropped), sum(one.size_bytes for one in dropped))
 
@@ -75,7 +77,7 @@ class Sweeper:
             try:
                 pause_s = self.look()
             except Exception:
-                log.exception("what interrupted fetches have left could not be looked at")
+                log.exception("cannot look through the remains of interrupted fetches")
                 pause_s = LOOK_S
 
     def _is_old(self, one: Remain) -> bool:
@@ -87,11 +89,11 @@ class Sweeper:
         try:
             self._check()
             return questions.ask(self._home, self._check, one.id) is None
-        except OperatorError:  # Nobody knows.
+        except OperatorError:  # It is not known.
             return False
 
     def _is_to_heal(self, one: Remain) -> bool:
-        """Say whether a thing that has rotted is to become this again."""
+        """Return whether it is needed to heal a damaged thing."""
         rules = self._home.rules
         damages = (rules.of(name).to_heal for name in rules.damaged())
         return any(damage is not None and damage.id == one.id for damage in damages)
@@ -104,7 +106,7 @@ class Sweeper:
         for one in dropped:
             what = f"{display(one.name)} ({one.id})" if one.name else one.id
             megabytes = one.size_bytes / 1e6
-            log.info("removed what was left of %s, %.1f MB: %s", what, megabytes, reason)
+            log.info("removed the partial data of %s, %.1f MB: %s", what, megabytes, reason)
 
 
 def _is_meant(one: Remain, what: str) -> bool:

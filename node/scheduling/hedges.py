@@ -1,89 +1,88 @@
 """Which requests idle holders may take over at the end. Sends nothing.
 
-The last chunk must not wait for the slowest holder; but what is asked of two may come twice, so
-there are only so many.
+The last chunk must not wait for the slowest holder. But a chunk that is requested twice may arrive
+twice, so the number of hedges is limited.
 """
 
 import math
 from collections.abc import Iterable, Iterator
 from typing import NamedTuple
 
-from shoal.node.scheduling.neighbours import Neighbours
-from shoal.node.scheduling.outstanding import Request
-from shoal.node.scheduling.peer import Peer
-from shoal.node.scheduling.settings import FetchSettings
-from shoal.protocol import bitmap
+from shoal.node.scheduling.holders import Neighbours, Peer
+from shoal.node.scheduling.requests import Request
 
-LEAST, LAST = 1, 2
-LONG = 4  # From so many times as much on that may come twice, the last ones hardly count.
-MOST_GUESSES = 16  # Holders that may have it by now; hundreds would cost more than they bring.
+HEDGE_LATENCIES = 2.0  # An idle holder takes over a request that takes so many of its latencies, …
+HEDGE_LEAST_S = 0.15  # … and at least this: the other one may merely have been unlucky.
+HEDGE_GUESS_S = 0.5  # At least, for a holder that is not known to have the chunk.
+HEDGED_SHARE = 50  # One in so many chunks may be hedged: less than 2 % is to arrive twice …
+LEAST_HEDGES = 1  # … but at least this many, …
+LAST_CHUNKS = 2  # … and these always.
+LONG_HEDGES = 8  # With so many to spend, the last chunks hardly add to them.
+MOST_GUESSES = 16  # Holders that may have a chunk by now: looking at hundreds would not pay.
 
 
 class Chance(NamedTuple):
-    """What an idle holder may be asked for beside another one, and from when on."""
+    """An idle holder that may be asked for the chunk of a slow request, from a time on."""
 
     peer: Peer
     slow: Request
-    chunk: int
     at: float
 
 
 class Hedges:
-    """How many chunks may still be asked of a second holder, and of whom."""
+    """How many chunks may still be requested from a second holder, and from which."""
 
-    def __init__(self, chunk_count: int, settings: FetchSettings) -> None:
-        self._settings = settings
-        self.left = max(LEAST, chunk_count // settings.hedged_share)
-        self._is_long = self.left >= LONG * LAST
+    def __init__(self, chunk_count: int) -> None:
+        self.left = max(LEAST_HEDGES, chunk_count // HEDGED_SHARE)
+        self._is_long = self.left >= LONG_HEDGES
 
     def may_be(self, missing: int) -> bool:
-        """Say whether there may be another one: for the last chunks of all there always may."""
-        return self.left > 0 or missing.bit_count() <= LAST
+        """Return whether one more is allowed: for the last chunks always."""
+        return self.left > 0 or missing.bit_count() <= LAST_CHUNKS
 
     def came_back(self, request: Request) -> None:
-        """Note that nothing was sent: if that was a second request, it has cost nothing."""
+        """Note that a request brought nothing: if it was a hedge, it cost nothing."""
         self.left += request.hedges is not None
 
     def chances(self, near: Neighbours, out: Iterable[Request], missing: int) -> Iterator[Chance]:
-        """Yield one for each idle holder that has some of it, then for the nearest that may have.
+        """Yield one for each idle holder that has a missing chunk, then for the nearest that might.
 
-        Who owes us an answer is not idle, though he may be asked: he may be a host without power.
+        A holder that owes an answer is not idle, even if it has room: it may have lost power.
         """
-        is_last = self._is_long and missing.bit_count() <= LAST
+        is_last = self._is_long and missing.bit_count() <= LAST_CHUNKS
         for peer in [one for one in near.useful if not one.outstanding]:
-            known = missing & peer.said_to_have
-            yield from self._chance(near, peer, out, known, is_last=is_last)
+            yield from _chance(near, peer, out, missing & peer.said_to_have, is_last=is_last)
         for peer in near.in_order[:MOST_GUESSES]:
             if not peer.outstanding and not peer.is_whole:
                 guessed = missing & ~(peer.told | peer.wrong)
-                yield from self._chance(near, peer, out, guessed, is_last=is_last)
+                yield from _chance(near, peer, out, guessed, is_last=is_last)
 
-    def _chance(
-        self, near: Neighbours, peer: Peer, out: Iterable[Request], wanted: int, *, is_last: bool
-    ) -> Iterator[Chance]:
-        if wanted:
-            for slow in out:
-                bits = slow.bits & wanted
-                if bits and slow.may_be_hedged:
-                    at = self._takes_over_at(peer, slow, bits, is_last=is_last)
-                    # Our own link may be what is slow: then nobody could have been quicker.
-                    at = max(at, slow.sent_at + near.pace.least_s(slow.ahead_bytes))
-                    yield Chance(peer, slow, bitmap.lowest(bits), at)
-                    return
 
-    def _takes_over_at(self, peer: Peer, slow: Request, bits: int, *, is_last: bool) -> float:
-        """When an idle holder is likely to beat a request that another one has.
+def _chance(
+    near: Neighbours, peer: Peer, out: Iterable[Request], wanted: int, *, is_last: bool
+) -> Iterator[Chance]:
+    """Yield the oldest request for one of the `wanted` chunks that `peer` may take over."""
+    for slow in out if wanted else ():
+        if slow.bits & wanted and slow.may_be_hedged:
+            at = _takes_over_at(peer, slow, is_last=is_last)
+            # If our own link is what is slow, no other holder could have been quicker.
+            yield Chance(peer, slow, max(at, slow.sent_at + near.pace.least_s(slow.ahead_bytes)))
+            return
 
-        If it may have the chunks in `bits` by now, but is not known to: when its word is old too,
-        and later, but for the last of many chunks: all others may have them, as who is complete
-        says so to nobody.
-        """
-        settings, since, latency_s = self._settings, slow.sent_at, peer.latency_s
-        wait_s = max(settings.hedge_latencies * (latency_s or 0), settings.hedge_least_s)
-        if not peer.told & bits:
-            since = max(since, peer.fresh_until)
-            if not is_last:
-                wait_s = max(2 * wait_s, settings.hedge_guess_s)
-        elif latency_s is None:
-            return math.inf
-        return max(since + wait_s, peer.blocked_until)
+
+def _takes_over_at(peer: Peer, slow: Request, *, is_last: bool) -> float:
+    """Return when an idle holder is likely to be quicker than the one that has a request.
+
+    One that is not known to have the chunk waits until its last word is old too, and for longer,
+    except for the last of many chunks: by then all are likely to have it, and a node that becomes
+    complete announces that to nobody.
+    """
+    since, latency_s = slow.sent_at, peer.latency_s
+    wait_s = max(HEDGE_LATENCIES * (latency_s or 0), HEDGE_LEAST_S)
+    if not peer.told & slow.bits:
+        since = max(since, peer.fresh_until)
+        if not is_last:
+            wait_s = max(2 * wait_s, HEDGE_GUESS_S)
+    elif latency_s is None:
+        return math.inf
+    return max(since + wait_s, peer.blocked_until)

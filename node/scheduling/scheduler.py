@@ -1,41 +1,53 @@
-"""What is out, who has what, and when to look for more to ask for. Whom and what is asking's.
+"""Which chunk to request from which holder next. Knows nothing of sockets, bytes or disks.
 
-Knows nothing of sockets, bytes or disks.
+A request asks one holder for one chunk, which is not requested from any other meanwhile. The next
+one goes to a holder with room in its window, so fast holders deliver more. A chunk whose request is
+overdue may be requested from another holder.
 """
 
+import heapq
 import math
+from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
-from shoal.node.scheduling.asking import Asking
-from shoal.node.scheduling.neighbours import Neighbours
-from shoal.node.scheduling.outstanding import Outstanding, Request
-from shoal.node.scheduling.peer import Peer
-from shoal.node.scheduling.settings import FetchSettings
-from shoal.node.scheduling.twins import Twins
-from shoal.node.scheduling.wanted import Wanted
+from shoal.node.scheduling.hedges import Hedges
+from shoal.node.scheduling.holders import FIRST_PATIENCE_S, Neighbours, Peer
+from shoal.node.scheduling.requests import Outstanding, Request
+from shoal.node.scheduling.wanted import Twins, Wanted
 from shoal.protocol import bitmap
 from shoal.protocol.manifest import Manifest
 
 if TYPE_CHECKING:
     from random import Random
 
+REQUESTS = 16  # To all holders at a time: more would only wait in their queues …
+MOST_REQUESTS = 20  # … but one for each holder, up to this.
+GUESSES = 8  # At a time, to holders that are not known to have anything.
+
 
 class Scheduler:
     """Looks through the holders when there is room for a request and something has changed."""
 
     def __init__(
-        self, manifest: Manifest, have: int, needed: int, rng: "Random", settings: FetchSettings
+        self, manifest: Manifest, have: int, needed: int, rng: "Random", window_bytes: int
     ) -> None:
-        """Ask for those chunks of `manifest` that are `needed` and not in `have`."""
-        self._manifest = manifest
-        self._settings = settings
-        self._everything = bitmap.full(manifest.chunk_count)
-        self.wanted = Wanted(manifest.chunk_count, have, needed, rng, Twins(manifest))
+        """Request the chunks of `manifest` that are `needed` and not in `have`.
+
+        At most `window_bytes` are requested at a time, or one chunk.
+        """
+        self.wanted = Wanted(have, needed, rng, Twins(manifest))
         self.out = Outstanding()
+        self._manifest = manifest
+        self._window_bytes = window_bytes
+        self._everything = bitmap.full(manifest.chunk_count)
         self._near = Neighbours()
-        self._asking = Asking(manifest, self._near, self.wanted, self.out, rng, settings)
-        self._has_news = True  # Of any of them, …
-        self._heard: list[Peer] = []  # … or only of these.
+        self._hedges = Hedges(manifest.chunk_count)
+        self._next_id = rng.getrandbits(32) << 16  # A stranger cannot guess it.
+        self._has_news = True
+        self._wakes_at = math.inf  # When a holder may be asked that may not be now, without news.
+        self._lost_at = math.inf  # No holder has been silent for too long before this.
+
+    # What becomes known of the holders.
 
     def add(
         self,
@@ -47,16 +59,14 @@ class Scheduler:
         far: int = 0,
         wrong: int = 0,
     ) -> None:
-        """Take `node` in as a holder, so `far` from us; does nothing when it is one already.
+        """Take `node` in as a holder at distance `far`; does nothing if it is one already.
 
         It is not asked for the chunks in `wrong`.
         """
         if self._near.get(node) is None:
-            have = self._everything if complete else None
-            peer = Peer(node, have, now, self._settings, give_up_s, far)
+            peer = Peer(node, self._everything if complete else None, now, give_up_s, far)
             peer.sent_wrong(wrong)
             self._near.add(peer)
-            self._asking.note_holders()
             self._has_news = True
 
     def met(self, node: str, round_trip_s: float) -> None:
@@ -66,9 +76,9 @@ class Scheduler:
             self._has_news = True
 
     def is_sending(self, node: str, now: float) -> None:
-        """Note that bytes come from `node`, though no whole reply: it is not silent.
+        """Note that bytes come from `node`, but not yet a whole reply: it is not silent.
 
-        Nor is it late, as long as nothing has told how long that may take.
+        Nor is it late, while no reply has shown how long one may take.
         """
         peer = self._near.get(node)
         if peer is None:
@@ -76,25 +86,40 @@ class Scheduler:
         peer.is_sending(now)
         for request in peer.outstanding.values():
             if not self._near.pace.is_known(request.size_bytes):
-                request.due = max(request.due, now + self._settings.first_patience_s)
+                request.due = max(request.due, now + FIRST_PATIENCE_S)
 
     def drop(self, node: str, now: float) -> None:
-        """Forget `node`; what it was asked for is free for the others."""
+        """Forget `node`; the chunks requested from it are free for the others."""
         peer = self._near.get(node)
         if peer is not None:
             for request_id in list(peer.outstanding):
                 self.close(node, request_id, now)
             self._near.drop(peer)
-            self._asking.note_holders()
             self._has_news = True
 
+    def learn(self, node: str, have: bytes, now: float) -> None:
+        """Note what `node` says it has, as on the wire: no bytes mean everything."""
+        everything = self._everything
+        bits = bitmap.from_bytes(have, self._manifest.chunk_count) if have else everything
+        self._near.learn(node, bits, now, is_whole=bits == everything)
+        self._has_news = True
+
+    def silent(self, now: float) -> list[str]:
+        """Return the holders that have not answered for too long."""
+        if now < self._lost_at:
+            return []
+        silent, self._lost_at = self._near.silent(now)
+        return silent
+
+    # What becomes of requests.
+
     def asked_for(self, node: str, request_id: int) -> int | None:
-        """Return the chunk that the request asks for; None if `node` has no such request out."""
+        """Return the chunk that a request asks for; None if `node` has no such request."""
         request = self.out.get(request_id)
         return request.index if request is not None and request.node == node else None
 
     def received(self, node: str, request_id: int, index: int, now: float) -> int:
-        """Note that the right bytes of a chunk came; return which missing ones have them."""
+        """Note that the right bytes of a chunk arrived; return which missing ones have them."""
         request = self.out.get(request_id)
         assert request is not None
         is_first = self._near.delivered(request, self._manifest.chunk_size(index), now)
@@ -106,41 +131,17 @@ class Scheduler:
         return came
 
     def sent_wrong(self, node: str, request_id: int, index: int, now: float) -> None:
-        """Note that the bytes that came as a chunk are not those: `node` has none of it."""
+        """Note that `node` sent wrong bytes as a chunk: it does not have that one."""
         self._near[node].sent_wrong(1 << index)
         self.close(node, request_id, now)
 
-    def learn(self, node: str, have: bytes, now: float) -> None:
-        """Note what `node` says it has, as it stands on the wire: empty means all."""
-        everything = self._everything
-        bits = bitmap.from_bytes(have, self._manifest.chunk_count) if have else everything
-        self._near.learn(node, bits, now, is_whole=bits == everything)
-        self._has_news = True
-
-    def heard(self, node: str, have: bytes, now: float) -> bool:
-        """Note what one who calls itself `node` said it has, when it asked us for a chunk.
-
-        Say whether it may be asked for something therefore.
-        """
-        bits = bitmap.from_bytes(have, self._manifest.chunk_count)
-        if not self._near.heard(node, bits & self.wanted.missing, now):
-            return False
-        if not self.wanted.free:  # It may take something over.
-            self._has_news = True
-            return True
-        peer = self._near[node]
-        if not self._asking.has_room_at(peer, now):
-            return False
-        self._heard.append(peer)
-        return True
-
     def had_nothing(self, node: str, request_id: int, have: bytes, now: float) -> None:
-        """Note that `node` does not send what it was asked for, but has what `have` says."""
+        """Note that `node` did not send the chunk, and says that it has `have`."""
         request = self.out.get(request_id)
         assert request is not None
         has = bitmap.from_bytes(have, self._manifest.chunk_count)
         self._near[node].had_nothing(request, has, now)
-        self._asking.hedges.came_back(request)
+        self._hedges.came_back(request)
         self.close(node, request_id, now)
         self.learn(node, have or b"\0", now)
 
@@ -155,26 +156,26 @@ class Scheduler:
         self.wanted.release(freed)
         self._has_news = True
 
-    def silent(self, now: float) -> list[str]:
-        """Return the holders that have not answered for too long."""
-        if now < self._asking.lost_at:
-            return []
-        silent, self._asking.lost_at = self._near.silent(now)
-        return silent
+    # What to request.
 
     def next_requests(self, now: float) -> list[Request]:
         """Return the requests to send now; they count as sent."""
         if now >= self.out.due:
             self._expire(now)
-        heard, self._heard = self._heard, []
-        if self._has_news or now >= self._asking.wakes_at:
-            self._has_news = False
-            return self._asking.all(now)
-        return self._asking.some(heard, now) if heard else []
+        if not self._has_news and now < self._wakes_at:
+            return []
+        self._has_news = False
+        self._wakes_at = math.inf
+        requests: list[Request] = []
+        for ask in (self._ask_idle, self._guess, self._ask_more, self._hedge):
+            if self._is_full:
+                break
+            requests += ask(now)
+        return requests
 
     def deadline(self, now: float) -> float | None:
-        """Return when something is due after `now` without any event, None if never."""
-        times = self.out.due, self._asking.wakes_at, self._asking.lost_at
+        """Return when something is due after `now` without any event; None if never."""
+        times = self.out.due, self._wakes_at, self._lost_at
         return min([time for time in times if now < time < math.inf], default=None)
 
     def _expire(self, now: float) -> None:
@@ -185,3 +186,90 @@ class Scheduler:
             self._near[request.node].write_off(request)
         self.wanted.release(freed)
         self._has_news = True
+
+    @property
+    def _is_full(self) -> bool:
+        return self.out.prompt >= min(max(REQUESTS, len(self._near)), MOST_REQUESTS)
+
+    def _ask_idle(self, now: float) -> Iterator[Request]:
+        """Send one request to each holder that has a free chunk and no request, nearest first."""
+        for peer, candidates in self._near.idle(self.wanted):
+            yield from self._ask(peer, candidates, now)
+            if self._is_full:
+                return
+
+    def _guess(self, now: float) -> Iterator[Request]:
+        """Ask holders that may have a free chunk by now, though nothing says so."""
+        for peer in self._near.in_order:
+            if not self.wanted.free or self._is_full or self.out.guesses >= GUESSES:
+                return
+            if not peer.waiting and not peer.is_whole:
+                self._wake_for(peer.wakes_at(), now)
+                yield from self._ask(peer, self.wanted.free & peer.believed_to_have(now), now)
+
+    def _ask_more(self, now: float) -> Iterator[Request]:
+        """Send more to holders with room in their windows, always to the least busy one."""
+        free = self.wanted.free
+        rooms = [one for one in self._near.useful if one.has_room(now) and free & one.said_to_have]
+        turns = [(peer.turn, peer) for peer in rooms]
+        heapq.heapify(turns)
+        while turns and not self._is_full:
+            _, peer = turns[0]
+            requests = self._ask(peer, self.wanted.free & peer.said_to_have, now)
+            if requests:
+                yield from requests
+                heapq.heapreplace(turns, (peer.turn, peer))
+            else:
+                heapq.heappop(turns)
+
+    def _hedge(self, now: float) -> Iterator[Request]:
+        """At the end, have idle holders take over requests that are far too slow."""
+        if self.wanted.free:
+            return
+        hedges, missing = self._hedges, self.wanted.missing & self.out.asked_for()
+        if not hedges.may_be(missing):
+            return
+        for peer, slow, at in hedges.chances(self._near, self.out, missing):
+            if at > now:
+                self._wake_for(at, now)
+            elif self._has_room_for(slow.size_bytes):
+                hedges.left -= 1
+                slow.is_hedged = True
+                yield self._send(peer, slow.index, now, hedges=slow.request_id)
+                if self._is_full or not hedges.may_be(missing):
+                    return
+
+    def _ask(self, peer: Peer, candidates: int, now: float) -> list[Request]:
+        """Request one of the candidates from `peer`, if there is room."""
+        if not candidates:
+            return []
+        # The neighbours of a wrong chunk may have rotted with it.
+        is_scattered = self._near.partial_count > 0 or peer.wrong != 0
+        index = self.wanted.pick(candidates, is_scattered=is_scattered)
+        size_bytes = self._manifest.chunk_size(index)
+        if not peer.may_be_asked(size_bytes, now):
+            self._wake_for(peer.wakes_at(), now)
+            return []
+        return [self._send(peer, index, now)] if self._has_room_for(size_bytes) else []
+
+    def _wake_for(self, time: float, now: float) -> None:
+        if now < time < self._wakes_at:
+            self._wakes_at = time
+
+    def _has_room_for(self, size_bytes: int) -> bool:
+        out_bytes = self.out.prompt_bytes
+        return not out_bytes or size_bytes + out_bytes <= self._window_bytes
+
+    def _send(self, peer: Peer, index: int, now: float, hedges: int | None = None) -> Request:
+        self._next_id += 1
+        size_bytes = self._manifest.chunk_size(index)
+        patience_s = peer.patience_s(self._near.pace, size_bytes)
+        due, written_off_at = now + patience_s, now + peer.write_off_s(patience_s)
+        request = Request(self._next_id, peer.node, index, size_bytes, now, due, written_off_at)
+        request.hedges, request.is_guess = hedges, not request.bits & peer.said_to_have
+        self.out.add(request)
+        request.claims = self.wanted.with_twins(request.bits)
+        self.wanted.claim(request.claims)
+        peer.sent(request)
+        self._lost_at = min(self._lost_at, peer.lost_at())
+        return request

@@ -1,11 +1,10 @@
 """A thing that is being fetched, as others can ask for it meanwhile."""
 
-from collections.abc import Callable
-
+from blake3 import blake3
 from shoal.node.files.signature import GoneError
 from shoal.node.folder.whole import Whole
-from shoal.node.staging.file_staging import Staging
-from shoal.node.staging.tree_staging import TreeStaging
+from shoal.node.staging.staged_file import StagedFile
+from shoal.node.staging.staged_tree import StagedTree
 from shoal.protocol.manifest import encode
 from shoal.protocol.titles import Title
 
@@ -16,24 +15,47 @@ class PartialFile:
     def __init__(
         self,
         name: str,
-        staging: Staging | TreeStaging | Whole,
-        on_asked: Callable[[str, bytes], None],
+        staged: StagedFile | StagedTree | Whole,
         *,
         gives_way: bool = False,
     ) -> None:
-        """`on_asked` is told of each request for a chunk: by whom, and what it has.
-
-        One that `gives_way` is what is right of a thing that has rotted, until it is fetched.
-        """
-        self.title = Title(staging.id)
+        """One that `gives_way` is the intact part of a damaged thing, until a fetch replaces it."""
+        self.title = Title(staged.id)
         self.name = name
-        self.id = staging.id
-        self.data = encode(staging.manifest)
-        self.have = 0
+        self.id = staged.id
+        self.data = encode(staged.manifest)
         self.gives_way = gives_way
-        self.on_asked = on_asked
-        self._manifest = staging.manifest
-        self._staging = staging
+        self._have = 0
+        self._corrupt = 0
+        self._manifest = staged.manifest
+        self._staged = staged
+
+    @property
+    def have(self) -> int:
+        """The chunks that are here and are served (protocol.bitmap)."""
+        return self._have & ~self._corrupt
+
+    @have.setter
+    def have(self, chunks: int) -> None:
+        self._have = chunks
+
+    @property
+    def corrupt(self) -> int:
+        """Chunks that were found to be wrong on the disk since they were written."""
+        return self._corrupt
+
+    def accept(self, have: int) -> None:
+        """Serve these chunks, which are right now, and forget which were not."""
+        self._have, self._corrupt = have, 0
+
+    def is_right(self, index: int) -> bool:
+        """Hash a chunk again that is served; return False, and serve it no more, if it is wrong."""
+        if not self.have >> index & 1:
+            return True
+        if blake3(self.read(index)).digest() == self._manifest.digest(index):
+            return True
+        self._corrupt |= 1 << index
+        return False
 
     @property
     def size_bytes(self) -> int:
@@ -45,12 +67,12 @@ class PartialFile:
 
     @property
     def have_bytes(self) -> int:
-        """About how much of it is here: chunks of one thing are of about one size."""
+        """About how much of it is here: the chunks of a thing are about equally large."""
         return self.size_bytes * self.have.bit_count() // max(1, self.chunk_count)
 
     def read(self, index: int) -> bytes:
         """Return the bytes of chunk `index`, which must be in `have`."""
         try:
-            return self._staging.read(index)
+            return self._staged.read(index)
         except OSError as error:
             raise GoneError(f"{self.name}: {error.strerror}") from None

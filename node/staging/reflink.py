@@ -1,11 +1,11 @@
-"""Verified bytes that lie in another file already: on disk, both files may have the same blocks.
+"""Verified bytes that are in another file already: both files may share blocks on the disk.
 
-Knows nothing of chunks and digests. What the file system cannot share is written from memory, so
-nothing is lost when it refuses, and a disk that is full says so as ever.
+Knows nothing of chunks and digests. Bytes that the file system cannot share are written from
+memory, so nothing is lost if it refuses, and a full disk is reported as usual.
 
 Measured (docs/build/decisions/0012-shared-blocks.md): 1 GiB with a tenth new takes 104 MiB and a
-third of the time on XFS and Btrfs. Elsewhere copy_file_range(2) is no quicker than to write what
-is in memory anyway, so a file system is only asked to share, and a server's to copy.
+third of the time on XFS and Btrfs. Elsewhere copy_file_range(2) is no faster than writing what is
+in memory anyway, so local file systems are only asked to share, and network ones to copy.
 """
 
 import contextlib
@@ -22,18 +22,18 @@ from shoal.node.files.raw_files import Write, write_all
 from shoal.node.folder.source import Source, Stretch
 
 LEAST_BYTES = 64 << 10  # To share 16 KiB takes as long as to write them, and makes more extents.
-BLOCK_BYTES = 4096  # Only whole blocks are shared; who has larger ones refuses what is none.
+BLOCK_BYTES = 4096  # Only whole blocks are shared; a file system with larger ones refuses.
 
 _FICLONERANGE = 0x4020940D  # Linux, ioctl_ficlonerange(2).
-_CANNOT = {errno.EOPNOTSUPP, errno.ENOTTY, errno.ENOSYS}  # Others may be about this file alone.
-_SERVED = {"nfs4", "cifs", "smb3", "ceph"}  # What is copied there crosses no wire.
+_CANNOT = {errno.EOPNOTSUPP, errno.ENOTTY, errno.ENOSYS}  # Other errors may concern this file only.
+_SERVED = {"nfs4", "cifs", "smb3", "ceph"}  # They copy without sending the bytes over the wire.
 
 # Source, target, count, offset in the source, offset in the target: returns how many bytes it did.
 _Way = Callable[[int, int, int, int, int], int]
 
 
 class Origin(NamedTuple):
-    """Where bytes were read that are verified: in `source`, from `offset` on."""
+    """Where verified bytes were read: in `source`, from `offset` on."""
 
     source: Source
     offset: int
@@ -43,13 +43,13 @@ class Origin(NamedTuple):
 
 
 class Reflinks:
-    """Shares blocks with files of one file system for as long as that does not refuse it."""
+    """Shares blocks with files of one file system until that refuses."""
 
     def __init__(self) -> None:
         self._way: _Way | None = _clone
 
     def writer(self, origin: Origin | None) -> Write:
-        """Return what writes bytes that were read at `origin`; None: from elsewhere."""
+        """Return a function that writes bytes which were read at `origin`, None for any others."""
         if origin is None or self._way is None:
             return write_all
         return functools.partial(self._write, origin)
@@ -66,7 +66,7 @@ class Reflinks:
             offset += len(part)
 
     def _share(self, stretch: Stretch, target: int, offset: int) -> tuple[int, int]:
-        """Share what is possible of `stretch`; return from where to where in it that is."""
+        """Share as much of `stretch` as possible; return where that begins and ends."""
         way = self._way
         start = -offset % BLOCK_BYTES
         size_bytes = (stretch.size_bytes - start) // BLOCK_BYTES * BLOCK_BYTES
@@ -84,12 +84,12 @@ class Reflinks:
                     self._way = _next_way(way, target)
             finally:
                 os.close(source)
-        # It may have changed since it was verified: then memory has what is right.
+        # It may have changed since it was verified: then memory has the right bytes.
         return (start, start + count) if count and _is_unchanged(stretch) else (0, 0)
 
 
 def _is_unchanged(stretch: Stretch) -> bool:
-    """Say whether the file is as it was. It is opened anew: only then does NFS ask its server."""
+    """Return whether the file is unchanged. Opened again, or NFS would not ask its server."""
     try:
         descriptor = os.open(stretch.path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
     except OSError:
@@ -116,7 +116,7 @@ def _next_way(way: _Way, target: int) -> _Way | None:
 
 
 def _kind(descriptor: int) -> str:
-    """Return the kind of the file system that a file lies on, as proc(5) calls it."""
+    """Return the kind of the file system that a file is on, as proc(5) calls it."""
     device = os.fstat(descriptor).st_dev
     number = f"{os.major(device)}:{os.minor(device)}"
     with contextlib.suppress(OSError):

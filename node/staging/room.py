@@ -1,59 +1,40 @@
-"""Why what was asked for of a thing cannot be taken in: it is not there, or there is no room."""
+"""Room on the disk that things are staged on, and what to say when it refuses."""
 
+import errno
+import os
+import shutil
 from pathlib import Path
 
-from shoal.node.folder.quota import Quota
-from shoal.node.trees.part import Lack
-from shoal.node.trees.selection import Selection
-from shoal.protocol.errors import NotFoundError, OperatorError
-from shoal.protocol.manifest import Manifest
+from shoal.protocol.errors import DiskError, OperatorError
 from shoal.protocol.names import display
 
-
-def require_room(
-    name: str, thing: Manifest, selection: Selection, quota: Quota | None, staged: str = ""
-) -> None:
-    """Raise OperatorError if a file has no such part, or `quota` has no room for all of it.
-
-    What has come already of the thing with the id `staged` does not count twice.
-    """
-    is_partly = not selection.is_everything
-    if selection.inside and not thing.is_tree:
-        message = f"no such file was found: {display(f'{name}/{selection.inside}')}"
-        raise NotFoundError(f"{message}; {display(name)} is a file")
-    if is_partly and not thing.is_tree:
-        message = f"{display(name)} is a file, and can only be fetched as a whole"
-        raise OperatorError(f"{message}; leave --include and --exclude out")
-    if quota is not None and not is_partly:
-        quota.require(name, thing.size_bytes, staged=staged)
+SHOWN_CHARACTERS = 100  # Of a path that is too long for the disk.
 
 
-def require_any(name: str, selection: Selection, *, has_any: bool) -> None:
-    """Raise OperatorError if nothing of a tree was selected."""
-    if not has_any:
-        message = f"nothing in {display(name)} matches"
-        if selection.inside:
-            message = f"no such file was found: {display(f'{name}/{selection.inside}')}"
-        remedy = f"`shoal fetch {display(name)}` fetches all of it"
-        raise NotFoundError(f"{message}; {remedy}")
+def require_room(place: Path, size_bytes: int) -> None:
+    """Raise OSError (ENOSPC) if the disk has no room for so many bytes."""
+    if size_bytes > free_bytes(place):
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
 
-def require_targets(name: str, selection: Selection, lack: Lack | None) -> None:
-    """Raise OperatorError if a link that was selected leads to what is not to come with it."""
-    if lack is None:
-        return
-    link, target = display(f"{name}/{lack.link}"), display(f"{name}/{lack.target}".rstrip("/"))
-    message = f"{link} leads to {target}, which"
-    if link == display(f"{name}/{selection.inside}"):
-        raise NotFoundError(f"{message} is not there; fetch something else")
-    if selection.excludes(lack.target) or selection.excludes(f"{lack.target}/"):
-        raise OperatorError(f"{message} --exclude leaves out; exclude the link too")
-    part = display(f"{name}/{selection.inside}")
-    raise OperatorError(f"{message} is not in {part}; leave out --output, or exclude the link")
+def free_bytes(place: Path) -> int:
+    return shutil.disk_usage(place).free
 
 
-def in_the_way(name: str, folder: Path) -> OperatorError:
-    """Return what to say of something that has the name now, and may not be replaced."""
-    message = f"{folder} already has a different {display(name)} that appeared while it was fetched"
-    remedy = "what has arrived is kept: move it and run it again, or pass --force"
-    return OperatorError(f"{message}; {remedy}")
+def disk_trouble(error: OSError, name: str, folder: Path) -> OperatorError:
+    """Return what to tell the operator about a disk that refused."""
+    if error.errno in {errno.ENOSPC, errno.EDQUOT}:
+        cause, remedy = "the disk is full", "free some space and run it again to resume"
+    elif error.errno == errno.ENAMETOOLONG:
+        path = os.fsdecode(error.filename or "").partition("/tree/")[2]
+        shown = path if len(path) <= SHOWN_CHARACTERS else f"{path[:SHOWN_CHARACTERS]}…"
+        cause = f"the path of {display(shown)} is too long for it"
+        remedy = "--exclude it, or give an --output with a shorter path"
+    elif error.errno in {errno.EACCES, errno.EPERM}:
+        cause, remedy = "permission denied", "change its permissions, or use another folder"
+    elif error.errno == errno.EROFS:
+        cause, remedy = "it is read-only", "mount it writable, or use another folder"
+    else:
+        cause, remedy = error.strerror or str(error), "check the disk and run it again"
+    message = f"cannot write {display(name)} in {folder}: {cause}; {remedy}"
+    return DiskError(message)

@@ -1,40 +1,113 @@
-"""The files of a tree while they come: which parts of them a chunk is, written and read there.
+"""The files of a tree while they come: where they are, and which parts of them a chunk is.
 
-A chunk's parts of files that nobody asked for go into a file with holes, the rest, so that a chunk
-is always whole. Each file is opened for each of its parts: there may be a million.
+The parts of a chunk that belong to files nobody asked for go into a sparse file, the rest, so that
+every chunk is stored whole. Each file is opened for each of its parts: there may be a million.
+Whatever else gets into the staging place, nothing is written through it to some other place.
 """
 
+import os
+import stat
 from collections.abc import Callable, Iterable, Iterator
+from pathlib import Path
 from typing import TypeVar
 
+from shoal.node.files.directories import make, opened, sweep
 from shoal.node.files.holes import write_hole
-from shoal.node.files.placing import sync
-from shoal.node.files.raw_files import Write, link, make_at, read_at, set_mode, write_all, write_at
+from shoal.node.files.placing import remove, sync
+from shoal.node.files.raw_files import (
+    Write,
+    claim,
+    claim_directory,
+    claim_room,
+    link,
+    make_at,
+    read_at,
+    set_mode,
+    write_all,
+    write_at,
+)
 from shoal.node.files.states import FileStates
-from shoal.node.staging.appearing import Appearing
 from shoal.node.staging.reflink import LEAST_BYTES, Origin, Reflinks
-from shoal.node.staging.tree_place import TreePlace
+from shoal.node.staging.tree_in_place import TreeInPlace
 from shoal.node.trees.plan import TreePlan
 
 T = TypeVar("T")
 
-FEW_FILES = (
-    4  # Each takes a disk's pause to become durable; the file system as a whole not many more.
-)
+FEW_FILES = 4  # Each takes a disk's pause to become durable; a whole file system not much longer.
+
+
+class TreePlace:
+    """The manifest, the listing, the files that are wanted, and the rest."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.tree = path / "tree"
+        self.listing = os.fsencode(path / "listing")
+        self.rest = os.fsencode(path / "rest")
+        self.aside = os.fsencode(path / "aside")  # For what is removed where files appear.
+        self._manifest = os.fsencode(path / "manifest")
+        self._root = os.fsencode(self.tree) + b"/"
+        self._made = {b""}  # Directories below the root.
+
+    def open(self, manifest: bytes) -> None:
+        """Make room for the listing, and store the manifest.
+
+        Raises:
+            OSError: the disk refused.
+        """
+        claim_room(self.path)
+        for path in (self.listing, self.rest):
+            claim(path)
+        remove(self._manifest)
+        write_at(self._manifest, 0, memoryview(manifest))
+
+    def lay_out(self, plan: TreePlan, check: Callable[[], None] = lambda: None) -> bool:
+        """Make the directories of the wanted files; return whether no file can be there yet.
+
+        Anything else is removed: an earlier try may have wanted more, or somebody put it there.
+        `check` is called before each, and may raise an error.
+
+        Raises:
+            OSError: the disk refused.
+        """
+        self._made = {b""}
+        is_new = claim_directory(self.tree)
+        if not is_new:
+            with opened(self.tree) as directory:
+                sweep(directory, _is_wanted(plan))
+        made = b""
+        for _, path in plan.chosen_files():
+            above = path.rpartition(b"/")[0]
+            if above != made:  # Files of one directory are next to each other.
+                check()
+                self.make_directory(above)
+                made = above
+        return is_new
+
+    def file(self, path: bytes) -> bytes:
+        """Return where the file at `path` in the tree is."""
+        return self._root + path
+
+    def make_directory(self, path: bytes) -> None:
+        """Make a directory of the tree, and those above it."""
+        make(self._root, path, self._made)
+
+    def read_listing(self, size_bytes: int) -> bytes:
+        return read_at(self.listing, 0, size_bytes)
 
 
 class TreeFiles:
     """The files of one tree that is laid out, filled in any order."""
 
     def __init__(
-        self, place: TreePlace, plan: TreePlan, appearing: Appearing | None, *, is_new: bool
+        self, place: TreePlace, plan: TreePlan, in_place: TreeInPlace | None, *, is_new: bool
     ) -> None:
-        """`appearing` takes each that is whole; if `is_new`, all that lies there is ours."""
+        """`in_place` takes each file that is complete; if `is_new`, all that is there is ours."""
         listing = plan.listing
         self.states = FileStates(listing.sizes, listing.are_executable())
         self._place = place
         self._plan = plan
-        self._appearing = appearing
+        self._in_place = in_place
         self._is_new = is_new
         self._reflinks = Reflinks()
         self._is_made = bytearray(len(listing.sizes))
@@ -49,13 +122,13 @@ class TreeFiles:
     ) -> None:
         """Write the parts of chunk `index`, which may share blocks with `origin`, from any thread.
 
-        What `is_zeros` becomes holes: as long as nobody else writes.
+        With `is_zeros` they become holes: as long as nothing else writes.
 
         Raises:
-            OperatorError: something stands where a file is to appear.
+            OperatorError: something is in the way of a file that is to appear.
             OSError: the disk refused.
         """
-        appearing, is_chosen = self._appearing, self._plan.is_chosen
+        in_place, is_chosen = self._in_place, self._plan.is_chosen
         start = 0
         whole: list[int] = []
         for file, offset, size_bytes in self._plan.pieces(index):
@@ -66,15 +139,15 @@ class TreeFiles:
                 write_at(
                     *self._place_of(file, offset), part, write=write_hole if is_zeros else write_all
                 )
-            elif appearing is None or not appearing.is_out(file):
+            elif in_place is None or not in_place.is_out(file):
                 self._write_part(file, offset, part, write)
-                if appearing is not None and appearing.came(file, size_bytes):
+                if in_place is not None and in_place.came(file, size_bytes):
                     whole.append(file)
             origin = origin and origin.after(size_bytes)
         self._let_out(whole)
 
     def read(self, index: int) -> bytes:
-        """Return the bytes that stand where chunk `index` belongs. May be used from any thread.
+        """Return the bytes in the place of chunk `index`. May be used from any thread.
 
         Raises:
             OSError: the disk refused, or they are not there.
@@ -82,24 +155,24 @@ class TreeFiles:
         return b"".join(self._read_part(*part) for part in self._plan.pieces(index))
 
     def count(self, chunks: Iterable[int]) -> None:
-        """Note that these are there; what is whole by that appears."""
-        appearing, whole = self._appearing, []
-        if appearing is None:
+        """Note that these are there; files that are complete by that appear."""
+        in_place, whole = self._in_place, []
+        if in_place is None:
             return
         for index in chunks:
             for file, _, size_bytes in self._plan.pieces(index):
                 is_ours = file >= 0 and self._plan.is_chosen(file)
-                if is_ours and not appearing.is_out(file) and appearing.came(file, size_bytes):
+                if is_ours and not in_place.is_out(file) and in_place.came(file, size_bytes):
                     whole.append(file)
         self._let_out(whole)
 
     def complete(self, check: Callable[[], None] = lambda: None) -> None:
-        """Make what has no bytes; give modes to what an earlier try has made.
+        """Make everything that has no bytes; set the modes of files from an earlier try.
 
-        `check` is called before each, and may raise what it likes.
+        `check` is called before each, and may raise an error.
 
         Raises:
-            OperatorError: something stands in the way.
+            OperatorError: something is in the way.
             OSError: the disk refused.
         """
         sizes, empty = self._plan.listing.sizes, []
@@ -109,21 +182,21 @@ class TreeFiles:
                 write_at(self._place.file(path), 0, memoryview(b""), self._plan.mode(file))
                 self._is_made[file] = 1
                 empty.append(file)
-            elif self._appearing is None and not self._is_made[file]:
+            elif self._in_place is None and not self._is_made[file]:
                 self._give_mode(file)
         self._let_out(empty, check)
         for path in self._plan.chosen_folders():
             check()
             self._place.make_directory(path)
-        for path, target in self._plan.chosen_links():  # The last: nothing is made through a link.
+        for path, target in self._plan.chosen_links():  # Last: nothing is made through a link.
             check()
             self._place.make_directory(path.rpartition(b"/")[0])
             link(self._place.file(path), target)
-            if self._appearing is not None:
-                self._appearing.put_out(None, path, self._place.file(path))
-        if self._appearing is not None:
+            if self._in_place is not None:
+                self._in_place.put_out(None, path, self._place.file(path))
+        if self._in_place is not None:
             listing = self._plan.listing if self._plan.is_everything else None
-            self._appearing.end(checked(self._plan.chosen_folders(), check), listing)
+            self._in_place.end(checked(self._plan.chosen_folders(), check), listing)
 
     def _write_part(self, file: int, offset: int, data: memoryview, write: Write) -> None:
         states, plan = self.states, self._plan
@@ -140,23 +213,23 @@ class TreeFiles:
     def _read_part(self, file: int, offset: int, size_bytes: int) -> bytes:
         try:
             return read_at(*self._place_of(file, offset), size_bytes)
-        except FileNotFoundError:  # It may just have been let out.
+        except FileNotFoundError:  # It may just have appeared.
             return read_at(*self._place_of(file, offset), size_bytes)
 
     def _place_of(self, file: int, offset: int) -> tuple[bytes, int]:
-        """Return which file here that is, and where in it."""
+        """Return the path of the file here that has it, and where in it."""
         if file < 0:
             return self._place.listing, offset
         if not self._plan.is_chosen(file):
             return self._place.rest, self._plan.start(file) + offset
         path = self._plan.listing.file_path(file)
-        if self._appearing is not None and self._appearing.is_out(file):
-            return self._appearing.place(path), offset
+        if self._in_place is not None and self._in_place.is_out(file):
+            return self._in_place.place(path), offset
         return self._place.file(path), offset
 
     def _let_out(self, files: list[int], check: Callable[[], None] = lambda: None) -> None:
-        """Let these appear, which are whole. Each is durable before it has its name."""
-        if self._appearing is None or not files:
+        """Let complete files appear. Each is durable before it has its name."""
+        if self._in_place is None or not files:
             return
         is_ready = len(files) > FEW_FILES
         if is_ready:
@@ -167,16 +240,31 @@ class TreeFiles:
         for file in files:
             check()
             path = self._plan.listing.file_path(file)
-            self._appearing.put_out(file, path, self._place.file(path), is_ready=is_ready)
+            self._in_place.put_out(file, path, self._place.file(path), is_ready=is_ready)
 
     def _give_mode(self, file: int) -> None:
-        """Give a file that an earlier try has made its mode."""
+        """Set the mode of a file from an earlier try."""
         path = self._place.file(self._plan.listing.file_path(file))
         set_mode(path, self._plan.mode(file), durably=False)
 
 
 def checked(items: Iterable[T], check: Callable[[], None]) -> Iterator[T]:
-    """Yield the items; call `check`, which may raise what it likes, before each."""
+    """Yield the items; call `check`, which may raise an error, before each."""
     for item in items:
         check()
         yield item
+
+
+def _is_wanted(plan: TreePlan) -> Callable[[bytes, "os.DirEntry[str]"], bool]:
+    """Return a function that says whether a file may be from an earlier try."""
+    sizes = plan.listing.sizes
+    files = {path: file for file, path in plan.chosen_files()}
+
+    def is_wanted(path: bytes, entry: "os.DirEntry[str]") -> bool:
+        if path not in files:
+            return False
+        status = entry.stat(follow_symlinks=False)
+        is_ours = stat.S_ISREG(status.st_mode) and status.st_nlink == 1
+        return is_ours and status.st_size <= sizes[files[path]]
+
+    return is_wanted

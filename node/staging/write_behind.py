@@ -1,22 +1,21 @@
 """Writes that a fetch need not wait for: one after the other, in a thread of their own.
 
-The next chunk is hashed while the last one is written. That takes two processors where there was
-one thread's work, which bounded a transfer on quick links; for a short chunk the handing over costs
-more than it saves.
+The next chunk is hashed while the last one is written, which takes two processors: one thread was
+the bottleneck on fast links. For short chunks the handover costs more than it saves.
 """
 
 import collections
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
 
-LEAST_BYTES = 512 << 10  # A write takes about 0.2 ms, to hand it over some 0.03.
-MOST_WAITING = 2  # Chunks that were handed over and are not written: they stay in memory.
+LEAST_BYTES = 512 << 10  # A write takes about 0.2 ms, the handover about 0.03.
+MOST_WAITING = 2  # Chunks that are handed over but not written yet: they stay in memory.
 
 
 class WriteBehind:
-    """Carries out writes in the order in which they come; `close` it at the end.
+    """Carries out writes in order; `close` it at the end.
 
-    After one has failed none is carried out any more, and each call says so.
+    After one has failed no other is carried out, and each call raises its error.
     """
 
     def __init__(self) -> None:
@@ -26,7 +25,7 @@ class WriteBehind:
         self._trouble: Exception | None = None
 
     def write(self, size_bytes: int, write: Callable[[], None]) -> None:
-        """Have `size_bytes` written, soon or at once; waits while too many chunks do.
+        """Have `size_bytes` written, soon or at once; waits while too many chunks are waiting.
 
         Raises:
             OSError: this write failed, or an earlier one did.

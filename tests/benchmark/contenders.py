@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Self
 
-from shoal.commands.orders import OrderDesk
+from shoal.api.orders import OrderDesk
 from shoal.protocol.control import Fetched, FetchOrder, Working
 from shoal.protocol.errors import OperatorError
 

@@ -18,7 +18,7 @@ from pathlib import Path
 import yaml
 from shoal.node.agent import Agent
 from shoal.node.folder.lock import FolderLock
-from shoal.node.orders.home import Identity
+from shoal.node.orders.identity import Identity
 
 from tests.benchmark.cluster import Cluster
 from tests.benchmark.processes import end_when_told
@@ -158,7 +158,7 @@ def _clocks(agent: Agent) -> tuple[Callable[[], float], Callable[[], float]]:
 
 def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m tests.benchmark.many_things")
-    parser.add_argument("--things", type=int, default=100_000, help="small files (100000)")
+    parser.add_argument("--things", type=int, default=99_000, help="small files (99000)")
     parser.add_argument("--tree", action="store_true", help="all in one directory, as one thing")
     parser.add_argument("--folder", type=Path, default=default_folder(), help="a RAM disk, if any")
     return parser.parse_args()

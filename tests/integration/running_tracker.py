@@ -130,6 +130,11 @@ class RunningTracker:
         self.store.close()
         self._stop.close()
 
+    @property
+    def router(self) -> zmq.Socket[bytes]:
+        assert self._server._router is not None
+        return self._server._router
+
     @contextmanager
     def client(self) -> Iterator[Client]:
         client = Client(self._context, self.address)

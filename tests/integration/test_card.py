@@ -93,8 +93,8 @@ def test_the_cards_three_commands_work_as_they_stand(clone: Path, prefix: list[s
             output = clone / words.replace(" ", "-")
             staying.append(launch(line(words), output, cwd=clone, env=env))
         tracker = staying[0]
-        wait_until(lambda: "n3 added to" in tracker.stderr, LIMIT_S, "n3 is there")
-        wait_until(lambda: "n2 added to" in tracker.stderr, LIMIT_S, "n2 is there")
+        wait_until(lambda: "n3 holds" in tracker.stderr, LIMIT_S, "n3 is there")
+        wait_until(lambda: "n2 holds" in tracker.stderr, LIMIT_S, "n2 is there")
         fetch = line("python cli.py fetch seeds.txt --as n1")
         done = subprocess.run(fetch, cwd=clone, env=env, capture_output=True, check=False)
     finally:

@@ -1,4 +1,4 @@
-"""A tracker that lies can deny, and no more: what was asked for is taken, or nothing (fault 61)."""
+"""A tracker that lies can deny, and no more: what was asked for is taken, or nothing."""
 
 import os
 from collections.abc import Callable, Iterator

@@ -1,8 +1,11 @@
 """The wheel in a program of somebody else's, which has modules of the same names."""
 
+import os
 import subprocess
 import sys
+import sysconfig
 import tomllib
+import zipfile
 from pathlib import Path
 
 import pytest
@@ -28,7 +31,8 @@ from zmq.utils import garbage
 collector = type(garbage.gc)
 before = state()
 import shoal, shoal.cli, shoal.__main__, shoal.node.agent, shoal.broker.server
-import shoal.commands.fetch, shoal.commands.tracker, shoal.wire.releases, shoal.config.cluster
+import shoal.api.fetch, shoal.api.share, shoal.api.where, shoal.commands.fetch
+import shoal.commands.tracker, shoal.wire.releases, shoal.config.cluster
 assert state() == before
 assert type(garbage.gc) is collector
 import broker, cli, commands, config, node, protocol, wire
@@ -99,3 +103,32 @@ def test_it_runs_as_a_module_too(site: Path) -> None:
         check=False,
     )
     assert done.stdout.startswith("shoal "), done.stderr
+
+
+AGAIN = """
+import sys
+from pathlib import Path
+from shoal.hosts import wheel
+wheel.gather(Path(sys.argv[1]), with_dependencies=False)
+"""
+
+
+def test_an_installed_shoal_makes_the_wheel_that_it_came_from(site: Path, tmp_path: Path) -> None:
+    """`shoal hosts up` sends it: there is no package index that has shoal."""
+    places = os.pathsep.join([str(site), sysconfig.get_paths()["purelib"]])
+    run = [sys.executable, "-S", "-c", AGAIN, str(tmp_path)]
+    subprocess.run(run, env={"PATH": "", "PYTHONPATH": places}, cwd=tmp_path, check=True)
+    (again,) = tmp_path.glob("*.whl")
+    (wheel,) = site.parent.glob("*.whl")
+    assert again.name == wheel.name
+    with zipfile.ZipFile(wheel) as one, zipfile.ZipFile(again) as two:
+        names = {name for name in one.namelist() if not name.endswith(("/", "/RECORD"))}
+        assert names == {name for name in two.namelist() if not name.endswith("/RECORD")}
+        assert all(one.read(name) == two.read(name) for name in names)
+    pins = (tmp_path / "constraints.txt").read_text().splitlines()
+    assert {"pyzmq", "msgpack", "typer"} <= {pin.partition("==")[0] for pin in pins}
+    pip = [sys.executable, "-m", "pip", "--disable-pip-version-check", "--quiet", "install"]
+    target = tmp_path / "site"
+    subprocess.run([*pip, "--no-deps", "--no-index", "--target", target, again], check=True)
+    assert (target / "bin/shoal").is_file()
+    assert (target / "shoal/hosts/on-host.sh").is_file()

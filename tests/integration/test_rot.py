@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from tests.integration.cluster import Cluster, cluster_in, fails, noise
-from tests.unit.node.orders.test_verifying import rot
+from tests.unit.node.disks import rot
 
 DATA = noise(4 << 20)
 CHUNK = 128 << 10
@@ -26,7 +26,7 @@ def test_two_that_rotted_in_different_places_are_enough_and_heal(tmp_path: Path)
         cluster.start_node("n3")
 
         def told() -> bool:
-            return any("is damaged on this disk" in cluster.log("node", n) for n in ("n1", "n2"))
+            return any("is corrupt on this disk" in cluster.log("node", n) for n in ("n1", "n2"))
 
         cluster.wait(told, "the holders are told")
         healed = "a.bin: healed; sharing it again"
@@ -40,8 +40,13 @@ def test_the_only_holder_withdraws_it_and_verify_heals_it_later(tmp_path: Path) 
         fails(cluster.fetch("a.bin", node="n3"), 5, "n1 sent wrong bytes of chunk 1;")
         cluster.wait(lambda: not cluster.holders("a.bin"), "n1 withdraws it")
         said = cluster.log("node", "n1")
-        assert "a.bin: chunk 1 of 32 is damaged on this disk" in said
-        assert said.count("a.bin: not healed, 4 of 32 chunks damaged: nobody else has it") == 1
+        assert "a.bin: chunk 1 of 32 is corrupt on this disk" in said
+        assert (
+            said.count(
+                "a.bin: cannot heal it, 4 of 32 chunks corrupt: no other node has a good copy"
+            )
+            == 1
+        )
         cluster.stop("node", "n1")
         cluster.put("a.bin", DATA, "n2")
         cluster.start_node("n2")

@@ -16,17 +16,17 @@ READY = b"\4\x1c\5READY\x0bSocket-Type\0\0\0\6DEALER"
 PUBLISHER = b"\4\x19\5READY\x0bSocket-Type\0\0\0\3PUB"
 SILENT = {"silence": b"", "half a greeting": GREETING[:11], "no handshake": GREETING}  # faults 3, 4
 FOREIGN = {
-    "random bytes": noise(4096),  # fault 1
-    "HTTP": b"GET / HTTP/1.1\r\nHost: shoal\r\n\r\n",  # fault 2
+    "random bytes": noise(4096),
+    "HTTP": b"GET / HTTP/1.1\r\nHost: shoal\r\n\r\n",
     "SSH": b"SSH-2.0-OpenSSH_9.6\r\n",
-    "a publisher": GREETING + PUBLISHER,  # fault 6
+    "a publisher": GREETING + PUBLISHER,
 }
 AFTER_THE_HANDSHAKE = {
-    "no delimiter": b"\0\4true",  # fault 7
-    "a delimiter only": b"\0\0",  # fault 8
-    "many frames": b"\1\0" + 999 * b"\1\1x" + b"\0\1x",  # fault 9
-    "a huge frame": b"\2" + (1 << 62).to_bytes(8),  # fault 14
-    "no msgpack": b"\1\0\0\1\xc1",  # fault 15
+    "no delimiter": b"\0\4true",
+    "a delimiter only": b"\0\0",
+    "many frames": b"\1\0" + 999 * b"\1\1x" + b"\0\1x",
+    "a huge frame": b"\2" + (1 << 62).to_bytes(8),
+    "no msgpack": b"\1\0\0\1\xc1",
 }
 
 
@@ -77,7 +77,7 @@ def test_strangers_at_the_ports_change_nothing(
     assert lab.fetch("seeds.txt", node="n3").json["holders"] == {"n2": len(b"seeds")}
 
 
-def test_tls_at_the_ports_changes_nothing(lab: Cluster) -> None:  # fault 2
+def test_tls_at_the_ports_changes_nothing(lab: Cluster) -> None:
     context = ssl.create_default_context()
     for address in (lab.tracker_address, lab.addresses["n2"]):
         place = ("127.0.0.1", port_of(address))

@@ -1,4 +1,4 @@
-"""What strangers, bugs and failing disks do to the tracker on a real socket: it goes on serving."""
+"""Strangers, bugs and failing disks: the tracker on a real socket goes on serving."""
 
 import os
 import random
@@ -16,7 +16,7 @@ import pytest
 import zmq
 from shoal.broker.settings import ServerSettings
 from shoal.broker.sqlite_store import SqliteStore
-from shoal.broker.tracking.records import Change
+from shoal.broker.tracking.changes import Change
 from shoal.broker.tracking.tracker import Expiry, Outcome, Tracker
 from shoal.protocol import addresses, messages
 from shoal.protocol.errors import WireCode
@@ -110,15 +110,15 @@ def is_cut(stranger: socket.socket) -> bool:
     ],
     ids=["random", "HTTP", "TLS", "SSH", "CURVE", "PUB", "nonsense", "short command", "zeros"],
 )
-def test_cuts_who_does_not_speak_its_language(
+def test_cuts_connections_that_speak_another_protocol(
     tracker: RunningTracker, opening: bytes
-) -> None:  # faults 1, 2, 6
+) -> None:
     with connected(tracker) as stranger:
         stranger.sendall(opening)
         assert is_cut(stranger)
 
 
-def test_cuts_who_says_nothing_or_next_to_nothing(tracker: RunningTracker) -> None:  # faults 3, 4
+def test_cuts_connections_that_say_nothing_or_next_to_nothing(tracker: RunningTracker) -> None:
     with connected(tracker) as silent, connected(tracker) as dripping:
         began = time.monotonic()
         for byte in SIGNATURE:
@@ -128,14 +128,14 @@ def test_cuts_who_says_nothing_or_next_to_nothing(tracker: RunningTracker) -> No
         assert time.monotonic() - began < 7
 
 
-def test_ignores_who_hangs_up_at_any_point(tracker: RunningTracker) -> None:  # fault 25
+def test_survives_hang_ups_at_any_point(tracker: RunningTracker) -> None:
     whole = greeting() + ready(b"DEALER") + b"\x01\x00" + bytes([0, len(QUERY)]) + QUERY
     for length in range(0, len(whole), 3):
         with connected(tracker) as stranger:
             stranger.sendall(whole[:length])
 
 
-def test_cuts_who_speaks_an_older_zmtp(tracker: RunningTracker) -> None:  # fault 6
+def test_cuts_connections_that_speak_an_older_zmtp(tracker: RunningTracker) -> None:
     for opening in (
         b"\x01\x00" + b"\x06\x00hello",
         SIGNATURE + b"\x00\x05" + b"\x00\x00" + b"\x01\x00" + b"\x00\x03abc",
@@ -146,14 +146,14 @@ def test_cuts_who_speaks_an_older_zmtp(tracker: RunningTracker) -> None:  # faul
             assert is_cut(stranger)
 
 
-def test_cuts_who_sends_a_frame_that_is_too_long(tracker: RunningTracker) -> None:  # faults 11, 14
+def test_cuts_connections_that_send_too_long_a_frame(tracker: RunningTracker) -> None:
     for size in (messages.MAX_REQUEST_BYTES + 1, 2**33, 2**62, 2**63, 2**64 - 1):
         with shaken_hands(tracker) as stranger:
             stranger.sendall(b"\x02" + struct.pack(">Q", size) + bytes(1000))
             assert is_cut(stranger)
 
 
-def test_serves_who_shook_hands_by_hand(tracker: RunningTracker) -> None:
+def test_serves_a_hand_made_handshake(tracker: RunningTracker) -> None:
     with shaken_hands(tracker) as stranger:
         stranger.sendall(b"\x01\x00" + bytes([0, len(QUERY)]) + QUERY)
         assert received(stranger, 2) == b"\x01\x00"
@@ -166,7 +166,7 @@ def test_serves_who_shook_hands_by_hand(tracker: RunningTracker) -> None:
 )
 def test_passes_over_what_has_no_delimiter_in_its_place(
     tracker: RunningTracker, client: Client, frames: list[bytes]
-) -> None:  # faults 7, 9
+) -> None:
     client.socket.send_multipart(frames)
     assert_serves(client)
     assert tracker.counters()["without_delimiter"] == 1
@@ -177,7 +177,7 @@ def test_passes_over_what_has_no_delimiter_in_its_place(
     [[b""], [b"", QUERY, QUERY], [b"", b"", QUERY], [b"", *[b"x"] * 1000]],
     ids=["delimiter only", "two bodies", "two delimiters", "1000 bodies"],
 )
-def test_asks_for_one_body(client: Client, frames: list[bytes]) -> None:  # faults 8, 10
+def test_asks_for_one_body(client: Client, frames: list[bytes]) -> None:
     reply = client.ask_frames(b"tag", *frames)
     assert reply.code == WireCode.MALFORMED
     assert "1 is expected" in reply.message
@@ -218,11 +218,11 @@ def packed(**keys: Any) -> bytes:
         packed(type="update", node="n1", address="tcp://nowhere", epoch=1, sequence=1),
     ],
 )
-def test_refuses_what_is_no_message(client: Client, body: bytes) -> None:  # faults 15-20, 73, 79
+def test_rejects_malformed_messages(client: Client, body: bytes) -> None:
     assert client.ask_frames(b"tag", b"", body).code == WireCode.MALFORMED
 
 
-def test_says_what_it_does_not_know(client: Client) -> None:  # faults 21, 22
+def test_reports_unknown_types_and_versions(client: Client) -> None:
     for keys in ({"type": "sing"}, {"v": 1}):
         assert client.ask_frames(b"", packed(**keys)).code == WireCode.UNSUPPORTED
     assert holder_names(client.ask_frames(b"", packed(unheard_of=1))) == ["n1", "n2"]
@@ -247,9 +247,7 @@ class Faulty:
         return self._tracker.expire(now)
 
 
-def test_a_bug_costs_one_answer(
-    tmp_path: Path, caplog: pytest.LogCaptureFixture
-) -> None:  # fault 27
+def test_a_bug_costs_one_answer(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     with RunningTracker(tmp_path, wrap=Faulty) as tracker, tracker.client() as client:
         assert client.ask(List()).code == WireCode.INTERNAL
         assert_serves(client)
@@ -259,9 +257,9 @@ def test_a_bug_costs_one_answer(
     assert told.endswith(r"KeyError('a bug\nof two lines')")
 
 
-def test_who_is_gone_before_the_reply_does_no_harm(
+def test_a_client_gone_before_its_reply_does_no_harm(
     tracker: RunningTracker,
-) -> None:  # faults 25, 26
+) -> None:
     for _ in range(20):
         leaver = tracker.socket(zmq.DEALER)
         for _ in range(100):
@@ -281,7 +279,7 @@ class SlowStore:
         self._store.apply(changes)
 
 
-def test_an_update_is_saved_before_it_is_acknowledged(tmp_path: Path) -> None:  # fault 56
+def test_an_update_is_saved_before_it_is_acknowledged(tmp_path: Path) -> None:
     with RunningTracker(tmp_path, wrap_store=SlowStore) as tracker, tracker.client() as client:
         assert_serves(client)
         began = time.monotonic()
@@ -289,9 +287,7 @@ def test_an_update_is_saved_before_it_is_acknowledged(tmp_path: Path) -> None:  
         assert time.monotonic() - began >= 0.2
 
 
-def test_serves_on_when_the_disk_is_full(
-    tmp_path: Path, caplog: pytest.LogCaptureFixture
-) -> None:  # fault 64
+def test_serves_on_when_the_disk_is_full(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     settings = ServerSettings(retry_save_s=0.05, poll_s=0.05)
     with RunningTracker(tmp_path, server_settings=settings) as tracker:
         connection = tracker.store._connection
@@ -301,9 +297,9 @@ def test_serves_on_when_the_disk_is_full(
         assert tracker.ask(update("n1", *names)).holdings == 100
         assert holder_names(tracker.ask(Query(names[7]))) == ["n1"]
         assert tracker.counters()["failed_saves"] >= 1
-        assert "the state cannot be saved (database or disk is full)" in caplog.text
+        assert "cannot save the tracker's state (database or disk is full)" in caplog.text
         connection.execute("PRAGMA max_page_count = 1000000")
-        wait_until(lambda: "the state is saved again" in caplog.text)
+        wait_until(lambda: "the tracker's state is being saved again" in caplog.text)
     with RunningTracker(tmp_path) as tracker:
         assert holder_names(tracker.ask(Query(names[7]))) == ["n1"]
 
@@ -320,8 +316,8 @@ with RunningTracker(Path(sys.argv[1])) as tracker:
 """
 
 
-def test_without_descriptors_it_serves_whom_it_knows_and_recovers(tmp_path: Path) -> None:
-    """Fault 28: libzmq alone would spin."""
+def test_without_descriptors_it_serves_its_connections_and_recovers(tmp_path: Path) -> None:
+    """Without the limit on connections, libzmq would spin."""
     with subprocess.Popen(
         [sys.executable, "-c", CRAMPED, tmp_path],
         stdin=subprocess.PIPE,
@@ -349,7 +345,7 @@ def test_without_descriptors_it_serves_whom_it_knows_and_recovers(tmp_path: Path
             newcomer.close()
             honest.close()
         _, talk = process.communicate()
-    assert "60 connections are open, and more are refused" in talk
+    assert "60 connections are open; refusing more" in talk
 
 
 def counters(client: Client) -> dict[str, int]:

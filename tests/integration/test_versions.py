@@ -203,7 +203,7 @@ def test_what_is_deleted_is_gone(lab: Cluster, node: str) -> None:
         assert lab.things(node) == []
         assert node not in lab.holders("tree")
     missing = lab.run("forget", "tree", "--delete", "--as", node)
-    fails(missing, 3, f"{node} holds no tree", "shoal ls")
+    fails(missing, 3, f"{node} has no tree", "shoal ls")
 
 
 # Verify.
@@ -224,7 +224,7 @@ def test_what_is_right_is_said_to_be(lab: Cluster, node: str) -> None:
     assert [one["damaged"] for one in things.values()] == [0, 0]
     done = lab.run("verify", "a.txt", "--as", node)
     assert (done.exit_code, done.stdout) == (0, "a.txt: right, all 1 chunks\n")
-    fails(lab.run("verify", "nothing", "--as", node), 3, f"{node} holds no nothing")
+    fails(lab.run("verify", "nothing", "--as", node), 3, f"{node} has no nothing")
 
 
 @as_both
@@ -252,7 +252,7 @@ def test_what_nobody_else_has_is_not_shared_any_more(lab: Cluster, node: str) ->
     code, things = verified(lab, node)
     assert code == 5
     assert (things[name]["damaged"], things[name]["healed"]) == (1, False)
-    assert things[name]["trouble"] == "nobody else has it"
+    assert things[name]["trouble"] == "no other node has a good copy"
     assert things["right.txt"]["damaged"] == 0
     fails(lab.run("where", name), 3, name)
     assert name in lab.names(node)

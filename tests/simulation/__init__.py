@@ -1,1 +1,1 @@
-"""The product's machines on virtual hosts: one seed decides everything, no socket is opened."""
+"""The product's state machines on virtual hosts: one seed decides everything, without sockets."""

@@ -5,17 +5,18 @@ import gc
 import os
 import sys
 
+from tests.simulation import ablation, ideas
 from tests.simulation.swarm import Plan, run
 
-MANY_HOSTS = 300  # From here on processes and pages of their own are worth it.
+MANY_HOSTS = 300  # From here on several processes and large pages pay.
 LARGE_PAGES = {"PYTHONMALLOC": "malloc", "GLIBC_TUNABLES": "glibc.malloc.hugetlb=1"}
 
 
 def _have_large_pages() -> None:
-    """Begin again with memory in pages of 2 MiB, for 300 MB of state in random order.
+    """Start again with memory in pages of 2 MiB, for 300 MB of state in random order.
 
-    A seventh of the time is gone with 700 hosts: it is spent on looking pages up. Where the C
-    library knows nothing of it (glibc does from 2.35 on), it does no harm.
+    With 700 hosts this saves a seventh of the time, which page look-ups take. C libraries that do
+    not know the variable (glibc knows it from 2.35 on) ignore it.
     """
     if sys.platform == "linux" and not LARGE_PAGES.keys() <= os.environ.keys():
         command = [sys.executable, "-m", "tests.simulation", *sys.argv[1:]]
@@ -27,29 +28,61 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--hosts", type=int, default=16)
     parser.add_argument("--size-mib", type=float, default=64)
     parser.add_argument("--rate-mbit", type=float, default=100)
-    parser.add_argument("--up-mbit", type=float, help="else as --rate-mbit")
-    parser.add_argument("--chunk-kib", type=int, help="else what a file of that size has")
-    parser.add_argument("--slow", type=int, default=0, help="so many hosts have --slow-mbit")
+    parser.add_argument("--up-mbit", type=float, help="default: as --rate-mbit")
+    parser.add_argument("--chunk-kib", type=int, help="default: that of a file of this size")
+    parser.add_argument("--slow", type=int, default=0, help="number of hosts with --slow-mbit")
     parser.add_argument("--slow-mbit", type=float, default=10)
-    parser.add_argument("--late", type=int, default=0, help="so many hosts join at --late-at")
+    parser.add_argument(
+        "--late", type=int, default=0, help="number of hosts that join at --late-at"
+    )
     parser.add_argument("--late-at", type=float, default=0.0, metavar="SECONDS")
-    parser.add_argument("--dying", type=int, default=0, help="so many hosts die on the way")
+    parser.add_argument(
+        "--dying", type=int, default=0, help="number of hosts that die during the transfer"
+    )
     parser.add_argument("--latency-ms", type=float, default=0.1)
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument(
         "--workers",
         type=int,
-        help=f"processes, which change nothing but the time (1; from {MANY_HOSTS} hosts on all)",
+        help=f"processes; they change the time only (1; from {MANY_HOSTS} hosts on all cores)",
     )
+    _add_ideas(parser)
     args = parser.parse_args()
     if args.late + args.dying > args.hosts or args.dying == args.hosts:
         parser.error("--late and --dying leave too few of --hosts")
     return args
 
 
+def _add_ideas(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--without",
+        action="append",
+        default=[],
+        choices=ideas.IDEAS,
+        metavar="IDEA",
+        help="switch off an idea of the swarm's policy; may be repeated",
+    )
+    parser.add_argument("--ideas", action="store_true", help="list the ideas and exit")
+    parser.add_argument(
+        "--ablation",
+        type=int,
+        metavar="SEEDS",
+        help="print what each idea is worth, as a table of the means of so many seeds, and exit",
+    )
+
+
 def main() -> None:
-    """Simulate what the options say, and print one line."""
+    """Simulate what the options say, and print one line; or list the ideas, or their worth."""
     args = _arguments()
+    if args.ideas:
+        print(ideas.lines())
+    elif args.ablation:
+        print(ablation.table(args.ablation))
+    else:
+        _simulate(args)
+
+
+def _simulate(args: argparse.Namespace) -> None:
     is_large = args.hosts >= MANY_HOSTS
     if is_large:
         _have_large_pages()
@@ -68,8 +101,9 @@ def main() -> None:
         up_mbit=args.up_mbit,
         dying_hosts=args.dying,
     )
-    gc.disable()  # All lives to the end: to look for cycles takes 6 % of the time.
-    print(run(plan, workers).lines())
+    gc.disable()  # Everything lives to the end: looking for cycles takes 6 % of the time.
+    with ideas.without(args.without):
+        print(run(plan, workers).lines())
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""Several processes that simulate one world together, each some of its actors.
+"""Several processes that simulate one world together, each a part of its actors.
 
 No message is there sooner than `lookahead_s` after it was sent. So time passes in steps of half of
 that, and what is sent in one of them is needed before the next but one: a process that has more to

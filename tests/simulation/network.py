@@ -1,4 +1,4 @@
-"""Virtual links: how long bytes take from one host to another. Loses nothing by itself.
+"""Virtual links: how long bytes take from one host to another. They lose nothing.
 
 A host's uplink passes one message after the other at its rate, and so does its downlink, in the
 order in which they come in (whole messages in a row, cut through from one link to the other). TCP

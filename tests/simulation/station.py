@@ -1,4 +1,4 @@
-"""One at a place in the virtual network, who sends and receives; and the tracker, which is one."""
+"""Stations: places in the virtual network that send and receive. The tracker is one."""
 
 import random
 from typing import Protocol
@@ -15,22 +15,22 @@ from tests.simulation.world import Actor, World
 TRACKER = "tracker"
 REQUEST_BYTES = 300  # A request with its bitmap, and what TCP and ZMTP add.
 REPLY_BYTES = 200
-HOLDER_BYTES = 60  # One of those whom the tracker names.
+HOLDER_BYTES = 60  # For each holder that the tracker names.
 
 
 class _Letter(msgspec.Struct, frozen=True, tag=True, array_like=True):
-    """What one station tells another."""
+    """A message between stations."""
 
 
 class Asked(_Letter, frozen=True):
-    """A host asks another one for a chunk or the manifest."""
+    """A host requests a chunk or the manifest from another one."""
 
     asker: str
     request: steps.RequestChunk | steps.RequestManifest
 
 
 class AskedTracker(_Letter, frozen=True):
-    """A host asks the tracker, or tells it something."""
+    """A request to the tracker."""
 
     asker: str
     request: TrackerRequest
@@ -62,7 +62,7 @@ class Network(Protocol):
 
 
 class Station(Actor):
-    """One who sends and receives."""
+    """A place that sends and receives."""
 
     def __init__(self, number: int, name: str, world: World, network: Network) -> None:
         super().__init__(number, world)
@@ -71,12 +71,12 @@ class Station(Actor):
         self._network = network
 
     def get(self, sent: Sent) -> None:
-        """Let a message come in."""
+        """Receive a message."""
         whole_at = receive(self.place, sent.size_bytes, self.world.now)
         self.at(whole_at, self.take, sent.message)
 
     def take(self, message: Message) -> None:
-        """Do what a message that came in asks for."""
+        """Act on a message that has arrived."""
         raise NotImplementedError
 
     def send(self, name: str, size_bytes: int, message: Message) -> float:

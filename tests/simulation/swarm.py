@@ -1,4 +1,4 @@
-"""A whole swarm from one seed: a tracker, a first holder, and N hosts that want what it has."""
+"""A whole swarm, decided by one seed: a tracker, a first holder, and N hosts that fetch."""
 
 import dataclasses
 import random
@@ -14,6 +14,7 @@ from tests.simulation.network import Place, place
 from tests.simulation.station import TRACKER, Sent, Station, TrackerHost
 from tests.simulation.world import World
 
+CHUNK_BYTES: int | None = None  # Of all files; else what a file of that size has.
 EFFICIENCY = 0.95  # What TCP leaves of a link's rate to its user, measured on limited links.
 JOIN_WITHIN_S = 0.05
 TRACKER_BYTES_PER_S = 125e6
@@ -22,7 +23,7 @@ SEED = 1  # The number of the first holder; the tracker's is 0.
 
 @dataclasses.dataclass(frozen=True)
 class Plan:
-    """What is to be simulated. Rates are those of the links, sizes in bytes, times in seconds."""
+    """What to simulate. Rates are those of the links, sizes in bytes, times in seconds."""
 
     hosts: int
     size_bytes: int
@@ -30,25 +31,25 @@ class Plan:
     seed: int = 1
     latency_s: float = 0.0001
     chunk_bytes: int | None = None
-    up_mbit: float | None = None  # Else as `rate_mbit`, which then is what they can receive.
+    up_mbit: float | None = None  # If other than `rate_mbit`, which is then the downlinks' alone.
     slow_hosts: int = 0
     slow_rate_mbit: float = 0.0
     late_hosts: int = 0
     late_at_s: float = 0.0
     dying_hosts: int = 0
-    bad_disks: int = 0  # Of the first hosts: each refuses one of what is asked of it.
+    bad_disks: int = 0  # Of the first hosts: each refuses one operation.
     limit_s: float = 36_000.0
 
     @property
     def bound_s(self) -> float:
-        """The least time in which anybody can have it all, if the seed sends it but once."""
+        """The least time in which any host can have it all, if the seed sends it only once."""
         up_mbit = self.rate_mbit if self.up_mbit is None else self.up_mbit
         return self.size_bytes / bytes_per_s(min(self.rate_mbit, up_mbit))
 
 
 @dataclasses.dataclass(frozen=True)
 class Outcome:
-    """What came of it. `finished_s`: of those who did not die, in order, since each joined."""
+    """The result. `finished_s`: of the hosts that did not die, in order, since each joined."""
 
     plan: Plan
     finished_s: list[float | None]
@@ -62,7 +63,7 @@ class Outcome:
     @property
     def all_s(self) -> list[float]:
         times = [time for time in self.finished_s if time is not None]
-        assert len(times) == len(self.finished_s), "somebody never finished"
+        assert len(times) == len(self.finished_s), "a host never finished"
         return times
 
     def lines(self) -> str:
@@ -111,7 +112,7 @@ def run(plan: Plan, workers: int = 1) -> Outcome:
 
 @dataclasses.dataclass(frozen=True, order=True)
 class Result:
-    """What came of one host."""
+    """The result of one host."""
 
     took_s: float | None
     is_dead: bool
@@ -139,7 +140,7 @@ class Part:
 
     def _add_stations(self, rng: random.Random) -> None:
         plan = self._plan
-        shared = thing(plan.size_bytes, plan.chunk_bytes)
+        shared = thing(plan.size_bytes, plan.chunk_bytes or CHUNK_BYTES)
         content_id = id_of(encode(shared))
         everything = bitmap.full(shared.chunk_count)
         for name, number in self._numbers.items():
@@ -177,7 +178,7 @@ class Part:
             number = self._numbers[name]
             self._mail[number % self._workers].append((time, order, name, sent))
 
-    # The part that it has in a crew.
+    # Its part in a crew.
 
     def take_in(self, mail: list[Mail[Sent]]) -> None:
         for each in mail:
@@ -195,7 +196,7 @@ class Part:
         return not waiting
 
     def tell(self) -> list[tuple[int, Result]]:
-        """Return what came of each host, with its number."""
+        """Return the result of each host, with its number."""
         hosts = [host for host in self._stations.values() if isinstance(host, Host)]
         return [(host.number, _result(host)) for host in hosts]
 
@@ -218,9 +219,9 @@ def bytes_per_s(link_mbit: float) -> float:
 
 
 def _places(plan: Plan, rng: random.Random) -> dict[str, Place]:
-    """Return the tracker, the first holder, and those who want what it has: the slow ones first.
+    """Return the places of the tracker, the first holder and the others, the slow ones first.
 
-    The last ones of those that are not late die, each some time before it could be done.
+    The last of those that are not late die, each at some time before it could be done.
     """
     places = {TRACKER: place(TRACKER_BYTES_PER_S, TRACKER_BYTES_PER_S, plan.latency_s)}
     up_mbit = plan.rate_mbit if plan.up_mbit is None else plan.up_mbit

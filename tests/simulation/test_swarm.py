@@ -1,4 +1,4 @@
-"""Whole swarms in virtual time: everybody finishes, and the same seed tells the same story."""
+"""Whole swarms in virtual time: all hosts finish, and the same seed gives the same outcome."""
 
 import dataclasses
 import statistics

@@ -1,4 +1,4 @@
-"""Virtual time: what happens next, and when. Knows nothing of networks."""
+"""Virtual time: what happens next, and when. Knows nothing about networks."""
 
 import heapq
 import math

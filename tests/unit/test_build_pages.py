@@ -1,6 +1,7 @@
 """The pages for those who change the code name packages, settings and constants that there are.
 
-Settings are found wherever they are: in any `settings.py` of a node or a tracker.
+Settings are found in any `settings.py` of a node or a tracker, constants in the pure packages of
+a fetch.
 """
 
 import importlib
@@ -28,11 +29,20 @@ def settings() -> dict[str, float]:
     return defaults
 
 
+def constants() -> dict[str, float]:
+    """Return the numbers that the packages of a fetch have as constants, by name."""
+    found: dict[str, float] = {}
+    for path in sorted([*ROOT.glob("node/fetching/*.py"), *ROOT.glob("node/scheduling/*.py")]):
+        module = importlib.import_module(f"shoal.node.{path.parent.name}.{path.stem}")
+        found |= {name: value for name, value in vars(module).items() if name.isupper()}
+    return found
+
+
 def rows() -> list[tuple[str, str, list[str]]]:
     """Return the situation, the value, and the settings of each row that names any."""
     cells = [line.strip("| ").split(" | ") for line in PAGE.splitlines() if line.startswith("| ")]
     told = [row for row in cells if row[-1].startswith("`")]
-    return [(row[0], row[1], re.findall(r"`([a-z_]+)`", row[-1])) for row in told]
+    return [(row[0], row[1], re.findall(r"`([a-z_]+|[A-Z_]+)`", row[-1])) for row in told]
 
 
 def numbers(value: str) -> set[float]:
@@ -41,14 +51,14 @@ def numbers(value: str) -> set[float]:
     return {float(number) * UNITS.get(unit, 1) for number, unit in found}
 
 
-SETTINGS = settings()
+VALUES = settings() | constants()
 
 
 @pytest.mark.parametrize(("situation", "value", "names"), rows())
 def test_the_page_gives_the_values_of_settings(
     situation: str, value: str, names: list[str]
 ) -> None:
-    assert {SETTINGS[name] for name in names} <= numbers(value), situation
+    assert {VALUES[name] for name in names} <= numbers(value), situation
 
 
 def test_there_are_rows() -> None:

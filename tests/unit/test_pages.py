@@ -114,8 +114,6 @@ def test_would_see_a_link_that_leads_nowhere(tmp_path: Path) -> None:
 
 # The command line.
 
-SCRIPTS = [path for path in (ROOT / "scripts/shoal-hosts",) if path.exists()]
-HOSTS = [*SCRIPTS, *sorted((ROOT / "hosts").rglob("*.py"))]
 OTHERS = {  # Options of other programs, and of the tests and benchmarks.
     "--quick": "./check",
     "--hosts": "tests.benchmark.swarm",
@@ -125,16 +123,14 @@ OTHERS = {  # Options of other programs, and of the tests and benchmarks.
 
 
 def commands() -> dict[str, Any]:
-    return dict(typer.main.get_command(app).commands)  # type: ignore[attr-defined]
+    """Return all commands by their names, those of `hosts` as in `hosts up`."""
+    top = dict(typer.main.get_command(app).commands)  # type: ignore[attr-defined]
+    hosts = top.pop("hosts")
+    return top | {f"hosts {name}": command for name, command in hosts.commands.items()}
 
 
 def options(command: Any) -> set[str]:
     return {option for one in command.params for option in (*one.opts, *one.secondary_opts)}
-
-
-def options_of_hosts() -> set[str]:
-    text = "\n".join(path.read_text() for path in HOSTS)
-    return set(re.findall(r'"(--[a-z][a-z-]*)"', text))
 
 
 def told_commands(text: str) -> Iterator[list[str]]:
@@ -150,12 +146,10 @@ def told_commands(text: str) -> Iterator[list[str]]:
 def test_the_commands_in_examples_exist(path: Path) -> None:
     known = commands()
     for words in told_commands(path.read_text()):
-        if words[0] == "hosts":
-            assert set(filter(is_option, words)) <= options_of_hosts(), words
-            continue
-        assert words[0] in known, words
+        name = " ".join(words[: 2 if words[0] == "hosts" else 1])
+        assert name in known, words
         named = {word.partition("=")[0] for word in words if is_option(word)}
-        assert named <= options(known[words[0]]) | {"-h", "--help"}, words
+        assert named <= options(known[name]) | {"-h", "--help"}, words
 
 
 def is_option(word: str) -> bool:
@@ -165,7 +159,7 @@ def is_option(word: str) -> bool:
 @pytest.mark.parametrize("path", [ROOT / "README.md", *USE_PAGES], ids=shown)
 def test_the_options_that_a_page_names_exist(path: Path) -> None:
     top = options(typer.main.get_command(app))
-    known = {"--help", *top.union(*map(options, commands().values())), *options_of_hosts(), *OTHERS}
+    known = {"--help", *top.union(*map(options, commands().values())), *OTHERS}
     spans = re.findall(r"`([^`]+)`", "\n".join(prose(path.read_text())))
     named = {word for span in spans for word in re.findall(r"(?<![\w-])--[a-z][a-z-]*", span)}
     assert named <= known
@@ -223,7 +217,7 @@ def literals() -> str:
                 found.append("".join(map(str, values)))
             elif isinstance(node, ast.Constant) and isinstance(node.value, str):
                 found.append(node.value)
-    return "\n".join([*found, *(path.read_text() for path in HOSTS)])
+    return "\n".join(found)
 
 
 def test_the_messages_on_the_troubleshooting_page_are_ours() -> None:

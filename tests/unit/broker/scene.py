@@ -1,4 +1,4 @@
-"""A tracker with its clock and what it saved, spoken to and told of in short texts.
+"""A tracker with its clock and its log, addressed and described in short texts.
 
 `seeds.txt=1` is content 1 under the name seeds.txt; `seeds.txt=1~` is part of it. `=1:3/n1` was
 published by n1 as v3, as the node was told; `=1!3` is what the node would publish as v3.
@@ -8,19 +8,11 @@ import re
 from collections.abc import Mapping, Sequence
 from random import Random
 
+import msgspec
 from shoal.broker.reporter import line
+from shoal.broker.tracking.changes import Change, Gone, Published
+from shoal.broker.tracking.events import Event
 from shoal.broker.tracking.initial import Initial, InitialNode
-from shoal.broker.tracking.records import (
-    Change,
-    DisownedRecord,
-    DurableState,
-    ForgetHolder,
-    ForgetNode,
-    ForgetVersion,
-    HolderRecord,
-    NodeRecord,
-    VersionRecord,
-)
 from shoal.broker.tracking.settings import TrackerSettings
 from shoal.broker.tracking.tracker import Tracker
 from shoal.protocol import messages
@@ -68,49 +60,15 @@ def holding(text: str) -> Holding:
     )
 
 
-class Memory:
-    """Keeps records as a store does, by their keys; silences grow, on the clock `now`."""
-
-    def __init__(self) -> None:
-        self.now = 0.0
-        self._nodes: dict[str, tuple[float, NodeRecord]] = {}  # And when each was saved.
-        self._versions: dict[int, VersionRecord] = {}
-        self._holders: dict[tuple[int, str], HolderRecord] = {}
-        self._disowned: dict[DisownedRecord, None] = {}
-
-    def apply(self, changes: Sequence[Change]) -> None:
-        for change in changes:
-            self._apply(change)
-
-    def load(self) -> DurableState:
-        return DurableState(
-            tuple(self._grown(*saved) for saved in self._nodes.values()),
-            tuple(self._versions[serial] for serial in sorted(self._versions)),
-            tuple(self._holders.values()),
-            tuple(self._disowned),
-        )
-
-    def _grown(self, saved_at: float, record: NodeRecord) -> NodeRecord:
-        if record.silent_s is None:
-            return record
-        return record._replace(silent_s=record.silent_s + int(self.now - saved_at))
-
-    def _apply(self, change: Change) -> None:
-        match change:
-            case NodeRecord():
-                self._nodes[change.node] = self.now, change
-            case VersionRecord():
-                self._versions[change.serial] = change
-            case HolderRecord():
-                self._holders[change.serial, change.node] = change
-            case DisownedRecord():
-                self._disowned[change] = None
-            case ForgetNode():
-                self._nodes.pop(change.node)
-            case ForgetVersion():
-                self._versions.pop(change.serial)
-            case ForgetHolder():
-                self._holders.pop((change.serial, change.node))
+def aged(change: Change, seconds: float) -> Change:
+    """Return a change as it reads so many seconds after it was saved."""
+    match change:
+        case Published():
+            return msgspec.structs.replace(change, age_s=change.age_s + int(seconds))
+        case Gone():
+            return msgspec.structs.replace(change, silent_s=change.silent_s + int(seconds))
+        case _:
+            return change
 
 
 class Scene:
@@ -129,34 +87,45 @@ class Scene:
         }
         self.initial = Initial(TRACKER_ADDRESS, listed, holdings or {})
         self.settings = settings or TrackerSettings()
-        self.memory = Memory()
-        self.now = self.memory.now = 1000.0
+        self.log: list[tuple[float, Change]] = []  # Every change, and when it was decided.
+        self.now = 1000.0
         self.events: list[str] = []
         self._sequences: dict[str, int] = {}
         self.tracker = self._started()
 
     def _started(self) -> Tracker:
-        rng = Random(7)
-        return Tracker(self.initial, rng, self.now, self.memory.load(), self.settings)
+        return Tracker(self.initial, Random(7), self.now, self.changes(), self.settings)
 
     def restart(self) -> None:
-        """Kill the tracker, and start it on what it saved."""
+        """Kill the tracker, and start it on its log, which is read anew."""
+        self.log = [(self.now, aged(change, self.now - then)) for then, change in self.log]
         self.tracker = self._started()
 
     def wait(self, seconds: float) -> None:
         self.now += seconds
-        self.memory.now = self.now
 
     def send(self, request: messages.TrackerRequest) -> messages.TrackerReply:
         outcome = self.tracker.handle(request, self.now)
-        self.memory.apply(outcome.changes)
-        self.events += map(line, outcome.events)
+        self._note(outcome.changes, outcome.events)
         return outcome.reply
 
     def expire(self) -> None:
         expiry = self.tracker.expire(self.now)
-        self.memory.apply(expiry.changes)
-        self.events += map(line, expiry.events)
+        self._note(expiry.changes, expiry.events)
+
+    def _note(self, changes: Sequence[Change], events: Sequence[Event]) -> None:
+        self.log += [(self.now, change) for change in changes]
+        self.events += map(line, events)
+
+    def changes(self) -> list[Change]:
+        """Return everything that was decided so far."""
+        return [change for _, change in self.log]
+
+    def remembered(self) -> str:
+        """Return the names and nodes that another tracker would know from the log."""
+        state = self._started()._state
+        names = sorted(name for name in state.catalogue._by_name)
+        return " ".join([*names, "|", *sorted(state.members.by_node)])
 
     def told(self) -> list[str]:
         """Return the lines of the log since the last call."""

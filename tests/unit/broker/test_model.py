@@ -1,13 +1,15 @@
-"""The tracker against a plain model of it: a dictionary and a clock."""
+"""The tracker against a plain model of it: a dictionary and a clock. And against its own log."""
 
 from dataclasses import dataclass, field
+from pathlib import Path
 
 import hypothesis.strategies as st
 from hypothesis import settings
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
-from shoal.broker.tracking.state import State
+from shoal.broker.sqlite_store import SqliteStore
 
 from tests.unit.broker.scene import EXAMPLE, Scene, address_of, content_id
+from tests.unit.broker.states import check, replayed, shown_state, shown_timeless
 
 LEASE_S = 30
 NODES = st.sampled_from(["n1", "n2", "n3", "n4"])  # The cluster file does not have n4.
@@ -311,25 +313,21 @@ class TrackerAgainstModel(RuleBasedStateMachine):
     def is_consistent(self) -> None:
         check(self.scene.tracker._state)
 
+    @invariant()
+    def is_what_its_log_says(self) -> None:
+        scene = self.scene
+        assert shown_state(replayed(scene, scene.log)) == shown_state(scene.tracker._state)
 
-def check(state: State) -> None:
-    """Assert that the state's parts agree with one another."""
-    catalogue = state.catalogue
-    versions = [each for of_name in catalogue._by_name.values() for each in of_name]
-    assert len(versions) == catalogue.version_count
-    assert sum(each.holder_count() for each in versions) == catalogue.holding_count
-    assert sorted(catalogue._by_name) == catalogue._sorted_names
-    for of_name in catalogue._by_name.values():
-        assert of_name == sorted(of_name, key=lambda each: (each.published[0], -each.serial))
-    assert {each.serial for each in versions if not each.holder_count()} == set(catalogue._unheld)
-    assert not any(each.whole.keys() & each.partial.keys() for each in versions)
-    for version in versions:
-        assert catalogue._by_id[version.id][version.name] is version
-        for node, member in (version.whole | version.partial).items():
-            assert state.members[node] is member
-            assert member.holdings[version.serial] is version
-    assert catalogue.holding_count == sum(len(each.holdings) for each in state.members.values())
-    assert not any(state.leases.is_alive(node) for node, each in state.members.items() if each.left)
+    def teardown(self) -> None:
+        """Compare with the log as a store keeps it: the last change of each key."""
+        scene = self.scene
+        store = SqliteStore(Path("in memory"))
+        store._connect(":memory:")
+        for change in scene.changes():
+            store.apply([change])
+        saved = [(scene.now, change) for change in store._read()]
+        store.close()
+        assert shown_timeless(replayed(scene, saved)) == shown_timeless(scene.tracker._state)
 
 
 TrackerAgainstModel.TestCase.settings = settings(stateful_step_count=30)

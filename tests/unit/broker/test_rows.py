@@ -4,25 +4,18 @@ from typing import Any
 
 import pytest
 from shoal.broker import rows
-from shoal.broker.tracking.records import (
-    Change,
-    DisownedRecord,
-    DurableState,
-    ForgetHolder,
-    HolderRecord,
-    NodeRecord,
-    VersionRecord,
-)
+from shoal.broker.tracking.changes import Change, Disowned, Gone, Held, Published, Seen
 
 from tests.unit.broker.scene import content_id
 
-N1 = NodeRecord("n1", "tcp://127.0.0.1:11001", 1, 5, left=False)
-SEEDS = VersionRecord(1, "seeds.txt", content_id(1), 10, 60, 3, "n1")
-NET = VersionRecord(2, "net.txt", content_id(1), 10, 0)
-HELD = HolderRecord(1, "n1", complete=True)
-PARTLY_HELD = HolderRecord(2, "n1", complete=False)
-DISOWNED = DisownedRecord("net.txt", "n3")
-ALL: list[Change] = [N1, SEEDS, NET, HELD, PARTLY_HELD, DISOWNED]
+N1 = Seen("n1", "tcp://127.0.0.1:11001", 1, 5)
+SEEDS = Published("seeds.txt", content_id(1), 10, 3, "n1", age_s=60)
+NET = Published("net.txt", content_id(1), 10)
+HELD = Held("seeds.txt", content_id(1), "n1", complete=True)
+PARTLY_HELD = Held("net.txt", content_id(1), "n1", complete=False)
+DISOWNED = Disowned("net.txt", "n3")
+ALL: tuple[Change, ...] = (N1, SEEDS, NET, HELD, PARTLY_HELD, DISOWNED)
+SERIALS = {(SEEDS.name, SEEDS.id): 1, (NET.name, NET.id): 2}
 NOW_S = 1_800_000_000
 
 
@@ -30,21 +23,31 @@ def stored(*changes: Change) -> dict[str, list[Any]]:
     """Return the rows as a database would."""
     tables: dict[str, list[Any]] = {table: [] for table in rows.TABLES}
     for change in changes:
-        sql, values = rows.statement(change, NOW_S)
+        if isinstance(change, Gone):
+            silenced = rows.silenced(change, tables["nodes"].pop(), NOW_S)
+            assert silenced is not None
+            tables["nodes"].append(silenced[1])
+            continue
+        serial = SERIALS[change.name, change.id] if isinstance(change, Published | Held) else 0
+        sql, values = rows.statement(change, serial, NOW_S)
         tables[sql.split()[2]].append(values)
     return tables
 
 
 def test_gives_back_what_was_saved() -> None:
-    loaded = rows.state(stored(*ALL), NOW_S)
-    assert loaded == (DurableState((N1,), (SEEDS, NET), (HELD, PARTLY_HELD), (DISOWNED,)), 0, ())
+    assert rows.log(stored(*ALL), NOW_S) == (ALL, SERIALS, 0, ())
 
 
 @pytest.mark.parametrize(("later_s", "silent_s"), [(0, 90), (10, 100), (-100, 0)])
 def test_a_silence_goes_on_while_nothing_runs(later_s: int, silent_s: int) -> None:
-    silent = NodeRecord("n2", "tcp://127.0.0.1:11002", 1, 5, left=True, silent_s=90)
-    loaded = rows.state(stored(silent), NOW_S + later_s)
-    assert loaded.state.nodes == (silent._replace(silent_s=silent_s),)
+    gone = Gone("n1", left=True, silent_s=90)
+    loaded = rows.log(stored(N1, gone), NOW_S + later_s)
+    assert loaded.log == (N1, Gone("n1", left=True, silent_s=silent_s))
+
+
+def test_a_damaged_row_is_not_sealed_anew() -> None:
+    (*values, found) = stored(N1)["nodes"][0]
+    assert rows.silenced(Gone("n1", left=True), (*values, found ^ 1 << 40), NOW_S) is None
 
 
 def resigned(table: str, row: tuple[Any, ...], column: int, value: Any) -> tuple[Any, ...]:
@@ -81,15 +84,9 @@ def test_a_value_that_no_message_could_have_costs_its_row(
 ) -> None:
     stored_rows = stored(*ALL)
     stored_rows[table][0] = resigned(table, stored_rows[table][0], column, value)
-    loaded = rows.state(stored_rows, NOW_S)
+    loaded = rows.log(stored_rows, NOW_S)
     assert loaded.left_out == 1
-    whole = DurableState((N1,), (SEEDS, NET), (HELD, PARTLY_HELD), (DISOWNED,))
-    for before, after in zip(
-        (whole.nodes, whole.versions, whole.disowned),
-        (loaded.state.nodes, loaded.state.versions, loaded.state.disowned),
-        strict=True,
-    ):
-        assert set(after) <= set(before)
+    assert set(loaded.log) < set(ALL)
 
 
 def test_a_seal_is_of_all_values_and_of_the_table() -> None:
@@ -107,23 +104,25 @@ def test_a_row_with_another_seal_is_left_out(bit: int) -> None:
         stored_rows = stored(*ALL)
         *values, found = stored_rows[table][0]
         stored_rows[table][0] = (*values, found ^ 1 << bit)
-        assert rows.state(stored_rows, NOW_S).left_out == 1
+        assert rows.log(stored_rows, NOW_S).left_out == 1
 
 
 @pytest.mark.parametrize("seal", [None, "y", 1.0, b"", -1])
 def test_a_seal_is_a_number(seal: Any) -> None:
     stored_rows = stored(*ALL)
     stored_rows["holders"][0] = (*stored_rows["holders"][0][:-1], seal)
-    assert rows.state(stored_rows, NOW_S).left_out == 1
+    assert rows.log(stored_rows, NOW_S).left_out == 1
 
 
 def test_a_holder_without_its_node_or_version_is_an_orphan() -> None:
-    strangers = HolderRecord(7, "n1", complete=True), HolderRecord(1, "n9", complete=True)
-    loaded = rows.state(stored(*ALL, *strangers), NOW_S)
-    assert loaded.state.holders == (HELD, PARTLY_HELD)
-    assert (loaded.left_out, loaded.orphans) == (0, (ForgetHolder(7, "n1"), ForgetHolder(1, "n9")))
+    tables = stored(*ALL)
+    for serial, node in ((7, "n1"), (1, "n9")):
+        tables["holders"].append((serial, node, rows.seal("holders", (serial, node), 1)))
+    assert rows.log(tables, NOW_S) == (ALL, SERIALS, 0, ((7, "n1"), (1, "n9")))
 
 
 def test_one_content_under_one_name_is_one_version() -> None:
-    loaded = rows.state(stored(*ALL, SEEDS._replace(serial=9)), NOW_S)
-    assert (loaded.state.versions, loaded.left_out) == ((SEEDS, NET), 1)
+    tables = stored(*ALL)
+    _, again = rows.statement(SEEDS, 9, NOW_S)
+    tables["versions"].append(again)
+    assert rows.log(tables, NOW_S) == (ALL, SERIALS, 1, ())

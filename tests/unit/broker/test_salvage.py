@@ -2,44 +2,38 @@
 
 import shutil
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
+import msgspec
 import pytest
 from shoal.broker import rows, salvage
 from shoal.broker.sqlite_store import SqliteStore
-from shoal.broker.tracking.records import (
-    Change,
-    DisownedRecord,
-    DurableState,
-    HolderRecord,
-    NodeRecord,
-)
+from shoal.broker.tracking.changes import Change, Disowned, Held, Seen
 
 from tests.unit.broker.scene import content_id
-from tests.unit.broker.test_sqlite_store import (
-    EVERYTHING,
-    EVERYTHING_LOADED,
-    SEEDS,
-    loaded,
-    save,
-    undated,
-)
+from tests.unit.broker.test_sqlite_store import EVERYTHING, SEEDS, loaded, save, timeless
 
-NODES = [NodeRecord(f"n{n}", f"tcp://127.0.0.1:{11000 + n}", n, n, left=False) for n in range(30)]
+NODES = [Seen(f"n{n}", f"tcp://127.0.0.1:{11000 + n}", n, n) for n in range(30)]
 VERSIONS = [
-    SEEDS._replace(serial=n, name=f"file{n}", id=content_id(n)) for n in range(1, 30)
+    msgspec.structs.replace(SEEDS, name=f"file{n}", id=content_id(n)) for n in range(1, 30)
 ]  # Of SEEDS each has the age 0: the clock does not tell them apart.
 HOLDERS = [
-    HolderRecord(version.serial, node.node, complete=True) for version in VERSIONS for node in NODES
+    Held(version.name, version.id, node.node, complete=True)
+    for version in VERSIONS
+    for node in NODES
 ]
-SMALL: list[Change] = [*EVERYTHING, DisownedRecord("seeds.txt", "n3")]
+SMALL: list[Change] = [*EVERYTHING, Disowned("seeds.txt", "n3")]
 LARGE: list[Change] = [*NODES, *VERSIONS, *HOLDERS]
 
 
-def ageless(state: DurableState) -> set[Change]:
-    """Return all records of a state; ages depend on when it was read."""
-    return {*state.nodes, *undated(state).versions, *state.holders, *state.disowned}
+def salvaged(path: Path) -> set[Change]:
+    """Return the changes that can be read, without their ages."""
+    return set(map(timeless, rows.log(*salvage.rows_in(path)).log))
+
+
+def of_kind(kind: type, log: Iterable[Change]) -> set[Change]:
+    return {change for change in log if isinstance(change, kind)}
 
 
 def flips(content: bytes) -> Iterator[tuple[int, int]]:
@@ -61,9 +55,9 @@ def test_a_flipped_bit_anywhere_costs_next_to_nothing_and_never_makes_a_wrong_ro
         damaged[offset] ^= bit
         path.write_bytes(damaged)
         caplog.clear()
-        state = loaded(path)
-        missing = set(SMALL) - ageless(state)
-        assert ageless(state) <= set(SMALL), offset
+        log = set(loaded(path))
+        missing = set(SMALL) - log
+        assert log <= set(SMALL), offset
         assert len(caplog.messages) == (path.with_name("tracker.db.corrupt-1").exists()), offset
         if offset < rows.PAGE_BYTES:
             assert not missing, offset  # The first page says nothing that we do not know.
@@ -73,24 +67,23 @@ def test_a_flipped_bit_anywhere_costs_next_to_nothing_and_never_makes_a_wrong_ro
 
 
 def missing_is_one_row(missing: set[Change]) -> bool:
-    """Say whether one row is missing, or one and its holders."""
-    return sum(not isinstance(record, HolderRecord) for record in missing) <= 1
+    """Say whether one row is missing, which may be two changes, or one and its holders."""
+    return (
+        len({getattr(change, "node", change) for change in missing - of_kind(Held, missing)}) <= 1
+    )
 
 
 def test_one_damaged_row_costs_one_row(path: Path, caplog: pytest.LogCaptureFixture) -> None:
     save(path, LARGE)
     content = path.read_bytes()
     path.write_bytes(content.replace(b"tcp://127.0.0.1:11007", b"tcp://127.0.0.1:11008"))
-    state = loaded(path)
-    assert set(NODES) - set(state.nodes) == {NODES[7]}
-    assert len(state.versions) == len(VERSIONS)
-    assert {one for one in HOLDERS if one not in state.holders} == {
-        one for one in HOLDERS if one.node == "n7"
-    }
+    log = loaded(path)
+    of_n7 = {change for change in LARGE if isinstance(change, Seen | Held) and change.node == "n7"}
+    assert set(LARGE) - set(log) == of_n7
     (warning,) = caplog.messages
-    assert "30 rows were left out" in warning
+    assert "dropped 30 rows, which nodes will announce again" in warning
     caplog.clear()
-    assert ageless(loaded(path)) == ageless(state)
+    assert loaded(path) == log
     assert caplog.messages == []
 
 
@@ -100,7 +93,7 @@ def test_a_lost_page_costs_its_own_rows(path: Path, page: int) -> None:
     content = bytearray(path.read_bytes())
     content[rows.PAGE_BYTES * (page - 1) : rows.PAGE_BYTES * page] = b"\xff" * rows.PAGE_BYTES
     path.write_bytes(content)
-    found = ageless(loaded(path))
+    found = set(loaded(path))
     assert found <= set(LARGE)
     if page == 1:
         assert found == set(LARGE)
@@ -116,9 +109,7 @@ def test_of_a_table_without_its_root_the_others_remain(path: Path) -> None:
     connection.close()
     content[rows.PAGE_BYTES * (root - 1) : rows.PAGE_BYTES * root] = bytes(rows.PAGE_BYTES)
     path.write_bytes(content)
-    state = loaded(path)
-    assert len(state.nodes) == len(NODES)
-    assert len(state.versions) == len(VERSIONS)
+    assert {*NODES, *VERSIONS} <= set(loaded(path))
 
 
 @pytest.fixture
@@ -139,37 +130,34 @@ def killed(path: Path, changes: list[Change]) -> Path:
     return copy
 
 
-def test_reads_what_stands_in_the_journal_alone(path: Path) -> None:
+def test_reads_changes_that_are_only_in_the_journal(path: Path) -> None:
     copy = killed(path, EVERYTHING)
-    assert rows.state(*salvage.rows_in(copy)).state != DurableState()
+    assert salvaged(copy)
     copy.write_bytes(b"\xff" * rows.PAGE_BYTES)  # No page of it is needed.
-    found = rows.state(*salvage.rows_in(copy)).state
-    assert ageless(found) == ageless(EVERYTHING_LOADED)
-    assert ageless(loaded(copy)) == ageless(EVERYTHING_LOADED)
+    assert salvaged(copy) == set(EVERYTHING)
+    assert set(loaded(copy)) == set(EVERYTHING)
 
 
-def test_passes_over_what_is_not_whole_in_the_journal(path: Path) -> None:
+def test_skips_incomplete_transactions_in_the_journal(path: Path) -> None:
     copy = killed(path, EVERYTHING)
     journal = copy.with_name("copy.db-wal")
     content = journal.read_bytes()
     for size in range(0, len(content), 1000):
         journal.write_bytes(content[:size])
-        found = rows.state(*salvage.rows_in(copy))
-        assert ageless(found.state) <= ageless(EVERYTHING_LOADED)
-        assert found.left_out == 0
-    last = {*ageless(EVERYTHING_LOADED)}
+        assert salvaged(copy) <= set(EVERYTHING)
+        assert rows.log(*salvage.rows_in(copy)).left_out == 0
     for offset in range(0, len(content), 997):
         journal.write_bytes(content[:offset] + bytes([content[offset] ^ 1]) + content[offset + 1 :])
-        assert ageless(rows.state(*salvage.rows_in(copy)).state) <= last
+        assert salvaged(copy) <= set(EVERYTHING)
     for magic in (b"\0\0\0\0", content[:8] + b"\0\0\1\0"):
         journal.write_bytes(magic + content[len(magic) :])
-        assert rows.state(*salvage.rows_in(copy)).left_out == 0
+        assert rows.log(*salvage.rows_in(copy)).left_out == 0
 
 
 def test_a_foreign_file_has_no_rows(path: Path) -> None:
     for content in (b"", b"x" * 100, b"\x00" * 9000, b"\x0d" * 50_000):
         path.write_bytes(content)
-        assert rows.state(*salvage.rows_in(path)).state == DurableState()
+        assert salvaged(path) == set()
 
 
 def frames_of(journal: Path) -> int:
@@ -185,28 +173,26 @@ def test_a_transaction_is_read_whole_or_not_at_all(path: Path) -> None:
     shutil.copy(f"{path}-wal", journal)
     store.close()
     assert frames_of(journal) > 5
-    assert ageless(rows.state(*salvage.rows_in(copy)).state) == set(LARGE)
+    assert salvaged(copy) == set(LARGE)
     with journal.open("r+b") as cut:
         cut.truncate(journal.stat().st_size - rows.PAGE_BYTES)
-    assert rows.state(*salvage.rows_in(copy)).state == DurableState()
+    assert salvaged(copy) == set()
 
 
 @pytest.mark.parametrize("offset", [8, 16, 24], ids=["salt", "checksum", "page"])
 def test_a_frame_that_is_not_of_this_journal_is_not_read(path: Path, offset: int) -> None:
-    copy = killed(path, [SEEDS, SEEDS._replace(number=7)])
+    copy = killed(path, [SEEDS, msgspec.structs.replace(SEEDS, number=7)])
     journal = copy.with_name("copy.db-wal")
     content = bytearray(journal.read_bytes())
     content[-rows.PAGE_BYTES - 24 + offset] ^= 1  # In the last frame, which says v7.
     journal.write_bytes(content)
-    (version,) = rows.state(*salvage.rows_in(copy)).state.versions
-    assert version.number == SEEDS.number
+    assert salvaged(copy) == {SEEDS}
 
 
-def test_what_stands_between_two_lost_pages_is_found_by_its_key(path: Path) -> None:
-    nodes = [
-        NodeRecord(f"{n:03}", "tcp://" + "h" * 200 + ":11001", n, n, left=False) for n in range(200)
-    ]
-    save(path, [*nodes, SEEDS, *(HolderRecord(1, one.node, complete=True) for one in nodes)])
+def test_rows_between_two_lost_pages_are_found_by_key(path: Path) -> None:
+    nodes = [Seen(f"{n:03}", "tcp://" + "h" * 200 + ":11001", n, n) for n in range(200)]
+    version = SEEDS.name, SEEDS.id
+    save(path, [*nodes, SEEDS, *(Held(*version, one.node, complete=True) for one in nodes)])
     content = bytearray(path.read_bytes())
     places = range(0, len(content), rows.PAGE_BYTES)
     leaves = [at for at in places if content[at : at + rows.PAGE_BYTES].count(b"h" * 200) > 5]
@@ -214,18 +200,21 @@ def test_what_stands_between_two_lost_pages_is_found_by_its_key(path: Path) -> N
     for leaf in (leaves[1], leaves[-2]):
         content[leaf : leaf + rows.PAGE_BYTES] = b"\xff" * rows.PAGE_BYTES
     path.write_bytes(content)
-    assert len(loaded(path).nodes) > 200 * (len(leaves) - 4) / len(leaves)
+    assert len(of_kind(Seen, loaded(path))) > 200 * (len(leaves) - 4) / len(leaves)
 
 
-def test_a_schema_that_is_not_ours_any_more_is_replaced(path: Path) -> None:
+def test_a_damaged_schema_is_replaced(path: Path) -> None:
     save(path, EVERYTHING)
     path.write_bytes(path.read_bytes().replace(b"size_bytes INTEGER", b"size_bytes INTEGES"))
-    assert ageless(loaded(path)) == set(EVERYTHING)
+    assert set(loaded(path)) == set(EVERYTHING)
     assert b"INTEGES" not in path.read_bytes()
 
 
 def test_holders_without_a_version_do_not_come_to_hold_the_next(path: Path) -> None:
-    save(path, [NODES[1], HolderRecord(1, "n1", complete=True)])
-    assert loaded(path).holders == ()
+    save(path, [NODES[1], SEEDS, Held(SEEDS.name, SEEDS.id, "n1", complete=True)])
+    with sqlite3.connect(path) as connection:
+        connection.execute("DELETE FROM versions")
+    connection.close()
+    assert loaded(path) == [NODES[1]]
     save(path, [SEEDS])
-    assert undated(loaded(path)) == DurableState((NODES[1],), (SEEDS,))
+    assert loaded(path) == [NODES[1], SEEDS]

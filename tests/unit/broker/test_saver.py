@@ -4,9 +4,9 @@ import logging
 from collections.abc import Sequence
 
 import pytest
-from shoal.broker.saver import Saver
+from shoal.broker.saver import NotSavedError, Saver
 from shoal.broker.settings import ServerSettings
-from shoal.broker.tracking.records import Change, ForgetNode, NotSavedError
+from shoal.broker.tracking.changes import Change, Forgotten
 
 SETTINGS = ServerSettings(retry_save_s=5, warn_every_s=60, max_unsaved_changes=4)
 
@@ -27,7 +27,7 @@ class Disk:
 
 
 def nodes(*numbers: int) -> list[Change]:
-    return [ForgetNode(f"n{number}") for number in numbers]
+    return [Forgotten(f"n{number}") for number in numbers]
 
 
 def test_saves_nothing_when_nothing_changed() -> None:
@@ -36,7 +36,7 @@ def test_saves_nothing_when_nothing_changed() -> None:
     assert disk.tries == 0
 
 
-def test_saves_in_order_what_could_not_be_saved(caplog: pytest.LogCaptureFixture) -> None:
+def test_saves_failed_changes_later_and_in_order(caplog: pytest.LogCaptureFixture) -> None:
     disk = Disk()
     saver = Saver(disk, SETTINGS)
     disk.is_full = True
@@ -47,7 +47,7 @@ def test_saves_in_order_what_could_not_be_saved(caplog: pytest.LogCaptureFixture
     saver.save([], now=105)
     saver.save(nodes(3), now=105)
     assert disk.saved == nodes(1, 2, 3)
-    assert caplog.messages[-1] == "the state is saved again"
+    assert caplog.messages[-1] == "the tracker's state is being saved again"
 
 
 def test_warns_once_in_a_while_and_counts(caplog: pytest.LogCaptureFixture) -> None:

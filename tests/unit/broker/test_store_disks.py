@@ -10,12 +10,17 @@ import pytest
 BEGIN = """
 import logging, os, shutil, subprocess, sys
 from pathlib import Path
-from shoal.broker.tracking.records import NotSavedError
+import msgspec
+from shoal.broker.saver import NotSavedError
 from shoal.broker.sqlite_store import SqliteStore
-from tests.unit.broker.test_salvage import ageless, killed
-from tests.unit.broker.test_sqlite_store import EVERYTHING, N1, save, loaded
+from shoal.broker.tracking.changes import Published
+from tests.unit.broker.scene import content_id
+from tests.unit.broker.test_salvage import killed
+from tests.unit.broker.test_sqlite_store import EVERYTHING, N1, loaded, save, timeless
 logging.basicConfig(format="%(message)s")
-place, after = Path(sys.argv[1]), N1._replace(sequence=99)
+place, after = Path(sys.argv[1]), msgspec.structs.replace(N1, sequence=99)
+def ageless(log):
+    return set(map(timeless, log))
 def mount(*options):
     subprocess.run(["mount", "-t", "tmpfs", "-o", ",".join(options), "none", place], check=True)
 def remount(how):
@@ -94,6 +99,29 @@ store.close()
 print(ageless(loaded(path)) == {*EVERYTHING, after} - {N1})
 """
 
+FULL_AND_LARGE = """
+def read_bytes():
+    return int(Path("/proc/self/io").read_text().split()[1])
+mount("size=4m")
+many = [Published(f"{'x' * 200}/{n}", content_id(n), n) for n in range(5000)]
+save(path, [*EVERYTHING, *many])
+assert path.stat().st_size > 1_500_000
+try:
+    (place / "large").write_bytes(bytes(5_000_000))
+except OSError:
+    pass
+store = SqliteStore(path)
+print(ageless(store.load()) == {*EVERYTHING, *many}, "|", tries())
+before = read_bytes()
+for _ in range(10):
+    tries()
+assert read_bytes() - before < 500_000, "it is read anew each time"
+(place / "large").unlink()
+print(tries())
+store.close()
+print(ageless(loaded(path)) == {*EVERYTHING, *many, after} - {N1})
+"""
+
 FULL_AND_DAMAGED = """
 mount("size=64k")
 save(path, EVERYTHING)
@@ -140,18 +168,27 @@ print(ageless(loaded(path)) == {*EVERYTHING, after} - {N1})
         READ_ONLY_WITH_A_JOURNAL,
         READ_ONLY_AND_DAMAGED,
         FULL,
+        FULL_AND_LARGE,
         FULL_AND_DAMAGED,
     ],
-    ids=["read-only", "then another", "with a journal", "damaged", "full", "full and damaged"],
+    ids=[
+        "read-only",
+        "then another",
+        "with a journal",
+        "damaged",
+        "full",
+        "full and large",
+        "full and damaged",
+    ],
 )
-def test_what_is_on_a_disk_that_cannot_be_written_is_used(tmp_path: Path, script: str) -> None:
+def test_a_file_on_a_disk_that_cannot_be_written_is_used(tmp_path: Path, script: str) -> None:
     done = run(["unshare", "-m", sys.executable, "-c", BEGIN + script, str(tmp_path)])
     if "denied" in done.stderr or "permitted" in done.stderr:
         pytest.skip("no file system may be mounted here")
     assert_used(done)
 
 
-def test_what_may_not_be_written_is_used() -> None:
+def test_a_file_without_write_permission_is_used() -> None:
     with tempfile.TemporaryDirectory() as folder:  # Others than root may go there too.
         assert_used(run([sys.executable, "-c", BEGIN + NOT_ALLOWED, folder]))
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from shoal.protocol.messages import File, Files, List, Message
 
-from tests.unit.commands.trackers import tracker
+from tests.unit.api.trackers import tracker
 
 CLI = Path(__file__).parents[3] / "cli.py"
 ID = f"b3:{1:064x}"

@@ -1,8 +1,5 @@
 """What a fetch is summed up as."""
 
-import os
-from pathlib import Path
-
 import msgspec
 import pytest
 from shoal.commands import fetch
@@ -12,7 +9,6 @@ from shoal.protocol.errors import (
     Kind,
     NobodyAliveError,
     NotFoundError,
-    OperatorError,
     StoppedError,
     TerminatedError,
     TimedOutError,
@@ -53,7 +49,7 @@ def test_the_exit_code_sums_up_what_came_of_each(outcomes: list[Kind | None], co
 
 def test_a_fetch_is_told_in_one_sentence() -> None:
     assert fetch._sentence(CAME) == (
-        "seeds.txt: 371 B in 0.50 s (600 B/s) verified, from n2 200 B, n3 100 B, 71 B were here:"
+        "seeds.txt: 371 B in 0.50 s (600 B/s) verified, from n2 200 B, n3 100 B, 71 B already here:"
         " /lan/n1/seeds.txt"
     )
 
@@ -64,9 +60,7 @@ def test_the_verdict_says_how_near_it_came_and_why_no_nearer() -> None:
 
 
 def test_what_was_here_is_told_to_be_so() -> None:
-    assert fetch._sentence(HERE) == (
-        "seeds.txt is already here and whole: 371 B in /lan/n1/seeds.txt"
-    )
+    assert fetch._sentence(HERE) == ("seeds.txt is already here: 371 B in /lan/n1/seeds.txt")
 
 
 def test_a_document_has_the_promised_keys_and_no_tag() -> None:
@@ -83,47 +77,3 @@ def test_a_document_has_the_promised_keys_and_no_tag() -> None:
         "path",
     ]
     assert "type" not in document
-
-
-@pytest.mark.parametrize("what", ["seeds.txt", "a/b.bin", CAME.id])
-def test_names_and_ids_can_be_asked_for(what: str) -> None:
-    fetch.checked_what(what)
-
-
-@pytest.mark.parametrize(
-    ("what", "meant"), [("photos/", "photos"), ("photos/2024//", "photos/2024"), ("a", "a")]
-)
-def test_a_slash_at_the_end_means_the_directory(what: str, meant: str) -> None:
-    assert fetch.checked_what(what) == meant
-
-
-@pytest.mark.parametrize("what", ["", "/", "..", "/x", "a//b", ".shoal/lock", "b\x1b[31m"])
-def test_what_cannot_be_a_name_is_refused_with_a_remedy(what: str) -> None:
-    with pytest.raises(OperatorError, match=r"cannot be a name: it .*; `shoal ls`") as refused:
-        fetch.checked_what(what)
-    assert "\x1b" not in str(refused.value)
-
-
-def test_an_output_is_a_new_path_or_a_file(tmp_path: Path) -> None:
-    (tmp_path / "file").write_bytes(b"")
-    os.mkfifo(tmp_path / "pipe")
-
-    def checked(name: str, *, may_replace: bool) -> Path | None:
-        return fetch._checked_output(tmp_path / name, ["a"], may_replace=may_replace)
-
-    for may_replace in (False, True):
-        assert checked("new", may_replace=may_replace) == tmp_path / "new"
-        for name, words in (
-            ("", "exists and is a directory"),
-            ("no/where", "is in no directory"),
-            ("pipe", "is not a regular file"),
-        ):
-            with pytest.raises(OperatorError, match=words):
-                checked(name, may_replace=may_replace)
-    assert checked("file", may_replace=True) == tmp_path / "file"
-    with pytest.raises(OperatorError, match=r"already exists; .*--force") as refused:
-        checked("file", may_replace=False)
-    assert type(refused.value) is OperatorError
-    with pytest.raises(OperatorError, match="takes one thing"):
-        fetch._checked_output(tmp_path / "new", ["a", "b"], may_replace=True)
-    assert fetch._checked_output(None, ["a", "b"], may_replace=False) is None

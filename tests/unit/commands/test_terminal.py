@@ -74,8 +74,8 @@ def test_a_bug_is_called_one(
         (OSError(errno.EIO, "Input/output error"), 8, "Input/output error; check the disk"),
         (OSError("without a number"), 8, "without a number; check the disk"),
         (zmq.ZMQError(errno.EMFILE), 8, "too many open files; raise the limit"),
-        (sqlite3.OperationalError("database or disk is full"), 8, "the database in the node's"),
-        (MemoryError(), 8, "out of memory; end some programs"),
+        (sqlite3.OperationalError("database or disk is full"), 8, "the database in the folder of"),
+        (MemoryError(), 8, "out of memory; stop some programs"),
     ],
 )
 def test_what_the_machine_does_is_no_bug(

@@ -6,9 +6,10 @@ from pathlib import Path
 
 import pytest
 import zmq
+from shoal.api.where import Place
 from shoal.commands import where
 from shoal.commands.exit_codes import ExitCode
-from shoal.commands.where import Place, run_where
+from shoal.commands.where import run_where
 from shoal.config.cluster import Cluster, NodeEntry, TrackerEntry
 from shoal.node.folder.inventory import Inventory
 from shoal.node.network.chunk_server import ChunkServer
@@ -28,7 +29,7 @@ from shoal.protocol.messages import (
     TrackerStatus,
 )
 
-from tests.unit.commands.trackers import Answer, tracker
+from tests.unit.api.trackers import Answer, tracker
 from tests.unit.wire.places import free_address
 
 ID = "b3:0123456789ab" + 52 * "0"

@@ -94,11 +94,11 @@ def test_the_same_folder_on_two_hosts_is_two_folders(tmp_path: Path) -> None:
 REFUSED = """
 {address: tcp://10.0.0.2 -> {adress: tcp://10.0.0.2
 4: nodes.n1.adress: unknown key
-one of address, folder, zone, quota_gb; did you mean address?
+one of address, folder, zone, quota_gb, limits; did you mean address?
 
 nodes: -> node:
 3: node: unknown key
-one of tracker, nodes, holdings; did you mean nodes?
+one of tracker, nodes, limits, holdings; did you mean nodes?
 
 address: tcp://10.0.0.1:12000 -> {}
 1: tracker: no key address
@@ -185,7 +185,7 @@ one such as data/net.txt
 @pytest.mark.parametrize("case", REFUSED.strip().split("\n\n"))
 def test_what_the_schema_does_not_allow_is_refused_with_line_and_key(
     tmp_path: Path, case: str
-) -> None:  # fault 124: wrong types
+) -> None:  # wrong types
     change, found, expected = case.split("\n")
     old, new = change.split(" ->")
     assert refusal(tmp_path, old, new.strip()) == f"lan.yaml:{found}; expected {expected}"

@@ -41,14 +41,14 @@ def refusal(tmp_path: Path, content: bytes | str) -> str:
 )
 def test_what_is_not_plain_yaml_is_refused_with_its_line(
     tmp_path: Path, text: str, line: int, cause: str
-) -> None:  # fault 124: tags, aliases, deep nesting
+) -> None:  # tags, aliases, deep nesting
     error = refusal(tmp_path, text)
     assert error.startswith(f"lan.yaml:{line}: ")
     assert cause in error
     assert error.endswith(PLAIN)
 
 
-def test_bytes_that_are_not_utf8_are_refused_with_their_line(tmp_path: Path) -> None:  # fault 124
+def test_bytes_that_are_not_utf8_are_refused_with_their_line(tmp_path: Path) -> None:
     expected = f"lan.yaml:2: the byte 0xff is not UTF-8; {PLAIN}"
     assert refusal(tmp_path, b"a: b\nc: \xff") == expected
 
@@ -82,7 +82,7 @@ def test_bytes_that_are_not_utf8_are_refused_with_their_line(tmp_path: Path) -> 
 )
 def test_what_is_not_expected_is_refused_with_line_and_key(
     tmp_path: Path, text: str, found: str, expected: str
-) -> None:  # fault 124: duplicate keys, wrong types
+) -> None:  # duplicate keys, wrong types
     assert refusal(tmp_path, text) == f"lan.yaml:{found}; expected {expected}"
 
 
@@ -91,14 +91,14 @@ def test_an_empty_file_is_refused(tmp_path: Path, text: str) -> None:
     assert refusal(tmp_path, text) == "lan.yaml:1: the file is empty; expected a cluster file"
 
 
-def test_ten_mebibytes_are_refused_at_once(tmp_path: Path) -> None:  # fault 124
+def test_ten_mebibytes_are_refused_at_once(tmp_path: Path) -> None:
     start = time.monotonic()
     error = refusal(tmp_path, b"a: b\n" * (2 << 20))
     assert error == "lan.yaml: is too large for a cluster file; expected at most 1048576 bytes"
     assert time.monotonic() - start < 1
 
 
-def test_a_missing_file_is_refused(tmp_path: Path) -> None:  # fault 124
+def test_a_missing_file_is_refused(tmp_path: Path) -> None:
     with pytest.raises(OperatorError, match=r"none\.yaml: cannot be read: No such file"):
         document.read(tmp_path / "none.yaml")
 
@@ -110,7 +110,7 @@ def test_a_long_path_is_named_whole(tmp_path: Path) -> None:
     assert str(caught.value).startswith(f"{path}: cannot be read")
 
 
-def test_a_directory_is_refused(tmp_path: Path) -> None:  # fault 124
+def test_a_directory_is_refused(tmp_path: Path) -> None:
     with pytest.raises(OperatorError, match="is a directory; expected a cluster file"):
         document.read(tmp_path)
 

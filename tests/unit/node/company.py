@@ -3,14 +3,15 @@
 import contextlib
 import os
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self, TypeVar
 
+import pytest
 from shoal.node.agent import Agent
 from shoal.node.folder.lock import FolderLock
-from shoal.node.orders.home import Identity
+from shoal.node.orders.identity import Identity
 from shoal.protocol import messages
 from shoal.protocol.control import (
     Fetched,
@@ -24,6 +25,7 @@ from shoal.protocol.control import (
     Verified,
     VerifyOrder,
 )
+from shoal.protocol.errors import OperatorError
 from shoal.protocol.messages import Holders
 
 from tests.integration.running_tracker import RunningTracker
@@ -130,6 +132,13 @@ class Member:
         report = self.agent.carry_out(order, lambda _: None)
         assert isinstance(report, expected)
         return report
+
+
+def refused(order: Callable[..., object], *arguments: object, **options: object) -> OperatorError:
+    """Carry out an order that must fail; return how it does."""
+    with pytest.raises(OperatorError) as caught:
+        order(*arguments, **options)
+    return caught.value
 
 
 @contextlib.contextmanager

@@ -55,3 +55,14 @@ def fill_up(place: Path) -> Path:
         while True:
             file.write(bytes(512))
     return path
+
+
+def rot(path: Path, at: int = 0) -> None:
+    """Change a byte, and let nothing tell of it."""
+    status = path.stat()
+    with path.open("r+b") as damaged:
+        damaged.seek(at)
+        (byte,) = damaged.read(1)
+        damaged.seek(at)
+        damaged.write(bytes([byte ^ 1]))
+    os.utime(path, ns=(status.st_atime_ns, status.st_mtime_ns))

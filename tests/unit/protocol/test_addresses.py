@@ -1,4 +1,4 @@
-"""Addresses: their form, and where a lying tracker cannot send a node (fault 51)."""
+"""Addresses: their form, and where a lying tracker cannot send a node."""
 
 import pytest
 from hypothesis import given

@@ -27,6 +27,12 @@ def test_lowest_is_the_smallest(indices: set[int]) -> None:
     assert bitmap.lowest(bitmap.of(indices)) == min(indices)
 
 
+@given(INDICES)
+def test_the_nth_is_that_in_order(indices: set[int]) -> None:
+    bits = bitmap.of(indices)
+    assert [bitmap.nth(bits, number) for number in range(len(indices))] == sorted(indices)
+
+
 @pytest.mark.parametrize("count", [0, 1, 7, 8, 9, 32_768])
 def test_full_holds_each_chunk(count: int) -> None:
     assert bitmap.full(count) == bitmap.of(range(count))

@@ -68,7 +68,7 @@ FIVES = manifest.pack_sizes([5, 5])
 TWO = DIGEST * 2
 FORGED: dict[str, object] = {
     "other format": ["shoal/1 blake3", PLAIN_MODE, 0, 10, FIVES, TWO],
-    "other algorithm": ["shoal/2 md5", PLAIN_MODE, 0, 10, FIVES, TWO],  # fault 90
+    "other algorithm": ["shoal/2 md5", PLAIN_MODE, 0, 10, FIVES, TWO],
     "no format": [PLAIN_MODE, 0, 10, FIVES, TWO],
     "a field more": [manifest.FORMAT, PLAIN_MODE, 0, 10, FIVES, TWO, 1],
     "a map": {"format": manifest.FORMAT},
@@ -111,7 +111,7 @@ FORGED: dict[str, object] = {
     "no digests": [manifest.FORMAT, PLAIN_MODE, 0, 10, FIVES, b""],
     "a digest too few": [manifest.FORMAT, PLAIN_MODE, 0, 10, FIVES, DIGEST],
     "a digest too many": [manifest.FORMAT, PLAIN_MODE, 0, 10, FIVES, DIGEST * 3],
-    "digests cut to 8 bytes": [manifest.FORMAT, PLAIN_MODE, 0, 10, FIVES, TWO[:16]],  # fault 90
+    "digests cut to 8 bytes": [manifest.FORMAT, PLAIN_MODE, 0, 10, FIVES, TWO[:16]],
     "a digest a byte short": [manifest.FORMAT, PLAIN_MODE, 0, 10, FIVES, TWO[:-1]],
     "digests as text": [manifest.FORMAT, PLAIN_MODE, 0, 10, FIVES, "0" * 64],
     "a tree without a listing": [manifest.FORMAT, TREE_MODE, 0, 10, FIVES, TWO],
@@ -131,7 +131,7 @@ FORGED: dict[str, object] = {
 
 
 @pytest.mark.parametrize("case", FORGED)
-def test_refuses(case: str) -> None:  # fault 85
+def test_refuses(case: str) -> None:
     with pytest.raises(MalformedMessageError):
         manifest.decode(codec.pack(FORGED[case]))
 
@@ -166,7 +166,7 @@ def test_a_manifest_changed_anywhere_is_refused_or_another_thing(at: int, change
     assert changed == data or manifest.id_of(changed) != manifest.id_of(data)
 
 
-def test_refuses_a_manifest_that_is_too_long() -> None:  # fault 86
+def test_refuses_a_manifest_that_is_too_long() -> None:
     with pytest.raises(MalformedMessageError, match="at most"):
         manifest.decode(bytes(manifest.MAX_MANIFEST_BYTES + 1))
 
@@ -175,7 +175,7 @@ def test_cannot_be_made_inconsistent() -> None:
     whole = plain_file([5, 5])
     with pytest.raises(ValueError, match="do not add up"):
         msgspec.structs.replace(whole, sizes=manifest.pack_sizes([4, 4]))
-    with pytest.raises(ValueError, match="has not up to"):
+    with pytest.raises(ValueError, match="does not have up to"):
         plain_file([1] * (MAX_CHUNKS + 1))
 
 
@@ -184,7 +184,7 @@ def test_cannot_be_made_inconsistent() -> None:
     [
         (f"b3:{'0' * 64}", True),
         (f"b3:{'0123456789abcdef' * 4}", True),
-        (f"b3:{'A' * 64}", False),  # fault 90, and the rest
+        (f"b3:{'A' * 64}", False),  # Upper case, and the rest.
         (f"B3:{'0' * 64}", False),
         (f"b3:{'0' * 63}", False),
         (f"b3:{'0' * 65}", False),

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from shoal.protocol import names
 
-REFUSED = {  # Faults 73 and 79; the first rows are Syncthing's TestCheckFilename.
+REFUSED = {  # The first rows are Syncthing's TestCheckFilename.
     "empty": ("", "is empty"),
     "this folder": (".", "'.' as a part"),
     "folder above": ("..", "'..' as a part"),
@@ -58,14 +58,14 @@ KEPT = {
     "longest component": "n" * 255,
     "longest component in bytes": "ü" * 127,
     "longest": "/".join(["n" * 240] * 17),
-    # Fault 80: names that only Windows refuses. Nodes run on POSIX.
+    # Names that only Windows refuses. Nodes run on POSIX.
     "device": "CON",
     "device with an extension": "aux.txt",
     "numbered device": "COM1.log",
     "stream": "net.txt:stream",
     "dot at the end": "net.",
     "wildcards": '<net|"txt">',
-    # Fault 82: kept to the letter, shown escaped.
+    # Kept to the letter, shown escaped.
     "right to left": "net\u202etxt.exe",
     "homoglyph": "n\u0435t.txt",
     "emoji": "🐟.txt",
@@ -85,7 +85,7 @@ def test_keeps(case: str) -> None:
     assert names.check_name(KEPT[case]) == KEPT[case]
 
 
-def test_keeps_names_apart_that_only_look_alike() -> None:  # fault 81
+def test_keeps_names_apart_that_only_look_alike() -> None:
     composed, decomposed = unicodedata.normalize("NFC", "é"), unicodedata.normalize("NFD", "é")
     assert names.check_name(composed) != names.check_name(decomposed)
     assert names.check_name("Net.txt") != names.check_name("net.txt")

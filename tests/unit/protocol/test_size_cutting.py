@@ -51,7 +51,7 @@ def drawn(sizes: list[int]) -> str:
         (MAX_SIZE_BYTES, f"{MAX_CHUNKS} x {64 * MIB}"),
     ],
 )
-def test_cuts_a_file_into_chunks(size_bytes: int, chunks: str) -> None:  # fault 88
+def test_cuts_a_file_into_chunks(size_bytes: int, chunks: str) -> None:
     assert drawn(file_cut(size_bytes)) == chunks
 
 

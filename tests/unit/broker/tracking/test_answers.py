@@ -140,7 +140,7 @@ def test_a_prefix_chooses_among_the_versions_of_a_name() -> None:
     assert versions(scene, content_id(2), prefix="1") == ["v2 n1", "v3 n1 1", "v1 n1 1"]
 
 
-def test_an_asker_for_one_version_is_taken_off_that_one_alone() -> None:  # S4
+def test_an_asker_for_one_version_is_taken_off_that_one_alone() -> None:
     scene = Scene({"a": ("n5", "n6")}, nodes=("n1", "n2", "n5", "n6"))
     scene.update("n1", "a=1!1 a=2!2")
     scene.update("n2", "a=1:1/n1 a=2:2/n1")

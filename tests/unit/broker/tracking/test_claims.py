@@ -13,7 +13,7 @@ def scene() -> Scene:
     return Scene()
 
 
-def test_whoever_claims_a_name_first_publishes_it(scene: Scene) -> None:
+def test_the_first_claim_to_a_name_publishes_it(scene: Scene) -> None:
     assert scene.update("n1", "a=1!1") == "ok 1"
     assert scene.ask("a") == "=1:1/n1 n1"
     assert scene.files() == "a=1:1/n1: n1"
@@ -79,8 +79,8 @@ def test_of_two_who_claim_one_number_the_second_is_told(scene: Scene) -> None:
     assert scene.update("n2", "a=2!3 b=2!1") == "ok 1 not a=2:3/n1"
     assert scene.ask("a") == "=1:3/n1 n1"
     assert scene.told()[1:3] == [
-        "n2's a was not accepted: n1 published other content as v3",
-        "n2 added to the holders of b",
+        "n2 cannot publish a: n1 published different content as v3",
+        "n2 holds b",
     ]
     assert scene.update("n2", "a=2!4") == "ok 2"  # Its user insists.
     assert scene.ask("a") == "=2:4/n2 n2 other =1:3/n1"
@@ -99,7 +99,7 @@ def test_silent_publishers_are_not_overruled(scene: Scene) -> None:
     assert scene.update("n2", "a=2!1") == "ok 0 not a=2:1/n1"
 
 
-def test_what_nobody_numbered_does_not_stand_in_the_way(scene: Scene) -> None:
+def test_a_version_without_a_number_does_not_block_a_claim(scene: Scene) -> None:
     scene.update("n1", "a=1")
     assert scene.update("n2", "a=2!1") == "ok 1"
     assert scene.ask("a") == "=2:1/n2 n2 other =1"
@@ -139,7 +139,7 @@ def test_a_publisher_without_a_number_is_none(scene: Scene) -> None:
     assert scene.update("n1", "a=1:0/n9") == "ok 1 a=1"
 
 
-def test_what_its_publisher_withdrew_can_be_published_by_another(scene: Scene) -> None:
+def test_a_withdrawn_version_can_be_published_by_another_node(scene: Scene) -> None:
     scene.update("n1", "a=1!5")
     scene.update("n1", without="a=1")
     assert scene.update("n2", "a=1!1") == "ok 1"

@@ -57,7 +57,7 @@ def test_names_those_far_where_few_are_near() -> None:
     assert len(found) == 10
 
 
-def test_of_partial_ones_most_are_those_that_the_asker_will_ask_before_others() -> None:
+def test_most_partial_holders_named_are_those_that_the_asker_asks_first() -> None:
     there = holders(0, 100)
     nearest = sorted((holder.node for holder in there), key=lambda node: distance("me", node))
     named = Counter[str]()
@@ -65,10 +65,10 @@ def test_of_partial_ones_most_are_those_that_the_asker_will_ask_before_others() 
         found = handout.choose(there, 12, "me", (), Random(seed))
         named.update(holder.node for holder in found)
         assert {holder.node for holder in found} >= set(nearest[:9])
-    assert len(named) > 80, "whoever takes names near to ours is not all that we hear of"
+    assert len(named) > 80, "nodes that choose names near the asker's are not the only ones named"
 
 
-def test_nobody_is_named_to_far_more_than_others_though_he_was_there_first() -> None:
+def test_early_partial_holders_are_not_named_far_more_often() -> None:
     there = holders(0, 200)
     known: dict[str, set[str]] = {holder.node: set() for holder in there}
     rng = Random(1)

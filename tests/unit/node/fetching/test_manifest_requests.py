@@ -4,19 +4,17 @@ import random
 
 import pytest
 from shoal.node.fetching.manifest_requests import ManifestRequests, manifest_in
-from shoal.node.scheduling.settings import FetchSettings
 from shoal.protocol import manifest
 
 from tests.unit.node.things import id_of, rng, thing
 
-SETTINGS = FetchSettings(manifest_first_s=0.5, manifest_patience_s=2)
 THING = thing([10, 10])
 DATA = manifest.encode(THING)
 BOTH = {"n1": 60.0, "n2": 60.0}
 
 
 def nobody_asked() -> ManifestRequests:
-    return ManifestRequests(rng(), SETTINGS)
+    return ManifestRequests(rng())
 
 
 def ask(requests: ManifestRequests, give_up_s: dict[str, float], now: float) -> int:
@@ -32,9 +30,9 @@ def asked(requests: ManifestRequests, now: float) -> str:
 def test_asks_one_holder_and_another_when_it_takes_long() -> None:
     requests = nobody_asked()
     first = asked(requests, 0)
-    assert asked(requests, 0.4) == ""
-    assert requests.deadline(0.4) == 0.5
-    assert {first, asked(requests, 0.5)} == set(BOTH)
+    assert asked(requests, 0.09) == ""
+    assert requests.deadline(0.09) == 0.1
+    assert {first, asked(requests, 0.1)} == set(BOTH)
     assert asked(requests, 4) == ""
 
 
@@ -44,20 +42,19 @@ def test_waits_twice_as_long_for_each_up_to_a_limit() -> None:
     many = {f"n{number}": 60.0 for number in range(50)}
     waits = []
     now = 0.0
-    for _ in range(5):
+    for _ in range(7):
         ask(requests, many, now)
         due = requests.deadline(now)
         assert due is not None
         waits.append(due - now)
         now = due
-    assert waits == [0.5, 1, 2, 2, 2]
+    assert waits == pytest.approx([0.1, 0.2, 0.4, 0.8, 1.6, 2, 2])
 
 
 def test_those_who_start_together_ask_different_holders() -> None:
     many = {f"n{number:02}": 60.0 for number in range(50)}
     firsts = {
-        ManifestRequests(random.Random(seed), SETTINGS).next(many, "a.bin", 0)[0].node
-        for seed in range(100)
+        ManifestRequests(random.Random(seed)).next(many, "a.bin", 0)[0].node for seed in range(100)
     }
     assert len(firsts) > 30
 
@@ -76,7 +73,7 @@ def test_a_slow_manifest_is_waited_for_long_after_another_was_asked() -> None:
 def test_the_deadline_always_lies_ahead() -> None:
     requests = nobody_asked()
     ask(requests, {"n1": 60}, now=0)
-    assert [requests.deadline(now) for now in (0, 2, 59, 60)] == [0.5, 60, 60, None]
+    assert [requests.deadline(now) for now in (0, 2, 59, 60)] == [0.1, 60, 60, None]
 
 
 def test_knows_a_request_by_holder_and_id() -> None:
@@ -99,7 +96,7 @@ def test_takes_the_manifest_that_has_the_id() -> None:
     assert manifest_in(DATA, None) == THING
 
 
-def test_refuses_another_manifest() -> None:  # fault 61
+def test_refuses_another_manifest() -> None:
     another = id_of(thing([10, 11]))
     assert manifest_in(DATA, another) == "sent a different manifest"
 
@@ -125,7 +122,7 @@ def test_who_would_have_us_ask_others_is_asked_again_after_a_pause_that_doubles(
         assert due is not None
         waits.append(due - now)
         now = due
-    assert waits == [0.5, 1, 2, 2, 2]
+    assert waits == pytest.approx([0.1, 0.2, 0.4, 0.8, 1.6])
     assert may_wait == [True, True, True, False, False]
 
 

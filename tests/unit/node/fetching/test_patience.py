@@ -1,14 +1,14 @@
 """When a download asks the tracker again, and when it gives up."""
 
 from shoal.node.fetching.patience import Lookup, Patience
+from shoal.node.fetching.settings import FetchSettings
 from shoal.node.fetching.steps import QueryTracker
-from shoal.node.scheduling.settings import FetchSettings
 
-SETTINGS = FetchSettings(nobody_at_start_s=3, nobody_later_s=10, stalled_s=600)
+STALLED_S = 600.0
 
 
 def alone_from(now: float, *, begun: bool) -> Patience:
-    patience = Patience(SETTINGS)
+    patience = Patience(STALLED_S)
     if begun:
         patience.succeeded(now)
     patience.look(now, is_alone=True)
@@ -16,7 +16,7 @@ def alone_from(now: float, *, begun: bool) -> Patience:
 
 
 def test_has_no_deadline_before_it_has_looked() -> None:
-    patience = Patience(SETTINGS)
+    patience = Patience(STALLED_S)
     assert patience.deadline is None
     assert not patience.is_over(1e9)
 
@@ -39,8 +39,8 @@ def test_begins_anew_when_somebody_was_there_meanwhile() -> None:
     assert patience.deadline == 116
 
 
-def test_ends_when_nothing_comes_from_those_who_are_there() -> None:  # fault 41
-    patience = Patience(SETTINGS)
+def test_ends_when_nothing_comes_from_those_who_are_there() -> None:
+    patience = Patience(STALLED_S)
     for now in range(0, 600, 3):
         patience.look(now, is_alone=False)
         assert not patience.is_over(now)
@@ -48,7 +48,7 @@ def test_ends_when_nothing_comes_from_those_who_are_there() -> None:  # fault 41
 
 
 def test_goes_on_as_long_as_something_comes() -> None:
-    patience = Patience(SETTINGS)
+    patience = Patience(STALLED_S)
     for now in range(0, 6000, 5):
         patience.look(now, is_alone=False)
         if now % 500 == 0:
@@ -56,8 +56,8 @@ def test_goes_on_as_long_as_something_comes() -> None:
         assert not patience.is_over(now)
 
 
-def test_the_time_in_which_this_process_was_stopped_does_not_count() -> None:  # fault 133
-    patience = Patience(SETTINGS)
+def test_the_time_in_which_this_process_was_stopped_does_not_count() -> None:
+    patience = Patience(STALLED_S)
     patience.succeeded(0)
     patience.look(10, is_alone=False)
     patience.look(3610, is_alone=False)
@@ -81,7 +81,7 @@ def test_one_that_keeps_its_connection_is_slow_and_not_gone() -> None:
 
 
 def test_tells_how_long_nothing_has_come_once_something_has() -> None:
-    patience = Patience(SETTINGS)
+    patience = Patience(STALLED_S)
     patience.look(90, is_alone=False)
     assert patience.quiet_s(95) == 0
     patience.succeeded(100)
@@ -89,7 +89,7 @@ def test_tells_how_long_nothing_has_come_once_something_has() -> None:
 
 
 def test_asks_one_query_at_a_time_and_sooner_with_nobody_to_ask() -> None:
-    lookup = Lookup(FetchSettings(requery_first_s=3, requery_s=3, requery_alone_s=0.5))
+    lookup = Lookup(FetchSettings(requery_first_s=3, requery_s=3))
     assert lookup.queries("a.bin", 10, partial=False) == [QueryTracker("a.bin", partial=False)]
     assert (lookup.is_out, lookup.deadline) == (True, None)
     assert lookup.queries("a.bin", 100, partial=False) == []

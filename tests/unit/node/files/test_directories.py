@@ -1,4 +1,4 @@
-"""Directories that are made and swept, however deep; and no link leads out of them (fault 83)."""
+"""Directories that are made, searched and swept, however deep; no link leads out of them."""
 
 import os
 import subprocess
@@ -9,7 +9,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from shoal.node.files import directories
-from shoal.node.files.directories import is_directory, missing, opened, sweep
+from shoal.node.files.directories import is_directory, missing, opened, others, sweep
 
 from tests.unit.node.sample_trees import (
     FOLDER,
@@ -20,6 +20,7 @@ from tests.unit.node.sample_trees import (
     link,
     make,
     open_descriptors,
+    run,
 )
 from tests.unit.node.sample_trees import seen as found
 
@@ -200,3 +201,38 @@ def test_many_may_make_the_same_at_once(root: Path) -> None:
     for thread in threads:
         thread.join()
     assert found(root) == {deep: FOLDER}
+
+
+BESIDE: Items = {
+    "a": file(b"1"),
+    "b/c": run(b"2"),
+    "b/d/e": file(),
+    "b/empty": FOLDER,
+    "l": link("b"),
+    "ü/x": file(b"3"),
+}
+
+
+def besides(root: Path, *known: str) -> list[str]:
+    return sorted(
+        path.decode() for path in others(os.fsencode(root), {one.encode() for one in known})
+    )
+
+
+def test_all_but_the_known_is_besides(tmp_path: Path) -> None:
+    root = make(tmp_path / "tree", BESIDE)
+    os.mkfifo(root / "b" / "pipe")
+    assert besides(root) == ["a", "b/c", "b/d/e", "b/empty", "b/pipe", "l", "ü/x"]
+    assert besides(root, "a", "b/d/e", "l") == ["b/c", "b/empty", "b/pipe", "ü/x"]
+    assert besides(root, *besides(root)) == []
+
+
+def test_of_directories_only_empty_ones_are_something(tmp_path: Path) -> None:
+    root = make(tmp_path / "tree", {"a/b/c": FOLDER})
+    assert besides(root) == ["a/b/c"]
+    assert besides(root, "a/b/c") == besides(tmp_path / "tree/a/b/c") == []
+
+
+def test_where_nothing_is_there_is_nothing_else(tmp_path: Path) -> None:
+    (tmp_path / "file").write_bytes(b"")
+    assert besides(tmp_path / "nowhere") == besides(tmp_path / "file") == []

@@ -1,4 +1,4 @@
-"""What a folder reports: what changes names or bytes, wherever in it; not that it is read."""
+"""What a folder reports: where names or bytes change in it, and not that it is read."""
 
 import contextlib
 import os
@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 from inotify_simple import INotify
+from shoal.node.folder.changed import Changed
 from shoal.node.folder.changes import Changes
 
 from tests.unit.node.sample_trees import open_descriptors
@@ -40,29 +41,44 @@ def write_and_hold(path: Path) -> None:
     os.pwrite(descriptor, b"3", 0)
 
 
-COUNT: dict[str, Callable[[Path], object]] = {
-    "a file is made": lambda folder: (folder / "new").touch(),
-    "deep": lambda folder: (folder / "d/e/new").touch(),
-    "a file is written to": lambda folder: append(folder / "d/e/c"),
-    "and not closed": lambda folder: write_and_hold(folder / "d/e/c"),
-    "a file is cut off": lambda folder: os.truncate(folder / "d/b", 0),
-    "a file may be run": lambda folder: (folder / "d/b").chmod(0o755),
-    "a file has another time": lambda folder: os.utime(folder / "a", ns=(1, 1)),
-    "a file is deleted": lambda folder: (folder / "d/e/c").unlink(),
-    "a file is moved": lambda folder: (folder / "a").rename(folder / "d/a"),
-    "a link is made": lambda folder: (folder / "d/l").symlink_to("b"),
-    "a directory is made": lambda folder: (folder / "d/e/f").mkdir(),
-    "a directory is moved": lambda folder: (folder / "d/e").rename(folder / "e"),
-    "a directory is deleted": lambda folder: (folder / "other").rmdir(),
-    "something comes from aside": lambda folder: (folder / ".shoal/partial").rename(folder / "p"),
+def drawn(changed: Changed) -> str:
+    """Return `a t:x/1,y u` if a, x/1 and y in t, and something in u have changed; `*` is all."""
+    things = (
+        f"{name}:{','.join(sorted(paths))}".removesuffix(":")
+        for name, paths in sorted(changed.things.items())
+    )
+    return " ".join(["*"] * changed.is_everything + list(things))
+
+
+COUNT: dict[str, tuple[Callable[[Path], object], str]] = {
+    "a file is made": (lambda folder: (folder / "new").touch(), "new"),
+    "deep": (lambda folder: (folder / "d/e/new").touch(), "d:e/new"),
+    "a file is written to": (lambda folder: append(folder / "d/e/c"), "d:e/c"),
+    "and not closed": (lambda folder: write_and_hold(folder / "d/e/c"), "d:e/c"),
+    "a file is cut off": (lambda folder: os.truncate(folder / "d/b", 0), "d:b"),
+    "a file may be run": (lambda folder: (folder / "d/b").chmod(0o755), "d:b"),
+    "a file has another time": (lambda folder: os.utime(folder / "a", ns=(1, 1)), "a"),
+    "a file is deleted": (lambda folder: (folder / "d/e/c").unlink(), "d:e/c"),
+    "a file is moved": (lambda folder: (folder / "a").rename(folder / "d/a"), "a d:a"),
+    "a link is made": (lambda folder: (folder / "d/l").symlink_to("b"), "d:l"),
+    "a directory is made": (lambda folder: (folder / "d/e/f").mkdir(), "d:e/f"),
+    "a directory is moved": (lambda folder: (folder / "d/e").rename(folder / "e"), "d:e e"),
+    "a directory is deleted": (lambda folder: (folder / "other").rmdir(), "other"),
+    "a directory has another mode": (lambda folder: (folder / "d/e").chmod(0o700), "d:e"),
+    "something comes from aside": (
+        lambda folder: (folder / ".shoal/partial").rename(folder / "p"),
+        "p",
+    ),
+    "the folder has another mode": (lambda folder: folder.chmod(0o700), "*"),
 }
 
 
 @pytest.mark.parametrize("what", COUNT)
 def test_reports_what_changes(folder: Path, changes: Changes, what: str) -> None:
     assert not changes.wait(0)
-    COUNT[what](folder)
-    assert changes.wait(LIMIT_S)
+    change, reported = COUNT[what]
+    change(folder)
+    assert drawn(changes.wait(LIMIT_S)) == reported
     assert not changes.wait(0)  # Once.
 
 
@@ -135,7 +151,7 @@ def test_when_there_was_too_much_all_is_watched_again(folder: Path, changes: Cha
         (folder / f"a{number % 2}").touch()
         (folder / f"a{number % 2}").unlink()
     (folder / "late").mkdir()  # Nobody was told of it.
-    assert changes.wait(LIMIT_S)
+    assert changes.wait(LIMIT_S).is_everything
     changes.wait(0)
     (folder / "late/new").touch()
     assert changes.wait(LIMIT_S)

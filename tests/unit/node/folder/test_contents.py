@@ -32,7 +32,7 @@ def signature_of(source: Source | None) -> Signature | None:
 def test_finds_files_and_directories(tmp_path: Path) -> None:
     write(tmp_path, "a", "b/c", "b/d/e f", "ü", ".hidden", ".shoal-notes")
     (tmp_path / "empty").mkdir()
-    things = folder_at(tmp_path).things()
+    things = folder_at(tmp_path).look().found
     assert sorted(things) == sorted(["a", "b", "ü", ".hidden", ".shoal-notes", "empty"])
     assert signature_of(things["a"]) == Signature.of((tmp_path / "a").stat())
     assert isinstance(things["a"], FileSource)
@@ -42,7 +42,7 @@ def test_finds_files_and_directories(tmp_path: Path) -> None:
 
 def test_leaves_its_own_things_out(tmp_path: Path) -> None:
     write(tmp_path, ".shoal/cache.db", ".shoal/partial/x/data", "a/.shoal/b")
-    (tree,) = folder_at(tmp_path).things().values()
+    (tree,) = folder_at(tmp_path).look().found.values()
     assert isinstance(tree, Tree)
     assert tree.file_count == 1  # That of another node, whose folder lies in this one.
 
@@ -53,14 +53,14 @@ def test_leaves_out_what_is_withheld(tmp_path: Path) -> None:
     folder = Folder(tmp_path, rules, lambda: False)
     for name in ("a", "b"):
         rules.set(name, Rule(withheld="because"))
-        assert name not in folder.things()
+        assert name not in folder.look().found
         assert folder.source_of(name) is None
 
 
 def test_stops_when_it_is_told_to(tmp_path: Path) -> None:
     write(tmp_path, "a/b")
     with pytest.raises(GoneError):
-        Folder(tmp_path, Rules(tmp_path), lambda: True).things()
+        Folder(tmp_path, Rules(tmp_path), lambda: True).look()
 
 
 def test_says_once_what_cannot_be_shared(
@@ -72,7 +72,7 @@ def test_says_once_what_cannot_be_shared(
         pass
     folder = folder_at(tmp_path)
     for _ in range(2):
-        assert list(folder.things()) == ["good"]
+        assert list(folder.look().found) == ["good"]
     assert len(caplog.messages) == 5
     assert all(line.isprintable() for line in caplog.messages)
     assert r"\udcff\udcfe is not shared: its name is not valid UTF-8" in caplog.messages
@@ -88,7 +88,7 @@ def test_follows_links_to_files_but_not_to_directories(
     (folder / "circle").symlink_to(folder)
     (folder / "dangling").symlink_to(tmp_path / "nowhere")
     (folder / "self").symlink_to(folder / "self")
-    assert list(folder_at(folder).things()) == ["link"]
+    assert list(folder_at(folder).look().found) == ["link"]
     told = {line.split(" is not")[0] for line in caplog.messages}
     assert told == {"dangling", "self"}
 
@@ -96,7 +96,7 @@ def test_follows_links_to_files_but_not_to_directories(
 def test_leaves_out_what_is_no_file(tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "fifo")
     folder = folder_at(tmp_path)
-    assert folder.things() == {}
+    assert folder.look().found == {}
     assert folder.source_of("fifo") is None
 
 
@@ -105,16 +105,16 @@ def test_leaves_out_what_is_too_large(tmp_path: Path, caplog: pytest.LogCaptureF
     with path.open("wb") as file:
         file.truncate(MAX_SIZE_BYTES + 1)
     folder = folder_at(tmp_path)
-    assert folder.things() == {}
+    assert folder.look().found == {}
     assert folder.source_of("huge") is None
     assert caplog.messages == [f"huge is not shared: it is larger than {MAX_SIZE_BYTES} bytes"]
     os.truncate(path, MAX_SIZE_BYTES)
-    assert list(folder.things()) == ["huge"]
+    assert list(folder.look().found) == ["huge"]
 
 
 def test_a_folder_that_is_gone_is_not_empty(tmp_path: Path) -> None:
     with pytest.raises(AwayError, match="nowhere cannot be looked at: No such file or directory"):
-        folder_at(tmp_path / "nowhere").things()
+        folder_at(tmp_path / "nowhere").look()
 
 
 def test_a_folder_that_is_not_mounted_is_not_empty(tmp_path: Path) -> None:
@@ -123,19 +123,19 @@ def test_a_folder_that_is_not_mounted_is_not_empty(tmp_path: Path) -> None:
     state.mkdir()
     (state / "lock").write_bytes(b"17\n")
     folder = Folder(tmp_path / "n1", Rules(state), lambda: False)
-    assert list(folder.things()) == ["a"]
+    assert list(folder.look().found) == ["a"]
     (tmp_path / "n1").rename(mounted)
     (tmp_path / "n1").mkdir()  # The bare mount point.
-    for look in (folder.things, folder.require_there, lambda: folder.source_of("a")):
+    for look in (folder.look, folder.require_there, lambda: folder.source_of("a")):
         with pytest.raises(AwayError, match="is not there, so it is not mounted"):
             look()
     state.mkdir()
     (state / "lock").write_bytes(b"")  # An earlier start had nothing else.
     with pytest.raises(AwayError):
-        folder.things()
+        folder.look()
     subprocess.run(["rm", "-r", tmp_path / "n1"], check=True)
     mounted.rename(tmp_path / "n1")
-    assert list(folder.things()) == ["a"]
+    assert list(folder.look().found) == ["a"]
 
 
 @pytest.mark.parametrize("number", [errno.EACCES, errno.EIO, errno.ESTALE, errno.EMFILE])
@@ -151,13 +151,13 @@ def test_what_cannot_be_looked_at_is_told_from_what_is_gone(
         return real(path)
 
     monkeypatch.setattr(Path, "is_dir", fail)
-    assert list(folder.things()) == ["b"]
-    assert folder.unreadable == {"a"}
+    look = folder.look()
+    assert (list(look.found), look.unreadable) == (["b"], {"a"})
     with pytest.raises(NotNowError):
         folder.source_of("a")
     (tmp_path / "b").unlink()
-    assert folder.things() == {}
-    assert folder.unreadable == {"a"}
+    assert folder.look_again({"a": {""}, "b": {""}}) == (["a", "b"], {}, {"a"})
+    assert folder.look() == (["a"], {}, {"a"})
 
 
 def test_whatever_is_wrong_with_one_the_others_are_found(
@@ -167,7 +167,7 @@ def test_whatever_is_wrong_with_one_the_others_are_found(
     for name, time_s in (("old/x", -(2**31)), ("far/x", 2**34), ("oldest", 2**33)):
         os.utime(tmp_path / name, (0, time_s))
     folder = folder_at(tmp_path)
-    assert list(folder.things()) == ["far", "old", "oldest", "plain"]
+    assert list(folder.look().found) == ["far", "old", "oldest", "plain"]
     assert caplog.messages == [f"b3:{64 * 'a'} is not shared: its name has the form of an id"]
 
 
@@ -176,7 +176,7 @@ def test_goes_as_deep_as_names_may(tmp_path: Path) -> None:
     script = f"mkdir -p {deep} && echo x > {deep}/file"
     try:
         subprocess.run(["sh", "-c", script], cwd=tmp_path, check=True)
-        (tree,) = folder_at(tmp_path).things().values()
+        (tree,) = folder_at(tmp_path).look().found.values()
         assert isinstance(tree, Tree)
         assert tree.read(tree.listing_bytes, 2) == b"x\n"
     finally:
@@ -193,7 +193,7 @@ def test_one_thing(tmp_path: Path) -> None:
     write(tmp_path, "a/b", "c")
     folder = folder_at(tmp_path)
     assert signature_of(folder.source_of("c")) == Signature.of((tmp_path / "c").stat())
-    assert signature_of(folder.source_of("a")) == folder.things()["a"].signature
+    assert signature_of(folder.source_of("a")) == folder.look().found["a"].signature
     assert folder.source_of("a/b") is None
     assert folder.source_of("d") is None
 
@@ -211,7 +211,7 @@ def test_a_stranger_s_link_to_what_is_private_is_left_out_with_a_reason(
         os.chown(folder / name, owner, -1, follow_symlinks=False)
     node = folder_at(folder)
     for _ in range(2):
-        assert list(node.things()) == ["mine"]
+        assert list(node.look().found) == ["mine"]
     assert node.source_of("innocent") is None
     assert caplog.text.count("innocent is not shared: it is a link that user 12345 made to") == 1
 
@@ -224,7 +224,7 @@ def test_of_much_that_is_left_out_some_is_named(
         (tmp_path / "t" / f"{number:02}").symlink_to("/etc")
     folder = folder_at(tmp_path)
     for _ in range(2):
-        assert list(folder.things()) == ["t"]
+        assert list(folder.look().found) == ["t"]
     assert len(caplog.messages) == 21
     assert caplog.messages[-1] == "and 10 more in t are not shared"
 
@@ -255,7 +255,7 @@ def test_says_what_cannot_be_read(
     os.seteuid(65534)
     try:
         for _ in range(2):
-            assert list(folder.things()) == ["ok"]
+            assert list(folder.look().found) == ["ok"]
     finally:
         os.seteuid(0)
     assert sorted(caplog.messages) == [
@@ -263,3 +263,59 @@ def test_says_what_cannot_be_read(
         "secret is not shared: it cannot be read: Permission denied",
     ]
     assert folder.why_not("secret") == "it cannot be read: Permission denied"
+
+
+def test_looks_again_at_nothing_but_what_changed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write(tmp_path, "a", "b", "t/x/1", "t/y/2", "u/3")
+    folder = folder_at(tmp_path)
+    before = folder.look().found
+    asked: list[str] = []
+    real = os.scandir
+
+    def note(path: str) -> object:
+        asked.append(str(path))
+        return real(path)
+
+    monkeypatch.setattr(os, "scandir", note)
+    write(tmp_path, "t/x/new")
+    (tmp_path / "b").unlink()
+    (tmp_path / "a").write_bytes(b"not reported")
+    look = folder.look_again({"t": {"x/new"}, "b": {""}, "never was": {""}, "u": set()})
+    assert (look.names, look.unreadable) == (["b", "never was", "t", "u"], set())
+    assert asked == [f"{tmp_path}/t/x"]
+    assert look.found["u"] is before["u"]
+    assert signature_of(look.found["t"]) == signature_of(folder.source_of("t"))
+    assert set(look.found) == {"t", "u"}
+
+
+def test_what_is_known_of_a_tree_is_forgotten_when_it_is_another(tmp_path: Path) -> None:
+    write(tmp_path, ".shoal/x", "t/a", "t/b", "aside/c")
+    rules = Rules(tmp_path / ".shoal")
+    folder = Folder(tmp_path, rules, lambda: False)
+    folder.look()
+    rules.set("t", Rule(exclude=("b",)))
+    (tree,) = folder.look_again({"t": {"a"}}).found.values()
+    assert isinstance(tree, Tree)
+    assert tree.file_paths() == ["a"]  # With what was known it would have b.
+    rules.set("t", Rule("because", exclude=("b",)))
+    assert folder.look_again({"t": {"a"}}).found == {}
+    rules.set("t", Rule(exclude=("b",)))
+    (tmp_path / "t").rename(tmp_path / "elsewhere")
+    (tmp_path / "t").symlink_to("aside")
+    assert folder.look_again({"t": {"a"}}).found == {}
+    (tmp_path / "t").unlink()
+    write(tmp_path, "t")
+    assert isinstance(folder.look_again({"t": {"a"}}).found["t"], FileSource)
+
+
+def test_a_link_changes_with_what_it_leads_to(tmp_path: Path) -> None:
+    write(tmp_path, "t/x/1", "a")
+    (tmp_path / "l").symlink_to("t/x/1")
+    (tmp_path / "m").symlink_to(tmp_path / "a")
+    (tmp_path / "out").symlink_to("/etc/hostname")
+    folder = folder_at(tmp_path)
+    folder.look()
+    assert folder.look_again({"t": {"x/1"}}).names == ["l", "t"]
+    assert folder.look_again({"a": {""}}).names == ["a", "m"]

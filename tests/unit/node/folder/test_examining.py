@@ -10,7 +10,7 @@ from shoal.node.files.signature import GoneError, Signature
 from shoal.node.files.unreadable import Unreadable
 from shoal.node.folder.cache import Cache
 from shoal.node.folder.examining import Examiner
-from shoal.node.folder.hash_progress import HashProgress
+from shoal.node.folder.hashing import HashProgress
 from shoal.node.folder.rules import Rules
 from shoal.node.folder.source import FileSource
 from shoal.node.folder.tree import Tree, look_through

@@ -1,10 +1,6 @@
-"""What a node can serve, and that nothing leaves of a file that has changed."""
+"""What a node can serve, whole and in part, and what is told when that changes."""
 
-import contextlib
 import os
-import threading
-import time
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -12,8 +8,8 @@ from shoal.node.files.signature import GoneError, Signature
 from shoal.node.folder.inventory import MOST, Inventory
 from shoal.node.folder.source import FileSource
 from shoal.node.folder.whole import Whole
-from shoal.node.staging.file_staging import Staging
 from shoal.node.staging.partial import PartialFile
+from shoal.node.staging.staged_file import StagedFile
 from shoal.protocol import manifest
 from shoal.protocol.messages import Holding, Withdrawal
 from shoal.protocol.titles import Title
@@ -29,88 +25,6 @@ def whole(folder: Path, name: str = "a.bin", data: bytes = DATA) -> Whole:
     path.write_bytes(data)
     os.utime(path, ns=(1, 1))
     return things.whole(path, name)
-
-
-def test_a_whole_file_can_be_read_chunk_by_chunk(tmp_path: Path) -> None:
-    file = whole(tmp_path)
-    assert (file.name, file.id, file.size_bytes) == ("a.bin", id_of(plain(DATA)), 5000)
-    assert b"".join(file.read(index) for index in range(file.chunk_count)) == DATA
-    assert file.have.bit_count() == file.chunk_count
-
-
-def replace(path: Path, make: Callable[[Path], object]) -> None:
-    path.unlink()
-    make(path)
-
-
-CHANGES: dict[str, Callable[[Path], object]] = {
-    "truncated": lambda path: os.truncate(path, 4999),
-    "emptied": lambda path: os.truncate(path, 0),
-    "appended": lambda path: os.truncate(path, 5001),
-    "rewritten": lambda path: path.write_bytes(os.urandom(5000)),
-    "touched": os.utime,
-    "deleted": lambda path: path.unlink(),
-    "made executable": lambda path: path.chmod(0o755),
-    "replaced by the same": lambda path: path.with_name("b").rename(path),
-    "replaced by a directory": lambda path: replace(path, Path.mkdir),
-    "replaced by a FIFO": lambda path: replace(path, os.mkfifo),
-    "replaced by a link to itself": lambda path: replace(path, lambda at: at.symlink_to(at)),
-}
-
-
-@pytest.mark.parametrize("change", CHANGES)
-def test_nothing_leaves_of_a_file_that_was(tmp_path: Path, change: str) -> None:  # fault 98
-    file = whole(tmp_path)
-    whole(tmp_path, "b")
-    CHANGES[change](tmp_path / "a.bin")
-    with pytest.raises(GoneError):
-        file.read(0)
-
-
-@pytest.mark.skipif(os.geteuid() != 0, reason="only root can become somebody else for a moment")
-def test_nothing_leaves_of_a_file_that_may_not_be_read(tmp_path: Path) -> None:
-    file = whole(tmp_path)
-    try:
-        os.seteuid(65534)
-        with pytest.raises(GoneError):
-            file.read(0)
-    finally:
-        os.seteuid(0)
-
-
-def test_nothing_leaves_of_a_file_that_changes_just_now(tmp_path: Path) -> None:
-    size = 4 << 20
-    file = whole(tmp_path, data=b"1" * size)
-    stopping = threading.Event()
-
-    def rewrite() -> None:
-        with (tmp_path / "a.bin").open("r+b", buffering=0) as writer:
-            while not stopping.is_set():
-                for byte in (b"2", b"1"):
-                    writer.seek(0)
-                    writer.write(byte * size)
-                os.utime(tmp_path / "a.bin", ns=(1, 1))
-
-    thread = threading.Thread(target=rewrite)
-    thread.start()
-    until = time.monotonic() + 0.5
-    torn = 0
-    while time.monotonic() < until:
-        with contextlib.suppress(GoneError):
-            torn += bool(file.read(0).strip(b"1"))
-    stopping.set()
-    thread.join()
-    assert torn == 0
-
-
-def test_leaves_no_descriptor_open(tmp_path: Path) -> None:
-    file = whole(tmp_path)
-    before = len(list(Path("/proc/self/fd").iterdir()))
-    file.read(0)
-    os.truncate(tmp_path / "a.bin", 10)
-    with pytest.raises(GoneError):
-        file.read(0)
-    assert len(list(Path("/proc/self/fd").iterdir())) == before
 
 
 class Shelf:
@@ -178,11 +92,11 @@ def test_says_only_what_changes(shelf: Shelf) -> None:
     assert shelf.told == ["+a", "-a"]
 
 
-def a_partial(folder: Path) -> tuple[PartialFile, Staging]:
+def a_partial(folder: Path) -> tuple[PartialFile, StagedFile]:
     parts = thing([10] * 4)
-    staging = Staging(folder / "partial", id_of(parts), parts)
+    staging = StagedFile(folder / "partial", id_of(parts), parts)
     staging.open()
-    return PartialFile("a.bin", staging, lambda _, __: None), staging
+    return PartialFile("a.bin", staging), staging
 
 
 def test_a_part_is_served_by_its_id_alone(shelf: Shelf) -> None:
@@ -289,7 +203,7 @@ def test_says_where_a_chunk_is(shelf: Shelf) -> None:
     assert (places(shelf, "X"), places(shelf, "Z")) == ("a0 c0 b1", "")
     shelf.inventory.put(lettered(shelf, "a", "XY"))  # The same once more …
     shelf.inventory.put(lettered(shelf, "b", "YZ"))  # … and another version.
-    assert (places(shelf, "X"), places(shelf, "Z")) == ("c0 a0", "b1")
+    assert (places(shelf, "X"), places(shelf, "Z")) == ("a0 c0", "b1")
     shelf.inventory.remove("c")
     assert places(shelf, "X") == "a0"
     shelf.inventory.put(lettered(shelf, "a", "XY"))
@@ -314,12 +228,20 @@ def test_takes_in_nothing_that_cannot_be_announced(shelf: Shelf) -> None:
     assert (shelf.told, shelf.inventory.names()) == ([], [])
 
 
-def test_what_an_asker_has_is_passed_on_to_the_fetch(shelf: Shelf) -> None:
-    heard: list[tuple[str, bytes]] = []
-    partial, staging = a_partial(shelf.folder)
-    staging.close()
-    partial.on_asked = lambda node, have: heard.append((node, have))
-    shelf.inventory.put_partial(partial)
-    shelf.inventory.heard(partial.id, "n2", b"\x01")
-    shelf.inventory.heard(id_of(plain(b"other")), "n2", b"\x01")
-    assert heard == [("n2", b"\x01")]
+def test_finding_waits_for_nobody(shelf: Shelf) -> None:
+    """Whoever changes something has the lock, and may wait for the interpreter meanwhile."""
+    thing = whole(shelf.folder)
+    shelf.inventory.put(thing)
+    with shelf.inventory._lock, shelf.inventory._replacing:
+        assert shelf.inventory.find("a.bin") is shelf.inventory.find(thing.id) is thing
+        assert shelf.inventory.find("nothing") is None
+        assert shelf.inventory.whole("a.bin") is thing
+
+
+def test_at_no_moment_of_a_replacement_is_nothing_found(shelf: Shelf) -> None:
+    one, two = whole(shelf.folder, data=b"one"), whole(shelf.folder, data=b"two")
+    found: list[object] = []
+    inventory = Inventory(lambda _: found.append(inventory.find("a.bin")))
+    for each in (one, two, one, one):
+        inventory.put(each)
+    assert None not in found

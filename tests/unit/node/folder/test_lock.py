@@ -1,4 +1,4 @@
-"""One owner of a folder (fault 100)."""
+"""One owner of a folder, which is not on a bare mount point."""
 
 import os
 import subprocess
@@ -7,10 +7,10 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from shoal.node.folder.lock import FolderLock, FolderTakenError
+from shoal.node.folder.lock import FolderLock, FolderTakenError, require_mounted
 from shoal.protocol.errors import DiskError, OperatorError
 
-SAYS_WHY = r"cannot use the folder .*; change|lock is not a file with no other name.*; remove it"
+SAYS_WHY = r"cannot use the folder .*; change|lock is not a regular file with one name.*; remove it"
 
 
 def test_makes_the_folder_and_takes_it(tmp_path: Path) -> None:
@@ -91,3 +91,30 @@ def test_nothing_but_its_own_file_is_a_lock(tmp_path: Path, name: str, what: str
     assert victim.read_bytes() == b"mine"
     assert not (tmp_path / "nowhere").exists()
     assert not (tmp_path / "lock").exists()
+
+
+def listed(tmp_path: Path, *mount_points: str) -> Path:
+    fstab = tmp_path / "fstab"
+    lines = [
+        f"/dev/sdb{number} {path} ext4 defaults 0 2" for number, path in enumerate(mount_points)
+    ]
+    fstab.write_text(
+        "\n".join(["# /dev/sda1 /srv", "", "none", *lines, "/dev/sdc none swap sw 0 0"])
+    )
+    return fstab
+
+
+@pytest.mark.parametrize("inside", ["", "shoal/n1"])
+def test_a_bare_mount_point_is_refused(tmp_path: Path, inside: str) -> None:
+    place = tmp_path / "data disk"
+    place.mkdir()
+    fstab = listed(tmp_path, "/", str(place).replace(" ", r"\040"))
+    with pytest.raises(OperatorError, match=r"data disk is not mounted; mount it") as refused:
+        require_mounted(place / inside, fstab)
+    assert isinstance(refused.value, DiskError)
+
+
+def test_all_else_is_not(tmp_path: Path) -> None:
+    require_mounted(tmp_path, listed(tmp_path, "/", "/proc", f"{tmp_path}/elsewhere"))
+    require_mounted(Path("/proc/self"), listed(tmp_path, "/proc"))  # It is mounted.
+    require_mounted(tmp_path, tmp_path / "no such list")

@@ -1,11 +1,9 @@
 """A directory as one thing: what of it is shared, and what its bytes are."""
 
-import contextlib
 import os
 import shutil
 import socket
 import subprocess
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -34,19 +32,7 @@ from tests.unit.node.sample_trees import (
     open_descriptors,
     shared,
 )
-
-needs_root = pytest.mark.skipif(
-    os.geteuid() != 0, reason="only root can become somebody else for a moment"
-)
-
-
-@contextlib.contextmanager
-def somebody_else() -> Iterator[None]:
-    os.seteuid(65534)
-    try:
-        yield
-    finally:
-        os.seteuid(0)
+from tests.unit.node.users import needs_root, somebody_else
 
 
 def found(root: Path, selection: Selection = EVERYTHING) -> tuple[list[str], dict[str, str]]:

@@ -15,11 +15,10 @@ from shoal.node.trees.selection import EVERYTHING, Selection
 from shoal.protocol import listing, manifest
 
 from tests.unit.node.sample_trees import FOLDER, Items, file, link, make, run
+from tests.unit.node.users import needs_root, somebody_else
 
 FOLLOWING = Selection(follow_links=True)
-LOOP = "it leads back to a directory that it lies in"
-
-as_root = pytest.mark.skipif(os.geteuid() != 0, reason="only root can give files to others")
+LOOP = "it leads back to a directory above it"
 
 
 def looked(root: Path, selection: Selection = FOLLOWING) -> Tree:
@@ -102,7 +101,7 @@ def test_what_cannot_be_followed_is_left_out(tmp_path: Path) -> None:
     assert (list(items_of(chosen)), chosen.left_out.count) == (["x"], 0)
 
 
-@as_root
+@needs_root
 def test_links_of_strangers_are_only_followed_to_what_is_theirs(tmp_path: Path) -> None:
     make(tmp_path, {"secret/key": file(b"k"), "theirs/x": file(b"x"), "t/ours": link("../secret")})
     (tmp_path / "secret/key").chmod(0o600)
@@ -173,37 +172,34 @@ def test_a_spelling_leads_to_the_same_place(tmp_path: Path, path: str, target: s
 
 
 @contextlib.contextmanager
-def somebody_else(monkeypatch: pytest.MonkeyPatch, root: Path) -> Iterator[None]:
+def somebody_else_in(monkeypatch: pytest.MonkeyPatch, root: Path) -> Iterator[None]:
     monkeypatch.chdir(root)
     root.chmod(0o755)
-    os.seteuid(65534)
-    try:
+    with somebody_else():
         yield
-    finally:
-        os.seteuid(0)
 
 
-@as_root
+@needs_root
 def test_what_is_empty_for_whoever_looks_arrives_empty(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     make(tmp_path, {"a/b/secret": file(), "c/locked/x": file(), "d/l": link("/etc"), "e": FOLDER})
     (tmp_path / "a/b/secret").chmod(0)
     (tmp_path / "c/locked").chmod(0)
-    with somebody_else(monkeypatch, tmp_path):
+    with somebody_else_in(monkeypatch, tmp_path):
         tree = looked(Path(), EVERYTHING)
         assert items_of(tree) == {"a/b": FOLDER, "c": FOLDER, "d": FOLDER, "e": FOLDER}
     assert [path for path, _ in tree.left_out.named] == ["a/b/secret", "c/locked", "d/l"]
 
 
-@as_root
+@needs_root
 def test_what_becomes_readable_is_taken_in(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     make(tmp_path, {"a": file(b"a"), "b": file(b"b")})
     (tmp_path / "b").chmod(0o600)
-    with somebody_else(monkeypatch, tmp_path):
+    with somebody_else_in(monkeypatch, tmp_path):
         assert items_of(looked(Path(), EVERYTHING)) == {"a": file(b"a")}
     (tmp_path / "b").chmod(0o644)
-    with somebody_else(monkeypatch, tmp_path):
+    with somebody_else_in(monkeypatch, tmp_path):
         assert items_of(looked(Path(), EVERYTHING)) == {"a": file(b"a"), "b": file(b"b")}
 
 

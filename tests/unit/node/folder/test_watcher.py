@@ -118,11 +118,11 @@ def test_looks_itself_where_changes_are_not_reported(
 def test_leaves_a_file_alone_while_it_is_written(idle: Scene) -> None:
     idle.watcher._look()
     idle.write("a", b"1")
-    assert not idle.watcher._look()
+    assert idle.watcher._look() == {"a"}
     idle.write("a", b"12")
-    assert not idle.watcher._look()
+    assert idle.watcher._look() == {"a"}
     assert idle.inventory.names() == []
-    assert idle.watcher._look()
+    assert idle.watcher._look() == set()
     assert idle.has("a", b"12")
 
 
@@ -263,7 +263,7 @@ def test_a_folder_that_is_away_is_not_empty(
         (folder / "b").unlink()
         folder.rmdir()
         (tmp_path / "mounted").rename(folder)
-        eventually(lambda: "is there again" in caplog.text)
+        eventually(lambda: "is back" in caplog.text)
         scene.write("c", b"3")
         eventually(lambda: scene.inventory.names() == ["a", "c"])
     assert caplog.text.count("not mounted") == 1
@@ -352,3 +352,23 @@ def test_a_command_does_not_take_a_folder_that_is_away_for_looked_at(idle: Scene
     (idle.folder / ".shoal" / "lock").unlink()
     idle.watcher.look_once(10)
     assert not idle.watcher.has_looked
+
+
+def test_what_is_shared_again_during_a_look_stays(
+    idle: Scene, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What is healed is withheld until it is in its place, and a look may begin before."""
+    idle.write("a", b"1")
+    idle.watcher.look_through()
+    assert idle.has("a", b"1")
+    idle.rules.set("a", Rule(FORGOTTEN))
+    real = idle.watcher._folder.look
+
+    def share_again(*arguments: Any) -> Any:
+        seen = real(*arguments)
+        idle.rules.set("a", Rule())
+        return seen
+
+    monkeypatch.setattr(idle.watcher._folder, "look", share_again)
+    idle.watcher._look()
+    assert idle.has("a", b"1")

@@ -1,25 +1,17 @@
-"""What one file's bytes are taken to be the same by, and that no others leave (fault 98)."""
+"""A thing that is whole, and its bytes: nothing is sent of what has changed since."""
 
+import contextlib
 import os
+import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from shoal.node.files.signature import (
-    AHEAD_BYTES,
-    LARGE_BYTES,
-    GoneError,
-    Signature,
-    read_unchanged,
-    read_unchanged_into,
-)
-from shoal.node.folder.source import FileSource, Stretch
+from shoal.node.files.signature import GoneError, Signature
 from shoal.protocol import bitmap, manifest
-from shoal.protocol.size_cutting import file_cut
 
 from tests.unit.node import things
-from tests.unit.node.sample_trees import open_descriptors
 from tests.unit.node.things import id_of, plain
 
 DATA = bytes(range(250)) * 20
@@ -32,117 +24,86 @@ def a_file(folder: Path, name: str = "a", data: bytes = DATA) -> Path:
     return path
 
 
-def read_into(path: str, signature: Signature, offset: int, size_bytes: int) -> bytes:
-    buffer = bytearray(size_bytes)
-    read_unchanged_into(path, signature.fits, offset, memoryview(buffer))
-    return bytes(buffer)
+def test_a_whole_thing_knows_what_it_is(tmp_path: Path) -> None:
+    path = a_file(tmp_path)
+    whole = things.whole(path, "some name")
+    thing = plain(DATA)
+    assert (whole.name, whole.id, whole.manifest) == ("some name", id_of(thing), thing)
+    assert whole.data == manifest.encode(thing)
+    assert whole.signature == Signature.of(path.stat())
+    assert (whole.size_bytes, whole.chunk_count) == (5000, thing.chunk_count)
+    assert whole.have == bitmap.full(thing.chunk_count)
+    assert b"".join(map(whole.read, range(whole.chunk_count))) == DATA
 
 
-def read(path: str, signature: Signature, offset: int, size_bytes: int) -> bytes:
-    return read_unchanged(path, signature.fits, offset, size_bytes)
+def test_an_empty_thing_has_no_chunks(tmp_path: Path) -> None:
+    whole = things.whole(a_file(tmp_path, data=b""), "a")
+    assert (whole.size_bytes, whole.chunk_count, whole.have) == (0, 0, 0)
 
 
-def signature_of(path: Path) -> Signature:
-    return Signature.of(path.stat())
-
-
-def replace_by_the_same(path: Path) -> None:
-    a_file(path.parent, "other").rename(path)
-
-
-def rewrite(path: Path) -> None:
-    path.write_bytes(DATA[::-1])
+def replace(path: Path, make: Callable[[Path], object]) -> None:
+    path.unlink()
+    make(path)
 
 
 CHANGES: dict[str, Callable[[Path], object]] = {
-    "appended": lambda path: os.truncate(path, len(DATA) + 1),
     "truncated": lambda path: os.truncate(path, len(DATA) - 1),
-    "rewritten": rewrite,
-    "touched": lambda path: os.utime(path, ns=(5, 6)),
-    "replaced": replace_by_the_same,
-    "made executable": lambda path: path.chmod(0o744),
-}
-NO_CHANGES: dict[str, Callable[[Path], object]] = {
-    "nothing": Path.exists,
-    "read": lambda path: path.read_bytes(),
-    "read at another time": lambda path: os.utime(path, ns=(99, 5)),
-    "closed to others": lambda path: path.chmod(0o600),
-    "executable for others alone": lambda path: path.chmod(0o655),
-    "linked": lambda path: path.with_name("b").hardlink_to(path),
-    "renamed there and back": lambda path: path.rename(path.with_name("b")).rename(path),
-    "given away": lambda path: os.chown(path, os.geteuid(), os.getegid()),
+    "emptied": lambda path: os.truncate(path, 0),
+    "appended": lambda path: os.truncate(path, len(DATA) + 1),
+    "rewritten": lambda path: path.write_bytes(os.urandom(len(DATA))),
+    "touched": os.utime,
+    "deleted": lambda path: path.unlink(),
+    "made executable": lambda path: path.chmod(0o755),
+    "replaced by the same": lambda path: path.with_name("b").rename(path),
+    "replaced by a directory": lambda path: replace(path, Path.mkdir),
+    "replaced by a FIFO": lambda path: replace(path, os.mkfifo),
+    "replaced by a link to itself": lambda path: replace(path, lambda at: at.symlink_to(at)),
 }
 
 
 @pytest.mark.parametrize("change", CHANGES)
-def test_a_change_shows_in_the_signature(tmp_path: Path, change: str) -> None:
-    path = a_file(tmp_path)
-    was = signature_of(path)
-    assert was.fits(path.stat())
-    CHANGES[change](path)
-    assert signature_of(path) != was
-    assert not was.fits(path.stat())
-
-
-@pytest.mark.parametrize("change", NO_CHANGES)
-def test_nothing_else_does(tmp_path: Path, change: str) -> None:
-    path = a_file(tmp_path)
-    was = signature_of(path)
-    NO_CHANGES[change](path)
-    assert signature_of(path) == was
-    assert was.fits(path.stat())
-    assert read(str(path), was, 0, 5000) == DATA
-
-
-@pytest.mark.parametrize("mode", [0o644, 0o755, 0o600, 0o700, 0o444, 0o655, 0o100])
-def test_the_owner_s_right_to_run_it_is_all_that_counts_of_a_mode(
-    tmp_path: Path, mode: int
-) -> None:
-    path = a_file(tmp_path)
-    path.chmod(mode)
-    expected = manifest.EXECUTABLE_MODE if mode & 0o100 else manifest.PLAIN_MODE
-    assert signature_of(path) == Signature(len(DATA), 5, path.stat().st_ino, expected)
-
-
-@pytest.mark.parametrize("change", CHANGES)
-@pytest.mark.parametrize("part", [(0, 5000), (100, 10), (0, 0)])
-def test_nothing_leaves_of_a_file_that_has_changed(
-    tmp_path: Path, change: str, part: tuple[int, int]
-) -> None:
-    path = a_file(tmp_path)
-    was = signature_of(path)
-    CHANGES[change](path)
+def test_nothing_leaves_of_a_file_that_was(tmp_path: Path, change: str) -> None:
+    file = things.whole(a_file(tmp_path), "a")
+    a_file(tmp_path, "b")
+    CHANGES[change](tmp_path / "a")
     with pytest.raises(GoneError):
-        read(str(path), was, *part)
-    with pytest.raises(GoneError):
-        read_into(str(path), was, *part)
+        file.read(0)
 
 
-@pytest.mark.parametrize(
-    ("offset", "size_bytes"), [(0, 5000), (0, 1), (4999, 1), (100, 200), (0, 0), (5000, 0)]
-)
-def test_reads_any_part(tmp_path: Path, offset: int, size_bytes: int) -> None:
-    path = a_file(tmp_path)
-    expected = DATA[offset : offset + size_bytes]
-    assert read(str(path), signature_of(path), offset, size_bytes) == expected
-    assert read_into(str(path), signature_of(path), offset, size_bytes) == expected
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can become somebody else for a moment")
+def test_nothing_leaves_of_a_file_that_may_not_be_read(tmp_path: Path) -> None:
+    file = things.whole(a_file(tmp_path), "a")
+    try:
+        os.seteuid(65534)
+        with pytest.raises(GoneError):
+            file.read(0)
+    finally:
+        os.seteuid(0)
 
 
-@pytest.mark.parametrize(
-    "size_bytes", [LARGE_BYTES - 1, LARGE_BYTES, AHEAD_BYTES - 1, AHEAD_BYTES, AHEAD_BYTES + 1]
-)
-def test_reading_ahead_changes_no_byte(tmp_path: Path, size_bytes: int) -> None:
-    data = os.urandom(size_bytes)
-    path = a_file(tmp_path, data=data)
-    assert read(str(path), signature_of(path), 0, size_bytes) == data
+def test_nothing_leaves_of_a_file_that_changes_just_now(tmp_path: Path) -> None:
+    size = 4 << 20
+    file = things.whole(a_file(tmp_path, data=b"1" * size), "a")
+    stopping = threading.Event()
 
+    def rewrite() -> None:
+        with (tmp_path / "a").open("r+b", buffering=0) as writer:
+            while not stopping.is_set():
+                for byte in (b"2", b"1"):
+                    writer.seek(0)
+                    writer.write(byte * size)
+                os.utime(tmp_path / "a", ns=(1, 1))
 
-def test_a_file_is_no_longer_than_it_is(tmp_path: Path) -> None:
-    path = a_file(tmp_path)
-    with pytest.raises(GoneError, match="changed"):
-        read_into(str(path), signature_of(path), 4999, 2)
-    with pytest.raises(GoneError, match="changed after"):
-        read(str(path), signature_of(path), 4999, 2)
+    thread = threading.Thread(target=rewrite)
+    thread.start()
+    until = time.monotonic() + 0.5
+    torn = 0
+    while time.monotonic() < until:
+        with contextlib.suppress(GoneError):
+            torn += bool(file.read(0).strip(b"1"))
+    stopping.set()
+    thread.join()
+    assert torn == 0
 
 
 IN_THE_WAY: dict[str, Callable[[Path], object]] = {
@@ -166,67 +127,4 @@ def test_what_stands_in_a_file_s_place_is_not_read(tmp_path: Path, what: str) ->
     for part in range(whole.chunk_count):
         with pytest.raises(GoneError):
             whole.read(part)
-    with pytest.raises((GoneError, OSError)):
-        read(str(path), whole.signature, 0, 10)
     assert time.monotonic() - began < 5
-
-
-def test_a_link_to_the_very_file_will_do(tmp_path: Path) -> None:
-    """A file may be shared through a link; the signature says whether it is the same."""
-    path = a_file(tmp_path)
-    was = signature_of(path)
-    path.rename(tmp_path / "b")
-    path.symlink_to("b")
-    assert read(str(path), was, 0, 5000) == DATA
-    a_file(tmp_path, "c")
-    path.unlink()
-    path.symlink_to("c")
-    with pytest.raises(GoneError):
-        read(str(path), was, 0, 5000)
-
-
-def test_leaves_no_descriptor_open(tmp_path: Path) -> None:
-    path = a_file(tmp_path)
-    before = open_descriptors()
-    for one in (read, read_into):
-        was = signature_of(a_file(tmp_path))
-        one(str(path), was, 0, 10)
-        os.truncate(path, 0)
-        with pytest.raises(GoneError):
-            one(str(path), was, 0, 10)
-        path.unlink()
-        path.mkdir()
-        with pytest.raises(OSError, match="directory"):
-            one(str(path), was, 0, 10)
-        path.rmdir()
-    assert open_descriptors() == before
-
-
-@pytest.mark.parametrize("size_bytes", [0, 1, 4999, 5000])
-def test_a_file_is_a_source(tmp_path: Path, size_bytes: int) -> None:  # fault 88
-    path = a_file(tmp_path, data=DATA[:size_bytes])
-    source = FileSource(path, signature_of(path))
-    assert (source.size_bytes, source.listing_bytes) == (size_bytes, 0)
-    assert source.cut() == file_cut(size_bytes)
-    assert source.read(0, size_bytes) == DATA[:size_bytes]
-    buffer = bytearray(size_bytes)
-    source.read_into(0, memoryview(buffer))
-    assert buffer == DATA[:size_bytes]
-    assert [*source.stretches(1, 2)] == [Stretch(str(path), source.signature.fits, 1, 2)]
-
-
-def test_a_whole_thing_knows_what_it_is(tmp_path: Path) -> None:
-    path = a_file(tmp_path)
-    whole = things.whole(path, "some name")
-    thing = plain(DATA)
-    assert (whole.name, whole.id, whole.manifest) == ("some name", id_of(thing), thing)
-    assert whole.data == manifest.encode(thing)
-    assert whole.signature == signature_of(path)
-    assert (whole.size_bytes, whole.chunk_count) == (5000, thing.chunk_count)
-    assert whole.have == bitmap.full(thing.chunk_count)
-    assert b"".join(map(whole.read, range(whole.chunk_count))) == DATA
-
-
-def test_an_empty_thing_has_no_chunks(tmp_path: Path) -> None:
-    whole = things.whole(a_file(tmp_path, data=b""), "a")
-    assert (whole.size_bytes, whole.chunk_count, whole.have) == (0, 0, 0)

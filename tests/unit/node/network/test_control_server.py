@@ -128,9 +128,10 @@ def test_an_order_can_be_cancelled(scene: Scene) -> None:
 def test_a_verification_can_be_cancelled(scene: Scene) -> None:
     with scene.agent._watcher._looking:  # It has to wait for this.
         scene.order(VerifyOrder(), b"1")
-        eventually(lambda: scene.agent._verifying._running)
+        eventually(lambda: scene.agent._jobs._running)
         scene.order(Cancel(timed_out=True), b"1")
-        eventually(lambda: scene.agent._verifying._running[""].stop_kind)
+        (job,) = scene.agent._jobs._running.values()
+        eventually(lambda: job._stop._kind)
     report = scene.end()
     assert isinstance(report, Failed)
     assert report.kind == TimedOutError.kind

@@ -1,5 +1,6 @@
 """What is copied into a folder is there whole or not at all; and when two things are the same."""
 
+import functools
 import os
 import threading
 from collections.abc import Callable, Iterator
@@ -13,7 +14,7 @@ from shoal.node.folder import leftovers
 from shoal.node.orders.copying import copy_into, same
 from shoal.node.trees.selection import EVERYTHING, Selection
 from shoal.protocol.control import Omission
-from shoal.protocol.errors import OperatorError
+from shoal.protocol.errors import OperatorError, StoppedError
 
 from tests.unit.node.disks import refuse_to_sync
 from tests.unit.node.sample_trees import (
@@ -31,6 +32,7 @@ from tests.unit.node.sample_trees import (
 )
 
 MIB = 1 << 20
+alike = functools.partial(same, check=lambda: None)
 Change = Callable[[Path], object]
 
 
@@ -74,7 +76,7 @@ def copy(path: Path, selection: Selection = EVERYTHING, counter: Counter | None 
 @pytest.mark.parametrize("size", [0, 1, MIB - 1, MIB, MIB + 1, 3 * MIB + 5])
 @pytest.mark.parametrize("mode", [0o644, 0o755, 0o600, 0o777])
 def test_copies_a_file_and_counts_its_bytes_once(tmp_path: Path, size: int, mode: int) -> None:
-    path, counter = tmp_path / "a", Counter()  # fault 88
+    path, counter = tmp_path / "a", Counter()
     path.write_bytes(os.urandom(size))
     path.chmod(mode)
     there = copy(path, counter=counter)
@@ -150,7 +152,7 @@ def test_nothing_is_too_deep(deep_path: Path) -> None:
     (deep_path / "folder/.shoal").mkdir(parents=True)
     make(deep_path / "t", items)
     assert seen(copy(deep_path / "t")) == items
-    assert same(deep_path / "t", deep_path / "folder/it", EVERYTHING)
+    assert alike(deep_path / "t", deep_path / "folder/it", EVERYTHING)
     remove(deep_path / "folder/it")
     assert seen(deep_path / "folder") == {".shoal": FOLDER}
 
@@ -203,13 +205,11 @@ def test_takes_the_place_of_what_is_there(tmp_path: Path, before: Items, what: s
     make(tmp_path / "t", TREE)
     make(tmp_path / "folder", before)
     there = copy(tmp_path / what)
-    assert same(tmp_path / what, there, EVERYTHING)
+    assert alike(tmp_path / what, there, EVERYTHING)
     assert sorted(path.name for path in (tmp_path / "folder").iterdir()) == [".shoal", "it"]
 
 
-def test_what_is_not_durable_gets_no_name(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:  # fault 94
+def test_what_is_not_durable_gets_no_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     make(tmp_path / "t", TREE)
     make(tmp_path / "folder", OLD)
     refuse_to_sync(monkeypatch)
@@ -218,7 +218,7 @@ def test_what_is_not_durable_gets_no_name(
     assert seen(tmp_path / "folder") == {**NOTHING, **OLD}
 
 
-def test_does_not_take_the_place_of_what_is_neither(tmp_path: Path) -> None:  # fault 84
+def test_does_not_take_the_place_of_what_is_neither(tmp_path: Path) -> None:
     make(tmp_path / "t", TREE)
     os.mkfifo(tmp_path / "folder/it")
     with pytest.raises(OperatorError, match="neither a file nor a directory"):
@@ -287,7 +287,7 @@ def test_links_may_be_followed(tmp_path: Path) -> None:
     make(tmp_path, {"out/x": file(b"x"), "t/d": link("../out"), "t/f": link("d/x")})
     copy(tmp_path / "t", Selection(follow_links=True))
     assert seen(tmp_path / "folder/it") == {"d/x": file(b"x"), "f": file(b"x")}
-    assert same(tmp_path / "t", tmp_path / "folder/it", Selection(follow_links=True))
+    assert alike(tmp_path / "t", tmp_path / "folder/it", Selection(follow_links=True))
 
 
 # What is the same.
@@ -297,26 +297,26 @@ def test_links_may_be_followed(tmp_path: Path) -> None:
 def test_files_are_the_same_if_their_bytes_are(tmp_path: Path, size: int) -> None:
     data = os.urandom(size)
     make(tmp_path, {"a": file(data), "b": file(data), "longer": file(data + b"x")})
-    assert same(tmp_path / "a", tmp_path / "b", EVERYTHING)
-    assert not same(tmp_path / "a", tmp_path / "longer", EVERYTHING)
+    assert alike(tmp_path / "a", tmp_path / "b", EVERYTHING)
+    assert not alike(tmp_path / "a", tmp_path / "longer", EVERYTHING)
     if size:
         make(tmp_path, {"other": file(data[:-1] + bytes([data[-1] ^ 1]))})
-        assert not same(tmp_path / "a", tmp_path / "other", EVERYTHING)
+        assert not alike(tmp_path / "a", tmp_path / "other", EVERYTHING)
 
 
 def test_and_if_both_may_be_run_or_none(tmp_path: Path) -> None:
     """Shared, they have two ids."""
     make(tmp_path, {"a": file(b"x"), "b": run(b"x"), "c": run(b"x")})
-    assert not same(tmp_path / "a", tmp_path / "b", EVERYTHING)
-    assert same(tmp_path / "b", tmp_path / "c", EVERYTHING)
+    assert not alike(tmp_path / "a", tmp_path / "b", EVERYTHING)
+    assert alike(tmp_path / "b", tmp_path / "c", EVERYTHING)
     (tmp_path / "c").chmod(0o700)
-    assert same(tmp_path / "b", tmp_path / "c", EVERYTHING)
+    assert alike(tmp_path / "b", tmp_path / "c", EVERYTHING)
 
 
 def test_a_file_and_a_directory_are_not_the_same(tmp_path: Path) -> None:
     make(tmp_path, {"a": file(), "d/a": file()})
-    assert not same(tmp_path / "a", tmp_path / "d", EVERYTHING)
-    assert not same(tmp_path / "d", tmp_path / "a", EVERYTHING)
+    assert not alike(tmp_path / "a", tmp_path / "d", EVERYTHING)
+    assert not alike(tmp_path / "d", tmp_path / "a", EVERYTHING)
 
 
 def replace(path: Path, make_one: Change) -> None:
@@ -347,15 +347,15 @@ NO_DIFFERENCES: dict[str, Change] = {
 def test_directories_are_the_same_if_what_is_shared_of_them_is(tmp_path: Path, what: str) -> None:
     one, two = make(tmp_path / "one", TREE), make(tmp_path / "two", TREE)
     (DIFFERENCES | NO_DIFFERENCES)[what](two)
-    assert same(one, two, EVERYTHING) == same(two, one, EVERYTHING) == (what in NO_DIFFERENCES)
+    assert alike(one, two, EVERYTHING) == alike(two, one, EVERYTHING) == (what in NO_DIFFERENCES)
 
 
 def test_what_is_not_selected_makes_no_difference(tmp_path: Path) -> None:
     one = make(tmp_path / "one", TREE)
     two = make(tmp_path / "two", {**TREE, "b.txt": file(b"another"), "x/y": FOLDER})
-    assert not same(one, two, EVERYTHING)
-    assert same(one, two, Selection(exclude=("b.txt", "x")))
-    assert not same(one, two, Selection(include=("b.txt",)))
+    assert not alike(one, two, EVERYTHING)
+    assert alike(one, two, Selection(exclude=("b.txt", "x")))
+    assert not alike(one, two, Selection(include=("b.txt",)))
 
 
 @pytest.mark.parametrize("before", [file(b"mine"), None])
@@ -372,3 +372,14 @@ def test_what_appears_meanwhile_is_not_replaced(tmp_path: Path, before: Item | N
         with pytest.raises(OperatorError, match="a different it that appeared while it was copied"):
             copy_into(path, folder, "it", EVERYTHING, appear)
         assert seen(folder) == {".shoal": FOLDER, **mine}
+
+
+def test_comparing_can_be_stopped(tmp_path: Path) -> None:
+    for name in ("a", "b"):
+        (tmp_path / name).write_bytes(b"x")
+
+    def check() -> None:
+        raise StoppedError("stopped")
+
+    with pytest.raises(StoppedError):
+        same(tmp_path / "a", tmp_path / "b", EVERYTHING, check)

@@ -17,8 +17,8 @@ from shoal.protocol.errors import (
     StoppedError,
 )
 
-from tests.unit.node.company import Company, Member
-from tests.unit.node.orders.test_verifying import rot
+from tests.unit.node.company import Company, Member, refused
+from tests.unit.node.disks import rot
 from tests.unit.node.sample_trees import FOLDER, TREE, Items, file, link, seen
 from tests.unit.wire.places import LIMIT_S, eventually
 
@@ -34,12 +34,6 @@ def company(tmp_path: Path) -> Iterator[Company]:
         company.put("has", "tree", TREE)
         company.join("has")
         yield company
-
-
-def refused(asker: Member, what: str, **options: object) -> OperatorError:
-    with pytest.raises(OperatorError) as caught:
-        asker.fetch(what, **options)
-    return caught.value
 
 
 def test_a_file_and_a_tree_arrive_and_are_held(company: Company, asker: Member) -> None:
@@ -59,9 +53,9 @@ def test_what_is_here_is_not_fetched_again(asker: Member) -> None:
     assert again.reused_bytes == again.size_bytes
     inside = asker.fetch("tree/a/run.sh")
     assert (inside.path, inside.fetched_bytes) == (f"{first.path}/a/run.sh", 0)
-    missing = refused(asker, "tree/a/nothing")
+    missing = refused(asker.fetch, "tree/a/nothing")
     assert isinstance(missing, NotFoundError)
-    assert "no such file was found: tree/a/nothing; look into" in str(missing)
+    assert "no such file was found: tree/a/nothing; see what is in" in str(missing)
 
 
 def test_an_id_and_a_version_can_be_asked_for(company: Company, asker: Member) -> None:
@@ -102,7 +96,7 @@ def test_a_newer_version_is_replaced_by_an_older_one_if_others_have_it(
             assert (done.id, done.version, done.publisher) == (old.id, 1, "has")
             assert seen(company.place("asks") / "tree") == TREE
             return
-    error = refused(asker, f"tree@{old.id}")
+    error = refused(asker.fetch, f"tree@{old.id}")
     assert "already has a different tree" in str(error)
     assert "that no other node holds; move it, or pass --force" in str(error)
     assert seen(company.place("asks") / "tree") == LATER
@@ -114,7 +108,7 @@ def test_what_an_id_means_replaces_nothing(company: Company, asker: Member) -> N
     content_id = asker.fetch("f.bin").id
     asker.forget("f.bin", delete=True)
     company.put("asks", "f.bin", b"mine")
-    error = refused(asker, content_id)
+    error = refused(asker.fetch, content_id)
     assert "that an id alone does not replace" in str(error)
     assert (company.place("asks") / "f.bin").read_bytes() == b"mine"
     assert asker.fetch(content_id, force=True).name == "f.bin"
@@ -164,7 +158,7 @@ def test_what_was_put_beside_a_part_is_not_lost(company: Company, asker: Member)
     asker.fetch("tree/d")
     mine = company.place("asks") / "tree" / "mine.txt"
     mine.write_bytes(b"mine")
-    error = refused(asker, "tree")
+    error = refused(asker.fetch, "tree")
     assert "already has a different tree/mine.txt" in str(error)
     assert mine.read_bytes() == b"mine"
     mine.rename(company.place("asks") / "mine.txt")
@@ -179,7 +173,7 @@ def test_what_was_changed_in_a_part_is_not_lost(
     asker.fetch("tree/b.txt")
     path = company.place("asks") / "tree" / "b.txt"
     path.write_bytes(content)
-    assert "already has a different tree/b.txt" in str(refused(asker, "tree/b.txt"))
+    assert "already has a different tree/b.txt" in str(refused(asker.fetch, "tree/b.txt"))
     assert path.read_bytes() == content
     asker.fetch("tree/b.txt", force=True)
     assert path.read_bytes() == TREE["b.txt"][1]
@@ -187,8 +181,8 @@ def test_what_was_changed_in_a_part_is_not_lost(
 
 def test_a_part_does_not_mix_with_another_version(company: Company, asker: Member) -> None:
     company.put("asks", "tree", {"b.txt": file(b"mine")})
-    error = refused(asker, "tree/b.txt")
-    assert "a part of this one would mix with it; use --output" in str(error)
+    error = refused(asker.fetch, "tree/b.txt")
+    assert "a part of this one would get mixed with it: use --output" in str(error)
     target = company.folder / "out"
     asker.fetch("tree/b.txt", output=str(target))
     assert target.read_bytes() == TREE["b.txt"][1]
@@ -207,14 +201,14 @@ def test_a_part_does_not_mix_with_another_version(company: Company, asker: Membe
 def test_what_is_not_there_is_not_found(
     company: Company, asker: Member, what: str, options: dict[str, object], words: str
 ) -> None:
-    error = refused(asker, what, **options)
+    error = refused(asker.fetch, what, **options)
     assert isinstance(error, NotFoundError)
     assert words in str(error)
     assert [*company.place("asks").glob("[!.]*")] == []
 
 
 def test_a_file_has_no_parts(asker: Member) -> None:
-    error = refused(asker, "f.bin", include=("*",))
+    error = refused(asker.fetch, "f.bin", include=("*",))
     assert type(error) is OperatorError
     assert "leave --include and --exclude out" in str(error)
 
@@ -232,17 +226,17 @@ def test_elsewhere_nothing_is_replaced_without_force(company: Company, asker: Me
     target = company.folder / "mine"
     target.write_bytes(b"precious")
     for what in ("f.bin", "tree", "nothing"):
-        error = refused(asker, what, output=str(target))
+        error = refused(asker.fetch, what, output=str(target))
         assert type(error) is OperatorError
         assert "mine already exists; choose another path, or pass --force" in str(error)
-    forced = refused(asker, "tree", output=str(target), force=True)
+    forced = refused(asker.fetch, "tree", output=str(target), force=True)
     assert "already exists, and a directory never replaces a file; choose" in str(forced)
     assert target.read_bytes() == b"precious"
     asker.fetch("f.bin", output=str(target), force=True)
     assert target.read_bytes() == FILE
     state = company.place("asks") / ".shoal"
     for name in ("cache.db", "new"):
-        error = refused(asker, "f.bin", output=str(state / name), force=True)
+        error = refused(asker.fetch, "f.bin", output=str(state / name), force=True)
         assert "is in a node's own .shoal folder" in str(error)
 
 
@@ -265,7 +259,7 @@ def test_what_is_edited_while_its_new_version_comes_is_not_lost(
 
     home = msgspec.structs.replace(asker.agent._fetches._home, quota=Editing())
     asker.agent._fetches._home = home
-    error = refused(asker, "tree")
+    error = refused(asker.fetch, "tree")
     assert "already has a different tree that appeared while it was fetched" in str(error)
     assert mine.read_bytes() == b"my only copy"
 
@@ -314,18 +308,18 @@ def test_anything_may_become_anything_else_in_place(
 def test_a_quota_counts_the_whole_and_the_part(company: Company) -> None:
     small = company.join("small", quota_bytes=100)
     for what in ("f.bin", "tree"):
-        error = refused(small, what)
+        error = refused(small.fetch, what)
         assert isinstance(error, DiskError)
         assert "is more than the quota of small leaves" in str(error)
     small.fetch("tree/a/run.sh")
     company.put("small", "filler", b"x" * 80)
-    assert isinstance(refused(small, "tree/d"), DiskError)
+    assert isinstance(refused(small.fetch, "tree/d"), DiskError)
     small.fetch("f.bin", output=str(company.folder / "out"))
 
 
 def test_a_fetch_that_begins_too_late_is_stopped(asker: Member) -> None:
     asker.agent.cancel_all(StoppedError)
-    assert isinstance(refused(asker, "tree"), StoppedError)
+    assert isinstance(refused(asker.fetch, "tree"), StoppedError)
 
 
 def test_all_who_order_the_same_get_it(company: Company, asker: Member) -> None:
@@ -357,7 +351,7 @@ def test_a_part_stays_a_part_over_a_restart(company: Company) -> None:
 
 def test_who_could_not_fetch_it_is_not_listed(company: Company, asker: Member) -> None:
     rot(company.place("has") / "f.bin")
-    assert isinstance(refused(asker, "f.bin"), IntegrityError)
+    assert isinstance(refused(asker.fetch, "f.bin"), IntegrityError)
     answer = company.answer("f.bin")
     named = (*answer.holders, *answer.offline) if answer is not None else ()
     assert "asks" not in {holder.node for holder in named}

@@ -10,11 +10,11 @@ import pytest
 from shoal.node.agent import Agent
 from shoal.node.folder.lock import FolderLock
 from shoal.node.folder.whole import Whole
-from shoal.node.orders.home import Identity
+from shoal.node.orders.identity import Identity
 from shoal.protocol.control import Fetched, FetchOrder
-from shoal.protocol.errors import NotFoundError, OperatorError, TrackerError
+from shoal.protocol.errors import NotFoundError, TrackerError
 
-from tests.unit.node.company import Company, Member
+from tests.unit.node.company import Company, Member, refused
 from tests.unit.node.sample_trees import TREE, file
 from tests.unit.wire.places import free_address
 
@@ -28,12 +28,6 @@ def company(tmp_path: Path) -> Iterator[Company]:
         company.put("has", "tree", TREE)
         company.join("has")
         yield company
-
-
-def refused(asker: Member, what: str, **options: object) -> OperatorError:
-    with pytest.raises(OperatorError) as caught:
-        asker.fetch(what, **options)
-    return caught.value
 
 
 @contextlib.contextmanager
@@ -111,7 +105,9 @@ def test_what_is_here_needs_no_tracker_if_its_id_says_so(company: Company) -> No
             done = [pool.submit(asker.fetch, what) for what in exact]
             prefix = pool.submit(asker.fetch, f"tree@{digits[:8]}")
             alone_id = pool.submit(asker.fetch, content_id)
-            refusals = [pool.submit(refused, asker, what) for what in ("tree", f"tree@{'0' * 8}")]
+            refusals = [
+                pool.submit(refused, asker.fetch, what) for what in ("tree", f"tree@{'0' * 8}")
+            ]
         for one in done:
             found = one.result()
             assert (found.id, found.fetched_bytes, found.offline) == (content_id, 0, False)
@@ -130,7 +126,7 @@ def test_offline_takes_the_newest_that_is_here(company: Company, asker: Member) 
         assert (done.id, done.version, done.offline) == (old.id, 1, True)
         inside = asker.fetch("tree/a/run.sh", offline=True)
         assert inside.path == f"{old.path}/a/run.sh"
-        error = refused(asker, "f.bin", offline=True)
+        error = refused(asker.fetch, "f.bin", offline=True)
         assert isinstance(error, NotFoundError)
-        assert "asks has no f.bin that is shared; leave --offline out" in str(error)
+        assert "asks shares no f.bin; run it without --offline" in str(error)
         assert asker.fetch("tree").version == 2

@@ -1,27 +1,24 @@
 """What a node does when it is told that a chunk that it sent was wrong."""
 
 import logging
-from collections.abc import Iterator
+import time
 from pathlib import Path
 
 import pytest
+from shoal.node.fetching.steps import Event
 from shoal.node.folder.whole import Whole
 from shoal.node.orders import healer
-from shoal.node.orders.healer import Healer
+from shoal.node.orders.healer import FIRST_RETRY_S, MOST_RETRY_S, Healer
+from shoal.node.staging.intake import Intake
 from shoal.protocol.control import Examined
 
 from tests.unit.node.company import Company, Member
-from tests.unit.node.orders.test_verifying import DATA, rot
+from tests.unit.node.disks import rot
+from tests.unit.node.orders.test_verifying import DATA
 from tests.unit.node.sample_trees import TREE, seen
 from tests.unit.wire.places import eventually
 
 NOWHERE = f"b3:{0:064x}"
-
-
-@pytest.fixture
-def company(tmp_path: Path) -> Iterator[Company]:
-    with Company(tmp_path) as company:
-        yield company
 
 
 def chunk_at(member: Member, name: str, offset: int) -> tuple[Whole, int]:
@@ -83,7 +80,7 @@ def test_a_tree_is_healed_too(company: Company) -> None:
 
 
 def test_what_is_right_stays_as_it_is(company: Company, caplog: pytest.LogCaptureFixture) -> None:
-    """A malicious fetcher reports an honest holder (fault 45)."""
+    """A malicious fetcher reports an honest holder."""
     caplog.set_level(logging.INFO)
     path = company.put("n1", "f", DATA)
     keeper = company.join("n1")
@@ -124,8 +121,8 @@ def test_what_cannot_be_healed_is_withdrawn_and_tried_again(
     eventually(lambda: path.read_bytes() == DATA)
     eventually(lambda: company.holders("f") == {"n1": True, "n2": True})
     assert said(caplog) == [
-        "f: chunk 1 of 8 is damaged on this disk; no longer sharing it until it is healed",
-        "f: not healed, 1 of 8 chunks damaged: nobody else has it; will try again",
+        "f: chunk 1 of 8 is corrupt on this disk; not sharing it until it is healed",
+        "f: cannot heal it, 1 of 8 chunks corrupt: no other node has a good copy; will retry",
     ]
 
 
@@ -136,7 +133,7 @@ def test_after_a_restart_it_is_tried_again_too(
     with company.visiting("n1") as keeper:
         rot(path)
         keeper.verify("f")
-    monkeypatch.setattr(healer, "FIRST_RETRY_S", 0.0)
+    monkeypatch.setattr(healer, "FIRST_RETRY_S", 0.01)
     company.put("n2", "f", DATA)
     company.join("n2")
     company.join("n1")
@@ -196,8 +193,46 @@ def test_goes_on_after_a_mistake(company: Company, caplog: pytest.LogCaptureFixt
     rot(path)
     keeper.agent._healer._verifying = Failing()  # type: ignore[assignment]
     complain(keeper, "f")
-    eventually(lambda: "could not be looked at" in caplog.text)
+    eventually(lambda: "cannot look into a complaint" in caplog.text)
     keeper.agent._healer._verifying = verifying
     rot(path, 5000)
     complain(keeper, "f", 5000)
     eventually(lambda: keeper.agent._rules.damaged() == ["f"])
+
+
+def test_what_rots_while_it_is_fetched_is_fetched_again(
+    company: Company, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A partial holder checks what it is told of too, and never has a corrupt thing whole."""
+    company.put("n1", "f", DATA)
+    company.join("n1")
+    asker, publish = company.join("n2"), Intake.publish
+    healer = asker.agent._healer
+
+    def publish_late(intake: Intake) -> Event:
+        (part,) = asker.agent.inventory.fetched()
+        if "fetching it again" not in caplog.text:
+            rot(next((company.place("n2") / ".shoal/partial").glob("*/data")))
+            healer.take(part.id, 0)
+            eventually(lambda: "fetching it again" in caplog.text)
+        return publish(intake)
+
+    monkeypatch.setattr(Intake, "publish", publish_late)
+    done = asker.fetch("f")
+    assert (company.place("n2") / "f").read_bytes() == DATA
+    assert len(DATA) < done.fetched_bytes < 2 * len(DATA)
+    assert done.reused_bytes == 0
+
+
+def test_nodes_that_need_each_other_retry_at_the_same_times(
+    company: Company, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """However long each has failed: the longer pauses are multiples of the shorter ones."""
+    retries = company.join("n1").agent._healer
+    monkeypatch.setattr(time, "time", lambda: 1_000_003.0)
+    monkeypatch.setattr(time, "monotonic", lambda: 50.0)
+    for number, pause_s in enumerate((10.0, 20.0, 320.0)):
+        retries._later(str(number), pause_s)
+    times = [at + 1_000_003.0 - 50.0 for at, _ in retries._retries.values()]
+    assert times == [1_000_010.0, 1_000_020.0, 1_000_320.0]
+    assert MOST_RETRY_S / FIRST_RETRY_S == 2**5

@@ -8,7 +8,8 @@ from shoal.node.folder.rules import NO_RULE
 from shoal.protocol.errors import OperatorError
 
 from tests.unit.node.company import Company
-from tests.unit.node.orders.test_verifying import DATA, found, rot
+from tests.unit.node.disks import rot
+from tests.unit.node.orders.test_verifying import DATA, found
 from tests.unit.node.sample_trees import TREE, seen
 
 
@@ -49,7 +50,9 @@ def test_what_was_changed_since_is_left_alone(company: Company, *, is_there: boo
     path.unlink()
     if is_there:
         path.write_bytes(b"mine")
-    with pytest.raises(OperatorError, match="changed or removed since; `shoal share f` shares"):
+    with pytest.raises(
+        OperatorError, match="since been changed or removed; `shoal share f` shares"
+    ):
         keeper.verify("f")
     assert (path.read_bytes() if is_there else None) == (b"mine" if is_there else None)
 

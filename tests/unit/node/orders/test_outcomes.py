@@ -1,8 +1,5 @@
 """What is told of a fetch at its end."""
 
-from collections.abc import Iterator
-from pathlib import Path
-
 import msgspec
 import pytest
 from shoal.node.fetching.versions import Meant
@@ -18,12 +15,6 @@ ID, OTHER = "b3:" + 64 * "0", "b3:" + 64 * "1"
 DONE = Fetched("a", ID, 1, 0.5, 1, 0, {"n1": 1}, "/srv/a")
 
 
-@pytest.fixture
-def company(tmp_path: Path) -> Iterator[Company]:
-    with Company(tmp_path) as company:
-        yield company
-
-
 def test_the_version_that_was_taken_is_named() -> None:
     answer = Holders("a", ID, 1, (), (), (OtherVersion(OTHER, 1, 0, 1),), 3, "n1")
     told = outcomes.told(DONE, Meant(ID, "a", ID, answer))
@@ -33,11 +24,11 @@ def test_the_version_that_was_taken_is_named() -> None:
 
 def test_a_source_that_has_moved_on_is_told_by_its_number_or_id() -> None:
     answer = Holders("a", ID, 1, (), (), (), 3, "n1")
-    assert "nobody has v3 any more; fetching it anew" in outcomes.moved_on(
+    assert "no node has v3 any more; fetching the new one" in outcomes.moved_on(
         Meant(ID, "a", ID, answer)
     )
     unnumbered = msgspec.structs.replace(answer, version=0)
-    assert f"nobody has {ID} any more" in outcomes.moved_on(Meant(ID, "a", ID, unnumbered))
+    assert f"no node has {ID} any more" in outcomes.moved_on(Meant(ID, "a", ID, unnumbered))
 
 
 def test_what_is_here_is_told_with_its_version(company: Company, asker: Member) -> None:

@@ -1,8 +1,5 @@
 """What a node hears from the tracker on behalf of an order."""
 
-from collections.abc import Iterator
-from pathlib import Path
-
 import msgspec
 import pytest
 import zmq
@@ -11,7 +8,7 @@ from shoal.protocol import messages
 from shoal.protocol.errors import OperatorError, TrackerError, WireCode
 from shoal.protocol.messages import Error, Files, Holders, Message, OtherVersion, Query
 
-from tests.unit.node.company import Company, Member
+from tests.unit.node.company import Member
 from tests.unit.node.hostile import Frames, Stranger
 
 IDS = [f"b3:{number:064x}" for number in range(4)]
@@ -29,12 +26,6 @@ class TalkingTracker(Stranger):
         tag, empty, body = frames
         self.heard.append(messages.decode(body, messages.TrackerRequest))
         return [[tag, empty, messages.encode(self.reply)]]
-
-
-@pytest.fixture
-def company(tmp_path: Path) -> Iterator[Company]:
-    with Company(tmp_path) as company:
-        yield company
 
 
 def asked(asker: Member, reply: Message) -> tuple[Holders | None, list[Message]]:
@@ -66,7 +57,7 @@ def test_what_nobody_else_has_is_none(asker: Member) -> None:
             Error(WireCode.INTERNAL, "it \x1b failed"),
             r"refused: it \\x1b failed; look into its log",
         ),
-        (Files(()), "answered something else than was asked"),
+        (Files(()), "sent an answer to another question"),
     ],
 )
 def test_nonsense_is_one_line(asker: Member, reply: Message, words: str) -> None:

@@ -1,40 +1,24 @@
 """What has rotted is found; it is healed, or not shared any more."""
 
-import os
 import threading
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
+from shoal.node.fetching.settings import FetchSettings
 from shoal.node.folder.rules import DAMAGED, FORGOTTEN, NO_RULE, Rule, Rules
+from shoal.node.network.stop import Stop
 from shoal.node.orders import verifying
-from shoal.node.orders.healing import Running
-from shoal.protocol.control import Verified, VerifyOrder, Working
+from shoal.node.orders.healing import Effort
+from shoal.protocol.control import Report, VerifyOrder, Working
 from shoal.protocol.errors import NotFoundError, OperatorError, StoppedError
 
 from tests.unit.node.company import Company, Member
+from tests.unit.node.disks import rot
 from tests.unit.node.sample_trees import TREE, file, seen
 from tests.unit.node.things import rng
 from tests.unit.wire.places import LIMIT_S, eventually
 
 DATA = rng().randbytes(10_000)
-
-
-def rot(path: Path, at: int = 0) -> None:
-    """Change a byte, and let nothing tell of it."""
-    status = path.stat()
-    with path.open("r+b") as damaged:
-        damaged.seek(at)
-        (byte,) = damaged.read(1)
-        damaged.seek(at)
-        damaged.write(bytes([byte ^ 1]))
-    os.utime(path, ns=(status.st_atime_ns, status.st_mtime_ns))
-
-
-@pytest.fixture
-def company(tmp_path: Path) -> Iterator[Company]:
-    with Company(tmp_path) as company:
-        yield company
 
 
 @pytest.fixture
@@ -43,6 +27,13 @@ def keeper(company: Company) -> Member:
     company.put("n1", "f", DATA)
     company.put("n1", "tree", TREE)
     return company.join("n1")
+
+
+@pytest.fixture
+def effort() -> Iterator[Effort]:
+    stop = Stop(lambda kind: kind("interrupted"))
+    yield Effort(stop, lambda _: None, FetchSettings(shares_already=True))
+    stop.close()
 
 
 def found(member: Member, what: str | None = None) -> list[tuple[str, int, bool]]:
@@ -94,7 +85,7 @@ def test_what_nobody_else_has_is_not_shared_any_more(
     thing = name.split("/", maxsplit=1)[0]
     rot(company.place("n1") / name)
     (one,) = keeper.verify(thing).things
-    assert (one.damaged, one.healed, one.trouble) == (1, False, "nobody else has it")
+    assert (one.damaged, one.healed, one.trouble) == (1, False, "no other node has a good copy")
     assert company.holders(thing) == {}
     assert keeper.agent._rules.of(thing).withheld == DAMAGED
     assert (company.place("n1") / name).exists()
@@ -151,17 +142,16 @@ def test_what_is_not_shared_of_a_directory_is_not_lost(company: Company, keeper:
     assert company.holders(content_id) == {"n1": True, "n2": True}
 
 
-def test_a_change_is_not_taken_for_rot(company: Company, keeper: Member) -> None:
+def test_a_change_is_not_taken_for_rot(company: Company, keeper: Member, effort: Effort) -> None:
     thing = keeper.agent.inventory.whole("f")
     assert thing is not None
     path = company.place("n1") / "f"
-    running = Running(None, lambda _: None)
     path.write_bytes(DATA[::-1])  # Between the first look and the hashing.
-    one = keeper.agent._verifying._examine(thing, running)
+    one = keeper.agent._verifying._examine(thing, effort)
     assert one is not None
     assert (one.name, one.damaged, one.id != thing.id) == ("f", 0, True)
     path.unlink()
-    assert keeper.agent._verifying._examine(thing, running) is None
+    assert keeper.agent._verifying._examine(thing, effort) is None
     assert keeper.agent._rules.of("f") == NO_RULE
 
 
@@ -182,7 +172,7 @@ def test_many_things_are_verified_page_by_page(
 
 
 def test_what_is_not_held_cannot_be_verified(keeper: Member) -> None:
-    with pytest.raises(OperatorError, match="n1 holds no nothing") as missing:
+    with pytest.raises(OperatorError, match="n1 has no nothing") as missing:
         keeper.verify("nothing")
     assert isinstance(missing.value, NotFoundError)
 
@@ -203,7 +193,7 @@ class Pausing:
 def test_it_can_be_stopped(
     company: Company, keeper: Member, monkeypatch: pytest.MonkeyPatch, *, of_all: bool
 ) -> None:
-    monkeypatch.setattr("shoal.node.folder.hash_progress.SHOW_HASHING_S", 0.0)
+    monkeypatch.setattr("shoal.node.folder.hashing.SHOW_S", 0.0)
     order, pause, ends = VerifyOrder(None if of_all else "f"), Pausing(), list[OperatorError]()
 
     def verify() -> None:
@@ -236,15 +226,18 @@ def test_it_can_be_stopped_while_it_heals(company: Company, keeper: Member) -> N
         other.agent._server.stop()  # It is there for the tracker, and does not answer.
         ends: list[OperatorError] = []
 
+        order, told = VerifyOrder("f"), list[Working]()
+
         def verify() -> None:
             with pytest.raises(OperatorError) as caught:
-                keeper.verify("f")
+                keeper.agent.carry_out(order, told.append)
             ends.append(caught.value)
 
         thread = threading.Thread(target=verify)
         thread.start()
-        eventually(lambda: any(keeper.agent._fetches._running))
-        keeper.agent.cancel(VerifyOrder("f"), StoppedError)
+        eventually(lambda: told and told[-1].holders is not None)  # It fetches.
+        keeper.agent.cancel(VerifyOrder("f"), StoppedError)  # It is nobody's.
+        keeper.agent.cancel(order, StoppedError)
         thread.join(LIMIT_S)
         assert [type(end) for end in ends] == [StoppedError]
         assert keeper.agent._rules.of("f").withheld == DAMAGED
@@ -296,16 +289,21 @@ def changed_copy(company: Company) -> tuple[Member, Member]:
     return copier, publisher
 
 
-def putting_back(copier: Member, ends: list[Verified | OperatorError]) -> threading.Thread:
+def putting_back(
+    copier: Member, order: VerifyOrder, ends: list[Report | OperatorError]
+) -> threading.Thread:
+    """Begin to put back what cannot be fetched now."""
+    told: list[Working] = []
+
     def verify() -> None:
         try:
-            ends.append(copier.verify("f"))
+            ends.append(copier.agent.carry_out(order, told.append))
         except OperatorError as error:
             ends.append(error)
 
     thread = threading.Thread(target=verify)
     thread.start()
-    eventually(lambda: any(copier.agent._fetches._running))
+    eventually(lambda: told and told[-1].holders is not None)  # It fetches.
     return thread
 
 
@@ -314,11 +312,11 @@ def test_what_is_being_put_back_is_healed_after_a_kill_and_is_no_more_after_a_st
 ) -> None:
     copier, _ = changed_copy(company)
     rule = copier.agent._rules.of("f")
-    ends: list[Verified | OperatorError] = []
-    thread = putting_back(copier, ends)
+    order, ends = VerifyOrder("f"), list[Report | OperatorError]()
+    thread = putting_back(copier, order, ends)
     damage = Rules(company.place("n2") / ".shoal").of("f").to_heal  # As the next process has it.
     assert damage is not None
-    copier.agent.cancel(VerifyOrder("f"), StoppedError)
+    copier.agent.cancel(order, StoppedError)
     thread.join(LIMIT_S)
     (end,) = ends
     assert isinstance(end, OperatorError)
@@ -329,23 +327,25 @@ def test_what_is_being_put_back_is_healed_after_a_kill_and_is_no_more_after_a_st
 
 def test_what_is_forgotten_while_it_is_put_back_stays_forgotten(company: Company) -> None:
     copier, _ = changed_copy(company)
-    ends: list[Verified | OperatorError] = []
-    thread = putting_back(copier, ends)
+    order, ends = VerifyOrder("f"), list[Report | OperatorError]()
+    thread = putting_back(copier, order, ends)
     copier.agent._rules.set("f", Rule(FORGOTTEN))
-    copier.agent.cancel(VerifyOrder("f"), StoppedError)
+    copier.agent.cancel(order, StoppedError)
     thread.join(LIMIT_S)
     assert copier.agent._rules.of("f") == Rule(FORGOTTEN)
     assert (company.place("n2") / "f").read_bytes() == b"changed"
 
 
-def test_what_was_stopped_before_it_fetched_puts_nothing_back(company: Company) -> None:
+def test_what_was_stopped_before_it_fetched_puts_nothing_back(
+    company: Company, effort: Effort
+) -> None:
     company.publish("n3", "f", DATA)
     copier = company.join("n2")
     copier.fetch("f")
     company.put("n2", "f", b"changed")
     eventually(lambda: copier.verify().things[-1].changed)
-    stopped = Running(StoppedError, lambda _: None)
+    effort.stop.set(StoppedError)
     with pytest.raises(OperatorError, match="interrupted"):
-        copier.agent._verifying._healing.put_back("f", stopped)
+        copier.agent._verifying._healing.put_back("f", effort)
     assert (company.place("n2") / "f").read_bytes() == b"changed"
     assert copier.agent._rules.of("f") == NO_RULE

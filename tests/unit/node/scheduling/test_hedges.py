@@ -1,15 +1,12 @@
 """What an idle holder may take over from a slow one, and how often."""
 
 from shoal.node.scheduling.hedges import Hedges
-from shoal.node.scheduling.neighbours import Neighbours
-from shoal.node.scheduling.outstanding import Outstanding, Request
-from shoal.node.scheduling.pace import LONG_BYTES
-from shoal.node.scheduling.peer import Peer
-from shoal.node.scheduling.settings import FetchSettings
+from shoal.node.scheduling.holders import LONG_BYTES, Neighbours, Peer
+from shoal.node.scheduling.requests import Outstanding, Request
 
+from tests.unit.node.scheduling.scene import Fetch
 from tests.unit.node.things import bits
 
-SETTINGS = FetchSettings(hedge_latencies=2, hedge_least_s=0.25, hedge_guess_s=1, refresh_s=0.2)
 ALL = bits("0123456789")
 
 
@@ -21,7 +18,7 @@ class Scene:
         self.out = Outstanding()
 
     def add(self, node: str, have: str | None = None, latency_s: float | None = None) -> None:
-        peer = Peer(node, ALL if have is None else None, 0, SETTINGS, distance=len(self.near))
+        peer = Peer(node, ALL if have is None else None, 0, distance=len(self.near))
         self.near.add(peer)
         if latency_s is not None:
             self.ask(node, "9", sent_at=-latency_s)
@@ -40,8 +37,10 @@ class Scene:
 
     def chances(self, missing: str, count: int = 10) -> str:
         """Draw who may take over which chunk from whom, and when."""
-        found = Hedges(count, SETTINGS).chances(self.near, self.out, bits(missing))
-        return " ".join(f"{one.peer.node}:{one.chunk}<{one.slow.node}@{one.at:g}" for one in found)
+        found = Hedges(count).chances(self.near, self.out, bits(missing))
+        return " ".join(
+            f"{one.peer.node}:{one.slow.index}<{one.slow.node}@{one.at:g}" for one in found
+        )
 
 
 def test_an_idle_holder_takes_over_the_oldest_it_has_something_of() -> None:
@@ -61,7 +60,7 @@ def test_takes_over_nothing_that_a_third_has_taken_over_or_that_is_overdue() -> 
     scene.add("n1", latency_s=0.01)
     scene.add("n2")
     slow = scene.ask("n2", "1")
-    assert scene.chances("1") == "n1:1<n2@0.25"
+    assert scene.chances("1") == "n1:1<n2@0.15"
     slow.is_hedged = True
     assert scene.chances("1") == ""
     slow.is_hedged, slow.is_overdue = False, True
@@ -74,7 +73,7 @@ def test_one_that_is_not_known_to_have_it_comes_last_and_later() -> None:
     scene.add("n2", have="1", latency_s=0.01)
     scene.add("n3")
     scene.ask("n3", "1", sent_at=5)
-    assert scene.chances("1") == "n2:1<n3@5.25 n1:1<n3@6"
+    assert scene.chances("1") == "n2:1<n3@5.15 n1:1<n3@5.5"
 
 
 def test_takes_over_only_what_is_far_slower_than_itself() -> None:
@@ -83,7 +82,7 @@ def test_takes_over_only_what_is_far_slower_than_itself() -> None:
     scene.add("n2", have="0")
     scene.ask("n2", "0", sent_at=100)
     assert scene.chances("0") == "n1:0<n2@inf"
-    for latency_s, at in ((0.01, 100.25), (2, 104)):
+    for latency_s, at in ((0.01, 100.15), (2, 104)):
         scene.near["n1"].latency_s = latency_s
         assert scene.chances("0") == f"n1:0<n2@{at:g}"
 
@@ -93,25 +92,25 @@ def test_takes_over_what_it_may_have_later_than_what_it_has() -> None:
     scene.add("n1", have="1")
     scene.add("n2", have="0")
     scene.ask("n2", "0", sent_at=100)
-    assert scene.chances("0") == "n1:0<n2@101"
+    assert scene.chances("0") == "n1:0<n2@100.5"
     scene.near["n1"].latency_s = 0.4
     assert scene.chances("0") == "n1:0<n2@101.6"
     scene.near.learn("n1", bits("12"), 101, is_whole=False)
-    assert scene.chances("0") == "n1:0<n2@102.8"
+    assert scene.chances("0") == "n1:0<n2@102.62"
 
 
 def test_of_the_last_of_many_chunks_what_it_may_have_is_as_good_as_what_it_has() -> None:
-    """Those who are complete say so to nobody: one of 1,000 hosts waited 0.5 s for one chunk."""
+    """Complete nodes tell nobody: one of 1,000 hosts waited 0.5 s for one chunk."""
     scene = Scene()
     scene.add("n1", have="1")
     scene.add("n2", have="0")
     scene.ask("n2", "0", sent_at=100)
     for missing in ("0", "06"):
-        assert scene.chances(missing, count=400) == "n1:0<n2@100.25"
-    assert scene.chances("067", count=400) == scene.chances("0", count=399) == "n1:0<n2@101"
+        assert scene.chances(missing, count=400) == "n1:0<n2@100.15"
+    assert scene.chances("067", count=400) == scene.chances("0", count=399) == "n1:0<n2@100.5"
     scene.near["n1"].latency_s = 0.4
     scene.near.learn("n1", bits("12"), 101, is_whole=False)
-    assert scene.chances("0", count=400) == "n1:0<n2@102"
+    assert scene.chances("0", count=400) == "n1:0<n2@101.82"
 
 
 def test_one_that_owes_an_answer_takes_nothing_over() -> None:
@@ -127,8 +126,8 @@ def test_one_that_owes_an_answer_takes_nothing_over() -> None:
 
 
 def test_what_was_not_sent_has_cost_nothing() -> None:
-    hedges = Hedges(1000, FetchSettings(hedged_share=50))
-    assert (hedges.left, Hedges(3, SETTINGS).left) == (20, 1)
+    hedges = Hedges(1000)
+    assert (hedges.left, Hedges(3).left) == (20, 1)
     request = Request(1, "n1", 0, 10, 0, 5, 15)
     hedges.came_back(request)
     assert hedges.left == 20
@@ -138,7 +137,7 @@ def test_what_was_not_sent_has_cost_nothing() -> None:
 
 
 def test_the_last_chunks_may_always_be_taken_over() -> None:
-    hedges = Hedges(10, SETTINGS)
+    hedges = Hedges(10)
     assert hedges.may_be(bits("0123"))
     hedges.left = 0
     assert [hedges.may_be(bits(missing)) for missing in ("1", "12", "123")] == [True, True, False]
@@ -149,7 +148,7 @@ def test_one_that_may_have_it_by_now_does_not_take_over_what_it_sent_wrong() -> 
     scene.add("n1", have="1")
     scene.add("n2", have="0")
     scene.ask("n2", "2")
-    assert scene.chances("2") == "n1:2<n2@1.2"
+    assert scene.chances("2") == "n1:2<n2@0.52"
     scene.near["n1"].sent_wrong(bits("2"))
     assert scene.chances("2") == ""
 
@@ -163,3 +162,80 @@ def test_takes_over_nothing_before_our_own_link_could_have_brought_it() -> None:
     slow = scene.ask("n2", "1")
     slow.ahead_bytes = 4 * LONG_BYTES
     assert scene.chances("1") == "n1:1<n2@64"
+
+
+# As the scheduler uses them.
+
+
+def test_an_idle_holder_takes_over_from_one_that_is_far_slower() -> None:
+    fetch = Fetch("n1 n2", missing="01")
+    assert fetch.asked() == "n1:0 n2:1"
+    fetch.wait(0.01).deliver("n1")
+    assert fetch.asked() == ""
+    assert fetch.scheduler.deadline(fetch.now) == 0.15
+    assert fetch.wait(0.25).asked() == "n1:1"
+    assert fetch.deliver("n1")
+    assert not fetch.deliver("n2")
+
+
+def test_another_takes_over_when_the_second_is_slow_too() -> None:
+    fetch = Fetch("n1 n2 n3", missing="012")
+    assert fetch.asked() == "n1:0 n2:1 n3:2"
+    fetch.wait(0.01).deliver("n1")
+    fetch.deliver("n2")
+    assert fetch.wait(0.3).asked() == "n1:2"
+    assert fetch.wait(0.1).asked() == ""
+    assert fetch.wait(0.2).asked() == "n2:2"
+
+
+def test_another_takes_over_when_the_second_is_overdue() -> None:
+    fetch = Fetch("n1 n2 n3", missing="012")
+    fetch.asked()
+    fetch.wait(0.01).deliver("n1")
+    fetch.deliver("n2")
+    assert fetch.wait(2).asked() == "n1:2"
+    assert fetch.wait(1).asked() == "n2:2"
+
+
+def test_only_so_many_are_taken_over() -> None:
+    """The last two chunks may always be: hosts waited a second for one that the seed had queued."""
+    fetch = Fetch("n1 n2 n3 n4 n5 n6 n7 n8", missing="01234567")
+    assert fetch.asked() == "n1:0 n2:1 n3:2 n4:3 n5:4 n6:5 n7:6 n8:7"
+    fetch.wait(0.01).deliver("n1")
+    fetch.wait(0.9)
+    assert fetch.asked() == "n1:1"
+    fetch.deliver("n1")
+    assert fetch.asked() == ""
+    assert fetch.scheduler._hedges.left == 0
+    for node in ("n3", "n4", "n5", "n6"):
+        fetch.deliver(node)
+    assert fetch.asked() == "n1:6"
+
+
+def test_does_not_take_over_what_there_is_no_memory_for() -> None:
+    fetch = Fetch("n1 n2", sizes=[30, 50])
+    assert fetch.asked() == "n1:0 n2:1"
+    fetch.wait(0.01).deliver("n1")
+    assert fetch.wait(0.9).asked() == ""
+
+
+def test_another_takes_over_when_the_first_to_do_so_is_lost() -> None:
+    fetch = Fetch("n1 n2 n3", missing="012")
+    fetch.asked()
+    fetch.wait(0.01).deliver("n1")
+    fetch.deliver("n2")
+    assert fetch.wait(0.3).asked() == "n1:2"
+    fetch.scheduler.drop("n1", fetch.now)
+    assert fetch.asked() == "n2:2"
+
+
+def test_takes_over_what_it_has_not_said_to_have_only_after_long() -> None:
+    """A node that becomes complete tells nobody: the last chunk would wait for the seed."""
+    fetch = Fetch("n1:1 n2", missing="01")
+    assert fetch.asked() == "n1:1 n2:0"
+    fetch.wait(0.1).deliver("n1")
+    assert fetch.wait(0.4).asked() == ""
+    assert fetch.scheduler.deadline(fetch.now) == 0.52  # Half a second after its word was fresh.
+    assert fetch.wait(0.02).asked() == "n1:0"
+    fetch.has_nothing("n1", have="1")
+    assert fetch.scheduler._hedges.left == 1  # What brought nothing has cost nothing.

@@ -4,13 +4,15 @@ import functools
 import itertools
 import math
 import operator
+from typing import Any
+from unittest import mock
 
 import hypothesis.strategies as st
 from hypothesis import settings
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
-from shoal.node.scheduling.outstanding import Request
+from shoal.node.scheduling import holders
+from shoal.node.scheduling.requests import Request
 from shoal.node.scheduling.scheduler import Scheduler
-from shoal.node.scheduling.settings import FetchSettings
 from shoal.protocol import bitmap
 from shoal.protocol.manifest import Manifest
 
@@ -18,9 +20,13 @@ from tests.unit.node.things import rng, thing
 
 NODES = st.sampled_from(["n1", "n2", "n3", "n4"])
 SIZES = st.lists(st.sampled_from([1, 10, 25, 60]), min_size=1, max_size=40)
-SETTINGS = FetchSettings(
-    window_bytes=50, total_window_bytes=90, window_requests=4, most_patience_s=8, give_up_s=20
-)
+WINDOW_BYTES = 90
+SMALL: dict[str, Any] = {
+    "WINDOW_BYTES": 50,
+    "WINDOW_REQUESTS": 4,
+    "MOST_PATIENCE_S": 8.0,
+    "GIVE_UP_S": 20.0,
+}
 
 
 class AnyHolders(RuleBasedStateMachine):
@@ -32,6 +38,8 @@ class AnyHolders(RuleBasedStateMachine):
 
     def __init__(self) -> None:
         super().__init__()
+        self.small = mock.patch.multiple(holders, None, **SMALL)  # So that they are reached.
+        self.small.start()
         self.now = 0.0
         self.out: dict[int, Request] = {}
         self.stored: set[int] = set()
@@ -44,7 +52,7 @@ class AnyHolders(RuleBasedStateMachine):
         at_start = self.with_same(have & bitmap.full(len(sizes)))
         self.stored = set(bitmap.indices(at_start))
         self.scheduler = Scheduler(
-            self.thing, at_start, bitmap.full(self.thing.chunk_count), rng(), SETTINGS
+            self.thing, at_start, bitmap.full(self.thing.chunk_count), rng(), WINDOW_BYTES
         )
 
     def with_same(self, chunks: int) -> int:
@@ -88,13 +96,6 @@ class AnyHolders(RuleBasedStateMachine):
         self.scheduler.close(request.node, request.request_id, self.now)
         self.ask()
 
-    @rule(node=NODES, have=st.binary(max_size=5))
-    def be_heard(self, node: str, have: bytes) -> None:
-        if self.scheduler.heard(node, have, self.now):
-            self.ask()
-        else:
-            assert not self.scheduler.next_requests(self.now)
-
     @rule(seconds=st.sampled_from([0.001, 0.1, 0.3, 1.0, 5.0]))
     def pass_time(self, seconds: float) -> None:
         self.now += seconds
@@ -127,15 +128,15 @@ class AnyHolders(RuleBasedStateMachine):
     def no_window_is_exceeded(self) -> None:
         prompt = [request for request in self.out.values() if not request.is_overdue]
         in_flight = sum(request.size_bytes for request in prompt)
-        assert in_flight <= SETTINGS.total_window_bytes or len(prompt) == 1
+        assert in_flight <= WINDOW_BYTES or len(prompt) == 1
         for node in (peer.node for peer in self.scheduler._near.in_order):
             mine = [
                 request
                 for request in self.out.values()
                 if request.node == node and not request.is_written_off
             ]
-            assert len(mine) <= SETTINGS.window_requests
-            assert len(mine) <= 1 or sum(each.size_bytes for each in mine) <= SETTINGS.window_bytes
+            assert len(mine) <= holders.WINDOW_REQUESTS
+            assert len(mine) <= 1 or sum(each.size_bytes for each in mine) <= holders.WINDOW_BYTES
         for request in self.out.values():
             assert request.size_bytes == self.thing.chunk_size(request.index)
 
@@ -156,7 +157,7 @@ class AnyHolders(RuleBasedStateMachine):
         prompt = [request for request in self.out.values() if not request.is_overdue]
         asked = self.with_same(bitmap.of(request.index for request in prompt))
         free = bitmap.full(self.thing.chunk_count) & ~bitmap.of(self.stored) & ~asked
-        room_bytes = SETTINGS.total_window_bytes - sum(each.size_bytes for each in prompt)
+        room_bytes = WINDOW_BYTES - sum(each.size_bytes for each in prompt)
         for peer in self.scheduler._near.in_order:
             wanted = free & peer.said_to_have or free & peer.believed_to_have(self.now)
             if wanted:
@@ -166,8 +167,11 @@ class AnyHolders(RuleBasedStateMachine):
 
     def teardown(self) -> None:
         """From now on n9 is honest, and the others are silent: the thing is complete soon."""
-        if not hasattr(self, "scheduler"):
-            return
+        if hasattr(self, "scheduler"):
+            self.finish()
+        self.small.stop()
+
+    def finish(self) -> None:
         self.scheduler.add("n9", self.now, complete=True)
         self.ask()
         until = self.now + 100

@@ -20,11 +20,9 @@ from shoal.node.fetching.versions import Meant
 from shoal.node.files import libc
 from shoal.node.files.signature import Signature
 from shoal.node.folder.inventory import Inventory
-from shoal.node.folder.rules import Rules
 from shoal.node.folder.source import FileSource
-from shoal.node.folder.spare import ANYTHING, NOTHING, Spare
 from shoal.node.orders.copying import copy_into
-from shoal.node.staging.intake import Destination, Intake
+from shoal.node.staging.spare import ANYTHING, NOTHING, Spare
 from shoal.node.staging.write_behind import LEAST_BYTES
 from shoal.node.trees.selection import EVERYTHING
 from shoal.protocol import manifest
@@ -45,6 +43,7 @@ from tests.unit.node.sample_trees import (
     run,
     seen,
 )
+from tests.unit.node.staging.taking import Taking
 from tests.unit.node.things import rng
 
 NEW: Items = {
@@ -83,9 +82,9 @@ def a_file(size_bytes: int) -> Thing:
 class Fetch:
     """One fetch of a thing, from a holder that answers at once."""
 
-    def __init__(self, thing: Thing, to: Destination) -> None:
+    def __init__(self, thing: Thing, taking: Taking) -> None:
         self.thing = thing
-        self.intake = Intake(to, lambda *_: None)
+        self.intake = taking.intake()
         self.download = Download(Meant("t", "t"), "me", TRACKER, rng())
         self.coming: collections.deque[steps.Event] = collections.deque([steps.TimePassed()])
         self.path: str | None = None
@@ -142,15 +141,16 @@ class Scene:
         make(folder, {".shoal/x": file(), **before})
         self.folder = folder
         self.thing = thing
-        self.to = to
-        self.rules = Rules(folder / ".shoal")
+        self.spare: Spare | None = to.pop("spare", None)
+        self.taking = Taking(folder, **to)
+        self.rules = self.taking.rules
 
     def fetch(self) -> None:
         """Fetch it as the command does: what is there now may go, unless it is being replaced."""
-        inventory = Inventory(lambda _: None)
         spare = NOTHING if self.rules.of("t").withheld else self._as_seen()
-        to = {"spare": spare, "rules": self.rules, "name": "t", **self.to}
-        Fetch(self.thing, Destination(self.folder, inventory, lambda *_: None, **to)).run()
+        self.taking.spare = spare if self.spare is None else self.spare
+        self.taking.inventory = Inventory(lambda _: None)
+        Fetch(self.thing, self.taking).run()
 
     def there(self) -> dict[str, Item]:
         return things_in(self.folder)

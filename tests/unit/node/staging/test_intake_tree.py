@@ -6,8 +6,7 @@ from typing import Any
 
 import pytest
 from shoal.node.fetching import steps
-from shoal.node.files.signature import GoneError, Signature
-from shoal.node.folder.inventory import Inventory
+from shoal.node.files.signature import GoneError
 from shoal.node.folder.quota import Quota
 from shoal.node.folder.rules import (
     DAMAGED,
@@ -17,45 +16,47 @@ from shoal.node.folder.rules import (
     PART,
     REPLACING,
     Rule,
-    Rules,
 )
-from shoal.node.folder.spare import ANYTHING, NOTHING, Spare
-from shoal.node.staging.intake import Destination, Intake
+from shoal.node.staging.partial import PartialFile
+from shoal.node.staging.spare import ANYTHING, NOTHING, Spare
 from shoal.node.trees.selection import Selection
 from shoal.protocol import bitmap
 from shoal.protocol.errors import NotFoundError, OperatorError
+from shoal.protocol.manifest import encode
 
+from tests.unit.node.disks import rot
 from tests.unit.node.sample_trees import TREE, Items, Model, file, look, make, run, seen
+from tests.unit.node.staging.taking import Taking
 
 MODEL = Model(TREE)
 OPENING = steps.OpenStaging("t", MODEL.id, MODEL.manifest)
 A = Selection(("a/",))
 
 
-class Scene:
+class Scene(Taking):
     """A folder, and an intake of a tree into it."""
 
     def __init__(self, folder: Path, **to: Any) -> None:
-        (folder / ".shoal").mkdir(exist_ok=True)
+        super().__init__(folder, **to)
         self.place = folder / "t"
-        self.inventory = Inventory(lambda _: None)
-        self.remembered: list[Signature] = []
-        self.rules = Rules(folder / ".shoal")
-        self.to = Destination(folder, self.inventory, self._remember, rules=self.rules, **to)
-        self.intake = Intake(self.to, lambda *_: None)
+        self.taken = self.intake()
 
-    def _remember(self, _: str, signature: Signature, __: bytes) -> None:
-        self.remembered.append(signature)
+    def open(self) -> steps.Event:
+        return self.taken.open(OPENING)
+
+    def remembers(self) -> bool:
+        """Return whether what is in the folder now need not be hashed again."""
+        return self.cache.manifest_of("t", look(self.place).signature) == encode(MODEL.manifest)
 
     def lay_out(self) -> steps.Event:
-        opened = self.intake.open(OPENING)
+        opened = self.open()
         assert isinstance(opened, steps.StagingOpened)
         self.fill(opened)
-        return self.intake.lay_out()
+        return self.taken.lay_out()
 
     def fill(self, opened: steps.StagingOpened) -> None:
         for index in bitmap.indices(opened.needed & ~opened.have):
-            assert self.intake.store(index, memoryview(MODEL.chunks[index])) is None
+            assert self.taken.store(index, memoryview(MODEL.chunks[index])) is None
 
     def fetch(self) -> "Scene":
         """Take in all of it that is wanted, but do not publish it."""
@@ -65,9 +66,9 @@ class Scene:
         return self
 
     def publish(self) -> None:
-        published = self.intake.publish()
+        published = self.taken.publish()
         assert isinstance(published, steps.Published)
-        self.intake.close()
+        self.taken.close()
 
 
 @pytest.mark.parametrize("in_place", [True, False])
@@ -78,7 +79,7 @@ def test_a_whole_tree_is_shared(tmp_path: Path, *, in_place: bool) -> None:
     whole = scene.inventory.whole("t")
     assert whole is not None
     assert [whole.read(index) for index in range(whole.chunk_count)] == MODEL.chunks
-    assert scene.remembered == [look(scene.place).signature]
+    assert scene.remembers()
     assert scene.rules.of("t").withheld == ""
 
 
@@ -86,7 +87,8 @@ def test_part_of_a_tree_is_withheld(tmp_path: Path) -> None:
     scene = Scene(tmp_path, in_place=True, selection=A)
     scene.fetch().publish()
     assert sorted(seen(scene.place)) == ["a/empty", "a/run.sh", "a/up", "b.txt"]
-    assert (scene.inventory.whole("t"), scene.remembered) == (None, [])
+    assert scene.inventory.whole("t") is None
+    assert scene.cache._run("SELECT name FROM manifests", ()) is None
     assert scene.rules.of("t") == Rule(PART)
 
 
@@ -118,7 +120,7 @@ def test_what_is_forgotten_while_it_is_healed_is_not_put_there(tmp_path: Path) -
     scene.rules.set("t", Rule(DAMAGED))
     scene.fetch()
     scene.rules.set("t", Rule(FORGOTTEN))
-    with pytest.raises(OperatorError, match="forgotten or shared anew meanwhile"):
+    with pytest.raises(OperatorError, match="forgotten or shared again meanwhile"):
         scene.publish()
     assert scene.rules.of("t") == Rule(FORGOTTEN)
 
@@ -135,24 +137,25 @@ def test_what_was_changed_while_others_came_is_not_taken_for_right(tmp_path: Pat
     with pytest.raises(GoneError):
         whole.read(MODEL.chunk_of("b.txt"))
     assert whole.read(MODEL.chunk_of("d/e/f/data", 40)) in MODEL.chunks
-    assert scene.remembered != [look(scene.place).signature]  # The watcher will look again.
+    assert not scene.remembers()  # The watcher will look again.
 
 
 def test_what_was_deleted_while_others_came_is_missed(tmp_path: Path) -> None:
     scene = Scene(tmp_path, in_place=True).fetch()
     (scene.place / "b.txt").unlink()
     scene.publish()
-    assert (scene.inventory.whole("t"), scene.remembered) == (None, [])
+    assert scene.inventory.whole("t") is None
+    assert scene.cache._run("SELECT name FROM manifests", ()) is None
     assert scene.rules.of("t") == NO_RULE  # The watcher will share it as what it is.
 
 
 def test_a_listing_that_is_none_is_refused(tmp_path: Path) -> None:
     scene = Scene(tmp_path)
-    scene.intake.open(OPENING)
+    scene.open()
     for index in range(MODEL.manifest.listing_chunks):
-        scene.intake.store(index, memoryview(b"x" * len(MODEL.chunks[index])))
-    assert isinstance(scene.intake.lay_out(), steps.ListingRefused)
-    scene.intake.close()
+        scene.taken.store(index, memoryview(b"x" * len(MODEL.chunks[index])))
+    assert isinstance(scene.taken.lay_out(), steps.ListingRefused)
+    scene.taken.close()
 
 
 @pytest.mark.parametrize(
@@ -166,7 +169,7 @@ def test_nothing_at_all_is_not_found(tmp_path: Path, selection: Selection, words
     scene = Scene(tmp_path, selection=selection, in_place=True)
     with pytest.raises(OperatorError) as missing:
         scene.lay_out()
-    scene.intake.close()
+    scene.taken.close()
     assert isinstance(missing.value, NotFoundError)
     assert words in str(missing.value)
     assert not scene.place.exists()
@@ -175,7 +178,7 @@ def test_nothing_at_all_is_not_found(tmp_path: Path, selection: Selection, words
 def test_a_quota_counts_what_is_wanted(tmp_path: Path) -> None:
     scene = Scene(tmp_path, quota=Quota(tmp_path, "n1", 100))
     with pytest.raises(OperatorError, match="is more than the quota of n1 leaves"):
-        scene.intake.open(OPENING)
+        scene.open()
     part = Scene(
         tmp_path,
         quota=Quota(tmp_path, "n1", 100),
@@ -188,7 +191,7 @@ def test_a_quota_counts_what_is_wanted(tmp_path: Path) -> None:
     more = Scene(tmp_path, quota=Quota(tmp_path, "n1", 100), selection=other, in_place=True)
     with pytest.raises(OperatorError, match="is more than the quota of n1 leaves"):
         more.lay_out()
-    more.intake.close()
+    more.taken.close()
     elsewhere = Scene(tmp_path, quota=Quota(tmp_path, "n1", 1), output=tmp_path / "out")
     elsewhere.fetch().publish()
     assert seen(tmp_path / "out") == TREE
@@ -208,8 +211,8 @@ def interrupted(tmp_path: Path) -> Scene:
     laid_out = scene.lay_out()
     assert isinstance(laid_out, steps.StagingOpened)
     index = MODEL.chunk_of("a/run.sh")
-    assert scene.intake.store(index, memoryview(MODEL.chunks[index])) is None
-    scene.intake.close()
+    assert scene.taken.store(index, memoryview(MODEL.chunks[index])) is None
+    scene.taken.close()
     assert seen(scene.place)["b.txt"] == file(b"old")
     return scene
 
@@ -232,7 +235,7 @@ def test_but_not_what_was_edited_or_put_there_meanwhile(tmp_path: Path, path: st
     scene = Scene(tmp_path, in_place=True)
     with pytest.raises(OperatorError, match=f"already has a different t/{path}, which may"):
         scene.fetch().publish()
-    scene.intake.close()
+    scene.taken.close()
     assert place.is_dir() or place.read_bytes() == b"my only copy"
     Scene(tmp_path, in_place=True, spare=ANYTHING).fetch().publish()
     assert seen(tmp_path / "t") == TREE
@@ -245,7 +248,7 @@ def test_nor_anything_when_it_is_not_known_any_more(tmp_path: Path) -> None:
     scene = Scene(tmp_path, in_place=True)
     with pytest.raises(OperatorError, match="already has a different t/"):
         scene.fetch().publish()
-    scene.intake.close()
+    scene.taken.close()
     assert seen(scene.place)["b.txt"] == file(b"old")
 
 
@@ -271,10 +274,8 @@ def test_modes_follow_the_umask_and_the_id_does_not(
 def test_equal_chunks_and_zeros_of_a_tree(tmp_path: Path) -> None:
     items = {"x": file(bytes(range(16)) * 3), "y": file(b"y" * 16), "z/z": file(bytes(64))}
     model = Model(items)
-    (tmp_path / ".shoal").mkdir()
-    inventory = Inventory(lambda _: None)
-    to = Destination(tmp_path, inventory, lambda *_: None, name="t")
-    intake = Intake(to, lambda *_: None)
+    taking = Taking(tmp_path)
+    intake = taking.intake()
     opened = intake.open(steps.OpenStaging("t", model.id, model.manifest))
     assert isinstance(opened, steps.StagingOpened)
     for index in bitmap.indices(opened.needed):
@@ -289,3 +290,36 @@ def test_equal_chunks_and_zeros_of_a_tree(tmp_path: Path) -> None:
     assert intake.publish() == steps.Published(str(tmp_path / "t"))
     intake.close()
     assert seen(tmp_path / "t") == items
+
+
+@pytest.mark.parametrize("in_place", [True, False])
+def test_what_rots_of_a_tree_before_it_is_whole_is_fetched_again(
+    tmp_path: Path, *, in_place: bool
+) -> None:
+    scene = Scene(tmp_path, in_place=in_place).fetch()
+    index, part = MODEL.chunk_of("b.txt"), scene.inventory.find(MODEL.id)
+    assert isinstance(part, PartialFile)
+    place = scene.place if in_place else next((tmp_path / ".shoal/partial").glob("*/tree"))
+    rot(place / "b.txt")
+    assert not part.is_right(index)
+    opened = scene.taken.publish()
+    assert isinstance(opened, steps.StagingOpened)
+    assert index in {*bitmap.indices(opened.needed & ~opened.have)}
+    scene.fill(opened)
+    scene.publish()
+    assert seen(scene.place) == TREE
+
+
+def test_but_what_was_edited_has_not_rotted(tmp_path: Path) -> None:
+    scene = Scene(tmp_path, in_place=True).fetch()
+    index, part = MODEL.chunk_of("b.txt"), scene.inventory.find(MODEL.id)
+    assert isinstance(part, PartialFile)
+    edited = scene.place / "b.txt"
+    edited.write_bytes(edited.read_bytes()[::-1])
+    os.utime(edited, ns=(2, edited.stat().st_mtime_ns + 1))  # Not in the same tick of the clock.
+    assert not part.is_right(index)
+    opened = scene.taken.publish()
+    assert isinstance(opened, steps.StagingOpened)
+    with pytest.raises(OperatorError, match=r"already has a different t/b\.txt"):
+        scene.fill(opened)
+    scene.taken.close()

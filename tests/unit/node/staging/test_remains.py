@@ -6,21 +6,25 @@ from pathlib import Path
 
 import pytest
 from shoal.node.folder.inventory import Inventory
-from shoal.node.staging.file_staging import Staging, staging_place
 from shoal.node.staging.partial import PartialFile
-from shoal.node.staging.remains import Remains, found, note_name
+from shoal.node.staging.remains import Remains, found, note_name, staging_place
+from shoal.node.staging.reuse import chunks_of, copy_chunks
+from shoal.node.staging.staged_file import StagedFile
+from shoal.protocol import bitmap, manifest
 from shoal.protocol.manifest import ContentId
 
+from tests.unit.node.staging.test_staged_tree import FILES, LISTING, MODEL, begun, fill
 from tests.unit.node.things import chunk, id_of, made_of, thing
 
 SIZE = 1 << 20
 THING = thing([SIZE] * 2)
+SMALL = thing([10] * 4)
 
 
 def leave(folder: Path, name: str, seed: str = "") -> ContentId:
     """Leave a fetch of which one chunk has come."""
     known = made_of(f"{seed}ab", SIZE) if seed else THING
-    staging = Staging(folder / ".shoal/partial", id_of(known), known)
+    staging = StagedFile(folder / ".shoal/partial", id_of(known), known)
     staging.open()
     staging.write(0, chunk(0, SIZE))
     staging.close()
@@ -36,8 +40,8 @@ def remains_in(folder: Path) -> Remains:
 def fetched(folder: Path, *, gives_way: bool = False) -> Remains:
     """Return what is left in a folder whose node fetches the thing just now."""
     inventory = Inventory(lambda _: None)
-    staging = Staging(folder / ".shoal/partial", id_of(THING), THING)
-    inventory.put_partial(PartialFile("a", staging, lambda *_: None, gives_way=gives_way))
+    staging = StagedFile(folder / ".shoal/partial", id_of(THING), THING)
+    inventory.put_partial(PartialFile("a", staging, gives_way=gives_way))
     return Remains(folder, inventory)
 
 
@@ -118,3 +122,49 @@ def test_those_go_that_are_said_to(tmp_path: Path) -> None:
     gone = remains_in(tmp_path).discard_if(lambda one: one.name == "b")
     assert [one.name for one in gone] == ["b"]
     assert [one.name for one in found(tmp_path)] == ["a"]
+
+
+# What can be copied from them.
+
+
+def copied(folder: Path, content_id: ContentId, wanted: manifest.Manifest) -> dict[int, bytes]:
+    """Return the chunks of `wanted` that are found in what there is."""
+    found: dict[int, bytes] = {}
+    left = remains_in(folder).to_copy_from(content_id, "a")
+    assert left is not None
+    copy_chunks(
+        wanted,
+        bitmap.full(wanted.chunk_count),
+        chunks_of([left]),
+        lambda index, data, _: found.update({index: data}),
+    )
+    return found
+
+
+def test_of_a_file_what_came(tmp_path: Path) -> None:
+    staging = StagedFile(tmp_path / ".shoal/partial", id_of(SMALL), SMALL)
+    staging.open()
+    for index in (1, 3):
+        staging.write(index, chunk(index))
+    staging.close()
+    assert copied(tmp_path, id_of(SMALL), SMALL) == {1: chunk(1), 3: chunk(3)}
+
+
+def test_of_a_tree_what_came(tmp_path: Path) -> None:
+    staging, _ = begun(tmp_path)
+    came = [*FILES][:3]
+    fill(staging, came)
+    staging.close()
+    found = copied(tmp_path, MODEL.id, MODEL.manifest)
+    assert found.keys() >= {*range(LISTING)}
+    assert all(data == MODEL.chunks[index] for index, data in found.items())
+    assert found.keys() & {*came}
+    assert not found.keys() & {*FILES[4:]} - {index for index in FILES if not MODEL.chunks[index]}
+
+
+@pytest.mark.parametrize("garbage", [b"", b"no manifest"])
+def test_what_is_no_manifest_is_of_no_use(tmp_path: Path, garbage: bytes) -> None:
+    place = staging_place(tmp_path, id_of(SMALL))
+    place.mkdir(parents=True)
+    (place / "manifest").write_bytes(garbage)
+    assert remains_in(tmp_path).to_copy_from(id_of(SMALL), "a") is None

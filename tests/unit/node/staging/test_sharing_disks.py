@@ -10,14 +10,14 @@ from pathlib import Path
 import pytest
 from shoal.node.fetching import steps
 from shoal.node.files.placing import sync
-from shoal.node.folder.inventory import Inventory
-from shoal.node.folder.spare import NOTHING, Spare
 from shoal.node.folder.whole import Whole
-from shoal.node.staging.intake import Destination, Intake
+from shoal.node.staging.intake import Intake
+from shoal.node.staging.spare import NOTHING, Spare
 from shoal.protocol import bitmap
 
 from tests.unit.node import things
 from tests.unit.node.sample_trees import Items, file, make, run, seen, shared
+from tests.unit.node.staging.taking import Taking
 
 KIB, MIB = 1 << 10, 1 << 20
 MAKE = {"xfs": ["mkfs.xfs", "-q", "-m", "reflink=1"], "btrfs": ["mkfs.btrfs", "-q"]}
@@ -68,21 +68,20 @@ def shared_bytes(path: Path) -> int:
 
 
 class Fetch:
-    """Takes in `whole` as `name`, what is the same from what the `inventory` has."""
+    """Takes in `whole` as `name`, what is the same from what is `older`."""
 
     def __init__(
         self, folder: Path, name: str, whole: Whole, *older: Whole, in_place: bool = False
     ) -> None:
-        inventory = Inventory(lambda _: None)
-        for one in older:
-            inventory.put(one)
         self.fetched_bytes = 0
         self._whole = whole
         replaced = next((one for one in older if one.name == name), None)
         spare = NOTHING if replaced is None else Spare.as_seen(replaced.source)
-        to = Destination(folder, inventory, lambda *_: None, in_place=in_place, spare=spare)
-        intake = Intake(to, lambda *_: None)
-        self._fill(intake, intake.open(steps.OpenStaging(name, whole.id, whole.manifest)))
+        taking = Taking(folder, in_place=in_place, spare=spare)
+        for one in older:
+            taking.inventory.put(one)
+        intake, opening = taking.intake(), steps.OpenStaging(name, whole.id, whole.manifest)
+        self._fill(intake, intake.open(opening))
         if whole.manifest.is_tree:
             self._fill(intake, intake.lay_out())
         assert isinstance(intake.publish(), steps.Published)

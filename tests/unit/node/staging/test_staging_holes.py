@@ -4,10 +4,10 @@ import os
 from pathlib import Path
 
 import pytest
-from shoal.node.staging.file_staging import Staging
+from shoal.node.staging.staged_file import StagedFile
 from shoal.protocol import manifest
 
-from tests.unit.node.staging.test_file_staging import PAGE, RIGHT, opened
+from tests.unit.node.staging.test_staged_file import PAGE, RIGHT, opened
 from tests.unit.node.things import id_of, lettered, made_of, plain
 
 
@@ -61,8 +61,8 @@ def allocated(folder: Path, free_bytes: int, monkeypatch: pytest.MonkeyPatch) ->
     monkeypatch.setattr(
         os, "posix_fallocate", lambda _, __, size_bytes: sizes.append(size_bytes >> 20)
     )
-    monkeypatch.setattr(Staging, "_is_on_a_disk", lambda _: True)
-    monkeypatch.setattr("shoal.node.staging.file_staging.free_bytes", lambda _: free_bytes)
+    monkeypatch.setattr(StagedFile, "_is_on_a_disk", lambda _: True)
+    monkeypatch.setattr("shoal.node.staging.staged_file.free_bytes", lambda _: free_bytes)
     with opened(folder, made_of("a..b", 1 << 20)) as (staging, _):
         staging._end_allocation()
     return sizes
@@ -76,7 +76,7 @@ def test_room_is_taken_ahead_only_where_there_is_plenty(
 
 
 def test_room_is_taken_in_long_runs(tmp_path: Path) -> None:
-    staging = Staging(tmp_path, id_of(made_of("ab..cd", 40 << 20)), made_of("ab..cd", 40 << 20))
+    staging = StagedFile(tmp_path, id_of(made_of("ab..cd", 40 << 20)), made_of("ab..cd", 40 << 20))
     runs = [(start >> 20, size >> 20) for start, size in staging._runs(0b110011)]
     assert runs == [(0, 80), (160, 80)]
     assert list(staging._runs(0)) == []

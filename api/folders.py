@@ -1,0 +1,80 @@
+"""A node's folder on this machine: who uses it, and how to become that node."""
+
+import time
+from collections.abc import Callable
+
+import msgspec
+from shoal.config.cluster import Cluster, NodeEntry
+from shoal.node.fetching.settings import FetchSettings
+from shoal.node.folder.lock import FolderLock, FolderTakenError
+from shoal.node.folder.occasions import RESCAN_S
+from shoal.node.orders.identity import Identity
+from shoal.protocol.errors import OperatorError
+from shoal.wire import control_socket
+
+RETRY_S = 0.1
+TELL_S = 1.0  # A node that has just been started takes orders before that.
+
+
+def identity_of(cluster: Cluster, entry: NodeEntry) -> Identity:
+    """Return a node's entry in the cluster file as the node itself needs it."""
+    limits, fetching = entry.limits, FetchSettings()
+    if limits.fetch_memory_mb is not None:
+        window_bytes = int(1e6 * limits.fetch_memory_mb)
+        fetching = msgspec.structs.replace(fetching, total_window_bytes=window_bytes)
+    if limits.stalled_s is not None:
+        fetching = msgspec.structs.replace(fetching, stalled_s=limits.stalled_s)
+    return Identity(
+        entry.name,
+        entry.address,
+        entry.folder,
+        cluster.tracker.address,
+        entry.quota_bytes,
+        fetching,
+        RESCAN_S if limits.rescan_s is None else limits.rescan_s,
+    )
+
+
+def take_folder(entry: NodeEntry) -> FolderLock:
+    """Lock the folder of a node that is about to run.
+
+    Raises:
+        OperatorError: another process has locked it.
+        DiskError: the folder cannot be used.
+    """
+    try:
+        return FolderLock.take(entry.folder)
+    except FolderTakenError as taken:
+        owner = f"process {taken.pid}" if taken.pid else "another process"
+        message = f"node {entry.name} cannot start: {owner} has its folder {entry.folder}"
+        raise OperatorError(f"{message}; stop it first") from None
+
+
+def take_folder_or_none(
+    entry: NodeEntry, check: Callable[[str], None], on_wait: Callable[[str], None]
+) -> FolderLock | None:
+    """Lock a node's folder; return None if a running node has it and takes orders.
+
+    Another command releases it soon, so wait for that: `fetch a & fetch b` fetches both.
+
+    Args:
+        entry: the node.
+        check: called while waiting, with the reason to wait; may raise.
+        on_wait: called once after a second, with a sentence for the user.
+
+    Raises:
+        DiskError: the folder cannot be used.
+    """
+    started, has_told = time.monotonic(), False
+    while True:
+        try:
+            return FolderLock.take(entry.folder)
+        except FolderTakenError as taken:
+            if control_socket.takes_orders(entry.folder):
+                return None
+            owner = f"process {taken.pid} is using the folder {entry.folder}"
+        check(owner)
+        if not has_told and time.monotonic() - started > TELL_S:
+            on_wait(f"{owner}; waiting for it to end")
+            has_told = True
+        time.sleep(RETRY_S)

@@ -1,0 +1,104 @@
+"""The entries of the tracker's log: whatever changes what it knows, as plain data.
+
+Decides nothing and applies nothing. `State.apply` is the one place where an entry takes effect,
+wherever it comes from: a decision of this tracker, its file at the start, or another tracker. Names
+and fields must last: later versions of shoal read logs that this one wrote. Entries refer to nodes
+by name and to versions by name and id, never by a process's counter.
+
+Of entries with the same key, the last one counts, and a store may keep that one alone.
+"""
+
+from typing import NamedTuple
+
+import msgspec
+
+
+class Publication(NamedTuple):
+    """The number of a version and its publisher: v3, published by n1."""
+
+    number: int  # 1, 2, …; 0: unknown
+    publisher: str | None
+
+
+UNPUBLISHED = Publication(0, None)
+
+
+class Entry(msgspec.Struct, frozen=True, gc=False, tag_field="change"):
+    """The base of all entries. When one is encoded, `change` tells its kind."""
+
+
+class Seen(Entry, frozen=True, gc=False, tag="seen"):
+    """A node is at this address, and its updates are accepted up to this one. Key: node."""
+
+    node: str
+    address: str
+    epoch: int
+    sequence: int
+
+
+class Gone(Entry, frozen=True, gc=False, tag="gone"):
+    """A node left or did not renew its lease, `silent_s` before this is applied. Key: node."""
+
+    node: str
+    left: bool
+    silent_s: int = 0
+
+
+class Forgotten(Entry, frozen=True, gc=False, tag="forgotten"):
+    """A node is no longer known, nor what it held."""
+
+    node: str
+
+
+class Published(Entry, frozen=True, gc=False, tag="published"):
+    """Content exists under a name. Of equal numbers, the first counts as newer. Key: name, id.
+
+    It was first announced `age_s` before this is applied.
+    """
+
+    name: str
+    id: str
+    size_bytes: int
+    number: int = 0
+    publisher: str | None = None
+    age_s: int = 0
+
+
+class Dropped(Entry, frozen=True, gc=False, tag="dropped"):
+    """A version that has no holders is forgotten."""
+
+    name: str
+    id: str
+
+
+class Held(Entry, frozen=True, gc=False, tag="held"):
+    """A node holds a version, or part of it. Key: name, id, node."""
+
+    name: str
+    id: str
+    node: str
+    complete: bool
+
+
+class Withdrawn(Entry, frozen=True, gc=False, tag="withdrawn"):
+    """A node no longer holds a version."""
+
+    name: str
+    id: str
+    node: str
+
+
+class Disowned(Entry, frozen=True, gc=False, tag="disowned"):
+    """A node does not hold what the cluster file says it holds. Key: name, node."""
+
+    name: str
+    node: str
+
+
+Change = Seen | Gone | Forgotten | Published | Dropped | Held | Withdrawn | Disowned
+
+
+class Renewed(Entry, frozen=True, gc=False, tag="renewed"):
+    """A node renewed its lease. Not part of the log: leases live in memory only."""
+
+    node: str
