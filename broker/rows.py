@@ -161,14 +161,13 @@ def _deletion(change: Forgotten | Dropped, serial: int) -> Statement:
     return "DELETE FROM nodes WHERE node = ?", (change.node,)
 
 
-def silenced(gone: Gone, row: Sequence[Any], now_s: int) -> Statement:
-    """Return what saves that a node is gone, given its present row."""
+def silenced(gone: Gone, row: Sequence[Any], now_s: int) -> Statement | None:
+    """Return what saves that a node is gone, given its present row; None if that is damaged."""
     *values, found = row
-    is_right = found == seal(
-        "nodes", values, _flag(found)
-    )  # A damaged row must not get a new seal.
+    if found != seal("nodes", values, _flag(found)):
+        return None  # A new seal would make it look intact.
     flag = _silence_flag(now_s - gone.silent_s, left=gone.left)
-    return _insertion("nodes", values, flag) if is_right else ("SELECT 1", ())
+    return _insertion("nodes", values, flag)
 
 
 def withdrawal(serial: int, node: str) -> Statement:

@@ -64,7 +64,7 @@ class Hosts:
     def send(self, role: Role, source: Path, name: str) -> Outcome:
         """Copy a file to the role's host, into ~/.shoal-hosts."""
         target = shlex.quote(f".shoal-hosts/{name}")
-        command = f"mkdir -p $(dirname {target}) && cat >{target}"
+        command = f'mkdir -p "$(dirname {target})" && cat >{target}'
         return self.over_ssh(role, f"sh -c {shlex.quote(command)}", source)
 
     def send_cluster_file(self, role: Role, path: Path) -> Outcome:

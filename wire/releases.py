@@ -1,9 +1,9 @@
-"""What libzmq has let go of, told to the thread that sent it.
+"""Sending without a copy, and hearing when libzmq has written what was sent.
 
-pyzmq keeps what is sent without a copy until libzmq has written it, and a thread of pyzmq's own
-hears of that. For each chunk of a swarm that one woke up, and ours after it, which waited for the
-same news: 4.5 % of a node's processor time (docs/build/decisions/0015). Here the thread that
-sent hears of it along with all else that it waits for.
+pyzmq keeps what it sends without a copy until libzmq has written it, and a thread of pyzmq's own
+waits for that news. Each chunk woke that thread, and then ours, which waited for the same news:
+4.5 % of a node's processor time (docs/build/decisions/0015). Here the sending thread gets the news
+along with everything else that it waits for.
 """
 
 import struct
@@ -11,10 +11,10 @@ import threading
 import time
 
 import zmq
-from shoal.wire.frames import has_mail
+from shoal.wire.frames import end_uncopied, has_mail
 from zmq.utils import garbage
 
-CLOSE_S = 1.0  # How long libzmq may take to let go of what a closed socket has not sent.
+CLOSE_S = 1.0  # How long libzmq may take to give up what a closed socket has not sent.
 
 _NUMBER = struct.Struct("@N")  # A size_t: free_python_msg in pyzmq's _zmq.py.
 _sender = threading.local()
@@ -22,32 +22,32 @@ _never_closed: "list[Releases]" = []
 
 
 class Releases:
-    """Sends without a copy, and says when that has left. For one thread; `close` it at the end."""
+    """Sends without a copy, and tells when that has left. For one thread; `close` it at the end."""
 
     def __init__(self) -> None:
         garbage.gc.__class__ = _Collector  # pyzmq looks it up once: it must be this very object.
         self._kept: dict[int, object] = {}
-        self._count = 0
+        self._number = 0
         self._context: zmq.Context[zmq.Socket[bytes]] = zmq.Context(io_threads=0)
         self.socket, self.told = self._context.socket(zmq.PULL), self._context.socket(zmq.PUSH)
         for sock in (self.socket, self.told):
-            sock.set_hwm(0)  # Who tells is libzmq's thread, which must not wait for us.
+            sock.set_hwm(0)  # The news comes from libzmq's thread, which must not wait for us.
             sock.setsockopt(zmq.LINGER, 0)
         self.socket.bind("inproc://released")
         self.told.connect("inproc://released")
 
-    def send(self, sock: "zmq.Socket[bytes]", data: bytes) -> int | None:
-        """Send `data`, a message's last frame; return the number under which it is released.
+    def send(self, sock: "zmq.Socket[bytes]", data: bytes, number: int) -> None:
+        """Send `data`, a message's last frame, which is released under `number`.
 
-        None if it is so short that pyzmq has copied it (zmq.COPY_THRESHOLD): then it has left.
+        `data` must not be so short that pyzmq copies it (zmq.COPY_THRESHOLD): that is never
+        released. No two may have the same number at a time.
         """
-        before = self._count
+        self._number = number
         _sender.releases = self
         try:
-            sock.send(data, copy=False)
+            end_uncopied(sock, data)
         finally:
             _sender.releases = None
-        return self._count if self._count > before else None
 
     def taken(self) -> list[int]:
         """Return the numbers of what was released since the last call; `socket` announces it."""
@@ -60,17 +60,16 @@ class Releases:
 
     def keep(self, data: object) -> int:
         """Keep what is being sent; return its number."""
-        self._count += 1
-        self._kept[self._count] = data
-        return self._count
+        self._kept[self._number] = data
+        return self._number
 
     def close(self) -> None:
-        """Wait until all is released, which closing the socket that sent it brings about; end."""
+        """Wait until everything is released; close the socket that sent it first."""
         until = time.monotonic() + CLOSE_S
         while self._kept and (left_s := until - time.monotonic()) > 0:
             self.socket.poll(int(1000 * left_s) + 1)
             self.taken()
-        if self._kept:  # libzmq would tell a socket that is gone.
+        if self._kept:  # Otherwise libzmq would write to a closed socket.
             _never_closed.append(self)
             return
         self.told.close()

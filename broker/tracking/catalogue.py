@@ -79,7 +79,10 @@ class Catalogue:
                 yield version
 
     def newest(self, name: str) -> Version | None:
-        return next(self.versions(name), None)
+        for version in reversed(self._by_name.get(name, ())):
+            if version.whole or version.partial:
+                return version
+        return None
 
     def versions_with(self, content_id: str) -> Iterator[Version]:
         """Yield the held versions with this content, of all names, in order of announcement."""

@@ -21,7 +21,7 @@ def opened(path: str | bytes | os.PathLike[str], above: int | None = None) -> It
     """Give a descriptor of the directory at `path`, which counts from the directory `above`.
 
     Raises:
-        OSError: it is not there, or is none; a link is none.
+        OSError: there is no directory; a link to one does not count.
     """
     descriptor = os.open(path, _OPEN, dir_fd=above)
     try:
@@ -31,7 +31,7 @@ def opened(path: str | bytes | os.PathLike[str], above: int | None = None) -> It
 
 
 def is_directory(path: str | bytes, above: int | None = None) -> bool:
-    """Say whether a directory is there; what a link leads to is not."""
+    """Say whether a directory is there; a link to one does not count."""
     try:
         return stat.S_ISDIR(os.lstat(path, dir_fd=above).st_mode)
     except OSError:
@@ -41,10 +41,10 @@ def is_directory(path: str | bytes, above: int | None = None) -> bool:
 def make(root: bytes, path: bytes, made: set[bytes]) -> None:
     """Make the directory `path` below `root`, which ends with a slash, and those above it.
 
-    What is in `made` is known to be there; what is made joins it.
+    Those in `made` are known to be there; new ones are added.
 
     Raises:
-        OSError: something that is no directory stands there, or the disk refused.
+        OSError: something else is in the way, or the disk refused.
     """
     for directory in missing(path, made):
         try:
@@ -58,7 +58,7 @@ def make(root: bytes, path: bytes, made: set[bytes]) -> None:
 def missing(path: bytes, known: Container[bytes]) -> list[bytes]:
     """Return `path` and the directories above it, as far as they are not `known`, outermost first.
 
-    What a known one lies in must be known too.
+    All directories above a known one must be known too.
     """
     found: list[bytes] = []
     while path and path not in known:
@@ -68,12 +68,12 @@ def missing(path: bytes, known: Container[bytes]) -> list[bytes]:
 
 
 def others(root: bytes, known: Container[bytes]) -> Iterator[bytes]:
-    """Yield the paths, relative to `root`, of what is below it and not `known`.
+    """Yield the paths, relative to `root`, of all that is below it and not `known`.
 
-    Of directories only those that are empty.
+    Of directories, only empty ones.
     """
     waiting = [b""]
-    while waiting:  # Not by recursion: directories may lie in each other a thousand deep.
+    while waiting:  # Not by recursion: directories may be nested a thousand deep.
         directory = waiting.pop()
         with contextlib.suppress(OSError), os.scandir(root + b"/" + directory) as entries:
             is_empty = True
@@ -89,11 +89,11 @@ def others(root: bytes, known: Container[bytes]) -> Iterator[bytes]:
 
 
 def sweep(directory: int, keeps: Keeps) -> None:
-    """Remove all below `directory` but what `keeps` says so of, and what that lies in.
+    """Remove everything below `directory` but what `keeps` wants, and the directories above that.
 
     Args:
         directory: a descriptor.
-        keeps: asked with the path below `directory` of all that is no directory.
+        keeps: asked, with the path below `directory`, about everything but directories.
 
     Raises:
         OSError: something could not be removed; all else was, unless it was moved meanwhile.
@@ -119,7 +119,7 @@ class _Sweep:
         self._troubles: list[OSError] = []
 
     def run(self) -> list[OSError]:
-        """Sweep; return what could not be done."""
+        """Sweep; return the errors."""
         try:
             self._enter(b"")
             while self._levels[-1].inside or len(self._levels) > 1:
@@ -140,7 +140,9 @@ class _Sweep:
     def _go_up(self) -> None:
         name = self._levels.pop().path.rpartition(b"/")[2]
         self._move_to(os.open("..", _OPEN, dir_fd=self._here))
-        if _identity(self._here) != self._levels[-1].identity:  # Where we are was moved meanwhile.
+        if (
+            _identity(self._here) != self._levels[-1].identity
+        ):  # This directory was moved meanwhile.
             raise OSError(errno.ESTALE, os.strerror(errno.ESTALE))
         with self._noting():
             os.rmdir(name, dir_fd=self._here)
@@ -150,7 +152,7 @@ class _Sweep:
         self._here = descriptor
 
     def _enter(self, path: bytes) -> None:
-        """Remove what is here and is no directory."""
+        """Remove everything here but directories."""
         level = _Level(path, _identity(self._here), [])
         self._levels.append(level)
         with os.scandir(self._here) as entries:
@@ -164,7 +166,7 @@ class _Sweep:
 
     @contextlib.contextmanager
     def _noting(self) -> Iterator[None]:
-        """Note what cannot be done; but not that something is kept in a directory, or has gone."""
+        """Note an error, unless a directory keeps something, or something has just gone."""
         try:
             yield
         except OSError as error:

@@ -1,4 +1,7 @@
-"""Puts what was fetched where `--output` says, on whatever file system, and nothing in its way."""
+"""Puts fetched files and directories where `--output` says, on any file system.
+
+Replaces nothing that it may not replace, and never follows a link.
+"""
 
 import contextlib
 import errno
@@ -19,8 +22,8 @@ _DIRECTORY = os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC
 def check_output(target: Path, *, may_replace: bool) -> None:
     """Raise OperatorError if nothing can be put at `target`.
 
-    Never in a node's `.shoal`, nor through a link; what is there is only replaced if `may_replace`,
-    and then only a regular file.
+    Never in a node's `.shoal`, nor through a link. Only a regular file is ever replaced, if
+    `may_replace`.
     """
     try:
         with _parent_of(target):
@@ -105,7 +108,7 @@ def _copy(made: Path, name: str, directory: int) -> Iterator[Path]:
 
 
 def _copy_all(made: Path, copy: Path) -> None:
-    """Copy what shutil.copytree would, however deep."""
+    """Copy as shutil.copytree does, however deep."""
     if made.is_symlink() or not made.is_dir():
         _copy_one(made, copy)
         return

@@ -1,7 +1,7 @@
-"""From a checked name to a place on the disk that is sure to lie in the folder. Opens directories.
+"""From a checked name to a place on the disk that is certainly in the folder. Opens directories.
 
 A name is walked part by part without following symbolic links, so that a link that was put or
-swapped in cannot lead out of the folder (fault 83).
+swapped in cannot lead out of the folder .
 """
 
 import contextlib
@@ -24,12 +24,12 @@ _DIRECTORY = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 def parent_of(
     folder: Path, name: str, *, replaces_links: bool = False, clear: Clear | None = None
 ) -> Iterator[tuple[int, str]]:
-    """Give a descriptor of the directory that `name` lies in, made if need be, and its last part.
+    """Give a descriptor of the directory that `name` is in, made if need be, and its last part.
 
     `clear` is to put a directory where a link or a file is on the way, but for the first part.
 
     Raises:
-        OperatorError: a part of the way is a link or a file even so, or what stands at the end is
+        OperatorError: a part of the way is a link or a file nevertheless, or the last part is
             neither a file nor a directory, nor, with `replaces_links`, a link.
         OSError: the disk refused.
     """
@@ -57,8 +57,8 @@ def _open_directory(part: str, descriptor: int, folder: Path, name: str) -> int:
     except OSError as error:
         if not isinstance(error, NotADirectoryError) and error.errno != errno.ELOOP:
             raise
-        message = f"cannot put {display(name)} into {folder}: {part} is not a directory there"
-        raise DiskError(f"{message}; move it away") from None
+        message = f"cannot put {display(name)} into {folder}: {part} is not a directory"
+        raise DiskError(f"{message}; move it") from None
 
 
 def _is_link(last: str, descriptor: int) -> bool:
@@ -74,7 +74,5 @@ def _refuse_what_is_neither(last: str, descriptor: int, folder: Path, name: str)
     except FileNotFoundError:
         return
     if not stat.S_ISREG(status.st_mode) and not stat.S_ISDIR(status.st_mode):
-        message = (
-            f"cannot put {display(name)} into {folder}: neither a file nor a directory stands there"
-        )
-        raise DiskError(f"{message}; move it away")
+        message = f"cannot put {display(name)} into {folder}"
+        raise DiskError(f"{message}: what is there is neither a file nor a directory; move it")

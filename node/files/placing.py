@@ -1,6 +1,6 @@
-"""Gives what was made aside its name, in one step, and replaces only what may go.
+"""Gives a file or directory that was made aside its name, in one step.
 
-Whether something may go is for the caller to say (`MayGo`), and it is asked at the last moment.
+Replaces only what the caller allows (`MayGo`), who is asked at the last moment.
 """
 
 import contextlib
@@ -33,11 +33,11 @@ def nothing(_: bytes) -> bool:
 def put_in_place(made: Path, folder: Path, name: str, may_go: MayGo = nothing) -> None:
     """Move `made`, on the same file system, to `name` in `folder`, durably.
 
-    What had the name, a file or a directory, is gone afterwards.
+    A file or directory that had the name is gone afterwards.
 
     Raises:
         InTheWayError: it may not go.
-        OperatorError: something that is neither stands in the way.
+        OperatorError: something that is neither is in the way.
         OSError: the disk refused.
     """
     with parent_of(folder, name) as (directory, last):
@@ -52,13 +52,13 @@ def put_in_place(made: Path, folder: Path, name: str, may_go: MayGo = nothing) -
 def give_name(made: bytes, directory: int, last: str, may_go: MayGo) -> bool:
     """Give `made` the name `last` in `directory`; say whether something is where `made` was.
 
-    What may go is looked at before and, as both have exchanged their names in one step, once more
-    afterwards: if it is no longer what may go, they change back. Where the file system cannot
+    Whether the other may go is asked before and, once both have exchanged their names in one step,
+    again: if it may no longer go, they change back. Where the file system cannot
     exchange names (renameat2(2): EINVAL, ENOSYS), it is looked at right before it is replaced,
     which leaves some microseconds for somebody to change it.
 
     Raises:
-        InTheWayError: what has the name may not go.
+        InTheWayError: the name is taken by something that may not go.
         OSError: the disk refused.
     """
     there = os.fsencode(f"/proc/self/fd/{directory}/{last}")
@@ -74,7 +74,7 @@ def give_name(made: bytes, directory: int, last: str, may_go: MayGo) -> bool:
         except FileNotFoundError:
             if not os.path.lexists(made):
                 raise
-            continue  # What had the name has just gone.
+            continue  # The other one has just gone.
         if may_go(made):
             return True
         _change_back(made, directory, last)
@@ -148,10 +148,10 @@ def _exchange(made: bytes, directory: int, last: str) -> bool:
 
 
 def _change_back(made: bytes, directory: int, last: str) -> None:
-    """Undo an exchange: what is at `made` is somebody's, and must not stay there."""
+    """Undo an exchange: the thing at `made` is the user's, and must not stay there."""
     try:
         _exchange(made, directory, last)
-    except FileNotFoundError:  # What was made has been removed meanwhile.
+    except FileNotFoundError:  # The new one has been removed meanwhile.
         rename_new(made, directory, last)
     except OSError:  # Then in two steps.
         os.rename(last, made + b".unnamed", src_dir_fd=directory)

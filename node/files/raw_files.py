@@ -1,6 +1,6 @@
-"""Single reads and writes of files that are opened for them alone. Every failure is an OSError.
+"""Single reads and writes of files that are opened just for them. Every failure is an OSError.
 
-A link at the end of a path is never followed, and nothing that is no file is waited for.
+Never follows a link at the end of a path, and never waits for anything but a regular file.
 """
 
 import contextlib
@@ -24,7 +24,7 @@ def usual_mode(mode: int) -> int:
     """Return the mode of a new file that would have this one without a umask, as cp gives it.
 
     Its owner loses nothing by the umask: whether a file may be run is in the id of a thing, and
-    what has arrived must be readable to be shared. The umask is read anew each time.
+    fetched files must be readable to be shared. The umask is read anew each time.
     """
     return mode & ~(_umask() & 0o077)
 
@@ -38,13 +38,13 @@ def _umask() -> int:
 
 
 def keep_owner_mode(descriptor: int, mode: int) -> None:
-    """Give the owner of a new file what `mode` says and a strange umask took; the rest stays."""
+    """Give the owner of a new file the rights in `mode` that an unusual umask took away."""
     if (os.fstat(descriptor).st_mode ^ mode) & 0o700:
         os.fchmod(descriptor, usual_mode(mode))
 
 
 def read_at(path: bytes, offset: int, size_bytes: int) -> bytes:
-    """Return what stands there, less if the file is shorter."""
+    """Return the bytes there, fewer if the file is shorter."""
     descriptor = os.open(path, _READ)
     try:
         return os.pread(descriptor, size_bytes, offset)
@@ -103,8 +103,8 @@ def write_at(
 def make_at(path: bytes, data: memoryview, mode: int) -> os.stat_result:
     """Make a file with these bytes and this mode less the umask; return how it is then.
 
-    What has that name is removed. To give the mode as the file is made saves a call: a seventh of
-    the time that a small file takes.
+    Anything that has the name is removed. Giving the mode as the file is made saves a call: a
+    seventh of the time that a small file takes.
     """
     descriptor = _make(path, mode)
     try:
@@ -145,13 +145,13 @@ def set_mode(path: bytes | str, mode: int, above: int | None = None, *, durably:
 
 
 def link(path: bytes, target: bytes) -> None:
-    """Make a symbolic link, in place of what is there."""
+    """Make a symbolic link, replacing what is there."""
     remove(path)
     os.symlink(target, path)
 
 
 def claim(path: bytes) -> None:
-    """Remove what is there, unless it is a file, and one that has no other name."""
+    """Remove what is there, unless it is a regular file with no other name."""
     try:
         status = os.lstat(path)
     except FileNotFoundError:
@@ -161,7 +161,7 @@ def claim(path: bytes) -> None:
 
 
 def claim_directory(path: Path, mode: int = 0o777) -> bool:
-    """Make a directory in place of what is there and is none; say whether it is a new one."""
+    """Make a directory, replacing anything else there; say whether it is a new one."""
     if path.is_dir() and not path.is_symlink():
         return False
     remove(path)
@@ -170,9 +170,9 @@ def claim_directory(path: Path, mode: int = 0o777) -> bool:
 
 
 def claim_room(path: Path) -> None:
-    """Make the directory `path` for what is being fetched, in one that only its user may enter.
+    """Make the directory `path` for partial files, in one that only its user may enter.
 
-    A link in place of either is replaced, so that nothing is written through it (fault 83).
+    A link instead of either is replaced, so that nothing is written through it.
     """
     path.parent.parent.mkdir(parents=True, exist_ok=True)
     if not claim_directory(path.parent, 0o700):

@@ -1,4 +1,4 @@
-"""What a file's bytes are taken to be the same by, and reading them only while they are.
+"""How to tell that a file has not changed, and reads that fail if it has.
 
 Bytes are read with `pread` between two looks at the file's signature, so that nothing is sent of a
 file that has changed since it was hashed, even if its time is set back afterwards; no mmap, which a
@@ -12,9 +12,11 @@ from collections.abc import Callable
 import msgspec
 from shoal.protocol import manifest
 
-LARGE_BYTES = 128 << 10  # From here on, what follows is likely to be asked for next …
-AHEAD_CHUNKS = 4  # … and the disk is told so, that it does not stop whoever serves. Where all is in
-AHEAD_BYTES = 8 << 20  # memory, that costs 3 us for each MiB; beyond this it brings nothing.
+LARGE_BYTES = 128 << 10  # From this size on, the next bytes are likely to be requested next …
+AHEAD_CHUNKS = (
+    4  # … so the kernel is told to read ahead, and serving need not wait. Where all is in
+)
+AHEAD_BYTES = 8 << 20  # memory, that costs 3 us for each MiB; beyond this it gains nothing.
 
 TIME_BITS = (1 << 64) - 1  # Of nanoseconds: times before 1970, and after 2554, fit modulo this.
 
@@ -24,14 +26,13 @@ _READ = os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK
 
 
 class GoneError(Exception):
-    """The bytes are no longer what they were."""
+    """The bytes have changed, or have gone."""
 
 
 class Signature(msgspec.Struct, frozen=True, gc=False):
-    """What a thing's bytes are taken to be the same by.
+    """While it is the same, a thing's bytes are taken to be the same.
 
-    Of a tree the time is that of its newest file, and instead of an inode stands a digest of all
-    that `node.tree` found.
+    A tree's time is that of its newest file, and its inode is a digest of everything in it.
     """
 
     size_bytes: int

@@ -1,4 +1,4 @@
-"""How files were when their bytes were right, in columns: there may be a million of them."""
+"""The states of files when their bytes were right, in columns: there may be a million of them."""
 
 import array
 import os
@@ -10,7 +10,7 @@ from shoal.protocol import manifest
 
 
 class FileStates:
-    """What the files of a tree, by their numbers, are taken to be the same by."""
+    """The states of a tree's files, by number: while they are the same, so are the bytes."""
 
     def __init__(self, sizes: Sequence[int] = (), are_executable: bytes = b"") -> None:
         """Begin with files of whose states only so much is known; `note` the rest."""
@@ -86,6 +86,6 @@ class FileStates:
         return self.inodes[file] != 0
 
     def fits(self, file: int) -> Fits:
-        """Return what says whether a file with some status is the one that it was."""
+        """Return a function that says whether a file with some status is unchanged."""
         mode = manifest.EXECUTABLE_MODE if self.executables[file] else manifest.PLAIN_MODE
         return Signature(self.sizes[file], self.mtimes[file], self.inodes[file], mode).fits

@@ -1,4 +1,4 @@
-"""Which files could not be read, so that nobody tries again before they change. Reads none."""
+"""Files that could not be read, so that nobody tries again before they change. Reads none."""
 
 import contextlib
 import errno
@@ -7,9 +7,9 @@ import threading
 from collections.abc import Iterator
 from pathlib import Path
 
-MOST = 100_000  # Some 30 MB. What is not noted is read again, and costs only time.
+MOST = 100_000  # Some 30 MB. Others are tried again, which only costs time.
 
-# What no file is to blame for: it has gone just now, or this process has too much open.
+# Errors that no file is to blame for: it has just gone, or this process has too many files open.
 PASSING = {errno.ENOENT, errno.ENOTDIR, errno.EMFILE, errno.ENFILE, errno.ENOMEM, errno.EINTR}
 
 _State = tuple[int, int, int, int, int]
@@ -24,12 +24,12 @@ class UnreadableError(OSError):
 
 
 class CannotReadError(OSError):
-    """It is not the disk that is written to that refuses, but what is to be copied."""
+    """The file to be copied cannot be read: the disk that is written to is not to blame."""
 
 
 @contextlib.contextmanager
 def reading() -> Iterator[None]:
-    """Raise CannotReadError for what cannot be read, unless that is no fault of the file."""
+    """Raise CannotReadError for a file that cannot be read, unless the file is not to blame."""
     try:
         yield
     except OSError as error:
@@ -39,7 +39,7 @@ def reading() -> Iterator[None]:
 
 
 class Unreadable:
-    """Files by path, each with what it was like when it could not be read. For any thread."""
+    """Files by path, each with its state when it could not be read. For any thread."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
@@ -50,7 +50,7 @@ class Unreadable:
         try:
             state = _state(Path(path).stat())
         except OSError:
-            return  # Whoever looks for it learns of that.
+            return  # The next look will tell.
         with self._lock:
             if len(self._known) < MOST or path in self._known:
                 self._known[path] = state, why(error)
@@ -69,7 +69,7 @@ class Unreadable:
 
 
 def why(error: OSError) -> str:
-    """Return what to say of something that cannot be read."""
+    """Return the reason why something cannot be read, for people."""
     return f"it cannot be read: {error.strerror or error}"
 
 

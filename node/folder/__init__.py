@@ -1,1 +1,1 @@
-"""What is in a node's folder, or linked to it: found, hashed, watched, remembered."""
+"""The contents of a node's folder: found, hashed, watched, remembered."""

@@ -1,7 +1,7 @@
-"""What is remembered of a folder across starts: manifests by signature, titles, starts' count.
+"""What a node remembers of its folder across starts: manifests, titles, and the count of starts.
 
-Only a cache: lost or broken, it is made anew, the folder is hashed again, and the tracker says
-which versions lie there. Where SQLite cannot work on a file (the disk is full, the path is longer
+Only a cache: if it is lost or broken it is rebuilt, the folder is hashed again, and the tracker
+names the versions. Where SQLite cannot work on a file (the disk is full, the path is longer
 than its own limit) it is kept in memory, and written to the file at the end if that can be done.
 """
 
@@ -34,7 +34,7 @@ CREATE TABLE IF NOT EXISTS starts (one INTEGER PRIMARY KEY CHECK (one = 1), coun
 
 
 # Signatures are text: inodes have 64 bits, and so have times after 2262; SQLite's integers have 63.
-_FORMAT = 2  # Of the tables; what has another one is dropped.
+_FORMAT = 2  # Of the tables; tables in another format are dropped.
 _MAX_IMAGE_BYTES = 1 << 30
 MAX_PATH_BYTES = 480  # SQLite refuses more than 512, with its "-journal"; it follows links first.
 _IMAGE_FORMAT = slice(18, 20)  # Of a database's header: 2 says WAL, which needs a file; 1 does not.
@@ -114,7 +114,7 @@ class Cache:
             with self._lock, self._database:
                 row = self._database.execute(statement, values).fetchone()
         except sqlite3.OperationalError as error:  # Locked, or the disk is full.
-            self._warn("the cache in %s is of no use now: %s", error)
+            self._warn("cannot use the cache in %s: %s", error)
             return None
         except sqlite3.DatabaseError:
             with self._lock:
@@ -130,7 +130,7 @@ class Cache:
             claim(os.fsencode(path))  # SQLite would write through a link, and wait for a FIFO.
         try:
             return _connect(self._path)
-        except sqlite3.OperationalError as error:  # What is there is as good as ever.
+        except sqlite3.OperationalError as error:  # The file itself may be fine.
             self._warn("cannot keep the cache in %s: %s", error)
             return self._in_memory()
         except sqlite3.DatabaseError:
@@ -148,7 +148,7 @@ class Cache:
             return self._in_memory()
 
     def _in_memory(self) -> sqlite3.Connection:
-        """Return a database in memory, with what the file has so far."""
+        """Return a database in memory, with the contents of the file."""
         self._is_in_memory = True
         database = sqlite3.connect(":memory:", check_same_thread=False)
         try:
@@ -162,19 +162,19 @@ class Cache:
             return _connect(":memory:")
 
     def _save(self) -> None:
-        """Write what is in memory to the file; if it cannot be done, the file stays as it is."""
+        """Write the database in memory to the file; if that fails, the file stays as it is."""
         aside = self._path.with_name(self._path.name + ".new")
         with contextlib.suppress(OSError, sqlite3.Error):
             try:
                 write_at(os.fsencode(aside), 0, memoryview(self._database.serialize()))
-                for path in self._files()[1:]:  # They are about what is replaced.
+                for path in self._files()[1:]:  # They belong to the file that is replaced.
                     remove(path)
                 aside.rename(self._path)
             finally:
                 remove(aside)
 
     def _warn(self, words: str, error: Exception) -> None:
-        """Say what is wrong, once: it is asked for each thing."""
+        """Log a problem once, however many things run into it."""
         line = words % (self._path.parent, error)
         if line not in self._warned:
             self._warned.add(line)

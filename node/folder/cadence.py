@@ -1,7 +1,7 @@
-"""When a thing that changes again and again is hashed and published once more. Looks at nothing.
+"""When a thing that keeps changing is hashed and published again. Looks at nothing.
 
-A log, or the disk of a machine that runs, would be a new version every second; so the intervals
-grow while it goes on changing, and are short again after it has been quiet for some of them.
+A log file, or the disk of a running machine, would be a new version every second. So the intervals
+grow while it keeps changing, and are short again after it has been quiet for some of them.
 """
 
 import dataclasses
@@ -20,7 +20,7 @@ class _Pace:
 
 
 class Cadence:
-    """The things that were hashed of late, and when each may be again."""
+    """The things that were hashed recently, and when each may be hashed again."""
 
     def __init__(self) -> None:
         self._paces: dict[str, _Pace] = {}
@@ -43,7 +43,7 @@ class Cadence:
         self._paces.pop(name, None)
 
     def _forget_the_quiet(self, now: float) -> None:
-        """Forget those that were hashed long ago: what is kept stands in the order of hashing."""
+        """Forget those that were hashed long ago: they are kept in the order of hashing."""
         for name, pace in list(itertools.islice(self._paces.items(), 2)):
             if now - pace.hashed_at >= QUIET * pace.interval_s:
                 del self._paces[name]

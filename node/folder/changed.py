@@ -1,4 +1,4 @@
-"""What has changed in a folder, as far as it is worth telling apart. Learns it from others."""
+"""Which things in a folder have changed, and where in them. Watches nothing."""
 
 MOST_THINGS = 10_000  # That are named; more are counted as everything …
 MOST_PATHS = 1000  # … and more paths in one of them as all of it.

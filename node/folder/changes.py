@@ -35,10 +35,10 @@ class Changes:
         self._wake = Wake()
         self._root = os.fsencode(folder.resolve())
         self._ours = os.fsencode(folder.resolve() / RESERVED_FOLDER)
-        self._paths: dict[int, bytes] = {}  # Of what is watched.
+        self._paths: dict[int, bytes] = {}  # Of the watched directories.
         try:
             self._inotify = INotify(nonblocking=True)
-        except AttributeError:  # The C library knows no such thing.
+        except AttributeError:  # The C library does not have it.
             self._wake.close()
             raise OSError(errno.ENOSYS, "not on this system") from None
         except OSError as error:
@@ -75,7 +75,7 @@ class Changes:
         self._wake.close()
 
     def _take_in(self, event: Event, changed: Changed) -> None:
-        """Follow what was made, moved or removed; note what counts as a change."""
+        """Follow directories that were made, moved or removed; note changes that count."""
         above = self._paths.get(event.wd)
         if event.mask & flags.Q_OVERFLOW:
             self._watch(self._root)
@@ -123,7 +123,7 @@ class Changes:
         return [path for path in found if path != self._ours]
 
     def _leave(self, path: bytes) -> None:
-        """Watch no longer what was moved away; if it is still in the folder it is found again."""
+        """Stop watching a directory that was moved; inside the folder it is found again."""
         for number, place in list(self._paths.items()):
             if place == path or place.startswith(path + b"/"):
                 with contextlib.suppress(OSError):
@@ -132,7 +132,7 @@ class Changes:
 
 
 def _named(error: OSError) -> OSError:
-    """Return the error with the limit that is reached: of a full disk, it is no word."""
+    """Return the error, naming the limit that is reached: its own text is about a full disk."""
     limit = _LIMITS.get(error.errno or 0)
     if limit is None:
         return error

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 
 from shoal.protocol.manifest import ContentId, Manifest
 
-_DIGEST_BYTES = 5  # Beside the 12 bits that choose a bucket: whoever finds a chunk compares it all.
+_DIGEST_BYTES = 5  # After the 12 bits that choose a bucket. The finder compares the whole digest.
 _NUMBER_BYTES = 5  # Of a thing: a number is never used again.
 _INDEX_BYTES = 2
 _RECORD_BYTES = _DIGEST_BYTES + _NUMBER_BYTES + _INDEX_BYTES
@@ -45,7 +45,7 @@ class ChunkIndex:
     def find(self, digest: bytes) -> Iterator[tuple[ContentId, int]]:
         """Yield the chunks, as things and indices, that may have this digest: it begins the same.
 
-        What is added or removed meanwhile may be among them or not.
+        Chunks that are added or removed meanwhile may be among them or not.
         """
         records = bytes(self._buckets.get(_bucket_of(digest), b""))
         for at in _places_of(_known_of(digest), records):

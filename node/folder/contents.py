@@ -33,16 +33,16 @@ log = logging.getLogger("shoal.node")
 
 
 class AwayError(DiskError):
-    """The folder cannot be looked through: not mounted, or its disk fails. It is *not* empty."""
+    """The folder cannot be read: not mounted, or its disk fails. It does *not* count as empty."""
 
     def __init__(self, folder: Path, reason: str) -> None:
         message = f"{display(str(folder))} cannot be looked at: {reason}"
-        remedy = "mount it, or mend it, and the node goes on"
+        remedy = "mount or repair it; the node continues by itself"
         super().__init__(f"{message}; {remedy}")
 
 
 class NotNowError(Exception):
-    """A thing cannot be looked at just now, which does not mean that it is gone."""
+    """A thing cannot be read just now, which does not mean that it is gone."""
 
 
 class Look(NamedTuple):
@@ -50,11 +50,11 @@ class Look(NamedTuple):
 
     names: list[str]  # That were looked at.
     found: dict[str, Source]
-    unreadable: set[str]  # What could not be looked at now, which may be there.
+    unreadable: set[str]  # Could not be read just now, and may be there.
 
 
 class Folder:
-    """A folder that is looked through again and again; says once what it leaves out."""
+    """A folder that is scanned again and again; logs once what it leaves out."""
 
     def __init__(
         self,
@@ -76,7 +76,7 @@ class Folder:
         self._links: dict[str, set[str]] = {}  # By what they lead to in the folder itself.
 
     def look(self, but: Collection[str] = ()) -> Look:
-        """Return what can be shared, by name: each file, each directory; links to files too.
+        """Return what can be shared, by name: each file, each directory, and links to files.
 
         Links to directories are only followed if their rules say so. What is named in `but` is left
         out.
@@ -95,11 +95,11 @@ class Folder:
         return self._look_at_all(name for name in names if name not in {RESERVED_FOLDER, *but})
 
     def with_links(self, names: Collection[str]) -> list[str]:
-        """Return these names, and those of links that lead to what has them."""
+        """Return these names, and those of the links to them."""
         return sorted({*names}.union(*(self._links.get(name, ()) for name in names)))
 
     def look_again(self, changed: Mapping[str, Collection[str]]) -> Look:
-        """Return what can be shared of some things, and of links that lead to them.
+        """Return what can be shared of some things, and of the links to them.
 
         Must be told of each change since the last look, by thing and path in it; the empty path
         means all of a thing. Only one thread may use this and `look`. Raises as that does.
@@ -180,7 +180,7 @@ class Folder:
         return None
 
     def _update(self, name: str, tree: Tree, changed: Collection[str]) -> Source | None:
-        """Return what has a name now; it was a tree, and only what is named in it has changed."""
+        """Return the thing of that name; it was this tree, and only these paths have changed."""
         path, rule = self.path / name, self._rules.of(name)
         again = None
         if "" not in changed and not rule.withheld and is_directory(str(path)):
@@ -222,7 +222,7 @@ class Folder:
         return self._told_of(path.name, tree)
 
     def _told_of(self, name: str, tree: Tree) -> Source:
-        """Say what is left out of a tree, as far as that has not been said."""
+        """Log what is left out of a tree, unless it was logged before."""
         for inside, reason in tree.left_out.named[:MOST_LINES]:
             self._say(f"{name}/{inside}", reason)
         more = tree.left_out.count - MOST_LINES
@@ -265,7 +265,7 @@ class Folder:
         return reason
 
     def _told(self, error: OSError, name: str) -> str:
-        """Return what to say of something that could not be looked at: which it is, and why."""
+        """Return which part of a thing could not be read, and why, for people."""
         place = os.fsdecode(error.filename) if error.filename else ""
         inside = place.removeprefix(f"{self.path}/{name}").strip("/")
         return f"{display(inside)} in it cannot be read: {error.strerror}" if inside else why(error)

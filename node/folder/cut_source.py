@@ -1,4 +1,4 @@
-"""Cuts what a source has where its content says so, and hashes the chunks, with all cores.
+"""Cuts a source where its content says so, and hashes the chunks, with all cores.
 
 Each thread reads a piece of it into memory of its own, used again and again, and looks for cuts
 from the piece's own start. These are not the right ones, as the last chunk of the piece before goes
@@ -42,7 +42,7 @@ class ContentCut:
     """The chunks of one source: `run` finds them."""
 
     def __init__(self, source: Source, digest: Digest) -> None:
-        """`digest` hashes one chunk, in any thread; what it raises, `run` raises."""
+        """`digest` hashes one chunk, in any thread; `run` passes on its exceptions."""
         self._source = source
         self._digest = digest
         self._average_bytes = average_for(source.size_bytes - source.listing_bytes)
@@ -126,7 +126,7 @@ class ContentCut:
 
 
 class _Turns:
-    """Hands out the numbers of pieces, and what each leaves to the next, in order."""
+    """Hands out the numbers of pieces, and passes the rest of each to the next, in order."""
 
     def __init__(self) -> None:
         self._changed = threading.Condition()
@@ -141,7 +141,7 @@ class _Turns:
             return self._taken - 1
 
     def wait(self, number: int) -> bytes:
-        """Return what the piece before has left; raise GoneError if another thread gave up."""
+        """Return the rest of the piece before; raise GoneError if another thread gave up."""
         with self._changed:
             self._changed.wait_for(lambda: self._turn == number or self._is_over)
             if self._is_over:

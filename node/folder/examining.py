@@ -1,4 +1,4 @@
-"""From what lies in a folder to a thing with an id: by what is remembered, or by hashing it.
+"""From a file or directory to a thing with an id: from the cache, or by hashing it.
 
 Does not know what else is in the folder, and puts nothing into the inventory.
 """
@@ -66,11 +66,11 @@ class Examiner:
     ) -> Whole | None:
         """Return the thing as it is now, None if it cannot be read. `progress` is told meanwhile.
 
-        What cannot be read in a directory is left out of it. What has not changed since `before`,
-        an earlier version, need not be read.
+        Unreadable files of a directory are left out. Those that have not changed since `before`, an
+        earlier version, need not be read.
 
         Raises:
-            GoneError: it changed meanwhile, or all is to stop, or it is to be forgotten now.
+            GoneError: it changed meanwhile, the node is stopping, or it is to be forgotten.
         """
         while True:
             try:

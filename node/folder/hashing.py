@@ -1,6 +1,6 @@
-"""From a thing's bytes to its manifest, with all cores, and how far that is.
+"""From a thing's bytes to its manifest, with all cores, and the progress of that.
 
-Remembers nothing: that is the cache's.
+Remembers nothing (folder.cache does).
 """
 
 import logging
@@ -26,8 +26,8 @@ log = logging.getLogger("shoal.node")
 Item = TypeVar("Item")
 R = TypeVar("R")
 
-SAY_S = 2.0  # How often to log how far it is …
-SHOW_S = 0.1  # … and how often to tell whoever waits for it.
+SAY_S = 2.0  # How often to log the progress …
+SHOW_S = 0.1  # … and how often to report it to somebody who waits.
 SERIAL_CHUNKS = 8  # Starting threads costs more than hashing so few.
 
 
@@ -38,14 +38,14 @@ def hash_source(
     chunking: Chunking = "fixed",
     before: Whole | None = None,
 ) -> Manifest:
-    """Return the manifest of what `source` has; each byte is read once at most.
+    """Return the manifest of `source`; each byte is read at most once.
 
     Args:
         source: a file or a tree.
         on_progress: called with the bytes of each chunk when its digest is known.
         should_stop: asked before each chunk.
         chunking: where to cut. A huge thing is cut by sizes in any case.
-        before: an earlier version. In a tree, what has not changed since is not read.
+        before: an earlier version. The unchanged files of a tree are not read.
 
     Raises:
         GoneError: it changed meanwhile, or `should_stop` said so.
@@ -90,7 +90,7 @@ def _hashed_by_sizes(
 
 
 def described(source: Source, sizes: Sequence[int], digests: bytes) -> Manifest:
-    """Return the manifest of what `source` has, cut into chunks of these sizes."""
+    """Return the manifest of `source`, cut into chunks of these sizes."""
     if source.listing_bytes:
         return manifest.of_tree(source.listing_bytes, sizes, digests)
     return manifest.of_file(source.signature.mode, sizes, digests)
@@ -114,7 +114,7 @@ def map_with_all_cores(function: Callable[[Item], R], items: Sequence[Item]) -> 
 
 
 class HashProgress:
-    """Counts what is hashed. May be told of it from any thread."""
+    """Counts the bytes that are hashed. May be told of them from any thread."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()

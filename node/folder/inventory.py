@@ -40,7 +40,7 @@ class Inventory:
     """Everything that a node can serve, by name and by id."""
 
     def __init__(self, tell: Callable[[Holding | Withdrawal], None]) -> None:
-        """`tell` is called with each change, in their order; it must be quick, and not ask back."""
+        """`tell` gets each change, in order; it must be quick, and not call the inventory."""
         self._tell = tell
         self._lock = threading.Lock()
         self._replacing = threading.Lock()  # Whole things; held for longer than the other one.
@@ -51,10 +51,10 @@ class Inventory:
         self._partial: dict[ContentId, Part] = {}
 
     def find(self, what: str) -> Whole | Part | None:
-        """Return what is here under a name or an id.
+        """Return the thing with that name or id.
 
-        Takes no lock, as each dictionary is changed in one step: who has the lock may wait for
-        the interpreter behind several others, and serving must not.
+        Takes no lock, as each dictionary is changed in one step: a thread that has the lock may
+        itself wait for the interpreter, and serving must not wait for it.
         """
         content_id = ContentId(what)
         return self._whole.get(what) or self._by_id.get(content_id) or self._partial.get(content_id)
@@ -64,7 +64,7 @@ class Inventory:
         return self._whole.get(name)
 
     def part(self, name: str, content_id: str | None) -> Part | None:
-        """Return what is here in part under a name, of that version if one is meant."""
+        """Return the partial thing of that name, and of that version if one is given."""
         with self._lock:
             parts = [part for part in self._partial.values() if part.name == name]
         return next((part for part in parts if content_id in {None, part.id}), None)
@@ -147,7 +147,7 @@ class Inventory:
         return True
 
     def fetched(self) -> list[Part]:
-        """Return what is being fetched now."""
+        """Return the things that are being fetched now."""
         with self._lock:
             return [one for one in self._partial.values() if not one.gives_way]
 
@@ -201,12 +201,12 @@ class Inventory:
             self._same.pop(thing.id, None)
 
     def _forget_chunks(self, thing: Whole | None) -> None:
-        """Look for no more chunks in what has gone, unless the same is there by another name."""
+        """Forget the chunks of a thing that has gone, unless it is here under another name."""
         if thing is not None and thing.id not in self._by_id:
             self._chunks.remove(thing.id, thing.manifest)
 
     def _tell_of(self, name: str, content_id: ContentId) -> None:
-        """Tell what is held under a name and an id now: a part is only told of if nothing more."""
+        """Tell what is held under a name and an id now; a partial thing only if no whole one is."""
         thing, part = self._whole.get(name), self._partial.get(content_id)
         if thing is not None and thing.id == content_id:
             self._tell(_holding(thing, complete=True))

@@ -1,4 +1,4 @@
-"""Which chunks of a tree are as they were in an earlier version of it, so that none is read again.
+"""Which chunks of a tree are unchanged since an earlier version, so that they are not read again.
 
 Judges by the states of the files, as the cache does; reads nothing.
 """

@@ -1,6 +1,6 @@
-"""What takes long to hash: one by one in a thread of its own, the smallest first.
+"""Things that take long to hash: one by one, in a thread of their own, the smallest first.
 
-Hashes nothing itself. The thread lasts as long as there is something to do.
+Hashes nothing itself. The thread ends when nothing is left to do.
 """
 
 import threading
@@ -8,7 +8,7 @@ from collections.abc import Callable
 
 from shoal.node.folder.source import Source
 
-LARGE_BYTES = 256 << 20  # A second or two at what disks and processors do.
+LARGE_BYTES = 256 << 20  # A second or two, as disks and processors are.
 
 
 class LargeThings:
@@ -35,7 +35,7 @@ class LargeThings:
                 self._thread.start()
 
     def find(self, name: str) -> Source | None:
-        """Return what waits, or is taken in, under a name."""
+        """Return the thing of that name that waits or is being taken in."""
         with self._changed:
             now = self._now
             return now[1] if now is not None and now[0] == name else self._waiting.get(name)
@@ -58,7 +58,7 @@ class LargeThings:
             self._changed.notify_all()
 
     def stop(self) -> None:
-        """End; what is being taken in must give up by itself."""
+        """End; the thing that is being taken in must give up by itself."""
         self.interrupt()
         thread = self._thread
         if thread is not None:

@@ -1,4 +1,4 @@
-"""What commands and orders that died in the middle have left in `.shoal`: found and removed."""
+"""Files that commands and orders left in `.shoal` when they died: named, found and removed."""
 
 import os
 import secrets
@@ -10,12 +10,12 @@ _KINDS = ("incoming", "deleted")
 
 
 def incoming(folder: Path) -> Path:
-    """Return where to make what is to appear in a node's `folder`; nothing is there yet."""
+    """Return where to prepare a thing for a node's `folder`; nothing is there yet."""
     return folder / ".shoal" / f"incoming-{os.getpid()}"
 
 
 def deleted(folder: Path) -> Path:
-    """Return where to put what is to go from a node's `folder`; nothing is there yet.
+    """Return where to move a thing that is deleted from a node's `folder`; nothing is there yet.
 
     No directory is made for it: that takes room, and a full disk has none.
     """
@@ -23,10 +23,10 @@ def deleted(folder: Path) -> Path:
 
 
 def sweep(folder: Path) -> None:
-    """Remove what processes have left that are no longer there."""
+    """Remove the files of processes that no longer exist."""
     for kind in _KINDS:
         for place in (folder / ".shoal").glob(f"{kind}-*"):
             process = place.name.split("-")[1]
-            is_ours = process.isdecimal()  # Else it is not we who named it.
+            is_ours = process.isdecimal()  # Otherwise the name is not ours.
             if is_ours and not (int(process) != os.getpid() and Path("/proc", process).exists()):
                 remove(place)

@@ -1,7 +1,7 @@
-"""Whether a link may be followed: of a node's folder, or in a tree. Reads only what `stat` tells.
+"""Whether a link in a node's folder, or in a tree, may be followed. Reads no file.
 
-In a folder that others may write to, anybody can make a link to what only the node's user may read:
-to share it would hand it to everybody.
+In a folder that others may write to, anybody can make a link to a file that only the node's user
+may read: sharing it would publish it.
 """
 
 import os

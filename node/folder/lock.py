@@ -88,7 +88,7 @@ def _open(folder: Path) -> int:
 
 
 def _not_ours(path: Path) -> OperatorError:
-    kind = "a file with no other name" if path.name == "lock" else "a directory"
+    kind = "a regular file with one name" if path.name == "lock" else "a directory"
     return DiskError(f"{path} is not {kind}, as shoal makes it; remove it")
 
 

@@ -1,10 +1,10 @@
-"""One at a time for each name, and different names side by side. Knows nothing of what is done."""
+"""Locks by name: one holder for each name at a time. Does not know what they protect."""
 
 import contextlib
 import threading
 from collections.abc import Callable, Iterator
 
-WAIT_S = 0.1  # How often who waits is told so.
+WAIT_S = 0.1  # How often a waiting thread reports.
 
 
 class NameLocks:

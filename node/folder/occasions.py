@@ -1,4 +1,4 @@
-"""When to look at a folder, and where: at what is reported, and at everything now and then.
+"""When to look at a folder, and where: at reported changes, and at everything now and then.
 
 Looks at nothing. While the folder is away, not mounted or failing, nothing is reported: it is
 looked for often.
@@ -23,14 +23,14 @@ log = logging.getLogger("shoal.node")
 
 RESCAN_S = 30.0  # In case the file system does not report all changes, as NFS does not.
 POLL_S = 1.0  # Where nothing can be watched at all.
-GATHER_S = 0.2  # What changes in so short a time is looked at together.
+GATHER_S = 0.2  # Changes within so short a time are looked at together.
 
 
 class Occasions:
     """Iterate over it to wait for one occasion after another, until `stopping` is set."""
 
     def __init__(self, folder: Path, stopping: threading.Event) -> None:
-        self.is_away = False  # Whether the folder is; whoever looks says so.
+        self.is_away = False  # Whether the folder is; the watcher says so.
         self.due = math.inf  # When to look in any case, in monotonic seconds …
         self.rest_until = -math.inf  # … and when at everything again, at the earliest.
         self.rescan_s = RESCAN_S  # How often to look at everything, if that is not too often.
@@ -80,7 +80,7 @@ class Occasions:
                     self._stopping.wait(self._left_s(self.rest_until))
                 elif changed:
                     self._stopping.wait(GATHER_S)
-                changed.update(changes.wait(0.0))  # What came meanwhile is seen by the same look.
+                changed.update(changes.wait(0.0))  # The same look sees what came meanwhile.
                 self._add_names(changed)
                 if not self._stopping.is_set():
                     yield changed

@@ -1,6 +1,6 @@
 """How much a node's folder may take in. Counts bytes of files, not blocks.
 
-What interrupted fetches have left counts too, and by its blocks: most of such a file has not come.
+The partial files of fetches count too, but by their blocks, as most of their bytes are missing.
 """
 
 import contextlib
@@ -17,7 +17,7 @@ BLOCK_BYTES = 512  # As stat(2) counts them, whatever a file system's own are.
 
 
 class Quota:
-    """The limit on what lies in one folder; none: the disk is the limit."""
+    """The limit on the contents of one folder; without one, the disk is the limit."""
 
     def __init__(self, folder: Path, node: str, limit_bytes: int | None) -> None:
         self._folder = folder
@@ -29,8 +29,8 @@ class Quota:
     ) -> None:
         """Raise OperatorError if the folder may not take in so many bytes under `name`.
 
-        What stands under that name now does not count, if what is taken in `replaces` it, nor
-        does what has come already of the thing with the id `staged`.
+        The thing under that name now does not count, if it will be replaced (`replaces`), nor do
+        the bytes that have been fetched of the thing with the id `staged`.
         """
         if self._limit_bytes is None:
             return
@@ -61,7 +61,7 @@ class Quota:
 
 
 class Used(NamedTuple):
-    """What files take; `changed_s` is the newest time of any of them, or of a directory."""
+    """The space that files take; `changed_s` is the newest time of any file or directory."""
 
     size_bytes: int
     on_disk_bytes: int
@@ -76,7 +76,7 @@ def bytes_below(path: Path) -> int:
 def used_below(path: Path) -> Used:
     """Return what all files in a directory take, or a file; links take nothing.
 
-    What cannot be looked at takes nothing either: it may just have gone.
+    Unreadable directories take nothing either: they may just have gone.
     """
     size_bytes = blocks = 0
     changed_s = 0.0

@@ -1,7 +1,7 @@
-"""Which versions the things in a node's folder are, kept over restarts; and what is not shared.
+"""Which versions the things in a node's folder are, kept across restarts, and which are not shared.
 
-Losing it is safe: what nobody has published then is claimed anew, and the tracker says of the rest
-which versions it is, or that it is none. May be used from any thread.
+Losing it is safe: content that nobody has published is claimed again, and the tracker names the
+versions of the rest. May be used from any thread.
 """
 
 import logging
@@ -29,9 +29,9 @@ class Withheld(msgspec.Struct, frozen=True):
     is_copy: bool
 
     def reason(self, node: str) -> str:
-        """Return why, and what to do about it, as a sentence for the operator of `node`."""
+        """Return the reason and the remedy, as a sentence for the operator of `node`."""
         name, published = display(self.name), published_as(self.version, self.publisher)
-        force = "`shoal share --force` publishes what lies here as the next version"
+        force = "`shoal share --force` publishes what is here now as the next version"
         if self.is_copy:
             heal = f"`shoal verify {name} --as {node}` puts back what was fetched"
             return f"{name} has changed here since it was fetched ({published}); {heal}, {force}"
@@ -50,21 +50,21 @@ class Register:
         self._withheld: dict[str, Withheld] = {}
 
     def title(self, name: str) -> Title | None:
-        """Return what is known of the thing of that name, whether it has changed since or not."""
+        """Return the title last known under that name, even if the content has changed since."""
         return self._cache.title_of(name)
 
     def withheld(self, name: str) -> Withheld | None:
-        """Return what of that name was found and is not shared."""
+        """Return the content under that name that is not shared, if there is any."""
         with self._lock:
             return self._withheld.get(name)
 
     def all_withheld(self) -> list[Withheld]:
-        """Return all that was found and is not shared, by name."""
+        """Return all content that is not shared, ordered by name."""
         with self._lock:
             return [self._withheld[name] for name in sorted(self._withheld)]
 
     def entitle(self, name: str, content_id: str, over: Published | None = None) -> Title | None:
-        """Return the title of what lies there now; None if it is not to be shared.
+        """Return the title of what is there now; None if it must not be shared.
 
         With `over` it is published over that.
         """
@@ -85,8 +85,8 @@ class Register:
         return found
 
     def note(self, name: str, title: Title) -> None:
-        """Take for true, durably, that what lies there under that name has this title."""
-        self._let_go(name)
+        """Record, durably, that the content under that name has this title."""
+        self._release(name)
         if title != self._cache.title_of(name):
             self._cache.entitle(name, title)
 
@@ -96,11 +96,11 @@ class Register:
         self._withhold(Withheld(told.name, told.id, told.version, told.publisher, is_copy=False))
 
     def gone(self, name: str) -> None:
-        """Note that nothing lies there under that name any more.
+        """Note that there is nothing under that name any more.
 
         The publisher goes on counting if something does again; of a copy nothing is remembered.
         """
-        self._let_go(name)
+        self._release(name)
         known = self._cache.title_of(name)
         if known is not None and known.publisher != self.node:
             self._cache.forget_title(name)
@@ -112,7 +112,7 @@ class Register:
         if not is_known:
             log.warning("not shared: %s", found.reason(self.node))
 
-    def _let_go(self, name: str) -> None:
+    def _release(self, name: str) -> None:
         with self._lock:
             self._withheld.pop(name, None)
 

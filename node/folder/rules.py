@@ -1,4 +1,4 @@
-"""What the operator said of things in a node's folder: what to share of them, and how.
+"""The operator's rules for the things in a node's folder: what of them to share, and how.
 
 Kept in `.shoal/rules.json`, which is no cache: a thing that was to be forgotten must not come back.
 """
@@ -25,7 +25,7 @@ DAMAGED = "its bytes have rotted"
 
 
 class Damage(msgspec.Struct, frozen=True):
-    """What a thing was before its bytes rotted, and its state when that was found."""
+    """What a thing was before its bytes rotted, and its state when that was noticed."""
 
     id: str
     seen: str  # Signature.text
@@ -34,7 +34,7 @@ class Damage(msgspec.Struct, frozen=True):
 
 
 class Rule(msgspec.Struct, frozen=True, omit_defaults=True):
-    """What holds for one name. `withheld` says why it is not shared, if it is not."""
+    """The rule for one name. `withheld` is the reason why it is not shared, if it is not."""
 
     withheld: str = ""
     include: tuple[str, ...] = ()
@@ -45,7 +45,7 @@ class Rule(msgspec.Struct, frozen=True, omit_defaults=True):
 
     @property
     def to_heal(self) -> Damage | None:
-        """What it is to become again; none if its user has forgotten it, or it was not damaged."""
+        """Return what to restore; None if it is not damaged, or its user has forgotten it."""
         return self.damage if self.withheld == DAMAGED else None
 
     @property
@@ -109,8 +109,8 @@ class Rules:
             remedy = "change its permissions, or remove it if it is not a file"
             raise DiskError(f"{message}; {remedy}") from None
         except (ValueError, RecursionError) as error:  # No JSON, or no UTF-8.
-            message = f"{self._path} is not as shoal wrote it: {error}"
-            remedy = "mend it, or remove it and forget again what is to be forgotten"
+            message = f"{self._path} is damaged: {error}"
+            remedy = "repair it, or delete it and run `shoal forget` again for what was forgotten"
             raise OperatorError(f"{message}; {remedy}") from None
 
     def _save(self, rules: dict[str, Rule]) -> None:

@@ -1,4 +1,4 @@
-"""Where the bytes of a thing are read from: a file, or (folder.tree) a directory."""
+"""The source of a thing's bytes: a file, or (folder.tree) a directory. Hashes nothing."""
 
 from collections.abc import Iterable
 from pathlib import Path
@@ -43,7 +43,7 @@ class Source(Protocol):
         """Fill `buffer` with the bytes from there on; raises as `read`."""
 
     def stretches(self, offset: int, size_bytes: int) -> Iterable[Stretch]:
-        """Yield where so many bytes from there on lie; what is in no file has an empty path."""
+        """Yield where so many bytes from there on are; those in no file have an empty path."""
 
 
 class FileSource:

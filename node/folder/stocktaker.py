@@ -33,7 +33,7 @@ class Stocktaker:
         self._rules = rules
         self._register = register
         self._examiner = examiner
-        self._refused: dict[str, Signature] = {}  # What could not be taken in as it was then.
+        self._refused: dict[str, Signature] = {}  # Things that could not be taken in, as they were.
 
     def needs(self, name: str, source: Source) -> bool:
         """Say whether a thing is not in the inventory as it is now, and could be."""
@@ -66,7 +66,7 @@ class Stocktaker:
     ) -> None:
         known = self._inventory.whole(name)
         if known is not None and known.signature == source.signature:
-            known.source = source  # What is left out of it may be something else now.
+            known.source = source  # The list of what is left out may have changed.
             return
         thing = self._examiner.examined(name, source, progress, known)
         if thing is None or self._rules.of(name).withheld:  # Since it was looked at.
@@ -79,7 +79,7 @@ class Stocktaker:
         self._inventory.put(thing)
 
     def drop(self, name: str, *, is_there: bool) -> None:
-        """Share a thing no more; unless it `is_there` and only not to be shared, it has gone."""
+        """Stop sharing a thing, which has gone, or `is_there` but must not be shared."""
         self._inventory.remove(name)
         self._cache.forget(name)
         self._refused.pop(name, None)

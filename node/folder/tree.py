@@ -1,4 +1,4 @@
-"""A directory as one thing: what lies in it, looked through at one moment, and the bytes of it."""
+"""A directory as one thing: its entries, as they were at one moment, and their bytes."""
 
 import os
 from collections.abc import Callable, Iterable, Iterator
@@ -39,7 +39,7 @@ class Tree:
     ) -> None:
         """`files` are the paths of the files in the listing, in order, `states` how they were.
 
-        Of a tree that `follows_links` a file or a directory may be a link to one.
+        In a tree that `follows_links`, a file or directory may be a link to one.
         """
         self.left_out = left_out or LeftOut()
         self.follows_links = follows_links
@@ -59,7 +59,7 @@ class Tree:
 
     @classmethod
     def made(cls, root: Path, listing_data: bytes, found: Listing, states: FileStates) -> "Tree":
-        """Return the tree that was just made at `root`, of which it is known what is in it.
+        """Return the tree that was just made at `root`, and whose entries are known.
 
         Args:
             root: its directory.
@@ -97,12 +97,12 @@ class Tree:
         )
 
     def moved(self, root: Path) -> None:
-        """Take note that it lies at `root` now."""
+        """Note that it is at `root` now."""
         self.root = root
         self._prefix = f"{root}/"  # Joined quicker than paths, for each file that is read.
 
     def entries(self) -> Iterator[Entry]:
-        """Yield what lies in it, in order."""
+        """Yield its entries, in order."""
         return listing.decode(self.listing_data).entries()
 
     def file_paths(self) -> list[str]:
@@ -151,7 +151,7 @@ class Tree:
         return self._layout.stretch(file + 1)[0]
 
     def stretches(self, offset: int, size_bytes: int) -> Iterable[Stretch]:
-        """Yield where they lie; the listing is in no file."""
+        """Yield where those bytes are; the listing is in no file."""
         for part, start, count in self._layout.pieces(offset, size_bytes):
             if part == 0:
                 yield Stretch("", self.signature.fits, start, count)
@@ -182,10 +182,10 @@ def look_through(
     should_stop: Callable[[], bool],
     unreadable: Unreadable | None = None,
 ) -> Tree:
-    """Return what lies in the directory `root` now, as far as it is selected and can be shared.
+    """Return the contents of the directory `root`, as far as they are selected and can be shared.
 
-    What goes while it is looked at may count or not; reading it will tell. A directory from which
-    all is left out counts as an empty one.
+    Files that vanish meanwhile may be in it or not; reading them will tell. A directory whose whole
+    content is left out counts as an empty one.
 
     Args:
         root: a directory.
@@ -203,7 +203,7 @@ def look_through(
     """
     walk = Walk(str(root), selection, leave_out, unreadable or Unreadable())
     levels = [iter([""])]
-    while levels:  # Not by recursion: directories may lie in each other a thousand deep.
+    while levels:  # Not by recursion: directories may be nested a thousand deep.
         directory = next(levels[-1], None)
         if directory is None:
             levels.pop()

@@ -1,6 +1,6 @@
 """A tree that was looked through before, looked at again only where something changed.
 
-Needs to be told of every change since. What it cannot do it leaves to a look through all of it.
+Must be told of every change since. Leaves cases that it cannot handle to a look through everything.
 """
 
 import errno
@@ -89,10 +89,10 @@ class _Update:
         return True
 
     def walk(self, directories: Collection[str]) -> None:
-        """Look at what is in these directories, but not below what is known there.
+        """Look at the contents of these directories, but not inside known subdirectories.
 
-        The deepest come first: those above take over what was found below. Whether a directory has
-        entries may change what the one above it is.
+        The deepest come first, so that those above take over the results. A directory that becomes
+        empty, or no longer is, may change how the one above is listed.
         """
         waiting = [(-_depth(path), path) for path in directories]
         heapq.heapify(waiting)
@@ -118,7 +118,7 @@ class _Update:
         return Tree(self._old.root, data, self._files, self._states, left_out)
 
     def _walk_one(self, top: str) -> bool:
-        """Look at what is in a directory; say whether there is anything to share."""
+        """Look at the contents of a directory; say whether there is anything to share."""
         looking = self._looking
         walk = Walk(str(self._old.root), looking.selection, lambda _, __: None, looking.unreadable)
         walk.left_out = self._left_out
@@ -170,7 +170,7 @@ def _span(items: list[T], path: str, path_of: Callable[[T], str]) -> tuple[int, 
 
 
 def _key(path: str) -> str:
-    """Return what paths are ordered by: what is below a path stands right behind it."""
+    """Return the sort key of a path: paths below it come right after it."""
     return path.replace("/", "\0")
 
 

@@ -1,4 +1,4 @@
-"""What lies in a directory, as the entries of a listing, and what is left out of it.
+"""The contents of a directory as the entries of a listing, and what is left out of it.
 
 Reads no file's bytes; only whether it could.
 """
@@ -24,13 +24,13 @@ from shoal.protocol.names import check_path
 _ORDINARY = re.compile(r"[^\x00-\x1f\x7f-\x9f\\:\ud800-\udfff]{1,63}\Z")  # 255 bytes at most.
 _ORDINARY_PATH = 1000  # Characters: 4096 bytes at most.
 
-# Why a directory cannot be listed, today as tomorrow. All else may pass, as what a server that does
-# not answer says: then the tree must not be taken for one without it.
+# Reasons for which a directory cannot be listed that will last. Others may pass, such as a server
+# that does not answer: then the tree must not be taken for one without that directory.
 _LASTING = {errno.EACCES, errno.EPERM, errno.ENAMETOOLONG, errno.ELOOP}
 
 
 class Walk:
-    """Collects what lies in a tree, in the order of a listing."""
+    """Collects the entries of a tree, in the order of a listing."""
 
     def __init__(
         self,
@@ -52,7 +52,7 @@ class Walk:
         self._way_down: list[tuple[int, int]] = []  # Only where links are followed.
 
     def directories_in(self, directory: str) -> Iterator[str]:
-        """Take in what lies in one directory; yield those in it, each when its turn comes."""
+        """Take in the files of one directory; yield the directories in it, each in its turn."""
         inside = self._inside(directory)
         if inside is None:
             return
@@ -69,7 +69,7 @@ class Walk:
             self._way_down.pop()
 
     def _is_to_enter(self, entry: os.DirEntry[str], path: str) -> bool:
-        """Take in what is no directory, if it is wanted; say if it is one."""
+        """Take in anything but a directory, if it is wanted; say whether it is a directory."""
         is_below = entry.is_dir(follow_symlinks=False)
         if not self._has_a_good_name(entry.name, path, is_directory=is_below):
             return False
@@ -82,12 +82,12 @@ class Walk:
         return False
 
     def _inside(self, directory: str) -> "list[os.DirEntry[str]] | None":
-        """Return what lies in a directory, by name; None if it cannot be looked into."""
+        """Return the contents of a directory, by name; None if it cannot be listed."""
         place = f"{self._root}/{directory}"
         try:
             identity = _identity(place) if self._follows_links else None
             if identity is not None and identity in self._way_down:
-                self._leave_out(directory, "it leads back to a directory that it lies in")
+                self._leave_out(directory, "it leads back to a directory above it")
                 return None
             with os.scandir(place) as found:
                 inside = sorted(found, key=lambda entry: entry.name)
@@ -156,7 +156,7 @@ class Walk:
             self._leave_out(path, LEADS_OUT)
 
     def _may_enter(self, entry: os.DirEntry[str], path: str) -> bool:
-        """Take in what a link leads to, if that is no directory; say whether it is one."""
+        """Take in the target of a link unless it is a directory; say whether it is one."""
         is_wanted = self._chooses(path)
         with self._leaving_out(path, is_wanted=is_wanted):
             try:
@@ -185,7 +185,7 @@ class Walk:
 
     @contextlib.contextmanager
     def _leaving_out(self, path: str, *, is_wanted: bool = True) -> Iterator[None]:
-        """Leave out what cannot be looked at or read, but for what has gone just now."""
+        """Leave out what cannot be read, unless it has just gone."""
         try:
             yield
         except FileNotFoundError:

@@ -1,8 +1,8 @@
-"""The thread that keeps the inventory true to the folder: hashes what is new, drops what is gone.
+"""The thread that keeps the inventory in step with the folder: finds what is new, changed or gone.
 
-A thing that is still being written is left alone until it has been quiet for a moment. What is
-large is hashed in a thread of its own, and holds up nothing else. A folder that cannot be looked at
-is not taken to be empty, and what cannot be taken in is left out.
+Takes nothing in itself (folder.stocktaker). A thing that is still being written is left alone until
+it has been quiet for a moment. Large things are hashed in a thread of their own, and delay nothing
+else. A folder that cannot be read does not count as empty.
 """
 
 import contextlib
@@ -39,7 +39,7 @@ EVERYTHING = Changed(everything=True)
 OnHashed = Callable[[int, int], None]  # How many bytes are hashed, and of how many.
 
 STABLE_S = 0.2  # A file that changed within this is still being written.
-REST = 9  # Times what a look takes: a tree of a million files is not looked through all the time.
+REST = 9  # Times as long as a look takes: a tree of a million files is not scanned all the time.
 
 
 class Watcher:
@@ -65,7 +65,7 @@ class Watcher:
         self._stocktaker = Stocktaker(inventory, cache, rules, register, self._examiner)
         self._occasions = Occasions(folder, self._stopping)
         self._looking = threading.Lock()  # Through the folder; nothing is hashed meanwhile.
-        self._names = NameLocks()  # Of what is taken in.
+        self._names = NameLocks()  # Of the things that are being taken in.
         self._large = LargeThings(self._take_in_large, self._note_first_look)
         self._has_seen_all = False
         self._last_seen: dict[str, Signature] = {}
@@ -82,7 +82,7 @@ class Watcher:
         self._thread.start()
 
     def interrupt(self) -> None:
-        """Have what is being hashed given up, for good. For signal handlers too."""
+        """Give up hashing, for good. For signal handlers too."""
         self._stopping.set()
         self._large.interrupt()
         self._occasions.wake()
@@ -95,13 +95,13 @@ class Watcher:
 
     @property
     def has_looked(self) -> bool:
-        """Say whether all that lay in the folder at the start is in the inventory."""
+        """Say whether everything that was in the folder at the start is in the inventory."""
         return self._first_look_is_over.is_set()
 
     def look_once(self, limit_s: float) -> None:
         """Look through the folder in the caller's thread, for at most about `limit_s`.
 
-        What is in the inventory was looked at just now, and is believed.
+        Things in the inventory have just been looked at, and are not looked at again.
         """
         timer = threading.Timer(limit_s, self._stopping.set)
         timer.start()
@@ -113,13 +113,13 @@ class Watcher:
             timer.cancel()
 
     def wait_for_first_look(self, timeout_s: float | None = None) -> bool:
-        """Wait until everything that lay in the folder at the start is in the inventory."""
+        """Wait until everything that was in the folder at the start is in the inventory."""
         return self._first_look_is_over.wait(timeout_s)
 
     def hashing(self, name: str) -> tuple[int, int] | None:
         """Return how many bytes of a thing are hashed, and of how many, if that is under way.
 
-        None is hashed of what waits for its turn. May be called from any thread; does not wait.
+        A thing that waits for its turn has 0. May be called from any thread; does not wait.
         """
         found = self._examiner.hashing(name)
         if found is not None:
@@ -162,11 +162,11 @@ class Watcher:
             return self._inventory.whole(name) if is_taken else None
 
     def why_not(self, name: str) -> str | None:
-        """Return why what lies there under a name could not be shared, as far as that is known."""
+        """Return why the thing of that name could not be shared, if that is known."""
         return self._folder.why_not(name)
 
     def look_through(self) -> None:
-        """Bring all but what is large up to date now, in the caller's thread."""
+        """Bring everything but large things up to date now, in the caller's thread."""
         changed = EVERYTHING
         while restless := self._look(changed):
             if self._stopping.wait(STABLE_S):
@@ -176,13 +176,13 @@ class Watcher:
                 changed.add(name)
 
     def wait_for_large(self) -> None:
-        """Wait until what is large, and has been seen, is up to date too."""
+        """Wait until the large things that have been seen are up to date too."""
         self._large.wait_until_idle()
 
     def examine(self, name: str, on_hashed: OnHashed | None = None) -> Whole | None:
         """Return the thing of that name as it is now, without taking it into the inventory.
 
-        What was to be forgotten is found too. Otherwise as `look_at`.
+        Forgotten things are found too. Otherwise as `look_at`.
         """
         with self._alone_with(name, on_hashed):
             try:
@@ -194,7 +194,7 @@ class Watcher:
                 return None
 
     def forget(self, name: str) -> None:
-        """Note that a thing was found to be not what it was; it is hashed again if it is there.
+        """Note that a thing turned out to have changed; it is hashed again if it is there.
 
         Not while the whole folder is away: then it is said of all things, and true of none.
         """
@@ -206,7 +206,7 @@ class Watcher:
     def _alone_with(
         self, name: str, on_hashed: OnHashed | None
     ) -> contextlib.AbstractContextManager[None]:
-        """Have nobody else look at a thing; tell how far who does is meanwhile."""
+        """Keep all others from a thing; while waiting for one of them, report its progress."""
 
         def tell() -> None:
             if on_hashed is not None:
@@ -222,16 +222,16 @@ class Watcher:
                 return
 
     def _note_first_look(self) -> None:
-        """Note, and tell, that all that lay there at the start is in the inventory, once it is."""
+        """Report, once, that everything that was there at the start is in the inventory."""
         is_over = self._first_look_is_over.is_set()
         if self._has_seen_all and self._large.is_idle and not is_over:
             self._on_looked()
             self._first_look_is_over.set()
 
     def _look(self, changed: Changed = EVERYTHING, but: Collection[str] = ()) -> set[str]:
-        """Compare the inventory with the folder where it changed; return what is not at rest.
+        """Compare the inventory with the folder where it changed; return the things still changing.
 
-        What is named in `but` is taken to be as it is known.
+        The things named in `but` are taken to be unchanged.
         """
         with self._looking:
             began = time.monotonic()
@@ -256,7 +256,7 @@ class Watcher:
         return restless
 
     def _seen(self, changed: Changed, now: float, but: Collection[str]) -> tuple[Look, set[str]]:
-        """Look where something changed or is due; return that, and what was known there before."""
+        """Look where something changed or is due; return the look, and the names known before."""
         if changed.is_everything:
             known = {*self._inventory.names(), *self._last_seen}  # Before: fetches go on meanwhile.
             return self._folder.look(but), known
@@ -272,9 +272,9 @@ class Watcher:
     def _take_in_all(
         self, new: Mapping[str, Source], before: Mapping[str, Signature | None]
     ) -> set[str]:
-        """Take in what is new and was the same `before`; return what was not.
+        """Take in the new things that were the same `before`; return the others.
 
-        The smallest comes first. What is large is not waited for, if there is a thread that can.
+        The smallest comes first. Large ones are left to their thread, if this one runs.
         """
         self._progress.begin(new.values())
         restless: set[str] = set()
@@ -303,17 +303,17 @@ class Watcher:
         if error is not None and not self._occasions.is_away:
             log.warning("%s", error)
         elif error is None and self._occasions.is_away:
-            log.info("%s is there again", display(str(self._folder.path)))
+            log.info("%s is back", display(str(self._folder.path)))
         self._occasions.is_away = error is not None
 
     def _rest(self, changed: Changed, took_s: float) -> None:
-        """Have looks take a tenth of the time: one at everything does not put off the others."""
+        """Spend a tenth of the time looking; a look at everything does not delay the others."""
         self._rest_s = 0.0 if changed.is_everything else REST * took_s
         if changed.is_everything:
             self._occasions.rest_until = time.monotonic() + REST * took_s
 
     def _new(self, look: Look, now: float) -> dict[str, Source]:
-        """Return what is not in the inventory as it is, but for what changes too often."""
+        """Return the things that the inventory lacks or has as they were, unless put off."""
         new: dict[str, Source] = {}
         for name in look.names:
             self._later.pop(name, None)
@@ -327,7 +327,7 @@ class Watcher:
         return {name: source for name, source in new.items() if dues[name] <= now}
 
     def _note_seen(self, changed: Changed, look: Look, new: Mapping[str, Source]) -> None:
-        """Note what was seen of all that was looked at, and what of it is to be hashed."""
+        """Note what was seen where the look was, and what is to be hashed."""
         if changed.is_everything:
             self._last_seen, self._waiting = {}, {}
         for name in look.names:
@@ -343,7 +343,7 @@ class Watcher:
                 self._stocktaker.drop(name, is_there=is_there)
 
     def _is_back(self, name: str) -> bool:
-        """Return whether it came, or may be shared again, since it was looked for."""
+        """Say whether it has come back, or may be shared again, since the look."""
         try:
             return self._source_of(name) is not None
         except (AwayError, NotNowError):

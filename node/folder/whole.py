@@ -1,4 +1,4 @@
-"""A thing that is in a node's folder, hashed, and the bytes of it."""
+"""A hashed thing in a node's folder. Knows neither the folder nor other things."""
 
 from shoal.node.files.signature import GoneError, Signature
 from shoal.node.folder.source import Source
@@ -13,7 +13,7 @@ class Whole:
     __slots__ = ("data", "id", "manifest", "name", "source", "title")
 
     def __init__(self, name: str, data: bytes, source: Source, title: Title | None = None) -> None:
-        """`data` is the canonical manifest of what `source` has; `title` its version, if known."""
+        """`data` is the canonical manifest of `source`; `title` names its version, if known."""
         self.name = name
         self.id = id_of(data)
         self.title = title or Title(self.id)

@@ -3,7 +3,6 @@
 Each request gets exactly one reply, whatever happens: a REP that does not reply is stuck for good.
 """
 
-import collections
 import logging
 import random
 import threading
@@ -15,31 +14,14 @@ import zmq
 from shoal.node.files.signature import GoneError
 from shoal.node.folder.inventory import Inventory
 from shoal.node.folder.whole import Whole
-from shoal.node.serving.answering import (
-    Answer,
-    SendChunk,
-    SendError,
-    SendManifest,
-    SendNothing,
-    Serving,
-    TakeNote,
-    TellState,
-)
-from shoal.node.serving.pacing import Pacing
+from shoal.node.serving import steps
+from shoal.node.serving.drive import drive
+from shoal.node.serving.pacing import COUNTED_BYTES
+from shoal.node.serving.server import Server
 from shoal.node.serving.settings import NodeSettings
-from shoal.node.serving.turns import Source
 from shoal.protocol import messages
 from shoal.protocol.errors import MalformedMessageError, UnsupportedMessageError, WireCode
-from shoal.protocol.messages import (
-    ChunkReply,
-    ChunkRequest,
-    Error,
-    ManifestReply,
-    NodeRequest,
-    Noted,
-    Nothing,
-    State,
-)
+from shoal.protocol.messages import NodeRequest, State
 from shoal.protocol.names import display
 from shoal.wire import frames, sockets
 from shoal.wire.releases import Releases
@@ -47,9 +29,8 @@ from shoal.wire.wake import Wake
 
 log = logging.getLogger("shoal.node")
 
-_MORE, _IN, _FOR_EVER = int(zmq.SNDMORE), int(zmq.POLLIN), -1
-IN_A_ROW = 16  # Requests that are served before all else is looked at once more.
-STUCK_MS = 50  # How often to look whether one who waits for his reply is stuck (node.pacing).
+_IN, _FOREVER_MS = int(zmq.POLLIN), -1
+IN_A_ROW = 16  # Requests that are served before looking whether to stop.
 
 
 class ChunkServer:
@@ -64,21 +45,17 @@ class ChunkServer:
         state_of: Callable[[str, str | None], State],
         settings: NodeSettings,
     ) -> None:
-        """`on_gone` is told the name of a file that is found to have changed.
+        """`on_gone` gets the name of a file that is found to have changed.
 
-        `on_wrong` is told the id of a thing, and which chunk of it somebody says was wrong.
-        `state_of` says how much is here of a name's version, and waits for nothing.
+        `on_wrong` gets the id of a thing and the index of a chunk that another node says is wrong.
+        `state_of` returns how much of a name's version is here, without waiting for anything.
         """
-        self.replies = 0
-        self.bytes_served = 0
         self._context = context
-        self._inventory = inventory
         self._on_gone = on_gone
         self._on_wrong = on_wrong
         self._state_of = state_of
-        self._serving = Serving(inventory, random.Random())  # noqa: S311 (whose turn it is)
-        self._talk = _Talk(settings.say_s)
-        self._pacing = Pacing()
+        rng = random.Random()  # noqa: S311 (whose turn it is)
+        self._server = Server(inventory, rng, settings.say_s)
         self._wake = Wake()
         self._is_stopping = False
         self._thread: threading.Thread | None = None
@@ -97,89 +74,122 @@ class ChunkServer:
         self._wake.close()
 
     def _run(self, sock: "zmq.Socket[bytes]") -> None:
-        releases = Releases()
-        pausing: list[tuple[Any, int]] = [(self._wake.fileno(), _IN), (releases.socket, _IN)]
-        serving = [*pausing, (sock, _IN)]
+        rep = _Rep(sock)
+        paused: list[tuple[Any, int]] = [(self._wake.fileno(), _IN), (rep.releases.socket, _IN)]
+        listening = [*paused, (sock, _IN)]
         try:
             while not self._is_stopping:
-                self._serve_what_waits(sock, releases)
-                if self._pacing.allows(time.monotonic()):
-                    zmq.zmq_poll(serving, _FOR_EVER)
-                else:  # Until a reply has left, or one that has not may be stuck.
-                    zmq.zmq_poll(pausing, STUCK_MS)
+                self._serve_what_waits(rep)
+                if rep.unanswered is None:
+                    zmq.zmq_poll(listening, _FOREVER_MS)
+                else:
+                    zmq.zmq_poll(paused, self._pause_ms())
         finally:
-            sock.close()
-            releases.close()
+            rep.close()
 
-    def _serve_what_waits(self, sock: "zmq.Socket[bytes]", releases: Releases) -> None:
+    def _pause_ms(self) -> int:
+        deadline = self._server.deadline
+        assert deadline is not None  # A request is waiting.
+        return 1 + max(0, int(1000 * (deadline - time.monotonic())))
+
+    def _serve_what_waits(self, rep: "_Rep") -> None:
         for _ in range(IN_A_ROW):
-            now = time.monotonic()
-            for number in releases.taken():
-                self._pacing.left(number, now)
-            if not self._pacing.allows(now) or not frames.has_mail(sock):
+            for number in rep.releases.taken():
+                self._tell(rep, steps.ReplyLeft(number))
+            if rep.unanswered is not None:
+                self._tell(rep, steps.TimePassed())
+            arrived = rep.receive() if rep.unanswered is None else None
+            if arrived is None:
                 return
-            self._serve_one(sock, releases)
+            self._tell(rep, arrived)
 
-    def _serve_one(self, sock: "zmq.Socket[bytes]", releases: Releases) -> None:
-        parts = frames.receive(sock)
-        if parts is None:
-            return  # A request without its delimiter makes poll speak and recv not.
+    def _tell(self, rep: "_Rep", event: steps.Event) -> None:
         try:
-            reply = self._answer(parts)
+            self._drive(rep, event)
         except Exception:
+            if rep.unanswered is None:
+                raise
             log.exception("a request could not be answered")
-            reply = [messages.encode(Error(WireCode.INTERNAL, "this node made a mistake"))]
-        if len(reply) == 1:
-            sock.send(reply[0])
-            return
-        sock.send(reply[0], _MORE)
-        number = releases.send(sock, reply[1])
-        if number is not None:
-            self._pacing.queued(number, len(reply[1]), time.monotonic())
+            self._drive(rep, steps.AnswerFailed(rep.unanswered))
 
-    def _answer(self, parts: list[zmq.Frame]) -> list[bytes]:
+    def _drive(self, rep: "_Rep", event: steps.Event) -> None:
+        drive(self._handle, lambda action: self._carry_out(action, rep), event)
+
+    def _handle(self, event: steps.Event) -> list[steps.Action]:
+        return self._server.handle(event, time.monotonic())
+
+    def _carry_out(self, action: steps.Action, rep: "_Rep") -> steps.Event | None:
+        match action:
+            case steps.SendReply():
+                rep.reply(action)
+            case steps.ReadChunk():
+                return _read(action)
+            case steps.LogUpload(name, index, count, node):
+                log.info("Uploading %s (%d/%d) to %s", display(name), index + 1, count, node)
+            case steps.FindState(number, name, version):
+                return steps.StateFound(number, self._state_of(name, version))
+            case steps.CheckChunk(content_id, index):
+                self._on_wrong(content_id, index)
+            case steps.Withdraw(shared, reason):
+                self._withdraw(shared, reason)
+        return None
+
+    def _withdraw(self, shared: steps.Shared, reason: str) -> None:
+        log.warning("can no longer serve %s", display(reason))
+        if isinstance(shared, Whole):  # A part ends with its fetch, and may be whole by now.
+            self._on_gone(shared.name)
+
+
+class _Rep:
+    """The socket, and which request it has to answer before it takes the next."""
+
+    def __init__(self, sock: "zmq.Socket[bytes]") -> None:
+        sock.copy_threshold = COUNTED_BYTES
+        self.releases = Releases()
+        self.unanswered: int | None = None
+        self._sock = sock
+        self._count = 0
+
+    def receive(self) -> steps.Arrived | None:
+        """Return the next request, under a new number; None if there is none."""
+        if not frames.has_mail(self._sock):
+            return None
+        parts = frames.receive(self._sock)
+        if parts is None:
+            return None  # A request without a delimiter: libzmq announces it and drops it.
+        self._count += 1
+        self.unanswered = self._count
+        source = steps.Source(*frames.origin(parts[0]))
         try:
-            request = _request_in(parts)
+            return steps.RequestArrived(self._count, source, _request_in(parts))
         except UnsupportedMessageError as error:
-            return [messages.encode(Error(WireCode.UNSUPPORTED, str(error)))]
+            return steps.NonsenseArrived(self._count, source, WireCode.UNSUPPORTED, str(error))
         except MalformedMessageError as error:
-            return [messages.encode(Error(WireCode.MALFORMED, str(error)))]
-        if self._pacing.is_overfull:
-            return [messages.encode(Error(WireCode.BUSY, "too many replies are waiting"))]
-        source = Source(*frames.origin(parts[0]))
-        return self._carry_out(self._serving.handle(request, source, time.monotonic()), request)
+            return steps.NonsenseArrived(self._count, source, WireCode.MALFORMED, str(error))
 
-    def _carry_out(self, answer: Answer, request: NodeRequest) -> list[bytes]:
-        match answer:
-            case SendManifest(shared):
-                self.replies += 1
-                return [messages.encode(ManifestReply(shared.id, shared.name)), shared.data]
-            case SendChunk():
-                assert isinstance(request, ChunkRequest)
-                return self._read(answer, request.node)
-            case SendNothing(have):
-                return [messages.encode(Nothing(have))]
-            case TakeNote(shared, index):
-                self._on_wrong(shared.id, index)
-                return [messages.encode(Noted())]
-            case TellState(name, content_id):
-                return [messages.encode(self._state_of(name, content_id))]
-            case SendError(code, message):
-                return [messages.encode(Error(code, message))]
+    def reply(self, action: steps.SendReply) -> None:
+        """Answer the request."""
+        assert action.number == self.unanswered
+        body, payload = messages.encode(action.message), action.payload
+        if payload is None:
+            frames.send(self._sock, [body])
+        elif action.is_counted:
+            frames.begin(self._sock, body)
+            self.releases.send(self._sock, payload, action.number)
+        else:
+            frames.send(self._sock, [body, payload])
+        self.unanswered = None
 
-    def _read(self, answer: SendChunk, asker: str) -> list[bytes]:
-        shared = answer.shared
-        try:
-            data = shared.read(answer.index)
-        except GoneError as error:
-            log.warning("cannot serve any more: %s", display(str(error)))
-            if isinstance(shared, Whole):  # A part ends with its fetch, and may be whole now.
-                self._on_gone(shared.name)
-            return [messages.encode(Error(WireCode.GONE, "does not have it any more"))]
-        self._talk.uploading(shared.name, answer.index, shared.chunk_count, asker)
-        self.replies += 1
-        self.bytes_served += len(data)
-        return [messages.encode(ChunkReply(answer.index, answer.have, answer.askers)), data]
+    def close(self) -> None:
+        self._sock.close()
+        self.releases.close()
+
+
+def _read(action: steps.ReadChunk) -> steps.Event:
+    try:
+        return steps.ChunkRead(action.number, action.shared.read(action.index))
+    except GoneError as error:
+        return steps.ChunkGone(action.number, str(error))
 
 
 def _request_in(parts: list[zmq.Frame]) -> NodeRequest:
@@ -188,38 +198,3 @@ def _request_in(parts: list[zmq.Frame]) -> NodeRequest:
     limit = messages.MAX_CHUNK_REQUEST_BYTES
     request: NodeRequest = messages.decode(parts[0].bytes, NodeRequest, limit)
     return request
-
-
-class _Talk:
-    """Says who is served what: the first parts, then one line a second for each asker (S12).
-
-    But only a few lines a second in all, beside the very first of a few askers: a line costs 0.1
-    ms, and a swarm of 32 would have 256 at its start.
-    """
-
-    def __init__(self, every_s: float) -> None:
-        self._every_s = every_s
-        self._said: collections.OrderedDict[tuple[str, str], tuple[int, float]] = (
-            collections.OrderedDict()
-        )
-        self._recent: collections.deque[float] = collections.deque([-BURST_S] * BURST, BURST)
-
-    def uploading(self, name: str, index: int, count: int, node: str) -> None:
-        now = time.monotonic()
-        said, last = self._said.get((name, node), (0, -self._every_s))
-        is_quiet = said >= SAY_EARLY and now - last < self._every_s
-        is_news = said < SAY_ALWAYS and len(self._said) <= MANY_ASKERS
-        if is_quiet or (not is_news and now - self._recent[0] < BURST_S):
-            return
-        self._recent.append(now)
-        self._said[name, node] = said + 1, now
-        if len(self._said) > MAX_CONVERSATIONS:
-            self._said.popitem(last=False)
-        log.info("Uploading %s (%d/%d) to %s", display(name), index + 1, count, node)
-
-
-SAY_ALWAYS = 2
-MANY_ASKERS = 16
-SAY_EARLY = 8
-BURST, BURST_S = 24, 6.0
-MAX_CONVERSATIONS = 1024

@@ -22,7 +22,7 @@ FAREWELL_S = 1.0  # A tracker that does not answer must not hold up our end.
 
 
 class Session:
-    """One node's standing with the tracker, from `start` to `stop`."""
+    """One node's session with the tracker, from `start` to `stop`."""
 
     def __init__(
         self,
@@ -50,11 +50,11 @@ class Session:
         self._thread.start()
 
     def tell(self, change: Holding | Withdrawal) -> None:
-        """Have the tracker told of what is held, or is no longer. May be called from any thread."""
+        """Announce that something is held, or no longer held. May be called from any thread."""
         self._put(change)
 
     def tell_that_is_all(self) -> None:
-        """Have the tracker told that nothing is held but what it has been told of."""
+        """Announce that nothing is held but what has been announced."""
         self._put(None)
 
     def flush(self, timeout_s: float) -> bool:
@@ -81,7 +81,9 @@ class Session:
         try:
             while not self._is_stopping:
                 self._hear(client)
-                asked = self._asked  # Before the news are taken: what was told earlier is in them.
+                asked = (
+                    self._asked
+                )  # Before the news is taken, which then has all that was told earlier.
                 now = time.monotonic()
                 self._take_news(now)
                 message = self._announcer.next_message(now)
@@ -133,7 +135,7 @@ class Session:
     def _note_reached(self, trouble: str | None) -> None:
         if trouble is not None and self._is_reached is not False:
             level = logging.WARNING if self._is_reached else logging.INFO  # It may be starting.
-            log.log(level, "%s; will go on trying", trouble)
+            log.log(level, "%s; will keep trying", trouble)
         elif trouble is None and self._is_reached is False:
             log.info("the tracker answers")
         self._is_reached = trouble is None

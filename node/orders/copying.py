@@ -67,7 +67,7 @@ def copy_into(
 
 
 def same(path: Path, other: Path, selection: Selection, check: Callable[[], None]) -> bool:
-    """Say whether two files or directories have the same in them, as far as it is shared.
+    """Return whether two files or directories have the same content, as far as it is shared.
 
     `check` is called now and then; it may raise.
     """

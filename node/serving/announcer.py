@@ -105,7 +105,7 @@ class Announcer:
             self._hurry(now)
 
     def next_message(self, now: float) -> Message | None:
-        """Return what to send now, if anything. It counts as sent."""
+        """Return the message to send now, if any. It counts as sent."""
         if self._out is not None or now < self._next_at:
             return None
         self._out = self._compose()
@@ -183,7 +183,7 @@ class Announcer:
             self._compare(key)
 
     def _note_answer(self, said: Holding, answer: Told) -> None:
-        """Take in what the tracker made of a holding, unless that has changed meanwhile."""
+        """Take in the answer about one holding, unless the holding has changed meanwhile."""
         key = said.name, said.id
         is_still_so = self._wanted.get(key) == said
         if answer.taken:
@@ -226,7 +226,7 @@ class Announcer:
 
 
 def confirmed(holding: Holding, told: Told) -> Holding:
-    """Return what is announced of a holding from now on."""
+    """Return a holding as it is announced from now on."""
     return msgspec.structs.replace(
         holding, version=told.version, publisher=told.publisher, claims=False
     )

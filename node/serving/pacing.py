@@ -1,11 +1,13 @@
 """How many replies may be on their way at a time. Sends nothing; it is told what was sent and left.
 
-On a slow link few at a time: a chunk that has the link for itself is whole at its receiver, who can
-pass it on, while many at once would all be whole at the end. What takes far longer than usual waits
-for a slow receiver, not for our link, and holds nobody up.
+On a slow link few at a time: a chunk that has the link to itself arrives early, and its receiver
+can pass it on, while many at once would all arrive at the end. A reply that takes far longer than
+usual is waiting for a slow receiver, not for our link, and holds nobody up.
 """
 
 import collections
+import itertools
+import math
 
 SLOW_BYTES_PER_S = 50e6  # A link below this is paced: so many replies at a time, …
 SLOW_REPLIES = 2  # … one to send, and one to be ready when it has left. But receivers are often
@@ -15,16 +17,17 @@ QUICK_REPLIES = 8  # Otherwise this only bounds memory: a chunk leaves in a few 
 STUCK_LATENCIES = 4.0
 STUCK_LEAST_S = 0.05
 MAX_UNSENT_BYTES = 64 << 20  # For all receivers together, whatever they do.
+COUNTED_BYTES = 64 << 10  # A shorter reply is copied into the socket, and counts as having left.
 
 
 class Pacing:
-    """The replies that have not left yet, by a number that the caller gives each."""
+    """The replies that have not left yet, each by its number."""
 
     def __init__(self) -> None:
         self._unsent: collections.OrderedDict[int, tuple[int, float]] = collections.OrderedDict()
         self._unsent_bytes = 0
         self._usual_s = 0.0  # How long a reply takes to leave, …
-        self._s_per_byte = 0.0  # … and how long the link takes for a byte, both of late.
+        self._s_per_byte = 0.0  # … and how long the link takes for a byte, both recently.
         self._slow_limit = SLOW_REPLIES
         self._left_at = 0.0
 
@@ -35,7 +38,7 @@ class Pacing:
 
     @property
     def is_overfull(self) -> bool:
-        """Say whether receivers have left so much unread that nothing more should be read."""
+        """Say whether so much has not left that nothing more should be read from disk."""
         return self._unsent_bytes > MAX_UNSENT_BYTES
 
     def queued(self, number: int, size_bytes: int, now: float) -> None:
@@ -54,12 +57,15 @@ class Pacing:
         self._s_per_byte += (busy_s / max(size_bytes, 1) - self._s_per_byte) / 8
         self._left_at = now
 
-    def allows(self, now: float) -> bool:
-        """Say whether the next reply may be made."""
+    @property
+    def has_room_at(self) -> float:
+        """When the next reply may be made if none leaves before: now, if that has passed.
+
+        That is when all but as many as may be on their way at a time have been so for too long.
+        """
         is_slow = self._s_per_byte * SLOW_BYTES_PER_S > 1
-        limit = self._slow_limit if is_slow else QUICK_REPLIES
-        if len(self._unsent) < limit:
-            return True
-        stuck_s = max(STUCK_LATENCIES * self._usual_s, STUCK_LEAST_S)
-        waiting = sum(now - queued_at < stuck_s for _, queued_at in self._unsent.values())
-        return waiting < limit
+        excess = len(self._unsent) - (self._slow_limit if is_slow else QUICK_REPLIES)
+        if excess < 0:
+            return -math.inf
+        _, queued_at = next(itertools.islice(self._unsent.values(), excess, None))
+        return queued_at + max(STUCK_LATENCIES * self._usual_s, STUCK_LEAST_S)

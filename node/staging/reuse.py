@@ -36,8 +36,8 @@ def copy_chunks(
 ) -> int:
     """Have those `missing` chunks of `thing` written that `find` finds; return which.
 
-    What is found is verified first: it may have rotted. `write` is called from several threads.
-    The cost is that of what is missing, not of what there is.
+    Found chunks are verified first, as they may have rotted. `write` is called from several
+    threads. It costs time for the chunks that are missing, not for those that there are.
 
     Raises:
         OSError: `write` did.
@@ -68,7 +68,7 @@ def _right_bytes(places: Iterable[tuple[Whole, int]]) -> tuple[bytes, Origin] | 
 
 
 def chunks_of(wholes: Iterable[Whole]) -> Find:
-    """Return what finds the chunks of a few things; in each of them one place will do."""
+    """Return a function that finds the chunks of a few things, one place in each."""
     places: dict[bytes, list[Place]] = {}
     for whole in wholes:
         for index in range(whole.chunk_count):

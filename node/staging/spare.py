@@ -1,7 +1,7 @@
-"""What of the user's a fetch may replace: nothing, anything, or a thing as it was looked at.
+"""What a fetch may replace: nothing, anything, or a thing as it was when looked at.
 
-Between the look and the moment of replacing hours may pass, so the question is asked again at that
-moment, of what stands there then. Replaces nothing itself.
+Hours may pass between the look and the replacing, so at that moment the question is asked again, of
+whatever is there then. Replaces nothing itself.
 """
 
 import array
@@ -76,7 +76,7 @@ class Seen:
 
     @classmethod
     def _read(cls, document: _Document) -> Self:
-        """Return what a document says; raise ValueError or MalformedMessageError if it is none."""
+        """Return what a document says; ValueError or MalformedMessageError if it is invalid."""
         states = FileStates(array.array("Q", document.sizes), document.are_executable)
         states.mtimes = array.array("Q", document.mtimes)
         states.inodes = array.array("Q", document.inodes)
@@ -103,12 +103,12 @@ class Seen:
             os.close(descriptor)
 
     def is_all_of(self, path: bytes, at: bytes, beside: Container[bytes] = ()) -> bool:
-        """Say whether all that is `at` a place is what was looked at as `path` in the thing.
+        """Return whether everything `at` a place is what was looked at as `path` in the thing.
 
         What is `beside` it, by paths in the thing, may be anything.
         """
         waiting = [(path, at)]
-        while waiting:  # Not by recursion: directories may lie in each other a thousand deep.
+        while waiting:  # No recursion: directories may be nested a thousand deep.
             path, at = waiting.pop()
             try:
                 status = os.lstat(at)
@@ -120,7 +120,7 @@ class Seen:
                 elif path not in beside and not self._is_it(path, at, status):
                     return False
             except FileNotFoundError:
-                continue  # It has just gone: nobody loses it by us.
+                continue  # It is gone already: this does not lose it.
             except OSError:
                 return False
         return True
@@ -164,7 +164,7 @@ class Seen:
 
 
 class Spare:
-    """What may go from where something is put."""
+    """What may be removed from where something is put."""
 
     def __init__(self, seen: Seen | None = None, *, anything: bool = False) -> None:
         self.seen = seen
@@ -172,7 +172,7 @@ class Spare:
 
     @classmethod
     def as_seen(cls, source: Source) -> Self:
-        """Let go what a node's folder has, as long as it is what `source` found there."""
+        """Return what a node's folder has, as long as it is still what `source` found there."""
         return cls(Seen.of(source))
 
     @property
@@ -180,7 +180,7 @@ class Spare:
         return self.seen is None and not self.is_anything
 
     def allows(self, path: bytes, at: bytes) -> bool:
-        """Say whether all that is `at` a place may go.
+        """Return whether everything `at` a place may go.
 
         `path` is where that was in the thing; b"" is the thing itself.
         """
@@ -192,7 +192,7 @@ ANYTHING = Spare(anything=True)
 
 
 def remember(spare: Spare, place: Path) -> None:
-    """Keep what was looked at over interruptions, in the directory `place`, which is made.
+    """Store what was looked at, for a later try, in the directory `place`, which is made.
 
     Raises:
         OSError: the disk refused.
@@ -203,5 +203,5 @@ def remember(spare: Spare, place: Path) -> None:
 
 
 def remembered(place: Path) -> Spare:
-    """Return what `remember` kept: nothing may go if that is not there, or not whole."""
+    """Return what `remember` stored; nothing may go if that is missing or damaged."""
     return Spare(Seen.load(place / _REMEMBERED))

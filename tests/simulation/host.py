@@ -1,6 +1,6 @@
 """One virtual node: the product's machines, with the network's time around them."""
 
-import collections
+import functools
 import random
 
 from shoal.node.fetching import steps
@@ -8,20 +8,24 @@ from shoal.node.fetching.download import Download
 from shoal.node.fetching.drive import drive
 from shoal.node.fetching.settings import FetchSettings
 from shoal.node.fetching.versions import Meant
-from shoal.node.serving.answering import SendChunk, SendError, SendManifest, SendNothing, Serving
-from shoal.node.serving.pacing import Pacing
+from shoal.node.serving import steps as serving
+from shoal.node.serving.drive import drive as drive_serving
+from shoal.node.serving.server import Server
 from shoal.node.serving.settings import NodeSettings
-from shoal.node.serving.turns import Source
 from shoal.protocol import bitmap
 from shoal.protocol.errors import WireCode
 from shoal.protocol.manifest import ContentId, Manifest, encode
 from shoal.protocol.messages import (
+    ChunkReply,
     ChunkRequest,
     Error,
     Holders,
     Holding,
+    ManifestReply,
     ManifestRequest,
+    NodeReply,
     NodeRequest,
+    Nothing,
     Ok,
     Query,
     Renew,
@@ -44,12 +48,14 @@ from tests.simulation.station import (
 )
 from tests.simulation.world import World
 
-RENEW_S = NodeSettings().renew_s
-PACED_BYTES = 64 << 10  # Shorter replies are copied, and count as sent at once (wire.releases).
+NODE = NodeSettings()
 EPOCH = 1
 SETTINGS = FetchSettings()
 NOTICED_S = 1.0  # How often a fetch checks whether bytes are coming in.
 DISK_ACTIONS = steps.OpenStaging | steps.LayOut | steps.StoreChunk | steps.Publish
+
+
+_zeros = functools.cache(bytes)  # Chunks that nobody reads.
 
 
 class Shelf:
@@ -68,7 +74,7 @@ class Shelf:
         return self.manifest.chunk_count
 
     def read(self, index: int) -> bytes:
-        raise AssertionError(index)
+        return _zeros(self.manifest.chunk_size(index))
 
     def find(self, what: str) -> "Shelf | None":
         return self if what in {self.name, self.id} else None
@@ -106,12 +112,10 @@ class Host(Station):
         self.finished_at: float | None = None
         self.failure: str | None = None
         self.disk = Disk()
-        self._serving = Serving(shelf, random.Random(number))
-        self._waiting: collections.OrderedDict[str, collections.deque[Asked]] = (
-            collections.OrderedDict()
-        )
-        self._pacing = Pacing()
-        self._replies = 0
+        self._server = Server(shelf, random.Random(number), NODE.say_s)
+        self._asked: dict[int, Asked] = {}
+        self._requests = 0
+        self._server_timer_at = float("inf")
         self._timer_at = float("inf")
         self._sequence = 0
 
@@ -140,20 +144,23 @@ class Host(Station):
         holding = Holding(shelf.name, shelf.id, shelf.manifest.size_bytes, complete=complete)
         self._tell_tracker(Update(self.name, self.address, EPOCH, self._sequence, (holding,)))
         if self._sequence == 1:
-            self.at(self.world.now + RENEW_S, self._renew)
+            self.at(self.world.now + NODE.renew_s, self._renew)
 
     def _renew(self) -> None:
         if self.is_alive:
             self._tell_tracker(Renew(self.name, EPOCH, holdings=1))
-            self.at(self.world.now + RENEW_S, self._renew)
+            self.at(self.world.now + NODE.renew_s, self._renew)
 
     def take(self, message: Message | steps.Event) -> None:
         if not self.is_alive:
             return
         match message:
             case Asked(asker):
-                self._waiting.setdefault(asker, collections.deque()).append(message)
-                self._serve()
+                self._requests += 1
+                self._asked[self._requests] = message
+                source = serving.Source(asker, "")
+                request = _request(message)
+                self._serve(serving.RequestArrived(self._requests, source, request))
             case Told(Holders() as holders):
                 self._feed(steps.HoldersFound(holders))
             case Told(Error(code=WireCode.NOT_FOUND)):
@@ -164,46 +171,57 @@ class Host(Station):
                 assert not isinstance(message, AskedTracker)
                 self._feed(message)
 
-    # Serving: a REP, which answers one request of each asker in turn.
+    # Serving.
 
-    def _serve(self) -> None:
-        while self._waiting and self._pacing.allows(self.world.now):
-            asker, queue = self._waiting.popitem(last=False)
-            asked = queue.popleft()
-            if queue:
-                self._waiting[asker] = queue
-            self._reply(asked)
+    def _serve(self, event: serving.Event) -> None:
+        now, server = self.world.now, self._server
+        drive_serving(lambda event: server.handle(event, now), self._carry_out_serving, event)
+        deadline = server.deadline
+        if deadline is not None and not now < self._server_timer_at <= deadline:
+            self._server_timer_at = deadline
+            self.at(deadline, self._ring_server, deadline)
 
-    def _reply(self, asked: Asked) -> None:
-        name, request_id = self.name, asked.request.request_id
-        match self._serving.handle(_message(asked), Source(asked.asker, ""), self.world.now):
-            case SendChunk(_, index, have, askers):
-                size = self.shelf.manifest.chunk_size(index)
-                digest = self.shelf.manifest.digest(index)
-                event: Answer = steps.ChunkReceived(
-                    name, request_id, index, size, digest, have, askers
-                )
-                size += REPLY_BYTES
-            case SendManifest():
-                event = steps.ManifestReceived(name, request_id, self.shelf.data)
-                size = len(self.shelf.data)
-            case SendNothing(have):
-                event, size = steps.NothingReceived(name, request_id, have), REPLY_BYTES
-            case SendError(code, reason):
-                event = steps.RequestRefused(name, request_id, code, reason)
-                size = REPLY_BYTES
-            case other:
-                raise AssertionError(other)
-        left_at = self.send(asked.asker, size, event)
-        if size >= PACED_BYTES:
-            self._replies += 1
-            self._pacing.queued(self._replies, size, self.world.now)
-            self.at(left_at, self._sent, self._replies)
+    def _ring_server(self, deadline: float) -> None:
+        if self._server_timer_at == deadline and self.is_alive:
+            self._server_timer_at = float("inf")
+            self._serve(serving.TimePassed())
 
-    def _sent(self, number: int) -> None:
-        self._pacing.left(number, self.world.now)
+    def _carry_out_serving(self, action: serving.Action) -> serving.Event | None:
+        match action:
+            case serving.ReadChunk(number, shared, index):
+                return serving.ChunkRead(number, shared.read(index))
+            case serving.SendReply():
+                self._reply(action)
+            case _:
+                assert isinstance(action, serving.LogUpload)
+        return None
+
+    def _reply(self, action: serving.SendReply) -> None:
+        asked = self._asked.pop(action.number)
+        size_bytes = REPLY_BYTES if action.payload is None else REPLY_BYTES + len(action.payload)
+        event = self._as_received(asked.request.request_id, action.message)
+        left_at = self.send(asked.asker, size_bytes, event)
+        if action.is_counted:
+            self.at(left_at, self._left, action.number)
+
+    def _left(self, number: int) -> None:
         if self.is_alive:
-            self._serve()
+            self._serve(serving.ReplyLeft(number))
+
+    def _as_received(self, request_id: int, message: NodeReply) -> Answer:
+        """Return what a reply is to the fetch that asked for it."""
+        name, shelf = self.name, self.shelf
+        match message:
+            case ChunkReply(index, have, askers):
+                size, digest = shelf.manifest.chunk_size(index), shelf.manifest.digest(index)
+                return steps.ChunkReceived(name, request_id, index, size, digest, have, askers)
+            case ManifestReply():
+                return steps.ManifestReceived(name, request_id, shelf.data)
+            case Nothing(have):
+                return steps.NothingReceived(name, request_id, have)
+            case other:
+                assert isinstance(other, Error)
+                return steps.RequestRefused(name, request_id, other.code, other.message)
 
     # Fetching.
 
@@ -281,7 +299,7 @@ class Host(Station):
         self.send(TRACKER, REQUEST_BYTES, AskedTracker(self.name, request))
 
 
-def _message(asked: Asked) -> NodeRequest:
+def _request(asked: Asked) -> NodeRequest:
     """Return the request as a message."""
     match asked.request:
         case steps.RequestChunk(_, _, content_id, index, have, patience_ms):

@@ -18,7 +18,7 @@ from shoal.node.fetching.settings import FetchSettings
 from shoal.node.scheduling import hedges, holders, scheduler
 from shoal.node.scheduling.holders import Peer
 from shoal.node.scheduling.wanted import Wanted
-from shoal.node.serving import answering, pacing
+from shoal.node.serving import demand, pacing
 from shoal.protocol import bitmap
 from shoal.protocol.messages import Holder
 
@@ -67,7 +67,7 @@ IDEAS = {
     "super-seeding": Idea(
         "a whole holder that several nodes ask sends each chunk once before any twice",
         "it sends what it is asked for",
-        [Change(answering, "RECENT_REQUESTS", 1)],
+        [Change(demand, "RECENT_REQUESTS", 1)],
     ),
     "random-order": Idea(
         "in a swarm, any of the free chunks is as likely as any other",

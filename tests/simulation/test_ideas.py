@@ -12,7 +12,7 @@ from tests.simulation.swarm import Plan, run
 
 SMALL = Plan(hosts=8, size_bytes=4 << 20, rate_mbit=100)
 CROWD = Plan(hosts=56, size_bytes=1 << 18, rate_mbit=100)
-DYING = dataclasses.replace(SMALL, dying_hosts=3)
+DYING = dataclasses.replace(SMALL, size_bytes=16 << 20, dying_hosts=4)
 SLOW = Plan(hosts=4, size_bytes=16 << 20, rate_mbit=4, chunk_bytes=4 << 20)
 LONG_MANIFEST = Plan(12, size_bytes=4 << 20, rate_mbit=10, chunk_bytes=4 << 10, limit_s=1.0)
 FAR = Plan(hosts=1, size_bytes=4 << 20, rate_mbit=50, latency_s=0.05)

@@ -10,6 +10,7 @@ import zmq
 from shoal.api.orders import OrderDesk
 from shoal.protocol import messages
 from shoal.protocol.control import (
+    Failed,
     FetchOrder,
     ForgetOrder,
     Forgotten,
@@ -19,7 +20,14 @@ from shoal.protocol.control import (
     Task,
     VerifyOrder,
 )
-from shoal.protocol.errors import OperatorError, StoppedError, TimedOutError
+from shoal.protocol.errors import (
+    DiskError,
+    Kind,
+    OperatorError,
+    StoppedError,
+    TerminatedError,
+    TimedOutError,
+)
 from shoal.wire import control_socket
 
 from tests.unit.wire.places import LIMIT_S
@@ -121,3 +129,22 @@ def test_one_that_was_cancelled_before_stays_cancelled(scene: Scene) -> None:
     with pytest.raises(OperatorError) as failed:
         scene.given(FORGET, lambda _: scene.kill())
     assert isinstance(failed.value, StoppedError)
+
+
+@pytest.mark.parametrize(
+    ("kind", "error"),
+    [
+        ("disk", DiskError),
+        ("terminated", TerminatedError),  # The node was: its command ends with that exit code.
+        ("of a newer node", OperatorError),
+    ],
+)
+def test_a_failure_is_raised_as_what_the_node_says_it_is(
+    scene: Scene, kind: str, error: Kind
+) -> None:
+    def fail(parts: list[bytes]) -> None:
+        scene.node.send_multipart([*parts[:3], messages.encode(Failed(kind, "no; do this"))])
+
+    with pytest.raises(OperatorError, match="no; do this") as failed:
+        scene.given(FORGET, fail)
+    assert type(failed.value) is error

@@ -1,6 +1,5 @@
 """The tracker against a plain model of it: a dictionary and a clock. And against its own log."""
 
-import tempfile
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -322,14 +321,12 @@ class TrackerAgainstModel(RuleBasedStateMachine):
     def teardown(self) -> None:
         """Compare with the log as a store keeps it: the last change of each key."""
         scene = self.scene
-        with tempfile.TemporaryDirectory() as folder:
-            store = SqliteStore(Path(folder) / "tracker.db")
-            store.load()
-            for change in scene.changes():
-                store.apply([change])
-            store.close()
-            saved = [(scene.now, change) for change in store.load()]
-            store.close()
+        store = SqliteStore(Path("in memory"))
+        store._connect(":memory:")
+        for change in scene.changes():
+            store.apply([change])
+        saved = [(scene.now, change) for change in store._read()]
+        store.close()
         assert shown_timeless(replayed(scene, saved)) == shown_timeless(scene.tracker._state)
 
 

@@ -173,7 +173,7 @@ def test_a_port_that_is_taken_is_said_so_and_all_is_put_down(
 ) -> None:  # fault 77
     address = free_address()
     other = sockets.replier(context, address)
-    with pytest.raises(OperatorError, match="the port is taken"):  # noqa: SIM117
+    with pytest.raises(OperatorError, match="the port is in use"):  # noqa: SIM117
         with a_node(tmp_path, tracker.address, address) as agent:
             agent.start()
     FolderLock.take(tmp_path).release()

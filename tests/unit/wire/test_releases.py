@@ -15,7 +15,6 @@ from tests.unit.wire.places import LIMIT_S, free_address
 Context: TypeAlias = "zmq.Context[zmq.Socket[bytes]]"
 LIMIT_MS = int(1000 * LIMIT_S)
 LONG = os.urandom(zmq.COPY_THRESHOLD)
-SHORT = LONG[:-1]
 
 
 class Pair:
@@ -44,26 +43,20 @@ def pair(context: Context) -> Iterator[Pair]:
 
 
 def test_says_when_each_has_left(pair: Pair) -> None:
-    numbers = [pair.releases.send(pair.sender, LONG) for _ in range(3)]
-    assert len(set(numbers)) == 3
+    for number in (7, 3, 5):
+        pair.releases.send(pair.sender, LONG, number)
     assert [pair.receiver.recv() for _ in range(3)] == [LONG] * 3
     left: list[int] = []
     while len(left) < 3:
         assert pair.releases.socket.poll(LIMIT_MS)
         left += pair.releases.taken()
-    assert left == numbers
-
-
-def test_a_short_one_has_left_at_once(pair: Pair) -> None:
-    assert pair.releases.send(pair.sender, SHORT) is None
-    assert pair.receiver.recv() == SHORT
-    assert not pair.releases.socket.poll(20)
+    assert left == [7, 3, 5]
 
 
 def test_is_kept_until_it_has_left_and_no_longer(pair: Pair) -> None:
     data = os.urandom(len(LONG))
     owners = sys.getrefcount(data)
-    assert pair.releases.send(pair.sender, data)
+    pair.releases.send(pair.sender, data, 1)
     assert sys.getrefcount(data) > owners
     assert pair.receiver.recv() == data
     assert pair.releases.socket.poll(LIMIT_MS)
@@ -74,19 +67,21 @@ def test_is_kept_until_it_has_left_and_no_longer(pair: Pair) -> None:
 def test_what_was_refused_is_released_too(pair: Pair, context: Context) -> None:
     deaf = context.socket(zmq.PULL)
     with pytest.raises(zmq.ZMQError):
-        pair.releases.send(deaf, LONG)
+        pair.releases.send(deaf, LONG, 9)
     assert pair.releases.socket.poll(LIMIT_MS)
-    assert len(pair.releases.taken()) == 1
+    assert pair.releases.taken() == [9]
     deaf.close()
 
 
 def test_others_are_told_of_their_own_only(pair: Pair, context: Context) -> None:
     other = Pair(context)
-    ours = pair.releases.send(pair.sender, LONG)
-    theirs: list[int | None] = []
-    sending = threading.Thread(
-        target=lambda: theirs.extend(other.releases.send(other.sender, LONG) for _ in range(5))
-    )
+    pair.releases.send(pair.sender, LONG, 3)
+
+    def send() -> None:
+        for number in range(5):
+            other.releases.send(other.sender, LONG, number)
+
+    sending = threading.Thread(target=send)
     sending.start()
     sending.join()
     for _ in range(5):
@@ -96,9 +91,9 @@ def test_others_are_told_of_their_own_only(pair: Pair, context: Context) -> None
     while len(left) < 5:
         assert other.releases.socket.poll(LIMIT_MS)
         left += other.releases.taken()
-    assert left == theirs
+    assert left == [*range(5)]
     assert pair.releases.socket.poll(LIMIT_MS)
-    assert pair.releases.taken() == [ours]
+    assert pair.releases.taken() == [3]
     other.close()
 
 
@@ -114,8 +109,8 @@ def test_what_nobody_takes_is_let_go_when_its_socket_closes(context: Context) ->
     releases, sock = Releases(), context.socket(zmq.PAIR)
     sock.setsockopt(zmq.LINGER, 0)
     sock.connect(free_address())  # Nobody is there.
-    for _ in range(10):
-        assert releases.send(sock, LONG)
+    for number in range(10):
+        releases.send(sock, LONG, number)
     sock.close()
     releases.close()
     assert releases.socket.closed
@@ -127,7 +122,7 @@ def test_is_never_closed_before_libzmq_has_let_go(
     monkeypatch.setattr("shoal.wire.releases.CLOSE_S", 0.02)
     releases, sock = Releases(), context.socket(zmq.PAIR)
     sock.connect(free_address())
-    releases.send(sock, LONG)
+    releases.send(sock, LONG, 1)
     releases.close()  # What was sent waits in a socket that is open.
     assert not releases.socket.closed
     sock.close(linger=0)

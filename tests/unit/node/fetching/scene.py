@@ -1,5 +1,6 @@
 """A download with its clock: events in, actions out as short lines of text."""
 
+from blake3 import blake3
 from shoal.node.fetching import steps, versions
 from shoal.node.fetching.download import Download
 from shoal.node.fetching.settings import FetchSettings
@@ -59,17 +60,24 @@ class Scene:
     def send_manifest(self, node: str, data: bytes = DATA) -> str:
         return self.feed(steps.ManifestReceived(node, self.request_id(node), data))
 
-    def send(self, node: str, index: int | None = None, *, wrong: bool = False) -> str:
+    def request(self, node: str) -> steps.RequestChunk:
+        """Return the oldest request for a chunk to `node`, and take it off those that are out."""
         request = self.asked[node].pop(0)
         assert isinstance(request, steps.RequestChunk)
-        index = request.index if index is None else index
-        digest = bytes(32) if wrong else THING.digest(index)
-        size = len(chunk(index))
-        event = steps.ChunkReceived(node, request.request_id, index, size, digest, b"")
-        return self.feed(event)
+        return request
 
-    def refuse(self, node: str, code: WireCode = WireCode.NOT_FOUND) -> str:
-        return self.feed(steps.RequestRefused(node, self.request_id(node), code, "no"))
+    def send(self, node: str, index: int | None = None, *, wrong: bool = False) -> str:
+        request = self.request(node)
+        index = request.index if index is None else index
+        return self.send_data(request, index, b"wrong" if wrong else chunk(index))
+
+    def send_data(self, request: steps.RequestChunk, index: int, data: bytes) -> str:
+        """Have something come as chunk `index`, in reply to a request."""
+        node, request_id, digest = request.node, request.request_id, blake3(data).digest()
+        return self.feed(steps.ChunkReceived(node, request_id, index, len(data), digest, b""))
+
+    def refuse(self, node: str, code: WireCode = WireCode.NOT_FOUND, reason: str = "no") -> str:
+        return self.feed(steps.RequestRefused(node, self.request_id(node), code, reason))
 
     def begin(self, named: str, have: int = 0) -> str:
         """Come to the point where chunks are asked for."""

@@ -1,11 +1,13 @@
-"""Which holders a fetch asks, waits for and bans."""
+"""Which holders a fetch asks, waits for and bans, and how it judges their replies."""
 
 import msgspec
 import pytest
 from shoal.node.fetching import steps
+from shoal.protocol import bitmap, manifest
 from shoal.protocol.errors import WireCode
 
-from tests.unit.node.fetching.scene import SETTINGS, Scene
+from tests.unit.node.fetching.scene import ID, SETTINGS, Scene
+from tests.unit.node.things import bits, chunk, id_of, lettered, made_of
 
 
 def test_one_that_would_have_us_ask_others_is_not_left() -> None:
@@ -84,6 +86,102 @@ def test_a_holder_that_was_dropped_owes_no_manifest() -> None:
     assert scene.found("n1") == "leave n2; connect n1; n1:manifest"
     assert scene.send_manifest("n2") == ""
     assert scene.download.tally.late_replies == 1
+
+
+# How replies are judged.
+
+
+def test_a_request_says_what_is_here_and_for_how_long_it_waits() -> None:
+    scene = Scene()
+    scene.begin("n1", have=bits("0"))
+    request = scene.request("n1")
+    assert (request.id, request.index) == (ID, 1)
+    assert (request.have, request.patience_ms) == (bitmap.to_bytes(bits("0"), 4), 60_000)
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        b"0123456789",
+        chunk(0)[:-1],
+        chunk(0) + b"!",
+        b"",
+        chunk(0, version=2),
+        chunk(1),
+    ],
+)
+def test_a_chunk_is_right_byte_for_byte_or_wrong(data: bytes) -> None:
+    scene = Scene()
+    scene.begin("n1 n2")
+    assert scene.send_data(scene.request("n1"), 0, data).startswith("tell n1 0; ")
+    tally = scene.download.tally
+    assert (tally.wrong_chunks, tally.fetched_bytes) == (1, 0)
+
+
+def test_a_chunk_that_two_requests_brought_wrong_is_reported_once() -> None:
+    scene = Scene()
+    scene.begin("n1 n2")
+    scene.download.roster.evidence.sent_wrong("n1", 0)
+    assert "tell" not in scene.send("n1", wrong=True)
+    assert scene.download.tally.wrong_chunks == 1
+
+
+@pytest.mark.parametrize("index", [1, 999])
+def test_a_chunk_that_was_not_requested_is_a_lie(index: int) -> None:
+    """Even if these are its right bytes."""
+    scene = Scene()
+    scene.begin("n1 n2")
+    assert scene.send_data(scene.request("n1"), index, chunk(index)).startswith("leave n1")
+    assert scene.download.tally.wrong_chunks == 1
+    assert "n1" not in scene.found("n1 n2")
+
+
+def test_a_reply_to_no_request_is_counted_and_dropped() -> None:
+    scene = Scene()
+    scene.begin("n1")
+    request = scene.request("n1")
+    made_up = msgspec.structs.replace(request, request_id=request.request_id + 1)
+    assert scene.send_data(made_up, 0, chunk(0)) == ""
+    assert scene.send_data(request, 0, chunk(0)).startswith("store 0")
+    assert scene.send_data(request, 0, chunk(0)) == ""
+    tally = scene.download.tally
+    assert (tally.late_replies, tally.duplicate_bytes, tally.fetched_bytes) == (2, 20, 10)
+
+
+def test_a_busy_holder_is_asked_again_soon() -> None:
+    scene = Scene()
+    scene.begin("n1")
+    assert scene.refuse("n1", WireCode.BUSY) == ""
+    assert scene.jump() == "n1:0"
+    assert scene.now == 0.02
+
+
+def test_a_holder_that_refuses_is_left_for_a_while() -> None:
+    scene = Scene()
+    scene.begin("n1 n2")
+    assert scene.refuse("n1", WireCode.GONE, "no\x07!").startswith("leave n1")
+    left = next(one for one in scene.wants if isinstance(one, steps.Disconnect))
+    assert left.reason == r"refused: no\x07!"
+
+
+def test_a_holder_that_has_nothing_is_no_trouble() -> None:
+    scene = Scene()
+    scene.begin("n1~ n2")
+    request_id = scene.request_id("n1")
+    for _ in range(2):
+        assert "leave" not in scene.feed(steps.NothingReceived("n1", request_id, b"\0"))
+    assert scene.download.tally.late_replies == 1
+
+
+def test_equal_chunks_are_requested_and_counted_as_fetched_once() -> None:
+    known, scene = made_of("aab"), Scene()
+    scene.wait()
+    scene.found("n1", id_of(known))
+    scene.send_manifest("n1", manifest.encode(known))
+    assert scene.feed(steps.StagingOpened(0, bits("012"))) == "n1:0"
+    assert scene.send_data(scene.request("n1"), 0, lettered("a")).startswith("store 0; n1:2")
+    tally = scene.download.tally
+    assert (tally.fetched_bytes, tally.reused_bytes, tally.have_bytes) == (10, 10, 20)
 
 
 # Those that send wrong chunks.

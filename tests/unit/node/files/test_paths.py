@@ -56,7 +56,7 @@ def test_a_directory_that_is_swapped_for_a_link_changes_nothing(tmp_path: Path) 
 
 def test_a_file_in_the_way_is_refused(tmp_path: Path) -> None:
     (tmp_path / "a").write_bytes(b"")
-    with pytest.raises(OperatorError, match="a is not a directory there; move it away"):
+    with pytest.raises(OperatorError, match="a is not a directory; move it"):
         put(tmp_path, "a/b")
 
 
@@ -99,7 +99,7 @@ def test_what_is_neither_file_nor_directory_is_not_replaced(tmp_path: Path, what
     else:
         path.symlink_to(tmp_path / ("y" if what == "dangling" else "."))
     with pytest.raises(
-        OperatorError, match="neither a file nor a directory stands there"
+        OperatorError, match="what is there is neither a file nor a directory"
     ) as refused:
         put(tmp_path, "x")
     assert isinstance(refused.value, DiskError)

@@ -10,7 +10,7 @@ import pytest
 from shoal.node.folder.lock import FolderLock, FolderTakenError, require_mounted
 from shoal.protocol.errors import DiskError, OperatorError
 
-SAYS_WHY = r"cannot use the folder .*; change|lock is not a file with no other name.*; remove it"
+SAYS_WHY = r"cannot use the folder .*; change|lock is not a regular file with one name.*; remove it"
 
 
 def test_makes_the_folder_and_takes_it(tmp_path: Path) -> None:

@@ -42,7 +42,7 @@ def test_a_copy_that_changes_is_withheld_until_it_is_as_it_was(
     assert len(caplog.records) == 1  # It is said once.
     assert "a has changed here since it was fetched (v3, published by other)" in caplog.text
     assert "`shoal verify a --as me` puts back what was fetched" in caplog.text
-    assert "`shoal share --force` publishes what lies here" in caplog.text
+    assert "`shoal share --force` publishes what is here now" in caplog.text
     assert [one.name for one in register.all_withheld()] == ["a"]
     assert register.entitle("a", OLD) == Title(OLD, 3, "other")
     assert register.withheld("a") is None

@@ -69,7 +69,7 @@ def test_threads_do_not_lose_each_others_rules(tmp_path: Path) -> None:
 def test_rules_that_cannot_be_read_are_not_taken_for_none(tmp_path: Path, content: bytes) -> None:
     path = tmp_path / "rules.json"
     path.write_bytes(content)  # To share what was to be forgotten would be worse than to stop.
-    with pytest.raises(OperatorError, match=r"rules\.json is not as shoal wrote it: .*; mend it"):
+    with pytest.raises(OperatorError, match=r"rules\.json is damaged: .*; repair it"):
         Rules(tmp_path)
     path.unlink()
     path.mkdir()
@@ -110,7 +110,7 @@ def test_what_is_damaged_is_to_be_healed_unless_its_user_forgets_it(tmp_path: Pa
 )
 def test_what_is_no_rules_is_one_line_with_a_remedy(tmp_path: Path, data: bytes) -> None:
     (tmp_path / "rules.json").write_bytes(data)
-    with pytest.raises(OperatorError, match=r"rules\.json is not as shoal wrote it: .*; mend it"):
+    with pytest.raises(OperatorError, match=r"rules\.json is damaged: .*; repair it"):
         Rules(tmp_path)
 
 

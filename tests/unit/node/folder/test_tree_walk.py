@@ -18,7 +18,7 @@ from tests.unit.node.sample_trees import FOLDER, Items, file, link, make, run
 from tests.unit.node.users import needs_root, somebody_else
 
 FOLLOWING = Selection(follow_links=True)
-LOOP = "it leads back to a directory that it lies in"
+LOOP = "it leads back to a directory above it"
 
 
 def looked(root: Path, selection: Selection = FOLLOWING) -> Tree:

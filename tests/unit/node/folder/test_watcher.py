@@ -263,7 +263,7 @@ def test_a_folder_that_is_away_is_not_empty(
         (folder / "b").unlink()
         folder.rmdir()
         (tmp_path / "mounted").rename(folder)
-        eventually(lambda: "is there again" in caplog.text)
+        eventually(lambda: "is back" in caplog.text)
         scene.write("c", b"3")
         eventually(lambda: scene.inventory.names() == ["a", "c"])
     assert caplog.text.count("not mounted") == 1

@@ -18,7 +18,7 @@ class Link:
 
     def fill(self, size_bytes: int = MIB) -> int:
         """Queue replies while that is allowed; return how many are on their way then."""
-        while self.pacing.allows(self.now):
+        while self.pacing.has_room_at <= self.now:
             self._number += 1
             self.pacing.queued(self._number, size_bytes, self.now)
         return len(self.pacing.unsent)

@@ -4,7 +4,8 @@ import collections
 import itertools
 
 import pytest
-from shoal.node.serving.turns import MOST_IN_ROUND, Source, Turns
+from shoal.node.serving.steps import Source
+from shoal.node.serving.turns import MOST_IN_ROUND, Turns
 
 from tests.unit.node.things import rng
 
