@@ -128,5 +128,5 @@ def test_goes_on_trying_without_a_tracker_and_ends_soon(
     assert caplog.text.count("does not answer") == 1
 
 
-def test_one_that_was_never_started_can_be_stopped(context: Context) -> None:  # fault 77
+def test_one_that_was_never_started_can_be_stopped(context: Context) -> None:
     Node(context, free_address()).session.stop()
