@@ -4,11 +4,11 @@ import resource
 
 
 def raise_limit() -> int:
-    """Let the process open as many files as it may, and return how many that is."""
+    """Raise the limit of open files as far as it goes, and return it."""
     limit, most = resource.getrlimit(resource.RLIMIT_NOFILE)
     if limit != most:
         try:
             resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
-        except (OSError, ValueError):  # "As many as you like" is refused by some systems.
+        except (OSError, ValueError):  # Some systems refuse "unlimited".
             return limit
     return most

@@ -1,4 +1,4 @@
-"""What a network card says of its rate. Measures nothing, and believes real cards only."""
+"""The rate that a network card reports. Measures nothing, and believes only physical cards."""
 
 import fcntl
 import socket
@@ -12,10 +12,10 @@ _MEGABIT_BYTES = 125_000
 
 
 def of(address: str, cards: Path = _CARDS) -> float | None:
-    """Return the rate in bytes per second of the card with an IPv4 address of ours.
+    """Return the rate, in bytes per second, of the card that has one of our IPv4 addresses.
 
-    None where that is not known: a virtual card (no `device` behind it) says anything, and one that
-    is not plugged in says -1.
+    None if it is unknown: a virtual card (without `device`) reports anything, and one that is not
+    plugged in reports -1.
     """
     for card in sorted(cards.iterdir()) if cards.is_dir() else ():
         if (card / "device").exists() and _address_of(card.name) == address:

@@ -1,7 +1,7 @@
 """Messages of several frames, sent and received at once or not at all.
 
 pyzmq's own send_multipart and recv_multipart make an enum of each flag, and ask the socket after
-each frame whether another follows: a third of what a small message costs.
+each frame whether another follows. That is a third of what a small message costs.
 """
 
 from typing import Any
@@ -11,7 +11,7 @@ from zmq.backend import Socket as _Plain
 
 SHORT_HEADER_BYTES, LONG_HEADER_BYTES, MOST_SHORT_BYTES = 2, 9, 255  # ZMTP 3.1.
 _EVENTS, _POLLIN = int(zmq.EVENTS), int(zmq.POLLIN)
-_send = _Plain.send  # Without the options of other kinds of sockets, which cost as much again.
+_send = _Plain.send  # Without the options for other socket types, which cost as much again.
 _NOW = int(zmq.NOBLOCK)
 _NOW_AND_MORE = int(zmq.NOBLOCK | zmq.SNDMORE)
 
@@ -19,13 +19,13 @@ _NOW_AND_MORE = int(zmq.NOBLOCK | zmq.SNDMORE)
 def has_mail(sock: "zmq.Socket[bytes]") -> bool:
     """Say whether there is something to receive; takes in libzmq's signals.
 
-    To ask first spares an exception where there is none, which costs five times as much.
+    Asking first avoids an exception when there is nothing, which costs five times as much.
     """
     return bool(sock.get(_EVENTS) & _POLLIN)  # type: ignore[operator]  # Not bytes.
 
 
 def send(sock: "zmq.Socket[bytes]", frames: list[bytes]) -> bool:
-    """Send; say whether there was room: libzmq takes all frames of a message or none."""
+    """Send, and say whether there was room: libzmq takes all frames of a message or none."""
     try:
         for frame in frames[:-1]:
             begin(sock, frame)
@@ -41,12 +41,12 @@ def begin(sock: "zmq.Socket[bytes]", frame: bytes) -> None:
 
 
 def end_uncopied(sock: "zmq.Socket[bytes]", frame: bytes) -> None:
-    """Send the last frame of a message, from the memory where it is."""
+    """Send the last frame of a message straight from the caller's memory."""
     _send(sock, frame, 0, False)  # noqa: FBT003 (by name it takes longer)
 
 
 def receive(sock: "zmq.Socket[bytes]") -> list[zmq.Frame] | None:
-    """Return the frames of the next message, which are not copied; None if none is there."""
+    """Return the frames of the next message, without copying them; None if there is none."""
     try:
         frame: Any = sock.recv(_NOW, copy=False)
     except zmq.Again:
@@ -59,16 +59,16 @@ def receive(sock: "zmq.Socket[bytes]") -> list[zmq.Frame] | None:
 
 
 def size_on_the_wire(frame: zmq.Frame) -> int:
-    """Return what a frame takes of a connection: its bytes, and ZMTP's flags and length."""
+    """Return how many bytes a frame takes on a connection, with ZMTP's flags and length."""
     size = len(frame)
     return size + (LONG_HEADER_BYTES if size > MOST_SHORT_BYTES else SHORT_HEADER_BYTES)
 
 
 def origin(frame: zmq.Frame) -> tuple[str, str]:
-    """Return whence a frame came: the address of the host, and the number of its connection.
+    """Return where a frame came from: the host's address, and the number of its connection.
 
-    Both are libzmq's word, not the sender's (zmq_msg_gets(3)). The number is that of the file, and
-    may be used again when the connection is closed; libzmq calls it ZMQ_SRCFD.
+    libzmq supplies both, so the sender cannot choose them (zmq_msg_gets(3)). The number is that of
+    the file descriptor (ZMQ_SRCFD), which may be reused once the connection is closed.
     """
     try:
         return str(frame.get("Peer-Address")), str(frame.get("__fd"))

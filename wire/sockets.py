@@ -1,10 +1,10 @@
-"""Sockets with the options that keep them from hanging, dying or losing messages in silence.
+"""Sockets with the options that keep them from hanging, dying or losing messages silently.
 
-The reasons, in short: high-water marks count messages, and REP drops replies above half of its own,
-so it stands at four times the requests that one asker may have out. MAXMSGSIZE is what a stranger
-may make us allocate. Heartbeats are off: a PING waits behind the data of a slow link, so that a
-live peer would be cut; and libzmq aborts the process if one is due on a connection that was closed
-while its queue was full (libzmq#4364, open). TCP's keepalive sees a dead peer within 30 s.
+In short: high-water marks count messages, and a REP drops replies above half of its own mark, so it
+is set to four times the requests that one asker may have out. MAXMSGSIZE bounds what a stranger can
+make us allocate. Heartbeats are off: a PING waits behind the data of a slow link, and a live peer
+would be disconnected; and libzmq aborts the process if one is due on a connection that was closed
+while its queue was full (libzmq#4364, open). TCP's keepalive detects a dead peer within 30 s.
 """
 
 import contextlib
@@ -19,20 +19,20 @@ from shoal.protocol import addresses, messages
 from shoal.protocol.errors import OperatorError
 from shoal.protocol.manifest import MAX_CHUNK_BYTES
 
-MAX_OUTSTANDING = 16  # Requests that one asker may have out at one holder.
+MAX_OUTSTANDING = 16  # Unanswered requests of one asker at one holder.
 REPLY_HIGH_WATER = 4 * MAX_OUTSTANDING
 CLIENT_HIGH_WATER = 4 * MAX_OUTSTANDING
-TRACKER_HIGH_WATER = 3  # A tracker that was away for an hour is not to hear all that was tried.
+TRACKER_HIGH_WATER = 3  # A tracker that was down for an hour should not get every attempt.
 MONITOR = struct.Struct("=Hi")  # zmq_socket_monitor(3). pyzmq's own reader imports asyncio: 12 ms.
 FRAME_SLACK_BYTES = 64 << 10
-# What may wait in the kernel's buffer of one connection, beside what is on its way: more would
-# leave the processor's caches, and no choice of chunks reaches it any more (decision 0007).
+# What may wait in the kernel's buffer of one connection, besides what is in flight. More would
+# drop out of the processor's caches, and it is too late to choose other chunks (decision 0007).
 UNSENT_BYTES = 64 << 10
-SEND_BUFFER_BYTES = 512 << 10  # With what is on its way: at 1 ms round trip 4 Gbit/s a holder.
+SEND_BUFFER_BYTES = 512 << 10  # With what is in flight. 4 Gbit/s a holder at 1 ms round trip.
 TCP_INFO_BYTES = 152  # Of Linux's struct tcp_info, up to tcpi_min_rtt, in microseconds.
 TCP_INFO_RECEIVED = 128  # Where tcpi_bytes_received is in it.
 TCP_RTO_MAX_MS = 44  # Linux 6.15 and later; not in Python's socket module.
-MOST_PAUSE_MS = 1500  # Longer than any round trip that is not a queue.
+MOST_PAUSE_MS = 1500  # Longer than any round trip without a queue on the way.
 HANDSHAKE_MS = 5000
 CONNECT_MS = 3000
 UNACKNOWLEDGED_MS = 15_000
@@ -58,10 +58,10 @@ def replier(context: "zmq.Context[zmq.Socket[bytes]]", address: str) -> "zmq.Soc
 
 
 def _prepare_accepted(monitor: "zmq.Socket[bytes]") -> None:
-    """Bound what may wait unsent in each connection that the socket accepts, and its pauses.
+    """Bound the unsent bytes of each connection that the socket accepts, and its TCP pauses.
 
-    libzmq has no option for it (TCP_NOTSENT_LOWAT), but tells the number of the file that listens,
-    from which all that it accepts inherit it.
+    libzmq has no option for them (TCP_NOTSENT_LOWAT), but its monitor tells the descriptor of the
+    listening socket, from which accepted connections inherit them.
     """
     option = getattr(socket, "TCP_NOTSENT_LOWAT", None)
     told, _ = monitor.recv_multipart()
@@ -77,20 +77,20 @@ def _prepare_accepted(monitor: "zmq.Socket[bytes]") -> None:
 
 
 def connection(number: int) -> socket.socket | None:
-    """Return the connection whose file number a monitor told, None if it is closed by now."""
+    """Return the connection whose descriptor a monitor told; None if it has been closed."""
     try:
         mine = os.dup(number)
     except OSError:
         return None
     try:
         return socket.socket(fileno=mine)
-    except OSError:  # Another kind of file has the number by now.
+    except OSError:  # Another kind of file has that descriptor by now.
         os.close(mine)
         return None
 
 
 def round_trip_s(opened: socket.socket) -> float:
-    """Return the least round trip seen on a connection, in seconds; 0 where it is not known."""
+    """Return the shortest round trip seen on a connection, in seconds; 0 if it is unknown."""
     info = _tcp_info(opened)
     if info is None:
         return 0.0
@@ -99,7 +99,7 @@ def round_trip_s(opened: socket.socket) -> float:
 
 
 def received_bytes(opened: socket.socket) -> int:
-    """Return how much has come in over a connection, whole messages or not; 0 where not known."""
+    """Return how much has arrived over a connection, whole messages or not; 0 if unknown."""
     info = _tcp_info(opened)
     if info is None:
         return 0
@@ -116,29 +116,29 @@ def _tcp_info(opened: socket.socket) -> bytes | None:
 
 
 def bound_pauses(opened: socket.socket) -> None:
-    """Cap the pause before lost packets are sent again, which TCP doubles up to two minutes.
+    """Cap the pause before lost packets are retransmitted, which TCP doubles up to two minutes.
 
-    Otherwise a cable that is back is used only when the pause is over, which is as long as the
-    cable was out. Older kernels do not know the option.
+    Otherwise a cable that was unplugged stays unused for as long again. Older kernels do not have
+    the option.
     """
     with contextlib.suppress(OSError):
         opened.setsockopt(socket.IPPROTO_TCP, TCP_RTO_MAX_MS, MOST_PAUSE_MS)
 
 
 def bound_window(opened: socket.socket, window_bytes: int) -> None:
-    """Bound what the other end of a connection may have on its way to us.
+    """Bound what the other end of a connection may have in flight to us.
 
-    The kernel doubles the number for its own overhead, and no longer grows the buffer by itself.
+    The kernel doubles the number for its own overhead, and no longer enlarges the buffer by itself.
     """
     with contextlib.suppress(OSError):
         opened.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, window_bytes)
 
 
 def dealer(context: "zmq.Context[zmq.Socket[bytes]]", address: str) -> "zmq.Socket[bytes]":
-    """Return a DEALER for one holder, connecting; it never connects again by itself.
+    """Return a DEALER that is connecting to one holder; it never reconnects by itself.
 
-    Requests wait in it until the connection stands: there is one endpoint, so none can go astray,
-    and whoever loses the connection closes the socket.
+    Requests wait in it until it is connected. It has one endpoint, so none can go elsewhere. When
+    the connection is lost, close the socket.
     """
     sock = _unconnected_dealer(context)
     sock.connect(address)
@@ -148,9 +148,10 @@ def dealer(context: "zmq.Context[zmq.Socket[bytes]]", address: str) -> "zmq.Sock
 def monitored_dealer(
     context: "zmq.Context[zmq.Socket[bytes]]", address: str, events: int
 ) -> "tuple[zmq.Socket[bytes], zmq.Socket[bytes]]":
-    """Return such a DEALER, and the socket that tells its `events` (zmq.EVENT_…).
+    """Return such a DEALER, and a socket that reports its `events` (zmq.EVENT_…).
 
-    The monitor comes first: a refusal by our own machine takes 50 us, and none may be missed.
+    The monitor comes first: our own machine refuses a connection within 50 us, and that must not
+    be missed.
     """
     sock = _unconnected_dealer(context)
     monitor = sock.get_monitor_socket(events)
@@ -171,7 +172,7 @@ def _unconnected_dealer(context: "zmq.Context[zmq.Socket[bytes]]") -> "zmq.Socke
 def tracker_dealer(
     context: "zmq.Context[zmq.Socket[bytes]]", address: str, rng: random.Random
 ) -> "zmq.Socket[bytes]":
-    """Return a DEALER for the tracker, which connects again whenever it can."""
+    """Return a DEALER for the tracker, which reconnects whenever it can."""
     sock = context.socket(zmq.DEALER)
     sock.setsockopt(zmq.MAXMSGSIZE, messages.MAX_REPLY_BYTES)
     sock.setsockopt(zmq.SNDHWM, TRACKER_HIGH_WATER)
@@ -184,7 +185,7 @@ def tracker_dealer(
 
 
 def bind(sock: "zmq.Socket[bytes]", address: str) -> None:
-    """Set a server's common options and bind it; if that cannot be, close it: OperatorError."""
+    """Set a server's common options and bind it; if it fails, close it: OperatorError."""
     sock.setsockopt(zmq.LINGER, 0)
     sock.setsockopt(zmq.BACKLOG, BACKLOG)
     # Without a domain libzmq takes HTTP, SSH and noise for ZMTP 1, and keeps the connection.
@@ -216,9 +217,9 @@ def _keep_alive(sock: "zmq.Socket[bytes]") -> None:
 
 
 def _resolved(address: str) -> str:
-    """ZeroMQ binds to numbers and interface names; a host name is looked up first."""
+    """ZeroMQ binds to numeric addresses and interface names; look up a host name first."""
     host, port = addresses.split(address)
-    name = host.encode() if host.isascii() else host  # A text is taken for IDNA: 2 ms of imports.
+    name = host.encode() if host.isascii() else host  # A str is taken for IDNA: 2 ms of imports.
     family, *_, place = socket.getaddrinfo(name, port, type=socket.SOCK_STREAM)[0]
     return f"tcp://[{place[0]}]:{port}" if family == socket.AF_INET6 else f"tcp://{place[0]}:{port}"
 
@@ -226,10 +227,10 @@ def _resolved(address: str) -> str:
 def _remedy(error: zmq.ZMQError | OSError) -> str:
     number = error.errno
     if number == zmq.EADDRINUSE:
-        return "the port is taken; stop what uses it, or change the address in the cluster file"
+        return "the port is in use; stop what uses it, or change the address in the cluster file"
     if number in {zmq.EADDRNOTAVAIL, errno.ENODEV} or isinstance(error, socket.gaierror):
         return (
-            "that address is not this machine's; run this on the host it belongs to, "
+            "that address does not belong to this machine; run this on the host that has it, "
             "or change the address in the cluster file"
         )
     return f"{error.strerror or error}; change the address in the cluster file"

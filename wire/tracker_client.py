@@ -1,4 +1,4 @@
-"""Asking the tracker: one request at a time, with a deadline and a few tries. Judges no answer."""
+"""Asks the tracker: one request at a time, with a deadline and retries. Judges no reply."""
 
 import os
 import random
@@ -11,8 +11,8 @@ from shoal.protocol.errors import MalformedMessageError, TrackerError, WireCode
 from shoal.protocol.messages import Message, TrackerReply
 from shoal.wire import frames, sockets
 
-PATIENCE_S = 1.0  # One try.
-TRIES = 3  # An unreachable tracker is noticed within 3 s.
+PATIENCE_S = 1.0  # For one try.
+TRIES = 3  # So an unreachable tracker is noticed within 3 s.
 CHECK_S = 0.1
 TAG_BYTES = 8
 
@@ -37,11 +37,11 @@ class TrackerClient:
 
     @property
     def deadline(self) -> float | None:
-        """When to call `receive` although nothing came, in monotonic seconds."""
+        """When to call `receive` even if nothing has arrived, in monotonic seconds."""
         return self._due if self.is_waiting else None
 
     def send(self, message: Message, now: float) -> None:
-        """Send `message`; an earlier one that is not yet answered is given up."""
+        """Send `message`, and give up an earlier one that has not been answered."""
         self._body = messages.encode(message)
         self._tries_left = self.tries
         self._try(now)
@@ -68,7 +68,7 @@ class TrackerClient:
         """Send `message` and wait for the reply; `check` is called meanwhile, and may raise.
 
         Raises:
-            OperatorError: there is none.
+            TrackerError: there is none.
         """
         self.send(message, time.monotonic())
         while True:
@@ -86,7 +86,7 @@ class TrackerClient:
         self._tries_left -= 1
         self._due = now + PATIENCE_S
         self._tag = os.urandom(TAG_BYTES)
-        # Without room the queue is full of earlier tries; the deadline says the rest.
+        # If there is no room, the queue is full of earlier tries, and the deadline will pass.
         frames.send(self.socket, [self._tag, b"", self._body])
 
     def _read(self, parts: list[bytes]) -> TrackerReply | None:
@@ -98,7 +98,7 @@ class TrackerClient:
         try:
             reply: TrackerReply = messages.decode(body, TrackerReply)
         except MalformedMessageError as error:
-            return messages.Error(WireCode.MALFORMED, f"the tracker's reply is no message: {error}")
+            return messages.Error(WireCode.MALFORMED, f"the tracker's reply is malformed: {error}")
         return reply
 
 

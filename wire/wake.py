@@ -1,10 +1,10 @@
-"""A way to end another thread's poll at once. Carries no data."""
+"""Wakes a thread that is polling. Carries no data."""
 
 import socket
 
 
 class Wake:
-    """Readable once `set` was called, until `clear`. Register `self` with a zmq.Poller."""
+    """Readable from `set` until `clear`. Register `self` with a zmq.Poller."""
 
     def __init__(self) -> None:
         self._reader, self._writer = socket.socketpair()
@@ -19,7 +19,7 @@ class Wake:
         try:
             self._writer.send(b"!")
         except (BlockingIOError, OSError):
-            pass  # Full: it is set already. Closed: nobody waits any more.
+            pass  # Full: already set. Closed: nobody is waiting any more.
 
     def clear(self) -> None:
         try:

@@ -1,4 +1,4 @@
-"""Takes orders from commands on this machine and has the agent carry them out, each in a thread."""
+"""Takes orders from commands on this machine; the agent carries them out, each in a thread."""
 
 import logging
 import queue
@@ -31,19 +31,19 @@ from shoal.wire.wake import Wake
 log = logging.getLogger("shoal.node")
 
 ALIVE_S = 1.0
-MAX_ORDERS = 64  # At a time: each is a thread.
+MAX_ORDERS = 64  # At a time; each is a thread.
 
 Sender = tuple[bytes, bytes]  # The routing id of the command's connection, and its order's tag.
 
 
 class Worker(Protocol):
-    """What carries out orders: the agent of the node that owns the folder."""
+    """Carries out orders: the agent of the node that owns the folder."""
 
     def carry_out(self, order: Task, on_progress: Callable[[Working], None]) -> Report:
         """Return the report that ends the order; raise OperatorError if it cannot be done."""
 
     def cancel(self, order: Task, kind: Kind) -> None:
-        """Stop what was ordered, if it takes long and nothing is lost by that."""
+        """Stop carrying out an order, if that takes long and stopping loses nothing."""
 
 
 class ControlServer:
@@ -63,7 +63,7 @@ class ControlServer:
         """Take orders until `stop` is called; then wait for those that are being carried out.
 
         Raises:
-            OperatorError: the socket cannot be where commands look for it.
+            OperatorError: the socket cannot be created where commands expect it.
         """
         sock = self._open()
         poller = zmq.Poller()
@@ -137,13 +137,12 @@ class ControlServer:
             report = _failed(refused(error))
         except Exception as error:
             log.exception("an order failed")
-            report = Failed(
-                BugError.kind, f"the node made a mistake: {error!r}"[:MAX_TEXT_CHARACTERS]
-            )
+            message = f"the node ran into a bug: {error!r}"
+            report = Failed(BugError.kind, message[:MAX_TEXT_CHARACTERS])
         self._report(sender, report)
 
     def _say_alive(self, now: float) -> None:
-        """Have those who wait know that their orders are still worked on: all, as it is cheap."""
+        """Tell all waiting commands that their orders are still being carried out."""
         if now >= self._alive_at:
             self._alive_at = now + ALIVE_S
             for sender, order in self._orders.items():
@@ -163,7 +162,7 @@ class ControlServer:
             try:
                 sock.send_multipart([connection, tag, b"", messages.encode(report)], zmq.NOBLOCK)
             except zmq.Again:
-                pass  # The command does not read; its next look says as much.
+                pass  # The command does not read; later reports will tell it.
 
 
 def _failed(error: OperatorError) -> Failed:

@@ -31,7 +31,7 @@ STOP_S = 5.0  # What the first signal is allowed to take.
 FIRST_PORT, LAST_PORT = 15_000, 32_000  # Below those that the kernel gives to clients.
 BIG_BYTES = 256 << 20  # Takes 0.3 s at the least: there is a middle to catch.
 _given_ports: set[int] = set()
-SIGNS_OF_A_BUG = re.compile(r"Traceback|this is a bug|made a mistake|Assertion|a bug in")
+SIGNS_OF_A_BUG = re.compile(r"Traceback|is a bug|into a bug|Assertion|a bug in")
 
 
 @dataclasses.dataclass(frozen=True)

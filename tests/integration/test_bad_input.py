@@ -83,7 +83,7 @@ def assert_fails(done: Result, exit_code: int, *words: str) -> None:
         ("fetch seeds.txt --as n1 --output here --in-place", ["--in-place", "--output"]),
         ("forget ../seeds.txt --as n1", ["'..'"]),
         ("verify ../seeds.txt --as n1", ["'..'"]),
-        ("fetch seeds.txt large.bin --as n1 --output here", ["--output takes one thing"]),
+        ("fetch seeds.txt large.bin --as n1 --output here", ["--output works with a single file"]),
         ("fetch seeds.txt --as n1 --output no/such/place", ["--output", "no directory"]),
         ("fetch seeds.txt --as n1 --output n2", ["--output", "is a directory"]),
     ],
@@ -189,7 +189,7 @@ def test_a_port_that_is_taken_is_told(lab: Cluster) -> None:
                 squatter.bind(("127.0.0.1", port_of(address)))
                 squatter.listen()
             done = lab.run_alone(*command.split(), "--config", str(other))
-        assert_fails(done, 2, address, "the port is taken")
+        assert_fails(done, 2, address, "the port is in use")
 
 
 def test_a_fetch_without_a_free_port_serves_nobody(lab: Cluster) -> None:

@@ -168,7 +168,7 @@ def test_stops_quickly_under_load(tmp_path: Path) -> None:
 
 def test_a_taken_port_is_an_operators_error(tmp_path: Path) -> None:
     with RunningTracker(tmp_path) as running:
-        assert_cannot_bind(running.address, "the port is taken", tmp_path)
+        assert_cannot_bind(running.address, "the port is in use", tmp_path)
 
 
 def test_an_address_of_another_machine_is_an_operators_error(tmp_path: Path) -> None:

@@ -38,10 +38,9 @@ def test_a_command_and_a_node_find_each_other(context: Context, tmp_path: Path) 
 def test_a_long_path_gets_a_short_one(context: Context, tmp_path: Path) -> None:
     folder = tmp_path / ("x" * 100)
     (folder / ".shoal").mkdir(parents=True)
-    endpoint = control_socket.endpoint_for(folder)
-    place = Path(endpoint.removeprefix("ipc://"))
+    place = control_socket.place_of(folder)
     assert len(str(place)) <= control_socket.MAX_SOCKET_PATH_BYTES
-    assert endpoint != control_socket.endpoint_for(tmp_path / ("y" * 100))
+    assert place != control_socket.place_of(tmp_path / ("y" * 100))
     talk(context, folder)
     place.unlink(missing_ok=True)
 
@@ -50,17 +49,16 @@ def test_one_folder_has_one_place_however_it_is_called(tmp_path: Path) -> None:
     folder = tmp_path / "n1"
     folder.mkdir()
     (tmp_path / "link").symlink_to(folder)
-    endpoint = control_socket.endpoint_for(folder)
-    assert control_socket.endpoint_for(tmp_path / "link") == endpoint
-    assert control_socket.endpoint_for(folder / ".." / "n1") == endpoint
-    assert control_socket.endpoint_for(Path(os.path.relpath(folder))) == endpoint
+    place = control_socket.place_of(folder)
+    assert control_socket.place_of(tmp_path / "link") == place
+    assert control_socket.place_of(folder / ".." / "n1") == place
+    assert control_socket.place_of(Path(os.path.relpath(folder))) == place
 
 
 def test_nobody_else_may_give_orders(context: Context, tmp_path: Path) -> None:
     (tmp_path / ".shoal").mkdir()
     node = control_socket.node_end(context, tmp_path)
-    place = Path(control_socket.endpoint_for(tmp_path).removeprefix("ipc://"))
-    assert stat.S_IMODE(place.stat().st_mode) == 0o600
+    assert stat.S_IMODE(control_socket.place_of(tmp_path).stat().st_mode) == 0o600
     node.close()
 
 

@@ -54,8 +54,11 @@ def _has_ipv6() -> bool:
 @pytest.mark.parametrize(
     ("host", "words"),
     [
-        ("192.0.2.1", "that address is not this machine's; run this on the host"),
-        ("no-such-host.invalid", "that address is not this machine's; run this on the host"),
+        ("192.0.2.1", "that address does not belong to this machine; run this on the host"),
+        (
+            "no-such-host.invalid",
+            "that address does not belong to this machine; run this on the host",
+        ),
     ],
 )
 def test_says_that_an_address_is_elsewhere(context: Context, host: str, words: str) -> None:
@@ -64,14 +67,14 @@ def test_says_that_an_address_is_elsewhere(context: Context, host: str, words: s
     assert type(refused.value) is OperatorError
 
 
-def test_says_that_a_port_is_taken(context: Context) -> None:  # fault 77
+def test_says_that_a_port_is_taken(context: Context) -> None:
     address = free_address()
     server = sockets.replier(context, address)
-    with pytest.raises(OperatorError, match=f"cannot listen on {address}: the port is taken"):
+    with pytest.raises(OperatorError, match=f"cannot listen on {address}: the port is in use"):
         sockets.replier(context, address)
     with socket.create_server(("127.0.0.1", 0)) as other:
         taken = other.getsockname()[1]
-        with pytest.raises(OperatorError, match="the port is taken"):
+        with pytest.raises(OperatorError, match="the port is in use"):
             sockets.replier(context, f"tcp://127.0.0.1:{taken}")
     server.close()
 
@@ -100,7 +103,7 @@ def test_a_port_is_free_again_soon(context: Context) -> None:
         client.close()
 
 
-def test_a_stranger_s_huge_frame_is_cut_and_others_are_served(context: Context) -> None:  # fault 11
+def test_a_stranger_s_huge_frame_is_cut_and_others_are_served(context: Context) -> None:
     address = free_address()
     server = sockets.replier(context, address)
     stranger, client = sockets.dealer(context, address), sockets.dealer(context, address)

@@ -51,7 +51,7 @@ def test_asks_and_returns_the_answer(context: Context) -> None:
     tracker.socket.close()
 
 
-def test_says_within_three_seconds_that_nobody_answers(context: Context) -> None:  # fault 59
+def test_says_within_three_seconds_that_nobody_answers(context: Context) -> None:
     address = free_address()
     client = TrackerClient(context, address)
     began = time.monotonic()
@@ -113,7 +113,7 @@ def test_tries_again_and_then_gives_up(context: Context) -> None:
     asked.close()
 
 
-def test_a_late_answer_is_not_taken_for_another(context: Context) -> None:  # fault 70
+def test_a_late_answer_is_not_taken_for_another(context: Context) -> None:
     asked = Asked(context)
     asked.client.send(List(), 0)
     route, first_tag, _, _ = asked.tracker.hear()
@@ -141,13 +141,13 @@ def test_what_is_not_in_our_envelope_is_not_for_us(context: Context, extra: Fram
 
 
 @pytest.mark.parametrize("body", [b"", b"\xc1", b"\x80", OK[:-1], OK + b"\0", b"\x91" * 2000])
-def test_nonsense_is_an_answer_too(context: Context, body: bytes) -> None:  # fault 60
+def test_nonsense_is_an_answer_too(context: Context, body: bytes) -> None:
     asked = Asked(context)
     asked.client.send(List(), 0)
     asked.tracker.answer(body)
     reply = asked.receive()
     assert isinstance(reply, Error)
-    assert reply.message.startswith("the tracker's reply is no message: ")
+    assert reply.message.startswith("the tracker's reply is malformed: ")
     asked.close()
 
 

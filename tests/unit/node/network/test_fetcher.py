@@ -115,7 +115,7 @@ def test_a_nuisance_beside_an_honest_holder_harms_nobody(
     assert done.wrong_chunks == 0
 
 
-def test_nine_liars_and_one_honest_holder(context: Context, tmp_path: Path) -> None:  # fault 43
+def test_nine_liars_and_one_honest_holder(context: Context, tmp_path: Path) -> None:
     ways = list(LIARS.values())[:9]
     done = fetched_among(context, tmp_path, [*ways, HONEST])
     assert done.holders == {"h09": len(DATA)}
@@ -123,7 +123,7 @@ def test_nine_liars_and_one_honest_holder(context: Context, tmp_path: Path) -> N
 
 
 @pytest.mark.parametrize("lie", LIARS)
-def test_liars_alone_are_found_out(context: Context, tmp_path: Path, lie: str) -> None:  # fault 44
+def test_liars_alone_are_found_out(context: Context, tmp_path: Path, lie: str) -> None:
     with swarm(context, DATA, [LIARS[lie]] * 2) as (tracker, holders):
         began = time.monotonic()
         failed = Fetch(context, tmp_path, tracker.address).fails()
@@ -134,7 +134,7 @@ def test_liars_alone_are_found_out(context: Context, tmp_path: Path, lie: str) -
         assert max(holder.requests for holder in holders) <= 20
 
 
-def test_another_version_s_chunks_are_refused(context: Context, tmp_path: Path) -> None:  # fault 34
+def test_another_version_s_chunks_are_refused(context: Context, tmp_path: Path) -> None:
     with swarm(context, DATA, [HONEST] * 2) as (tracker, holders):
         holders[0].data = bytes(len(DATA))
         done = Fetch(context, tmp_path, tracker.address).run()
@@ -142,7 +142,7 @@ def test_another_version_s_chunks_are_refused(context: Context, tmp_path: Path) 
     assert set(done.holders) == {"h01"}
 
 
-def test_a_holder_that_dies_is_replaced(context: Context, tmp_path: Path) -> None:  # fault 48
+def test_a_holder_that_dies_is_replaced(context: Context, tmp_path: Path) -> None:
     with swarm(context, DATA, [NUISANCES["silent later"], NUISANCES["slow"]]) as (tracker, holders):
         fetch = Fetch(context, tmp_path, tracker.address)
         thread = threading.Thread(target=fetch.run)
@@ -225,7 +225,7 @@ def test_fetches_to_another_place(context: Context, tmp_path: Path) -> None:
 
 def test_what_is_fetched_already_is_not_fetched_again_beside_it(
     context: Context, tmp_path: Path
-) -> None:  # fault 100
+) -> None:
     with swarm(context, DATA, [NUISANCES["slow"]]) as (tracker, holders):
         first = Fetch(context, tmp_path, tracker.address)
         thread = threading.Thread(target=first.run)

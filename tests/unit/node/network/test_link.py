@@ -158,7 +158,7 @@ def test_notices_that_nobody_is_there(context: Context) -> None:
     link.close()
 
 
-def test_notices_a_frame_that_is_too_large(scene: Scene) -> None:  # fault 12
+def test_notices_a_frame_that_is_too_large(scene: Scene) -> None:
     limit = scene.link.socket.getsockopt(zmq.MAXMSGSIZE)
     assert isinstance(limit, int)
     reply = messages.encode(ChunkReply(3))
@@ -168,7 +168,7 @@ def test_notices_a_frame_that_is_too_large(scene: Scene) -> None:  # fault 12
     assert not event.lied
 
 
-def test_notices_who_does_not_speak_the_protocol(context: Context) -> None:  # fault 6
+def test_notices_who_does_not_speak_the_protocol(context: Context) -> None:
     address = free_address()
     publisher = context.socket(zmq.PUB)
     sockets.bind(publisher, address)
