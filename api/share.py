@@ -37,7 +37,7 @@ class ShareOptions(msgspec.Struct, frozen=True):
 
 
 class Shared(NamedTuple):
-    """What is shared now, and what of a directory is not."""
+    """The result of `share`."""
 
     sharing: Sharing
     not_copied: LeftOut  # Left out when the directory was copied into the node's folder.

@@ -58,7 +58,7 @@ def where(cluster: Cluster, what: str) -> Whereabouts:
     answer = Holders(what, None, None, ())
     places = _places(cluster, answer, known) if not manifest.is_id(what) else ()
     if all(place.state in {"none", "offline", "never_seen"} for place in places):
-        ask(address, Query(what), Holders)  # Raises: it says that there is none.
+        ask(address, Query(what), Holders)  # Raises NotFoundError.
     return Whereabouts(answer, places)
 
 

@@ -1,1 +1,1 @@
-"""What each command of the command line does. Imported one by one, so that `--help` stays quick."""
+"""One module per command, which prints and sets exit codes; imported when its command is run."""

@@ -1,4 +1,4 @@
-"""A local node while a command uses it: what may end the command cancels what the node does."""
+"""A local node while a command uses it: what interrupts the command cancels the node's work."""
 
 import contextlib
 import threading

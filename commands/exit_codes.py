@@ -1,4 +1,4 @@
-"""What the commands exit with: a promise to scripts (docs/use/json.md)."""
+"""The exit codes of all commands, as promised to scripts in docs/use/json.md."""
 
 import enum
 

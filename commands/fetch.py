@@ -19,7 +19,7 @@ _ENDS_ALL = TimedOutError, StoppedError  # Whatever became of the fetches before
 
 
 class Wishes(msgspec.Struct, frozen=True):
-    """What the command line asks for."""
+    """The arguments of the command."""
 
     what: tuple[str, ...]
     options: FetchOptions = FetchOptions()
@@ -37,7 +37,9 @@ def run_fetch(cluster: Cluster, entry: NodeEntry, wishes: Wishes) -> ExitCode:
     terminal.set_up_log(quiet=True)
     gc.freeze()  # What is imported stays: without it each collection walks 100,000 objects.
     if wishes.options.output is not None and len(wishes.what) > 1:
-        raise OperatorError("--output takes one thing; give one name, or leave --output out")
+        raise OperatorError(
+            "--output works with a single file or directory; give one name, or leave --output out"
+        )
     for what in wishes.what:
         check(what, wishes.options)
     with attended(cluster, entry, wishes.timeout_s) as node:

@@ -13,7 +13,7 @@ from shoal.protocol.names import display
 
 
 def run_where(cluster: Cluster, what: str, *, as_json: bool, need_all: bool = False) -> ExitCode:
-    """Print who has one thing; with `need_all`, the exit code says whether every node does."""
+    """Print who has something; with `need_all`, the exit code says whether every node does."""
     found = where(cluster, what)
     if as_json:
         terminal.put_json(_document(found))

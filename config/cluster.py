@@ -257,7 +257,7 @@ def _ip(host: str) -> str:
     except ValueError:
         raise ValueError(f"has {shown(host)} as host, which is not an IP address") from None
     if ip.is_unspecified:
-        raise ValueError("others cannot connect to: it stands for all addresses of one host")
+        raise ValueError("others cannot connect to: it means all addresses of one host")
     return str(ip)
 
 

@@ -11,7 +11,7 @@ from shoal.config.document import Value
 
 
 class NodeLimits(msgspec.Struct, frozen=True):
-    """What one node keeps to."""
+    """Limits of one node."""
 
     fetch_memory_mb: float | None = None  # Megabytes of 10**6 bytes.
     stalled_s: float | None = None
@@ -19,7 +19,7 @@ class NodeLimits(msgspec.Struct, frozen=True):
 
 
 class TrackerLimits(msgspec.Struct, frozen=True):
-    """What the tracker keeps to."""
+    """Limits of the tracker."""
 
     lease_s: float | None = None
     nodes: int | None = None
@@ -51,7 +51,7 @@ _OF_THE_TRACKER = {
 
 
 def node_limits(value: Value | None, base: NodeLimits) -> NodeLimits:
-    """Return the limits that stand there; those that do not are the `base`'s.
+    """Return the limits given at `value`, and the `base`'s for the others.
 
     Raises:
         OperatorError: a key is unknown, or a value is no number or out of its range.
@@ -60,7 +60,7 @@ def node_limits(value: Value | None, base: NodeLimits) -> NodeLimits:
 
 
 def tracker_limits(value: Value | None) -> TrackerLimits:
-    """Return the limits that stand there. Raises as `node_limits`."""
+    """Return the limits given at `value`. Raises as `node_limits`."""
     numbers = _numbers(value, _OF_THE_TRACKER)
     return msgspec.convert(numbers, TrackerLimits, strict=False)
 

@@ -104,14 +104,15 @@ class Announcements:
         limits, catalogue = self.state.settings, self.state.catalogue
         wanted = {(holding.name, holding.id) for holding in request.holdings}
         found = [version for key in wanted if (version := catalogue.find(*key))]
-        held_count = len(catalogue.held_by(request.node))
-        added = len(wanted) - sum(version.is_held_by(request.node) for version in found)
-        kept = 0 if request.replace else held_count
+        withdrawn = {(version.name, version.id) for version in self._withdrawn(request)} - wanted
+        held_before = sum(version.is_held_by(request.node) for version in found)
+        more = len(wanted) - held_before - len(withdrawn)
+        held = len(catalogue.held_by(request.node)) + more
         for text, count, limit in (
             ("nodes", len(self.state.members.by_node) + (known is None), limits.max_nodes),
             ("versions", catalogue.version_count + len(wanted) - len(found), limits.max_versions),
-            ("holdings", catalogue.holding_count + added, limits.max_holdings),
-            ("holdings per node", kept + added, limits.max_holdings_per_node),
+            ("holdings", catalogue.holding_count + more, limits.max_holdings),
+            ("holdings per node", held, limits.max_holdings_per_node),
         ):
             if count > limit:
                 return Error(WireCode.TOO_MUCH, f"the tracker takes no more than {limit} {text}")

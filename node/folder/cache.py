@@ -37,6 +37,8 @@ CREATE TABLE IF NOT EXISTS starts (one INTEGER PRIMARY KEY CHECK (one = 1), coun
 _FORMAT = 2  # Of the tables; tables in another format are dropped.
 _MAX_IMAGE_BYTES = 1 << 30
 MAX_PATH_BYTES = 480  # SQLite refuses more than 512, with its "-journal"; it follows links first.
+# What a damaged file raises; the latter where SQLite quotes damage in its error.
+_DAMAGED = (sqlite3.DatabaseError, UnicodeDecodeError)
 _IMAGE_FORMAT = slice(18, 20)  # Of a database's header: 2 says WAL, which needs a file; 1 does not.
 
 
@@ -116,7 +118,7 @@ class Cache:
         except sqlite3.OperationalError as error:  # Locked, or the disk is full.
             self._warn("cannot use the cache in %s: %s", error)
             return None
-        except sqlite3.DatabaseError:
+        except _DAMAGED:
             with self._lock:
                 self._database.close()
                 self._database = self._anew()
@@ -133,7 +135,7 @@ class Cache:
         except sqlite3.OperationalError as error:  # The file itself may be fine.
             self._warn("cannot keep the cache in %s: %s", error)
             return self._in_memory()
-        except sqlite3.DatabaseError:
+        except _DAMAGED:
             return self._anew()
 
     def _anew(self) -> sqlite3.Connection:
@@ -157,7 +159,7 @@ class Cache:
                 image[_IMAGE_FORMAT] = b"\1\1"[: len(image[_IMAGE_FORMAT])]
                 database.deserialize(bytes(image))
             return _prepared(database)
-        except (OSError, sqlite3.Error):
+        except (OSError, sqlite3.Error, UnicodeDecodeError):
             database.close()
             return _connect(":memory:")
 

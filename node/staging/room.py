@@ -24,14 +24,16 @@ def free_bytes(place: Path) -> int:
 def disk_trouble(error: OSError, name: str, folder: Path) -> OperatorError:
     """Return what to tell the operator about a disk that refused."""
     if error.errno in {errno.ENOSPC, errno.EDQUOT}:
-        cause, remedy = "the disk is full", "free some space and run it again, it goes on from here"
+        cause, remedy = "the disk is full", "free some space and run it again to resume"
     elif error.errno == errno.ENAMETOOLONG:
         path = os.fsdecode(error.filename or "").partition("/tree/")[2]
         shown = path if len(path) <= SHOWN_CHARACTERS else f"{path[:SHOWN_CHARACTERS]}…"
-        cause = f"the path of {display(shown)} is too long there"
+        cause = f"the path of {display(shown)} is too long for it"
         remedy = "--exclude it, or give an --output with a shorter path"
-    elif error.errno in {errno.EACCES, errno.EPERM, errno.EROFS}:
-        cause, remedy = "it may not be written to", "change its permissions or the folder"
+    elif error.errno in {errno.EACCES, errno.EPERM}:
+        cause, remedy = "permission denied", "change its permissions, or use another folder"
+    elif error.errno == errno.EROFS:
+        cause, remedy = "it is read-only", "mount it writable, or use another folder"
     else:
         cause, remedy = error.strerror or str(error), "check the disk and run it again"
     message = f"cannot write {display(name)} in {folder}: {cause}; {remedy}"

@@ -83,7 +83,7 @@ def assert_fails(done: Result, exit_code: int, *words: str) -> None:
         ("fetch seeds.txt --as n1 --output here --in-place", ["--in-place", "--output"]),
         ("forget ../seeds.txt --as n1", ["'..'"]),
         ("verify ../seeds.txt --as n1", ["'..'"]),
-        ("fetch seeds.txt large.bin --as n1 --output here", ["--output takes one thing"]),
+        ("fetch seeds.txt large.bin --as n1 --output here", ["--output works with a single file"]),
         ("fetch seeds.txt --as n1 --output no/such/place", ["--output", "no directory"]),
         ("fetch seeds.txt --as n1 --output n2", ["--output", "is a directory"]),
     ],

@@ -1,8 +1,10 @@
-"""Each idea can be switched off, and makes a difference where it matters."""
+"""Each idea can be switched off, makes a difference where it matters, and is on the page."""
 
 import dataclasses
+import re
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -10,6 +12,7 @@ from tests.simulation import ablation
 from tests.simulation.ideas import IDEAS, lines, without
 from tests.simulation.swarm import Plan, run
 
+PAGE = (Path(__file__).parents[2] / "docs/build/swarm.md").read_text()
 SMALL = Plan(hosts=8, size_bytes=4 << 20, rate_mbit=100)
 CROWD = Plan(hosts=56, size_bytes=1 << 18, rate_mbit=100)
 DYING = dataclasses.replace(SMALL, size_bytes=16 << 20, dying_hosts=4)
@@ -42,6 +45,11 @@ def test_several_can_be_switched_off_together() -> None:
         one = run(SMALL)
         with without(["random-order"]):
             assert run(SMALL) != one
+
+
+def test_the_page_has_a_row_for_each() -> None:
+    rows = re.findall(r"^\| ([\w-]+) \|(?: (?:[\d.]+|never) \|){5}", PAGE, re.MULTILINE)
+    assert rows == [ablation.NOTHING, *IDEAS]
 
 
 def test_the_table_has_a_row_for_each(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -99,29 +99,29 @@ def _false_manifest(tag: bytes, _: object, right: Frames) -> list[Frames]:
 
 
 LIARS: Mapping[str, Way] = {
-    "wrong bytes": _chunks(lambda data: bytes([data[0] ^ 1]) + data[1:]),  # fault 30
-    "short": _chunks(lambda data: data[:-1]),  # fault 31
-    "long": _chunks(lambda data: data + b"!"),  # fault 32
-    "empty": _chunks(lambda _: b""),  # fault 33
+    "wrong bytes": _chunks(lambda data: bytes([data[0] ^ 1]) + data[1:]),
+    "short": _chunks(lambda data: data[:-1]),
+    "long": _chunks(lambda data: data + b"!"),
+    "empty": _chunks(lambda _: b""),
     "without its bytes": _chunks(lambda data: data[:0]),
-    "another index": _another_index,  # fault 24
-    "garbage": _instead(b"\xc1\xff garbage"),  # fault 15
+    "another index": _another_index,
+    "garbage": _instead(b"\xc1\xff garbage"),
     "no message": _instead(b""),
     "too many frames": _instead(*[messages.encode(ChunkReply(0)), b"x", b"y"]),
     "a thousand frames": _instead(*[b"x"] * 1000),
-    "deep": _instead(b"\x91" * 5000),  # fault 16
-    "false manifest": _false_manifest,  # fault 61
+    "deep": _instead(b"\x91" * 5000),
+    "false manifest": _false_manifest,
 }
 NUISANCES: Mapping[str, Way] = {
-    "silent": _silent,  # fault 35
-    "silent later": _silent_later,  # fault 37
-    "busy for ever": _refuses(WireCode.BUSY),  # fault 41
-    "refuses": _refuses(WireCode.NOT_FOUND),  # fault 42
+    "silent": _silent,
+    "silent later": _silent_later,
+    "busy for ever": _refuses(WireCode.BUSY),
+    "refuses": _refuses(WireCode.NOT_FOUND),
     "has nothing": _instead(messages.encode(Nothing(b"\xff\xff"))),
     "too large": _instead(messages.encode(ChunkReply(0)), bytes(MAX_CHUNK_BYTES + (1 << 20))),
-    "twice": _twice,  # fault 40
-    "other tags": _other_tags,  # fault 23
-    "slow": _slow,  # fault 36
+    "twice": _twice,
+    "other tags": _other_tags,
+    "slow": _slow,
 }
 HONEST: Way = _honest
 

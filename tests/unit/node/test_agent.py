@@ -104,7 +104,7 @@ def test_shares_what_was_put_there(tracker: NamingTracker, tmp_path: Path) -> No
 
 @pytest.mark.parametrize("name", ["nowhere", "../out", "/etc/hostname", ".shoal/lock", "a\nb"])
 def test_shares_nothing_else(tracker: NamingTracker, tmp_path: Path, name: str) -> None:
-    (tmp_path / "out").write_bytes(b"secret")  # fault 79
+    (tmp_path / "out").write_bytes(b"secret")
     with a_node(tmp_path / "n1", tracker.address) as agent:
         agent.start_for_one_fetch()
         with pytest.raises(OperatorError, match=r"is not in|control character") as refused:
@@ -114,7 +114,7 @@ def test_shares_nothing_else(tracker: NamingTracker, tmp_path: Path, name: str) 
 
 def test_who_orders_the_same_waits_for_it_and_stops_nobody_else(
     context: Context, tmp_path: Path
-) -> None:  # fault 100
+) -> None:
     slow = swarm(context, DATA, [NUISANCES["slow"]])
     with slow as (tracker, holders), a_node(tmp_path, tracker.address) as agent:
         agent.start_for_one_fetch()
@@ -170,7 +170,7 @@ def test_the_last_who_waits_stops_it(context: Context, tmp_path: Path) -> None:
 
 def test_a_port_that_is_taken_is_said_so_and_all_is_put_down(
     context: Context, tracker: NamingTracker, tmp_path: Path
-) -> None:  # fault 77
+) -> None:
     address = free_address()
     other = sockets.replier(context, address)
     with pytest.raises(OperatorError, match="the port is in use"):  # noqa: SIM117

@@ -223,6 +223,20 @@ def test_updates_beyond_the_limits_are_refused() -> None:
     assert scene.files() == "a=1: n1 n2\nb=2: n1 n2\nd=4: n1 n2~"
 
 
+def test_what_takes_the_place_of_something_else_is_within_the_limits() -> None:
+    limits = TrackerSettings(max_holdings=4, max_holdings_per_node=2)
+    scene = Scene(settings=limits)
+    assert scene.update("n1", "a=1 b=2") == "ok 2"
+    assert scene.update("n2", "a=1") == "ok 1"
+    assert scene.update("n1", "c=3", without="b=2") == "ok 2"
+    assert scene.update("n1", "d=4", without="e=5").endswith("2 holdings per node")
+    assert scene.update("n2", "b=2") == "ok 2"
+    assert scene.update("n2", "a=1 b=2", replace=True) == "ok 2"
+    assert scene.update("n3", "a=1").endswith("4 holdings")
+    assert scene.update("n2", "c=3 b=2", without="a=1") == "ok 2"
+    assert scene.update("n1", "a=1 b=2 c=3", replace=True).endswith("4 holdings")
+
+
 def test_a_restart_keeps_what_was_announced(scene: Scene) -> None:
     scene.update("n1", "a=1 b=2~", sequence=4)
     scene.update("n2", "a=1", epoch=5)

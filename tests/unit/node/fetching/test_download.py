@@ -68,7 +68,7 @@ def test_fails_when_the_tracker_cannot_be_reached() -> None:
     assert scene.feed(steps.TrackerLost("it does not answer")) == "fail tracker"
 
 
-def test_goes_on_without_the_tracker_once_holders_are_known() -> None:  # fault 57
+def test_goes_on_without_the_tracker_once_holders_are_known() -> None:
     scene = Scene()
     scene.begin("n1")
     assert scene.wait(3) == "query again ID"
@@ -78,7 +78,7 @@ def test_goes_on_without_the_tracker_once_holders_are_known() -> None:  # fault 
     assert scene.send("n1").startswith("store 0")
 
 
-def test_waits_a_moment_for_nodes_that_are_starting() -> None:  # fault 52
+def test_waits_a_moment_for_nodes_that_are_starting() -> None:
     scene = Scene()
     scene.wait()
     scene.now = 2.9  # So long took the tracker's answer.
@@ -103,14 +103,14 @@ def test_fails_when_everybody_stays_offline() -> None:
     assert "offline: n1" in fail.message
 
 
-def test_uses_a_holder_that_appears_meanwhile() -> None:  # fault 47
+def test_uses_a_holder_that_appears_meanwhile() -> None:
     scene = Scene()
     scene.begin("n1")
     assert scene.wait(3) == "query again ID"
     assert scene.found("n1 n2") == "connect n2; n2:1"
 
 
-def test_another_version_s_holders_are_not_asked() -> None:  # fault 34
+def test_another_version_s_holders_are_not_asked() -> None:
     scene = Scene()
     scene.begin("n1")
     scene.wait(3)
@@ -156,7 +156,7 @@ def test_a_reply_under_a_wrong_id_does_not_end_the_question() -> None:
     assert scene.jump() == "n2:manifest"
 
 
-def test_a_false_manifest_is_a_lie() -> None:  # fault 61
+def test_a_false_manifest_is_a_lie() -> None:
     scene = Scene()
     scene.wait()
     scene.found("n1 n2")
@@ -181,7 +181,7 @@ def test_what_answers_with_a_chunk_to_the_question_for_the_manifest_is_left() ->
     assert scene.feed(event) == "leave n1; n2:manifest"
 
 
-def test_a_lost_holder_is_tried_again() -> None:  # fault 48
+def test_a_lost_holder_is_tried_again() -> None:
     scene = Scene()
     scene.begin("n1 n2")
     assert scene.feed(steps.HolderLost("n1", "closed the connection")) == "leave n1"
@@ -197,7 +197,7 @@ def test_one_that_speaks_nonsense_is_left_for_good() -> None:
     assert "n1" not in scene.wait(100)
 
 
-def test_leaves_a_silent_holder_and_comes_back_to_it() -> None:  # fault 35
+def test_leaves_a_silent_holder_and_comes_back_to_it() -> None:
     scene = Scene()
     scene.begin("n1")
     told: list[str] = []
@@ -224,7 +224,7 @@ def test_fails_when_all_holders_are_gone() -> None:
     assert scene.now < 40
 
 
-def test_fails_when_everybody_is_busy_for_ever() -> None:  # fault 41
+def test_fails_when_everybody_is_busy_for_ever() -> None:
     scene = Scene()
     told = scene.begin("n1")
     while "fail" not in told:
@@ -243,7 +243,7 @@ def test_fails_when_the_disk_does() -> None:
     assert scene.send("n1") == ""
 
 
-def test_stores_each_chunk_once() -> None:  # fault 40
+def test_stores_each_chunk_once() -> None:
     scene = Scene()
     scene.begin("n1 n2")
     request = scene.asked["n1"][0]
@@ -265,7 +265,7 @@ def test_says_what_it_has_with_each_request() -> None:
     assert [digits(int.from_bytes(request.have, "little")) for request in requests] == ["02", "02"]
 
 
-def test_a_chunk_that_comes_before_any_was_asked_for_is_dropped() -> None:  # fault 23
+def test_a_chunk_that_comes_before_any_was_asked_for_is_dropped() -> None:
     scene = Scene()
     scene.wait()
     scene.found("n2")

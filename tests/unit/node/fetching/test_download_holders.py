@@ -196,7 +196,7 @@ def has_nothing(scene: Scene, node: str) -> None:
     scene.feed(steps.NothingReceived(node, scene.request_id(node), b"\0"))
 
 
-def test_a_wrong_chunk_is_asked_of_others_and_its_holder_for_others() -> None:  # fault 30
+def test_a_wrong_chunk_is_asked_of_others_and_its_holder_for_others() -> None:
     scene = Scene()
     assert scene.begin("n1 n2") == "n1:0; n2:1"
     assert scene.send("n1", wrong=True) == "tell n1 0; n1:3"
@@ -218,7 +218,7 @@ def test_two_that_rotted_in_different_places_are_enough() -> None:
     assert scene.send("n2") == "store 2; publish"
 
 
-def test_fails_at_once_when_nobody_else_may_have_a_chunk() -> None:  # fault 44
+def test_fails_at_once_when_nobody_else_may_have_a_chunk() -> None:
     scene = Scene()
     scene.begin("n1 n2")
     assert scene.send("n1", wrong=True) == "tell n1 0; n1:3"

@@ -265,7 +265,7 @@ class World:
     bad=st.lists(st.sampled_from(BAD), max_size=6),
     seed=st.integers(0, 2**32),
 )
-@example(good=[Honest], bad=[Liar] * 9, seed=1)  # fault 43
+@example(good=[Honest], bad=[Liar] * 9, seed=1)
 @settings(max_examples=60)
 def test_one_good_holder_is_enough(
     good: list[type[Kind]], bad: list[type[Kind]], seed: int

@@ -96,7 +96,7 @@ def test_takes_the_manifest_that_has_the_id() -> None:
     assert manifest_in(DATA, None) == THING
 
 
-def test_refuses_another_manifest() -> None:  # fault 61
+def test_refuses_another_manifest() -> None:
     another = id_of(thing([10, 11]))
     assert manifest_in(DATA, another) == "sent a different manifest"
 

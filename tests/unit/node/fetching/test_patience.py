@@ -39,7 +39,7 @@ def test_begins_anew_when_somebody_was_there_meanwhile() -> None:
     assert patience.deadline == 116
 
 
-def test_ends_when_nothing_comes_from_those_who_are_there() -> None:  # fault 41
+def test_ends_when_nothing_comes_from_those_who_are_there() -> None:
     patience = Patience(STALLED_S)
     for now in range(0, 600, 3):
         patience.look(now, is_alone=False)
@@ -56,7 +56,7 @@ def test_goes_on_as_long_as_something_comes() -> None:
         assert not patience.is_over(now)
 
 
-def test_the_time_in_which_this_process_was_stopped_does_not_count() -> None:  # fault 133
+def test_the_time_in_which_this_process_was_stopped_does_not_count() -> None:
     patience = Patience(STALLED_S)
     patience.succeeded(0)
     patience.look(10, is_alone=False)

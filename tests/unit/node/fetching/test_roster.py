@@ -69,16 +69,16 @@ def test_connects_to_each_holder_once() -> None:
     assert roster.connected == ["n1", "n2", "n3"]
 
 
-def test_leaves_itself_out() -> None:  # fault 50
+def test_leaves_itself_out() -> None:
     assert learned(a_roster(), "n1 me@x") == "n1"
 
 
-def test_one_address_under_two_names_is_one_holder() -> None:  # fault 49
+def test_one_address_under_two_names_is_one_holder() -> None:
     assert learned(a_roster(), "n1@x n2@x") == "n1"
     assert learned(a_roster("n1@x"), "n2@x") == ""
 
 
-def test_does_not_go_where_no_holder_can_be() -> None:  # fault 51
+def test_does_not_go_where_no_holder_can_be() -> None:
     bad = ("169.254.169.254:11000", "127.0.0.1:11000", "224.0.0.1:11000", "10.0.0.1:12000")
     for place in (*bad, "10.0.1.1:22"):
         roster = a_roster()
@@ -119,7 +119,7 @@ def test_tries_a_lost_holder_again_after_a_pause_that_doubles_while_there_is_ano
     assert pauses == [1, 2, 4, 8, 16, 32, 60, 60]
 
 
-def test_one_that_refuses_is_asked_three_times_in_a_minute_at_most() -> None:  # fault 42
+def test_one_that_refuses_is_asked_three_times_in_a_minute_at_most() -> None:
     roster = a_roster("n1")
     asked = [0.0]
     while asked[-1] < 60:
@@ -143,7 +143,7 @@ def test_the_pause_is_short_again_once_it_has_delivered() -> None:
 
 
 def test_a_silent_holder_gets_longer_each_time() -> None:
-    """Its link may be that slow: 1 MiB takes 131 s at 64 kbit/s (fault 107)."""
+    """Its link may be that slow: 1 MiB takes 131 s at 64 kbit/s."""
     roster = a_roster("n1")
     patience = []
     for _ in range(6):
@@ -178,7 +178,7 @@ def test_is_hopeless_when_everybody_has_lied() -> None:
     assert not a_roster().is_hopeless
 
 
-def test_seeks_a_lost_holder_where_it_is_now() -> None:  # fault 109
+def test_seeks_a_lost_holder_where_it_is_now() -> None:
     roster = a_roster("n1@x")
     assert learned(roster, "n1@y") == ""  # It still answers at the old address.
     roster.part_with("n1", LOST, 0)
@@ -221,7 +221,7 @@ def test_nearer_ones_take_the_places_of_others_who_may_come_back() -> None:
 
 
 def test_whole_holders_are_all_asked_and_partial_ones_have_places_too() -> None:
-    """The whole ones are those that the tracker lists (S8)."""
+    """The whole ones are those that the tracker lists."""
     parts = TEN_NODES[:5]
     named = " ".join(f"{each}~" if each[:2] in parts else each for each in TEN.split())
     assert a_small_roster(named).connected == sorted([*TEN_NODES[5:], *TEN_NODES[:2]])

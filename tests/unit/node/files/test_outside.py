@@ -18,7 +18,7 @@ from tests.unit.node.sample_trees import FOLDER, Item, file, link, make, seen
 @pytest.mark.parametrize("what", ["file", "tree"])
 def test_goes_to_any_place(
     tmp_path: Path, other_disk: Path, what: str, name: str, disk: str
-) -> None:  # fault 102
+) -> None:
     target = (tmp_path if disk == "this" else other_disk) / "out" / name
     target.parent.mkdir()
     put_outside(made(tmp_path, what), target)

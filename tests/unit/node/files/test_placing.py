@@ -260,7 +260,7 @@ def test_takes_out_only_what_may_go(tmp_path: Path, before: str) -> None:
 @pytest.mark.parametrize("in_the_way", ["fifo", "link", "dangling"])
 def test_does_not_take_the_place_of_what_is_neither(
     tmp_path: Path, what: str, in_the_way: str
-) -> None:  # fault 84
+) -> None:
     name = tmp_path / "name"
     if in_the_way == "fifo":
         os.mkfifo(name)
@@ -274,7 +274,7 @@ def test_does_not_take_the_place_of_what_is_neither(
     assert is_new(new, what)
 
 
-def test_does_not_follow_a_link_on_the_way(tmp_path: Path) -> None:  # fault 83
+def test_does_not_follow_a_link_on_the_way(tmp_path: Path) -> None:
     folder, out = tmp_path / "in", make(tmp_path / "out", OLD)
     new = made(folder, "tree")
     (folder / "a").symlink_to(out)
@@ -358,7 +358,7 @@ def test_makes_durable_what_is_there(tmp_path: Path) -> None:
 
 def test_a_disk_that_cannot_make_durable_is_an_error(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:  # fault 94
+) -> None:
     refuse_to_sync(monkeypatch)
     with pytest.raises(OSError, match="Input/output"):
         sync(tmp_path)

@@ -144,7 +144,7 @@ def test_gives_a_file_another_mode(tmp_path: Path) -> None:
     assert seen(tmp_path / "d") == {"a": file(b"x")}
 
 
-def test_no_bytes_make_an_empty_file(tmp_path: Path) -> None:  # fault 88
+def test_no_bytes_make_an_empty_file(tmp_path: Path) -> None:
     write(tmp_path / "a", 0, b"", 0o644)
     assert seen(tmp_path) == {"a": file()}
 
@@ -162,7 +162,7 @@ IN_THE_WAY: dict[str, Callable[[Path], object]] = {
 }
 
 
-def test_a_file_of_two_names_is_not_written_to(tmp_path: Path) -> None:  # fault 83
+def test_a_file_of_two_names_is_not_written_to(tmp_path: Path) -> None:
     make(tmp_path, {"victim": file(b"mine")})
     (tmp_path / "a").hardlink_to(tmp_path / "victim")
     write(tmp_path / "a", 0, b"yours", 0o644)

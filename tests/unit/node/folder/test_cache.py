@@ -162,7 +162,7 @@ PLACES: dict[str, Callable[[Path, Path], object]] = {
 @pytest.mark.parametrize("suffix", ["", "-wal", "-shm"])
 @pytest.mark.parametrize("what", PLACES)
 def test_what_is_not_its_own_file_is_replaced(tmp_path: Path, what: str, suffix: str) -> None:
-    """SQLite would write through a link (fault 83), and wait for a FIFO."""
+    """SQLite would write through a link, and wait for a FIFO."""
     victim, path = tmp_path / "victim", tmp_path / "cache.db"
     victim.write_bytes(b"mine")
     PLACES[what](path.with_name(f"cache.db{suffix}"), victim)

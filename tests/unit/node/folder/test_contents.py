@@ -63,9 +63,7 @@ def test_stops_when_it_is_told_to(tmp_path: Path) -> None:
         Folder(tmp_path, Rules(tmp_path), lambda: True).look()
 
 
-def test_says_once_what_cannot_be_shared(
-    tmp_path: Path, caplog: pytest.LogCaptureFixture
-) -> None:  # fault 82
+def test_says_once_what_cannot_be_shared(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     write(tmp_path, "good", "a\nb", "\x1b[31m", "back\\slash", ".SHOAL/a")
     bad = os.fsencode(tmp_path) + b"/\xff\xfe"
     with open(bad, "wb"):  # noqa: PTH123 (a Path is text)
@@ -184,7 +182,7 @@ def test_goes_as_deep_as_names_may(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("name", ["../out", "/etc/hostname", "", "a/../b", ".shoal/lock", "a\0b"])
-def test_looks_at_no_file_outside(tmp_path: Path, name: str) -> None:  # fault 79
+def test_looks_at_no_file_outside(tmp_path: Path, name: str) -> None:
     write(tmp_path, "out", "in/b", "in/.shoal/lock", "in/a/c")
     assert folder_at(tmp_path / "in").source_of(name) is None
 

@@ -27,7 +27,7 @@ def hashed(path: Path) -> manifest.Manifest:
 @pytest.mark.parametrize(
     "size", [0, 1, 2, 255, 256, 257, 2047, 2048, 2049, 8 * MIB - 1, 8 * MIB, 8 * MIB + 1, 9 * MIB]
 )
-def test_hashes_files_of_every_size(tmp_path: Path, size: int) -> None:  # fault 88
+def test_hashes_files_of_every_size(tmp_path: Path, size: int) -> None:
     data = os.urandom(size)
     path = tmp_path / "a"
     path.write_bytes(data)

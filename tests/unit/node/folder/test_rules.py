@@ -132,7 +132,7 @@ def test_what_is_no_file_is_not_read(tmp_path: Path, what: str) -> None:
 @pytest.mark.parametrize("put", [Path.symlink_to, Path.hardlink_to])
 def test_nothing_is_written_through_a_link(
     tmp_path: Path, put: Callable[[Path, Path], None]
-) -> None:  # fault 83
+) -> None:
     victim = tmp_path / "victim"
     victim.write_bytes(b"mine")
     put(tmp_path / "rules.new", victim)

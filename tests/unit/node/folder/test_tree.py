@@ -86,7 +86,7 @@ def test_any_part_of_any_tree_can_be_read(
 
 
 @pytest.mark.parametrize("items", [{}, {"a": FOLDER}, {"a": file(), "b": file()}])
-def test_a_tree_may_have_no_bytes(tmp_path: Path, items: Items) -> None:  # fault 88
+def test_a_tree_may_have_no_bytes(tmp_path: Path, items: Items) -> None:
     whole = shared(make(tmp_path / "t", items))
     assert (whole.size_bytes, whole.chunk_count) == (0, 1)  # The listing's.
     assert whole.read(0) == Model(items).listing

@@ -1,4 +1,4 @@
-"""When a tree counts as another one; and that nothing leaves of what has changed (fault 98)."""
+"""When a tree counts as another one; and that nothing leaves of what has changed."""
 
 import os
 import shutil

@@ -180,7 +180,7 @@ def test_examines_a_file_without_sharing_it(idle: Scene) -> None:
 
 
 @pytest.mark.parametrize("name", ["../out", "/etc/hostname", ".shoal/cache.db", "a\nb"])
-def test_looks_at_nothing_that_cannot_be_shared(idle: Scene, name: str) -> None:  # fault 79
+def test_looks_at_nothing_that_cannot_be_shared(idle: Scene, name: str) -> None:
     (idle.folder.parent / "out").write_bytes(b"secret")
     idle.write("a\nb", b"1")
     assert idle.watcher.look_at(name) is None

@@ -76,7 +76,7 @@ def copy(path: Path, selection: Selection = EVERYTHING, counter: Counter | None 
 @pytest.mark.parametrize("size", [0, 1, MIB - 1, MIB, MIB + 1, 3 * MIB + 5])
 @pytest.mark.parametrize("mode", [0o644, 0o755, 0o600, 0o777])
 def test_copies_a_file_and_counts_its_bytes_once(tmp_path: Path, size: int, mode: int) -> None:
-    path, counter = tmp_path / "a", Counter()  # fault 88
+    path, counter = tmp_path / "a", Counter()
     path.write_bytes(os.urandom(size))
     path.chmod(mode)
     there = copy(path, counter=counter)
@@ -209,9 +209,7 @@ def test_takes_the_place_of_what_is_there(tmp_path: Path, before: Items, what: s
     assert sorted(path.name for path in (tmp_path / "folder").iterdir()) == [".shoal", "it"]
 
 
-def test_what_is_not_durable_gets_no_name(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:  # fault 94
+def test_what_is_not_durable_gets_no_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     make(tmp_path / "t", TREE)
     make(tmp_path / "folder", OLD)
     refuse_to_sync(monkeypatch)
@@ -220,7 +218,7 @@ def test_what_is_not_durable_gets_no_name(
     assert seen(tmp_path / "folder") == {**NOTHING, **OLD}
 
 
-def test_does_not_take_the_place_of_what_is_neither(tmp_path: Path) -> None:  # fault 84
+def test_does_not_take_the_place_of_what_is_neither(tmp_path: Path) -> None:
     make(tmp_path / "t", TREE)
     os.mkfifo(tmp_path / "folder/it")
     with pytest.raises(OperatorError, match="neither a file nor a directory"):

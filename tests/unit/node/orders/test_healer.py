@@ -80,7 +80,7 @@ def test_a_tree_is_healed_too(company: Company) -> None:
 
 
 def test_what_is_right_stays_as_it_is(company: Company, caplog: pytest.LogCaptureFixture) -> None:
-    """A malicious fetcher reports an honest holder (fault 45)."""
+    """A malicious fetcher reports an honest holder."""
     caplog.set_level(logging.INFO)
     path = company.put("n1", "f", DATA)
     keeper = company.join("n1")

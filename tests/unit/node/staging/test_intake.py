@@ -85,7 +85,7 @@ def test_what_goes_elsewhere_is_not_shared(tmp_path: Path) -> None:
     assert (scene.inventory.names(), scene.inventory.fetched()) == ([], [])
 
 
-def test_a_thing_is_taken_in_once_at_a_time(tmp_path: Path) -> None:  # fault 100
+def test_a_thing_is_taken_in_once_at_a_time(tmp_path: Path) -> None:
     scene = Scene(tmp_path)
     scene.open()
     second = scene.intake()

@@ -170,7 +170,7 @@ def test_this_disk_does_as_well(scene: Scene) -> None:
 
 
 def test_a_disk_that_is_full_is_an_error_all_the_same(scene: Scene, disk: SharingDisk) -> None:
-    disk.refuses = errno.ENOSPC  # fault 91
+    disk.refuses = errno.ENOSPC
     limits = resource.getrlimit(resource.RLIMIT_FSIZE)
     try:
         resource.setrlimit(resource.RLIMIT_FSIZE, (64 * KIB, limits[1]))

@@ -88,7 +88,7 @@ def of_chunks(*chunks: bytes) -> Manifest:
 
 @pytest.mark.parametrize("count", [2, 30])
 def test_a_chunk_that_is_wanted_twice_is_written_twice(tmp_path: Path, count: int) -> None:
-    path = tmp_path / "zeros"  # fault 89
+    path = tmp_path / "zeros"
     path.write_bytes(bytes(1024))
     whole, written = things.whole(path, "zeros"), Written()
     missing = bitmap.full(count) & ~1
@@ -121,7 +121,7 @@ def rot(path: Path, at: int) -> None:
     os.utime(path, ns=(status.st_atime_ns, status.st_mtime_ns))
 
 
-def test_what_has_rotted_is_not_copied(tmp_path: Path) -> None:  # fault 97
+def test_what_has_rotted_is_not_copied(tmp_path: Path) -> None:
     one = a_file(tmp_path, "one", "0123")
     rot(tmp_path / "one", 257)
     assert one.read(1) != chunk(1)
@@ -154,7 +154,7 @@ def test_a_manifest_that_gives_a_chunk_another_size_gets_none(tmp_path: Path) ->
         written.clear()
 
 
-def test_a_disk_that_refuses_is_an_error(tmp_path: Path) -> None:  # fault 91
+def test_a_disk_that_refuses_is_an_error(tmp_path: Path) -> None:
     def write(*_: object) -> None:
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 

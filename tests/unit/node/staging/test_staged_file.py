@@ -82,7 +82,7 @@ def test_reads_back_what_was_written(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("at", [0, 1, PAGE - 1, 5 * PAGE, 9 * PAGE + 99])
-def test_does_not_trust_a_chunk_that_was_spoiled(tmp_path: Path, at: int) -> None:  # fault 97
+def test_does_not_trust_a_chunk_that_was_spoiled(tmp_path: Path, at: int) -> None:
     fill(tmp_path, EVERYTHING)
     with data_file(tmp_path).open("r+b") as file:
         file.seek(at)
@@ -113,7 +113,7 @@ def test_makes_the_best_of_another_length(tmp_path: Path, length: int, expected:
     assert data_file(tmp_path).stat().st_size == THING.size_bytes
 
 
-def test_makes_the_best_of_garbage(tmp_path: Path) -> None:  # fault 101
+def test_makes_the_best_of_garbage(tmp_path: Path) -> None:
     for size in (1, 100, THING.size_bytes, 100 * PAGE):
         fill(tmp_path, "")
         data_file(tmp_path).write_bytes(os.urandom(size))
@@ -158,7 +158,7 @@ def test_does_not_write_through_a_link(tmp_path: Path) -> None:
     assert victim.read_bytes() == b"mine"
 
 
-def test_nor_to_a_file_that_has_another_name(tmp_path: Path) -> None:  # fault 83
+def test_nor_to_a_file_that_has_another_name(tmp_path: Path) -> None:
     victim = tmp_path / "victim"
     victim.write_bytes(b"mine")
     data_file(tmp_path).parent.mkdir()
@@ -245,7 +245,7 @@ def test_publishes_into_folders_that_it_makes(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("size", [0, 1, 2])
-def test_the_smallest_files_are_files_too(tmp_path: Path, size: int) -> None:  # fault 88
+def test_the_smallest_files_are_files_too(tmp_path: Path, size: int) -> None:
     small = plain(b"xy"[:size], manifest.EXECUTABLE_MODE)
     with opened(tmp_path / "partial", small) as (staging, chunks):
         assert chunks == ""
@@ -257,7 +257,7 @@ def test_the_smallest_files_are_files_too(tmp_path: Path, size: int) -> None:  #
 
 
 @pytest.mark.parametrize("disk", ["this", "another"])
-def test_publishes_at_any_place(tmp_path: Path, disk: str) -> None:  # fault 102
+def test_publishes_at_any_place(tmp_path: Path, disk: str) -> None:
     if not OTHER_DISK.is_dir() or OTHER_DISK.stat().st_dev == tmp_path.stat().st_dev:
         pytest.skip("there is no second file system here")
     partial = tmp_path if disk == "this" else OTHER_DISK / f"shoal-{os.getpid()}"
@@ -282,7 +282,7 @@ def test_publishes_at_any_place(tmp_path: Path, disk: str) -> None:  # fault 102
             partial.rmdir()
 
 
-def test_does_not_put_a_file_in_the_place_of_what_is_none(tmp_path: Path) -> None:  # fault 84
+def test_does_not_put_a_file_in_the_place_of_what_is_none(tmp_path: Path) -> None:
     """As root, `--output /dev/null` would put the file there."""
     os.mkfifo(tmp_path / "fifo")
     (tmp_path / "link").symlink_to(tmp_path / "fifo")
@@ -310,7 +310,7 @@ def test_reading_after_the_end_is_an_error_and_not_another_file(tmp_path: Path) 
     staging.close()
 
 
-def test_refuses_at_once_what_the_disk_has_no_room_for(tmp_path: Path) -> None:  # fault 91
+def test_refuses_at_once_what_the_disk_has_no_room_for(tmp_path: Path) -> None:
     huge = thing([60 << 20] * 4)
     many = manifest.of_file(manifest.PLAIN_MODE, [60 << 20] * 30_000, huge.digests[:32] * 30_000)
     with pytest.raises(OSError, match="space") as full, opened(tmp_path, many):
@@ -318,7 +318,7 @@ def test_refuses_at_once_what_the_disk_has_no_room_for(tmp_path: Path) -> None: 
     assert full.value.errno == errno.ENOSPC
 
 
-def test_a_write_that_fails_is_reported(tmp_path: Path) -> None:  # fault 92
+def test_a_write_that_fails_is_reported(tmp_path: Path) -> None:
     limits = resource.getrlimit(resource.RLIMIT_FSIZE)
     with opened(tmp_path) as (staging, _):
         try:
@@ -367,12 +367,12 @@ except OSError as error:
     [
         (errno.ENOSPC, "the disk is full; free some space"),
         (errno.EDQUOT, "the disk is full; free some space"),
-        (errno.EROFS, "it may not be written to; change its permissions"),
-        (errno.EACCES, "it may not be written to; change its permissions"),
+        (errno.EROFS, "it is read-only; mount it writable"),
+        (errno.EACCES, "permission denied; change its permissions"),
         (errno.EIO, "Input/output error; check the disk"),
     ],
 )
-def test_says_what_is_wrong_with_the_disk(number: int, words: str) -> None:  # fault 92
+def test_says_what_is_wrong_with_the_disk(number: int, words: str) -> None:
     trouble = disk_trouble(OSError(number, os.strerror(number)), "a\x1b.bin", Path("/n1"))
     assert isinstance(trouble, DiskError)
     assert str(trouble).startswith(rf"cannot write a\x1b.bin in /n1: {words}")

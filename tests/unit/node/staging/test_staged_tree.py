@@ -362,6 +362,6 @@ def test_a_path_that_is_too_long_is_named(tmp_path: Path) -> None:
         os.mkdir(os.fsencode(path))  # noqa: PTH102 (as trees are made)
     error = disk_trouble(caught.value, "t", tmp_path)
     assert f"cannot write t in {tmp_path}: the path of some/nnn" in str(error)
-    assert "n… is too long there; --exclude it" in str(error)
+    assert "n… is too long for it; --exclude it" in str(error)
     assert isinstance(error, DiskError)
     assert len(str(error)) < 400

@@ -203,7 +203,7 @@ FOREIGN: dict[str, Callable[[Path], object]] = {
 
 
 @pytest.mark.parametrize("what", FOREIGN)
-def test_what_somebody_else_put_there_goes(tmp_path: Path, what: str) -> None:  # fault 83
+def test_what_somebody_else_put_there_goes(tmp_path: Path, what: str) -> None:
     make(tmp_path / "victim", VICTIM)
     place_laid_out(tmp_path)
     before = seen(tmp_path / "place/tree")
@@ -234,7 +234,7 @@ def test_nothing_is_written_to_where_a_link_leads(tmp_path: Path, name: str, tar
     assert (place.path / "manifest").read_bytes() == b"the manifest"
 
 
-def test_a_manifest_of_another_length_is_overwritten(tmp_path: Path) -> None:  # fault 101
+def test_a_manifest_of_another_length_is_overwritten(tmp_path: Path) -> None:
     make(tmp_path / "place", {"manifest": file(b"x" * 1000), "listing": run(b"kept")})
     place = opened(tmp_path)
     assert (place.path / "manifest").read_bytes() == b"the manifest"

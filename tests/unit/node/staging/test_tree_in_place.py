@@ -94,7 +94,7 @@ def test_each_file_appears_as_soon_as_it_is_whole(
 
 
 @pytest.mark.parametrize("items", [{}, {"a/b": FOLDER}, {"a": file()}, {"a/l": link("x")}])
-def test_a_tree_without_bytes_appears_too(tmp_path: Path, items: Items) -> None:  # fault 88
+def test_a_tree_without_bytes_appears_too(tmp_path: Path, items: Items) -> None:
     assert arrived(tmp_path, Model(items)) == items
     make(tmp_path / "t", {"more": file()})
     assert arrived(tmp_path, Model(items)) == items
@@ -309,7 +309,7 @@ def test_a_file_in_the_way_goes_if_it_may(tmp_path: Path, name: str, others: Oth
 @pytest.mark.parametrize("path", ["b.txt", "a/up", "c/none"])
 def test_what_is_neither_file_nor_directory_is_refused(tmp_path: Path, path: str) -> None:
     (tmp_path / "t" / path).parent.mkdir(parents=True)
-    os.mkfifo(tmp_path / "t" / path)  # fault 84
+    os.mkfifo(tmp_path / "t" / path)
     with pytest.raises(OperatorError, match="neither a file nor a directory"):
         arrived(tmp_path)
     assert (tmp_path / "t" / path).is_fifo()

@@ -76,7 +76,7 @@ def test_takes_the_place_of_what_stood_there(tmp_path: Path, name: str, before: 
 @pytest.mark.parametrize("in_the_way", [link("elsewhere"), link("nowhere")])
 def test_something_in_the_way_costs_nothing_of_what_was_fetched(
     tmp_path: Path, in_the_way: Item
-) -> None:  # fault 84
+) -> None:
     make(tmp_path, {"elsewhere/x": file(), "t": in_the_way})
     with pytest.raises(OperatorError, match="neither a file nor a directory") as refused:
         filled(tmp_path).publish(tmp_path, "t")
@@ -183,9 +183,7 @@ def test_nothing_is_too_deep(deep_path: Path, depth: int) -> None:
 # Disks that are full.
 
 
-def test_what_is_not_durable_gets_no_name(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:  # fault 94
+def test_what_is_not_durable_gets_no_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     make(tmp_path / "t", OLD)
     staging = filled(tmp_path)
     refuse_to_sync(monkeypatch)
@@ -198,7 +196,7 @@ def test_what_is_not_durable_gets_no_name(
     assert begun(tmp_path)[1] == set(range(COUNT))
 
 
-def test_refuses_at_once_what_the_disk_has_no_room_for(tmp_path: Path) -> None:  # fault 91
+def test_refuses_at_once_what_the_disk_has_no_room_for(tmp_path: Path) -> None:
     chunks = [32 << 20] * 32_000
     entries = listing.encode([Entry("huge", listing.FILE, sum(chunks))])
     thing = manifest.of_tree(len(entries), [len(entries), *chunks], bytes(32 * 32_001))
@@ -227,7 +225,7 @@ def test_needs_room_for_what_is_missing_alone(
     assert begun(tmp_path, selection=Selection(include=("a",)))[1] >= {*range(LISTING)}
 
 
-def test_a_write_that_fails_is_reported(tmp_path: Path) -> None:  # fault 92
+def test_a_write_that_fails_is_reported(tmp_path: Path) -> None:
     model = Model({"a": file(b"a" * 5000), "b": file(b"b" * 100)}, 1000)
     staging, have = begun(tmp_path, model)
     limits = resource.getrlimit(resource.RLIMIT_FSIZE)

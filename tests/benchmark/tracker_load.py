@@ -1,0 +1,223 @@
+"""`python -m tests.benchmark.tracker_load`: a real tracker under the load of a large cluster.
+
+Many logical nodes share a few connections. Each renews and asks once in every interval, evenly
+spread; one in a hundred announces a change instead. How long each answer takes is measured from the
+moment at which the request was due, so that a client which falls behind hides nothing.
+"""
+
+import argparse
+import heapq
+import json
+import sys
+import tempfile
+import time
+from collections import deque
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from random import Random
+
+import zmq
+from shoal.protocol import messages
+from shoal.protocol.messages import Error, Holding, Message, Query, Renew, TrackerReply, Update
+
+from tests.benchmark import usage
+from tests.benchmark.cluster import SHOAL
+from tests.benchmark.processes import BenchmarkError, Child, Children, end_when_told
+
+CONNECTIONS = 200
+FILES_PER_NODE = 5
+NODES_PER_NAME = 10
+CHANGES_OF = 100  # One renewal in so many is an update instead.
+HELLO_S = 60.0
+LATE_S = (
+    0.2  # What this client itself may be behind by; more, and the figures are not the tracker's.
+)
+
+
+@dataclass(frozen=True)
+class Load:
+    """What was asked of the tracker and what came of it; times in milliseconds."""
+
+    nodes: int
+    messages_per_s: float
+    seconds: float
+    p50_ms: float
+    p99_ms: float
+    p999_ms: float
+    worst_ms: float
+    tracker_cores: float
+    tracker_mib: float
+    client_late_ms: float
+
+
+class Swarm:
+    """Logical nodes on a few DEALERs. Each socket's answers come in the order of its requests."""
+
+    def __init__(self, context: "zmq.Context[zmq.Socket[bytes]]", address: str, nodes: int) -> None:
+        self._sockets = [context.socket(zmq.DEALER) for _ in range(CONNECTIONS)]
+        self._out: list[deque[float]] = [deque() for _ in range(CONNECTIONS)]
+        self._poller = zmq.Poller()
+        self._by_socket: dict[object, int] = {}
+        self.names = max(1, nodes // NODES_PER_NAME)
+        self._sequences = [0] * nodes
+        self.taken_s: list[float] = []
+        self.refusals = 0
+        for number, sock in enumerate(self._sockets):
+            sock.linger = 0
+            sock.sndhwm = sock.rcvhwm = 0
+            sock.connect(address)
+            self._poller.register(sock, zmq.POLLIN)
+            self._by_socket[sock] = number
+
+    @property
+    def waiting(self) -> int:
+        return sum(map(len, self._out))
+
+    def announce(self, node: int, due: float) -> None:
+        self._sequences[node] += 1
+        held = tuple(self._holding(node, place) for place in range(FILES_PER_NODE))
+        address = f"tcp://127.{1 + (node >> 16)}.{node >> 8 & 255}.{node & 255}:11001"
+        update = Update(f"n{node}", address, 1, self._sequences[node], held, replace=True)
+        self._send(node, update, due)
+
+    def renew(self, node: int, due: float) -> None:
+        self._send(node, Renew(f"n{node}", 1, FILES_PER_NODE), due)
+
+    def ask(self, node: int, name: int, due: float) -> None:
+        self._send(node, Query(f"file{name}", f"n{node}", partial=True), due)
+
+    def receive(self, timeout_s: float) -> None:
+        """Take in the answers that come within a time."""
+        for sock, _ in self._poller.poll(max(0, int(1000 * timeout_s))):
+            self._drain(self._by_socket[sock])
+
+    def _holding(self, node: int, place: int) -> Holding:
+        """Return one of the node's things: mostly whole, the first in a new version by and by."""
+        name = (node * FILES_PER_NODE + place) % self.names
+        version = 1 + (self._sequences[node] > 1 and place == 0)
+        return Holding(f"file{name}", f"b3:{name * 10 + version:064x}", 1 << 20, place % 4 != 3)
+
+    def close(self) -> None:
+        for sock in self._sockets:
+            sock.close()
+
+    def _send(self, node: int, message: Message, due: float) -> None:
+        number = node % CONNECTIONS
+        self._sockets[number].send_multipart([b"1", b"", messages.encode(message)])
+        self._out[number].append(due)
+
+    def _drain(self, number: int) -> None:
+        while True:
+            try:
+                *_, body = self._sockets[number].recv_multipart(zmq.NOBLOCK)
+            except zmq.Again:
+                return
+            self.taken_s.append(time.monotonic() - self._out[number].popleft())
+            self.refusals += isinstance(messages.decode(body, TrackerReply), Error)
+
+
+def _schedule(nodes: int, interval_s: float, rng: Random) -> Iterator[tuple[float, int]]:
+    """Yield, for ever, when which node speaks next: each twice in every interval."""
+    first = [(rng.uniform(0, interval_s / 2), node) for node in range(nodes)]
+    heapq.heapify(first)
+    while True:
+        due, node = first[0]
+        yield due, node
+        heapq.heapreplace(first, (due + interval_s / 2, node))
+
+
+def measured(swarm: Swarm, nodes: int, interval_s: float, seconds: float, tracker: Child) -> Load:
+    """Keep the load up for so long; return what it was like."""
+    rng = Random(1)
+    swarm.taken_s.clear()
+    began, cpu, late_s, sent = time.monotonic(), usage.cpu_s([tracker.pid]), 0.0, 0
+    for due, node in _schedule(nodes, interval_s, rng):
+        if due > seconds:
+            break
+        while (left_s := began + due - time.monotonic()) > 0:
+            swarm.receive(left_s)
+        late_s = max(late_s, -left_s)
+        if sent % 2:
+            swarm.ask(node, rng.randrange(swarm.names), began + due)
+        elif rng.randrange(CHANGES_OF):
+            swarm.renew(node, began + due)
+        else:
+            swarm.announce(node, began + due)
+        sent += 1
+        if sent % 20 == 0:
+            swarm.receive(0)
+    _wait_for_all(swarm)
+    took_s = time.monotonic() - began
+    times = sorted(swarm.taken_s)
+    p50_ms, p99_ms, p999_ms, worst_ms = (
+        1000 * times[min(len(times) - 1, int(len(times) * share))]
+        for share in (0.5, 0.99, 0.999, 1)
+    )
+    cores = (usage.cpu_s([tracker.pid]) - cpu) / took_s
+    mib = usage.anonymous_bytes([tracker.pid]) / (1 << 20)
+    rate = sent / took_s
+    return Load(nodes, rate, took_s, p50_ms, p99_ms, p999_ms, worst_ms, cores, mib, 1000 * late_s)
+
+
+def _wait_for_all(swarm: Swarm) -> None:
+    until = time.monotonic() + HELLO_S
+    while swarm.waiting:
+        if time.monotonic() > until:
+            raise BenchmarkError(f"{swarm.waiting} requests were never answered")
+        swarm.receive(0.1)
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--nodes", type=int, default=20_000)
+    parser.add_argument(
+        "--interval", type=float, default=30.0, help="seconds, two messages in each"
+    )
+    parser.add_argument("--seconds", type=float, default=60.0)
+    parser.add_argument("--runs", type=int, default=1)
+    options = parser.parse_args()
+    end_when_told()
+    for run in range(options.runs):
+        try:
+            load = _run(options)
+        except BenchmarkError as error:
+            print(f"error: {error}", file=sys.stderr)
+            return 1
+        print(json.dumps({"run": run + 1, **asdict(load)}), flush=True)
+    return 0
+
+
+def _run(options: argparse.Namespace) -> Load:
+    with tempfile.TemporaryDirectory() as folder, Children(Path(folder)) as children:
+        address = _free_address()
+        config = Path(folder) / "lan.yaml"
+        config.write_text(
+            f"tracker: {{address: '{address}'}}\n"
+            f"nodes: {{only: {{address: 'tcp://127.0.0.1:10999', folder: only}}}}\n"
+        )
+        tracker = children.start("tracker", [*SHOAL, "tracker", "--config", str(config)])
+        with zmq.Context() as context:
+            swarm = Swarm(context, address, options.nodes)
+            try:
+                for node in range(options.nodes):
+                    swarm.announce(node, time.monotonic())
+                    while swarm.waiting > CONNECTIONS:
+                        swarm.receive(0.1)
+                _wait_for_all(swarm)
+                load = measured(swarm, options.nodes, options.interval, options.seconds, tracker)
+            finally:
+                swarm.close()
+        if swarm.refusals:
+            raise BenchmarkError(f"{swarm.refusals} requests were refused")
+        return load
+
+
+def _free_address() -> str:
+    with zmq.Context() as context, context.socket(zmq.REP) as sock:
+        port = sock.bind_to_random_port("tcp://127.0.0.1", 20000, 30000)
+        return f"tcp://127.0.0.1:{port}"
+
+
+if __name__ == "__main__":
+    sys.exit(main())
