@@ -3,6 +3,7 @@
 Each request gets exactly one reply, whatever happens: a REP that does not reply is stuck for good.
 """
 
+import functools
 import logging
 import random
 import threading
@@ -15,7 +16,7 @@ from shoal.node.files.signature import GoneError
 from shoal.node.folder.inventory import Inventory
 from shoal.node.folder.whole import Whole
 from shoal.node.serving import steps
-from shoal.node.serving.drive import drive
+from shoal.node.serving.drive import CarryOut, drive
 from shoal.node.serving.pacing import COUNTED_BYTES
 from shoal.node.serving.server import Server
 from shoal.node.serving.settings import NodeSettings
@@ -75,15 +76,16 @@ class ChunkServer:
 
     def _run(self, sock: "zmq.Socket[bytes]") -> None:
         rep = _Rep(sock)
+        tell = functools.partial(self._tell, rep, functools.partial(self._carry_out, rep))
         paused: list[tuple[Any, int]] = [(self._wake.fileno(), _IN), (rep.releases.socket, _IN)]
         listening = [*paused, (sock, _IN)]
         try:
             while not self._is_stopping:
-                self._serve_what_waits(rep)
+                self._serve_what_waits(rep, tell)
                 if rep.unanswered is None:
                     zmq.zmq_poll(listening, _FOREVER_MS)
-                else:
-                    zmq.zmq_poll(paused, self._pause_ms())
+                elif not zmq.zmq_poll(paused, self._pause_ms()):
+                    tell(steps.TimePassed())
         finally:
             rep.close()
 
@@ -92,33 +94,28 @@ class ChunkServer:
         assert deadline is not None  # A request is waiting.
         return 1 + max(0, int(1000 * (deadline - time.monotonic())))
 
-    def _serve_what_waits(self, rep: "_Rep") -> None:
+    def _serve_what_waits(self, rep: "_Rep", tell: Callable[[steps.Event], None]) -> None:
         for _ in range(IN_A_ROW):
             for number in rep.releases.taken():
-                self._tell(rep, steps.ReplyLeft(number))
-            if rep.unanswered is not None:
-                self._tell(rep, steps.TimePassed())
+                tell(steps.ReplyLeft(number))
             arrived = rep.receive() if rep.unanswered is None else None
             if arrived is None:
                 return
-            self._tell(rep, arrived)
+            tell(arrived)
 
-    def _tell(self, rep: "_Rep", event: steps.Event) -> None:
+    def _tell(self, rep: "_Rep", carry_out: CarryOut, event: steps.Event) -> None:
         try:
-            self._drive(rep, event)
+            drive(self._handle, carry_out, event)
         except Exception:
             if rep.unanswered is None:
                 raise
             log.exception("a request could not be answered")
-            self._drive(rep, steps.AnswerFailed(rep.unanswered))
-
-    def _drive(self, rep: "_Rep", event: steps.Event) -> None:
-        drive(self._handle, lambda action: self._carry_out(action, rep), event)
+            drive(self._handle, carry_out, steps.AnswerFailed(rep.unanswered))
 
     def _handle(self, event: steps.Event) -> list[steps.Action]:
         return self._server.handle(event, time.monotonic())
 
-    def _carry_out(self, action: steps.Action, rep: "_Rep") -> steps.Event | None:
+    def _carry_out(self, rep: "_Rep", action: steps.Action) -> steps.Event | None:
         match action:
             case steps.SendReply():
                 rep.reply(action)

@@ -1,5 +1,6 @@
 """The wheel of an installed shoal, as far as tests/integration/test_package.py does not look."""
 
+import sys
 import zipfile
 from importlib.metadata import Distribution
 from pathlib import Path
@@ -47,6 +48,9 @@ def test_a_file_that_is_gone_is_told(site: Path, tmp_path: Path) -> None:
 def test_an_editable_shoal_elsewhere_cannot_be_put_together(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(wheel, "ROOT", tmp_path)  # No clone; and here shoal is not all recorded.
+    clone = wheel.ROOT
+    monkeypatch.setattr(wheel, "ROOT", tmp_path)  # No clone; and here shoal is not all recorded, …
+    elsewhere = [path for path in sys.path if Path(path).resolve() != clone]
+    monkeypatch.setattr(sys, "path", elsewhere)  # … but for what setuptools leaves in a clone.
     with pytest.raises(OperatorError, match=r"cannot tell which files shoal in .* is made of; run"):
         wheel.gather(tmp_path, with_dependencies=False)
