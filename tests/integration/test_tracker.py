@@ -172,7 +172,7 @@ def test_a_taken_port_is_an_operators_error(tmp_path: Path) -> None:
 
 
 def test_an_address_of_another_machine_is_an_operators_error(tmp_path: Path) -> None:
-    assert_cannot_bind("tcp://192.0.2.1:12000", "not this machine's", tmp_path)
+    assert_cannot_bind("tcp://192.0.2.1:12000", "does not belong to this machine", tmp_path)
     assert_cannot_bind("tcp://nosuch.invalid:12000", "nosuch.invalid", tmp_path)
 
 
