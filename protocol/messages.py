@@ -13,6 +13,7 @@ from shoal.protocol import addresses, codec, manifest, names
 from shoal.protocol.errors import MalformedMessageError, UnsupportedMessageError, WireCode
 
 VERSION = 2
+OLDEST_VERSION = 1  # Its chunk requests offered several chunks; the rest is the same.
 MAX_REQUEST_BYTES = 256 << 10  # To the tracker. 256 KiB of empty maps unpack to under 20 MiB.
 MAX_CHUNK_REQUEST_BYTES = 64 << 10  # To a node: a bitmap of 32,768 chunks and room.
 MAX_REPLY_BYTES = 4 << 20
@@ -381,9 +382,17 @@ def decode(data: bytes, expected: Any, max_bytes: int = MAX_REPLY_BYTES) -> Any:
     version, kind = plain.get("v"), plain.get("type")
     if type(version) is not int or type(kind) is not str:
         raise MalformedMessageError("a message has the keys v (a number) and type (a text)")
-    if version != VERSION or kind not in _types_of(expected):
+    if not OLDEST_VERSION <= version <= VERSION or kind not in _types_of(expected):
         raise UnsupportedMessageError(f"type {kind[:40]!r} of version {version} is unknown here")
-    return codec.convert(plain, expected)
+    return codec.convert(plain if version == VERSION else _upgraded(plain), expected)
+
+
+def _upgraded(plain: dict[str, Any]) -> dict[str, Any]:
+    """Return a message of version 1 as version 2 has it: it asks for the first chunk offered."""
+    match plain:
+        case {"type": "chunk", "offered": [index, *_]}:
+            return plain | {"index": index}
+    return plain
 
 
 @functools.cache

@@ -263,7 +263,7 @@ def test_a_client_from_the_page_is_told_what_is_wrong(cluster: Cluster, context:
             assert connection.ask_raw(b"\xc1")[0]["code"] == 400
             assert connection.ask("query" if connection is tracker else "chunk")[0]["code"] == 400
             assert connection.ask("sing")[0]["code"] == 501
-            assert connection.ask_raw(msgpack.packb({"v": 1, "type": "query"}))[0]["code"] == 501
+            assert connection.ask_raw(msgpack.packb({"v": 3, "type": "query"}))[0]["code"] == 501
 
 
 @contextlib.contextmanager

@@ -145,7 +145,7 @@ def test_refuses_wrong_values(way: str, kind: type[messages.Message], wrong: obj
 
 @pytest.mark.parametrize(("way", "kind"), EACH)
 @pytest.mark.parametrize(
-    "changed", [{"v": 1}, {"v": 3}, {"v": 2**64 - 1}, {"v": 0}, {"type": "sing"}]
+    "changed", [{"v": -1}, {"v": 3}, {"v": 2**64 - 1}, {"v": 0}, {"type": "sing"}]
 )
 def test_knows_what_it_does_not_support(
     way: str, kind: type[messages.Message], changed: dict[str, Any]
@@ -177,6 +177,22 @@ def test_rejects_malformed_messages(values: object) -> None:
     with pytest.raises(MalformedMessageError) as caught:
         decode("to the tracker", values)
     assert not isinstance(caught.value, UnsupportedMessageError)
+
+
+@pytest.mark.parametrize(("way", "kind"), EACH)
+def test_understands_version_1(way: str, kind: type[messages.Message]) -> None:
+    values = plain(kind) | {"v": 1}
+    if kind is messages.ChunkRequest:
+        values |= {"offered": [values.pop("index"), 7]}
+    assert decode(way, values) == decode(way, plain(kind))
+
+
+@pytest.mark.parametrize("offered", [None, [], 1, ["1"], [-1]])
+def test_a_chunk_request_of_version_1_offers_a_chunk(offered: object) -> None:
+    values = plain(messages.ChunkRequest) | {"v": 1, "offered": offered}
+    del values["index"]
+    with pytest.raises(MalformedMessageError):
+        decode("to a node", values)
 
 
 def test_a_reply_is_no_request() -> None:
