@@ -389,10 +389,8 @@ def decode(data: bytes, expected: Any, max_bytes: int = MAX_REPLY_BYTES) -> Any:
 
 def _upgraded(plain: dict[str, Any]) -> dict[str, Any]:
     """Return a message of version 1 as version 2 has it: it asks for the first chunk offered."""
-    match plain:
-        case {"type": "chunk", "offered": [index, *_]}:
-            return plain | {"index": index}
-    return plain
+    offered = plain.get("offered")
+    return plain | {"index": offered[0]} if isinstance(offered, list) and offered else plain
 
 
 @functools.cache
