@@ -31,6 +31,19 @@ def echo(server: "zmq.Socket[bytes]", client: "zmq.Socket[bytes]", request: byte
     return reply
 
 
+def test_queues_hold_twice_what_may_be_out_and_frames_have_a_limit(context: Context) -> None:
+    """Of a full queue, libzmq's REP loses replies, and a frame may have any size."""
+    server = sockets.replier(context, free_address())
+    client = sockets.dealer(context, free_address())
+    for each in (server, client):
+        for option in (zmq.SNDHWM, zmq.RCVHWM):
+            assert int(each.getsockopt(option)) >= 2 * sockets.MAX_OUTSTANDING
+    assert server.getsockopt(zmq.MAXMSGSIZE) == messages.MAX_CHUNK_REQUEST_BYTES
+    assert client.getsockopt(zmq.MAXMSGSIZE) == MAX_CHUNK_BYTES + sockets.FRAME_SLACK_BYTES
+    client.close()
+    server.close()
+
+
 @pytest.mark.parametrize("host", ["127.0.0.1", "localhost", "[::1]"])
 def test_listens_at_numbers_and_names(context: Context, host: str) -> None:
     address = f"tcp://{host}:{port_of(free_address())}"

@@ -156,6 +156,7 @@ def test_a_write_behind_that_fails_is_an_event(tmp_path: Path, failing: int) -> 
     assert isinstance(failed, steps.DiskFailed)
     assert failed.reason.startswith(f"cannot write a.bin in {tmp_path}: File too large")
     assert part.have == bits("012"[:failing])
+    assert scene.taken.publish() == failed  # There is room again, but a chunk is not there.
     scene.taken.close()
     assert not (tmp_path / "a.bin").exists()
 

@@ -214,6 +214,24 @@ def test_publishes_in_one_step_and_tidies_up(tmp_path: Path) -> None:
     assert list(partial.iterdir()) == []
 
 
+def test_is_durable_before_and_after_it_has_its_name(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fill(tmp_path / "partial", EVERYTHING)
+    synced: list[str] = []
+    sync = os.fsync
+
+    def fsync(descriptor: int) -> None:
+        is_there = (tmp_path / "a.bin").exists()
+        synced.append(f"{Path(f'/proc/self/fd/{descriptor}').readlink()} {is_there}")
+        sync(descriptor)
+
+    monkeypatch.setattr(os, "fsync", fsync)
+    with opened(tmp_path / "partial") as (staging, _):
+        staging.publish(tmp_path, "a.bin")
+    assert synced == [f"{data_file(tmp_path / 'partial')} False", f"{tmp_path} True"]
+
+
 def test_what_no_room_could_be_made_for_is_not_published(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
