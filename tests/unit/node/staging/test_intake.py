@@ -161,6 +161,20 @@ def test_a_write_behind_that_fails_is_an_event(tmp_path: Path, failing: int) -> 
     assert not (tmp_path / "a.bin").exists()
 
 
+def test_a_last_chunk_that_could_not_be_written_is_missed(tmp_path: Path) -> None:
+    scene, kind = Scene(tmp_path), thing([10] * 4)
+    scene.open(steps.OpenStaging("a.bin", id_of(kind), kind))
+    with files_no_longer_than(30):
+        *others, last = [
+            scene.taken.store(index, memoryview(chunk(index, 10))) for index in range(4)
+        ]
+    assert others == [None] * 3
+    assert isinstance(last, steps.DiskFailed)
+    assert scene.taken.publish() == last
+    scene.taken.close()
+    assert not (tmp_path / "a.bin").exists()
+
+
 @pytest.mark.parametrize("is_behind", [False, True])
 def test_after_a_failure_nothing_is_written_or_published(
     tmp_path: Path, *, is_behind: bool
