@@ -75,8 +75,11 @@ FAULTS = (
         "node/staging/intake.py",
         (
             (
-                "return self._trouble\n            if self._staged.needed",
-                "pass\n            if self._staged.needed",
+                (
+                    "self._behind.settle()\n            if self._trouble is not None:\n"
+                    "                return self._trouble\n            if self._staged.needed"
+                ),
+                "if self._staged.needed",
             ),
             (
                 "self._staged.write(index, payload)\n            self._have |= 1 << index",
