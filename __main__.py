@@ -9,11 +9,16 @@ import sys
 def heed_signals() -> None:
     """Have a signal end the process at once, until a command sees to signals itself.
 
-    What was ignored when the process started, as with nohup, stays ignored.
+    What was ignored when the process started, as with nohup, stays ignored. SIGHUP, which has a
+    daemon read its cluster file again, changes nothing before it has read it.
     """
     is_daemon = sys.argv[1:2] in (["tracker"], ["node"])  # To be told to stop is no failure of it.
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
-        if signal.getsignal(number) is not signal.SIG_IGN:
+        if signal.getsignal(number) is signal.SIG_IGN:
+            continue
+        if is_daemon and number == signal.SIGHUP:
+            signal.signal(number, lambda *_: None)
+        else:
             signal.signal(number, lambda number, _: os._exit(0 if is_daemon else 128 + number))
     gc.set_threshold(50_000)  # Imports make objects that stay; a tenth of the start went to search.
 

@@ -1,11 +1,8 @@
 """The command line: parses options and calls commands/. Does no work itself."""
 
 import importlib.util
-import os
 import sys
-from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
 
 if __name__ == "__main__":  # `python cli.py` in a clone: this folder is the package, as installed.
     root = Path(__file__).resolve().parent
@@ -19,14 +16,18 @@ if __name__ == "__main__":  # `python cli.py` in a clone: this folder is the pac
     importlib.import_module("shoal.__main__").heed_signals()
 
 import typer
+from shoal.commands import dashboard_app, terminal
 from shoal.commands import options as opt
-from shoal.commands import terminal
+from shoal.commands import rate_options as rate_opt
+from shoal.commands import setup_options as setup
+from shoal.commands.daemons_app import node, tracker
 from shoal.commands.encoding import insist_on_utf8
 from shoal.commands.exit_codes import ExitCode
-
-if TYPE_CHECKING:
-    from shoal.commands.hosts import HostsOptions
-    from shoal.config.cluster import Cluster, NodeEntry
+from shoal.commands.health_app import health
+from shoal.commands.hosts_app import hosts
+from shoal.commands.options import described, run
+from shoal.commands.places import PLACES as places  # noqa: N811 (it is a variable)
+from shoal.commands.service_app import service
 
 app = typer.Typer(
     name="shoal",
@@ -37,17 +38,7 @@ app = typer.Typer(
     rich_markup_mode=None,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-hosts = typer.Typer(
-    help="Install and run a cluster on several computers, over ssh.",
-    no_args_is_help=True,
-    pretty_exceptions_enable=False,
-    rich_markup_mode=None,
-)
-
-
-def _told(summary: str, example: str) -> dict[str, Any]:
-    """Return what `--help` shows for a command besides its docstring and options."""
-    return {"cls": opt.Command, "short_help": summary, "epilog": f"Example: {example}"}
+places.in_clone = __name__ == "__main__"
 
 
 @app.callback()
@@ -57,34 +48,14 @@ def shoal(
     """Peer-to-peer file distribution for LANs and clusters."""
 
 
-@app.command(**_told("Run the tracker.", "shoal tracker --config lan.yaml"))
-def tracker(config: opt.ConfigOption = None) -> None:
-    """Run the tracker, the directory of who holds what, in the foreground until interrupted."""
-
-    def body() -> ExitCode:
-        from shoal.commands.tracker import run_tracker  # noqa: PLC0415 (--help stays quick)
-
-        return run_tracker(_cluster(config))
-
-    _run(body)
+app.command(**described("Run the tracker.", "shoal tracker --config lan.yaml"))(tracker)
+app.command(**described("Run a node: serve its folder and fetch into it.", "shoal node n1"))(node)
 
 
-@app.command(**_told("Run a node: serve its folder and fetch into it.", "shoal node n1"))
-def node(name: opt.NameArgument, config: opt.ConfigOption = None) -> None:
-    """Run node NAME in the foreground until interrupted: share its folder, and fetch into it."""
-
-    def body() -> ExitCode:
-        from shoal.commands.node import run_node  # noqa: PLC0415 (--help stays quick)
-
-        return run_node(*_cluster_and_node(config, name))
-
-    _run(body)
-
-
-@app.command(**_told("Fetch files and directories.", "shoal fetch big.iso photos/2024 --as n1"))
+@app.command(**described("Fetch files and directories.", "shoal fetch big.iso photos/2024 --as n1"))
 def fetch(
     what: opt.WhatArguments,
-    as_node: opt.AsOption,
+    as_node: opt.FetchAsOption = None,
     config: opt.ConfigOption = None,
     as_json: opt.JsonOption = False,
     quiet: opt.QuietOption = False,
@@ -96,6 +67,8 @@ def fetch(
     force: opt.FetchForceOption = False,
     discard: opt.DiscardOption = False,
     offline: opt.OfflineOption = False,
+    limit: rate_opt.FetchRateOption = None,
+    hub: opt.HubOption = None,
 ) -> None:
     """Fetch files or directories into NAME's folder. Resumes an interrupted fetch."""
 
@@ -103,23 +76,23 @@ def fetch(
         if discard:
             from shoal.commands.discard import run_discard  # noqa: PLC0415 (--help stays quick)
 
-            place = _cluster_and_node(config, as_node)
+            place = places.fetcher(config, as_node)
             return run_discard(*place, what, as_json=as_json, quiet=quiet)
         from shoal.api.fetch import FetchOptions  # noqa: PLC0415 (--help stays quick)
         from shoal.commands.fetch import Wishes, run_fetch  # noqa: PLC0415 (the same)
 
         parts = tuple(include or ()), tuple(exclude or ())
-        options = FetchOptions(output, force, *parts, in_place, offline)
-        wishes = Wishes(tuple(what), options, timeout, as_json, quiet)
-        return run_fetch(*_cluster_and_node(config, as_node), wishes)
+        options = FetchOptions(output, force, *parts, in_place, offline, rate_opt.rate(limit))
+        wishes = Wishes(tuple(what), options, timeout, as_json, quiet, hub)
+        return run_fetch(*places.fetcher(config, as_node), wishes)
 
-    _run(body, as_json=as_json)
+    run(body, as_json=as_json)
 
 
-@app.command(**_told("Share a file or directory.", "shoal share ~/Downloads/big.iso --as n2"))
+@app.command(**described("Share a file or directory.", "shoal share ~/Downloads/big.iso --as n2"))
 def share(
     path: opt.PathArgument,
-    as_node: opt.AsOption,
+    as_node: opt.AsOption = None,
     config: opt.ConfigOption = None,
     as_json: opt.JsonOption = False,
     include: opt.IncludeOption = None,
@@ -127,6 +100,7 @@ def share(
     chunking: opt.ChunkingOption = None,
     force: opt.ShareForceOption = False,
     follow_links: opt.FollowLinksOption = False,
+    link: opt.LinkOption = False,
 ) -> None:
     """Share a file or directory as node NAME, copying it into the node's folder if needed."""
 
@@ -135,17 +109,18 @@ def share(
         from shoal.commands.share import run_share  # noqa: PLC0415 (the same)
 
         parts = tuple(include or ()), tuple(exclude or ())
-        options = ShareOptions(force, *parts, chunking.value if chunking else None, follow_links)
-        place = _cluster_and_node(config, as_node)
+        links = follow_links, link
+        options = ShareOptions(force, *parts, chunking.value if chunking else None, *links)
+        place = places.node(config, as_node)
         return run_share(*place, path, options, as_json=as_json)
 
-    _run(body, as_json=as_json)
+    run(body, as_json=as_json)
 
 
-@app.command(**_told("Stop sharing something, or delete it.", "shoal forget big.iso --as n2"))
+@app.command(**described("Stop sharing something, or delete it.", "shoal forget big.iso --as n2"))
 def forget(
     what: opt.WhatArgument,
-    as_node: opt.AsOption,
+    as_node: opt.AsOption = None,
     config: opt.ConfigOption = None,
     as_json: opt.JsonOption = False,
     delete: opt.DeleteOption = False,
@@ -155,15 +130,14 @@ def forget(
     def body() -> ExitCode:
         from shoal.commands.forget import run_forget  # noqa: PLC0415 (--help stays quick)
 
-        place = _cluster_and_node(config, as_node)
-        return run_forget(*place, what, delete=delete, as_json=as_json)
+        return run_forget(*places.node(config, as_node), what, delete=delete, as_json=as_json)
 
-    _run(body, as_json=as_json)
+    run(body, as_json=as_json)
 
 
-@app.command(**_told("Check stored data and repair it.", "shoal verify big.iso --as n2"))
+@app.command(**described("Check stored data and repair it.", "shoal verify big.iso --as n2"))
 def verify(
-    as_node: opt.AsOption,
+    as_node: opt.AsOption = None,
     what: opt.OptionalWhatArgument = None,
     config: opt.ConfigOption = None,
     as_json: opt.JsonOption = False,
@@ -173,12 +147,12 @@ def verify(
     def body() -> ExitCode:
         from shoal.commands.verify import run_verify  # noqa: PLC0415 (--help stays quick)
 
-        return run_verify(*_cluster_and_node(config, as_node), what, as_json=as_json)
+        return run_verify(*places.node(config, as_node), what, as_json=as_json)
 
-    _run(body, as_json=as_json)
+    run(body, as_json=as_json)
 
 
-@app.command("ls", **_told("List shared files and their holders.", "shoal ls --long"))
+@app.command("ls", **described("List shared files and their holders.", "shoal ls --long"))
 def list_files(
     config: opt.ConfigOption = None,
     as_json: opt.JsonOption = False,
@@ -189,12 +163,12 @@ def list_files(
     def body() -> ExitCode:
         from shoal.commands.ls import run_ls  # noqa: PLC0415 (--help stays quick)
 
-        return run_ls(_cluster(config).tracker.address, as_json=as_json, is_long=long)
+        return run_ls(places.cluster(config), as_json=as_json, is_long=long)
 
-    _run(body, as_json=as_json)
+    run(body, as_json=as_json)
 
 
-@app.command(**_told("Show which nodes have a file.", "shoal where big.iso --all"))
+@app.command(**described("Show which nodes have a file.", "shoal where big.iso --all"))
 def where(
     what: opt.WhatArgument,
     config: opt.ConfigOption = None,
@@ -206,36 +180,163 @@ def where(
     def body() -> ExitCode:
         from shoal.commands.where import run_where  # noqa: PLC0415 (--help stays quick)
 
-        return run_where(_cluster(config), what, as_json=as_json, need_all=need_all)
+        return run_where(places.cluster(config), what, as_json=as_json, need_all=need_all)
 
-    _run(body, as_json=as_json)
+    run(body, as_json=as_json)
 
 
-@app.command(**_told("Show which nodes are alive.", "shoal status"))
-def status(config: opt.ConfigOption = None, as_json: opt.JsonOption = False) -> None:
-    """Show which nodes are alive, and how long the tracker has been up."""
+@app.command(
+    **{
+        **described("Have nodes hold something.", "shoal push big.iso --wait"),
+        "cls": opt.PushCommand,
+    }
+)
+def push(
+    what: opt.WhatArgument,
+    to: setup.ToOption = "all",
+    as_node: setup.PushAsOption = None,
+    config: opt.ConfigOption = None,
+    wait: setup.WaitOption = False,
+    share: setup.ShareOption = "100%",
+    timeout: setup.LimitOption = None,
+    as_json: opt.JsonOption = False,
+    as_lines: setup.LinesOption = False,
+    quiet: opt.QuietOption = False,
+    cancel: setup.CancelOption = False,
+    force: opt.ShareForceOption = False,
+) -> None:
+    """Have nodes fetch WHAT, now or when they are back, until they hold it."""
+
+    def body() -> ExitCode:
+        from shoal.commands import push as command  # noqa: PLC0415 (--help stays quick)
+
+        cluster = places.cluster(config)
+        if cancel:
+            return command.run_cancel(cluster, what, as_json=as_json)
+        name = what
+        if command.is_path(what, as_node):
+            place, is_quiet = places.node(config, as_node), quiet or as_json
+            name = command.shared_first(*place, what, is_forced=force, quiet=is_quiet)
+        command.require_wait(share, timeout, waits=wait, as_lines=as_lines)
+        watching = command.watching(share, timeout, (as_json, as_lines, quiet)) if wait else None
+        return command.run_push(cluster, name, to, watching, as_json=as_json)
+
+    run(body, as_json=as_json)
+
+
+@app.command(**described("List what is pushed.", "shoal pushes"))
+def pushes(config: opt.ConfigOption = None, as_json: opt.JsonOption = False) -> None:
+    """List what nodes shall hold, and how many of them do."""
+
+    def body() -> ExitCode:
+        from shoal.commands.push import run_pushes  # noqa: PLC0415 (--help stays quick)
+
+        return run_pushes(places.cluster(config), as_json=as_json)
+
+    run(body, as_json=as_json)
+
+
+@app.command(**described("Wait until nodes have something.", "shoal wait big.iso --on n1,n2"))
+def wait(
+    what: opt.WhatArgument,
+    on: setup.OnNodesOption = "all",
+    config: opt.ConfigOption = None,
+    share: setup.ShareOption = "100%",
+    timeout: setup.LimitOption = None,
+    as_json: opt.JsonOption = False,
+    as_lines: setup.LinesOption = False,
+    quiet: opt.QuietOption = False,
+) -> None:
+    """Wait until nodes have WHAT: a barrier for scripts."""
+
+    def body() -> ExitCode:
+        from shoal.commands import push as command  # noqa: PLC0415 (--help stays quick)
+
+        watching = command.watching(share, timeout, (as_json, as_lines, quiet))
+        return command.run_wait(places.cluster(config), what, on, watching)
+
+    run(body, as_json=as_json)
+
+
+@app.command(**described("Show which nodes are alive.", "shoal status"))
+def status(
+    name: opt.OptionalNameArgument = None,
+    config: opt.ConfigOption = None,
+    as_json: opt.JsonOption = False,
+) -> None:
+    """Show which nodes are alive and what they do, or all that node NAME tells of itself."""
 
     def body() -> ExitCode:
         from shoal.commands.status import run_status  # noqa: PLC0415 (--help stays quick)
 
-        return run_status(_cluster(config), as_json=as_json)
+        return run_status(places.cluster(config), name, as_json=as_json)
 
-    _run(body, as_json=as_json)
+    run(body, as_json=as_json)
 
 
-@app.command(**_told("Check this machine's setup.", "shoal check"))
+app.command(**described("Ask a process how it is.", "shoal health --as n1"))(health)
+
+
+@app.command(**described("Check this machine's setup.", "shoal check"))
 def check(config: opt.ConfigOption = None, as_json: opt.JsonOption = False) -> None:
     """Check addresses, folders, disk space and limits, and report problems before they bite."""
 
     def body() -> ExitCode:
         from shoal.commands.check import run_check  # noqa: PLC0415 (--help stays quick)
 
-        return run_check(_cluster(config), as_json=as_json)
+        return run_check(places.cluster(config), as_json=as_json)
 
-    _run(body, as_json=as_json)
+    run(body, as_json=as_json)
 
 
-@app.command(**_told("Try shoal on this machine.", "shoal demo"))
+@app.command(**described("Write a cluster file.", "shoal init 'pc[01-40]' --net 192.168.1.0/24"))
+def init(
+    hosts: setup.HostsArguments = None,
+    net: setup.NetOption = None,
+    folder: setup.FolderOption = "~/shoal",
+    tracker: setup.TrackerHostOption = None,
+    port: setup.PortOption = 11001,
+    zone: setup.ZoneOption = None,
+    here: setup.HereOption = False,
+    nodes: setup.NodesOption = 3,
+    output: setup.NewFileOption = Path("lan.yaml"),
+    force: setup.OverwriteOption = False,
+    as_json: opt.JsonOption = False,
+) -> None:
+    """Write a cluster file for HOSTS, whose addresses are looked up now, or for this machine."""
+
+    def body() -> ExitCode:
+        from shoal.api.init import Wishes  # noqa: PLC0415 (--help stays quick)
+        from shoal.commands.init import run_init  # noqa: PLC0415 (the same)
+
+        wishes = Wishes(tuple(hosts or ()), net, folder, tracker, port, tuple(zone or ()))
+        count = nodes if here else None
+        return run_init(wishes, count, output, force=force, as_json=as_json)
+
+    run(body, as_json=as_json)
+
+
+@app.command(**described("Make keys: only those who have one are let in.", "shoal keys"))
+def keys(
+    config: opt.ConfigOption = None,
+    as_json: opt.JsonOption = False,
+    new: opt.NewKeyOption = None,
+    reader: opt.ReaderOption = None,
+    admin: opt.AdminOption = None,
+) -> None:
+    """Make the keys that the cluster file lacks: secrets beside it, the public keys in it."""
+
+    def body() -> ExitCode:
+        from shoal.api.keys import KeyWishes  # noqa: PLC0415 (--help stays quick)
+        from shoal.commands.keys import run_keys  # noqa: PLC0415 (the same)
+
+        wishes = KeyWishes(tuple(new or ()), tuple(reader or ()), tuple(admin or ()))
+        return run_keys(places.file(config), wishes, as_json=as_json)
+
+    run(body, as_json=as_json)
+
+
+@app.command(**described("Try shoal on this machine.", "shoal demo"))
 def demo(verbose: opt.VerboseOption = False) -> None:
     """Run a tracker and three nodes on this machine, and fetch three files between them."""
 
@@ -244,127 +345,12 @@ def demo(verbose: opt.VerboseOption = False) -> None:
 
         return run_demo(Path(__file__).resolve(), is_verbose=verbose)
 
-    _run(body)
+    run(body)
 
 
-@hosts.command("up", **_told("Install shoal on the hosts.", "shoal hosts up --config lab.yaml"))
-def hosts_up(
-    config: opt.ConfigOption = None,
-    on: opt.OnOption = None,
-    host: opt.HostOption = None,
-    ssh: opt.SshOption = None,
-    shoal: opt.ShoalOption = "shoal",
-    dry_run: opt.DryRunOption = False,
-    python: opt.PythonOption = "python3",
-    offline: opt.SendAllOption = False,
-) -> None:
-    """Install this version of shoal in ~/.shoal-venv on each host."""
-    from shoal.commands.hosts import run_up  # noqa: PLC0415 (--help stays quick)
-
-    options = _hosts_options(on, host, ssh, shoal, dry_run)
-    _run(lambda: run_up(_cluster(config), options, python, offline=offline))
-
-
-@hosts.command("start", **_told("Start the cluster.", "shoal hosts start --config lab.yaml"))
-def hosts_start(
-    config: opt.ConfigOption = None,
-    on: opt.OnOption = None,
-    host: opt.HostOption = None,
-    ssh: opt.SshOption = None,
-    shoal: opt.ShoalOption = "shoal",
-    dry_run: opt.DryRunOption = False,
-) -> None:
-    """Start the tracker and the nodes in the background; wait until the tracker sees the nodes."""
-    from shoal.commands.hosts import run_start  # noqa: PLC0415 (--help stays quick)
-
-    options = _hosts_options(on, host, ssh, shoal, dry_run)
-    _run(lambda: run_start(_cluster(config), options))
-
-
-@hosts.command("fetch", **_told("Fetch on many nodes.", "shoal hosts fetch big.iso --on n1,n2"))
-def hosts_fetch(
-    names: opt.FetchedArguments,
-    config: opt.ConfigOption = None,
-    on: opt.OnOption = None,
-    host: opt.HostOption = None,
-    ssh: opt.SshOption = None,
-    shoal: opt.ShoalOption = "shoal",
-    dry_run: opt.DryRunOption = False,
-    as_json: opt.JsonOption = False,
-) -> None:
-    """Fetch on all nodes at the same time, so that they serve each other."""
-    from shoal.commands.hosts import run_fetch  # noqa: PLC0415 (--help stays quick)
-
-    options = _hosts_options(on, host, ssh, shoal, dry_run)
-    _run(lambda: run_fetch(_cluster(config), options, names, as_json=as_json), as_json=as_json)
-
-
-@hosts.command("status", **_told("Show what is running.", "shoal hosts status"))
-def hosts_status(
-    config: opt.ConfigOption = None,
-    on: opt.OnOption = None,
-    host: opt.HostOption = None,
-    ssh: opt.SshOption = None,
-    shoal: opt.ShoalOption = "shoal",
-    dry_run: opt.DryRunOption = False,
-) -> None:
-    """Show which processes are running, and which nodes the tracker sees."""
-    from shoal.commands.hosts import run_status  # noqa: PLC0415 (--help stays quick)
-
-    options = _hosts_options(on, host, ssh, shoal, dry_run)
-    _run(lambda: run_status(_cluster(config), options))
-
-
-@hosts.command("stop", **_told("Stop the cluster.", "shoal hosts stop --config lab.yaml"))
-def hosts_stop(
-    config: opt.ConfigOption = None,
-    on: opt.OnOption = None,
-    host: opt.HostOption = None,
-    ssh: opt.SshOption = None,
-    shoal: opt.ShoalOption = "shoal",
-    dry_run: opt.DryRunOption = False,
-) -> None:
-    """Stop what `shoal hosts start` has started."""
-    from shoal.commands.hosts import run_stop  # noqa: PLC0415 (--help stays quick)
-
-    options = _hosts_options(on, host, ssh, shoal, dry_run)
-    _run(lambda: run_stop(_cluster(config), options))
-
-
+app.command(**described("Have systemd run it.", "shoal service n1 --install"))(service)
+dashboard_app.register(app)
 app.add_typer(hosts, name="hosts", short_help="Run a cluster over ssh.")
-
-
-def _hosts_options(
-    on: str | None, host: list[str] | None, ssh: str | None, shoal: str, dry_run: bool
-) -> "HostsOptions":
-    from shoal.commands.hosts import HostsOptions  # noqa: PLC0415 (--help stays quick)
-    from shoal.hosts.ssh import SSH  # noqa: PLC0415 (the same)
-
-    return HostsOptions(on, tuple(host or ()), ssh or SSH, shoal, dry_run)
-
-
-def _cluster(config: str | None) -> "Cluster":
-    from shoal.config import cluster  # noqa: PLC0415 (--help stays quick)
-
-    path = cluster.find(config, os.environ, Path(), in_clone=__name__ == "__main__")
-    if path == cluster.EXAMPLE:
-        terminal.say(f"using the example cluster file {path}")
-    return cluster.load(path)
-
-
-def _cluster_and_node(config: str | None, name: str) -> "tuple[Cluster, NodeEntry]":
-    from shoal.api.here import require_apart, require_here  # noqa: PLC0415 (the same)
-    from shoal.config import cluster  # noqa: PLC0415 (--help stays quick)
-
-    loaded = _cluster(config)
-    entry = cluster.node_named(loaded, name)
-    require_here(entry, loaded.path)
-    require_apart(entry, loaded)
-    return loaded, entry
-
-
-def _run(body: Callable[[], int], *, as_json: bool = False) -> None:
-    raise typer.Exit(terminal.run(body, as_json=as_json))
 
 
 def main() -> None:

@@ -1,16 +1,28 @@
 """Questions to the tracker: one with its answer, or all pages of a listing."""
 
 from collections.abc import Callable, Iterator
-from typing import TypeVar
+from types import TracebackType
+from typing import Self, TypeVar
 
 import zmq
-from shoal.protocol.errors import BugError, NotFoundError, TrackerError, WireCode
-from shoal.protocol.messages import Error, Files, Holders, Message, Query, TrackerStatus
+from shoal.protocol.errors import (
+    BugError,
+    DiskError,
+    NotAllowedError,
+    NotFoundError,
+    OperatorError,
+    TrackerError,
+    WireCode,
+)
+from shoal.protocol.keyring import Towards
+from shoal.protocol.message import Message
+from shoal.protocol.messages import Error, Files, Holders, Query, TrackerStatus
 from shoal.protocol.names import display
+from shoal.protocol.pushing import PushList, VerdictList
 from shoal.wire.tracker_client import TrackerClient
 
 Reply = TypeVar("Reply", bound=Message)
-Page = TypeVar("Page", Files, Holders, TrackerStatus)
+Page = TypeVar("Page", Files, Holders, PushList, TrackerStatus, VerdictList)
 
 # By default a tracker has at most 1,000,000 versions, 100 names a page, and 4,000,000 holdings,
 # 1000 a page: 14,000 pages. A listing with more than this is taken to be endless.
@@ -18,38 +30,105 @@ MAX_PAGES = 20_000
 _SENSELESS = {WireCode.MALFORMED, WireCode.UNSUPPORTED}  # It does not speak our protocol.
 
 
-def ask(address: str, message: Message, expected: type[Reply]) -> Reply:
-    """Return the tracker's reply to one message.
+class Line:
+    """A line to the tracker that is kept open. A context manager."""
 
-    Args:
-        address: the tracker's, as in tcp://192.168.1.10:12000.
-        message: a request to the tracker.
-        expected: the type of the reply.
+    def __init__(self, address: str, towards: Towards | None = None) -> None:
+        """Open a line to the tracker at `address`, with those keys if the cluster file has any."""
+        self.address = address
+        self._context: zmq.Context[zmq.Socket[bytes]] = zmq.Context()
+        self._client = TrackerClient(self._context, address, towards=towards)
 
-    Raises:
-        NotFoundError: it was a query, and no such file is known.
-        TrackerError: no reply within three seconds, or one of another type.
-        BugError: the tracker refused for another reason.
-    """
-    context: zmq.Context[zmq.Socket[bytes]] = zmq.Context()
-    client = TrackerClient(context, address)
-    try:
-        reply = client.ask(message)
-    finally:
-        client.close()
-        context.term()
-    if isinstance(reply, Error):
-        if reply.code is WireCode.NOT_FOUND and isinstance(message, Query):
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        self._client.close()
+        self._context.term()
+
+    def ask(
+        self, message: Message, expected: type[Reply], check: Callable[[], None] = lambda: None
+    ) -> Reply:
+        """Return the tracker's reply to one message; `check` is called meanwhile, and may raise.
+
+        Raises:
+            NotAllowedError: the tracker does not let us in, or does not allow that.
+            NotFoundError: it was about something that the tracker does not know.
+            TrackerError: no reply within three seconds, or one of another type.
+            DiskError: the tracker did as asked, and could not save it.
+            BugError: the tracker refused for another reason.
+        """
+        reply = self._client.ask(message, check)
+        if isinstance(reply, Error):
+            raise _refused(self.address, message, reply)
+        if not isinstance(reply, expected):
+            raise broken(self.address, "it answered a different question")
+        return reply
+
+    def pages(
+        self,
+        request: Callable[[str], Message],
+        expected: type[Page],
+        keys: Callable[[Page], list[str]],
+    ) -> Iterator[Page]:
+        """Yield all pages of a listing.
+
+        Args:
+            request: returns the request for the page after a key; the first page is after "".
+            expected: the type of the pages.
+            keys: returns what a page is ordered by.
+
+        Raises:
+            TrackerError: the pages are out of order, or without end; and as `ask`.
+        """
+        after = ""
+        for _ in range(MAX_PAGES):
+            page = self.ask(request(after), expected)
+            listed = keys(page)
+            if listed != sorted(listed) or (listed and listed[0] <= after):
+                raise broken(self.address, "its listing is out of order")
+            yield page
+            if page.next is None:
+                return
+            if not listed or page.next < listed[-1]:
+                raise broken(self.address, "a page of its listing does not follow the last one")
+            after = page.next
+        raise broken(self.address, f"its listing has more than {MAX_PAGES} pages")
+
+
+def ask(
+    address: str, message: Message, expected: type[Reply], towards: Towards | None = None
+) -> Reply:
+    """Return the tracker's reply to one message; raises as `Line.ask`."""
+    with Line(address, towards) as line:
+        return line.ask(message, expected)
+
+
+def _refused(address: str, message: Message, reply: Error) -> OperatorError:
+    match reply.code:
+        case WireCode.NOT_FOUND if isinstance(message, Query):
             what = display(message.what)
-            raise NotFoundError(
+            return NotFoundError(
                 f"no such file was found: {what}; `shoal ls` lists the files that are shared"
             )
-        if reply.code in _SENSELESS:
-            raise broken(address, reply.message)
-        raise BugError(f"the tracker refused: {reply.message}")
-    if not isinstance(reply, expected):
-        raise broken(address, "it answered a different question")
-    return reply
+        case WireCode.NOT_FOUND:
+            return NotFoundError(display(reply.message))
+        case WireCode.NOT_ALLOWED:
+            return NotAllowedError(f"the tracker refused: {display(reply.message)}")
+        case WireCode.NOT_SAVED:
+            return DiskError(display(reply.message))
+        case code if code in _SENSELESS:
+            return broken(address, reply.message)
+        case _:
+            return BugError(f"the tracker refused: {reply.message}")
 
 
 def pages(
@@ -57,31 +136,11 @@ def pages(
     request: Callable[[str], Message],
     expected: type[Page],
     keys: Callable[[Page], list[str]],
+    towards: Towards | None = None,
 ) -> Iterator[Page]:
-    """Yield all pages of a listing.
-
-    Args:
-        address: the tracker's.
-        request: returns the request for the page after a key; the first page is after "".
-        expected: the type of the pages.
-        keys: returns what a page is ordered by.
-
-    Raises:
-        TrackerError: the pages are out of order, or without end; and as `ask`.
-    """
-    after = ""
-    for _ in range(MAX_PAGES):
-        page = ask(address, request(after), expected)
-        listed = keys(page)
-        if listed != sorted(listed) or (listed and listed[0] <= after):
-            raise broken(address, "its listing is out of order")
-        yield page
-        if page.next is None:
-            return
-        if not listed or page.next < listed[-1]:
-            raise broken(address, "a page of its listing does not follow the last one")
-        after = page.next
-    raise broken(address, f"its listing has more than {MAX_PAGES} pages")
+    """Yield all pages of a listing of the tracker's; arguments and errors as of `Line.pages`."""
+    with Line(address, towards) as line:
+        yield from line.pages(request, expected, keys)
 
 
 def broken(address: str, problem: str) -> TrackerError:

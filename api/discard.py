@@ -1,11 +1,11 @@
 """Removing what interrupted fetches have left."""
 
-from shoal.api.local_node import LocalNode
+from shoal.api.local_node import Worker
 from shoal.api.what import checked_what
 from shoal.protocol.control import Discarded, DiscardOrder
 
 
-def discard(node: LocalNode, what: str) -> Discarded:
+def discard(node: Worker, what: str) -> Discarded:
     """Have a node remove what interrupted fetches of `what` have left; return how much it was.
 
     Args:
@@ -13,7 +13,7 @@ def discard(node: LocalNode, what: str) -> Discarded:
         what: a name, an id or NAME@ID.
 
     Raises:
-        OperatorError: it is being fetched, or `what` is no name; or as `LocalNode.carry_out`.
+        OperatorError: it is being fetched, or `what` is no name; or as `Worker.carry_out`.
     """
     done = node.carry_out(DiscardOrder(checked_what(what)))
     assert isinstance(done, Discarded)

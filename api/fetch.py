@@ -3,7 +3,7 @@
 from pathlib import Path
 
 import msgspec
-from shoal.api.local_node import LocalNode, OnProgress, ignore
+from shoal.api.local_node import OnProgress, Worker, ignore
 from shoal.api.patterns import check_patterns
 from shoal.api.what import checked_what
 from shoal.node.files.outside import check_output
@@ -20,10 +20,11 @@ class FetchOptions(msgspec.Struct, frozen=True):
     exclude: tuple[str, ...] = ()
     in_place: bool = False  # A directory's files appear one by one.
     offline: bool = False  # Use what the folder has; do not ask for a newer version.
+    limit: int | None = None  # What it may receive at most, in bytes/s.
 
 
 def fetch(
-    node: LocalNode,
+    node: Worker,
     what: str,
     options: FetchOptions = FetchOptions(),  # noqa: B008 (frozen)
     on_progress: OnProgress = ignore,
@@ -45,7 +46,7 @@ def fetch(
         TimedOutError: there are holders, but no new data for a long time (`limits.stalled_s`).
         DiskError: the disk is full, the quota is used up, or the folder is not writable.
         TrackerError: the tracker does not answer, or its answers make no sense.
-        OperatorError: as `check`; a different file is in the way; or as `LocalNode.carry_out`.
+        OperatorError: as `check`; a different file is in the way; or as `Worker.carry_out`.
     """
     done = node.carry_out(_order(what, options), on_progress)
     assert isinstance(done, Fetched)
@@ -75,6 +76,7 @@ def _order(what: str, options: FetchOptions) -> FetchOrder:
         options.exclude,
         options.in_place,
         options.offline,
+        options.limit,
     )
 
 

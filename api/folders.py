@@ -4,12 +4,15 @@ import time
 from collections.abc import Callable
 
 import msgspec
+from shoal.api.security import ring_of
 from shoal.config.cluster import Cluster, NodeEntry
+from shoal.config.limits import NodeLimits
 from shoal.node.fetching.settings import FetchSettings
 from shoal.node.folder.lock import FolderLock, FolderTakenError
 from shoal.node.folder.occasions import RESCAN_S
+from shoal.node.network.rates import NO_LIMIT, RateLimits
 from shoal.node.orders.identity import Identity
-from shoal.protocol.errors import OperatorError
+from shoal.protocol.errors import UnavailableError
 from shoal.wire import control_socket
 
 RETRY_S = 0.1
@@ -17,7 +20,11 @@ TELL_S = 1.0  # A node that has just been started takes orders before that.
 
 
 def identity_of(cluster: Cluster, entry: NodeEntry) -> Identity:
-    """Return a node's entry in the cluster file as the node itself needs it."""
+    """Return a node's entry in the cluster file as the node itself needs it.
+
+    Raises:
+        OperatorError: there are keys, and its own cannot be used.
+    """
     limits, fetching = entry.limits, FetchSettings()
     if limits.fetch_memory_mb is not None:
         window_bytes = int(1e6 * limits.fetch_memory_mb)
@@ -32,14 +39,36 @@ def identity_of(cluster: Cluster, entry: NodeEntry) -> Identity:
         entry.quota_bytes,
         fetching,
         RESCAN_S if limits.rescan_s is None else limits.rescan_s,
+        entry.serves,
+        listed_in(cluster),
+        cluster.keys is not None or cluster.accepts_pushes,
+        entry.in_place,
+        ring_of(cluster, entry.name),
+        rate_limits(cluster, limits),
+        entry.listen,
     )
+
+
+def rate_limits(cluster: Cluster, limits: NodeLimits) -> RateLimits:
+    """Return what a node may send and receive by the cluster file.
+
+    While the tracker does not say how much of what all may send is its own, that is an equal part.
+    """
+    part = None if cluster.cluster_up is None else cluster.cluster_up // len(cluster.nodes)
+    own = limits.up or NO_LIMIT, limits.down or NO_LIMIT
+    return RateLimits(*own, limits.background or False, part)
+
+
+def listed_in(cluster: Cluster) -> dict[str, str]:
+    """Return the addresses of all nodes, by name."""
+    return {name: entry.address for name, entry in cluster.nodes.items()}
 
 
 def take_folder(entry: NodeEntry) -> FolderLock:
     """Lock the folder of a node that is about to run.
 
     Raises:
-        OperatorError: another process has locked it.
+        UnavailableError: another process has locked it.
         DiskError: the folder cannot be used.
     """
     try:
@@ -47,7 +76,7 @@ def take_folder(entry: NodeEntry) -> FolderLock:
     except FolderTakenError as taken:
         owner = f"process {taken.pid}" if taken.pid else "another process"
         message = f"node {entry.name} cannot start: {owner} has its folder {entry.folder}"
-        raise OperatorError(f"{message}; stop it first") from None
+        raise UnavailableError(f"{message}; stop it first") from None
 
 
 def take_folder_or_none(

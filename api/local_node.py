@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 from types import TracebackType
-from typing import Self
+from typing import Protocol, Self
 
 from shoal.api.folders import identity_of, take_folder_or_none
 from shoal.api.orders import OrderDesk
@@ -13,6 +13,21 @@ from shoal.protocol.control import Report, Task, Working
 from shoal.protocol.errors import Kind, TimedOutError
 
 OnProgress = Callable[[Working], None]
+
+
+class Worker(Protocol):
+    """A node on this machine that carries out orders, as functions of this package need it."""
+
+    @property
+    def cluster(self) -> Cluster: ...
+    @property
+    def entry(self) -> NodeEntry: ...
+
+    def check(self) -> None:
+        """Raise OperatorError if what is being done was to stop."""
+
+    def carry_out(self, order: Task, on_progress: OnProgress = ...) -> Report:
+        """Have an order carried out; raise OperatorError if it could not be."""
 
 
 def ignore(_: object) -> None:

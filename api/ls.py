@@ -1,17 +1,28 @@
 """Which files are shared, and by whom."""
 
-from shoal.api.asking import pages
+from shoal.api.asking import Line
+from shoal.protocol.keyring import Towards
 from shoal.protocol.messages import File, Files, List
 
 
-def ls(tracker_address: str) -> list[File]:
+def ls(tracker_address: str, towards: Towards | None = None) -> list[File]:
     """Return every version of every file, sorted by name.
 
     Args:
         tracker_address: as in tcp://192.168.1.10:12000.
+        towards: with which keys (api.security); None if the cluster file has none.
 
     Raises:
         TrackerError: the tracker does not answer, or not sensibly.
     """
-    listing = pages(tracker_address, List, Files, lambda page: [file.name for file in page.files])
-    return [file for page in listing for file in page.files]
+    with Line(tracker_address, towards) as line:
+        return listed(line)
+
+
+def listed(line: Line) -> list[File]:
+    """Return every version of every file, sorted by name; raises as `Line.pages`."""
+
+    def names(page: Files) -> list[str]:
+        return [file.name for file in page.files]
+
+    return [file for page in line.pages(List, Files, names) for file in page.files]

@@ -8,12 +8,16 @@ from pathlib import Path
 import zmq
 from shoal.protocol import messages
 from shoal.protocol.control import (
+    Bytes,
     Cancel,
+    CloseOrder,
     DiscardOrder,
     Failed,
     FetchOrder,
     ForgetOrder,
+    OpenOrder,
     Order,
+    ReadOrder,
     Report,
     ShareOrder,
     Task,
@@ -27,6 +31,10 @@ from shoal.wire.wake import Wake
 
 SILENCE_S = 10.0  # A node reports every second, but may be busy opening or publishing a huge file.
 CANCEL_S = 3.0
+
+
+class NodeGoneError(TimedOutError):
+    """The node that had the order was killed, or answers no more."""
 
 
 class OrderDesk:
@@ -111,16 +119,16 @@ class OrderDesk:
             self._is_lost = self._is_lost or zmq.EVENT_DISCONNECTED in self._events()
         if not frames.has_mail(self._socket):  # Its last report is read before its end counts.
             return None
-        parts = self._socket.recv_multipart()
-        if len(parts) != 3 or parts[0] != tag:  # noqa: PLR2004 (tag, delimiter, body)
-            return None
-        report: Report = messages.decode(parts[2], Report)
-        return report
+        match self._socket.recv_multipart():
+            case [own_tag, b"", body, *payload] if own_tag == tag:
+                report: Report = messages.decode(body, Report)
+                return Bytes(*payload) if isinstance(report, Bytes) else report
+        return None
 
     def _check_is_there(self, order: Task) -> None:
         if self._is_lost:
             message = f"node {self._node} stopped while {_doing(order)}"
-            kind = self._cancelled or TimedOutError
+            kind = self._cancelled or NodeGoneError
             raise kind(f"{message}; start it again, then run this again")
 
     def _check_patience(self, now: float, heard_at: float, cancelled_at: float | None) -> None:
@@ -131,7 +139,7 @@ class OrderDesk:
             message = (
                 f"node {self._node} has stopped answering; start it again, then run this again"
             )
-            raise TimedOutError(message)
+            raise NodeGoneError(message)
 
 
 def _doing(order: Task) -> str:
@@ -144,5 +152,7 @@ def _doing(order: Task) -> str:
             return f"forgetting {display(what)}"
         case DiscardOrder(what=what):
             return f"discarding what is left of {display(what)}"
+        case OpenOrder(what=what) | ReadOrder(what=what) | CloseOrder(what=what):
+            return f"reading {display(what)}"
         case VerifyOrder(what=part):
             return "verifying everything" if part is None else f"verifying {display(part)}"

@@ -6,9 +6,14 @@ from pathlib import Path
 from typing import NamedTuple
 
 import msgspec
+from shoal.api.admin import let_publish
 from shoal.api.asking import ask
-from shoal.api.local_node import LocalNode, OnProgress, ignore
+from shoal.api.hub import check_blobs, snapshot_name
+from shoal.api.linking import place_link
+from shoal.api.local_node import OnProgress, Worker, ignore
 from shoal.api.patterns import check_patterns
+from shoal.api.security import towards_tracker
+from shoal.config.cluster import Cluster
 from shoal.node.files.unreadable import CannotReadError
 from shoal.node.folder.quota import Quota
 from shoal.node.folder.tree import look_through
@@ -30,6 +35,7 @@ class ShareOptions(msgspec.Struct, frozen=True):
     exclude: tuple[str, ...] = ()
     chunking: Chunking | None = None  # None: as before, or fixed.
     follow_links: bool = False  # In a directory, share what its links point to.
+    link: bool = False  # Do not copy it into the node's folder: serve it from where it lies.
 
     @property
     def selection(self) -> Selection:
@@ -44,12 +50,12 @@ class Shared(NamedTuple):
 
 
 def share(
-    node: LocalNode,
+    node: Worker,
     path: Path,
     options: ShareOptions = ShareOptions(),  # noqa: B008 (frozen)
     on_progress: OnProgress = ignore,
 ) -> Shared:
-    """Copy `path` into a node's folder, unless it is there already, and have it announced.
+    """Have `path` announced; before that, copy it into a node's folder, or make a link to it there.
 
     Args:
         node: one that was opened.
@@ -60,17 +66,22 @@ def share(
     Raises:
         DiskError: it cannot be read or copied, or there is no room for it.
         OperatorError: its name cannot be shared, or something else has it, here or on other
-            nodes; or as `check`, or `LocalNode.carry_out`.
+            nodes; or as `check`, or `Worker.carry_out`.
     """
     check(path, options)
     if path.name in {"", ".."}:  # "." has none.
         path = path.resolve()
+    if snapshot_name(path) is not None:  # Its files are links.
+        options = msgspec.structs.replace(options, follow_links=True)
     copying = _Copying(node, path, options, on_progress)
     if not options.force:
-        copying.require_free_name(node.cluster.tracker.address)
+        copying.require_free_name(node.cluster)
+    # Before it is in the folder, where a running node announces it at once.
+    let_publish(node.cluster, copying.name(), node.entry.name, is_new=not options.force)
     name, not_copied = copying.put_there()
     parts = options.include, options.exclude
-    order = ShareOrder(name, *parts, options.chunking, options.force, options.follow_links)
+    links = options.follow_links, options.link
+    order = ShareOrder(name, *parts, options.chunking, options.force, *links)
     done = node.carry_out(order, on_progress)
     assert isinstance(done, Sharing)
     return Shared(done, not_copied)
@@ -106,24 +117,27 @@ class _Copying:
     """One path on its way into a node's folder."""
 
     def __init__(
-        self, node: LocalNode, path: Path, options: ShareOptions, on_progress: OnProgress
+        self, node: Worker, path: Path, options: ShareOptions, on_progress: OnProgress
     ) -> None:
         self._node = node
         self._folder = node.entry.folder
         self._path = path
         self._options = options
         self._on_progress = on_progress
+        self._snapshot = snapshot_name(path)
+        self._own_name = self._snapshot or path.name
 
-    def require_free_name(self, tracker_address: str) -> None:
+    def require_free_name(self, cluster: Cluster) -> None:
         """Raise OperatorError if others have clearly published something else by that name.
 
         Content of the same size may be the same; the tracker decides that once it is hashed.
         """
         if _name_in(self._folder, self._path) is not None:
             return
-        name = _checked(self._path.name)
+        name = _checked(self._own_name)
         try:
-            answer = ask(tracker_address, Query(name), Holders)
+            towards = towards_tracker(cluster, self._node.entry.name)
+            answer = ask(cluster.tracker.address, Query(name), Holders, towards)
         except OperatorError:
             return  # Nobody has it, or the tracker will say so later.
         versions = [(answer.version, answer.publisher, answer.size_bytes)]
@@ -141,6 +155,10 @@ class _Copying:
         remedy = f"--force publishes this as v{version + 1}"
         raise OperatorError(f"{message}; {remedy}, or give it another name")
 
+    def name(self) -> str:
+        """Return its name in the folder, where it may be already; raises as `put_there`."""
+        return _name_in(self._folder, self._path) or _checked(self._own_name)
+
     def put_there(self) -> tuple[str, LeftOut]:
         """Return its name in the folder, where it is copied to if need be.
 
@@ -149,7 +167,12 @@ class _Copying:
         name = _name_in(self._folder, self._path)
         if name is not None:
             return name, LeftOut()
-        name = _checked(self._path.name)
+        name = _checked(self._own_name)
+        if self._options.link:
+            if self._snapshot is not None:
+                check_blobs(self._path, self._node.check)
+            place_link(self._path, self._folder, name)
+            return name, LeftOut()
         try:
             return name, self._copy(name)
         except OSError as error:
@@ -163,6 +186,8 @@ class _Copying:
 
     def _copy(self, name: str) -> LeftOut:
         size_bytes, left_out = self._looked_through()
+        if self._snapshot is not None:
+            check_blobs(self._path, self._node.check)
         entry, place = self._node.entry, self._folder / name
         Quota(self._folder, entry.name, entry.quota_bytes).require(name, size_bytes)
         selection = self._options.selection

@@ -5,7 +5,7 @@ from shoal.node.staging.remains import Remain, found
 
 
 def unfinished(cluster: Cluster) -> dict[str, list[Remain]]:
-    """Return what fetches have left, or are filling, in the folders of nodes on this machine.
+    """Return what fetches have left, or are filling, in the folders of nodes and readers here.
 
     Asks no node; it looks into the folders.
 
@@ -13,7 +13,10 @@ def unfinished(cluster: Cluster) -> dict[str, list[Remain]]:
         cluster: the nodes, and their folders.
 
     Returns:
-        By node, with the size in bytes and the age in seconds of each; no node without any.
+        By name, with the size in bytes and the age in seconds of each; nobody without any.
     """
-    remains = {name: found(entry.folder) for name, entry in cluster.nodes.items()}
+    folders = {name: entry.folder for name, entry in cluster.nodes.items()}
+    if cluster.keys is not None:
+        folders |= {name: entry.folder for name, entry in cluster.keys.readers.items()}
+    remains = {name: found(folder) for name, folder in folders.items()}
     return {name: left for name, left in remains.items() if left}

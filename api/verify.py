@@ -1,12 +1,12 @@
 """Checking what a node stores, and repairing it."""
 
-from shoal.api.local_node import LocalNode, OnProgress, ignore
+from shoal.api.local_node import OnProgress, Worker, ignore
 from shoal.api.what import checked_what
 from shoal.protocol.control import Examined, Verified, VerifyOrder
 
 
 def verify(
-    node: LocalNode, what: str | None = None, on_progress: OnProgress = ignore
+    node: Worker, what: str | None = None, on_progress: OnProgress = ignore
 ) -> list[Examined]:
     """Hash again what a node stores; return the state of each thing, by name.
 
@@ -19,7 +19,7 @@ def verify(
 
     Raises:
         NotFoundError: the node does not hold it.
-        OperatorError: `what` is no name; or as `LocalNode.carry_out`.
+        OperatorError: `what` is no name; or as `Worker.carry_out`.
     """
     if what is not None:
         what = checked_what(what)

@@ -1,8 +1,11 @@
 """Which nodes have one thing, and in what state it is on each."""
 
+from typing import NamedTuple
+
 import msgspec
 from shoal.api.asking import ask, broken, pages
 from shoal.api.roll_call import states
+from shoal.api.security import asking_ring
 from shoal.api.status import liveness, status
 from shoal.api.what import checked_what
 from shoal.config.cluster import Cluster
@@ -10,6 +13,7 @@ from shoal.node.fetching import versions
 from shoal.protocol import manifest
 from shoal.protocol.addresses import may_be_holder
 from shoal.protocol.errors import NotFoundError
+from shoal.protocol.keyring import Keyring, Towards, towards_tracker
 from shoal.protocol.messages import Holder, Holders, NodeStatus, Query, State
 
 
@@ -35,6 +39,14 @@ class Whereabouts(msgspec.Struct, frozen=True):
     places: tuple[Place, ...]  # Every node that is known, by name.
 
 
+class _Tracker(NamedTuple):
+    address: str
+    towards: Towards | None
+
+    def query(self, query: Query) -> Holders:
+        return ask(self.address, query, Holders, self.towards)
+
+
 def where(cluster: Cluster, what: str) -> Whereabouts:
     """Return which nodes have something, whole or in part, and which do not.
 
@@ -45,51 +57,53 @@ def where(cluster: Cluster, what: str) -> Whereabouts:
         what: a name, an id or NAME@ID.
 
     Raises:
+        NotAllowedError: the tracker does not let us in.
         NotFoundError: no node has it, or is about to have it.
         TrackerError: the tracker does not answer, or not sensibly.
         OperatorError: `what` is no name.
     """
     what = checked_what(what)
-    address = cluster.tracker.address
-    known = {node.node: node for node in status(address).nodes}
-    answer = _found(address, what)
+    ring = asking_ring(cluster)
+    tracker = _Tracker(cluster.tracker.address, towards_tracker(ring))
+    known = {node.node: node for node in status(*tracker).nodes}
+    answer = _found(tracker, what)
     if answer is not None:
-        return Whereabouts(answer, _places(cluster, answer, known))
+        return Whereabouts(answer, _places(cluster, answer, known, ring))
     answer = Holders(what, None, None, ())
-    places = _places(cluster, answer, known) if not manifest.is_id(what) else ()
+    places = _places(cluster, answer, known, ring) if not manifest.is_id(what) else ()
     if all(place.state in {"none", "offline", "never_seen"} for place in places):
-        ask(address, Query(what), Holders)  # Raises NotFoundError.
+        tracker.query(Query(what))  # Raises NotFoundError.
     return Whereabouts(answer, places)
 
 
-def _found(address: str, what: str) -> Holders | None:
+def _found(tracker: _Tracker, what: str) -> Holders | None:
     """Return all who hold what is meant, None if nobody does."""
-    answer = _everybody(address, what)
+    answer = _everybody(tracker, what)
     if answer is not None or "@" not in what:
         return answer
 
     def query(asked: str, prefix: str) -> Holders | None:
         try:
-            return ask(address, Query(asked, prefix=prefix), Holders)
+            return tracker.query(Query(asked, prefix=prefix))
         except NotFoundError:
             return None
 
     try:
         meant = versions.find(what, query)
     except versions.LyingTrackerError:
-        raise broken(address, "it answered about something else") from None
-    found = _everybody(address, meant.id) if meant.id is not None else None
+        raise broken(tracker.address, "it answered about something else") from None
+    found = _everybody(tracker, meant.id) if meant.id is not None else None
     return msgspec.structs.replace(found, name=meant.name or found.name) if found else None
 
 
-def _everybody(address: str, what: str) -> Holders | None:
+def _everybody(tracker: _Tracker, what: str) -> Holders | None:
     try:
-        found = _pages(address, what)
+        found = _pages(tracker, what)
     except NotFoundError:
         return None
     for page in found:
         if what != (page.id if manifest.is_id(what) else page.name) or page.id != found[0].id:
-            raise broken(address, "it answered about something else")
+            raise broken(tracker.address, "it answered about something else")
     return msgspec.structs.replace(
         found[0],
         holders=tuple(holder for page in found for holder in page.holders),
@@ -97,17 +111,21 @@ def _everybody(address: str, what: str) -> Holders | None:
     )
 
 
-def _pages(address: str, what: str) -> list[Holders]:
+def _pages(tracker: _Tracker, what: str) -> list[Holders]:
     def order(page: Holders) -> list[str]:
         return sorted(holder.node for holder in (*page.holders, *page.offline))
 
-    return list(pages(address, lambda after: Query(what, after=after), Holders, order))
+    address, towards = tracker
+    return list(pages(address, lambda after: Query(what, after=after), Holders, order, towards))
 
 
-def _places(cluster: Cluster, answer: Holders, known: dict[str, NodeStatus]) -> tuple[Place, ...]:
+def _places(
+    cluster: Cluster, answer: Holders, known: dict[str, NodeStatus], ring: Keyring | None
+) -> tuple[Place, ...]:
     """Return all nodes, by name: of the cluster file, of the tracker, and those who hold it."""
     holders = {holder.node: holder for holder in (*answer.offline, *answer.holders)}
-    addresses = {name: entry.address for name, entry in cluster.nodes.items()}
+    listed = {name: entry.address for name, entry in cluster.nodes.items()}
+    addresses = dict(listed)
     addresses |= {name: node.address for name, node in known.items()}
     addresses |= {name: holder.address for name, holder in holders.items()}
     tracker = cluster.tracker.address
@@ -117,9 +135,9 @@ def _places(cluster: Cluster, answer: Holders, known: dict[str, NodeStatus]) -> 
         if (node := known.get(name)) is not None
         and node.alive
         and not ((holder := holders.get(name)) is not None and holder.complete and holder.alive)
-        and may_be_holder(address, tracker)
+        and may_be_holder(address, tracker, listed.get(name))
     }
-    said = states(unclear, answer.name, answer.id)
+    said = states(unclear, answer.name, answer.id, ring)
     return tuple(
         _place(name, addresses[name], holders.get(name), known.get(name), said.get(name), answer)
         for name in sorted(addresses)

@@ -17,17 +17,37 @@ from shoal.broker.tracking.changes import (
     Change,
     Disowned,
     Dropped,
+    Entrusted,
     Forgotten,
     Gone,
     Held,
     Published,
     Seen,
+    Unwished,
+    Wished,
     Withdrawn,
 )
-from shoal.protocol import addresses, manifest, messages, names
+from shoal.protocol import addresses, fields, manifest, names
+from shoal.protocol.pushing import Target
 
-FORMAT = 4  # In user_version. A new one needs new seals too: in a damaged file, they alone tell.
+FORMAT = 6  # In user_version. A new one needs new seals too: in a damaged file, they alone tell.
 PAGE_BYTES = 4096
+_TOKENS = """
+    CREATE TABLE tokens (
+        node TEXT PRIMARY KEY, tokens TEXT NOT NULL, seal INTEGER NOT NULL
+    ) WITHOUT ROWID;
+"""
+_WISHES = """
+    CREATE TABLE wishes (
+        name TEXT PRIMARY KEY, id TEXT NOT NULL, size_bytes INTEGER NOT NULL,
+        wished_s INTEGER NOT NULL, target TEXT NOT NULL, seal INTEGER NOT NULL
+    ) WITHOUT ROWID;
+"""
+# By the format of a file: what makes it one of the next format, in which all else is the same.
+MIGRATIONS = {
+    4: f"BEGIN; {_TOKENS} PRAGMA user_version = 5; COMMIT;",
+    5: f"BEGIN; {_WISHES} PRAGMA user_version = 6; COMMIT;",
+}
 SCHEMA = f"""
     BEGIN;
     CREATE TABLE nodes (
@@ -45,6 +65,8 @@ SCHEMA = f"""
     CREATE TABLE disowned (
         name TEXT, node TEXT, seal INTEGER NOT NULL, PRIMARY KEY (name, node)
     ) WITHOUT ROWID;
+    {_TOKENS}
+    {_WISHES}
     PRAGMA user_version = {FORMAT};
     COMMIT;
 """
@@ -55,10 +77,10 @@ Serial = Annotated[int, Meta(ge=1, le=2**53)]
 class NodeRow(msgspec.Struct, array_like=True, frozen=True):
     """A node that has spoken; `flag` comes from `_silence_flag`, and is kept in the seal."""
 
-    node: messages.Node
-    address: messages.Address
-    epoch: messages.Count
-    sequence: messages.Count
+    node: fields.Node
+    address: fields.Address
+    epoch: fields.Count
+    sequence: fields.Count
     flag: int
 
     def __post_init__(self) -> None:
@@ -69,12 +91,12 @@ class VersionRow(msgspec.Struct, array_like=True, frozen=True):
     """A version; `announced_s` is on the system's clock, which may have been set back since."""
 
     serial: Serial
-    name: messages.What
-    id: messages.Id
-    size_bytes: messages.Size
+    name: fields.What
+    id: fields.Id
+    size_bytes: fields.Size
     announced_s: int
-    number: messages.Number
-    publisher: messages.Node | None
+    number: fields.Number
+    publisher: fields.Node | None
 
     def __post_init__(self) -> None:
         _check_name(self.name)
@@ -84,33 +106,64 @@ class HolderRow(msgspec.Struct, array_like=True, frozen=True):
     """A node holds a version: all of it if `flag` is 1."""
 
     serial: Serial
-    node: messages.Node
+    node: fields.Node
     flag: Annotated[int, Meta(ge=0, le=1)]
 
 
 class DisownedRow(msgspec.Struct, array_like=True, frozen=True):
     """A node has lost what the cluster file says it holds."""
 
-    name: messages.What
-    node: messages.Node
+    name: fields.What
+    node: fields.Node
 
     def __post_init__(self) -> None:
         _check_name(self.name)
 
 
-Row = NodeRow | VersionRow | HolderRow | DisownedRow
-T = TypeVar("T", NodeRow, VersionRow, HolderRow, DisownedRow)
+class TokensRow(msgspec.Struct, array_like=True, frozen=True):
+    """By which tokens a node is known."""
+
+    node: fields.Node
+    tokens: fields.Text
+
+
+class WishRow(msgspec.Struct, array_like=True, frozen=True):
+    """What nodes shall hold; `target` is a `pushing.Target` in JSON."""
+
+    name: fields.What
+    id: fields.Id
+    size_bytes: fields.Size
+    wished_s: int
+    target: str
+
+    def __post_init__(self) -> None:
+        _check_name(self.name)
+        try:
+            self.to()
+        except msgspec.MsgspecError as error:
+            raise ValueError(str(error)) from None
+
+    def to(self) -> Target:
+        return msgspec.json.decode(self.target, type=Target)
+
+
+Row = NodeRow | VersionRow | HolderRow | DisownedRow | TokensRow | WishRow
+T = TypeVar("T", NodeRow, VersionRow, HolderRow, DisownedRow, TokensRow, WishRow)
 TABLES: Mapping[str, type[Row]] = {
     "nodes": NodeRow,
     "versions": VersionRow,
     "holders": HolderRow,
     "disowned": DisownedRow,
+    "tokens": TokensRow,
+    "wishes": WishRow,
 }
+OF_NODES = ("holders", "tokens", "nodes")  # They have a column `node`.
 _FLAGGED = {NodeRow, HolderRow}  # Their last field is part of the seal, …
 _FLAG_BITS = 33
 _FLAG = (1 << _FLAG_BITS) - 1
 _CHECKSUM = (1 << 30) - 1  # … which leaves 30 bits of SQLite's 63 for the checksum.
-KEYS = {"nodes": 1, "versions": 1, "holders": 2, "disowned": 2}  # The number of leading columns.
+# The number of leading columns that are a row's key.
+KEYS = {"nodes": 1, "versions": 1, "holders": 2, "disowned": 2, "tokens": 1, "wishes": 1}
 
 
 def _check_name(name: str) -> None:
@@ -127,7 +180,18 @@ def selection(table: str) -> str:
 
 
 Statement = tuple[str, tuple[Any, ...]]  # In SQL, and its values.
-_Simple = Seen | Forgotten | Published | Dropped | Held | Withdrawn | Disowned
+_Simple = (
+    Seen
+    | Entrusted
+    | Forgotten
+    | Published
+    | Dropped
+    | Held
+    | Withdrawn
+    | Disowned
+    | Wished
+    | Unwished
+)
 
 
 def statement(change: _Simple, serial: int, now_s: int) -> Statement:
@@ -149,16 +213,32 @@ def statement(change: _Simple, serial: int, now_s: int) -> Statement:
             return _insertion("nodes", (node, address, epoch, sequence))
         case Disowned(name, node):
             return _insertion("disowned", (name, node))
+        case Wished() | Unwished():
+            return _wish(change, now_s)
+        case Entrusted() | Forgotten() | Withdrawn() | Dropped():
+            return _other_statement(change, serial)
+
+
+def _wish(change: Wished | Unwished, now_s: int) -> Statement:
+    if isinstance(change, Unwished):
+        return "DELETE FROM wishes WHERE name = ?", (change.name,)
+    target = msgspec.json.encode(Target(change.nodes, change.zones)).decode()
+    since_s = now_s - change.age_s
+    return _insertion("wishes", (change.name, change.id, change.size_bytes, since_s, target))
+
+
+def _other_statement(change: Entrusted | Forgotten | Withdrawn | Dropped, serial: int) -> Statement:
+    match change:
         case Withdrawn():
             return withdrawal(serial, change.node)
+        case Dropped():
+            return "DELETE FROM versions WHERE serial = ?", (serial,)
+        case Entrusted(node, tokens) if tokens:
+            return _insertion("tokens", (node, tokens))
+        case Entrusted(node):
+            return "DELETE FROM tokens WHERE node = ?", (node,)
         case _:
-            return _deletion(change, serial)
-
-
-def _deletion(change: Forgotten | Dropped, serial: int) -> Statement:
-    if isinstance(change, Dropped):
-        return "DELETE FROM versions WHERE serial = ?", (serial,)
-    return "DELETE FROM nodes WHERE node = ?", (change.node,)
+            return "DELETE FROM nodes WHERE node = ?", (change.node,)
 
 
 def silenced(gone: Gone, row: Sequence[Any], now_s: int) -> Statement | None:
@@ -175,9 +255,10 @@ def withdrawal(serial: int, node: str) -> Statement:
     return "DELETE FROM holders WHERE serial = ? AND node = ?", (serial, node)
 
 
+_COLUMNS = {"nodes": 5, "versions": 8, "holders": 3, "disowned": 3, "tokens": 3, "wishes": 6}
 _INSERTIONS = {
     table: f"REPLACE INTO {table} VALUES ({', '.join('?' * count)})"  # noqa: S608 (our own names)
-    for table, count in {"nodes": 5, "versions": 8, "holders": 3, "disowned": 3}.items()
+    for table, count in _COLUMNS.items()
 }
 
 
@@ -259,6 +340,9 @@ def log(raw: Mapping[str, Iterable[Sequence[Any]]], now_s: int) -> Loaded:
             changes.append(Held(held.name, held.id, node.node, holder.flag == 1))
     disowned = checked.rows(DisownedRow, raw["disowned"], "disowned")
     changes += (Disowned(row.name, row.node) for row in disowned)
+    tokens = checked.rows(TokensRow, raw["tokens"], "tokens")
+    changes += (Entrusted(row.node, row.tokens) for row in tokens if row.node in nodes)
+    changes += _wishes(checked.rows(WishRow, raw["wishes"], "wishes"), now_s)
     left_out = checked.left_out + len(rows) - len(versions)
     return Loaded(tuple(changes), serials, left_out, tuple(orphans))
 
@@ -277,3 +361,9 @@ def _publications(rows: Iterable[VersionRow], now_s: int) -> Iterable[Change]:
     for row in rows:
         age_s = max(0, now_s - row.announced_s)
         yield Published(row.name, row.id, row.size_bytes, row.number, row.publisher, age_s)
+
+
+def _wishes(rows: Iterable[WishRow], now_s: int) -> Iterable[Change]:
+    for row in rows:
+        to, age_s = row.to(), max(0, now_s - row.wished_s)
+        yield Wished(row.name, row.id, row.size_bytes, to.nodes, to.zones, age_s)

@@ -34,7 +34,8 @@ def rows_in(path: Path) -> tuple[Raw, int]:
         connection.execute(f"PRAGMA page_size = {rows.PAGE_BYTES}")
         connection.executescript(rows.SCHEMA)
         first_page = connection.serialize()[: rows.PAGE_BYTES]
-        connection.deserialize(_with_first_page(first_page, _contents(path)))
+        contents = _contents(path)
+        connection.deserialize(_with_first_page(first_page, contents))
         connection.text_factory = text
         (now_s,) = connection.execute("SELECT unixepoch()").fetchone()
         return _read(connection), now_s

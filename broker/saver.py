@@ -33,22 +33,25 @@ class Saver:
         self._retry_at = 0.0
         self._warn_at = 0.0
 
-    def save(self, changes: Sequence[Change], now: float) -> None:
-        """Save the changes, after those that could not be saved before."""
+    def save(self, changes: Sequence[Change], now: float) -> bool:
+        """Save the changes, after those that could not be saved before; say whether all are."""
         self._unsaved.extend(changes)
-        if not self._unsaved or now < self._retry_at:
-            return
+        if not self._unsaved:
+            return True
+        if now < self._retry_at:
+            return False
         try:
             self._store.apply(self._unsaved)
         except NotSavedError as error:
             self.failure_count += 1
             self._retry_at = now + self._settings.retry_save_s
             self._warn(error, now)
-            return
+            return False
         if self._retry_at:
             _log.warning("the tracker's state is being saved again")
         self._unsaved.clear()
         self._retry_at = self._warn_at = 0.0
+        return True
 
     def _warn(self, error: NotSavedError, now: float) -> None:
         if now < self._warn_at:

@@ -5,30 +5,54 @@ It withstands clients that never read, strangers that send anything, and a disk 
 
 import collections
 import logging
+import math
+import queue
 import traceback
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeVar, get_args
 
 import msgspec
 import zmq
-from shoal.broker.connections import Connections
 from shoal.broker.reporter import Reporter
 from shoal.broker.saver import Saver, Store
+from shoal.broker.sessions import Sessions
 from shoal.broker.settings import ServerSettings
 from shoal.broker.tracking.changes import Change
 from shoal.broker.tracking.events import Event
 from shoal.broker.tracking.tracker import Expiry, Outcome
 from shoal.protocol import messages
 from shoal.protocol.errors import MalformedMessageError, UnsupportedMessageError, WireCode
-from shoal.protocol.messages import Error, TrackerReply, TrackerRequest, TrackerStatus
-from shoal.wire import sockets
+from shoal.protocol.keyring import NO_LONGER_KNOWN
+from shoal.protocol.messages import (
+    Error,
+    Ok,
+    Renew,
+    TrackerReply,
+    TrackerRequest,
+    TrackerStatus,
+    Update,
+)
+from shoal.protocol.permits import Asker
+from shoal.protocol.pushing import News
+from shoal.protocol.rota import Rota
+from shoal.wire.connections import Connection
+from shoal.wire.curve import Gate
+from shoal.wire.listener import Letter, Listener
 from shoal.wire.wake import Wake
 
 _log = logging.getLogger("shoal.tracker")
 
-MAX_TAGS = 4  # Frames before the delimiter that come back unchanged; a client needs one.
 MAX_ERROR_CHARACTERS = 500
+_NOT_SAVED = messages.encode(
+    Error(
+        WireCode.NOT_SAVED,
+        "it counts for as long as the tracker runs, but the tracker's disk refused to save it "
+        "(its log says why); mend that, and run this again",
+    )
+)
+T = TypeVar("T")
+_KIND_OF = {kind: kind.__name__.lower() for kind in get_args(TrackerRequest)}
 
 
 class Machine(Protocol):
@@ -36,7 +60,8 @@ class Machine(Protocol):
 
     @property
     def deadline(self) -> float | None: ...
-    def handle(self, request: TrackerRequest, now: float) -> Outcome: ...
+    def news_for(self, node: str) -> News: ...
+    def handle(self, request: TrackerRequest, now: float, asker: Asker) -> Outcome: ...
     def expire(self, now: float) -> Expiry: ...
 
 
@@ -55,145 +80,224 @@ class Server:
         self._settings = settings or ServerSettings()
         self._saver = Saver(store, self._settings)
         self._reporter = Reporter(self._settings)
-        self._connections = Connections(self._settings)
+        self._waiting: Rota[tuple[str, Connection], Letter] = Rota()
         self._counters: collections.Counter[str] = collections.Counter()
-        self._router: zmq.Socket[bytes] | None = None
+        self._kinds = dict.fromkeys(_KIND_OF.values(), 0)
+        self._sessions = Sessions()
+        self._listener: Listener | None = None
+        self._work: queue.SimpleQueue[Callable[[], None]] = queue.SimpleQueue()
+        self._has_work: Wake | None = None
 
-    def bind(self, context: "zmq.Context[zmq.Socket[bytes]]", address: str) -> None:
-        """Listen on `address`; raises OperatorError if that is impossible."""
-        settings = self._settings
-        router = context.socket(zmq.ROUTER)
-        router.setsockopt(zmq.ROUTER_MANDATORY, 1)  # With NOBLOCK: see _send.
-        router.setsockopt(zmq.MAXMSGSIZE, messages.MAX_REQUEST_BYTES)
-        router.setsockopt(zmq.RCVHWM, settings.receive_queue)
-        router.setsockopt(zmq.SNDHWM, settings.send_queue)
-        self._connections.watch(context, router)
-        try:
-            sockets.bind(router, address)
-        except BaseException:
-            self._connections.close()
-            raise
-        router.setsockopt(zmq.LINGER, settings.linger_ms)
-        self._router = router
+    def bind(
+        self, context: "zmq.Context[zmq.Socket[bytes]]", address: str, gate: Gate | None = None
+    ) -> None:
+        """Listen on `address`, with a `gate` for those with keys alone.
+
+        Raises:
+            OperatorError: that is impossible.
+        """
+        most, settings = messages.MAX_REQUEST_BYTES, self._settings
+        self._listener = Listener(context, address, most, settings.bounds, self._forget, gate)
+        self._listener.router.setsockopt(zmq.LINGER, settings.linger_ms)
+        self._has_work = Wake()
 
     def serve(self, stop: Wake) -> None:
         """Answer until `stop` is set."""
-        assert self._router is not None, "bind comes first"
+        listener, has_work = self._listener, self._has_work
+        assert listener is not None, "bind comes first"
+        assert has_work is not None
         poller = zmq.Poller()
-        for each in (self._router, self._connections.socket, stop):
+        for each in (*listener.sockets, stop, has_work):
             poller.register(each, zmq.POLLIN)
         while True:
-            ready = dict(poller.poll(self._patience_ms()))
+            ready = dict(poller.poll(self._patience_ms(listener)))
             if stop.fileno() in ready:
                 return
-            self._connections.read(self._clock())
-            self._serve_round(self._router)
+            if has_work.fileno() in ready:
+                has_work.clear()
+            while not self._work.empty():
+                self._work.get()()
+            now = self._clock()
+            self._look(listener, now)
+            self._take_in(listener, now)
+            self._serve_round(listener)
+
+    def do(self, work: Callable[[], None]) -> None:
+        """Have something done soon, between two rounds. For any thread."""
+        self._work.put(work)
+        if self._has_work is not None:
+            self._has_work.set()
+
+    def ask(self, question: Callable[[], T], patience_s: float) -> T | None:
+        """Return what a question is answered with between two rounds, or None if that takes long.
+
+        For any thread but the one that serves. What the question raises is raised here.
+        """
+        answers: queue.SimpleQueue[tuple[T | None, Exception | None]] = queue.SimpleQueue()
+
+        def find_out() -> None:
+            try:
+                answers.put((question(), None))
+            except Exception as error:  # noqa: BLE001 (a bug costs that answer, not the service)
+                answers.put((None, error))
+
+        self.do(find_out)
+        try:
+            answer, error = answers.get(timeout=patience_s)
+        except queue.Empty:
+            return None
+        if error is not None:
+            raise error
+        return answer
+
+    @property
+    def now(self) -> Callable[[], float]:
+        """The clock that it goes by."""
+        return self._clock
+
+    @property
+    def waiting_count(self) -> int:
+        """How many requests wait for their answer."""
+        return len(self._waiting)
+
+    def kinds(self) -> dict[str, int]:
+        """Return how many requests were answered, by kind. For the thread that serves."""
+        return dict(self._kinds)
 
     def close(self) -> None:
         """Close the socket; replies that wait in it get a moment to be sent."""
-        if self._router is not None:
-            self._router.disable_monitor()  # First: libzmq would wait for its reader.
-            self._router.close()
-            self._router = None
-        self._connections.close()
+        if self._listener is not None:
+            self._listener.close()
+            self._listener = None
+        if self._has_work is not None:
+            self._has_work.close()
+            self._has_work = None
 
-    def _patience_ms(self) -> int:
+    def _patience_ms(self, listener: Listener) -> int:
+        if self._waiting:
+            return 0
+        patience_s = self._settings.poll_s
+        if listener.connections.count:
+            patience_s = listener.patience_s
         deadline = self._tracker.deadline
-        if deadline is None:
-            return round(1000 * self._settings.poll_s)
-        return round(1000 * min(self._settings.poll_s, max(0.0, deadline - self._clock())))
+        if deadline is not None:
+            patience_s = min(patience_s, max(0.0, deadline - self._clock()))
+        return math.ceil(1000 * patience_s)
 
-    def _serve_round(self, router: "zmq.Socket[bytes]") -> None:
-        """Answer all waiting requests, after saving their changes in one transaction."""
+    def _look(self, listener: Listener, now: float) -> None:
+        for ended in listener.look(now):
+            self._cut_off(ended, "it takes too much memory", now)
+
+    def _take_in(self, listener: Listener, now: float) -> None:
+        """Take what has come out of libzmq's queues, which have no bounds, and bound it here."""
+        waiting, settings = self._waiting, self._settings
+        until = now + settings.take_in_s
+        while self._clock() < until and (letter := listener.receive(now)) is not None:
+            place = _place(letter.connection)
+            count = waiting.put(place, letter, letter.size_bytes)
+            if count > settings.most_waiting:
+                self._end(listener, letter.connection, now)
+            while waiting.size > settings.most_waiting_bytes:
+                self._end(listener, waiting.largest()[-1], now)
+
+    def _end(self, listener: Listener, connection: Connection, now: float) -> None:
+        listener.connections.end(connection)
+        self._cut_off(connection, "it has too many requests waiting", now)
+
+    def _cut_off(self, connection: Connection, reason: str, now: float) -> None:
+        """Forget what a connection that was ended has waiting."""
+        self._forget(connection)
+        self._counters["cut_off"] += 1
+        self._reporter.warn(f"cut off {connection.address}: {reason}", now)
+
+    def _forget(self, connection: Connection) -> None:
+        self._waiting.drop(_place(connection))
+        self._sessions.over(connection)
+
+    def _serve_round(self, listener: Listener) -> None:
+        """Answer those whose turn it is, after saving their changes in one transaction."""
         now = self._clock()
         expiry = self._tracker.expire(now)
         changes: list[Change] = list(expiry.changes)
         events: list[Event] = list(expiry.events)
-        replies: list[list[bytes]] = []
-        for envelope, body in self._received(router):
-            outcome, reply = self._answer(body, now)
+        replies: list[tuple[Letter, bytes, bool]] = []
+        notified = dict.fromkeys(expiry.notified)
+        until = now + self._settings.round_s
+        while self._waiting and len(replies) < self._settings.round_requests:
+            began = self._clock()
+            if began > until:
+                break
+            place, letter = self._waiting.take()
+            self._counters["requests"] += 1
+            outcome, reply = self._answer(letter, now)
             changes += outcome.changes
             events += outcome.events
-            replies.append([*envelope, reply])
-        self._saver.save(changes, now)
-        for frames in replies:
-            self._send(router, frames)
+            notified |= dict.fromkeys(outcome.notified)
+            replies.append((letter, reply, outcome.promises))
+            self._waiting.charge(place, self._clock() - began)
+        is_saved = self._saver.save(changes, now)
+        for letter, reply, promises in replies:
+            if not listener.send(letter, reply if is_saved or not promises else _NOT_SAVED):
+                self._counters["dropped_replies"] += 1
+        if notified:
+            self._sessions.notify(listener, notified, self._tracker.news_for)
         self._reporter.tell(events, now)
 
-    def _received(self, router: "zmq.Socket[bytes]") -> Iterator[tuple[list[bytes], list[bytes]]]:
-        """Yield the envelope and body frames of each waiting request, up to a round."""
-        for _ in range(self._settings.round_requests):
-            try:
-                frames = router.recv_multipart(zmq.NOBLOCK)
-            except zmq.Again:
-                return
-            self._counters["requests"] += 1
-            delimiter = _delimiter(frames)
-            if delimiter is None:
-                self._counters["without_delimiter"] += (
-                    1  # Not a client of ours; there is nobody to answer.
-                )
-            else:
-                yield frames[: delimiter + 1], frames[delimiter + 1 :]
-
-    def _answer(self, body: list[bytes], now: float) -> tuple[Outcome, bytes]:
+    def _answer(self, letter: Letter, now: float) -> tuple[Outcome, bytes]:
         try:
-            request = _decoded(body)
+            request = _decoded(letter.body)
         except MalformedMessageError as error:
             self._counters["malformed"] += 1
             unsupported = isinstance(error, UnsupportedMessageError)
             code = WireCode.UNSUPPORTED if unsupported else WireCode.MALFORMED
             return _failed(code, str(error)[:MAX_ERROR_CHARACTERS])
+        assert self._listener is not None
+        asker = self._listener.asker(letter.connection)
+        if self._listener.is_refused(asker):
+            return _failed(WireCode.NOT_ALLOWED, NO_LONGER_KNOWN)
         try:
-            outcome = self._tracker.handle(request, now)
+            self._kinds[_KIND_OF[type(request)]] += 1
+            outcome = self._tracker.handle(request, now, asker)
+            if isinstance(request, Update | Renew) and isinstance(outcome.reply, Ok):
+                self._sessions.heard(request, letter)
             return outcome, messages.encode(self._completed(outcome.reply))
         except Exception as error:  # noqa: BLE001 - a bug: it costs one answer, not the service
             self._counters["bugs"] += 1
             place = traceback.extract_tb(error.__traceback__)[-1]
             where = f"{Path(place.filename).name}:{place.lineno}"
-            kind = type(request).__name__.lower()
+            kind = _KIND_OF[type(request)]
             self._reporter.warn(f"a bug in answering a {kind}, at {where}: {error!r}", now)
             return _failed(WireCode.INTERNAL, "the tracker failed; see its log")
 
     def _completed(self, reply: TrackerReply) -> TrackerReply:
         """Add the server's counters, which the tracker itself does not know."""
         if isinstance(reply, TrackerStatus):
-            return msgspec.structs.replace(reply, counters=self._counted())
+            return msgspec.structs.replace(reply, counters=self.counted())
         return reply
 
-    def _send(self, router: "zmq.Socket[bytes]", frames: list[bytes]) -> None:
-        """Send, but never wait: one client that does not read would stop everybody.
-
-        With ROUTER_MANDATORY, a full queue is an error here; without it, a silent loss.
-        """
-        try:
-            router.send_multipart(frames, zmq.NOBLOCK)
-        except zmq.ZMQError as error:
-            if error.errno not in {zmq.EAGAIN, zmq.EHOSTUNREACH}:
-                raise
-            self._counters["dropped_replies"] += 1
-
-    def _counted(self) -> dict[str, int]:
+    def counted(self) -> dict[str, int]:
+        """Return all other counters. For the thread that serves."""
+        assert self._listener is not None
+        listener, connections = self._listener, self._listener.connections
         return {
             **self._counters,
-            "connections": self._connections.count,
-            "refused_connections": self._connections.refused_count,
+            "without_delimiter": listener.without_envelope,
+            "connections": connections.count,
+            "refused_connections": connections.refused_count,
+            "refused_keys": listener.refused_count,
             "failed_saves": self._saver.failure_count,
         }
 
 
-def _delimiter(frames: list[bytes]) -> int | None:
-    """Return the index of the empty frame, after the client's routing id and its tags."""
-    for index in range(1, min(len(frames), MAX_TAGS + 2)):
-        if not frames[index]:
-            return index
-    return None
+def _place(connection: Connection) -> tuple[str, Connection]:
+    """Return where a connection's requests wait: each host has its turn, and each of its own."""
+    return connection.address, connection
 
 
-def _decoded(body: list[bytes]) -> Any:
+def _decoded(body: list[zmq.Frame]) -> Any:
     if len(body) != 1:
         raise MalformedMessageError(f"{len(body)} frames after the delimiter, 1 is expected")
-    return messages.decode(body[0], TrackerRequest, messages.MAX_REQUEST_BYTES)
+    return messages.decode(body[0].bytes, TrackerRequest, messages.MAX_REQUEST_BYTES)
 
 
 def _failed(code: WireCode, text: str) -> tuple[Outcome, bytes]:

@@ -1,6 +1,8 @@
 """The limits of the tracker's process, each with its reason."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+
+from shoal.wire.connections import Bounds
 
 
 @dataclass(frozen=True, slots=True)
@@ -10,18 +12,16 @@ class ServerSettings:
     Settings that all listening sockets share are in wire.sockets.
     """
 
-    receive_queue: int = (
-        256  # Messages of one connection: 64 MiB at most, if all are as large as can be.
-    )
-    send_queue: int = 256  # Twice the 128 requests a client may have on its way (libzmq#4750).
+    most_waiting: int = 256  # Requests of one connection: twice the 128 that it may have out.
+    most_waiting_bytes: int = 16 << 20  # Of all; more, and who has most of them is cut off.
     linger_ms: int = 500  # For the last replies when the tracker stops.
-    round_requests: int = (
-        16  # These share one commit. A flood delays others by a round, about 1 ms.
-    )
+    round_requests: int = 16  # These share one commit, …
+    round_s: float = 0.002  # … if they are answered in this time: others wait for a round's end.
+    take_in_s: float = 0.002  # For messages between two rounds: who sends faster waits.
     poll_s: float = 1.0  # How late a failed save is retried when no requests come.
-    spare_descriptors: int = 64  # Never given to connections: the database, the log, the rest.
     retry_save_s: float = 5.0
     warn_every_s: float = 60.0
+    bounds: Bounds = field(default_factory=Bounds)  # Of what its connections take.
     max_unsaved_changes: int = 200_000  # About 50 MiB; nodes announce the rest again.
     log_lines_per_s: float = (
         100.0  # A line costs 20 us: a flood of requests must not become one of lines.

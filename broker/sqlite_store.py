@@ -3,15 +3,26 @@
 import logging
 import os
 import sqlite3
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import msgspec
 from shoal.broker import rows, salvage
+from shoal.broker.pruning import Most, prune
 from shoal.broker.saver import NotSavedError
-from shoal.broker.tracking.changes import Change, Dropped, Gone, Held, Published, Withdrawn
-from shoal.protocol.errors import OperatorError
+from shoal.broker.serials import Serials
+from shoal.broker.tracking.changes import (
+    Change,
+    Dropped,
+    Gone,
+    Held,
+    Published,
+    Unwished,
+    Wished,
+    Withdrawn,
+)
+from shoal.protocol.errors import UnavailableError
 
 _log = logging.getLogger("shoal.tracker")
 
@@ -19,7 +30,8 @@ LOCK_TIMEOUT_S = 0.5  # A tracker that was just stopped is done with the file by
 _MEMORY = ":memory:"
 
 # The journal survives a killed process without an fsync for each commit. After a power cut, the
-# last moments may be missing; the nodes announce them again.
+# last moments may be missing; the nodes announce them again. Nobody does so with pushes: a commit
+# that has one waits for the disk.
 _SETTINGS = f"""
     PRAGMA page_size = {rows.PAGE_BYTES};
     PRAGMA locking_mode = EXCLUSIVE;
@@ -42,10 +54,12 @@ class _DamagedError(Exception):
 class SqliteStore:
     """One database file, locked against other processes."""
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, most: Most | None = None) -> None:
+        """`most` is what the file may have in it when it is read."""
         self._path = path
+        self._most = most
         self._connection: sqlite3.Connection | None = None
-        self._serials = _Serials({})
+        self._serials = Serials({})
         self._unsaved: Sequence[Change] = ()  # The log in a file that cannot be written.
 
     def load(self) -> Sequence[Change]:
@@ -54,7 +68,7 @@ class SqliteStore:
         A damaged file is set aside, and whatever can be read of it goes into a new one. A file that
         cannot be written is used all the same; `apply` then tries to open it again.
 
-        Raises OperatorError if another tracker uses the file.
+        Raises UnavailableError if another tracker uses the file.
         """
         try:
             if self._path.exists() and not self._path.is_file():
@@ -64,7 +78,7 @@ class SqliteStore:
         except (*_TROUBLE, _DamagedError) as error:
             if _code(error) == sqlite3.SQLITE_BUSY:
                 self.close()
-                raise OperatorError(
+                raise UnavailableError(
                     f"another tracker is running on {self._path}; "
                     "stop it, or give this one a tracker.state_folder of its own"
                 ) from None
@@ -81,13 +95,23 @@ class SqliteStore:
             self._reopen()
         self._save(changes)
 
+    def trouble(self) -> str:
+        """Return why nothing can be read from the file now; empty if it can. For its thread."""
+        try:
+            if self._connection is not None:
+                self._connection.execute("SELECT count(*) FROM sqlite_schema").fetchone()
+        except sqlite3.Error as error:
+            return str(error)
+        return "" if self._connection is not None else "it cannot be opened"
+
     def close(self) -> None:
         if self._connection is not None:
             self._connection.close()
             self._connection = None
 
     def _save(self, changes: Sequence[Change]) -> None:
-        with self._transaction() as connection:
+        waits = any(isinstance(change, Wished | Unwished) for change in changes)
+        with self._transaction(waits_for_disk=waits) as connection:
             (now_s,) = connection.execute("SELECT unixepoch()").fetchone()
             for change in changes:
                 statement = self._statement(connection, change, now_s)
@@ -116,20 +140,28 @@ class SqliteStore:
                 return rows.statement(change, 0, now_s)
 
     @contextmanager
-    def _transaction(self) -> Iterator[sqlite3.Connection]:
+    def _transaction(self, *, waits_for_disk: bool = False) -> Iterator[sqlite3.Connection]:
         """Save everything that is executed within it, or raise NotSavedError."""
         connection = self._connection
         assert connection is not None, "load comes first"
         try:
+            connection.execute(f"PRAGMA synchronous = {'FULL' if waits_for_disk else 'NORMAL'}")
             connection.execute("BEGIN")
             yield connection
             connection.execute("COMMIT")
         except sqlite3.Error as error:
-            if connection.in_transaction:
-                connection.execute("ROLLBACK")
-            self._serials.roll_back()
+            self._roll_back(connection)
             raise NotSavedError(str(error)) from error
         self._serials.commit()
+
+    def _roll_back(self, connection: sqlite3.Connection) -> None:
+        """Undo what is not committed; if not even that can be done, have `apply` open it anew."""
+        try:
+            if connection.in_transaction:
+                connection.execute("ROLLBACK")
+        except sqlite3.Error:
+            self.close()
+        self._serials.roll_back()
 
     def _connect(self, database: str) -> None:
         """Open the file, or create it."""
@@ -144,7 +176,7 @@ class SqliteStore:
         (table_count,) = connection.execute("SELECT count(*) FROM sqlite_schema").fetchone()
         if _format(connection) == table_count == 0:
             connection.executescript(rows.SCHEMA)
-        self._serials = _Serials({})
+        self._serials = Serials({})
 
     def _probe(self) -> None:
         """Write one page, unchanged: raises sqlite3.Error if the disk is full or read-only."""
@@ -159,21 +191,28 @@ class SqliteStore:
         (verdict,) = connection.execute("PRAGMA quick_check(1)").fetchone()
         if verdict != "ok":
             raise _DamagedError(verdict)
+        while (older := rows.MIGRATIONS.get(_format(connection))) is not None:
+            connection.executescript(older)
         if (version := _format(connection)) != rows.FORMAT:
             raise _DamagedError(f"its format is {version}, not {rows.FORMAT}")
         if _schema(connection) != _expected_schema():
             raise _DamagedError("its tables are not a tracker's")
+        self._prune(connection)
         (now_s,) = connection.execute("SELECT unixepoch()").fetchone()
         raw = {table: connection.execute(rows.selection(table)) for table in rows.TABLES}
         loaded = rows.log(raw, now_s)
         if loaded.left_out:
             raise _DamagedError("some rows fail their checksums")
-        self._serials = _Serials(loaded.serials)
+        self._serials = Serials(loaded.serials)
         if loaded.orphans:
             with suppress(NotSavedError), self._transaction():
                 for orphan in loaded.orphans:
                     connection.execute(*rows.withdrawal(*orphan))
         return loaded.log
+
+    def _prune(self, connection: sqlite3.Connection) -> None:
+        if self._most is not None and prune(connection, self._most):
+            _log.warning("%s had more than may be in it: forgot the strangers", self._path)
 
     def _begun_in_memory(self) -> Sequence[Change]:
         _log.warning(
@@ -289,47 +328,6 @@ class SqliteStore:
         return aside
 
 
-class _Serials:
-    """Which row each version has. Changes are final when the transaction is committed.
-
-    In memory, 190 MiB for 1,000,000 versions: an index would double the file.
-    """
-
-    def __init__(self, saved: Mapping[rows.Key, int]) -> None:
-        self._saved = dict(saved)
-        self._fresh: dict[rows.Key, int] = {}
-        self._last = max(saved.values(), default=0)
-
-    def find(self, key: rows.Key) -> int:
-        """Return the serial of a version; 0 if it has none."""
-        serial = self._fresh.get(key)
-        return self._saved.get(key, 0) if serial is None else serial
-
-    def allot(self, key: rows.Key) -> int:
-        """Return the serial of a version; if it has none, it gets the next."""
-        serial = self.find(key)
-        if not serial:
-            self._last += 1
-            serial = self._fresh[key] = self._last
-        return serial
-
-    def drop(self, key: rows.Key) -> int:
-        serial = self.find(key)
-        self._fresh[key] = 0
-        return serial
-
-    def commit(self) -> None:
-        for key, serial in self._fresh.items():
-            if serial:
-                self._saved[key] = serial
-            else:
-                self._saved.pop(key, None)
-        self._fresh.clear()
-
-    def roll_back(self) -> None:
-        self._fresh.clear()
-
-
 def _missing(log: Sequence[Change], saved: Sequence[Change]) -> list[Change]:
     """Return what is in a log and not saved. Ages depend on when they were read."""
     known = set(map(_timeless, saved))
@@ -338,7 +336,7 @@ def _missing(log: Sequence[Change], saved: Sequence[Change]) -> list[Change]:
 
 def _timeless(change: Change) -> Change:
     match change:
-        case Published():
+        case Published() | Wished():
             return msgspec.structs.replace(change, age_s=0)
         case Gone():
             return msgspec.structs.replace(change, silent_s=0)
@@ -352,7 +350,7 @@ def _format(connection: sqlite3.Connection) -> int:
 
 
 def _schema(connection: sqlite3.Connection) -> list[tuple[str, str]]:
-    return connection.execute("SELECT name, sql FROM sqlite_schema ORDER BY rootpage").fetchall()
+    return connection.execute("SELECT name, sql FROM sqlite_schema ORDER BY name").fetchall()
 
 
 def _expected_schema() -> list[tuple[str, str]]:

@@ -1,5 +1,6 @@
 """`shoal check`: looks for problems on this machine. Changes nothing."""
 
+import contextlib
 import importlib.metadata
 import os
 import resource
@@ -7,34 +8,35 @@ import shutil
 import socket
 from collections.abc import Iterator
 
-import msgspec
 import zmq
-from shoal.api.here import is_here
+from shoal.api.health import health
+from shoal.api.here import has_place_here
+from shoal.api.security import towards_tracker
 from shoal.api.status import status
 from shoal.api.unfinished import unfinished
 from shoal.commands import terminal
 from shoal.commands.discard import described
 from shoal.commands.exit_codes import ExitCode
+from shoal.commands.finding import Finding
+from shoal.commands.key_check import key_findings
 from shoal.commands.table import put_table
 from shoal.config.cluster import Cluster, NodeEntry
+from shoal.config.metrics import MetricsPlace
 from shoal.protocol.addresses import split
-from shoal.protocol.errors import OperatorError
+from shoal.protocol.errors import NobodyAliveError, OperatorError, TimedOutError, TrackerError
+from shoal.wire.host_names import HOST_NAMES, HostNameError
 
 LOW_SPACE_BYTES = 1 << 30
 FEW_FILES = 1024  # A tracker for 300 nodes needs three descriptors for each.
+METRICS_S = 2.0  # For one answer of a process on this machine.
 PACKAGES = ("pyzmq", "msgpack", "msgspec", "blake3", "PyYAML", "typer", "rich", "inotify-simple")
-
-
-class Finding(msgspec.Struct, frozen=True):
-    """The result of one check; `state` is ok, note or wrong."""
-
-    state: str
-    thing: str
-    message: str
 
 
 def run_check(cluster: Cluster, *, as_json: bool) -> ExitCode:
     """Print the findings; the exit code is 2 if anything is wrong."""
+    for address in (cluster.tracker.address, *(one.address for one in cluster.nodes.values())):
+        with contextlib.suppress(HostNameError):
+            HOST_NAMES.find(address)  # All host names at the same time.
     findings = list(_findings(cluster))
     if as_json:
         terminal.put_json({"findings": findings})
@@ -50,16 +52,18 @@ def _findings(cluster: Cluster) -> Iterator[Finding]:
     yield Finding("ok", "versions", f"{versions} libzmq {zmq.zmq_version()}")
     yield Finding("ok", "cluster file", f"{cluster.path}: {len(cluster.nodes)} nodes")
     yield _open_files()
+    yield from key_findings(cluster)
     yield from _tracker(cluster)
+    if has_place_here(cluster.tracker):
+        yield from _metrics("tracker", cluster.tracker.metrics)
     for entry in cluster.nodes.values():
-        if is_here(entry.address):
+        if has_place_here(entry):
             yield from _node(entry)
         else:
-            yield Finding(
-                "note", f"node {entry.name}", "is on another machine; run `shoal check` there"
-            )
+            yield Finding("note", f"node {entry.name}", _elsewhere(entry))
     for name, remains in unfinished(cluster).items():
-        yield Finding("note", f"node {name}", described(name, remains))
+        role = "node" if name in cluster.nodes else "reader"
+        yield Finding("note", f"{role} {name}", described(name, remains))
 
 
 def _open_files() -> Finding:
@@ -74,14 +78,17 @@ def _open_files() -> Finding:
 def _tracker(cluster: Cluster) -> Iterator[Finding]:
     address = cluster.tracker.address
     try:
-        overview = status(address)
-    except OperatorError:
-        if is_here(address):
-            yield _port("tracker", address)
+        overview = status(address, towards_tracker(cluster))
+    except TrackerError:
+        if has_place_here(cluster.tracker):
+            yield _port("tracker", cluster.tracker.bound_to)
         else:
             yield Finding(
                 "wrong", "tracker", f"{address} does not answer; start it on that machine"
             )
+        return
+    except OperatorError as error:
+        yield Finding("wrong", "tracker", str(error))
         return
     uptime = terminal.age(overview.uptime_s)
     yield Finding("ok", "tracker", f"{address} answers; up for {uptime}")
@@ -89,22 +96,48 @@ def _tracker(cluster: Cluster) -> Iterator[Finding]:
 
 def _node(entry: NodeEntry) -> Iterator[Finding]:
     thing = f"node {entry.name}"
-    if _is_listening(entry.address):
-        yield Finding(
-            "ok", thing, f"{entry.address}: a process is listening there, presumably the node"
-        )
+    place = entry.bound_to
+    if _is_listening(place):
+        yield Finding("ok", thing, f"{place}: a process is listening there, presumably the node")
     else:
-        yield _port(thing, entry.address)
+        yield _port(thing, place)
+    yield from _metrics(thing, entry.metrics)
     yield _folder(thing, entry)
 
 
+def _metrics(thing: str, place: MetricsPlace | None) -> Iterator[Finding]:
+    """Tell how a process is, if it says so, or whether it could."""
+    if place is None:
+        return
+    try:
+        told = health(place, METRICS_S)
+    except NobodyAliveError:
+        yield _port(f"{thing}, metrics", f"tcp://{place}")
+    except TimedOutError as error:
+        yield Finding("wrong", f"{thing}, metrics", str(error))
+    else:
+        state = "ok" if told.ready else "note" if told.healthy else "wrong"
+        message = "; ".join(told.reasons) or f"well and ready, as {place} says"
+        yield Finding(state, f"{thing}, metrics", message)
+
+
+def _elsewhere(entry: NodeEntry) -> str:
+    if entry.listen is not None:
+        return f"listens on {entry.listen}, here or on another machine; run `shoal check` there"
+    return "is on another machine; run `shoal check` there"
+
+
 def _port(thing: str, address: str) -> Finding:
-    host, port = split(address)
-    family, kind, number, _, place = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
-    with socket.socket(family, kind, number) as probe:
+    try:
+        host, port = split(HOST_NAMES.wait(address))
+    except HostNameError as error:
+        remedy = "correct the address in the cluster file, or the name service"
+        return Finding("wrong", thing, f"cannot listen on {address}: {error}; {remedy}")
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    with socket.socket(family, socket.SOCK_STREAM) as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
-            probe.bind(place)
+            probe.bind((host, port))
         except OSError as error:
             problem = f"cannot listen on {address}: {error.strerror}"
             remedy = "change the address in the cluster file"
@@ -129,7 +162,7 @@ def _folder(thing: str, entry: NodeEntry) -> Finding:
 
 def _is_listening(address: str) -> bool:
     try:
-        with socket.create_connection(split(address), timeout=1.0):
+        with socket.create_connection(split(HOST_NAMES.wait(address)), timeout=1.0):
             return True
-    except OSError:
+    except (OSError, HostNameError):
         return False

@@ -2,7 +2,6 @@
 
 import os
 import threading
-import time
 from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -21,6 +20,27 @@ def nodes(ctx: typer.Context, incomplete: str) -> list[str]:
     try:
         return _beginning_with(incomplete, _cluster(ctx).nodes)
     except Exception:  # noqa: BLE001 (an error message would garble the command line)
+        return []
+
+
+def fetchers(ctx: typer.Context, incomplete: str) -> list[str]:
+    """Return the nodes and readers whose names start with what was typed."""
+    try:
+        cluster = _cluster(ctx)
+        readers = cluster.keys.readers if cluster.keys is not None else {}
+        return _beginning_with(incomplete, [*cluster.nodes, *readers])
+    except Exception:  # noqa: BLE001 (as above)
+        return []
+
+
+def key_owners(ctx: typer.Context, incomplete: str) -> list[str]:
+    """Return the names, of the tracker and all that have keys, that start with what was typed."""
+    try:
+        from shoal.config import cluster  # noqa: PLC0415 (--help stays quick)
+
+        _, draft = cluster.load_draft(_cluster_file(ctx))
+        return _beginning_with(incomplete, (party.name for party in draft.parties()))
+    except Exception:  # noqa: BLE001 (as above)
         return []
 
 
@@ -46,22 +66,27 @@ def things(ctx: typer.Context, incomplete: str) -> list[str]:
 def _cluster(ctx: typer.Context) -> "Cluster":
     from shoal.config import cluster  # noqa: PLC0415 (--help stays quick)
 
-    name = ctx.params.get("config")
-    return cluster.load(cluster.find(name, os.environ, Path()))
+    return cluster.load(_cluster_file(ctx))
+
+
+def _cluster_file(ctx: typer.Context) -> Path:
+    from shoal.config import cluster  # noqa: PLC0415 (the same)
+
+    return cluster.find(ctx.params.get("config"), os.environ, Path())
 
 
 def _names(cluster: "Cluster", incomplete: str) -> list[str]:
     """Return one page of the names that sort after what was typed."""
     import zmq  # noqa: PLC0415 (--help stays quick)
+    from shoal.api.security import towards_tracker  # noqa: PLC0415 (the same)
     from shoal.protocol.messages import Files, List  # noqa: PLC0415 (the same)
     from shoal.wire.tracker_client import TrackerClient  # noqa: PLC0415 (the same)
 
+    towards = towards_tracker(cluster)
     context: zmq.Context[zmq.Socket[bytes]] = zmq.Context()
-    client = TrackerClient(context, cluster.tracker.address, tries=1)
+    client = TrackerClient(context, cluster.tracker.address, 1, towards)
     try:
-        client.send(List(incomplete), time.monotonic())
-        client.socket.poll(int(1000 * LIMIT_S))
-        reply = client.receive(time.monotonic())
+        reply = client.ask(List(incomplete))
     finally:
         client.close()
         context.term()

@@ -19,6 +19,8 @@ class ExitCode(enum.IntEnum):
     TIMED_OUT = 7
     DISK = 8
     TRACKER_UNREACHABLE = 9
+    NOT_ALLOWED = 10
+    UNAVAILABLE = 11
     HUNG_UP = 129
     INTERRUPTED = 130
     TERMINATED = 143
@@ -31,6 +33,8 @@ _BY_KIND: dict[Kind, ExitCode] = {  # The narrower ones first.
     errors.TimedOutError: ExitCode.TIMED_OUT,
     errors.DiskError: ExitCode.DISK,
     errors.TrackerError: ExitCode.TRACKER_UNREACHABLE,
+    errors.NotAllowedError: ExitCode.NOT_ALLOWED,
+    errors.UnavailableError: ExitCode.UNAVAILABLE,
     errors.TerminatedError: ExitCode.TERMINATED,
     errors.HungUpError: ExitCode.HUNG_UP,
     errors.StoppedError: ExitCode.INTERRUPTED,

@@ -2,8 +2,10 @@
 
 import gc
 from collections.abc import Iterator
+from pathlib import Path
 
 import msgspec
+from shoal.api import hub
 from shoal.api.fetch import FetchOptions, check, fetch
 from shoal.api.local_node import LocalNode
 from shoal.commands import exit_codes, terminal
@@ -26,6 +28,7 @@ class Wishes(msgspec.Struct, frozen=True):
     timeout_s: float | None = None
     as_json: bool = False
     quiet: bool = False
+    hub: str | None = None  # Whose place in the Hugging Face hub's cache leads to it.
 
 
 def run_fetch(cluster: Cluster, entry: NodeEntry, wishes: Wishes) -> ExitCode:
@@ -40,10 +43,19 @@ def run_fetch(cluster: Cluster, entry: NodeEntry, wishes: Wishes) -> ExitCode:
         raise OperatorError(
             "--output works with a single file or directory; give one name, or leave --output out"
         )
+    repo = None if wishes.hub is None else hub.repo_named(wishes.hub)
+    if repo is not None and len(wishes.what) > 1:
+        raise OperatorError("--hf works with a single directory; give one name, or leave it out")
     for what in wishes.what:
         check(what, wishes.options)
     with attended(cluster, entry, wishes.timeout_s) as node:
         outcomes = _fetch_all(node, wishes)
+    (first, *_) = outcomes
+    if repo is not None and isinstance(first, Fetched):
+        place, is_forced = Path(first.path), wishes.options.force
+        snapshot = hub.link_if_any(repo, place, first.id, is_forced=is_forced)
+        if not wishes.quiet and not wishes.as_json:
+            terminal.say(f"{repo.name} in the hub's cache leads to it: {display(str(snapshot))}")
     if wishes.as_json:
         documents = [_document(outcome) for outcome in outcomes]
         terminal.put_json(documents[0] if len(wishes.what) == 1 else documents)

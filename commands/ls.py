@@ -3,19 +3,22 @@
 from typing import Any
 
 from shoal.api.ls import ls
+from shoal.api.security import towards_tracker
 from shoal.api.status import status
 from shoal.commands import terminal
 from shoal.commands.exit_codes import ExitCode
 from shoal.commands.table import put_table
+from shoal.config.cluster import Cluster
 from shoal.protocol.messages import File, Holder
 from shoal.protocol.names import display
 
 MOST_NAMED = 5  # Holders in a line; more are counted.
 
 
-def run_ls(tracker_address: str, *, as_json: bool, is_long: bool = False) -> ExitCode:
+def run_ls(cluster: Cluster, *, as_json: bool, is_long: bool = False) -> ExitCode:
     """Print every version of every file; `is_long`: all holders, however many there are."""
-    files = ls(tracker_address)
+    tracker = cluster.tracker.address, towards_tracker(cluster)
+    files = ls(*tracker)
     if as_json:
         terminal.put_json([_file_document(file) for file in files])
         return ExitCode.DONE
@@ -24,7 +27,7 @@ def run_ls(tracker_address: str, *, as_json: bool, is_long: bool = False) -> Exi
         return ExitCode.DONE
     count = 0
     if not is_long and any(len(file.holders) > MOST_NAMED for file in files):
-        count = len(status(tracker_address).nodes)
+        count = len(status(*tracker).nodes)
     rows = [["NAME", "VERSION", "PUBLISHER", "SIZE", "ID", "AGE", "HOLDERS"]]
     put_table(rows + [_file_row(file, count) for file in files], optional=(2, 5, 1))
     return ExitCode.DONE

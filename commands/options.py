@@ -2,6 +2,7 @@
 
 import enum
 import math
+from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -22,6 +23,16 @@ def told(error: Any) -> OperatorError:
     return OperatorError(f"{what[:1].lower()}{what[1:]}; see `{command} --help`")
 
 
+def described(summary: str, example: str, cls: type | None = None) -> dict[str, Any]:
+    """Return what `--help` shows for a command besides its docstring and options."""
+    return {"cls": cls or Command, "short_help": summary, "epilog": f"Example: {example}"}
+
+
+def run(body: Callable[[], int], *, as_json: bool = False) -> None:
+    """Run a command's body, and end with its exit code."""
+    raise typer.Exit(terminal.run(body, as_json=as_json))
+
+
 def _show_version(wanted: bool) -> None:  # noqa: FBT001  # Typer calls it so.
     if wanted:
         import zmq  # noqa: PLC0415 (only the version needs it here)
@@ -38,17 +49,28 @@ def _finite(seconds: float | None) -> float | None:
 
 
 class Command(typer.core.TyperCommand):
-    """A command whose usage line shows every required part: `shoal fetch WHAT... --as NAME`."""
+    """A command whose usage line shows what it acts on: `shoal fetch WHAT... [--as NAME]`."""
 
     def collect_usage_pieces(self, ctx: Any) -> list[str]:  # noqa: ARG002 (its base gives it)
-        arguments, needed = [], []
+        arguments, named = [], []
         for one in self.params:
             if one.param_type_name == "argument":
                 name = f"{one.metavar}{'...' if one.nargs < 0 else ''}"
                 arguments.append(name if one.required else f"[{name}]")
-            elif one.required:
-                needed.append(f"{one.opts[0]} {one.metavar}")
-        return [*arguments, *needed, "[OPTIONS]"]
+            elif "--as" in one.opts:
+                named.append(f"[--as {one.metavar}]")
+        return [*arguments, *named, "[OPTIONS]"]
+
+
+class PushCommand(Command):
+    """A command where `--wait=99%` means `--wait --share 99%`."""
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        split: list[str] = []
+        for one in args:
+            name, found, share = one.partition("=")
+            split += [name, "--share", share] if name == "--wait" and found else [one]
+        return super().parse_args(ctx, split)
 
 
 class Cut(enum.Enum):
@@ -65,10 +87,19 @@ VersionOption = Annotated[
     ),
 ]
 NameArgument = Annotated[
-    str,
+    str | None,
     typer.Argument(
         metavar="NAME",
-        help="The node's name in the cluster file.",
+        help="The node's name in the cluster file. Default: the only node on this machine.",
+        autocompletion=completing.nodes,
+    ),
+]
+OptionalNameArgument = Annotated[
+    str | None,
+    typer.Argument(
+        metavar="NAME",
+        help="One node. Default: all.",
+        show_default=False,
         autocompletion=completing.nodes,
     ),
 ]
@@ -104,14 +135,33 @@ ConfigOption = Annotated[
         "--config", metavar="FILE", help="Cluster file. Default: $SHOAL_CONFIG, then lan.yaml."
     ),
 ]
+MetricsOption = Annotated[
+    str | None,
+    typer.Option(
+        "--metrics",
+        metavar="HOST:PORT",
+        envvar="SHOAL_METRICS",
+        help="Serve figures for Prometheus, and /healthz, there. Default: the cluster file's.",
+    ),
+]
 AsOption = Annotated[
-    str,
+    str | None,
     typer.Option(
         "--as",
-        help="The node to act as.",
+        help="The node to act as. Default: the only one on this machine.",
         envvar="SHOAL_AS",
         metavar="NAME",
         autocompletion=completing.nodes,
+    ),
+]
+FetchAsOption = Annotated[
+    str | None,
+    typer.Option(
+        "--as",
+        help="The node or reader to act as. Default: the only node on this machine.",
+        envvar="SHOAL_AS",
+        metavar="NAME",
+        autocompletion=completing.fetchers,
     ),
 ]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON on stdout.")]
@@ -146,6 +196,10 @@ InPlaceOption = Annotated[
         "--in-place", help="Put each file of a directory in place as soon as it is complete."
     ),
 ]
+HubOption = Annotated[
+    str | None,
+    typer.Option("--hf", metavar="ORG/MODEL", help="Have the Hugging Face hub's cache lead to it."),
+]
 DiscardOption = Annotated[
     bool,
     typer.Option(
@@ -179,6 +233,12 @@ AllOption = Annotated[
 VerboseOption = Annotated[
     bool, typer.Option("--verbose", "-v", help="Show the logs of its processes too.")
 ]
+LinkOption = Annotated[
+    bool,
+    typer.Option(
+        "--link", help="Serve it from where it lies, without copying it; it is only read."
+    ),
+]
 FollowLinksOption = Annotated[
     bool,
     typer.Option(
@@ -187,33 +247,20 @@ FollowLinksOption = Annotated[
 ]
 DeleteOption = Annotated[bool, typer.Option("--delete", help="Delete the data too.")]
 
-# Of `shoal hosts`.
-FetchedArguments = Annotated[
-    list[str], typer.Argument(metavar="NAME", help="Files or directories to fetch.")
-]
-OnOption = Annotated[
-    str | None, typer.Option(metavar="NAMES", help="Only these, as in tracker,n1. Default: all.")
-]
-HostOption = Annotated[
+# Of `shoal keys`.
+NewKeyOption = Annotated[
     list[str] | None,
     typer.Option(
-        metavar="NAME=HOST",
-        help="Where ssh finds NAME, if not at its address, as in n1=ann@lab-7; repeatable.",
+        metavar="NAME",
+        help="Replace NAME's key. Repeatable.",
+        autocompletion=completing.key_owners,
     ),
 ]
-SshOption = Annotated[
-    str | None, typer.Option("--ssh", metavar="COMMAND", help="Use this command instead of ssh.")
+ReaderOption = Annotated[
+    list[str] | None,
+    typer.Option(metavar="NAME", help="Add a reader: it fetches, and never serves. Repeatable."),
 ]
-ShoalOption = Annotated[
-    str, typer.Option("--shoal", metavar="COMMAND", help="The shoal command on the hosts.")
-]
-DryRunOption = Annotated[
-    bool, typer.Option("--dry-run", help="Print the commands and run none of them.")
-]
-PythonOption = Annotated[
-    str, typer.Option(metavar="COMMAND", help="The Python on the hosts, 3.11 or newer.")
-]
-SendAllOption = Annotated[
-    bool,
-    typer.Option("--offline", help="Send all dependencies too, for hosts without a package index."),
+AdminOption = Annotated[
+    list[str] | None,
+    typer.Option(metavar="NAME", help="Add an admin, who may do everything. Repeatable."),
 ]

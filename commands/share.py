@@ -22,8 +22,25 @@ def run_share(
 ) -> ExitCode:
     """Have the node share `path`; print under which name and id, and what is not shared."""
     terminal.set_up_log()
+    sharing, is_served = shared(cluster, entry, path, options, quiet=as_json)
+    _tell(sharing, cluster, entry, as_json=as_json, is_served=is_served)
+    if not sharing.announced:
+        return ExitCode.TRACKER_UNREACHABLE
+    return ExitCode.PARTLY_DONE if sharing.left_out_count else ExitCode.DONE
+
+
+def shared(
+    cluster: Cluster, entry: NodeEntry, path: Path, options: ShareOptions, *, quiet: bool
+) -> tuple[Sharing, bool]:
+    """Have the node share `path`, and warn of what is not shared; `quiet` shows no progress.
+
+    Returns what is shared, and whether the node runs, so that it is served.
+
+    Raises:
+        OperatorError: as `shoal.api.share.share`.
+    """
     check(path, options)
-    with attended(cluster, entry) as node, ProgressView(quiet=as_json) as view:
+    with attended(cluster, entry) as node, ProgressView(quiet=quiet) as view:
         sharing, not_copied = share(node, path, options, view.show)
     if node.is_running:  # Else its log says so.
         _warn(sharing.name, sharing.left_out, sharing.left_out_count)
@@ -33,10 +50,7 @@ def run_share(
         left_out=(*not_copied.told(), *sharing.left_out)[:MAX_LEFT_OUT],
         left_out_count=not_copied.count + sharing.left_out_count,
     )
-    _tell(sharing, cluster, entry, as_json=as_json, is_served=node.is_running)
-    if not sharing.announced:
-        return ExitCode.TRACKER_UNREACHABLE
-    return ExitCode.PARTLY_DONE if sharing.left_out_count else ExitCode.DONE
+    return sharing, node.is_running
 
 
 def _warn(
@@ -48,7 +62,7 @@ def _warn(
     if count > MOST_LINES:
         terminal.say(f"warning: and {count - MOST_LINES} more in {display(name)} are not shared")
     if any(one.reason == LEADS_OUT for one in left_out):
-        terminal.say(f"run it again with {remedy} to share what these links point to")
+        terminal.say(f"`shoal share` with {remedy} shares what these links point to, too")
 
 
 def _tell(

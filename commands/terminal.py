@@ -18,6 +18,7 @@ from shoal.protocol.names import display
 
 T = TypeVar("T")
 
+MOST_LOGGED_CHARACTERS = 1000  # In a line; a name may have 4096.
 _STEPS = ("B", "kB", "MB", "GB", "TB")
 _THOUSAND = 1000.0
 
@@ -53,11 +54,10 @@ def finish() -> None:
             _drop(stream)
 
 
-def set_up_log(*, quiet: bool = False, stamped: bool = False) -> None:
-    """Log to stderr; `stamped` lines start with the time of day."""
+def set_up_log(*, quiet: bool = False, lines: logging.Formatter | None = None) -> None:
+    """Log to stderr, as plain messages if `lines` does not make others of them."""
     handler = logging.StreamHandler(sys.stderr)
-    form = "%(asctime)s %(levelword)s%(message)s" if stamped else "%(levelword)s%(message)s"
-    handler.setFormatter(_Formatter(form, datefmt="%H:%M:%S"))
+    handler.setFormatter(lines or Lines("%(levelword)s%(message)s"))
     log = logging.getLogger("shoal")
     log.handlers[:] = [handler]
     log.setLevel(logging.WARNING if quiet else logging.INFO)
@@ -67,33 +67,52 @@ def set_up_log(*, quiet: bool = False, stamped: bool = False) -> None:
     logging._srcfile = None  # noqa: SLF001  # them, and they take half of the time.
 
 
-class _Formatter(logging.Formatter):
+class Lines(logging.Formatter):
+    """Makes each record one line of text, in characters that print."""
+
     def format(self, record: logging.LogRecord) -> str:
         is_news = record.levelno <= logging.INFO
         record.levelword = "" if is_news else f"{record.levelname.lower()}: "
         if os.environ.get("SHOAL_DEBUG") is None:
             record.exc_info = None  # Tracebacks only on request.
+        record.msg, record.args = message_of(record), None
         return super().format(record)
 
 
+def message_of(record: logging.LogRecord) -> str:
+    """Return what a record says, not too long and in characters that print."""
+    message = record.getMessage()
+    cut = "…" if len(message) > MOST_LOGGED_CHARACTERS else ""
+    return display(message[:MOST_LOGGED_CHARACTERS]) + cut
+
+
+def shown(text: str) -> str:
+    """Return `text` in characters that do nothing to a terminal, and the same lines.
+
+    All that is printed passes here, whoever it came from: escape sequences can hide, forge or
+    answer, and marks of direction reorder.
+    """
+    return text if text.isprintable() else "\n".join(map(display, text.split("\n")))
+
+
 def say(text: str) -> None:
-    """Print a message to stderr."""
+    """Print a message to stderr; what does not print is escaped."""
     if sys.stderr is None:  # It was closed; print would take stdout instead.
         return
     try:
-        print(text, file=sys.stderr, flush=True)  # noqa: T201 (this is the place for it)
+        print(shown(text), file=sys.stderr, flush=True)  # noqa: T201 (this is the place for it)
     except OSError:  # A full disk, or a terminal that is gone.
         _drop(sys.stderr)
 
 
 def put(text: str) -> None:
-    """Print data to stdout.
+    """Print data to stdout; what does not print is escaped.
 
     Raises:
         OperatorError: it cannot be written where stdout leads.
     """
     try:
-        print(text, flush=True)  # noqa: T201 (this is the place for it)
+        print(shown(text), flush=True)  # noqa: T201 (this is the place for it)
     except BrokenPipeError:
         raise
     except OSError as error:

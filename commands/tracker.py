@@ -1,21 +1,37 @@
 """`shoal tracker`: runs the tracker."""
 
 import dataclasses
+import functools
 import logging
 import random
 import time
 
 import zmq
+from shoal.api.security import ring_of
+from shoal.broker.condition import Condition
+from shoal.broker.pruning import Most
 from shoal.broker.server import Server
 from shoal.broker.sqlite_store import SqliteStore
 from shoal.broker.tracking.initial import Initial, InitialNode
 from shoal.broker.tracking.settings import TrackerSettings
 from shoal.broker.tracking.tracker import Tracker
-from shoal.commands import terminal
+from shoal.commands import logs
 from shoal.commands.exit_codes import ExitCode
+from shoal.commands.logs import LogWishes
+from shoal.commands.open_port import listening, warn_of_open_port
+from shoal.commands.reloading import Fixed, Reloading
 from shoal.commands.stopping import Stopper
+from shoal.commands.supervised import Supervised
+from shoal.commands.watched import place_of, watched
 from shoal.config.cluster import Cluster
 from shoal.config.limits import TrackerLimits
+from shoal.config.security import TRACKER
+from shoal.protocol import addresses
+from shoal.protocol.errors import Kind
+from shoal.protocol.permits import Publish
+from shoal.system.supervisor import Supervisor
+from shoal.wire.curve import gate_of
+from shoal.wire.host_names import HOST_NAMES
 from shoal.wire.wake import Wake
 
 log = logging.getLogger("shoal.tracker")
@@ -23,29 +39,36 @@ log = logging.getLogger("shoal.tracker")
 MAX_SOCKETS = 4096  # libzmq's own; the tracker opens three.
 
 
-def run_tracker(cluster: Cluster) -> ExitCode:
-    """Run the tracker until a signal stops it.
+def run_tracker(
+    cluster: Cluster,
+    metrics: str | None = None,
+    log_wishes: LogWishes = LogWishes(),  # noqa: B008 (immutable)
+) -> ExitCode:
+    """Run the tracker until a signal stops it; `metrics` is as --metrics has it.
 
     Raises:
-        OperatorError: its address is taken, or its state cannot be read.
+        OperatorError: its address is taken, or its state or its secret key cannot be read.
     """
-    terminal.set_up_log(stamped=True)
+    ring = ring_of(cluster, TRACKER)
+    place = place_of(metrics, cluster.tracker.metrics)
+    logs.set_up(log_wishes)
     wake = Wake()
-    Stopper(lambda _: wake.set())
     context: zmq.Context[zmq.Socket[bytes]] = zmq.Context()
     context.set(zmq.MAX_SOCKETS, MAX_SOCKETS)
-    store = SqliteStore(cluster.tracker.state_folder / "tracker.db")
+    store = SqliteStore(cluster.tracker.state_folder / "tracker.db", _most(cluster))
     try:
-        state = store.load()
-        rng = random.Random()  # noqa: S311 (samples holders)
-        tracker = Tracker(
-            _initial(cluster), rng, time.monotonic(), state, _settings(cluster.tracker.limits)
-        )
+        tracker = _tracker(cluster, store)
         server = Server(tracker, store, time.monotonic)
-        server.bind(context, cluster.tracker.address)
+        take = functools.partial(_take, tracker, server)
+        condition = Condition(tracker, server, store, cluster.tracker.state_folder)
+        reload = Reloading(log, cluster, ring, _fixed, take)
+        supervised = _supervised(condition, wake, reload)
         try:
-            log.info("tracker at %s", cluster.tracker.address)
-            server.serve(wake)
+            with watched(place, condition):  # First: what that loads is no growth by connections.
+                server.bind(context, cluster.tracker.bound_to, gate_of(ring))
+                _tell_where(cluster)
+                with supervised:
+                    server.serve(wake)
         finally:
             server.close()
     finally:
@@ -54,6 +77,62 @@ def run_tracker(cluster: Cluster) -> ExitCode:
         wake.close()
     log.info("the tracker has stopped")
     return ExitCode.DONE
+
+
+def _tell_where(cluster: Cluster) -> None:
+    log.info("tracker at %s", listening(cluster.tracker))
+    warn_of_open_port(cluster, cluster.tracker.bound_to, "can list and announce files")
+
+
+def _supervised(condition: Condition, wake: Wake, reload: Reloading) -> Supervised:
+    """Heed signals; return what tells the service manager of them, and of the tracker."""
+    supervised = Supervised(Supervisor(), condition)
+
+    def on_stop(_: Kind) -> None:
+        supervised.stopping()
+        wake.set()
+
+    Stopper(on_stop, supervised.reloading(reload))
+    return supervised
+
+
+def _tracker(cluster: Cluster, store: SqliteStore) -> Tracker:
+    """Return a tracker that knows what is stored."""
+    return Tracker(
+        _initial(cluster),
+        random.Random(),  # noqa: S311 (samples holders)
+        time.monotonic(),
+        store.load(),
+        _settings(cluster.tracker.limits),
+        random.SystemRandom(),
+    )
+
+
+def _take(tracker: Tracker, server: Server, cluster: Cluster) -> None:
+    """Have the tracker go by another cluster file, at its next turn."""
+    server.do(lambda: tracker.learn(_initial(cluster)))
+
+
+def _fixed(cluster: Cluster) -> Fixed:
+    """Return what a tracker can only change with a restart."""
+    entry, keys = cluster.tracker, cluster.keys
+    return {
+        "the tracker's address": entry.address,
+        "where it listens": entry.listen,
+        "its state folder": entry.state_folder,
+        "its limits": entry.limits,
+        "its metrics": entry.metrics,
+        "its key": None if keys is None else keys.tracker,
+        "holdings": cluster.holdings,
+    }
+
+
+def _most(cluster: Cluster) -> Most:
+    """Return how much is read of what an earlier tracker has saved."""
+    limits = _settings(cluster.tracker.limits)
+    name_bytes = limits.max_versions * limits.bytes_per_name
+    counts = limits.max_nodes, limits.max_holdings, limits.max_versions
+    return Most(*counts, name_bytes, cluster.nodes)
 
 
 def _settings(limits: TrackerLimits) -> TrackerSettings:
@@ -70,5 +149,17 @@ def _settings(limits: TrackerLimits) -> TrackerSettings:
 
 
 def _initial(cluster: Cluster) -> Initial:
-    nodes = {name: InitialNode(one.address, one.zone) for name, one in cluster.nodes.items()}
-    return Initial(cluster.tracker.address, nodes, cluster.holdings)
+    nodes = {
+        name: InitialNode(one.address, one.zone, _own_host(one.listen))
+        for name, one in cluster.nodes.items()
+    }
+    publish = Publish.MEMBERS if cluster.keys is None else cluster.keys.publish
+    told = cluster.tracker.address, nodes, cluster.holdings, publish, HOST_NAMES.known
+    also = cluster.accepts_pushes, cluster.cluster_up
+    return Initial(*told, *also)
+
+
+def _own_host(listen: str | None) -> str:
+    """Return the one host at which a node listens; empty if that is unknown, or all of them."""
+    host = "" if listen is None else addresses.split(listen)[0]
+    return "" if addresses.ip(host) is None or addresses.is_any(host) else host

@@ -3,53 +3,64 @@
 Not the reading of YAML, which is config.document's. The reference is docs/use/cluster-file.md.
 """
 
-import ipaddress
 import os
-import re
-from collections.abc import Hashable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
-from typing import NamedTuple
 
 import msgspec
 from shoal.config.document import Value, choices, read, shown
-from shoal.config.limits import NodeLimits, TrackerLimits, node_limits, tracker_limits
+from shoal.config.endpoints import (
+    Endpoint,
+    address_in,
+    listen_in,
+    refuse_unreachable,
+)
+from shoal.config.folders import claim, claim_folder, folder_at, links_in
+from shoal.config.limits import (
+    NodeLimits,
+    TrackerLimits,
+    common_limits,
+    node_limits,
+    tracker_limits,
+)
+from shoal.config.metrics import MetricsPlace, MetricsPlaces
+from shoal.config.security import Draft, Keys, check_name
 from shoal.protocol import addresses, names
-from shoal.protocol.errors import OperatorError
+from shoal.protocol.errors import NotAllowedError, OperatorError
 
 DEFAULT_FILE = "lan.yaml"
 DEFAULT_STATE_FOLDER = ".shoal"
 ENVIRONMENT_VARIABLE = "SHOAL_CONFIG"
 SHIPPED_FOLDER = Path(__file__).parent
 EXAMPLE = SHIPPED_FOLDER / DEFAULT_FILE  # Runs on one machine as it is.
-TEMPLATE = "hosts.yaml"  # For several machines, to be filled in.
 MAX_QUOTA_GB = 1e9
 MAX_ZONE_CHARACTERS = 64  # As long as a node's name may be.
-MAX_HOST_CHARACTERS = 253  # RFC 1035: 255 bytes on the wire.
 
-_NODE_NAME = re.compile(r"[A-Za-z0-9._-]{1,64}")
-_HOST_LABEL = re.compile(
-    r"(?!-)[A-Za-z0-9_-]{1,63}(?<!-)"
-)  # RFC 1123, and `_`, which containers use.
-_AN_ADDRESS = "tcp://HOST:PORT, as in tcp://192.168.1.10:11001"
-
-
-class Endpoint(NamedTuple):
-    """An address taken apart."""
-
-    host: str
-    port: int
+_OF_THE_TRACKER = "state_folder", "limits", "key", "listen", "metrics"
+_OF_A_NODE = "zone", "quota_gb", "limits", "in_place", "key", "listen", "metrics", "links"
+_OPTIONAL = "limits", "holdings", "readers", "admins", "publish", "accept_pushes", "metrics"
 
 
 class TrackerEntry(msgspec.Struct, frozen=True):
-    """Where the tracker listens, and the folder in which it keeps `tracker.db`."""
+    """Where the tracker is, and the folder in which it keeps `tracker.db`."""
 
     address: str
     state_folder: Path
     limits: TrackerLimits = TrackerLimits()
+    listen: str | None = None  # Where it listens, if that is not its address.
+    metrics: MetricsPlace | None = None
+
+    @property
+    def bound_to(self) -> str:
+        """Where it listens."""
+        return self.listen or self.address
 
 
 class NodeEntry(msgspec.Struct, frozen=True):
-    """Where a node listens, and the folder of the files it serves."""
+    """Where a node is, and the folder of the files it serves.
+
+    A reader has one too while it fetches: with no address, since it never serves.
+    """
 
     name: str
     address: str
@@ -57,6 +68,17 @@ class NodeEntry(msgspec.Struct, frozen=True):
     zone: str | None = None
     quota_bytes: int | None = None
     limits: NodeLimits = NodeLimits()
+    serves: bool = True
+    in_place: bool = False  # Directories that are pushed to it are fetched file by file.
+    listen: str | None = None  # Where it listens, if that is not its address.
+    metrics: MetricsPlace | None = None
+
+    @property
+    def bound_to(self) -> str:
+        """Where it listens."""
+        return self.listen or self.address
+
+    links: tuple[Path, ...] = ()  # What lies elsewhere on its machine, and is served from there.
 
 
 class Cluster(msgspec.Struct, frozen=True):
@@ -66,10 +88,18 @@ class Cluster(msgspec.Struct, frozen=True):
     tracker: TrackerEntry
     nodes: dict[str, NodeEntry]  # by name, in the file's order
     holdings: dict[str, tuple[str, ...]]  # by file name: the nodes that hold it at the start
+    cluster_up: int | None = None  # What all nodes may send together, in bytes/s.
+    accepts_pushes: bool = False  # Without keys: whoever reaches the tracker may push.
+    keys: Keys | None = None  # None: no security
 
 
 def find(
-    name: str | None, environ: Mapping[str, str], cwd: Path, *, in_clone: bool = False
+    name: str | None,
+    environ: Mapping[str, str],
+    cwd: Path,
+    *,
+    in_clone: bool = False,
+    named_by: str = "--config",
 ) -> Path:
     """Return the path of the cluster file to use: `name`, else $SHOAL_CONFIG, else lan.yaml.
 
@@ -80,7 +110,7 @@ def find(
     Raises:
         OperatorError: there is none.
     """
-    origin, given = "--config", name
+    origin, given = named_by, name
     if name is None:
         origin = f"${ENVIRONMENT_VARIABLE}"
         name = environ.get(ENVIRONMENT_VARIABLE) or None
@@ -92,8 +122,7 @@ def find(
         return cwd / name
     if given == DEFAULT_FILE or (in_clone and origin == "by default"):
         return EXAMPLE
-    template = names.display(str(SHIPPED_FOLDER / TEMPLATE))
-    remedy = f"copy {template} to {DEFAULT_FILE} and fill it in"
+    remedy = "make one with `shoal init`"
     if origin == "by default":
         looked = names.display(str(cwd.absolute()))
         message = (
@@ -117,39 +146,84 @@ def load(path: Path) -> Cluster:
     Raises OperatorError, in one line with file, line, key, what was found and what is expected,
     where the file cannot be read or is not a cluster file.
     """
-    document = read(path).fields(required=("tracker", "nodes"), optional=("limits", "holdings"))
+    cluster, draft = load_draft(path)
+    return msgspec.structs.replace(cluster, keys=draft.complete())
+
+
+def load_draft(path: Path) -> tuple[Cluster, Draft]:
+    """Return the cluster without its keys, and the keys, of which some may be missing.
+
+    Raises as `load`.
+    """
+    document = read(path).fields(("tracker", "nodes"), _OPTIONAL)
     absolute = path.absolute()
-    tracker = _tracker(document["tracker"], absolute.parent)
-    limits = node_limits(document.get("limits"), NodeLimits())
-    nodes = _Nodes(absolute.parent, tracker.address, limits).read(document["nodes"])
+    draft = Draft()
+    places = MetricsPlaces(document.get("metrics"))
+    tracker = _tracker(document["tracker"], absolute.parent, draft, places)
+    limits, cluster_up = common_limits(document.get("limits"))
+    about = tracker.address, limits, draft
+    nodes = _Nodes(absolute.parent, *about, places).read(document["nodes"])
     holdings = _holdings(document["holdings"], nodes) if "holdings" in document else {}
-    return Cluster(absolute, tracker, nodes, holdings)
+    draft.take_others(document, absolute.parent)
+    accepts = "accept_pushes" in document and document["accept_pushes"].flag()
+    return Cluster(absolute, tracker, nodes, holdings, cluster_up, accepts), draft
 
 
 def node_named(cluster: Cluster, name: str) -> NodeEntry:
-    """Return the node of that name; raises OperatorError, with the names there are, if none is."""
-    if name not in cluster.nodes:
-        place = names.display(str(cluster.path))
-        raise OperatorError(f"{place}: no node {shown(name)}; {choices(name, cluster.nodes)}")
-    return cluster.nodes[name]
+    """Return the node of that name.
+
+    Raises:
+        NotAllowedError: a reader or an admin has it.
+        OperatorError: nobody has it; it says which nodes there are.
+    """
+    if name in cluster.nodes:
+        return cluster.nodes[name]
+    if cluster.keys is not None and name in cluster.keys.readers:
+        message = f"{name} is a reader, which fetches and lists and never serves"
+        raise NotAllowedError(f"{message}; name a node, {choices(name, cluster.nodes)}")
+    if cluster.keys is not None and name in cluster.keys.admins:
+        message = f"{name} is an admin and has no folder"
+        raise NotAllowedError(f"{message}; name a node, {choices(name, cluster.nodes)}")
+    place = names.display(str(cluster.path))
+    raise OperatorError(f"{place}: no node {shown(name)}; {choices(name, cluster.nodes)}")
 
 
-def _tracker(value: Value, base: Path) -> TrackerEntry:
-    fields = value.fields(required=("address",), optional=("state_folder", "limits"))
-    address, _ = _address(fields["address"])
+def fetcher_named(cluster: Cluster, name: str) -> NodeEntry:
+    """Return the node or the reader of that name. Raises as `node_named`."""
+    if cluster.keys is not None and name in cluster.keys.readers:
+        return NodeEntry(name, "", cluster.keys.readers[name].folder, serves=False)
+    return node_named(cluster, name)
+
+
+def _tracker(value: Value, base: Path, draft: Draft, places: MetricsPlaces) -> TrackerEntry:
+    fields = value.fields(("address",), _OF_THE_TRACKER)
+    draft.take_tracker(value, fields.get("key"))
+    address, endpoint = address_in(fields["address"])
+    listen = listen_in(fields.get("listen"))
     place = fields.get("state_folder")
-    folder = base / DEFAULT_STATE_FOLDER if place is None else _folder(place, base)
-    return TrackerEntry(address, folder, tracker_limits(fields.get("limits")))
+    folder = base / DEFAULT_STATE_FOLDER if place is None else folder_at(place, base)
+    places.taken[endpoint] = "the tracker"
+    metrics = places.of("the tracker", fields.get("metrics"), _machine(endpoint))
+    return TrackerEntry(address, folder, tracker_limits(fields.get("limits")), listen, metrics)
 
 
 class _Nodes:
     """The nodes that have been read so far, and what they have taken."""
 
-    def __init__(self, base: Path, tracker_address: str, limits: NodeLimits) -> None:
+    def __init__(
+        self,
+        base: Path,
+        tracker_address: str,
+        limits: NodeLimits,
+        draft: Draft,
+        places: MetricsPlaces,
+    ) -> None:
         self._base = base
         self._tracker_address = tracker_address
         self._limits = limits  # Of nodes that have none of their own.
-        self._taken: dict[Hashable, str] = {_endpoint(tracker_address): "the tracker"}
+        self._draft = draft
+        self._places = places
+        self._taken = places.taken  # By whom: addresses, folders and ports.
 
     def read(self, value: Value) -> dict[str, NodeEntry]:
         """Return the nodes by name, in the file's order."""
@@ -159,19 +233,27 @@ class _Nodes:
         return {name: self._node(name, entry) for name, entry in entries.items()}
 
     def _node(self, name: str, entry: Value) -> NodeEntry:
-        if not _NODE_NAME.fullmatch(name):
-            expected = "expected 1 to 64 of A-Z, a-z, 0-9, `.`, `_`, `-`"
-            raise entry.error("not a node's name", expected)
-        fields = entry.fields(("address", "folder"), ("zone", "quota_gb", "limits"))
-        address, endpoint = _address(fields["address"])
-        _claim(self._taken, endpoint, name, fields["address"])
-        _refuse_unreachable(fields["address"], self._tracker_address)
-        folder = _folder(fields["folder"], self._base)
-        _claim_folder(self._taken, _machine(endpoint), folder, name, fields["folder"])
+        check_name(name, entry, "a node's")
+        fields = entry.fields(("address", "folder"), _OF_A_NODE)
+        self._draft.take_node(name, entry, fields.get("key"))
+        address, endpoint = address_in(fields["address"])
+        claim(self._taken, endpoint, name, fields["address"])
+        refuse_unreachable(fields["address"], address, self._tracker_address)
+        listen = listen_in(fields.get("listen"))
+        folder = folder_at(fields["folder"], self._base)
+        machine = _machine(endpoint)
+        if listen is None or machine == "127.0.0.1":  # Behind NAT machines have one address.
+            claim_folder(self._taken, machine, folder, name, fields["folder"])
+        else:
+            machine = name
         zone = _zone(fields["zone"]) if "zone" in fields else None
         quota_bytes = _quota(fields.get("quota_gb"))
         limits = node_limits(fields.get("limits"), self._limits)
-        return NodeEntry(name, address, folder, zone, quota_bytes, limits)
+        in_place = "in_place" in fields and fields["in_place"].flag()
+        others = zone, quota_bytes, limits
+        rest = in_place, listen, self._places.of(name, fields.get("metrics"), machine)
+        links = links_in(fields.get("links"), self._base)
+        return NodeEntry(name, address, folder, *others, True, *rest, links)  # noqa: FBT003 (it serves)
 
 
 def _holdings(value: Value, nodes: Mapping[str, NodeEntry]) -> dict[str, tuple[str, ...]]:
@@ -186,25 +268,15 @@ def _holders(file_name: str, entry: Value, nodes: Mapping[str, NodeEntry]) -> tu
         names.check_name(file_name)
     except ValueError as error:
         raise entry.error(f"the file name {error}", "expected one such as data/net.txt") from None
-    holders: list[str] = []
+    holders: dict[str, None] = {}
     for item in entry.items("a list of node names, as in [n1, n2]"):
         holder = item.text("a node's name")
         if holder not in nodes:
             raise item.error(f"unknown node {shown(holder)}", choices(holder, nodes))
         if holder in holders:
             raise item.error(f"found {holder} twice", "expected each node once")
-        holders.append(holder)
+        holders[holder] = None
     return tuple(holders)
-
-
-def _folder(value: Value, base: Path) -> Path:
-    """Return the folder as an absolute path. Does not look at the disk: it may be another's."""
-    text = value.text("the path of a folder")
-    try:
-        return Path(os.path.normpath(base / Path(text).expanduser()))
-    except RuntimeError:
-        found = f"found {shown(text)}, and there is no such home folder"
-        raise value.error(found, "expected the path of a folder") from None
 
 
 def _zone(value: Value) -> str:
@@ -227,75 +299,5 @@ def _quota(value: Value | None) -> int | None:
     return int(gigabytes * 1_000_000_000)
 
 
-def _address(value: Value) -> tuple[str, Endpoint]:
-    text = value.text(_AN_ADDRESS)
-    try:
-        return text, _endpoint(text)
-    except ValueError as error:
-        raise value.error(
-            f"found {shown(text)}, which {error}", f"expected {_AN_ADDRESS}"
-        ) from None
-
-
-def _endpoint(address: str) -> Endpoint:
-    """Return the host and port, equal for two spellings of one; ValueError says what is wrong."""
-    if address.startswith("tcp://*:"):
-        raise ValueError("others cannot connect to")
-    host, port = addresses.split(address)
-    if not address.endswith(f":{port}"):
-        raise ValueError("has a port that is not plain digits")
-    if ":" in host or not host.strip("0123456789."):
-        return Endpoint(_ip(host), port)
-    if len(host) > MAX_HOST_CHARACTERS or not all(map(_HOST_LABEL.fullmatch, host.split("."))):
-        raise ValueError("has a host that is neither a host name nor an IP address")
-    return Endpoint("127.0.0.1" if host.lower() == "localhost" else host.lower(), port)
-
-
-def _ip(host: str) -> str:
-    try:
-        ip = ipaddress.ip_address(host)
-    except ValueError:
-        raise ValueError(f"has {shown(host)} as host, which is not an IP address") from None
-    if ip.is_unspecified:
-        raise ValueError("others cannot connect to: it means all addresses of one host")
-    return str(ip)
-
-
 def _machine(endpoint: Endpoint) -> str:
     return "127.0.0.1" if addresses.is_loopback(endpoint.host) else endpoint.host
-
-
-def _refuse_unreachable(value: Value, tracker_address: str) -> None:
-    """Refuse an address that every fetching node would silently refuse to connect to."""
-    address = value.text(_AN_ADDRESS)
-    if not addresses.may_be_holder(address, tracker_address):
-        raise value.error(
-            f"found {address}, to which other nodes will not connect",
-            f"expected a port from {addresses.FIRST_UNPRIVILEGED_PORT} and a unicast host",
-            "loopback only if the tracker's address is loopback too",
-        )
-
-
-def _claim_folder(
-    taken: dict[Hashable, str], machine: str, folder: Path, name: str, value: Value
-) -> None:
-    """Refuse a folder in another node's on the same machine: each would share the other's files."""
-    _claim(taken, (machine, folder), name, value)
-    found = f"found {shown(value.text('a text'))}"
-    for parent in folder.parents:
-        if (machine, parent) in taken:
-            found += f", which is within the folder of {taken[machine, parent]}"
-            raise value.error(found, "expected a folder apart from it")
-        taken.setdefault((machine, parent, "has a folder in it"), name)
-    if (machine, folder, "has a folder in it") in taken:
-        inner = taken[machine, folder, "has a folder in it"]
-        raise value.error(
-            f"{found}, which has the folder of {inner} in it", "expected a folder apart from it"
-        )
-
-
-def _claim(taken: dict[Hashable, str], thing: Hashable, name: str, value: Value) -> None:
-    if thing in taken:
-        found = f"found {shown(value.text('a text'))}, already taken by {taken[thing]}"
-        raise value.error(found, "expected one of its own")
-    taken[thing] = name

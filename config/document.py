@@ -4,22 +4,29 @@ Not the schema: which keys there are, and which values they have, is in config.c
 """
 
 import re
-import unicodedata
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from pathlib import Path
+from typing import Any
 
 import msgspec
 import yaml
 from shoal.protocol import names
 from shoal.protocol.errors import OperatorError
 
-MAX_FILE_BYTES = 1 << 20  # Room for some ten thousand nodes; PyYAML takes seconds for as much.
-MAX_DEPTH = 8  # The schema needs 4. PyYAML recurses: unlimited depth would exhaust the stack.
+MAX_FILE_BYTES = 128 << 10  # Each command reads it, within 50 ms, and so …
+MAX_VALUES = 5_000  # … so many keys and values. Each of 800 nodes has 6; with keys, 600 have 8.
+MAX_DEPTH = 8  # The schema needs 4.
+PARSER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)  # libyaml is ten times as fast.
 MAX_SHOWN_CHARACTERS = 80  # So that an error stays one line that can be read.
 MAX_SHOWN_CHOICES = 20
 
+_NOT_ALLOWED = yaml.reader.Reader.NON_PRINTABLE
+_CONTROL = re.compile("[\x00-\x1f\x7f-\x9f\ud800-\udfff]")  # Unicode's Cc and Cs.
+_SECRET = re.compile(r"(?i)curve-secret:\s*[0-9a-f]*…?")  # Put into the wrong place.
 _TEXT = "tag:yaml.org,2002:str"
 _NUMBERS = {"tag:yaml.org,2002:int", "tag:yaml.org,2002:float"}
+_UNTAGGED = ""  # Lists and mappings.
+_FLAG, _FLAGS = "tag:yaml.org,2002:bool", ("true", "false")
 _NULL = "tag:yaml.org,2002:null"
 _DECIMAL = re.compile(r"-?(0|[1-9][0-9]{0,300})(\.[0-9]+)?", re.ASCII)
 _MERGE = "tag:yaml.org,2002:merge"
@@ -42,8 +49,12 @@ class Value(msgspec.Struct, frozen=True):
 
     def error(self, *clauses: str) -> OperatorError:
         """Return the error that says, of this value, what was found and what is expected."""
-        place = f"{self.source}:{self.line}: "
-        return OperatorError(place + (f"{self.key}: " if self.key else "") + "; ".join(clauses))
+        message = (f"{self.key}: " if self.key else "") + "; ".join(clauses)
+        return OperatorError(f"{self.source}:{self.line}: {_SECRET.sub('a secret key', message)}")
+
+    @property
+    def is_mapping(self) -> bool:
+        return isinstance(self.node, yaml.MappingNode)
 
     def number(self, expected: str) -> float:
         """Return the number, which must be in plain decimal: YAML reads 010 as 8."""
@@ -52,6 +63,16 @@ class Value(msgspec.Struct, frozen=True):
         if not _DECIMAL.fullmatch(self.node.value):
             raise self._wrong_kind(expected)
         return float(self.node.value)
+
+    def flag(self) -> bool:
+        """Return true or false.
+
+        Raises:
+            OperatorError: it is neither.
+        """
+        if not isinstance(self.node, yaml.ScalarNode) or self.node.value not in _FLAGS:
+            raise self._wrong_kind("true or false")
+        return self.node.tag == _FLAG and self.node.value == "true"
 
     def text(self, expected: str) -> str:
         """Return the text, which must not be empty or have control characters."""
@@ -63,7 +84,7 @@ class Value(msgspec.Struct, frozen=True):
         text: str = self.node.value
         if not text.strip():
             raise self.error("found an empty text", f"expected {expected}")
-        if any(unicodedata.category(character) in {"Cc", "Cs"} for character in text):
+        if _CONTROL.search(text):
             found = f"found a control character in {shown(text)}"
             raise self.error(found, f"expected {expected}")
         return text
@@ -138,14 +159,18 @@ def read(path: Path) -> Value:
 def choices(name: str, known: Iterable[str]) -> str:
     """Return a phrase with the names that there are, and the one nearest to `name`."""
     all_known = list(known)
-    more = len(all_known) - MAX_SHOWN_CHOICES
-    listed = ", ".join(all_known[:MAX_SHOWN_CHOICES]) + (f" and {more} more" if more > 0 else "")
     by_folded = {each.casefold(): each for each in all_known}
     import difflib  # noqa: PLC0415 (1 ms, and only a mistake needs it)
 
     nearest = difflib.get_close_matches(name.casefold(), by_folded, n=1, cutoff=0.5)
     hint = f"; did you mean {by_folded[nearest[0]]}?" if nearest else ""
-    return f"expected one of {listed}{hint}"
+    return f"expected one of {listed(all_known)}{hint}"
+
+
+def listed(known: Sequence[str]) -> str:
+    """Return the first names of a list, and how many more there are."""
+    more = len(known) - MAX_SHOWN_CHOICES
+    return ", ".join(known[:MAX_SHOWN_CHOICES]) + (f" and {more} more" if more > 0 else "")
 
 
 def shown(text: str) -> str:
@@ -154,35 +179,67 @@ def shown(text: str) -> str:
     return names.display(text[:MAX_SHOWN_CHARACTERS]) + more
 
 
-class _Composer(yaml.SafeLoader):
-    """Composes nodes, and refuses anchors, aliases and tags."""
+class _Composer:
+    """Makes a tree of the parser's events, and refuses anchors, aliases, tags and more documents.
+
+    PyYAML's own composer follows aliases, and takes three times as long.
+    """
 
     def __init__(self, text: str, source: str) -> None:
-        super().__init__(text)
         self._source = source
-        self._depth = 0
+        self._resolve: Any = yaml.resolver.Resolver().resolve
+        self._events: Iterator[Any] = yaml.parse(text, Loader=PARSER)
+        self._count = 0
+        self.line = 1  # That of the last event.
 
-    def compose_node(self, parent: yaml.Node | None, index: int) -> yaml.Node | None:
-        event: yaml.Event = self.peek_event()  # type: ignore[no-untyped-call]
-        if self._depth == MAX_DEPTH:
-            raise self._refusal(event, f"nested more than {MAX_DEPTH} deep")
-        if isinstance(event, yaml.AliasEvent):
-            raise self._refusal(event, f"found the alias *{event.anchor}")
-        if isinstance(event, yaml.NodeEvent) and event.anchor is not None:
-            raise self._refusal(event, f"found the anchor &{event.anchor}")
-        if (
-            isinstance(event, yaml.ScalarEvent | yaml.CollectionStartEvent)
-            and event.tag is not None
-        ):
-            raise self._refusal(event, f"found the tag {shown(event.tag)}")
-        self._depth += 1
-        node = super().compose_node(parent, index)
-        self._depth -= 1
+    def document(self) -> yaml.Node | None:
+        """Return the top of the only document; None if there is none."""
+        self._next()  # The start of the stream.
+        if isinstance(self._next(), yaml.StreamEndEvent):
+            return None
+        node = self._node(self._next(), 1)
+        self._next()  # The end of the document.
+        if not isinstance(self._next(), yaml.StreamEndEvent):
+            raise self._refusal("found a second document")
         return node
 
-    def _refusal(self, event: yaml.Event, cause: str) -> OperatorError:
-        assert event.start_mark is not None
-        return _not_yaml(self._source, event.start_mark.line + 1, cause)
+    def _next(self) -> Any:
+        """Return the next yaml.Event; which attributes it has depends on its kind."""
+        event = next(self._events)
+        self.line = event.start_mark.line + 1
+        return event
+
+    def _node(self, event: Any, depth: int) -> yaml.Node:
+        self._count += 1
+        if self._count > MAX_VALUES:
+            raise self._refusal(f"found more than {MAX_VALUES} keys and values")
+        if isinstance(event, yaml.AliasEvent):
+            raise self._refusal(f"found the alias *{event.anchor}")
+        if depth > MAX_DEPTH:
+            raise self._refusal(f"nested more than {MAX_DEPTH} deep")
+        if event.anchor is not None:
+            raise self._refusal(f"found the anchor &{event.anchor}")
+        if event.tag is not None:
+            raise self._refusal(f"found the tag {shown(event.tag)}")
+        mark: Any = event.start_mark
+        if isinstance(event, yaml.ScalarEvent):
+            tag = self._resolve(yaml.ScalarNode, event.value, event.implicit)
+            return yaml.ScalarNode(tag, event.value, mark)
+        if isinstance(event, yaml.SequenceStartEvent):
+            items = self._children(yaml.SequenceEndEvent, depth)
+            return yaml.SequenceNode(_UNTAGGED, items, mark)
+        children = self._children(yaml.MappingEndEvent, depth)
+        pairs = list(zip(children[::2], children[1::2], strict=True))
+        return yaml.MappingNode(_UNTAGGED, pairs, mark)
+
+    def _children(self, end: type[yaml.Event], depth: int) -> list[yaml.Node]:
+        children = []
+        while not isinstance(event := self._next(), end):
+            children.append(self._node(event, depth + 1))
+        return children
+
+    def _refusal(self, cause: str) -> OperatorError:
+        return _not_yaml(self._source, self.line, cause)
 
 
 def _content(path: Path, source: str) -> bytes:
@@ -210,23 +267,20 @@ def _decoded(content: bytes, source: str) -> str:
 
 
 def _composed(text: str, source: str) -> yaml.Node | None:
+    wrong = _NOT_ALLOWED.search(text)
+    if wrong is not None:
+        line = text.count("\n", 0, wrong.start()) + 1
+        raise _not_yaml(source, line, f"the character U+{ord(wrong[0]):04X} is not allowed")
+    composer = _Composer(text, source)
     try:
-        loader = _Composer(text, source)
-    except yaml.reader.ReaderError as error:
-        line = text.count("\n", 0, error.position) + 1
-        cause = f"the character U+{ord(text[error.position]):04X} is not allowed"
-        raise _not_yaml(source, line, cause) from None
-    try:
-        return loader.get_single_node()
+        return composer.document()
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
+        line = min(mark.line, text.count("\n")) + 1 if mark else 1  # libyaml ends a line later.
         cause = ", ".join(part for part in (error.context, error.problem) if part)
-        raise _not_yaml(source, mark.line + 1 if mark else 1, cause) from None
-    except (
-        ValueError,
-        OverflowError,
-    ) as error:  # Errors that PyYAML lets through, as for "\UFFFFFFFF".
-        raise _not_yaml(source, loader.line + 1, shown(str(error))) from None
+        raise _not_yaml(source, line, cause) from None
+    except (yaml.YAMLError, ValueError, OverflowError) as error:  # As for "\UFFFFFFFF".
+        raise _not_yaml(source, composer.line, shown(str(error).split("\n")[0])) from None
 
 
 def _not_yaml(source: str, line: int, cause: str) -> OperatorError:

@@ -3,11 +3,13 @@
 What each does by default, and why, is beside the code that keeps it.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import NamedTuple
 
 import msgspec
-from shoal.config.document import Value
+from shoal.config.document import Value, shown
+from shoal.protocol import rates
+from shoal.protocol.rates import Timetable
 
 
 class NodeLimits(msgspec.Struct, frozen=True):
@@ -16,6 +18,9 @@ class NodeLimits(msgspec.Struct, frozen=True):
     fetch_memory_mb: float | None = None  # Megabytes of 10**6 bytes.
     stalled_s: float | None = None
     rescan_s: float | None = None
+    up: Timetable | None = None  # What it may send, and …
+    down: Timetable | None = None  # … receive at most.
+    background: bool | None = None  # Whether it sends only what nobody else needs.
 
 
 class TrackerLimits(msgspec.Struct, frozen=True):
@@ -34,15 +39,57 @@ class _Range(NamedTuple):
     unit: str
     is_whole: bool = False
 
+    def read(self, value: Value) -> float:
+        """Return the number at `value`; raise OperatorError if it is none, or out of the range."""
+        least, most, unit, is_whole = self
+        expected = f"a {'whole ' * is_whole}number from {least:,} to {most:,} {unit}".rstrip()
+        number = value.number(expected)
+        if not least <= number <= most or (is_whole and not number.is_integer()):
+            raise value.error(f"found {number:g}", f"expected {expected}")
+        return number
 
-_OF_A_NODE = {
-    "fetch_memory_mb": _Range(16, 100_000, "megabytes"),  # The least: a few chunks of 4 MiB.
-    "stalled_s": _Range(10, 604_800, "seconds"),
-    "rescan_s": _Range(1, 86_400, "seconds"),
+
+def timetable(value: Value) -> Timetable:
+    """Return the rate at `value`, or the rates by the time of day."""
+    if not value.is_mapping:
+        return Timetable(_rate(value))
+    usual: int | None = None
+    hours: list[rates.Hours] = []
+    for name, found in value.entries(_HOURS).items():
+        rate = _rate(found)
+        if name == rates.OTHERWISE:
+            usual = rate
+            continue
+        try:
+            hours.append(rates.hours(name, rate))
+        except ValueError:
+            raise found.error(f"found {shown(name)} as key", f"expected {_HOURS}") from None
+        if any(hours[-1].overlap(other) for other in hours[:-1]):
+            raise found.error("overlaps other hours", "expected each time of the day once")
+    return Timetable(usual, tuple(hours))
+
+
+def _rate(value: Value) -> int | None:
+    text = value.text(rates.EXPECTED)
+    try:
+        return rates.parsed(text)
+    except ValueError:
+        raise value.error(f"found {shown(text)}", f"expected {rates.EXPECTED}") from None
+
+
+_Reader = Callable[[Value], object]
+_HOURS = 'hours such as "08:00-18:00" with a rate each, and otherwise for the rest of the day'
+_OF_A_NODE: dict[str, _Reader] = {
+    "fetch_memory_mb": _Range(16, 100_000, "megabytes").read,  # The least: a few chunks of 4 MiB.
+    "stalled_s": _Range(10, 604_800, "seconds").read,
+    "rescan_s": _Range(1, 86_400, "seconds").read,
+    "up": timetable,
+    "down": timetable,
+    "background": Value.flag,
 }
-_COUNT = _Range(1, 1_000_000_000, "", is_whole=True)
-_OF_THE_TRACKER = {
-    "lease_s": _Range(15, 3600, "seconds"),  # The least: nodes renew it every 8 to 12 seconds.
+_COUNT = _Range(1, 1_000_000_000, "", is_whole=True).read
+_OF_THE_TRACKER: dict[str, _Reader] = {
+    "lease_s": _Range(15, 3600, "seconds").read,  # The least: nodes renew it every 8 to 12 seconds.
     "nodes": _COUNT,
     "versions": _COUNT,
     "holdings": _COUNT,
@@ -54,30 +101,32 @@ def node_limits(value: Value | None, base: NodeLimits) -> NodeLimits:
     """Return the limits given at `value`, and the `base`'s for the others.
 
     Raises:
-        OperatorError: a key is unknown, or a value is no number or out of its range.
+        OperatorError: a key is unknown, or a value is not what it should be.
     """
-    return msgspec.structs.replace(base, **_numbers(value, _OF_A_NODE))
+    return msgspec.structs.replace(base, **_given(value, _OF_A_NODE))
+
+
+def common_limits(value: Value | None) -> tuple[NodeLimits, int | None]:
+    """Return the limits of all nodes, and what they may send together, in bytes/s.
+
+    Raises as `node_limits`.
+    """
+    given = _given(value, {**_OF_A_NODE, "cluster_up": _rate})
+    cluster_up = given.pop("cluster_up", None)
+    assert cluster_up is None or isinstance(cluster_up, int)
+    return msgspec.structs.replace(NodeLimits(), **given), cluster_up
 
 
 def tracker_limits(value: Value | None) -> TrackerLimits:
     """Return the limits given at `value`. Raises as `node_limits`."""
-    numbers = _numbers(value, _OF_THE_TRACKER)
-    return msgspec.convert(numbers, TrackerLimits, strict=False)
+    given = _given(value, _OF_THE_TRACKER)
+    return msgspec.convert(given, TrackerLimits, strict=False)
 
 
-def _numbers(value: Value | None, known: Mapping[str, _Range]) -> dict[str, float]:
+def _given(value: Value | None, known: Mapping[str, _Reader]) -> dict[str, object]:
     if value is None:
         return {}
     return {
-        name: _number(found, known[name])
+        name: known[name](found)
         for name, found in value.fields(required=(), optional=known).items()
     }
-
-
-def _number(value: Value, allowed: _Range) -> float:
-    least, most, unit, is_whole = allowed
-    expected = f"a {'whole ' * is_whole}number from {least:,} to {most:,} {unit}".rstrip()
-    number = value.number(expected)
-    if not least <= number <= most or (is_whole and not number.is_integer()):
-        raise value.error(f"found {number:g}", f"expected {expected}")
-    return number

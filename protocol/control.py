@@ -4,7 +4,8 @@ from typing import Annotated, Literal
 
 import msgspec
 from msgspec import Meta
-from shoal.protocol.messages import Count, Id, Message, Node, Number, Size, Text, What
+from shoal.protocol.fields import Count, Id, Node, Number, Rate, Size, Text, What
+from shoal.protocol.message import Message
 
 MAX_PATTERNS = 100
 MAX_PATTERN_CHARACTERS = 1000
@@ -12,6 +13,10 @@ MAX_PATTERN_CHARACTERS = 1000
 Pattern = Annotated[str, Meta(min_length=1, max_length=MAX_PATTERN_CHARACTERS)]
 Patterns = Annotated[tuple[Pattern, ...], Meta(max_length=MAX_PATTERNS)]
 Chunking = Literal["fixed", "content"]
+
+MAX_READ_BYTES = 4 << 20  # At a time: a few milliseconds of the control socket.
+MAX_PATH_BYTES = 4096  # PATH_MAX on Linux.
+Reader = Annotated[str, Meta(pattern=r"^[0-9a-f]{32}\Z")]  # A random name of one open file.
 
 MAX_LEFT_OUT = 100  # Named in a report; the others are counted.
 
@@ -26,6 +31,7 @@ class FetchOrder(Message, frozen=True, tag="fetch"):
     exclude: Patterns = ()
     in_place: bool = False  # The files of a tree appear one by one, not all at the end.
     offline: bool = False  # Use what is here; ask nobody.
+    limit: Rate | None = None  # What this fetch may receive at most, in bytes/s.
 
 
 class ShareOrder(Message, frozen=True, tag="share"):
@@ -40,6 +46,7 @@ class ShareOrder(Message, frozen=True, tag="share"):
     chunking: Chunking | None = None  # None: as before.
     force: bool = False  # Publish it, whatever is published under that name.
     follow_links: bool = False  # In a directory, share what its links lead to.
+    linked: bool = False  # It is a link of the user's to where it lies.
 
 
 class ForgetOrder(Message, frozen=True, tag="forget"):
@@ -64,6 +71,38 @@ class DiscardOrder(Message, frozen=True, tag="discard"):
     """Remove the remains of interrupted fetches of `what`. Answered by Discarded or Failed."""
 
     what: What
+
+
+class OpenOrder(Message, frozen=True, tag="open"):
+    """Have one version of something read, and fetch it meanwhile unless it is here.
+
+    Answered by Working repeatedly, then by Opened or Failed.
+    """
+
+    what: What  # As in FetchOrder; a file, in the end.
+    reader: Reader
+
+
+class ReadOrder(Message, frozen=True, tag="read"):
+    """Read a part of what was opened, as soon as it is here.
+
+    It says all that there is to know: the node may have been started again since the opening.
+    Answered by Working repeatedly, then by There, Bytes or Failed.
+    """
+
+    what: What  # An id or NAME@ID: one version, whatever comes after it.
+    inside: Text  # The path of the file in the tree; empty: the thing is the file.
+    reader: Reader
+    offset: Size
+    size_bytes: Annotated[int, Meta(ge=1, le=MAX_READ_BYTES)]
+    pointed: bool = True  # There is enough of an answer; otherwise Bytes.
+
+
+class CloseOrder(Message, frozen=True, tag="close"):
+    """Read no more. Answered by Closed."""
+
+    what: What
+    reader: Reader
 
 
 class Cancel(Message, frozen=True, tag="cancel"):
@@ -165,6 +204,43 @@ class Verified(Message, frozen=True, tag="verified"):
     next: What | None = None
 
 
+class Opened(Message, frozen=True, tag="opened"):
+    """One version is meant, and its file has so many bytes."""
+
+    what: What  # For ReadOrder, as are …
+    inside: Text  # … this …
+    id: Id
+    size_bytes: Size
+
+
+class Bytes(Message, frozen=True, tag="bytes"):
+    """Verified bytes: as many as were asked for, or fewer, but at least one before the end.
+
+    On the socket they are a frame of their own, behind the message.
+    """
+
+    data: bytes = b""
+
+
+class There(Message, frozen=True, tag="there"):
+    """Verified bytes are in a file of this machine: `size_bytes` of them at `offset` in `path`.
+
+    While the file's status is `status` (its size, its time of change in ns, its inode) they stay
+    right. Without that the file is still being written elsewhere: they are right for a second.
+    """
+
+    path: Annotated[bytes, Meta(max_length=MAX_PATH_BYTES)]
+    offset: Size
+    size_bytes: Size
+    status: tuple[int, int, int] | None
+
+
+class Closed(Message, frozen=True, tag="closed"):
+    """The reader is forgotten; if it was the last one, a fetch that was for it stops."""
+
+    what: What
+
+
 class Failed(Message, frozen=True, tag="failed"):
     """The order failed."""
 
@@ -172,6 +248,8 @@ class Failed(Message, frozen=True, tag="failed"):
     message: Text
 
 
-Task = FetchOrder | ShareOrder | ForgetOrder | VerifyOrder | DiscardOrder
+Reading = OpenOrder | ReadOrder | CloseOrder
+Task = FetchOrder | ShareOrder | ForgetOrder | VerifyOrder | DiscardOrder | Reading
 Order = Task | Cancel
-Report = Working | Fetched | Sharing | Forgotten | Verified | Discarded | Failed
+Told = Opened | Bytes | There | Closed
+Report = Working | Fetched | Sharing | Forgotten | Verified | Discarded | Told | Failed

@@ -15,6 +15,11 @@ class OperatorError(Exception):
 
     kind: ClassVar[str] = "usage"  # Its name on the control socket.
 
+    def __init__(self, message: str, *, brief: str = "") -> None:
+        """`brief` is the cause alone, and the remedy, where thing and node stand beside it."""
+        super().__init__(message)
+        self.brief = brief or message
+
 
 class NotFoundError(OperatorError):
     """Nothing of that name or id exists: the tracker's 404."""
@@ -52,6 +57,18 @@ class TrackerError(OperatorError):
     kind = "tracker"
 
 
+class NotAllowedError(OperatorError):
+    """The cluster file's keys do not allow it: the 403 of a tracker or node."""
+
+    kind = "not_allowed"
+
+
+class UnavailableError(OperatorError):
+    """What a process needs is in use, or not there yet: its address, or its folder."""
+
+    kind = "unavailable"
+
+
 class StoppedError(OperatorError):
     """It was told to stop before it was done."""
 
@@ -87,6 +104,8 @@ KINDS: dict[str, Kind] = {
         TimedOutError,
         DiskError,
         TrackerError,
+        NotAllowedError,
+        UnavailableError,
         StoppedError,
         TerminatedError,
         HungUpError,
@@ -132,6 +151,7 @@ class WireCode(enum.IntEnum):
     """The `code` of an `error` reply, in HTTP's sense, so that people can guess it."""
 
     MALFORMED = 400
+    NOT_ALLOWED = 403
     NOT_FOUND = 404
     CONFLICT = 409
     GONE = 410
@@ -139,3 +159,4 @@ class WireCode(enum.IntEnum):
     INTERNAL = 500
     UNSUPPORTED = 501
     BUSY = 503
+    NOT_SAVED = 507

@@ -14,8 +14,9 @@ import array
 import functools
 import re
 import struct
-from collections.abc import Iterable, Iterator
-from typing import NamedTuple
+import sys
+from collections.abc import Callable, Iterable, Iterator
+from typing import NamedTuple, TypeVar
 
 import msgspec
 from shoal.protocol import codec, names
@@ -24,9 +25,13 @@ from shoal.protocol.manifest import MAX_LISTING_BYTES, MAX_SIZE_BYTES
 
 FORMAT = "shoal/1 tree"
 MAX_ENTRIES = 2_000_000  # Some 200 MB in memory.
-MAX_FOLDERS_PER_ENTRY = 64  # A path may have two thousand, so a short listing could …
-SPARE_FOLDERS = 4096  # … make millions. A few paths may be that deep.
+MAX_FOLDERS_PER_ENTRY = 64  # A path may have hundreds, so a short listing could …
+SPARE_FOLDERS = 4096  # … make millions. A few paths may be that deep, …
+MAX_FOLDERS = 2_000_000  # … and no tree has more: each is an inode.
+CHECK_ENTRIES = 4096  # Looking at these takes some 10 ms.
 SIZE_BYTES = 8
+
+T = TypeVar("T")
 
 FILE = "f"
 EXECUTABLE = "x"
@@ -145,24 +150,34 @@ def _join(texts: Iterable[str]) -> bytes:
     return "\0".join(texts).encode(errors="surrogatepass")  # `_split` refuses surrogates.
 
 
-def decode(data: bytes) -> Listing:
+def decode(data: bytes, check: Callable[[], None] = lambda: None) -> Listing:
     """Return the listing that `data` is the canonical bytes of.
+
+    `check` is called again and again, as a large one takes seconds; it may raise an error.
 
     Raises:
         MalformedMessageError: it is none, breaks a rule or is not in canonical form.
     """
+    check()
     document = codec.unpack(data, _Document, MAX_LISTING_BYTES, len(_Document.__struct_fields__))
     if document.format != FORMAT:
         raise MalformedMessageError(f"listing format {document.format[:20]!r} is not {FORMAT!r}")
-    if codec.pack(document) != data:
+    if len(data) != _canonical_bytes(document):
         raise MalformedMessageError("the listing is not in canonical form")
     try:
-        return _read(document)
+        return _read(document, check)
     except ValueError as error:
         raise MalformedMessageError(f"the listing {error}") from None
 
 
-def _read(document: _Document) -> Listing:
+def _canonical_bytes(document: _Document) -> int:
+    """Return how long the canonical form is: any other spelling of the same values is longer."""
+    values = document.paths, document.kinds, document.sizes, document.targets
+    heads = (2 if len(one) < 1 << 8 else 3 if len(one) < 1 << 16 else 5 for one in values)
+    return 1 + 1 + len(FORMAT) + sum(heads) + sum(map(len, values))
+
+
+def _read(document: _Document, check: Callable[[], None] = lambda: None) -> Listing:
     kinds = document.kinds
     if len(kinds) > MAX_ENTRIES:
         raise ValueError(f"has more than {MAX_ENTRIES} entries")
@@ -170,17 +185,20 @@ def _read(document: _Document) -> Listing:
         raise ValueError("has an entry of an unknown kind")
     if len(document.sizes) != SIZE_BYTES * sum(kinds.count(kind.encode()) for kind in FILES):
         raise ValueError("does not have one size for each file")
-    listing = Listing(
-        _split("path", document.paths, len(kinds)),
-        kinds,
-        array.array("Q", struct.unpack(f">{len(document.sizes) // SIZE_BYTES}Q", document.sizes)),
-        _split("target", document.targets, kinds.count(LINK.encode())),
-    )
+    sizes = array.array("Q", document.sizes)
+    if sys.byteorder == "little":  # pragma: no branch (on this machine)
+        sizes.byteswap()
+    check()
+    paths = _split("path", document.paths, len(kinds))
+    check()
+    targets = _split("target", document.targets, kinds.count(LINK.encode()))
+    check()
+    listing = Listing(paths, kinds, sizes, targets)
     if listing.size_bytes > MAX_SIZE_BYTES:  # And so no file has more.
         raise ValueError(f"has files of more than {MAX_SIZE_BYTES} bytes")
-    _check_paths(listing.paths)
-    _check_folders(listing.paths, document.paths.count(b"/"))
-    for path, target in listing.links():
+    _check_paths(paths, check)
+    _check_folders(paths, document.paths.count(b"/"), check)
+    for path, target in checked(listing.links(), check, CHECK_ENTRIES):
         if not is_inside(path.decode(), target.decode()):
             raise ValueError(f"has the link {_shown(path)}, whose target is {_shown(target)}")
     return listing
@@ -203,11 +221,19 @@ def _split(what: str, joined: bytes, count: int) -> list[bytes]:
     return split
 
 
-def _check_paths(paths: list[bytes]) -> None:
+def checked(items: Iterable[T], check: Callable[[], None], every: int = 1) -> Iterator[T]:
+    """Yield the items; call `check`, which may raise an error, before each, or before some."""
+    for number, item in enumerate(items):
+        if number % every == 0:
+            check()
+        yield item
+
+
+def _check_paths(paths: list[bytes], check: Callable[[], None]) -> None:
     """Check each path, and that it comes after everything below the one before it."""
     least = b""
-    for path in paths:
-        if _PATH.fullmatch(path) is None:
+    for path in checked(paths, check, CHECK_ENTRIES):
+        if _PATH.fullmatch(path) is None or path.count(b"/") >= names.MAX_PARTS:
             try:
                 names.check_path(path.decode())
             except ValueError as error:
@@ -218,13 +244,13 @@ def _check_paths(paths: list[bytes]) -> None:
         least = key + _ABOVE_ALL_BELOW
 
 
-def _check_folders(paths: list[bytes], most: int) -> None:
+def _check_folders(paths: list[bytes], most: int, check: Callable[[], None]) -> None:
     """Check how many folders the paths need: `most`, if no two have one in common."""
-    allowed = MAX_FOLDERS_PER_ENTRY * len(paths) + SPARE_FOLDERS
+    allowed = min(MAX_FOLDERS_PER_ENTRY * len(paths) + SPARE_FOLDERS, MAX_FOLDERS)
     if most <= allowed:
         return
     folders, before = 0, b""
-    for path in paths:
+    for path in checked(paths, check, CHECK_ENTRIES):
         folders += path.count(b"/", _common(before, path))
         before = path
         if folders > allowed:

@@ -29,7 +29,7 @@ MAX_CHUNKS = 1 << 15  # 1 MiB of digests: one message.
 MAX_MANIFEST_BYTES = 2 << 20
 MAX_CHUNK_BYTES = 64 << 20  # The largest frame a node accepts.
 MAX_SIZE_BYTES = MAX_CHUNKS * MAX_CHUNK_BYTES  # 2 TiB.
-MAX_LISTING_BYTES = 256 << 20  # Some millions of files.
+MAX_LISTING_BYTES = 128 << 20  # A million files with paths of 120 bytes.
 
 PLAIN_MODE = 0o100644  # Git's modes: what matters about a file, and no more.
 EXECUTABLE_MODE = 0o100755

@@ -5,39 +5,23 @@ so a newer peer may say more; missing or invalid ones are refused.
 """
 
 import functools
-from typing import Annotated, Any, TypeVar, get_args
+from typing import Annotated, Any, get_args
 
 import msgspec
 from msgspec import Meta
-from shoal.protocol import addresses, codec, manifest, names
+from shoal.protocol import addresses, codec, fields, manifest, names, pushing
 from shoal.protocol.errors import MalformedMessageError, UnsupportedMessageError, WireCode
+from shoal.protocol.message import Message
+from shoal.protocol.pushing import Doing
 
 VERSION = 2
 OLDEST_VERSION = 1  # Its chunk requests offered several chunks; the rest is the same.
-MAX_REQUEST_BYTES = 256 << 10  # To the tracker. 256 KiB of empty maps unpack to under 20 MiB.
+MAX_REQUEST_BYTES = 256 << 10  # To the tracker.
 MAX_CHUNK_REQUEST_BYTES = 64 << 10  # To a node: a bitmap of 32,768 chunks and room.
 MAX_REPLY_BYTES = 4 << 20
 MAX_ITEMS = 4096  # In one array or map: 1024 nested ones cost 32 MiB for a moment.
 MAX_UPDATE_HOLDINGS = 500  # 500 names of 240 bytes still fit in MAX_REQUEST_BYTES.
-MAX_TEXT_CHARACTERS = 4096  # Of a sentence for people.
-MAX_NUMBER = 2**53  # Of a version; what every language's numbers can hold.
 MAX_HANDOUT = 50  # Holders in one answer; a fetcher asks again when it runs dry.
-
-Node = Annotated[str, Meta(pattern=r"^[A-Za-z0-9._-]{1,64}\Z")]
-Address = Annotated[str, Meta(pattern=addresses.PATTERN, max_length=300)]
-Id = Annotated[str, Meta(pattern=r"^b3:[0-9a-f]{64}\Z")]
-What = Annotated[str, Meta(min_length=1, max_length=names.MAX_NAME_BYTES)]  # A name or an id.
-Count = Annotated[int, Meta(ge=0, le=2**53)]
-Size = Annotated[int, Meta(ge=0, le=2**53)]
-Index = Annotated[int, Meta(ge=0, lt=manifest.MAX_CHUNKS)]
-Have = Annotated[bytes, Meta(max_length=manifest.MAX_CHUNKS // 8)]  # protocol.bitmap's bytes.
-Number = Annotated[int, Meta(ge=0, le=MAX_NUMBER)]  # Of a published version; 0: none told.
-Prefix = Annotated[str, Meta(pattern=r"^[0-9a-f]{0,64}\Z")]  # Of an id, without its "b3:".
-Text = Annotated[str, Meta(max_length=MAX_TEXT_CHARACTERS)]
-
-
-class Message(msgspec.Struct, frozen=True, tag_field="type"):
-    """Any message. On the wire each also carries `v`."""
 
 
 def _check_what(what: str) -> None:
@@ -57,11 +41,12 @@ class Query(Message, frozen=True, tag="query"):
     holders are named, in pages ordered by node: those after that one.
     """
 
-    what: What
-    node: Node | None = None
+    what: fields.What
+    node: fields.Node | None = None
     partial: bool = False
-    prefix: Prefix = ""
+    prefix: fields.Prefix = ""
     after: Annotated[str, Meta(max_length=64)] | None = None
+    token: fields.Token = ""
 
     def __post_init__(self) -> None:
         _check_what(self.what)
@@ -74,12 +59,12 @@ class Holding(msgspec.Struct, frozen=True, gc=False):
     yet: it claims to be the publisher, and this to be the number.
     """
 
-    name: What
-    id: Id
-    size_bytes: Size
+    name: fields.What
+    id: fields.Id
+    size_bytes: fields.Size
     complete: bool = True
-    version: Number = 0
-    publisher: Node | None = None
+    version: fields.Number = 0
+    publisher: fields.Node | None = None
     claims: bool = False
 
     def __post_init__(self) -> None:
@@ -89,8 +74,8 @@ class Holding(msgspec.Struct, frozen=True, gc=False):
 class Withdrawal(msgspec.Struct, frozen=True, gc=False):
     """That a node no longer has a thing under a name."""
 
-    name: What
-    id: Id
+    name: fields.What
+    id: fields.Id
 
 
 class Update(Message, frozen=True, tag="update"):
@@ -99,13 +84,14 @@ class Update(Message, frozen=True, tag="update"):
     `epoch` counts the node's starts, `sequence` its updates since: an older one changes nothing.
     """
 
-    node: Node
-    address: Address
-    epoch: Count
-    sequence: Count
+    node: fields.Node
+    address: fields.Address
+    epoch: fields.Count
+    sequence: fields.Count
     holdings: Annotated[tuple[Holding, ...], Meta(max_length=MAX_UPDATE_HOLDINGS)] = ()
     withdrawn: Annotated[tuple[Withdrawal, ...], Meta(max_length=MAX_UPDATE_HOLDINGS)] = ()
     replace: bool = False
+    token: fields.Token = ""  # As the tracker gave it to the node.
 
     def __post_init__(self) -> None:
         addresses.split(self.address)
@@ -114,16 +100,21 @@ class Update(Message, frozen=True, tag="update"):
 class Renew(Message, frozen=True, tag="renew"):
     """The sender is alive, and still holds the `holdings` things that it announced."""
 
-    node: Node
-    epoch: Count
-    holdings: Count
+    node: fields.Node
+    epoch: fields.Count
+    holdings: fields.Count
+    sequence: fields.Count = 0  # Of its last update; 0: not told.
+    token: fields.Token = ""
+    doing: Doing | None = None
+    wants: fields.Count = 0  # What it could send, of a budget, in bytes/s; 0: it sends nothing now.
 
 
 class Leave(Message, frozen=True, tag="leave"):
     """The sender stops serving. Its holdings are remembered, but not handed out."""
 
-    node: Node
-    epoch: Count
+    node: fields.Node
+    epoch: fields.Count
+    token: fields.Token = ""
 
 
 class List(Message, frozen=True, tag="list"):
@@ -144,8 +135,8 @@ class Status(Message, frozen=True, tag="status"):
 class Holder(msgspec.Struct, frozen=True):
     """A node that has a thing. `alive`: it has renewed its lease in time."""
 
-    node: Node
-    address: Address
+    node: fields.Node
+    address: fields.Address
     complete: bool
     alive: bool
 
@@ -156,12 +147,12 @@ class OtherVersion(msgspec.Struct, frozen=True):
     `holders` does not count the asker.
     """
 
-    id: Id
-    size_bytes: Size
-    age_s: Count
-    holders: Count
-    version: Number = 0
-    publisher: Node | None = None
+    id: fields.Id
+    size_bytes: fields.Size
+    age_s: fields.Count
+    holders: fields.Count
+    version: fields.Number = 0
+    publisher: fields.Node | None = None
 
 
 class Holders(Message, frozen=True, tag="holders"):
@@ -171,14 +162,14 @@ class Holders(Message, frozen=True, tag="holders"):
     is a holder of it too, by its own word or the cluster file's.
     """
 
-    name: What
-    id: Id | None
-    size_bytes: Size | None
+    name: fields.What
+    id: fields.Id | None
+    size_bytes: fields.Size | None
     holders: tuple[Holder, ...]
     offline: tuple[Holder, ...] = ()
     versions: tuple[OtherVersion, ...] = ()
-    version: Number = 0
-    publisher: Node | None = None
+    version: fields.Number = 0
+    publisher: fields.Node | None = None
     listed: bool = False
     next: str | None = None  # Of a page: ask again with `after` set to this.
 
@@ -190,14 +181,16 @@ class Told(msgspec.Struct, frozen=True, gc=False):
     """Which version a holding of an update is, if the update did not say so itself.
 
     If it is not `taken`, the sender is not listed for it: it claimed to publish content under a
-    name that has other content, published as `version` by `publisher`.
+    name that has other content, published as `version` by `publisher`. If it is not `allowed`
+    either, the cluster file says who may publish under that name, and the sender may not.
     """
 
-    name: What
-    id: Id
-    version: Number
-    publisher: Node | None
+    name: fields.What
+    id: fields.Id
+    version: fields.Number
+    publisher: fields.Node | None
     taken: bool = True
+    allowed: bool = True
 
     def __post_init__(self) -> None:
         names.check_name(self.name)
@@ -206,22 +199,25 @@ class Told(msgspec.Struct, frozen=True, gc=False):
 class Ok(Message, frozen=True, tag="ok"):
     """Done. The lease lasts `lease_ms`; the tracker knows of `holdings` things of the sender."""
 
-    lease_ms: Count
-    holdings: Count
+    lease_ms: fields.Count
+    holdings: fields.Count
     told: Annotated[tuple[Told, ...], Meta(max_length=MAX_UPDATE_HOLDINGS)] = ()
+    token: fields.Token = ""  # If not empty: to be kept, and shown from now on.
+    wishes: fields.Count = 0  # Changes with what nodes shall hold; 0: nothing.
+    lent: fields.Count | None = None  # What the sender may send, in bytes/s; None: no budget.
 
 
 class File(msgspec.Struct, frozen=True):
     """One version of one name, for a listing."""
 
-    name: What
-    id: Id | None
-    size_bytes: Size | None
-    age_s: Count
+    name: fields.What
+    id: fields.Id | None
+    size_bytes: fields.Size | None
+    age_s: fields.Count
     newest: bool
     holders: tuple[Holder, ...]
-    version: Number = 0
-    publisher: Node | None = None
+    version: fields.Number = 0
+    publisher: fields.Node | None = None
 
     def __post_init__(self) -> None:
         names.check_name(self.name)
@@ -237,22 +233,23 @@ class Files(Message, frozen=True, tag="files"):
 class NodeStatus(msgspec.Struct, frozen=True):
     """What the tracker knows of a node. `silent_ms`: None if not since the start; `spoke`: ever."""
 
-    node: Node
-    address: Address
+    node: fields.Node
+    address: fields.Address
     alive: bool
-    files: Count
-    silent_ms: Count | None
+    files: fields.Count
+    silent_ms: fields.Count | None
     spoke: bool = False
+    doing: Doing | None = None
 
 
 class TrackerStatus(Message, frozen=True, tag="tracker"):
     """The answer to a status request."""
 
-    address: Address
-    uptime_ms: Count
+    address: fields.Address
+    uptime_ms: fields.Count
     nodes: tuple[NodeStatus, ...]
     next: str | None = None
-    counters: dict[str, int] = {}
+    counters: dict[str, int] = msgspec.field(default_factory=dict)
 
 
 # To a node.
@@ -264,7 +261,7 @@ class ManifestRequest(Message, frozen=True, tag="manifest"):
     With `may_wait`, a holder that many ask may answer BUSY: others will have the manifest soon.
     """
 
-    what: What
+    what: fields.What
     may_wait: bool = False
 
     def __post_init__(self) -> None:
@@ -272,32 +269,35 @@ class ManifestRequest(Message, frozen=True, tag="manifest"):
 
 
 class ChunkRequest(Message, frozen=True, tag="chunk"):
-    """Asks for chunk `index`.
+    """Asks for chunk `index`; `offered` is (`index`,), as version 1 has it.
 
-    `have` is what the asker has; empty bytes say nothing about it. After `patience_ms` the asker
-    no longer waits.
+    `have` is what the asker has, or empty. After `patience_ms` the asker no longer waits.
     """
 
-    id: Id
-    index: Index
-    node: Node
-    have: Have = b""
-    patience_ms: Count = 30_000
+    id: fields.Id
+    index: fields.Index
+    node: fields.Node
+    have: fields.Have = b""
+    patience_ms: fields.Count = 30_000
+    offered: fields.Offered = ()
+
+    def __post_init__(self) -> None:
+        msgspec.structs.force_setattr(self, "offered", (self.index,))
 
 
 class WrongChunk(Message, frozen=True, tag="wrong"):
     """The holder sent `node` wrong bytes as chunk `index`, and may want to check them."""
 
-    id: Id
-    index: Index
-    node: Node
+    id: fields.Id
+    index: fields.Index
+    node: fields.Node
 
 
 class StateRequest(Message, frozen=True, tag="state"):
     """How much of the thing `name` do you have, of the version `id` if one is given?"""
 
-    name: What
-    id: Id | None = None
+    name: fields.What
+    id: fields.Id | None = None
 
 
 # From a node.
@@ -306,16 +306,18 @@ class StateRequest(Message, frozen=True, tag="state"):
 class State(Message, frozen=True, tag="state"):
     """The state of one thing in a node's folder. `have_bytes` are there, or already hashed."""
 
-    state: Text  # whole, part, hashing, changed, other or none.
-    have_bytes: Size = 0
-    size_bytes: Size = 0
+    state: fields.Text  # whole, part, hashing, changed, other or none.
+    have_bytes: fields.Size = 0
+    size_bytes: fields.Size = 0
+    chunk_count: fields.Count = 0  # Of a part, as is `have`.
+    have: fields.Have = b""
 
 
 class ManifestReply(Message, frozen=True, tag="manifest"):
     """The manifest follows in the next frame."""
 
-    id: Id
-    name: What
+    id: fields.Id
+    name: fields.What
 
 
 class ChunkReply(Message, frozen=True, tag="chunk"):
@@ -324,15 +326,15 @@ class ChunkReply(Message, frozen=True, tag="chunk"):
     `askers` is how many nodes the holder has served this thing to of late; 0 says nothing.
     """
 
-    index: Index
-    have: Have = b""
-    askers: Count = 0
+    index: fields.Index
+    have: fields.Have = b""
+    askers: fields.Count = 0
 
 
 class Nothing(Message, frozen=True, tag="nothing"):
     """The holder does not send that chunk now; `have` is what it would send."""
 
-    have: Have
+    have: fields.Have
 
 
 class Noted(Message, frozen=True, tag="noted"):
@@ -343,15 +345,13 @@ class Error(Message, frozen=True, tag="error"):
     """The request failed; `message` is for people."""
 
     code: WireCode
-    message: Text
+    message: fields.Text
 
 
-TrackerRequest = Query | Update | Renew | Leave | List | Status
-TrackerReply = Holders | Ok | Files | TrackerStatus | Error
+TrackerRequest = Query | Update | Renew | Leave | List | Status | pushing.ToTracker
+TrackerReply = Holders | Ok | Files | TrackerStatus | Error | pushing.FromTracker
 NodeRequest = ManifestRequest | ChunkRequest | WrongChunk | StateRequest
 NodeReply = ManifestReply | ChunkReply | Nothing | Noted | State | Error
-
-T = TypeVar("T", bound=Message)
 
 _ENCODER = msgspec.msgpack.Encoder()
 _LARGEST_FIXMAP = 0x8F  # The first byte of a msgpack map of 15 keys.

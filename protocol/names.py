@@ -8,6 +8,8 @@ goes through `check_name`; every path in a tree, through `check_path`.
 import re
 
 MAX_NAME_BYTES = 4096  # PATH_MAX on Linux.
+MOST_QUOTED_CHARACTERS = 300  # A sentence has less; a peer may send 4096.
+MAX_PARTS = 512  # 2048 would fit, each of them a directory that is looked up again and again.
 MAX_COMPONENT_BYTES = 255  # NAME_MAX on every file system in use.
 RESERVED_FOLDER = ".shoal"  # Partial data and the cache of hashes; never shared.
 
@@ -46,6 +48,8 @@ def check_path(text: str) -> str:
         raise ValueError("is an absolute path")
     if _DRIVE.match(text):
         raise ValueError(f"begins with {text[:2]}, which is a drive on Windows")
+    if text.count("/") >= MAX_PARTS:
+        raise ValueError(f"has more than {MAX_PARTS} parts")
     for component in text.split("/"):
         _check_component(component)
     return text
@@ -71,8 +75,16 @@ def _check_component(component: str) -> None:
         raise ValueError(f"has a part longer than {MAX_COMPONENT_BYTES} bytes")
 
 
+def quoted(text: str) -> str:
+    """Return what another machine says as it may be part of a sentence of ours: escaped, cut."""
+    shown = display(text[:MOST_QUOTED_CHARACTERS])
+    return shown if len(text) <= MOST_QUOTED_CHARACTERS else f"{shown}…"
+
+
 def display(text: str) -> str:
     """Return `text` with unprintable characters (control codes, right-to-left marks) escaped."""
+    if text.isprintable():
+        return text
     return "".join(
         character if character.isprintable() else character.encode("unicode_escape").decode()
         for character in text

@@ -1,6 +1,7 @@
-"""Makes the C library keep the memory of one chunk for the next. Allocates nothing itself."""
+"""This process's memory: how much it has, and that it keeps a chunk's for the next one."""
 
 import ctypes
+import mmap
 import sys
 
 # glibc's mallopt parameters (malloc.h). By default each chunk's pages are returned to the kernel,
@@ -19,3 +20,19 @@ def keep_freed_memory() -> None:
         mallopt(_MMAP_THRESHOLD, LARGEST_BLOCK_BYTES)
         mallopt(_TRIM_THRESHOLD, KEPT_BYTES)
         mallopt(_TOP_PAD, 1 << 20)
+
+
+def return_freed_memory() -> None:
+    """Return what was freed to the kernel; some ms. Does nothing with another C library."""
+    trim = getattr(ctypes.CDLL(None), "malloc_trim", None)
+    if trim is not None:
+        trim(0)
+
+
+def resident_bytes() -> int:
+    """Return how much memory this process has in use; 0 where that cannot be known."""
+    try:
+        with open("/proc/self/statm", "rb") as statm:  # noqa: PTH123 (a third of the time)
+            return int(statm.read().split()[1]) * mmap.PAGESIZE
+    except OSError:
+        return 0

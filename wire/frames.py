@@ -4,14 +4,19 @@ pyzmq's own send_multipart and recv_multipart make an enum of each flag, and ask
 each frame whether another follows. That is a third of what a small message costs.
 """
 
+from collections.abc import Collection
 from typing import Any
 
 import zmq
 from zmq.backend import Socket as _Plain
 
+MOST_FRAMES = 16  # That are read of a message: an envelope has six, and what is in it two.
 SHORT_HEADER_BYTES, LONG_HEADER_BYTES, MOST_SHORT_BYTES = 2, 9, 255  # ZMTP 3.1.
 _EVENTS, _POLLIN = int(zmq.EVENTS), int(zmq.POLLIN)
-_send = _Plain.send  # Without the options for other socket types, which cost as much again.
+_send, _receive = (
+    _Plain.send,
+    _Plain.recv,
+)  # Without the options for other socket types, which cost as much again.
 _NOW = int(zmq.NOBLOCK)
 _NOW_AND_MORE = int(zmq.NOBLOCK | zmq.SNDMORE)
 
@@ -45,32 +50,46 @@ def end_uncopied(sock: "zmq.Socket[bytes]", frame: bytes) -> None:
     _send(sock, frame, 0, False)  # noqa: FBT003 (by name it takes longer)
 
 
-def receive(sock: "zmq.Socket[bytes]") -> list[zmq.Frame] | None:
-    """Return the frames of the next message, without copying them; None if there is none."""
+def receive(sock: "zmq.Socket[bytes]", unwanted: Collection[bytes] = ()) -> list[zmq.Frame] | None:
+    """Return the frames of the next message, without copying them; None if there is none.
+
+    Of a message with more than MOST_FRAMES, which only strangers send, the rest is dropped; and all
+    of one whose first frame is `unwanted`.
+    """
     try:
-        frame: Any = sock.recv(_NOW, copy=False)
+        frame: Any = _receive(sock, _NOW, False)  # noqa: FBT003 (by name it takes longer)
     except zmq.Again:
         return None
     frames = [frame]
+    most = MOST_FRAMES
+    if unwanted and frame.bytes in unwanted:
+        frames, most = [], 0
     while frame.more:
-        frame = sock.recv(_NOW, copy=False)
-        frames.append(frame)
+        frame = _receive(sock, _NOW, False)  # noqa: FBT003
+        if len(frames) < most:
+            frames.append(frame)
     return frames
 
 
-def size_on_the_wire(frame: zmq.Frame) -> int:
-    """Return how many bytes a frame takes on a connection, with ZMTP's flags and length."""
-    size = len(frame)
+def size_on_the_wire(frame: bytes | zmq.Frame, added_bytes: int = 0) -> int:
+    """Return how many bytes a frame takes on a connection, with ZMTP's flags and length.
+
+    `added_bytes` is what a mechanism adds to each frame (wire.curve).
+    """
+    return framed_bytes(len(frame) + added_bytes)
+
+
+def framed_bytes(size: int) -> int:
+    """Return how many bytes a frame of so many takes, with ZMTP's flags and length."""
     return size + (LONG_HEADER_BYTES if size > MOST_SHORT_BYTES else SHORT_HEADER_BYTES)
 
 
-def origin(frame: zmq.Frame) -> tuple[str, str]:
-    """Return where a frame came from: the host's address, and the number of its connection.
+def descriptor(frame: zmq.Frame) -> int:
+    """Return the descriptor of the connection that a frame came over (ZMQ_SRCFD).
 
-    libzmq supplies both, so the sender cannot choose them (zmq_msg_gets(3)). The number is that of
-    the file descriptor (ZMQ_SRCFD), which may be reused once the connection is closed.
+    It may be another connection's by now. -1 for a transport without connections.
     """
     try:
-        return str(frame.get("Peer-Address")), str(frame.get("__fd"))
-    except zmq.ZMQError:  # A transport without addresses.
-        return "", ""
+        return int(frame.get("__fd"))
+    except zmq.ZMQError:
+        return -1

@@ -5,7 +5,15 @@ from dataclasses import dataclass
 
 from shoal.broker.tracking import claims, departures
 from shoal.broker.tracking.catalogue import Version
-from shoal.broker.tracking.changes import Gone, Held, Published, Renewed, Seen, Withdrawn
+from shoal.broker.tracking.changes import (
+    UNPUBLISHED,
+    Gone,
+    Held,
+    Published,
+    Renewed,
+    Seen,
+    Withdrawn,
+)
 from shoal.broker.tracking.events import (
     ClaimRefused,
     HolderAdded,
@@ -16,10 +24,14 @@ from shoal.broker.tracking.events import (
     PartialHolderAdded,
 )
 from shoal.broker.tracking.members import Member
+from shoal.broker.tracking.publishing import Publishing
+from shoal.broker.tracking.push_counts import reached
+from shoal.broker.tracking.room import Room
+from shoal.broker.tracking.speakers import Speakers
 from shoal.broker.tracking.state import Decision, State
-from shoal.protocol import addresses
 from shoal.protocol.errors import WireCode
-from shoal.protocol.messages import Error, Leave, Ok, Renew, Told, Update
+from shoal.protocol.messages import Error, Holding, Leave, Ok, Renew, Told, Update
+from shoal.protocol.permits import Asker
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,18 +39,24 @@ class Announcements:
     """Decides which announcements to believe."""
 
     state: State
+    speakers: Speakers
+    publishing: Publishing
+    room: Room
 
-    def update(self, request: Update, now: float) -> Decision[Ok | Error]:
+    def update(self, request: Update, now: float, asker: Asker) -> Decision[Ok | Error]:
         """Accept holdings and withdrawals.
 
         Epoch and sequence tell what is new. The latest update is answered again if it is repeated,
         as its reply was lost; older ones, which were overtaken, change nothing.
         """
         known = self.state.members.find(request.node)
-        refused = self._conflict(request, known)
-        if refused is None and known is not None and _is_old(request, known):
-            return (yield from self._repeated(request, known))
-        refused = refused or self._too_much(request, known)
+        refused = self.speakers.refuse_update(request, asker)
+        is_back = known is not None and self.speakers.takes_back(request, known)
+        refused = refused or self._conflict(request, None if is_back else known)
+        if refused is None and known is not None and not is_back and _is_old(request, known):
+            return (yield from self._repeated(request, known, now, asker))
+        if refused is None:
+            refused = yield from self.room.make(request, tuple(self._withdrawn(request)))
         if refused is not None:
             yield NodeRefused(request.node, refused.message)
             return refused
@@ -46,23 +64,38 @@ class Announcements:
             yield NodeJoined(request.node, request.address)
         yield Seen(request.node, request.address, request.epoch, request.sequence)
         yield Renewed(request.node)
+        token = yield from self.speakers.entrusted(request.node, request.token, asker)
         yield from self._withdraw(request)
         yield from self._hold(request, now)
-        told = claims.told(self.state.catalogue, request.holdings, request.node)
-        return self._ok(request.node, told)
+        return self._ok(request.node, self._told(request, now), token)
 
-    def renew(self, request: Renew) -> Decision[Ok | Error]:
+    def renew(self, request: Renew, asker: Asker) -> Decision[Ok | Error]:
         member = self.state.members.find(request.node)
-        if member is None or member.epoch != request.epoch or member.left:
+        if member is None:
+            return _unknown(request.node)
+        refused = self.speakers.refuse(request, member, asker)
+        if refused is not None:
+            return refused
+        if member.epoch != request.epoch or member.left:
+            return _unknown(request.node)
+        if member.sequence < request.sequence:  # The last updates were lost with the power.
             return _unknown(request.node)
         if not member.has_lease:
             yield from _revived(member)
-        yield Renewed(member.node)
+        is_listed = member.node in self.state.initial.nodes  # Others' words are not kept.
+        yield Renewed(member.node, request.doing if is_listed else None, request.wants)
+        if request.token:
+            yield from self.speakers.entrusted(member.node, request.token, asker)
         return self._ok(member.node)
 
-    def leave(self, request: Leave) -> Decision[Ok | Error]:
+    def leave(self, request: Leave, asker: Asker) -> Decision[Ok | Error]:
         member = self.state.members.find(request.node)
-        if member is None or member.epoch != request.epoch:
+        if member is None:
+            return _unknown(request.node)
+        refused = self.speakers.refuse(request, member, asker)
+        if refused is not None:
+            return refused
+        if member.epoch != request.epoch:
             return _unknown(request.node)
         reply = self._ok(request.node)
         if not member.left:
@@ -71,23 +104,20 @@ class Announcements:
             yield from departures.forgotten_if_empty(self.state, request.node)
         return reply
 
-    def _repeated(self, request: Update, member: Member) -> Decision[Ok]:
+    def _repeated(self, request: Update, member: Member, now: float, asker: Asker) -> Decision[Ok]:
         """Answer an update that was accepted before, or overtaken."""
         if request.sequence < member.sequence:
             return self._ok(request.node)
+        token = yield from self.speakers.entrusted(request.node, request.token, asker)
         if not member.left:
             if not member.has_lease:
                 yield from _revived(member)
             yield Renewed(member.node)
-        told = claims.told(self.state.catalogue, request.holdings, request.node)
-        return self._ok(request.node, told)
+        return self._ok(request.node, self._told(request, now), token)
 
     def _conflict(self, request: Update, known: Member | None) -> Error | None:
-        """Refuse an update that contradicts a live node, or whose address no peer would accept."""
+        """Refuse an update that contradicts a live node."""
         node, address = request.node, request.address
-        if not addresses.may_be_holder(address, self.state.initial.address):
-            reason = f"other nodes would refuse to connect to {address}"
-            return Error(WireCode.CONFLICT, f"{node} cannot be a holder: {reason}")
         if known is None or not known.has_lease:
             return None
         if address != known.address:
@@ -95,27 +125,8 @@ class Announcements:
             running = f"{node} is already running at {known.address}"
             return Error(WireCode.CONFLICT, f"{running}; {remedy}")
         if request.epoch < known.epoch:
-            epochs = f"epoch {known.epoch}, this is {request.epoch}"
-            newer = f"{node} has been restarted since ({epochs})"
+            newer = f"{node} has been restarted since"
             return Error(WireCode.CONFLICT, f"{newer}; stop the older process")
-        return None
-
-    def _too_much(self, request: Update, known: Member | None) -> Error | None:
-        limits, catalogue = self.state.settings, self.state.catalogue
-        wanted = {(holding.name, holding.id) for holding in request.holdings}
-        found = [version for key in wanted if (version := catalogue.find(*key))]
-        withdrawn = {(version.name, version.id) for version in self._withdrawn(request)} - wanted
-        held_before = sum(version.is_held_by(request.node) for version in found)
-        more = len(wanted) - held_before - len(withdrawn)
-        held = len(catalogue.held_by(request.node)) + more
-        for text, count, limit in (
-            ("nodes", len(self.state.members.by_node) + (known is None), limits.max_nodes),
-            ("versions", catalogue.version_count + len(wanted) - len(found), limits.max_versions),
-            ("holdings", catalogue.holding_count + more, limits.max_holdings),
-            ("holdings per node", held, limits.max_holdings_per_node),
-        ):
-            if count > limit:
-                return Error(WireCode.TOO_MUCH, f"the tracker takes no more than {limit} {text}")
         return None
 
     def _withdraw(self, request: Update) -> Decision[None]:
@@ -139,28 +150,57 @@ class Announcements:
         node = request.node
         for each in request.holdings:
             version = self.state.catalogue.find(each.name, each.id)
-            publication = claims.publication(self.state.catalogue, version, each, node)
-            if publication is None:
-                yield self._refusal(node, each.name)
+            permit = self.publishing.permit(each.name, node, now)
+            vouched = claims.publication(self.state.catalogue, version, each, node, permit)
+            if vouched is None:
+                yield self._refusal(node, each.name, allowed=permit.publishes)
                 continue
-            if version is None:
-                yield Published(each.name, each.id, each.size_bytes, *publication)
-            elif version.published != publication:
-                age_s = int(now - version.announced)
-                yield Published(each.name, each.id, version.size_bytes, *publication, age_s)
+            yield from _publish(each, version, vouched, now)
+            if each.claims and vouched.publication.publisher == node:
+                self.publishing.published(each.name, node)
             if version is None or not version.is_held_so(node, complete=each.complete):
                 added = HolderAdded if each.complete else PartialHolderAdded
                 yield added(node, each.name)
                 yield Held(each.name, each.id, node, each.complete)
+                yield from self._push_news(each, node)
 
-    def _refusal(self, node: str, name: str) -> ClaimRefused:
+    def _push_news(self, held: Holding, node: str) -> Decision[None]:
+        version = self.state.catalogue.find(held.name, held.id)
+        news = reached(self.state, version, node) if version and held.complete else None
+        if news is not None:
+            yield news
+
+    def _refusal(self, node: str, name: str, *, allowed: bool) -> ClaimRefused:
         newest = self.state.catalogue.newest(name)
-        assert newest is not None, "the claim is refused because of it"
-        return ClaimRefused(node, name, *newest.published)
+        published = UNPUBLISHED if newest is None else newest.published
+        return ClaimRefused(node, name, *published, allowed)
 
-    def _ok(self, node: str, told: tuple[Told, ...] = ()) -> Ok:
+    def _told(self, request: Update, now: float) -> tuple[Told, ...]:
+        def may_publish(name: str) -> bool:
+            return self.publishing.permit(name, request.node, now).publishes
+
+        return claims.told(self.state.catalogue, request.holdings, request.node, may_publish)
+
+    def _ok(self, node: str, told: tuple[Told, ...] = (), token: str = "") -> Ok:
         lease_ms = round(1000 * self.state.settings.lease_s)
-        return Ok(lease_ms=lease_ms, holdings=len(self.state.catalogue.held_by(node)), told=told)
+        revision = self.state.wishes.revision if node in self.state.initial.nodes else 0
+        held, lent = self.state.catalogue.held_by(node), self.state.lending.lent(node)
+        return Ok(lease_ms, len(held), told, token, revision, lent)
+
+
+def _publish(
+    holding: Holding, known: Version | None, vouched: claims.Vouched, now: float
+) -> Decision[None]:
+    """Note which version something is, unless that is known."""
+    publication, is_first_hand = vouched
+    if known is None:
+        size_bytes, age_s = holding.size_bytes, 0
+    elif (known.published, known.is_first_hand) == vouched:
+        return
+    else:
+        size_bytes, age_s = known.size_bytes, int(now - known.announced)
+    what = holding.name, holding.id, size_bytes
+    yield Published(*what, *publication, age_s, is_first_hand)
 
 
 def _revived(member: Member) -> Decision[None]:

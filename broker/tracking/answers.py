@@ -2,19 +2,23 @@
 
 import heapq
 import itertools
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 import msgspec
 from shoal.broker.tracking import handout
 from shoal.broker.tracking.catalogue import Version
+from shoal.broker.tracking.handout import Nodes
 from shoal.broker.tracking.state import State
 from shoal.protocol import manifest
 from shoal.protocol.messages import File, Files, Holder, Holders, NodeStatus, OtherVersion, Query
 
 if TYPE_CHECKING:
     from random import Random
+
+NOBODY: Mapping[str, Holder] = MappingProxyType({})
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,21 +36,19 @@ class Answers:
         versions = self._meant(query)
         held = [each for each in versions if each.other_holder_count(query.node)]
         initial = [] if query.prefix else self._initial_holders(query.what, query.node)
+        unheard = {holder.node: holder for holder in initial}
         if not held:
-            return self._initial_answer(query, initial, now) if initial else None
-        candidates = self._candidates(held, query.node)
-        has_lease = self.state.members.has_lease
-        gone = {holder.node for holder in candidates if not has_lease(holder.node)}
-        alive = [holder for holder in candidates if holder.node not in gone]
-        silent = [holder for holder in candidates if holder.node in gone]
+            return self._initial_answer(query, unheard, now) if unheard else None
+        alive, silent = self._candidates(held, query.node)
+        alive.whole.extend(unheard)
         answered = held[0]
         others = self.state.catalogue.versions(answered.name, query.prefix)
         return Holders(
             name=answered.name,
             id=answered.id,
             size_bytes=answered.size_bytes,
-            holders=tuple(self._chosen(alive + initial, query.node)),
-            offline=tuple(self._chosen(silent, query.node)),
+            holders=self._chosen(alive, query.node, unheard),
+            offline=self._chosen(silent, query.node),
             versions=self._other_versions(others, query.node, now, besides=answered),
             version=answered.published.number,
             publisher=answered.published.publisher,
@@ -108,9 +110,9 @@ class Answers:
         held = (each for each in versions if each.other_holder_count(query.node))
         return list(itertools.islice(held, 1))
 
-    def _initial_answer(self, query: Query, initial: list[Holder], now: float) -> Holders:
+    def _initial_answer(self, query: Query, unheard: Mapping[str, Holder], now: float) -> Holders:
         """Return what the cluster file alone says about a name."""
-        holders = tuple(self._chosen(initial, query.node))
+        holders = self._chosen(Nodes(list(unheard), []), query.node, unheard)
         known = self.state.catalogue.versions(query.what)  # Only the asker holds them.
         listed = any(
             node == query.node for node, _ in self.state.initial_holdings.holders(query.what)
@@ -123,16 +125,21 @@ class Answers:
         told = self.state.initial_holdings.holders(name)
         return [Holder(*each, complete=True, alive=False) for each in told if each[0] != asker]
 
-    def _candidates(self, versions: list[Version], asker: str | None) -> list[Holder]:
-        """Return the holders of the versions, each node once; complete if it has all of one."""
-        pools = [(version.whole, True) for version in versions]
-        pools += [(version.partial, False) for version in versions]
-        candidates: dict[str, Holder] = {}
-        for pool, complete in pools:
+    def _candidates(self, versions: list[Version], asker: str | None) -> tuple[Nodes, Nodes]:
+        """Return the holders of the versions that may renew their lease, and the others.
+
+        Each node comes once; it counts as whole if it has all of one version.
+        """
+        alive, silent, has_lease = Nodes([], []), Nodes([], []), self.state.members.has_lease
+        pools = [(each.whole, alive.whole, silent.whole) for each in versions]
+        pools += [(each.partial, alive.partial, silent.partial) for each in versions]
+        seen = {asker}
+        for pool, with_lease, without in pools:
             for node in self._considered(pool, asker):
-                if node != asker and node not in candidates:
-                    candidates[node] = self._holder(node, complete=complete)
-        return list(candidates.values())
+                if node not in seen:
+                    seen.add(node)
+                    (with_lease if has_lease(node) else without).append(node)
+        return alive, silent
 
     def _considered(self, pool: Mapping[str, None], asker: str | None) -> list[str]:
         """Return enough nodes to choose from: a sample, or all if too few of a sample are alive."""
@@ -146,17 +153,30 @@ class Answers:
         if alive_count <= settings.max_handout:
             return everyone
         near = [node for node in self.state.initial.neighbours(asker) if node in pool]
-        return sample + self.rng.sample(near, min(len(near), count))
+        return sample + self._members(sample, pool) + self.rng.sample(near, min(len(near), count))
 
-    def _chosen(self, holders: list[Holder], asker: str | None) -> list[Holder]:
-        settings = self.state.settings
-        return handout.choose(
-            holders,
-            settings.max_handout,
+    def _members(self, sample: Sequence[str], pool: Mapping[str, None]) -> list[str]:
+        """Return more of the cluster file's nodes, if a sample has more strangers than those."""
+        listed, count = self.state.initial.nodes, self.state.settings.max_handout
+        if not listed or sum(node in listed for node in sample) >= count:
+            return []
+        members = [node for node in listed if node in pool]
+        return self.rng.sample(members, min(len(members), count))
+
+    def _chosen(
+        self, nodes: Nodes, asker: str | None, unheard: Mapping[str, Holder] = NOBODY
+    ) -> tuple[Holder, ...]:
+        """Return as many as may be named; those that are `unheard` have not spoken yet."""
+        whole, partial = handout.choose(
+            nodes,
+            self.state.settings.max_handout,
             asker,
             self.state.initial.neighbours(asker),
             self.rng,
+            self.state.initial.nodes,
         )
+        told = [unheard.get(node) or self._holder(node, complete=True) for node in whole]
+        return (*told, *(self._holder(node, complete=False) for node in partial))
 
     def _holder(self, node: str, *, complete: bool) -> Holder:
         member = self.state.members.by_node[node]
@@ -213,4 +233,6 @@ class Answers:
         heard_at = member.silent_since if member.last_seen is None else member.last_seen
         silent_ms = None if heard_at is None else int(1000 * (now - heard_at))
         count = len(self.state.catalogue.held_by(node))
-        return NodeStatus(node, member.address, member.is_alive, count, silent_ms, spoke=True)
+        return NodeStatus(
+            node, member.address, member.is_alive, count, silent_ms, spoke=True, doing=member.doing
+        )

@@ -24,8 +24,13 @@ class Version:
     size_bytes: int
     announced: float  # when, on the tracker's clock
     published: Publication = UNPUBLISHED
+    is_first_hand: bool = True  # Its publisher itself has said so.
     whole: dict[str, None] = field(default_factory=dict)  # the nodes that hold all of it
     partial: dict[str, None] = field(default_factory=dict)
+
+    @property
+    def room_bytes(self) -> int:
+        return room_of(self.name, self.id)
 
     @property
     def rank(self) -> tuple[int, int]:
@@ -47,6 +52,18 @@ class Version:
         return self.holder_count() - self.is_held_by(node)
 
 
+def room_of(name: str, content_id: str) -> int:
+    """Return about how many bytes a name and an id take in memory.
+
+    One character beyond U+FFFF makes all of a text's take four bytes.
+    """
+    if name.isascii():
+        return len(name) + len(content_id)
+    last = ord(max(name))
+    width = 1 if last < 1 << 8 else 2 if last < 1 << 16 else 4
+    return len(name) * width + len(name.encode()) + len(content_id)
+
+
 _rank = operator.attrgetter("rank")
 _NOTHING: Mapping[Version, None] = {}
 
@@ -57,6 +74,8 @@ class Catalogue:
     def __init__(self) -> None:
         self.holding_count = 0
         self.version_count = 0
+        self.size_bytes = 0  # Of names and ids.
+        self._bytes_of: dict[str, int] = {}  # The same of what each node holds.
         self._last_order = 0
         self._by_name: dict[str, list[Version]] = {}  # by rank, the newest last
         self._by_id: dict[str, Version | dict[str, Version]] = {}  # several: by name, in order
@@ -84,6 +103,22 @@ class Catalogue:
                 return version
         return None
 
+    def publishers(self, name: str) -> set[str]:
+        """Return who has published versions of `name` that are not forgotten."""
+        found = (version.published.publisher for version in self._by_name.get(name, ()))
+        return {publisher for publisher in found if publisher is not None}
+
+    def newest_first_hand(self, name: str) -> int | None:
+        """Return the highest number of `name` that its publisher itself has told."""
+        return max(
+            (
+                version.published.number
+                for version in self._by_name.get(name, ())
+                if version.is_first_hand and version.published.publisher is not None
+            ),
+            default=None,
+        )
+
     def versions_with(self, content_id: str) -> Iterator[Version]:
         """Yield the held versions with this content, of all names, in order of announcement."""
         found = self._by_id.get(content_id, {})
@@ -99,6 +134,14 @@ class Catalogue:
     def held_by(self, node: str) -> Mapping[Version, None]:
         """Return the versions that a node holds, whole or in part."""
         return self._by_node.get(node, _NOTHING)
+
+    def bytes_of(self, node: str) -> int:
+        """Return how many bytes the names and ids take of what a node holds."""
+        return self._bytes_of.get(node, 0)
+
+    def unheld(self) -> Iterator[Version]:
+        """Yield the versions that have no holder, the longest unheld first."""
+        return iter(self._unheld)
 
     @property
     def unheld_since(self) -> float | None:
@@ -121,6 +164,7 @@ class Catalogue:
         publication = Publication(number, publisher) if number else UNPUBLISHED
         version = self.find(published.name, published.id)
         if version is not None:
+            version.is_first_hand = published.is_first_hand
             if version.published != publication:
                 self._take_out(version)
                 version.published = publication
@@ -134,6 +178,7 @@ class Catalogue:
             published.size_bytes,
             now - published.age_s,
             publication,
+            published.is_first_hand,
         )
         self._index(version)
         self._unheld[version] = now
@@ -153,6 +198,7 @@ class Catalogue:
         else:
             self.holding_count += 1
             self._by_node.setdefault(node, {})[version] = None
+            self._bytes_of[node] = self.bytes_of(node) + version.room_bytes
             self._unheld.pop(version, None)
         into[node] = None
 
@@ -164,8 +210,9 @@ class Catalogue:
         del (version.whole if node in version.whole else version.partial)[node]
         held = self._by_node[node]
         del held[version]
+        self._bytes_of[node] -= version.room_bytes
         if not held:
-            del self._by_node[node]
+            del self._by_node[node], self._bytes_of[node]
         self.holding_count -= 1
         if not version.holder_count():
             self._unheld[version] = now
@@ -197,6 +244,7 @@ class Catalogue:
 
     def _index(self, version: Version) -> None:
         self.version_count += 1
+        self.size_bytes += version.room_bytes
         same = self._by_id.get(version.id)
         if same is None:
             self._by_id[version.id] = version
@@ -226,6 +274,7 @@ class Catalogue:
 
     def _remove(self, version: Version) -> None:
         self.version_count -= 1
+        self.size_bytes -= version.room_bytes
         self._take_out(version)
         if not self._by_name[version.name]:
             del self._by_name[version.name]

@@ -11,6 +11,7 @@ Of entries with the same key, the last one counts, and a store may keep that one
 from typing import NamedTuple
 
 import msgspec
+from shoal.protocol.pushing import Doing
 
 
 class Publication(NamedTuple):
@@ -36,6 +37,16 @@ class Seen(Entry, frozen=True, gc=False, tag="seen"):
     sequence: int
 
 
+class Entrusted(Entry, frozen=True, gc=False, tag="entrusted"):
+    """A node is known by these tokens, as `Tokens.text` has them; empty: by none. Key: node.
+
+    None is on offer any more.
+    """
+
+    node: str
+    tokens: str
+
+
 class Gone(Entry, frozen=True, gc=False, tag="gone"):
     """A node left or did not renew its lease, `silent_s` before this is applied. Key: node."""
 
@@ -53,7 +64,8 @@ class Forgotten(Entry, frozen=True, gc=False, tag="forgotten"):
 class Published(Entry, frozen=True, gc=False, tag="published"):
     """Content exists under a name. Of equal numbers, the first counts as newer. Key: name, id.
 
-    It was first announced `age_s` before this is applied.
+    It was first announced `age_s` before this is applied. `is_first_hand`: its publisher has said
+    so; what an earlier process left in its log counts as that.
     """
 
     name: str
@@ -62,6 +74,7 @@ class Published(Entry, frozen=True, gc=False, tag="published"):
     number: int = 0
     publisher: str | None = None
     age_s: int = 0
+    is_first_hand: bool = True
 
 
 class Dropped(Entry, frozen=True, gc=False, tag="dropped"):
@@ -95,10 +108,54 @@ class Disowned(Entry, frozen=True, gc=False, tag="disowned"):
     node: str
 
 
-Change = Seen | Gone | Forgotten | Published | Dropped | Held | Withdrawn | Disowned
+class Wished(Entry, frozen=True, gc=False, tag="wished"):
+    """Those nodes, or all if none are named, shall hold this. Key: name.
+
+    It was wished `age_s` before this is applied.
+    """
+
+    name: str
+    id: str
+    size_bytes: int
+    nodes: tuple[str, ...] = ()
+    zones: tuple[str, ...] = ()
+    age_s: int = 0
+
+
+class Unwished(Entry, frozen=True, gc=False, tag="unwished"):
+    """Nobody shall hold anything under this name any more."""
+
+    name: str
+
+
+Change = (
+    Seen
+    | Entrusted
+    | Gone
+    | Forgotten
+    | Published
+    | Dropped
+    | Held
+    | Withdrawn
+    | Disowned
+    | Wished
+    | Unwished
+)
 
 
 class Renewed(Entry, frozen=True, gc=False, tag="renewed"):
-    """A node renewed its lease. Not part of the log: leases live in memory only."""
+    """A node renewed its lease, and may have said what it is doing, and could send in bytes/s.
+
+    Not part of the log: leases live in memory only.
+    """
 
     node: str
+    doing: Doing | None = None
+    wants: int | None = None
+
+
+class Offered(Entry, frozen=True, gc=False, tag="offered"):
+    """A node was given this token. Not part of the log until it has shown it."""
+
+    node: str
+    token: str

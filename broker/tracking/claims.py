@@ -6,47 +6,82 @@ lost everything (docs/build/decisions/0016-versions.md).
 """
 
 import itertools
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from typing import NamedTuple
 
 from shoal.broker.tracking.catalogue import Catalogue, Version
 from shoal.broker.tracking.changes import UNPUBLISHED, Publication
-from shoal.protocol import messages
+from shoal.broker.tracking.publishing import Permit
+from shoal.protocol import fields
 from shoal.protocol.messages import Holding, Told
+
+MayPublish = Callable[[str], bool]  # Under a name.
+
+
+class Vouched(NamedTuple):
+    """A version, and whether its publisher itself says so."""
+
+    publication: Publication
+    is_first_hand: bool
 
 
 def publication(
-    catalogue: Catalogue, known: Version | None, holding: Holding, sender: str
-) -> Publication | None:
+    catalogue: Catalogue, known: Version | None, holding: Holding, sender: str, permit: Permit
+) -> Vouched | None:
     """Return which version `sender` holds, or None if its claim to publish it is refused.
 
     `known` is that version in the catalogue, if it is there.
     """
-    before = UNPUBLISHED if known is None else known.published
+    before = _before(known)
     if not _is_claim(holding):
-        restated = _restated(holding)
-        return restated if restated.number > before.number else before
+        return _copied(before, holding, sender, permit)
     if known is not None and known.holder_count():
         newest = catalogue.newest(holding.name)
         assert newest is not None, "a version of that name is held"
-        is_news = _claimed_number(holding) > newest.published.number
-        return Publication(_claimed_number(holding), sender) if is_news else before
-    number = _free_number(catalogue, holding, sender)
+        is_news = permit.publishes and _claimed_number(holding) > newest.published.number
+        return _own(_claimed_number(holding), sender) if is_news else before
+    number = _free_number(catalogue, holding, sender) if permit.publishes else None
     if number is None:
         return None
-    if before.publisher == sender:  # It published this before, and others know the number.
-        number = max(number, before.number)
-    return Publication(number, sender)
+    if before.publication.publisher == sender:  # It published this before; others know the number.
+        number = max(number, before.publication.number)
+    return _own(number, sender)
 
 
-def told(catalogue: Catalogue, holdings: Sequence[Holding], sender: str) -> tuple[Told, ...]:
+def _before(known: Version | None) -> Vouched:
+    if known is None:
+        return Vouched(UNPUBLISHED, is_first_hand=True)
+    return Vouched(known.published, known.is_first_hand)
+
+
+def _own(number: int, publisher: str) -> Vouched:
+    return Vouched(Publication(number, publisher), is_first_hand=True)
+
+
+def _copied(before: Vouched, holding: Holding, sender: str, permit: Permit) -> Vouched:
+    """Return which version something is whose number its holder was told."""
+    restated = _restated(holding)
+    is_own = restated.publisher == sender and permit.publishes
+    is_newer = restated.number > before.publication.number
+    if is_newer and (is_own or restated.number < permit.believed_below):
+        return Vouched(restated, is_own)
+    is_vouched = before.is_first_hand or (is_own and restated == before.publication)
+    return Vouched(before.publication, is_vouched)
+
+
+def told(
+    catalogue: Catalogue, holdings: Sequence[Holding], sender: str, may_publish: MayPublish
+) -> tuple[Told, ...]:
     """Return what the sender of these holdings does not know about their versions.
 
-    This depends on the catalogue alone, so a repeated update gets the same answer.
+    This depends on what is known alone, so a repeated update gets the same answer.
     """
-    return tuple(_told(catalogue, holdings, sender))
+    return tuple(_told(catalogue, holdings, sender, may_publish))
 
 
-def _told(catalogue: Catalogue, holdings: Sequence[Holding], sender: str) -> Iterator[Told]:
+def _told(
+    catalogue: Catalogue, holdings: Sequence[Holding], sender: str, may_publish: MayPublish
+) -> Iterator[Told]:
     for holding in holdings:
         name, content_id = holding.name, holding.id
         version = catalogue.find(name, content_id)
@@ -55,9 +90,10 @@ def _told(catalogue: Catalogue, holdings: Sequence[Holding], sender: str) -> Ite
             if version.published != said:
                 yield Told(name, content_id, *version.published)
         elif _is_claim(holding):
-            newest = catalogue.newest(name)
-            if newest is not None and newest.id != content_id:
-                yield Told(name, content_id, *newest.published, taken=False)
+            newest, allowed = catalogue.newest(name), may_publish(name)
+            published = UNPUBLISHED if newest is None else newest.published
+            if not allowed or (newest is not None and newest.id != content_id):
+                yield Told(name, content_id, *published, taken=False, allowed=allowed)
 
 
 def _is_claim(holding: Holding) -> bool:
@@ -84,6 +120,6 @@ def _free_number(catalogue: Catalogue, holding: Holding, sender: str) -> int | N
         lambda version: version.published.number >= claimed, catalogue.versions(holding.name)
     )
     is_only_publisher = all(rival.published.publisher == sender for rival in rivals)
-    if is_only_publisher and newest.published.number < messages.MAX_NUMBER:
+    if is_only_publisher and newest.published.number < fields.MAX_NUMBER:
         return newest.published.number + 1
     return None

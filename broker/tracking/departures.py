@@ -1,6 +1,6 @@
 """What happens as time passes: leases run out, and nodes and versions are forgotten."""
 
-from shoal.broker.tracking.changes import Dropped, Forgotten, Gone, Withdrawn
+from shoal.broker.tracking.changes import Dropped, Entrusted, Forgotten, Gone, Withdrawn
 from shoal.broker.tracking.events import NodeFellSilent, NodeForgotten
 from shoal.broker.tracking.state import Decision, State
 
@@ -16,7 +16,7 @@ def overdue(state: State, now: float) -> Decision[None]:
         yield NodeForgotten(member.node, now - member.silent_since)
         for held in tuple(state.catalogue.held_by(member.node)):
             yield Withdrawn(held.name, held.id, member.node)
-        yield Forgotten(member.node)
+        yield from forgotten(state, member.node)
     while (version := state.catalogue.first_unheld(now - state.settings.lease_s)) is not None:
         yield Dropped(version.name, version.id)
 
@@ -40,4 +40,11 @@ def forgotten_if_empty(state: State, node: str) -> Decision[None]:
     """
     is_known = state.members.find(node) is not None and node not in state.initial.nodes
     if is_known and not state.members.has_lease(node) and not state.catalogue.held_by(node):
-        yield Forgotten(node)
+        yield from forgotten(state, node)
+
+
+def forgotten(state: State, node: str) -> Decision[None]:
+    """Forget a node that holds nothing."""
+    if state.members.by_node[node].tokens.shown:
+        yield Entrusted(node, "")
+    yield Forgotten(node)

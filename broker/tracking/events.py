@@ -27,6 +27,12 @@ class NodeForgotten(msgspec.Struct, frozen=True, gc=False):
     silent_s: float
 
 
+class NodePushedOut(msgspec.Struct, frozen=True, gc=False):
+    """A node outside the cluster file is forgotten, as its room is needed."""
+
+    node: str
+
+
 class NodeRefused(msgspec.Struct, frozen=True, gc=False):
     """An update was rejected."""
 
@@ -49,12 +55,48 @@ class PartialHolderAdded(msgspec.Struct, frozen=True, gc=False):
 
 
 class ClaimRefused(msgspec.Struct, frozen=True, gc=False):
-    """A node tried to publish content under a name that `publisher` had published as v`number`."""
+    """A node tried to publish content under a name that `publisher` had published as v`number`.
+
+    If that is not `allowed` at all, so does the cluster file say.
+    """
 
     node: str
     name: str
     number: int
     publisher: str | None
+    allowed: bool = True
+
+
+class PublisherAllowed(msgspec.Struct, frozen=True, gc=False):
+    """An admin lets a node publish the next version of a name."""
+
+    admin: str
+    node: str
+    name: str
+
+
+class PushBegun(msgspec.Struct, frozen=True, gc=False):
+    """Somebody wishes that so many nodes hold something."""
+
+    name: str
+    id: str
+    by: str
+    nodes: int
+
+
+class PushEnded(msgspec.Struct, frozen=True, gc=False):
+    """Somebody has cancelled a push."""
+
+    name: str
+    by: str
+
+
+class PushReached(msgspec.Struct, frozen=True, gc=False):
+    """So many of the nodes that shall hold something do now: another quarter of them, or all."""
+
+    name: str
+    have: int
+    wanted: int
 
 
 class HolderWithdrew(msgspec.Struct, frozen=True, gc=False):
@@ -85,10 +127,15 @@ Event = (
     | NodeLeft
     | NodeFellSilent
     | NodeForgotten
+    | NodePushedOut
     | NodeRefused
     | HolderAdded
     | PartialHolderAdded
     | ClaimRefused
+    | PublisherAllowed
+    | PushBegun
+    | PushEnded
+    | PushReached
     | HolderWithdrew
     | HolderTakenOff
     | Queried

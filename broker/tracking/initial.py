@@ -5,8 +5,20 @@ Does not read the file.
 
 import bisect
 import functools
-from collections.abc import Iterator, Mapping, Sequence
+import itertools
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+
+from shoal.protocol import addresses
+from shoal.protocol.permits import Publish
+from shoal.protocol.pushing import Target
+
+Resolve = Callable[[str], Collection[str]]  # A host's addresses, as far as they are known now.
+
+
+def numbers_alone(host: str) -> Collection[str]:
+    """Return the address that a host is by its text; none if it is a name."""
+    return () if addresses.ip(host) is None else (host,)
 
 
 @dataclass(frozen=True, slots=True)
@@ -15,20 +27,40 @@ class InitialNode:
 
     address: str
     zone: str | None = None
+    listen_host: str = ""  # From which it speaks, too, behind NAT; empty if that is not known.
 
 
 @dataclass(frozen=True)
 class Initial:
-    """The contents of the cluster file. Every node in `holdings` is one of `nodes`."""
+    """The contents of the cluster file. Every node in `holdings` is one of `nodes`.
+
+    `resolve` knows the addresses of the hosts that the file names.
+    """
 
     address: str  # the tracker's own
     nodes: Mapping[str, InitialNode] = field(default_factory=dict)
     holdings: Mapping[str, Sequence[str]] = field(default_factory=dict)  # by name: nodes
+    publish: Publish = Publish.MEMBERS
+    resolve: Resolve = numbers_alone
+    accepts_pushes: bool = False  # Without keys; with keys, admins push.
+    cluster_up: int | None = None  # What all nodes may send together, in bytes/s.
 
     def neighbours(self, node: str | None) -> Mapping[str, None]:
         """Return the nodes in the zone of `node`, including itself; none if it has no zone."""
         entry = self.nodes.get(node) if node is not None else None
         return self._zones[entry.zone] if entry and entry.zone else {}
+
+    def zone(self, name: str) -> Mapping[str, None]:
+        """Return the nodes in a zone."""
+        return self._zones.get(name, {})
+
+    def meant(self, to: Target) -> Mapping[str, object]:
+        """Return the nodes that a push is meant for, once each."""
+        if not to.nodes and not to.zones:
+            return self.nodes
+        named = (node for node in to.nodes if node in self.nodes)
+        zoned = itertools.chain.from_iterable(map(self.zone, to.zones))
+        return dict.fromkeys(itertools.chain(named, zoned))
 
     @functools.cached_property
     def _zones(self) -> dict[str, dict[str, None]]:
@@ -50,6 +82,12 @@ class InitialHoldings:
             for node in nodes:
                 self._names.setdefault(node, {})[name] = None
         self._sorted_names = sorted(self._holders)
+
+    def learn(self, nodes: Mapping[str, InitialNode]) -> None:
+        """Go by other nodes; those that are gone hold nothing any more."""
+        for node in [node for node in self._names if node not in nodes]:
+            self.supersede(node)
+        self._nodes = nodes
 
     def holders(self, name: str) -> list[tuple[str, str]]:
         """Return node and address of the holders of `name`."""

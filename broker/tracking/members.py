@@ -4,10 +4,13 @@ Knows nothing of what they hold. Only `State.apply` calls the methods that chang
 """
 
 from collections import OrderedDict
-from collections.abc import Container
+from collections.abc import Container, Iterator, Mapping
 from dataclasses import dataclass
 
 from shoal.broker.tracking.changes import Gone, Seen
+from shoal.broker.tracking.tokens import NO_TOKENS, Tokens
+from shoal.protocol import addresses
+from shoal.protocol.pushing import Doing
 
 
 @dataclass(slots=True, eq=False)
@@ -21,6 +24,8 @@ class Member:
     left: bool = False
     silent_since: float | None = None  # None: its lease is running
     last_seen: float | None = None  # None: not since this process was started
+    tokens: Tokens = NO_TOKENS
+    doing: Doing | None = None  # As it said with its last renewal.
 
     @property
     def has_lease(self) -> bool:
@@ -41,6 +46,21 @@ class Members:
         self._leases = _Deadlines(lease_s)
         self._silences = _Deadlines(forget_s)
         self._kept = kept
+        self._strangers: dict[str, dict[str, None]] = {}  # By host; in the order of joining.
+        self._all_strangers: dict[str, None] = {}
+        self._crowded: dict[str, None] = {}  # Hosts that may have too many.
+
+    def learn(self, kept: Container[str]) -> None:
+        """Have other nodes not be forgotten."""
+        for member in self.by_node.values():
+            self._unplace(member)
+        self._kept = kept
+        for member in self.by_node.values():
+            self._place(member)
+            if member.node in kept:
+                self._silences.end(member.node)
+            elif member.silent_since is not None:
+                self._silences.begin(member.node, member.silent_since)
 
     def find(self, node: str) -> Member | None:
         return self.by_node.get(node)
@@ -65,21 +85,67 @@ class Members:
         node = self._silences.due(now)
         return None if node is None else self.by_node[node]
 
+    def strangers_at(self, address: str) -> Mapping[str, None]:
+        """Return the nodes at the host of an address that are not kept, the eldest first."""
+        return self._strangers.get(_host_of(address), {})
+
+    def crowded_host(self, most: int) -> str | None:
+        """Return a host with more than `most` nodes that are not kept; None if there is none."""
+        while self._crowded:
+            host = next(iter(self._crowded))
+            if len(self._strangers.get(host, ())) > most:
+                return host
+            del self._crowded[host]
+        return None
+
+    def first_stranger_of(self, host: str) -> Member:
+        """Return the node of a host that is to be forgotten first: a silent one, else the last."""
+        strangers = self._strangers[host]
+        silent = (node for node in strangers if not self.has_lease(node))
+        return self.by_node[next(silent, next(reversed(strangers)))]
+
+    def stranger_to_forget(self, besides: str, *, also_live: bool) -> Member | None:
+        """Return the node that has been silent for longest and is not kept.
+
+        If there is none, the one that joined last if `also_live`, else None.
+        """
+        for node in self._silences.in_order():
+            if node != besides:
+                return self.by_node[node]
+        last = next(reversed(self._all_strangers), None) if also_live else None
+        return None if last is None else self.by_node[last]
+
     def see(self, seen: Seen, now: float) -> None:
         """Note where a node is. It gets a lease, in which to speak to this process too."""
         member = self.by_node.get(seen.node)
         if member is None:
             member = Member(seen.node, seen.address, seen.epoch, seen.sequence)
             self.by_node[seen.node] = member
+            self._place(member)
+        elif member.address != seen.address:
+            self._unplace(member)
+            member.address = seen.address
+            self._place(member)
         member.address, member.epoch, member.sequence = seen.address, seen.epoch, seen.sequence
         member.left, member.silent_since = False, None
         self._silences.end(member.node)
         self._leases.begin(member.node, now)
 
-    def renew(self, node: str, now: float) -> None:
+    def renew(self, node: str, now: float, doing: Doing | None = None) -> None:
         member = self.by_node[node]
         member.last_seen = now
+        member.doing = doing or member.doing
         self._leases.begin(member.node, now)
+
+    def entrust(self, node: str, tokens: str) -> None:
+        """Note by which tokens a node is known, if the node is."""
+        member = self.by_node.get(node)
+        if member is not None:
+            member.tokens = Tokens.of(tokens)
+
+    def offer(self, node: str, token: str) -> None:
+        member = self.by_node[node]
+        member.tokens = member.tokens._replace(offered=token)
 
     def lose(self, gone: Gone, now: float) -> None:
         """Note that a node has left or fallen silent, if it is known."""
@@ -87,14 +153,37 @@ class Members:
         if member is None:
             return
         member.left, member.silent_since = gone.left, now - gone.silent_s
+        member.doing = None
         self._leases.end(member.node)
         if member.node not in self._kept:
             self._silences.begin(member.node, member.silent_since)
 
     def forget(self, node: str) -> None:
-        if self.by_node.pop(node, None) is not None:
+        member = self.by_node.pop(node, None)
+        if member is not None:
+            self._unplace(member)
             self._leases.end(node)
             self._silences.end(node)
+
+    def _place(self, member: Member) -> None:
+        if member.node not in self._kept:
+            host = _host_of(member.address)
+            self._strangers.setdefault(host, {})[member.node] = None
+            self._all_strangers[member.node] = None
+            self._crowded[host] = None
+
+    def _unplace(self, member: Member) -> None:
+        if member.node not in self._kept:
+            host = _host_of(member.address)
+            del self._strangers[host][member.node], self._all_strangers[member.node]
+            if not self._strangers[host]:
+                del self._strangers[host]
+
+
+def _host_of(address: str) -> str:
+    """Return what counts as one host: all of loopback, and an IPv6 network of 64 bits."""
+    host, _ = addresses.split(address)
+    return addresses.network_of(host)
 
 
 class _Deadlines:
@@ -110,6 +199,9 @@ class _Deadlines:
     @property
     def first(self) -> float | None:
         return next(iter(self._ends.values()), None)
+
+    def in_order(self) -> Iterator[str]:
+        return iter(self._ends)
 
     def due(self, now: float) -> str | None:
         """Return a node whose span is over."""

@@ -8,35 +8,55 @@ from shoal.broker.tracking.changes import (
     Change,
     Disowned,
     Dropped,
+    Entrusted,
     Forgotten,
     Gone,
     Held,
+    Offered,
     Published,
     Renewed,
     Seen,
+    Unwished,
+    Wished,
     Withdrawn,
 )
 from shoal.broker.tracking.events import Event
 from shoal.broker.tracking.initial import Initial, InitialHoldings
+from shoal.broker.tracking.lending import Lending
 from shoal.broker.tracking.members import Members
 from shoal.broker.tracking.settings import TrackerSettings
+from shoal.broker.tracking.wishes import Wishes
 
 T = TypeVar("T")
 
 # Decisions read the state, yield their steps, and return the reply. Each change is applied before
 # its decision goes on: of two claims in one update, the second sees the first.
-Decision = Generator[Change | Renewed | Event, None, T]
+Decision = Generator[Change | Renewed | Offered | Event, None, T]
 
 
 class State:
     """The nodes, their leases and their holdings: the sum of the log. Others only read it."""
 
-    def __init__(self, initial: Initial, settings: TrackerSettings) -> None:
+    def __init__(
+        self, initial: Initial, settings: TrackerSettings, first_revision: int = 1
+    ) -> None:
         self.initial = initial
         self.settings = settings
         self.initial_holdings = InitialHoldings(initial)
         self.members = Members(settings.lease_s, settings.forget_s, initial.nodes)
         self.catalogue = Catalogue()
+        self.wishes = Wishes(first_revision)
+        self.lending = Lending()
+        self.lending.learn(initial.cluster_up, len(initial.nodes))
+
+    def learn(self, initial: Initial) -> None:
+        """Go by another cluster file, except for its holdings."""
+        if initial.nodes != self.initial.nodes:
+            self.wishes.mean_others()
+        self.initial = initial
+        self.initial_holdings.learn(initial.nodes)
+        self.members.learn(initial.nodes)
+        self.lending.learn(initial.cluster_up, len(initial.nodes))
 
     def replay(self, log: Iterable[Change], now: float) -> None:
         """Apply the log that an earlier process left."""
@@ -44,11 +64,9 @@ class State:
             for change in log:
                 self.apply(change, now)
 
-    def apply(self, change: Change | Renewed, now: float) -> None:
+    def apply(self, change: Change | Renewed | Offered, now: float) -> None:
         """Carry out what was decided, here or elsewhere. Accepts any entries in any order."""
         match change:
-            case Renewed():
-                self.members.renew(change.node, now)
             case Held():
                 member = self.members.find(change.node)
                 if member is not None:  # Its own string: 4,000,000 copies take 200 MiB.
@@ -62,16 +80,29 @@ class State:
                 self.catalogue.drop(change.name, change.id)
             case Disowned():
                 self.initial_holdings.disown(change.name, change.node)
+            case Wished() | Unwished():
+                self.wishes.apply(change, now)
             case _:
                 self._apply_to_node(change, now)
 
-    def _apply_to_node(self, change: Seen | Gone | Forgotten, now: float) -> None:
+    def _apply_to_node(
+        self, change: Seen | Renewed | Offered | Entrusted | Gone | Forgotten, now: float
+    ) -> None:
         match change:
+            case Renewed(node, doing, wants):
+                self.members.renew(node, now, doing)
+                if wants is not None:
+                    self.lending.heard(node, wants, now)
+            case Offered(node, token):
+                self.members.offer(node, token)
             case Seen():
                 self.members.see(change, now)
                 self.initial_holdings.supersede(change.node)  # From now on it speaks for itself.
+            case Entrusted(node, tokens):
+                self.members.entrust(node, tokens)
             case Gone():
                 self.members.lose(change, now)
+                self.lending.left(change.node, now)
             case _:
                 self.catalogue.withdraw_all(change.node, now)
                 self.members.forget(change.node)

@@ -4,7 +4,8 @@ Each request is answered at once. The answer comes with the changes that must ou
 which the driver saves before it sends the answer, and with events for the log.
 """
 
-from collections.abc import Iterable, Sequence
+import math
+from collections.abc import Callable, Iterable, Sequence
 from typing import TYPE_CHECKING, assert_never
 
 import msgspec
@@ -12,19 +13,28 @@ from shoal.broker.tracking import departures
 from shoal.broker.tracking.announcements import Announcements
 from shoal.broker.tracking.answers import Answers
 from shoal.broker.tracking.catalogue import Version
-from shoal.broker.tracking.changes import Change, Disowned, Entry, Renewed, Withdrawn
-from shoal.broker.tracking.events import Event, HolderTakenOff, Queried
+from shoal.broker.tracking.census import Census, Counting
+from shoal.broker.tracking.changes import Change, Disowned, Entry, Offered, Renewed, Withdrawn
+from shoal.broker.tracking.events import Event, HolderTakenOff, PublisherAllowed, Queried
 from shoal.broker.tracking.initial import Initial
+from shoal.broker.tracking.publishing import Publishing
+from shoal.broker.tracking.pushes import Pushes
+from shoal.broker.tracking.room import Room
 from shoal.broker.tracking.settings import TrackerSettings
+from shoal.broker.tracking.speakers import Speakers
 from shoal.broker.tracking.state import Decision, State, T
-from shoal.protocol import manifest, messages, names
+from shoal.protocol import manifest, messages, names, permits, pushing
 from shoal.protocol.errors import WireCode
-from shoal.protocol.messages import Error, Holders, Leave, List, Query, Renew, Status, Update
+from shoal.protocol.messages import Error, Holders, Leave, List, Ok, Query, Renew, Status, Update
+from shoal.protocol.permits import Asker, Who
+from shoal.protocol.pushing import Allow, News, Push, Unpush, Verdicts, Wishes
 
 if TYPE_CHECKING:
     from random import Random
 
 MAX_SHOWN_CHARACTERS = 200  # Of a name in an error's text, which has a limit of its own.
+TOKEN_BITS = 128
+REVISION_BITS = 40  # So that no two starts of a tracker begin with the same.
 
 
 class Outcome(msgspec.Struct, frozen=True):
@@ -33,6 +43,8 @@ class Outcome(msgspec.Struct, frozen=True):
     reply: messages.TrackerReply
     changes: tuple[Change, ...]  # to be saved before the reply is sent
     events: tuple[Event, ...]
+    notified: tuple[str, ...] = ()  # Nodes that are to hear the news at once.
+    promises: bool = False  # The reply holds only if all that was decided has been saved.
 
 
 class Expiry(msgspec.Struct, frozen=True):
@@ -40,6 +52,7 @@ class Expiry(msgspec.Struct, frozen=True):
 
     changes: tuple[Change, ...]
     events: tuple[Event, ...]
+    notified: tuple[str, ...] = ()  # Nodes that are to hear at once what they may send.
 
 
 class Tracker:
@@ -52,17 +65,30 @@ class Tracker:
         now: float,
         log: Iterable[Change] = (),
         settings: TrackerSettings | None = None,
+        token_rng: "Random | None" = None,
     ) -> None:
         """Start from the log of an earlier process.
+
+        `token_rng` makes the nodes' tokens, and nobody must be able to guess them. By default it
+        is `rng`, which tells what it will draw.
 
         Nodes that were alive then get a lease, in which to renew. They are handed out meanwhile,
         but not called alive.
         """
         self._started = now
-        self._state = State(initial, settings or TrackerSettings())
+        revision = 1 + rng.getrandbits(REVISION_BITS)
+        self._state = State(initial, settings or TrackerSettings(), revision)
         self._state.replay(log, now)
         self._answers = Answers(self._state, rng)
-        self._announcements = Announcements(self._state)
+        self._speakers = Speakers(self._state, _tokens(token_rng or rng))
+        self._publishing = Publishing(self._state)
+        self._room = Room(self._state)
+        self._announcements = Announcements(
+            self._state, self._speakers, self._publishing, self._room
+        )
+        self._pushes = Pushes(self._state)
+        self._counting = Counting(self._state)
+        self._notified: tuple[str, ...] = ()
         self._changes: list[Change] = []  # Decided and applied, but not handed over yet.
         self._events: list[Event] = []
         self._nothing_is_due_before = now
@@ -70,38 +96,93 @@ class Tracker:
     @property
     def deadline(self) -> float | None:
         """When the next lease runs out or a node is forgotten: `expire` has something to tell."""
-        return self._state.members.deadline
+        if self._room.is_crowded:
+            return self._started
+        times = self._state.members.deadline, self._state.lending.deadline
+        return min((time for time in times if time is not None and time < math.inf), default=None)
 
-    def handle(self, request: messages.TrackerRequest, now: float) -> Outcome:
-        """Answer a request."""
+    @property
+    def revision(self) -> int:
+        """A number that changes with what nodes shall hold; 0 if nothing is wished."""
+        return self._state.wishes.revision
+
+    def news_for(self, node: str) -> News:
+        """Return what a node is to hear without its asking."""
+        revision = self.revision if node in self._state.initial.nodes else 0
+        return News(revision, self._state.lending.lent(node))
+
+    def census(self, now: float) -> Census:
+        """Return what is known, in numbers."""
+        return self._counting.census(now)
+
+    def learn(self, initial: Initial) -> None:
+        """Go by another cluster file from now on; its holdings count at the start alone."""
+        self._state.learn(initial)
+
+    def handle(self, request: messages.TrackerRequest, now: float, asker: Asker) -> Outcome:
+        """Answer a request, if the asker may send it."""
         if now >= self._nothing_is_due_before:
             self._end_what_is_overdue(now)
+        refusal = None if asker.who is None else permits.refusal(asker.who, request)
+        if refusal is not None:
+            return Outcome(Error(WireCode.NOT_ALLOWED, refusal), *self._taken())
+        self._notified = ()
+        reply = self._reply(request, now, asker)
+        promises = isinstance(request, Push | Unpush) and isinstance(reply, Ok)
+        return Outcome(reply, *self._taken(), self._notified, promises)
+
+    def _reply(
+        self, request: messages.TrackerRequest, now: float, asker: Asker
+    ) -> messages.TrackerReply:
         reply: messages.TrackerReply
         match request:
             case Query():
-                reply = self._decide(self._query(request, now), now)
+                reply = self._decide(self._query(request, now, asker), now)
             case Update():
-                reply = self._decide(self._announcements.update(request, now), now)
+                reply = self._decide(self._announcements.update(request, now, asker), now)
             case Renew():
-                reply = self._decide(self._announcements.renew(request), now)
+                reply = self._decide(self._announcements.renew(request, asker), now)
             case Leave():
-                reply = self._decide(self._announcements.leave(request), now)
+                reply = self._decide(self._announcements.leave(request, asker), now)
             case List():
                 reply = self._answers.files(request.after, now)
             case Status():
                 reply = self._status(request, now)
+            case Allow():
+                reply = self._decide(self._allow(request, now, asker.who), now)
+            case _:
+                reply = self._about_pushes(request, now, asker)
+        return reply
+
+    def _about_pushes(
+        self, request: Push | Unpush | pushing.Pushes | Wishes | Verdicts, now: float, asker: Asker
+    ) -> messages.TrackerReply:
+        reply: messages.TrackerReply
+        match request:
+            case Push():
+                reply, self._notified = self._decide(self._pushes.push(request, asker.who), now)
+            case Unpush():
+                reply, self._notified = self._decide(self._pushes.unpush(request, asker.who), now)
+            case pushing.Pushes():
+                reply = self._pushes.all(request.after, now)
+            case Wishes():
+                reply = self._pushes.wishes_of(request.node, request.after)
+            case Verdicts():
+                reply = self._pushes.verdicts(request)
             case _:
                 assert_never(request)
-        return Outcome(reply, *self._taken())
+        return reply
 
     def expire(self, now: float) -> Expiry:
         """Let leases run out that were not renewed in time."""
         self._end_what_is_overdue(now)
-        return Expiry(*self._taken())
+        return Expiry(*self._taken(), tuple(self._state.lending.settle(now)))
 
     def _end_what_is_overdue(self, now: float) -> None:
         self._decide(departures.overdue(self._state, now), now)
-        self._nothing_is_due_before = departures.next_due(self._state, now)
+        self._decide(self._room.settle(), now)
+        is_crowded, due = self._room.is_crowded, departures.next_due(self._state, now)
+        self._nothing_is_due_before = now if is_crowded else due
 
     def _decide(self, decision: Decision[T], now: float) -> T:
         """Carry out the steps of a decision one by one, and return its reply."""
@@ -116,7 +197,7 @@ class Tracker:
                 events.append(step)
                 continue
             apply(step, now)
-            if not isinstance(step, Renewed):
+            if not isinstance(step, Renewed | Offered):
                 changes.append(step)
 
     def _taken(self) -> tuple[tuple[Change, ...], tuple[Event, ...]]:
@@ -125,12 +206,13 @@ class Tracker:
         self._events.clear()
         return changes, events
 
-    def _query(self, request: Query, now: float) -> Decision[Holders | Error]:
+    def _query(self, request: Query, now: float, asker: Asker) -> Decision[Holders | Error]:
         if request.prefix and manifest.is_id(request.what):
             request = msgspec.structs.replace(request, prefix="")  # It is whole.
         if request.after is not None:
             return self._answers.everybody(request, now) or _not_found(request)
-        if request.node is not None and not request.partial:
+        may_take_off = not request.partial and self._speakers.may_take_off(request, asker)
+        if request.node is not None and may_take_off:
             yield from self._take_off(request, request.node)
         reply = self._answers.holders(request, now)
         if reply is None:
@@ -162,10 +244,22 @@ class Tracker:
             if held_by_others:
                 return
 
+    def _allow(self, request: Allow, now: float, admin: Who | None) -> Decision[Ok | Error]:
+        if admin is None:
+            return Error(WireCode.NOT_ALLOWED, "without keys every node may publish; just do so")
+        self._publishing.allow(request.name, request.node, now)
+        yield PublisherAllowed(admin.name, request.node, request.name)
+        return Ok(lease_ms=0, holdings=0)
+
     def _status(self, request: Status, now: float) -> messages.TrackerStatus:
         nodes, following = self._answers.nodes(request.after, now)
         uptime_ms = int(1000 * (now - self._started))
         return messages.TrackerStatus(self._state.initial.address, uptime_ms, nodes, following)
+
+
+def _tokens(rng: "Random") -> Callable[[], str]:
+    """Return what makes one token after another."""
+    return lambda: f"{rng.getrandbits(TOKEN_BITS):032x}"
 
 
 def _not_found(request: Query) -> Error:

@@ -18,12 +18,15 @@ from shoal.node.fetching.roster import Roster, Trouble, refusal
 from shoal.node.fetching.settings import FetchSettings
 from shoal.node.fetching.steps import Action, Event, Phase
 from shoal.node.fetching.versions import Meant
-from shoal.protocol.errors import DiskError, TrackerError, WireCode
+from shoal.node.scheduling.budgets import Budget
+from shoal.protocol.bucket import Bucket
+from shoal.protocol.errors import DiskError, NotAllowedError, TrackerError, WireCode
 from shoal.protocol.manifest import ContentId, Manifest, id_of, is_id
 from shoal.protocol.messages import Holders
-from shoal.protocol.names import display
+from shoal.protocol.names import quoted
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
     from random import Random
 
 SILENT = Trouble("does not answer", was_silent=True)
@@ -39,17 +42,22 @@ class Download:
         tracker_address: str,
         rng: "Random",
         settings: FetchSettings | None = None,
+        listed: "Mapping[str, str]" = {},  # noqa: B006 (is not changed)
     ) -> None:
-        """Fetch what is `meant`, and nothing else, as `node`."""
+        """Fetch what is `meant`, and nothing else, as `node`.
+
+        `listed` has the addresses of the nodes in the cluster file, by name.
+        """
         self.what = meant.what
         self.name = meant.name or meant.what
         self.id = ContentId(meant.id) if meant.id else None
         self.manifest: Manifest | None = None
         self.phase = Phase.LOOKING
         self.tally = Tally()
+        self.budget: Budget = Bucket()  # How much may be requested in which time.
         self._settings = settings or FetchSettings()
         self._rng = rng
-        self.roster = Roster(node, tracker_address, self._settings)
+        self.roster = Roster(node, tracker_address, self._settings, listed)
         self._manifest_requests = ManifestRequests(rng)
         self._patience = Patience(self._settings.stalled_s)
         self._lookup = Lookup(self._settings)
@@ -60,6 +68,7 @@ class Download:
         self._follows = meant.id is not None and meant.name is not None and not meant.is_exact
         self._asks_by_name = False  # Next time: to see whether its holders have moved on.
         self._chores_at = 0.0
+        self._urged: tuple[tuple[int, int], ...] = ()
 
     def handle(self, event: Event, now: float) -> list[Action]:
         """Take in what happened; return what is to be done, in order."""
@@ -78,22 +87,25 @@ class Download:
                 return []
             case steps.HolderConnected() | steps.BytesCame():
                 return self._noticed(event, now)
+            case steps.ChunksUrged(stretches):
+                return self._hurry(stretches)
             case steps.HolderLost():
                 return self._lost(event, now)
             case steps.HoldersFound(answer):
                 return self._found(answer, now) + self._looked_up(now)
             case steps.NotFound():
                 return self._not_found(report.no_such_file(self.what), now)
-            case steps.TrackerLost(reason):
-                return self._not_found(steps.Fail(TrackerError, reason), now)
+            case steps.TrackerLost(reason, is_refusal):
+                kind = NotAllowedError if is_refusal else TrackerError
+                return self._not_found(steps.Fail(kind, reason), now)
             case steps.ManifestReceived():
                 return self._manifest_came(event, now)
             case steps.StagingOpened():
                 return self._begin(event, now)
             case steps.ListingRefused(reason):
                 return self._end(report.bad_listing(self.name, reason))
-            case steps.DiskFailed(reason):
-                return self._end(steps.Fail(DiskError, reason))
+            case steps.DiskFailed(reason, brief):
+                return self._end(steps.Fail(DiskError, reason, brief))
             case steps.Published(path):  # pragma: no branch (the last kind of event)
                 return self._end(steps.Finish(path))
 
@@ -115,7 +127,7 @@ class Download:
     def _found(self, answer: Holders, now: float) -> list[Action]:
         is_first = self.phase is Phase.LOOKING
         if not self._is_about_it(answer):
-            if self._has_moved_on(answer):
+            if self._has_moved_on(answer, now):
                 return self._end(report.moved_on(self.name))
             return self._end(report.another_answer(self.what)) if is_first else []
         if is_first:
@@ -146,19 +158,22 @@ class Download:
             return answer.id == self.id
         return answer.name == self.name
 
-    def _has_moved_on(self, answer: Holders) -> bool:
+    def _has_moved_on(self, answer: Holders, now: float) -> bool:
         """Return whether another version is the newest by now, and others have it.
 
         Only while nobody delivers this one.
         """
         is_another = answer.name == self.name and answer.id is not None and answer.id != self.id
         is_newer = answer.version > self._version or not self._version
-        return self._may_move_on and is_another and is_newer and bool(answer.holders)
+        return self._may_move_on(now) and is_another and is_newer and bool(answer.holders)
 
-    @property
-    def _may_move_on(self) -> bool:
-        """Whether another version would do: this one was the newest, and nobody delivers it."""
-        return self._follows and (self.roster.is_alone or self.roster.is_hoping)
+    def _may_move_on(self, now: float) -> bool:
+        """Return whether another version would do: this was the newest, and nobody delivers it.
+
+        Holders that all wait for each other's chunks do not.
+        """
+        roster, is_stalled = self.roster, self._patience.is_stalled(now)
+        return self._follows and (roster.is_alone or roster.is_hoping or is_stalled)
 
     # The manifest and the disk.
 
@@ -171,6 +186,7 @@ class Download:
             return [self._part_with(event.node, Trouble(manifest, lied=True), now)]
         self.manifest, self.id = manifest, id_of(event.data)
         self.phase = Phase.OPENING
+        self.roster.answered(event.node)
         self._manifest_requests.forget_all()
         self._opening = steps.OpenStaging(self.name, self.id, manifest)
         return [self._opening]
@@ -180,10 +196,19 @@ class Download:
         self.phase = Phase.FETCHING
         parts = self._rng, self._settings, self.tally, self.roster.evidence
         self._gathering = Gathering(self._opening, room, *parts)
+        self._gathering.scheduler.budget = self.budget
+        self._gathering.scheduler.urge(self._urged)
         self.tally.begin(self._opening.manifest.chunk_size, room)
         self._patience.succeeded(now)
         self.roster.begin(self._gathering.scheduler, now)
         self._chores_at = now
+        return []
+
+    def _hurry(self, stretches: tuple[tuple[int, int], ...]) -> list[Action]:
+        """Have these come first, now or as soon as there is room for them."""
+        self._urged = stretches
+        if self._gathering is not None:
+            self._gathering.scheduler.urge(stretches)
         return []
 
     # The holders.
@@ -194,6 +219,7 @@ class Download:
             self.roster.met(event.node, event.round_trip_s)
         elif self._gathering is not None:
             self._gathering.scheduler.is_sending(event.node, now)
+            self._patience.heard(now)
         else:
             self._manifest_requests.is_sending(event.node, now)
         return []
@@ -217,6 +243,7 @@ class Download:
             for banned in self.roster.sent_wrong(reply.node, now):
                 outcome.append(self._left(banned))
         elif outcome:  # A chunk that was missing.
+            self.roster.answered(reply.node)
             if self.roster.proved_good(reply.node):
                 self._chores_at = now
             self._patience.succeeded(now)
@@ -228,7 +255,7 @@ class Download:
             self._chores_at = now
             return []
         reason = reply.reason if isinstance(reply, steps.RequestRefused) else "no manifest"
-        return [self._part_with(reply.node, refusal(display(reason)), now)]
+        return [self._part_with(reply.node, refusal(quoted(reason)), now)]
 
     def _choose(self, now: float) -> list[Action]:
         """Return what to do so that the nearest holders are asked, and no others."""
@@ -281,7 +308,7 @@ class Download:
             requests, roster = self._manifest_requests, self.roster
             actions += self._lose_silent(requests.silent(now), now)
             give_up_s = {node: roster.give_up_s(node) for node in roster.connected}
-            actions += requests.next(give_up_s, self.id or self.name, now)
+            actions += requests.next(give_up_s, self.id or self.name, now, roster.order())
         actions += self._give_up(now)
         requests_due = self._manifest_requests.deadline(now)
         times = (
@@ -297,7 +324,7 @@ class Download:
         """Return the query to the tracker that is due, if any; it counts as sent."""
         is_known = self.phase is not Phase.LOOKING
         what = self.id or self.name if is_known else self.what
-        if is_known and self._asks_by_name and self._may_move_on:
+        if is_known and self._asks_by_name and self._may_move_on(now):
             what = self.name
         partial = is_known or self._settings.shares_already
         queries = self._lookup.queries(what, now, partial=partial)
@@ -307,7 +334,10 @@ class Download:
     def _give_up(self, now: float) -> list[Action]:
         roster = self.roster
         self._patience.look(now, is_alone=roster.is_alone, is_hoping=roster.is_hoping)
-        if not roster.is_hopeless and not self._patience.is_over(now):
+        is_over = roster.is_hopeless or self._patience.is_over(now)
+        if (is_over or self._patience.is_stalled(now)) and roster.pardon():
+            return self._choose(now)
+        if not is_over:
             return []
         return self._end(report.nobody_delivers(self.name, roster, self._offline))
 

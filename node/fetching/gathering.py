@@ -6,13 +6,14 @@ The scheduler decides which chunk to request from whom; the download, what to do
 from typing import TYPE_CHECKING
 
 from shoal.node.fetching import steps
+from shoal.node.fetching.evidence import Evidence
 from shoal.node.fetching.report import Tally
-from shoal.node.fetching.roster import Evidence, Trouble, refusal
+from shoal.node.fetching.roster import Trouble, refusal
 from shoal.node.fetching.settings import FetchSettings
 from shoal.node.scheduling.scheduler import Scheduler
 from shoal.protocol import bitmap
 from shoal.protocol.errors import WireCode
-from shoal.protocol.names import display
+from shoal.protocol.names import quoted
 
 if TYPE_CHECKING:
     from random import Random
@@ -35,6 +36,7 @@ class Gathering:
         """Gather the chunks of `thing` that there is `room` for; count in `tally`."""
         window_bytes = settings.total_window_bytes
         self.scheduler = Scheduler(thing.manifest, room.have, room.needed, rng, window_bytes)
+        self.scheduler.wanted.order(room.ends)
         self.is_all = room.is_all
         self._thing = thing
         self._tally = tally
@@ -75,6 +77,7 @@ class Gathering:
         match reply:
             case steps.ChunkReceived(size_bytes=size_bytes) if index is None:
                 self._tally.late_replies += 1
+                self._tally.duplicate_chunks += 1
                 self._tally.duplicate_bytes += size_bytes
             case _ if index is None:
                 self._tally.late_replies += 1
@@ -84,9 +87,9 @@ class Gathering:
                 self.scheduler.had_nothing(node, request_id, have, now)
             case steps.RequestRefused(code=WireCode.BUSY):
                 self.scheduler.is_busy(node, now)
-                self.scheduler.close(node, request_id, now)
+                self.scheduler.give_up(node, request_id, now)
             case steps.RequestRefused(reason=reason):  # pragma: no branch
-                return refusal(display(reason))
+                return refusal(quoted(reason))
         return []
 
     def _chunk_came(
@@ -99,10 +102,13 @@ class Gathering:
             return self._wrong_chunk_came(reply, now)
         self._evidence.sent_right(reply.node)
         self.scheduler.learn(reply.node, reply.have, now)
+        self._tally.waited(now - self.scheduler.sent_at(reply.request_id))
         came = self.scheduler.received(reply.node, reply.request_id, reply.index, now)
         if not came:
+            self._tally.duplicate_chunks += 1
             self._tally.duplicate_bytes += reply.size_bytes
             return []
+        self._tally.right_chunks += 1
         self._tally.by_holder[reply.node] += reply.size_bytes
         self._tally.reused_bytes += (came.bit_count() - 1) * reply.size_bytes
         self._tally.askers_weighed += reply.askers * reply.size_bytes

@@ -3,6 +3,7 @@
 import dataclasses
 import itertools
 import math
+from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 from shoal.node.fetching.steps import RequestManifest
@@ -28,8 +29,11 @@ class _Rest:
 
 
 _NO_REST = _Rest(0, -math.inf)
+_KNOWN = (False, False)
 FIRST_S = 0.1  # Then a second holder is asked too, and so on, after twice as long each time …
 MOST_S = 2.0  # … up to this.
+PATIENT = 4  # So many strangers are asked like that; then one after this, while nobody sends.
+STRANGER_S = 0.02
 MOST_RESTS = 3  # In a row; after that it has to send it to us too.
 
 
@@ -41,12 +45,20 @@ class ManifestRequests:
         self._ids = itertools.count(rng.getrandbits(32) << 16)  # A stranger cannot guess them.
         self._questions: dict[str, _Question] = {}
         self._rests: dict[str, _Rest] = {}
+        self._sending: set[str] = set()  # Bytes have come from these.
 
-    def next(self, give_up_s: dict[str, float], what: str, now: float) -> list[RequestManifest]:
+    def next(
+        self,
+        give_up_s: dict[str, float],
+        what: str,
+        now: float,
+        order: Mapping[str, tuple[bool, bool]] = {},
+    ) -> list[RequestManifest]:
         """Return the request for the manifest of `what` to send now, if any; it counts as sent.
 
         `give_up_s` says who can be asked, and for how long each may be silent. When the last takes
-        long another holder is asked; a random one, as many nodes may start at the same time.
+        long another holder is asked: of the first in `order` (Roster.order) a random one, as many
+        nodes may start at the same time.
         """
         if any(now < question.due for question in self._questions.values()):
             return []
@@ -57,9 +69,12 @@ class ManifestRequests:
         )
         if not nodes:
             return []
-        node = self._rng.choice(nodes)
+        first = min(order.get(node, _KNOWN) for node in nodes)
+        node = self._rng.choice([node for node in nodes if order.get(node, _KNOWN) == first])
         request_id = next(self._ids)
         patience_s = min(FIRST_S * 2 ** len(self._questions), MOST_S)
+        if first[1] and len(self._questions) >= PATIENT and not self._sending:
+            patience_s = STRANGER_S  # All of them may be silent: there is no end of strangers.
         due = now + min(patience_s, give_up_s[node])
         self._questions[node] = _Question(request_id, due, now + give_up_s[node])
         may_wait = self._rest(node).count < MOST_RESTS
@@ -74,6 +89,7 @@ class ManifestRequests:
         """Note that bytes arrive from `node`: most likely a manifest over a very slow link."""
         question = self._questions.get(node)
         if question is not None:
+            self._sending.add(node)
             lost_at = max(question.lost_at, now + GIVE_UP_S)
             self._questions[node] = dataclasses.replace(question, lost_at=lost_at)
 
@@ -88,6 +104,7 @@ class ManifestRequests:
 
     def forget(self, node: str) -> None:
         self._questions.pop(node, None)
+        self._sending.discard(node)
 
     def forget_all(self) -> None:
         self._questions.clear()

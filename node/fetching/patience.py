@@ -48,6 +48,7 @@ class Patience:
         self._is_hoping = False
         self._hoping_since: float | None = None
         self._success_at: float | None = None
+        self._heard_at = 0.0
         self._looked_at = 0.0
 
     def succeeded(self, now: float) -> None:
@@ -89,6 +90,15 @@ class Patience:
     def quiet_s(self, now: float) -> float:
         """Return for how long nothing has come in, once something has."""
         return now - self._success_at if self._has_begun and self._success_at is not None else 0.0
+
+    def heard(self, now: float) -> None:
+        """Note that a reply is coming in."""
+        self._heard_at = now
+
+    def is_stalled(self, now: float) -> bool:
+        """Return whether nothing has come for a while, nor is coming, though something had."""
+        quiet_s = min(self.quiet_s(now), now - self._heard_at)
+        return self._has_begun and quiet_s >= NOBODY_LATER_S
 
     def is_over(self, now: float) -> bool:
         """Return whether to give up."""

@@ -4,6 +4,7 @@ The best possible rate is the best one seen over a quarter of a second. What bou
 said only where the measurements show it (docs/use/json.md has the rules).
 """
 
+import bisect
 import collections
 import dataclasses
 from collections.abc import Callable
@@ -30,6 +31,7 @@ LEAST_S = 0.75  # Three spans of the rate: less tells nothing.
 MOST = 0.85  # Such a share of the time, or of a rate, counts as all of it.
 MUCH = 0.25
 PAYLOAD_SHARE = 0.94  # What Ethernet, IP and TCP leave of a link's nominal rate.
+WAITS_S = 0.001, 0.003, 0.01, 0.03, 0.1, 0.3, 1.0, 3.0, 10.0, 30.0  # Between classes of replies.
 SEVERAL = 1.5  # Peers that a holder serves at a time, on average.
 
 
@@ -40,13 +42,22 @@ class Tally:
     needed_bytes: int = 0
     reused_bytes: int = 0
     by_holder: collections.Counter[str] = dataclasses.field(default_factory=collections.Counter)
+    right_chunks: int = 0  # That arrived, were right and were missing.
+    duplicate_chunks: int = 0
     duplicate_bytes: int = 0
     wrong_chunks: int = 0
     late_replies: int = 0
     lost_holders: int = 0
     retries: int = 0  # Chunks that were requested again, from any holder.
     starved_s: float = 0.0  # While no holder was known to have any of the missing chunks.
+    waited_s: float = 0.0  # Of all right chunks, from request to reply, and …
+    waits: list[int] = dataclasses.field(default_factory=lambda: [0] * (len(WAITS_S) + 1))
     askers_weighed: int = 0  # How many peers the holders served at a time, times their bytes.
+
+    def waited(self, seconds: float) -> None:
+        """Count a reply that took so long; how many took about as long is in `waits`."""
+        self.waited_s += seconds
+        self.waits[bisect.bisect_left(WAITS_S, seconds)] += 1
 
     def begin(self, size_of: Callable[[int], int], room: StagingOpened) -> None:
         """Note what is needed, and that all that is there and was not fetched cost nothing."""
@@ -78,6 +89,7 @@ class Measured(msgspec.Struct, frozen=True, kw_only=True):
     working_s: float  # CPU time of the fetching thread, short writes included.
     disk_s: float  # How long that thread waited for the disk.
     link_rate: float | None  # What the network card reports; None if it does not.
+    limit_rate: int | None = None  # What the operator allows; None: no limit.
 
 
 class Bound(msgspec.Struct, frozen=True):
@@ -128,7 +140,9 @@ def judge(node: str, tally: Tally, measured: Measured) -> Bound:
 def _bound(node: str, tally: Tally, measured: Measured) -> tuple[str, str]:
     """Return the first cause that the measurements show: a word for scripts, and the reason."""
     elapsed_s, link = measured.elapsed_s, PAYLOAD_SHARE * (measured.link_rate or 0.0)
+    limit, mean = measured.limit_rate, tally.fetched_bytes / elapsed_s
     causes = [
+        (limit and mean > MOST * limit, "limit", f"the limit set for {node}"),
         (measured.disk_s > elapsed_s / 2, "disk", f"the disk of {node}"),
         (measured.working_s > MOST * elapsed_s, "processor", f"a processor of {node}"),
         (link and measured.best_rate > MOST * link, "link", f"the link of {node}"),

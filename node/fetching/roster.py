@@ -4,26 +4,22 @@ Of many holders only the nearest are asked (protocol.distance): each costs a con
 connection makes each chunk dearer. Sends nothing, and does not decide who is asked for which chunk.
 """
 
-import collections
 import dataclasses
-import functools
 import math
-import operator
-from collections.abc import Collection
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING
 
+from shoal.node.fetching.evidence import Evidence
 from shoal.node.fetching.settings import FetchSettings
 from shoal.node.fetching.steps import Connect, Disconnect
 from shoal.node.scheduling.holders import GIVE_UP_S
-from shoal.protocol import addresses, bitmap
+from shoal.protocol import addresses
 from shoal.protocol.distance import distance
 from shoal.protocol.messages import Holder
 
 if TYPE_CHECKING:
     from shoal.node.scheduling.scheduler import Scheduler
 
-WRONG_CHUNKS = 3  # A disk may have rotted in places; after so many wrong chunks, and fewer right
-# ones, a holder is banned. It gets one request at a time until then, so a liar wastes no more.
 WIDENED = 4  # So many times the usual holders are asked at most, if these bring nothing for long.
 RETRY_LOST_S = 1.0  # A lost holder is tried again after this, doubled each time …
 MOST_RETRY_S = 60.0  # … up to this …
@@ -32,7 +28,6 @@ RETRY_REFUSED_S = 2.0  # One that refused may just be starting; …
 REFUSED_GROWTH = 8  # … then after 16 s, then hardly ever.
 MOST_GIVE_UP_S = 960.0  # A silent holder is lost after GIVE_UP_S, doubled up to this: 9 kbit/s.
 MAX_SILENCES = 16  # Keeps the doubling finite; the limit is reached long before.
-NAMED = 3  # Chunks of one holder that a message names; the others are counted.
 
 
 @dataclasses.dataclass(frozen=True)
@@ -55,6 +50,7 @@ class _Contact:
     address: str
     complete: bool
     distance: int
+    is_stranger: bool = False  # Not in our own cluster file, and has not sent anything yet.
     round_trip_s: float | None = None  # Known while it is connected.
     retry_at: float = 0.0  # When to reconnect, …
     alone_at: float = 0.0  # … and when if nobody else is connected.
@@ -63,63 +59,24 @@ class _Contact:
     trouble: str = ""
 
 
-class Evidence:
-    """Which chunks each holder has sent wrong, and how many right.
-
-    A wrong chunk is proof: each comes from one holder. Kept until the download ends, whatever
-    becomes of the connections.
-    """
-
-    def __init__(self) -> None:
-        self._wrong: dict[str, int] = {}
-        self._right: collections.Counter[str] = collections.Counter()
-
-    def __bool__(self) -> bool:
-        """Return whether any holder has sent a wrong chunk."""
-        return bool(self._wrong)
-
-    def sent_right(self, node: str) -> None:
-        self._right[node] += 1
-
-    def sent_wrong(self, node: str, index: int) -> bool:
-        """Note a wrong chunk; return whether that is news."""
-        before = self.wrong(node)
-        self._wrong[node] = before | 1 << index
-        return self._wrong[node] != before
-
-    def wrong(self, node: str) -> int:
-        """Return the chunks that `node` sent wrong (protocol.bitmap)."""
-        return self._wrong.get(node, 0)
-
-    def wrong_at_all(self, nodes: Collection[str]) -> int:
-        """Return the chunks that each of `nodes` sent wrong; none if there are no nodes."""
-        return functools.reduce(operator.and_, map(self.wrong, nodes)) if nodes else 0
-
-    def is_liar(self, node: str) -> bool:
-        """Return whether it sends too many wrong chunks for a disk with a few bad spots."""
-        count = self.wrong(node).bit_count()
-        return count >= WRONG_CHUNKS and count > self._right[node]
-
-    def phrase(self, node: str) -> str:
-        """Return what it did, as a phrase that follows its name; people count chunks from 1."""
-        numbers = [index + 1 for index in bitmap.indices(self.wrong(node))]
-        if not numbers:
-            return ""
-        if len(numbers) == 1:
-            return f"sent wrong bytes of chunk {numbers[0]}"
-        named, more = numbers[:NAMED], len(numbers) - NAMED
-        last = f"{more} more" if more > 0 else str(named.pop())
-        return f"sent wrong bytes of chunks {', '.join(map(str, named))} and {last}"
-
-
 class Roster:
     """The holders of one thing, as the tracker named them and as they turned out.
 
     Once the scheduler is known, it hears of every holder that comes and goes.
     """
 
-    def __init__(self, node: str, tracker_address: str, settings: FetchSettings) -> None:
+    def __init__(
+        self,
+        node: str,
+        tracker_address: str,
+        settings: FetchSettings,
+        listed: Mapping[str, str] = {},
+    ) -> None:
+        """`listed` has the addresses of the nodes in the cluster file, by name."""
         self.evidence = Evidence()
+        self.knows: Callable[[str], bool] = lambda _: True  # Whether a node's key is known.
+        self._listed = listed
+        self._listed_at = {address: node for node, address in listed.items()}
         self._node = node
         self._tracker_address = tracker_address
         self._settings = settings
@@ -130,6 +87,7 @@ class Roster:
         self._settled_until = -math.inf  # Until then the last choice holds, unless it is unsettled.
         self._nodes: dict[str, str] = {}  # By their addresses.
         self._banned: dict[str, str] = {}
+        self._condemned: dict[str, _Contact] = {}  # Banned for wrong chunks alone.
         self._shunned: dict[str, str] = {}
 
     @property
@@ -186,8 +144,9 @@ class Roster:
     def learn(self, holders: tuple[Holder, ...]) -> None:
         """Take in what the tracker says.
 
-        This node itself, an address that has another name already, and addresses that no holder
-        can have are left out. A lost holder that has moved is looked for at its new address.
+        This node itself, an address that has another name already or in the cluster file, and
+        addresses that no holder can have are left out. A lost holder that has moved is looked for
+        at its new address.
         """
         for holder in holders:
             contact = self._contacts.get(holder.node)
@@ -202,8 +161,33 @@ class Roster:
                 self._shunned.pop(holder.node, None)
                 self._forget(holder.node)
                 far = distance(self._node, holder.node)
-                self._contacts[holder.node] = _Contact(holder.address, holder.complete, far)
+                is_stranger = self._is_stranger(holder)
+                contact = _Contact(holder.address, holder.complete, far, is_stranger)
+                self._contacts[holder.node] = contact
                 self._nodes[holder.address] = holder.node
+
+    def _is_stranger(self, holder: Holder) -> bool:
+        """Return whether our own cluster file does not have it: a tracker can make holders up."""
+        listed = self._listed.get(holder.node)
+        if listed is None:
+            return bool(self._listed)
+        is_named = not addresses.is_numeric(listed)
+        return holder.address != listed and not is_named
+
+    def order(self) -> dict[str, tuple[bool, bool]]:
+        """Return in which order to ask those connected: smaller ones first.
+
+        First those whose connection is up, if any is; of these, those of the cluster file.
+        """
+        any_met = any(one.round_trip_s is not None for one in self._connected.values())
+        return {
+            node: (any_met and one.round_trip_s is None, one.is_stranger)
+            for node, one in self._connected.items()
+        }
+
+    def answered(self, node: str) -> None:
+        """Note that a holder has sent something that is right: it is as good as any other."""
+        self._contacts[node].is_stranger = False
 
     def widen(self) -> None:
         """Ask more holders than before, as the present ones deliver nothing."""
@@ -233,9 +217,12 @@ class Roster:
         return [*closed, *opened]
 
     def _chosen(self, now: float) -> set[str]:
-        """Return whom to ask: the nearest whole and partial holders, those in trouble last."""
+        """Return whom to ask: the nearest whole and partial holders.
+
+        Those in trouble come last, and strangers before them.
+        """
         ready = [
-            (contact.pause_s > 0, contact.distance, node)
+            (contact.pause_s > 0, contact.is_stranger, contact.distance, node)
             for node, contact in self._contacts.items()
             if self._retry_at(contact) <= now or node in self._connected
         ]
@@ -273,7 +260,27 @@ class Roster:
         """Ban a holder that has sent too many wrong chunks; return what to do about it."""
         if not self.evidence.is_liar(node):
             return []
+        if self.evidence.may_be_pardoned(node):
+            self._condemned[node] = self._contacts[node]
         return [self.part_with(node, Trouble(self.evidence.phrase(node), lied=True), now)]
+
+    def pardon(self) -> bool:
+        """Ask those again that were banned for wrong chunks alone; say whether there are any.
+
+        Once each, where nobody else has what is missing: a disk that has rotted in many places is
+        not a liar, and may be the only one that has some of the chunks.
+        """
+        for node, contact in self._condemned.items():
+            if self._nodes.setdefault(contact.address, node) == node:
+                self.evidence.pardon(node)
+                del self._banned[node]
+                fresh = contact.address, contact.complete, contact.distance, contact.is_stranger
+                self._contacts[node] = _Contact(*fresh)
+        has_any = bool(self._condemned)
+        if has_any:
+            self._condemned.clear()
+            self._unsettle()
+        return has_any
 
     def proved_good(self, node: str) -> bool:
         """Note that a holder delivered, so its next trouble is its first; return if it had any."""
@@ -320,10 +327,15 @@ class Roster:
         return [one for node, one in self._connected.items() if missing & ~wrong(node)]
 
     def _may_be_asked(self, holder: Holder) -> bool:
-        is_other = self._nodes.get(holder.address, holder.node) != holder.node
+        owner = self._listed_at.get(holder.address) or self._nodes.get(holder.address)
+        is_other = owner not in {None, holder.node}
         if holder.node == self._node or holder.node in self._banned or is_other:
             return False
-        if addresses.may_be_holder(holder.address, self._tracker_address):
+        if not self.knows(holder.node):
+            self._shunned[holder.node] = "has no key in the cluster file here"
+            return False
+        listed = self._listed.get(holder.node)
+        if addresses.may_be_holder(holder.address, self._tracker_address, listed):
             return True
         self._shunned[holder.node] = f"has an untrusted address, {holder.address}"
         return False
@@ -338,6 +350,8 @@ class Roster:
         contact, give_up_s = self._contacts[node], self.give_up_s(node)
         complete, far, wrong = contact.complete, contact.distance, self.evidence.wrong(node)
         scheduler.add(node, now, complete=complete, give_up_s=give_up_s, far=far, wrong=wrong)
+        if contact.is_stranger:
+            scheduler.expect_nothing_of(node)
         if contact.round_trip_s is not None:
             scheduler.met(node, contact.round_trip_s)
 

@@ -42,9 +42,10 @@ class NotFound(_Event, frozen=True):
 
 
 class TrackerLost(_Event, frozen=True):
-    """The tracker does not answer; `reason` is a sentence for people."""
+    """The tracker does not answer, or refuses; `reason` is a sentence for people."""
 
     reason: str
+    is_refusal: bool = False
 
 
 class ManifestReceived(_Event, frozen=True):
@@ -115,12 +116,14 @@ class HolderLost(_Event, frozen=True):
 class StagingOpened(_Event, frozen=True):
     """There is room for the chunks in `needed`; those in `have` are there already, and verified.
 
-    `is_all`: that is everything. Of a tree the listing comes first.
+    `is_all`: that is everything. Of a tree the listing comes first. If its files are to come in
+    order, `ends` are the chunks behind those whose turn comes together.
     """
 
     have: int
     needed: int
     is_all: bool = True
+    ends: tuple[int, ...] = ()
 
 
 class ListingRefused(_Event, frozen=True):
@@ -130,15 +133,25 @@ class ListingRefused(_Event, frozen=True):
 
 
 class DiskFailed(_Event, frozen=True):
-    """The disk refused; `reason` is a sentence for people."""
+    """The disk refused; `reason` is a sentence for people, `brief` its cause alone."""
 
     reason: str
+    brief: str = ""
 
 
 class Published(_Event, frozen=True):
     """The whole thing is in place under its own name."""
 
     path: str
+
+
+class ChunksUrged(_Event, frozen=True):
+    """Somebody reads here: of each stretch, the first chunk and the one after the last.
+
+    These come before all others, until other ones do. No stretch: nobody reads any more.
+    """
+
+    stretches: tuple[tuple[int, int], ...]
 
 
 class TimePassed(_Event, frozen=True):
@@ -226,10 +239,11 @@ class Finish(_Action, frozen=True):
 
 
 class Fail(_Action, frozen=True):
-    """Give up; `message` is the sentence for the operator."""
+    """Give up; `message` is the sentence for the operator, `brief` its cause alone, if given."""
 
     kind: Kind
     message: str
+    brief: str = ""
 
 
 Event = (
@@ -248,6 +262,7 @@ Event = (
     | ListingRefused
     | DiskFailed
     | Published
+    | ChunksUrged
     | TimePassed
 )
 Action = (

@@ -38,15 +38,19 @@ def is_directory(path: str | bytes, above: int | None = None) -> bool:
         return False
 
 
-def make(root: bytes, path: bytes, made: set[bytes]) -> None:
+def make(
+    root: bytes, path: bytes, made: set[bytes], check: Callable[[], None] = lambda: None
+) -> None:
     """Make the directory `path` below `root`, which ends with a slash, and those above it.
 
-    Those in `made` are known to be there; new ones are added.
+    Those in `made` are known to be there; new ones are added. `check` is called before each, and
+    may raise an error.
 
     Raises:
         OSError: something else is in the way, or the disk refused.
     """
     for directory in missing(path, made):
+        check()
         try:
             os.mkdir(root + directory)
         except FileExistsError:
@@ -88,17 +92,18 @@ def others(root: bytes, known: Container[bytes]) -> Iterator[bytes]:
                 yield directory
 
 
-def sweep(directory: int, keeps: Keeps) -> None:
+def sweep(directory: int, keeps: Keeps, check: Callable[[], None] = lambda: None) -> None:
     """Remove everything below `directory` but what `keeps` wants, and the directories above that.
 
     Args:
         directory: a descriptor.
         keeps: asked, with the path below `directory`, about everything but directories.
+        check: called before each; may raise an error.
 
     Raises:
         OSError: something could not be removed; all else was, unless it was moved meanwhile.
     """
-    troubles = _Sweep(directory, keeps).run()
+    troubles = _Sweep(directory, keeps, check).run()
     if troubles:
         raise troubles[0]
 
@@ -112,8 +117,9 @@ class _Level(NamedTuple):
 class _Sweep:
     """A walk down and up again that has one directory open at a time: there may be thousands."""
 
-    def __init__(self, directory: int, keeps: Keeps) -> None:
+    def __init__(self, directory: int, keeps: Keeps, check: Callable[[], None]) -> None:
         self._keeps = keeps
+        self._check = check
         self._here = os.dup(directory)
         self._levels: list[_Level] = []
         self._troubles: list[OSError] = []
@@ -123,6 +129,7 @@ class _Sweep:
         try:
             self._enter(b"")
             while self._levels[-1].inside or len(self._levels) > 1:
+                self._check()
                 if self._levels[-1].inside:
                     self._go_down(self._levels[-1].inside.pop())
                 else:
@@ -157,6 +164,7 @@ class _Sweep:
         self._levels.append(level)
         with os.scandir(self._here) as entries:
             for entry in list(entries):
+                self._check()
                 name = os.fsencode(entry.name)
                 if entry.is_dir(follow_symlinks=False):
                     level.inside.append(name)

@@ -10,8 +10,9 @@ import stat
 from collections.abc import Iterator
 from pathlib import Path
 
+from shoal.node.files.durable import FileSystem
 from shoal.node.files.holes import copy_bytes
-from shoal.node.files.placing import InTheWayError, give_name, remove, sync
+from shoal.node.files.placing import InTheWayError, MayGo, give_name, remove, rename_new
 from shoal.protocol.errors import OperatorError
 from shoal.protocol.names import RESERVED_FOLDER, display
 
@@ -54,15 +55,42 @@ def put_outside(made: Path, target: Path, *, may_replace: bool = False) -> None:
     with _parent_of(target) as directory:
         try:
             try:
-                give_name(os.fsencode(made), directory, target.name, may_go)
+                _give_name(made, directory, target.name, may_go)
             except OSError as error:
                 if error.errno != errno.EXDEV:
                     raise
                 with _copy(made, target.name, directory) as copy:
-                    give_name(os.fsencode(copy), directory, target.name, may_go)
+                    _give_name(copy, directory, target.name, may_go)
         except InTheWayError:
             raise _in_the_way(target, target.lstat(), is_forced=may_replace) from None
+
+
+def _give_name(made: Path, directory: int, name: str, may_go: MayGo) -> None:
+    """Give `made` the name, durably; else take it back, or the next try would be refused."""
+    status = made.lstat()
+    is_replaced = give_name(os.fsencode(made), directory, name, may_go)
+    try:
         os.fsync(directory)
+    except OSError:
+        with contextlib.suppress(OSError, InTheWayError):
+            _take_back(os.fsencode(made), status, directory, name, is_replaced=is_replaced)
+        raise
+
+
+def _take_back(
+    made: bytes, status: os.stat_result, directory: int, name: str, *, is_replaced: bool
+) -> None:
+    """Undo `give_name`, unless somebody has put something else there meanwhile."""
+
+    def is_it(at: bytes) -> bool:
+        return os.path.samestat(os.lstat(at), status)
+
+    if is_replaced:
+        give_name(made, directory, name, is_it)
+    else:
+        os.rename(name, made, src_dir_fd=directory)
+        if not is_it(made):
+            rename_new(made, directory, name)
 
 
 @contextlib.contextmanager
@@ -100,8 +128,9 @@ def _copy(made: Path, name: str, directory: int) -> Iterator[Path]:
     remove(aside)  # A try that was cut off may have left it.
     try:
         aside.mkdir(0o700)
-        _copy_all(made, aside / "made")
-        sync(aside)
+        with contextlib.closing(FileSystem.of(aside)) as disk:
+            _copy_all(made, aside / "made")
+            disk.sync()
         yield aside / "made"
     finally:
         remove(aside)

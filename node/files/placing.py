@@ -30,10 +30,17 @@ def nothing(_: bytes) -> bool:
     return False
 
 
-def put_in_place(made: Path, folder: Path, name: str, may_go: MayGo = nothing) -> None:
+def put_in_place(
+    made: Path,
+    folder: Path,
+    name: str,
+    may_go: MayGo = nothing,
+    moving: contextlib.AbstractContextManager[None] | None = None,
+) -> None:
     """Move `made`, on the same file system, to `name` in `folder`, durably.
 
-    A file or directory that had the name is gone afterwards.
+    A file or directory that had the name is gone afterwards; for a moment it is where `made` was.
+    `moving` is held while the names change.
 
     Raises:
         InTheWayError: it may not go.
@@ -41,7 +48,8 @@ def put_in_place(made: Path, folder: Path, name: str, may_go: MayGo = nothing) -
         OSError: the disk refused.
     """
     with parent_of(folder, name) as (directory, last):
-        is_replaced = give_name(os.fsencode(made), directory, last, may_go)
+        with moving or contextlib.nullcontext():
+            is_replaced = give_name(os.fsencode(made), directory, last, may_go)
         try:
             os.fsync(directory)
         finally:
@@ -116,22 +124,18 @@ def take_out(directory: int, last: str, aside: bytes, may_go: MayGo) -> None:
     remove(aside)
 
 
-def sync(directory: Path) -> None:
-    """Make everything on the file system of `directory` durable."""
-    descriptor = os.open(directory, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-    try:
-        libc.syncfs(descriptor)
-    finally:
-        os.close(descriptor)
+def remove(
+    path: Path | str | bytes, above: int | None = None, check: Callable[[], None] = lambda: None
+) -> None:
+    """Remove a file or a whole directory, as far as it goes; `path` counts from `above`.
 
-
-def remove(path: Path | str | bytes, above: int | None = None) -> None:
-    """Remove a file or a whole directory, as far as it goes; `path` counts from `above`."""
+    `check` is called before each file and directory, and may raise an error: there may be millions.
+    """
     with contextlib.suppress(OSError):
         os.unlink(path, dir_fd=above)
         return
     with contextlib.suppress(OSError), opened(path, above) as directory:
-        sweep(directory, lambda _, __: False)
+        sweep(directory, lambda _, __: False, check)
     with contextlib.suppress(OSError):
         os.rmdir(path, dir_fd=above)
 

@@ -10,6 +10,7 @@ import stat
 from collections.abc import Callable
 from pathlib import Path
 
+from shoal.node.files.durable import sync_file
 from shoal.node.files.placing import remove
 
 _OPEN = os.O_NOFOLLOW | os.O_CLOEXEC | os.O_NONBLOCK
@@ -139,7 +140,7 @@ def set_mode(path: bytes | str, mode: int, above: int | None = None, *, durably:
     try:
         os.fchmod(descriptor, mode)
         if durably:
-            os.fsync(descriptor)
+            sync_file(descriptor)
     finally:
         os.close(descriptor)
 

@@ -9,8 +9,13 @@ from pathlib import Path
 
 MOST = 100_000  # Some 30 MB. Others are tried again, which only costs time.
 
-# Errors that no file is to blame for: it has just gone, or this process has too many files open.
-PASSING = {errno.ENOENT, errno.ENOTDIR, errno.EMFILE, errno.ENFILE, errno.ENOMEM, errno.EINTR}
+# This process, or the machine, has too many files open or no memory: nothing follows from that.
+SHORT = {errno.EMFILE, errno.ENFILE, errno.ENOMEM, errno.EINTR}
+# Errors that no file is to blame for: the same, or it has just gone, …
+PASSING = SHORT | {errno.ENOENT, errno.ENOTDIR}
+# … or the disk or a file server fails. A directory without that file would be a new version, and
+# would replace all copies that still have it.
+PASSING |= {errno.EIO, errno.ESTALE, errno.ETIMEDOUT, errno.EREMOTEIO}
 
 _State = tuple[int, int, int, int, int]
 

@@ -1,5 +1,9 @@
 """What a node remembers of its folder across starts: manifests, titles, and the count of starts.
 
+A loss of power may take the bytes of a file and leave it its size and its time. So a manifest
+counts for the run of the machine in which it was made, and for later ones once its file is known to
+be on the disk (folder.settling). Otherwise it is *doubtful*: it says what the bytes were.
+
 Only a cache: if it is lost or broken it is rebuilt, the folder is hashed again, and the tracker
 names the versions. Where SQLite cannot work on a file (the disk is full, the path is longer
 than its own limit) it is kept in memory, and written to the file at the end if that can be done.
@@ -11,6 +15,7 @@ import os
 import sqlite3
 import threading
 import time
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from blake3 import blake3
@@ -19,12 +24,13 @@ from shoal.node.files.raw_files import claim, read_at, write_at
 from shoal.node.files.signature import Signature
 from shoal.protocol.manifest import DIGEST_BYTES
 from shoal.protocol.titles import Title
+from shoal.system.boot import boot_id
 
 log = logging.getLogger("shoal.node")
 
 _SCHEMA = """
 CREATE TABLE IF NOT EXISTS manifests (
-    name TEXT PRIMARY KEY, signature TEXT, data BLOB
+    name TEXT PRIMARY KEY, signature TEXT, data BLOB, boot TEXT
 ) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS titles (
     name TEXT PRIMARY KEY, id TEXT, version INTEGER, publisher TEXT, claims INTEGER
@@ -34,7 +40,8 @@ CREATE TABLE IF NOT EXISTS starts (one INTEGER PRIMARY KEY CHECK (one = 1), coun
 
 
 # Signatures are text: inodes have 64 bits, and so have times after 2262; SQLite's integers have 63.
-_FORMAT = 2  # Of the tables; tables in another format are dropped.
+_DURABLE = ""  # Of which run of the machine a manifest is, if it counts for all later ones.
+_FORMAT = 3  # Of the tables; tables in another format are dropped.
 _MAX_IMAGE_BYTES = 1 << 30
 MAX_PATH_BYTES = 480  # SQLite refuses more than 512, with its "-journal"; it follows links first.
 # What a damaged file raises; the latter where SQLite quotes damage in its error.
@@ -45,32 +52,53 @@ _IMAGE_FORMAT = slice(18, 20)  # Of a database's header: 2 says WAL, which needs
 class Cache:
     """The manifests of one node's folder, in SQLite. May be used from any thread."""
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, boot: str | None = None) -> None:
+        """`boot` is the run of the machine; by default the present one."""
         self._path = path
+        self._boot = boot or boot_id()
         self._lock = threading.Lock()
         self._is_in_memory = False
         self._warned: set[str] = set()
+        self._titles_lock = threading.Lock()
+        self._unsaved: dict[str, Title | None] = {}  # Titles that the disk has refused so far.
         self._database = self._open()
 
     def manifest_of(self, name: str, signature: Signature) -> bytes | None:
         """Return the manifest bytes of `name`, if it was hashed with this very signature."""
-        statement = "SELECT data FROM manifests WHERE name = ? AND signature = ?"
-        match self._run(statement, (name, signature.text)):
-            case (bytes(checked),):
-                digest, data = checked[:DIGEST_BYTES], checked[DIGEST_BYTES:]
-            case _:
-                return None
-        return data if blake3(data).digest() == digest else None
+        found = self._found(name, signature)
+        return found[0] if found is not None and found[1] in {_DURABLE, self._boot} else None
 
-    def remember(self, name: str, signature: Signature, data: bytes) -> None:
+    def doubtful_manifest_of(self, name: str, signature: Signature) -> bytes | None:
+        """Return the same of a file whose bytes may have been lost with the power since."""
+        found = self._found(name, signature)
+        return found[0] if found is not None and found[1] not in {_DURABLE, self._boot} else None
+
+    def remember(
+        self, name: str, signature: Signature, data: bytes, *, is_durable: bool = False
+    ) -> None:
+        """Keep a manifest; `is_durable` says that the bytes are certainly on the disk."""
         checked = blake3(data).digest() + data
-        self._run("REPLACE INTO manifests VALUES (?, ?, ?)", (name, signature.text, checked))
+        values = name, signature.text, checked, _DURABLE if is_durable else self._boot
+        self._run("REPLACE INTO manifests VALUES (?, ?, ?, ?)", values)
+
+    def unsettled(self) -> list[tuple[str, str]]:
+        """Return names and signatures of what was hashed and may not be on the disk yet."""
+        statement = "SELECT name, signature FROM manifests WHERE boot = ?"
+        return [(str(name), str(text)) for name, text in self._all(statement, (self._boot,))]
+
+    def settle(self, hashed: Sequence[tuple[str, str]]) -> None:
+        """Note that what was hashed, by names and signatures, is on the disk."""
+        statement = "UPDATE manifests SET boot = ? WHERE name = ? AND signature = ?"
+        values = [(_DURABLE, *one) for one in hashed]
+        self._transact(lambda database: database.executemany(statement, values))
 
     def forget(self, name: str) -> None:
         self._run("DELETE FROM manifests WHERE name = ?", (name,))
 
     def title_of(self, name: str) -> Title | None:
         """Return which version the thing of that name was, if that is known."""
+        if name in self._unsaved:
+            return self._unsaved.get(name)
         columns = "SELECT id, version, publisher, claims FROM titles"
         match self._run(f"{columns} WHERE name = ?", (name,)):
             case (str(content_id), int(version), str() | None as publisher, int(claims)):
@@ -79,11 +107,10 @@ class Cache:
                 return None
 
     def entitle(self, name: str, title: Title) -> None:
-        values = (name, title.id, title.version, title.publisher, title.claims)
-        self._run("REPLACE INTO titles VALUES (?, ?, ?, ?, ?)", values)
+        self._save_title(name, title)
 
     def forget_title(self, name: str) -> None:
-        self._run("DELETE FROM titles WHERE name = ?", (name,))
+        self._save_title(name, None)
 
     def next_epoch(self) -> int:
         """Return the number of this start: larger than that of every start before.
@@ -103,6 +130,8 @@ class Cache:
                 return now_ms
 
     def close(self) -> None:
+        with self._titles_lock:
+            self._save_titles()
         with self._lock:
             if self._is_in_memory:
                 self._save()
@@ -110,11 +139,50 @@ class Cache:
                 self._database.execute("PRAGMA journal_mode = DELETE")
             self._database.close()
 
+    def _save_title(self, name: str, title: Title | None) -> None:
+        """Keep a title in memory until the disk takes it: an older one must not come back."""
+        with self._titles_lock:
+            self._unsaved[name] = title
+            self._save_titles()
+
+    def _save_titles(self) -> None:
+        for name, title in list(self._unsaved.items()):
+            if self._attempt(*_title_statement(name, title)) is None:
+                return
+            del self._unsaved[name]
+
+    def _found(self, name: str, signature: Signature) -> tuple[bytes, str] | None:
+        """Return the manifest bytes with this signature, if they are intact, and of which run."""
+        statement = "SELECT data, boot FROM manifests WHERE name = ? AND signature = ?"
+        match self._run(statement, (name, signature.text)):
+            case (bytes(checked), str(boot)):
+                digest, data = checked[:DIGEST_BYTES], checked[DIGEST_BYTES:]
+                return (data, boot) if blake3(data).digest() == digest else None
+            case _:
+                return None
+
     def _run(self, statement: str, values: tuple[object, ...]) -> tuple[object, ...] | None:
         """Return the first row that a statement gives; None if it gives none, or fails."""
+        rows = self._all(statement, values)
+        return rows[0] if rows else None
+
+    def _all(self, statement: str, values: tuple[object, ...]) -> list[tuple[object, ...]]:
+        """Return the rows that a statement gives; none if it fails."""
+        return self._attempt(statement, values) or []
+
+    def _attempt(
+        self, statement: str, values: tuple[object, ...]
+    ) -> list[tuple[object, ...]] | None:
+        """Return the rows that a statement gives; None if it fails."""
+        return self._transact(lambda database: database.execute(statement, values))
+
+    def _transact(
+        self, execute: Callable[[sqlite3.Connection], sqlite3.Cursor]
+    ) -> list[tuple[object, ...]] | None:
+        """Return the rows that come of a transaction; None if it fails."""
         try:
             with self._lock, self._database:
-                row = self._database.execute(statement, values).fetchone()
+                return list(map(tuple, execute(self._database)))
         except sqlite3.OperationalError as error:  # Locked, or the disk is full.
             self._warn("cannot use the cache in %s: %s", error)
             return None
@@ -123,7 +191,6 @@ class Cache:
                 self._database.close()
                 self._database = self._anew()
             return None
-        return tuple(row) if row else None
 
     def _open(self) -> sqlite3.Connection:
         if len(os.fsencode(self._path.absolute())) > MAX_PATH_BYTES:
@@ -184,6 +251,13 @@ class Cache:
 
     def _files(self) -> list[Path]:
         return [self._path.with_name(self._path.name + suffix) for suffix in ("", "-wal", "-shm")]
+
+
+def _title_statement(name: str, title: Title | None) -> tuple[str, tuple[object, ...]]:
+    if title is None:
+        return "DELETE FROM titles WHERE name = ?", (name,)
+    values = (name, title.id, title.version, title.publisher, title.claims)
+    return "REPLACE INTO titles VALUES (?, ?, ?, ?, ?)", values
 
 
 def _connect(path: Path | str) -> sqlite3.Connection:

@@ -74,6 +74,7 @@ class Folder:
         self._owner: bytes | None = None  # What was in the lock's file at first.
         self._trees: dict[str, tuple[Selection, Tree]] = {}  # As `look` has last found them.
         self._links: dict[str, set[str]] = {}  # By what they lead to in the folder itself.
+        self.elsewhere: set[str] = set()  # What lies elsewhere: its changes are not reported.
 
     def look(self, but: Collection[str] = ()) -> Look:
         """Return what can be shared, by name: each file, each directory, and links to files.
@@ -200,11 +201,15 @@ class Folder:
         return self._thing(path)
 
     def _thing(self, path: Path) -> Source | None:
+        rule = self._rules.of(path.name)
+        self.elsewhere.discard(path.name)
         if not path.is_dir():
             return self._file(path)
-        if path.is_symlink() and not self._rules.of(path.name).follow_links:
-            self._reasons[path.name] = "it is a link to a directory, which needs --follow-links"
+        if path.is_symlink() and not rule.follow_links and not rule.linked:
+            self._reasons[path.name] = "it is a link to a directory, which needs --link"
             return None
+        if path.is_symlink() or rule.follow_links:
+            self.elsewhere.add(path.name)
         reason = why_not_followed(path, path.stat()) if path.is_symlink() else None
         if reason is not None:
             self._leave_out(path.name, reason)
@@ -254,6 +259,8 @@ class Folder:
         if target.is_relative_to(folder):
             thing = target.relative_to(folder).parts[0]
             self._links.setdefault(thing, set()).add(link.name)
+        else:
+            self.elsewhere.add(link.name)
 
     def _why_not_read(self, path: Path, status: os.stat_result) -> str | None:
         reason = self._unreadable.why_not(str(path), status)

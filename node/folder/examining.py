@@ -3,20 +3,24 @@
 Does not know what else is in the folder, and puts nothing into the inventory.
 """
 
+import contextlib
 import logging
 import math
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
+import msgspec
+from shoal.node.files.signature import GoneError
 from shoal.node.files.unreadable import PASSING, Unreadable, UnreadableError, why
 from shoal.node.folder.cache import Cache
 from shoal.node.folder.cadence import Cadence
-from shoal.node.folder.hashing import HashProgress, hash_source
-from shoal.node.folder.rules import DEFAULT_CHUNKING, Rules
+from shoal.node.folder.hashing import HashProgress, hash_source, verified_chunks
+from shoal.node.folder.rules import DAMAGED, DEFAULT_CHUNKING, Damage, Rules
 from shoal.node.folder.source import Source
 from shoal.node.folder.tree import Tree
 from shoal.node.folder.whole import Whole
+from shoal.protocol import bitmap
 from shoal.protocol.errors import MalformedMessageError
 from shoal.protocol.manifest import Manifest, encode
 from shoal.protocol.names import display
@@ -35,6 +39,7 @@ class Examiner:
         unreadable: Unreadable | None = None,
     ) -> None:
         """`unreadable` is told of each file that cannot be read."""
+        self.on_damaged: Callable[[str], None] = lambda _: None  # Told what has lost bytes.
         self._unreadable = unreadable or Unreadable()
         self._guard = threading.Lock()
         self._hashed_bytes: dict[str, int] = {}  # Of each that is being hashed.
@@ -60,6 +65,14 @@ class Examiner:
         with self._guard:
             done_bytes = self._hashed_bytes.get(name)
             return None if done_bytes is None else (done_bytes, self._sizes_bytes[name])
+
+    def all_hashing(self) -> list[tuple[str, int, int]]:
+        """Return everything that is being hashed: name, how many bytes are, and of how many."""
+        with self._guard:
+            return [
+                (name, done_bytes, self._sizes_bytes[name])
+                for name, done_bytes in self._hashed_bytes.items()
+            ]
 
     def examined(
         self, name: str, source: Source, progress: HashProgress, before: Whole | None = None
@@ -91,6 +104,10 @@ class Examiner:
             except MalformedMessageError:  # An earlier version of shoal wrote it.
                 pass
         try:
+            known = self._still_right(name, source, progress)
+            if known is not None:
+                self._cache.remember(name, source.signature, known.data, is_durable=True)
+                return known
             data = encode(self._hashed(name, source, progress, before))
         except UnreadableError:
             raise
@@ -102,11 +119,63 @@ class Examiner:
         self._cache.remember(name, source.signature, data)
         return Whole(name, data, source)
 
+    def _still_right(self, name: str, source: Source, progress: HashProgress) -> Whole | None:
+        """Return what the thing was before the machine was started again, if it still is that.
+
+        If it has lost bytes, withhold it: its time says that nobody has changed it, so it is no new
+        version.
+        """
+        try:
+            data = self._cache.doubtful_manifest_of(name, source.signature)
+            known = Whole(name, data, source) if data is not None else None
+        except MalformedMessageError:
+            return None
+        if known is None:
+            return None
+        right = self._right_chunks(known, progress)
+        if right == bitmap.full(known.chunk_count):
+            return known
+        self._cache.forget(name)
+        damaged = known.chunk_count - right.bit_count()
+        damage = Damage(known.id, source.signature.text, known.chunk_count, damaged)
+        rule = msgspec.structs.replace(self._rules.of(name), withheld=DAMAGED, damage=damage)
+        self._rules.set_or_hold(name, rule)
+        log.warning(
+            "%s: %d of %d chunks were lost with the power; not sharing it until it is healed",
+            display(name),
+            damaged,
+            known.chunk_count,
+        )
+        self.on_damaged(name)
+        return None
+
+    def _right_chunks(self, thing: Whole, progress: HashProgress) -> int:
+        """Hash a thing again; return its chunks that are right (protocol.bitmap)."""
+        with self._counting(thing.name, thing.source, progress) as (count, should_stop):
+
+            def read(index: int) -> bytes:
+                if should_stop():
+                    raise GoneError("stopped")
+                count(thing.manifest.chunk_size(index))
+                return thing.source.read(
+                    thing.manifest.chunk_offset(index), thing.manifest.chunk_size(index)
+                )
+
+            return verified_chunks(read, thing.manifest, list(range(thing.chunk_count)))
+
     def _hashed(
         self, name: str, source: Source, progress: HashProgress, before: Whole | None
     ) -> Manifest:
+        chunking = self._rules.of(name).chunking or DEFAULT_CHUNKING
+        with self._counting(name, source, progress) as (count, should_stop):
+            return hash_source(source, count, should_stop, chunking, before)
+
+    @contextlib.contextmanager
+    def _counting(
+        self, name: str, source: Source, progress: HashProgress
+    ) -> Iterator[tuple[Callable[[int], None], Callable[[], bool]]]:
+        """Keep count of what is hashed; give a function to count bytes, and one to ask to stop."""
         rule, began = self._rules.of(name), time.monotonic()
-        chunking = rule.chunking or DEFAULT_CHUNKING
 
         def count(size_bytes: int) -> None:
             with self._guard:
@@ -119,7 +188,7 @@ class Examiner:
         with self._guard:
             self._hashed_bytes[name], self._sizes_bytes[name] = 0, source.size_bytes
         try:
-            return hash_source(source, count, should_stop, chunking, before)
+            yield count, should_stop
         finally:
             now = time.monotonic()
             with self._guard:

@@ -18,14 +18,13 @@ MOST = 8  # Places of a chunk. One would do, but any may have rotted.
 
 
 class Part(Protocol):
-    """A thing that is being fetched, as an inventory knows it (staging.partial)."""
+    """What is here of a thing that is not whole, as an inventory knows it (staging.partial)."""
 
     title: Title
     name: str
     id: ContentId
     data: bytes
     have: int
-    gives_way: bool
 
     @property
     def size_bytes(self) -> int: ...
@@ -34,6 +33,7 @@ class Part(Protocol):
     @property
     def have_bytes(self) -> int: ...
     def read(self, index: int) -> bytes: ...
+    def place(self, index: int) -> list[tuple[bytes, int, int]]: ...
 
 
 class Inventory:
@@ -46,9 +46,11 @@ class Inventory:
         self._replacing = threading.Lock()  # Whole things; held for longer than the other one.
         self._chunks = ChunkIndex()  # Of all whole things, once for each id.
         self._whole: dict[str, Whole] = {}
+        self.whole_bytes = 0  # Of these.
         self._by_id: dict[ContentId, Whole] = {}
         self._same: dict[ContentId, dict[str, Whole]] = {}  # More with that id, by name.
         self._partial: dict[ContentId, Part] = {}
+        self._damaged: dict[ContentId, Part] = {}  # What is intact of damaged things.
 
     def find(self, what: str) -> Whole | Part | None:
         """Return the thing with that name or id.
@@ -57,7 +59,8 @@ class Inventory:
         itself wait for the interpreter, and serving must not wait for it.
         """
         content_id = ContentId(what)
-        return self._whole.get(what) or self._by_id.get(content_id) or self._partial.get(content_id)
+        whole = self._whole.get(what) or self._by_id.get(content_id)
+        return whole or self._partial.get(content_id) or self._damaged.get(content_id)
 
     def whole(self, name: str) -> Whole | None:
         """Return the whole thing of that name. Takes no lock either."""
@@ -66,8 +69,19 @@ class Inventory:
     def part(self, name: str, content_id: str | None) -> Part | None:
         """Return the partial thing of that name, and of that version if one is given."""
         with self._lock:
-            parts = [part for part in self._partial.values() if part.name == name]
+            known = itertools.chain(self._partial.values(), self._damaged.values())
+            parts = [part for part in known if part.name == name]
         return next((part for part in parts if content_id in {None, part.id}), None)
+
+    @property
+    def whole_count(self) -> int:
+        """How many things are whole. Takes no lock, like the other counts."""
+        return len(self._whole)
+
+    @property
+    def partial_count(self) -> int:
+        """How many are not: they are being fetched, or are damaged."""
+        return len(self._partial) + len(self._damaged)
 
     def names(self) -> list[str]:
         with self._lock:
@@ -101,6 +115,7 @@ class Inventory:
             with self._lock:
                 old, is_new = self._whole.get(thing.name), thing.id not in self._by_id
                 self._whole[thing.name] = thing
+                self.whole_bytes += thing.size_bytes - (old.size_bytes if old is not None else 0)
                 self._add_id(thing)
                 if old is not None and old.id != thing.id:
                     self._remove_id(old)
@@ -119,6 +134,7 @@ class Inventory:
                 if thing is None or content_id not in {None, thing.id}:
                     return
                 del self._whole[name]
+                self.whole_bytes -= thing.size_bytes
                 self._remove_id(thing)
                 self._tell_of(name, thing.id)
             self._forget_chunks(thing)
@@ -127,39 +143,38 @@ class Inventory:
         """Note which version a thing of that name and content is, if it is here."""
         content_id = ContentId(title.id)
         with self._lock:
-            thing, partial = self._whole.get(name), self._partial.get(content_id)
+            thing = self._whole.get(name)
             if thing is not None and thing.id == content_id:
                 thing.title = title
-            if partial is not None and partial.name == name:
-                partial.title = title
+            for parts in (self._partial, self._damaged):
+                part = parts.get(content_id)
+                if part is not None and part.name == name:
+                    part.title = title
             self._tell_of(name, content_id)
 
     def put_partial(self, partial: Part) -> bool:
         """Take in a thing that is being fetched; refuse, and say so, if it is one already."""
         with self._lock:
-            known = self._partial.get(partial.id)
-            if known is not None and not known.gives_way:
+            if partial.id in self._partial:
                 return False
             self._partial[partial.id] = partial
-            if known is not None:
-                self._tell_of(known.name, known.id)
             self._tell_of(partial.name, partial.id)
         return True
 
     def fetched(self) -> list[Part]:
         """Return the things that are being fetched now."""
         with self._lock:
-            return [one for one in self._partial.values() if not one.gives_way]
+            return list(self._partial.values())
 
     def is_fetched(self, content_id: ContentId) -> bool:
         """Say whether it is being fetched now."""
         with self._lock:
-            return self._is_fetched(content_id)
+            return content_id in self._partial
 
     def unless_fetched(self, content_id: ContentId, do: Callable[[], None]) -> bool:
         """Do something quick that must not happen during a fetch; say whether it was done."""
         with self._lock:
-            may_be = not self._is_fetched(content_id)
+            may_be = content_id not in self._partial
             if may_be:
                 do()
         return may_be
@@ -170,18 +185,20 @@ class Inventory:
             if part is not None:
                 self._tell_of(part.name, part.id)
 
-    def remove_part(self, part: Part) -> bool:
-        """Forget that part, unless another one has taken its place; say whether it was there."""
+    def put_damaged(self, part: Part) -> None:
+        """Take in what is intact of a damaged thing, which is served while none is fetched."""
         with self._lock:
-            is_there = self._partial.get(part.id) is part
-            if is_there:
-                del self._partial[part.id]
-                self._tell_of(part.name, part.id)
-        return is_there
+            self._damaged[part.id] = part
+            self._tell_of(part.name, part.id)
 
-    def _is_fetched(self, content_id: ContentId) -> bool:
-        partial = self._partial.get(content_id)
-        return partial is not None and not partial.gives_way
+    def remove_damaged(self, name: str) -> bool:
+        """Forget what is left of a damaged thing; say whether there was any."""
+        with self._lock:
+            part = next((one for one in self._damaged.values() if one.name == name), None)
+            if part is not None:
+                del self._damaged[part.id]
+                self._tell_of(part.name, part.id)
+        return part is not None
 
     def _add_id(self, thing: Whole) -> None:
         if self._by_id.setdefault(thing.id, thing).name == thing.name:
@@ -207,10 +224,12 @@ class Inventory:
 
     def _tell_of(self, name: str, content_id: ContentId) -> None:
         """Tell what is held under a name and an id now; a partial thing only if no whole one is."""
-        thing, part = self._whole.get(name), self._partial.get(content_id)
+        thing = self._whole.get(name)
+        parts = self._partial.get(content_id), self._damaged.get(content_id)
+        part = next((one for one in parts if one is not None and one.name == name), None)
         if thing is not None and thing.id == content_id:
             self._tell(_holding(thing, complete=True))
-        elif part is not None and part.name == name:
+        elif part is not None:
             self._tell(_holding(part, complete=False))
         else:
             self._tell(Withdrawal(name, content_id))

@@ -9,10 +9,11 @@ import fcntl
 import os
 import re
 import stat
+import weakref
 from pathlib import Path
 from typing import Self
 
-from shoal.node.files.directories import is_directory
+from shoal.node.files.directories import is_directory, opened
 from shoal.protocol.errors import DiskError, OperatorError
 from shoal.protocol.names import display
 
@@ -35,6 +36,7 @@ class FolderLock:
 
     def __init__(self, descriptor: int) -> None:
         self._descriptor = descriptor
+        _HELD.add(self)
 
     @classmethod
     def take(cls, folder: Path) -> Self:
@@ -59,14 +61,31 @@ class FolderLock:
         return cls(descriptor)
 
     def release(self) -> None:
+        _HELD.discard(self)
         os.close(self._descriptor)
+
+    def leave_to_parent(self) -> None:
+        """Let go of it in a child after a fork: else it is held for as long as the child lives."""
+        os.close(self._descriptor)
+
+
+_HELD: "weakref.WeakSet[FolderLock]" = weakref.WeakSet()
+
+
+def _after_fork() -> None:
+    for lock in list(_HELD):
+        lock.leave_to_parent()
+    _HELD.clear()
+
+
+os.register_at_fork(after_in_child=_after_fork)
 
 
 def _open(folder: Path) -> int:
     """Open the lock's file, and nothing that only has its name: it is written to."""
     state = folder / ".shoal"
     try:
-        state.mkdir(parents=True, exist_ok=True)
+        _make(state)
         directory = os.open(state, os.O_RDONLY | os.O_DIRECTORY | _OPEN)
         try:
             descriptor = os.open("lock", os.O_RDWR | os.O_CREAT | _OPEN, 0o644, dir_fd=directory)
@@ -85,6 +104,15 @@ def _open(folder: Path) -> int:
         return descriptor
     os.close(descriptor)
     raise _not_ours(state / "lock")
+
+
+def _make(state: Path) -> None:
+    """Make a directory and those above it, durably: else all that comes into it can be lost."""
+    missing = [one for one in (state, *state.parents) if not os.path.lexists(one)]
+    state.mkdir(parents=True, exist_ok=True)
+    for one in missing:
+        with opened(one.parent.resolve()) as directory:
+            os.fsync(directory)
 
 
 def _not_ours(path: Path) -> OperatorError:

@@ -42,15 +42,17 @@ class Quota:
         used_bytes += left_bytes
         if used_bytes + size_bytes <= self._limit_bytes:
             return
-        message = (
-            f"{display(name)} ({size_bytes / GB:.2f} GB) is more than the quota of {self._node}"
-            f" leaves: {used_bytes / GB:.2f} of {self._limit_bytes / GB:.2f} GB are used"
-        )
+        used = f"{used_bytes / GB:.2f} of {self._limit_bytes / GB:.2f} GB are used"
+        size = f"{size_bytes / GB:.2f} GB"
+        message = f"{display(name)} ({size}) is more than the quota of {self._node} leaves: {used}"
         remedy = f"`shoal forget NAME --delete --as {self._node}` makes room"
         if left_bytes:
             message += f", {left_bytes / GB:.2f} GB by other fetches that run or were interrupted"
             remedy += f", `shoal fetch NAME --discard --as {self._node}` too"
-        raise DiskError(f"{message}; {remedy}, or raise quota_gb")
+        brief = f"its quota leaves less than {size}: {used}"
+        raise DiskError(
+            f"{message}; {remedy}, or raise quota_gb", brief=f"{brief}; {remedy}, or raise quota_gb"
+        )
 
     def _left_bytes(self, staged: str) -> int:
         places: list[Path] = []

@@ -27,6 +27,7 @@ class Withheld(msgspec.Struct, frozen=True):
     version: int
     publisher: str | None
     is_copy: bool
+    allowed: bool = True  # Else the cluster file says who may publish under that name.
 
     def reason(self, node: str) -> str:
         """Return the reason and the remedy, as a sentence for the operator of `node`."""
@@ -35,6 +36,9 @@ class Withheld(msgspec.Struct, frozen=True):
         if self.is_copy:
             heal = f"`shoal verify {name} --as {node}` puts back what was fetched"
             return f"{name} has changed here since it was fetched ({published}); {heal}, {force}"
+        if not self.allowed:
+            message = f"{node} may not publish {name} ({published}), as `publish` in the cluster"
+            return f"{message} file has it; rename it, or run `shoal share --force` as an admin"
         return (
             f"{name} is not what was published under that name ({published}); rename it, or {force}"
         )
@@ -93,7 +97,17 @@ class Register:
     def refuse(self, told: Told) -> None:
         """Note that the tracker did not take a claim: others have published under that name."""
         self._cache.forget_title(told.name)
-        self._withhold(Withheld(told.name, told.id, told.version, told.publisher, is_copy=False))
+        published = told.version, told.publisher
+        self._withhold(
+            Withheld(told.name, told.id, *published, is_copy=False, allowed=told.allowed)
+        )
+
+    def reconsider(self, name: str) -> None:
+        """Have what was not allowed claimed once more: by now it may be."""
+        with self._lock:
+            withheld = self._withheld.get(name)
+            if withheld is not None and not withheld.allowed:
+                del self._withheld[name]
 
     def gone(self, name: str) -> None:
         """Note that there is nothing under that name any more.

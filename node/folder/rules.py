@@ -3,16 +3,20 @@
 Kept in `.shoal/rules.json`, which is no cache: a thing that was to be forgotten must not come back.
 """
 
+import logging
 import os
 import threading
 from pathlib import Path
 
 import msgspec
+from shoal.node.files.directories import opened
 from shoal.node.files.placing import remove
 from shoal.node.files.raw_files import read_at
 from shoal.node.trees.selection import EVERYTHING, Selection
 from shoal.protocol.control import Chunking
 from shoal.protocol.errors import DiskError, OperatorError
+
+log = logging.getLogger("shoal.node")
 
 DEFAULT_CHUNKING: Chunking = "fixed"
 MAX_BYTES = 64 << 20  # Half a million rules.
@@ -42,6 +46,7 @@ class Rule(msgspec.Struct, frozen=True, omit_defaults=True):
     chunking: Chunking | None = None
     damage: Damage | None = None
     follow_links: bool = False
+    linked: bool = False  # It is a link of its user's to where it lies.
 
     @property
     def to_heal(self) -> Damage | None:
@@ -78,6 +83,11 @@ class Rules:
         """Return the names of what is to be healed."""
         return sorted(name for name, rule in self._rules.items() if rule.to_heal)
 
+    def heals_from(self, content_id: str) -> bool:
+        """Return whether a thing with that id is needed to heal a damaged one."""
+        damages = (self.of(name).to_heal for name in self.damaged())
+        return any(damage is not None and damage.id == content_id for damage in damages)
+
     def set(self, name: str, rule: Rule) -> None:
         """Have `rule` hold for `name`, durably; raise OperatorError if the disk refuses."""
         with self._lock:
@@ -93,10 +103,14 @@ class Rules:
                 raise DiskError(f"{message}; check the disk and run it again") from None
             self._rules = rules
 
-    def hold(self, name: str, rule: Rule) -> None:
-        """Have `rule` hold for `name` in this process alone, as the disk refuses to keep it."""
-        with self._lock:
-            self._rules = self._rules | {name: rule}
+    def set_or_hold(self, name: str, rule: Rule) -> None:
+        """Have `rule` hold for `name`; in this process alone if the disk refuses to keep it."""
+        try:
+            self.set(name, rule)
+        except OperatorError as error:
+            log.warning("%s", error)
+            with self._lock:
+                self._rules = self._rules | {name: rule}
 
     def _load(self) -> dict[str, Rule]:
         try:
@@ -121,3 +135,5 @@ class Rules:
             file.flush()
             os.fsync(file.fileno())
         aside.rename(self._path)
+        with opened(self._path.parent) as directory:
+            os.fsync(directory)  # Or a loss of power brings the old rules back.

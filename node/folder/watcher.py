@@ -38,6 +38,7 @@ log = logging.getLogger("shoal.node")
 EVERYTHING = Changed(everything=True)
 OnHashed = Callable[[int, int], None]  # How many bytes are hashed, and of how many.
 
+ELSEWHERE_S = 2.0  # How often to look at what links lead to: changes there are not reported.
 STABLE_S = 0.2  # A file that changed within this is still being written.
 REST = 9  # Times as long as a look takes: a tree of a million files is not scanned all the time.
 
@@ -70,6 +71,7 @@ class Watcher:
         self._has_seen_all = False
         self._last_seen: dict[str, Signature] = {}
         self._later: dict[str, float] = {}  # What to look at again, and when.
+        self._elsewhere_at = math.inf  # When to look again at what lies elsewhere.
         self._waiting: dict[str, int] = {}  # What is to be hashed: sizes in bytes, by name.
         self._rest_s = 0.0
         self._first_look_is_over = threading.Event()
@@ -80,6 +82,10 @@ class Watcher:
         """Look through the folder when changes are reported, and every `rescan_s` seconds."""
         self._occasions.rescan_s = rescan_s
         self._thread.start()
+
+    def tell_of_damage(self, on_damaged: Callable[[str], None]) -> None:
+        """Have a function told the name of each thing that has lost bytes. Before `start`."""
+        self._examiner.on_damaged = on_damaged
 
     def interrupt(self) -> None:
         """Give up hashing, for good. For signal handlers too."""
@@ -127,6 +133,13 @@ class Watcher:
         large = self._large.find(name)
         size_bytes = self._waiting.get(name) if large is None else large.size_bytes
         return None if size_bytes is None else (0, size_bytes)
+
+    def all_hashing(self) -> list[tuple[str, int, int]]:
+        """Return what is being hashed now: name, how many bytes are hashed, and of how many.
+
+        May be called from any thread; does not wait.
+        """
+        return self._examiner.all_hashing()
 
     def require_there(self) -> None:
         """Raise OperatorError if the folder is not there: nothing may be written in its place."""
@@ -251,7 +264,11 @@ class Watcher:
         restless = self._take_in_all(new, before)
         with self._looking:
             self._later |= dict.fromkeys(restless, time.monotonic() + STABLE_S)
-            self._occasions.due = min(self._later.values(), default=math.inf)
+            if not self._folder.elsewhere:
+                self._elsewhere_at = math.inf
+            elif self._elsewhere_at <= began or self._elsewhere_at == math.inf:
+                self._elsewhere_at = time.monotonic() + ELSEWHERE_S
+            self._occasions.due = min(*self._later.values(), self._elsewhere_at, math.inf)
             self._has_seen_all |= changed.is_everything and not self._stopping.is_set()
         return restless
 
@@ -263,6 +280,8 @@ class Watcher:
         due = (name for name, at in self._later.items() if at <= now)
         where: dict[str, Collection[str]] = dict.fromkeys(due, ())
         where |= changed.things
+        if self._elsewhere_at <= now:
+            where |= dict.fromkeys(self._folder.elsewhere, ("",))
         known = {name for name in self._folder.with_links(where) if self._was_there(name)}
         return self._folder.look_again(where), known
 

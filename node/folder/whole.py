@@ -1,6 +1,9 @@
 """A hashed thing in a node's folder. Knows neither the folder nor other things."""
 
+import errno
+
 from shoal.node.files.signature import GoneError, Signature
+from shoal.node.files.unreadable import SHORT
 from shoal.node.folder.source import Source
 from shoal.protocol import bitmap
 from shoal.protocol.manifest import decode, id_of
@@ -38,9 +41,20 @@ class Whole:
         return bitmap.full(self.manifest.chunk_count)
 
     def read(self, index: int) -> bytes:
-        """Return the bytes of chunk `index`; raise GoneError if they are no longer there."""
+        """Return the bytes of chunk `index`.
+
+        Raises:
+            GoneError: they are no longer there, or have failed to be read twice.
+            OSError: nothing can be read now: there are too many files open, or there is no memory.
+        """
         thing = self.manifest
-        try:
-            return self.source.read(thing.chunk_offset(index), thing.chunk_size(index))
-        except OSError as error:
-            raise GoneError(f"{self.name}: {error.strerror}") from None
+        where = thing.chunk_offset(index), thing.chunk_size(index)
+        for may_fail in (True, False):  # A disk or a file server may fail for once.
+            try:
+                return self.source.read(*where)
+            except OSError as error:
+                if error.errno in SHORT:
+                    raise
+                if not may_fail or error.errno == errno.ENOENT:
+                    raise GoneError(f"{self.name}: {error.strerror}") from None
+        raise AssertionError

@@ -1,70 +1,132 @@
-"""The REP socket and its thread: requests in, manifests and chunks out. Decides nothing (serving).
+"""The node's address and its thread: requests in, manifests and chunks out.
 
-Each request gets exactly one reply, whatever happens: a REP that does not reply is stuck for good.
+Decides nothing (serving). The address is a ROUTER, so that one asker can wait while another is
+served; the REPs behind it (readers) read what is not in memory.
 """
 
 import functools
 import logging
-import random
+import math
 import threading
 import time
-from collections.abc import Callable
-from typing import Any
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any, Protocol
 
 import zmq
-from shoal.node.files.signature import GoneError
 from shoal.node.folder.inventory import Inventory
 from shoal.node.folder.whole import Whole
+from shoal.node.network.flows import Flows
+from shoal.node.network.front import Front
+from shoal.node.network.readers import Readers, Reading, read
 from shoal.node.serving import steps
+from shoal.node.serving.background import Sample
 from shoal.node.serving.drive import CarryOut, drive
-from shoal.node.serving.pacing import COUNTED_BYTES
 from shoal.node.serving.server import Server
 from shoal.node.serving.settings import NodeSettings
-from shoal.protocol import messages
-from shoal.protocol.errors import MalformedMessageError, UnsupportedMessageError, WireCode
-from shoal.protocol.messages import NodeRequest, State
+from shoal.node.serving.warmth import Warmth
+from shoal.protocol.messages import State
 from shoal.protocol.names import display
-from shoal.wire import frames, sockets
-from shoal.wire.releases import Releases
+from shoal.system.pulse import Pulse
+from shoal.wire.curve import Gate
 from shoal.wire.wake import Wake
 
 log = logging.getLogger("shoal.node")
 
 _IN, _FOREVER_MS = int(zmq.POLLIN), -1
-IN_A_ROW = 16  # Requests that are served before looking whether to stop.
+LOOK_S = 0.01  # How often to see what may be sent, at most.
+STOP_S = 2.0  # How long a disk may take before its thread is left alone.
+
+
+class Uplink(Protocol):
+    """How much a node may send; it hears how much it sends. Rates are in bytes/s."""
+
+    @property
+    def patience_s(self) -> float:
+        """How long to wait at most before calling `sent` again."""
+
+    def sent(self, sent_bytes: int, now: float, *, is_busy: bool) -> None:
+        """Note how much was sent since the start, and whether it goes on."""
+
+    def up(self, now: float) -> int | None:
+        """Return what may be sent; None: as much as can be."""
+
+    def pace(self) -> int | None:
+        """Return what the kernel may send; None: as much as it can."""
+
+    def to_hosts(self) -> Mapping[str, int]:
+        """Return what may be sent to single hosts, by their addresses."""
+
+    def wants_samples(self, now: float) -> bool:
+        """Say whether to look at the connections now."""
+
+    def sampled(self, samples: Iterable[Sample], now: float) -> None:
+        """Take in what the connections have shown since the last time."""
 
 
 class ChunkServer:
-    """Serves an inventory at one address, from `start` to `stop`."""
+    """Serves an inventory at one address, from `start` to `stop`.
+
+    It has a context of its own, so that nothing else can keep its I/O thread: libzmq looks names up
+    in there.
+    """
 
     def __init__(
         self,
-        context: "zmq.Context[zmq.Socket[bytes]]",
         inventory: Inventory,
         on_gone: Callable[[str], None],
         on_wrong: Callable[[str, int], None],
         state_of: Callable[[str, str | None], State],
         settings: NodeSettings,
+        uplink: Uplink,
     ) -> None:
         """`on_gone` gets the name of a file that is found to have changed.
 
         `on_wrong` gets the id of a thing and the index of a chunk that another node says is wrong.
         `state_of` returns how much of a name's version is here, without waiting for anything.
+        `uplink` tells what may be sent at a time.
         """
-        self._context = context
         self._on_gone = on_gone
         self._on_wrong = on_wrong
         self._state_of = state_of
-        rng = random.Random()  # noqa: S311 (whose turn it is)
-        self._server = Server(inventory, rng, settings.say_s)
+        says_all = log.isEnabledFor(logging.DEBUG)
+        self._server = Server(inventory, 0.0 if says_all else settings.say_s)
+        self.sent = self._server.sent
+        self.pulse = Pulse()
+        self._uplink = uplink
+        self._flows = Flows()
+        self._limit = steps.LimitChanged(None)  # As the server has been told.
+        self._look_at = 0.0
+        self._warmth = Warmth()
         self._wake = Wake()
         self._is_stopping = False
         self._thread: threading.Thread | None = None
+        self._front: Front | None = None
 
-    def start(self, address: str) -> None:
-        """Bind and begin to serve; raises OperatorError if the address cannot be bound."""
-        sock = sockets.replier(self._context, address)
-        self._thread = threading.Thread(target=self._run, args=(sock,), name="serve", daemon=True)
+    @property
+    def sent_bytes(self) -> int:
+        """How much was sent since the start. May be asked from any thread."""
+        return 0 if self._front is None else self._front.sent_bytes
+
+    @property
+    def waiting_count(self) -> int:
+        """How many requests wait. May be asked from any thread."""
+        return self._server.waiting_count
+
+    def start(self, address: str, gate: Gate | None = None) -> None:
+        """Bind and begin to serve, with a `gate` those with keys alone.
+
+        Raises:
+            OperatorError: the address cannot be bound.
+        """
+        context: zmq.Context[zmq.Socket[bytes]] = zmq.Context()
+        try:
+            front = Front(context, address, gate)
+        except BaseException:
+            context.term()
+            raise
+        self._front = front
+        work = context, front
+        self._thread = threading.Thread(target=self._run, args=work, name="serve", daemon=True)
         self._thread.start()
 
     def stop(self) -> None:
@@ -74,53 +136,77 @@ class ChunkServer:
             self._thread.join()
         self._wake.close()
 
-    def _run(self, sock: "zmq.Socket[bytes]") -> None:
-        rep = _Rep(sock)
-        tell = functools.partial(self._tell, rep, functools.partial(self._carry_out, rep))
-        paused: list[tuple[Any, int]] = [(self._wake.fileno(), _IN), (rep.releases.socket, _IN)]
-        listening = [*paused, (sock, _IN)]
+    def _run(self, context: "zmq.Context[zmq.Socket[bytes]]", front: Front) -> None:
+        readers = Readers(context)
         try:
-            while not self._is_stopping:
-                self._serve_what_waits(rep, tell)
-                if rep.unanswered is None:
-                    zmq.zmq_poll(listening, _FOREVER_MS)
-                elif not zmq.zmq_poll(paused, self._pause_ms()):
-                    tell(steps.TimePassed())
+            self._serve(front, readers)
         finally:
-            rep.close()
+            front.close()
+            if readers.close(STOP_S):
+                context.term()
 
-    def _pause_ms(self) -> int:
-        deadline = self._server.deadline
-        assert deadline is not None  # A request is waiting.
-        return 1 + max(0, int(1000 * (deadline - time.monotonic())))
+    def _serve(self, front: Front, readers: Readers) -> None:
+        carry_out = functools.partial(self._carry_out, front, readers)
+        polled: list[tuple[Any, int]] = [
+            (each, _IN) for each in (*front.sockets, self._wake.fileno())
+        ]
+        also_readers = polled + [(each, _IN) for each in readers.sockets]
+        ready: list[Any] = []
+        while not self._is_stopping:
+            self.pulse.since = now = time.monotonic()
+            for event in front.news(ready, now):
+                self._tell(carry_out, event)
+            if readers.are_busy:
+                for reading in readers.taken():
+                    self._tell(carry_out, self._noted(reading))
+            self._look_at_limit(carry_out, front, time.monotonic())
+            wait_s = self._server.deadline(now := time.monotonic()) - now
+            if wait_s <= 0:
+                self._tell(carry_out, steps.TimePassed())
+            sources = also_readers if readers.are_busy else polled
+            wait_s = min(wait_s, front.patience_s, self._uplink.patience_s)
+            self.pulse.rest()
+            ready = [each for each, _ in zmq.zmq_poll(sources, _milliseconds(wait_s))]
 
-    def _serve_what_waits(self, rep: "_Rep", tell: Callable[[steps.Event], None]) -> None:
-        for _ in range(IN_A_ROW):
-            for number in rep.releases.taken():
-                tell(steps.ReplyLeft(number))
-            arrived = rep.receive() if rep.unanswered is None else None
-            if arrived is None:
-                return
-            tell(arrived)
+    def _look_at_limit(self, carry_out: CarryOut, front: Front, now: float) -> None:
+        if now < self._look_at:
+            return
+        self._look_at = now + LOOK_S
+        self._uplink.sent(front.sent_bytes, now, is_busy=self._server.is_busy)
+        if self._uplink.wants_samples(now):
+            active = self._server.active(now)
+            self._uplink.sampled(self._flows.samples(front, active, now), now)
+        paces = self._uplink.pace(), self._uplink.to_hosts()
+        limit = steps.LimitChanged(self._uplink.up(now), *paces)
+        if limit != self._limit:
+            self._limit = limit
+            self._tell(carry_out, limit)
 
-    def _tell(self, rep: "_Rep", carry_out: CarryOut, event: steps.Event) -> None:
+    def _tell(self, carry_out: CarryOut, event: steps.Event) -> None:
+        """Tell the server of an event; a bug in answering costs that answer, and not the node."""
         try:
             drive(self._handle, carry_out, event)
         except Exception:
-            if rep.unanswered is None:
+            numbers = steps.requests_of(event)
+            if not numbers:
                 raise
             log.exception("a request could not be answered")
-            drive(self._handle, carry_out, steps.AnswerFailed(rep.unanswered))
+            for number in numbers:
+                drive(self._handle, carry_out, steps.AnswerFailed(number))
 
     def _handle(self, event: steps.Event) -> list[steps.Action]:
         return self._server.handle(event, time.monotonic())
 
-    def _carry_out(self, rep: "_Rep", action: steps.Action) -> steps.Event | None:
+    def _carry_out(  # noqa: C901, PLR0912 (one table of all actions)
+        self, front: Front, readers: Readers, action: steps.Action
+    ) -> steps.Event | None:
         match action:
             case steps.SendReply():
-                rep.reply(action)
+                return front.reply(action)
             case steps.ReadChunk():
-                return _read(action)
+                if self._warmth.is_warm(action.shared.id, time.monotonic()):
+                    return self._noted(read(action))
+                readers.ask(action)
             case steps.LogUpload(name, index, count, node):
                 log.info("Uploading %s (%d/%d) to %s", display(name), index + 1, count, node)
             case steps.FindState(number, name, version):
@@ -129,7 +215,21 @@ class ChunkServer:
                 self._on_wrong(content_id, index)
             case steps.Withdraw(shared, reason):
                 self._withdraw(shared, reason)
+            case steps.SetPace(source, rate):
+                front.pace(source, rate)
+            case steps.EndPaces():
+                front.end_paces()
+            case steps.End(source, reason):
+                front.end(source, reason)
         return None
+
+    def _noted(self, reading: Reading) -> steps.Event:
+        """Remember whether a chunk was in memory; return what came of reading it."""
+        event = reading.event
+        size_bytes = len(event.data) if isinstance(event, steps.ChunkRead) else 0
+        shared = reading.action.shared
+        self._warmth.note(shared.id, size_bytes, reading.took_s, time.monotonic())
+        return event
 
     def _withdraw(self, shared: steps.Shared, reason: str) -> None:
         log.warning("can no longer serve %s", display(reason))
@@ -137,61 +237,5 @@ class ChunkServer:
             self._on_gone(shared.name)
 
 
-class _Rep:
-    """The socket, and which request it has to answer before it takes the next."""
-
-    def __init__(self, sock: "zmq.Socket[bytes]") -> None:
-        sock.copy_threshold = COUNTED_BYTES
-        self.releases = Releases()
-        self.unanswered: int | None = None
-        self._sock = sock
-        self._count = 0
-
-    def receive(self) -> steps.Arrived | None:
-        """Return the next request, under a new number; None if there is none."""
-        if not frames.has_mail(self._sock):
-            return None
-        parts = frames.receive(self._sock)
-        if parts is None:
-            return None  # A request without a delimiter: libzmq announces it and drops it.
-        self._count += 1
-        self.unanswered = self._count
-        source = steps.Source(*frames.origin(parts[0]))
-        try:
-            return steps.RequestArrived(self._count, source, _request_in(parts))
-        except UnsupportedMessageError as error:
-            return steps.NonsenseArrived(self._count, source, WireCode.UNSUPPORTED, str(error))
-        except MalformedMessageError as error:
-            return steps.NonsenseArrived(self._count, source, WireCode.MALFORMED, str(error))
-
-    def reply(self, action: steps.SendReply) -> None:
-        """Answer the request."""
-        assert action.number == self.unanswered
-        body, payload = messages.encode(action.message), action.payload
-        if payload is None:
-            frames.send(self._sock, [body])
-        elif action.is_counted:
-            frames.begin(self._sock, body)
-            self.releases.send(self._sock, payload, action.number)
-        else:
-            frames.send(self._sock, [body, payload])
-        self.unanswered = None
-
-    def close(self) -> None:
-        self._sock.close()
-        self.releases.close()
-
-
-def _read(action: steps.ReadChunk) -> steps.Event:
-    try:
-        return steps.ChunkRead(action.number, action.shared.read(action.index))
-    except GoneError as error:
-        return steps.ChunkGone(action.number, str(error))
-
-
-def _request_in(parts: list[zmq.Frame]) -> NodeRequest:
-    if len(parts) != 1:
-        raise MalformedMessageError("a request has one frame after the delimiter")
-    limit = messages.MAX_CHUNK_REQUEST_BYTES
-    request: NodeRequest = messages.decode(parts[0].bytes, NodeRequest, limit)
-    return request
+def _milliseconds(wait_s: float) -> int:
+    return _FOREVER_MS if math.isinf(wait_s) else max(0, math.ceil(1000 * wait_s))

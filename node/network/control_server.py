@@ -11,7 +11,16 @@ from typing import Protocol
 import zmq
 from shoal.node.files.placing import remove
 from shoal.protocol import messages
-from shoal.protocol.control import Cancel, Failed, Order, Report, ShareOrder, Task, Working
+from shoal.protocol.control import (
+    Bytes,
+    Cancel,
+    Failed,
+    Order,
+    Report,
+    ShareOrder,
+    Task,
+    Working,
+)
 from shoal.protocol.errors import (
     BugError,
     DiskError,
@@ -23,8 +32,8 @@ from shoal.protocol.errors import (
     TimedOutError,
     refused,
 )
-from shoal.protocol.messages import MAX_TEXT_CHARACTERS
-from shoal.protocol.names import RESERVED_FOLDER
+from shoal.protocol.fields import MAX_TEXT_CHARACTERS
+from shoal.system.pulse import Pulse
 from shoal.wire import control_socket
 from shoal.wire.wake import Wake
 
@@ -57,6 +66,7 @@ class ControlServer:
         self._orders: dict[Sender, Task] = {}
         self._alive_at = 0.0
         self._wake = Wake()
+        self.pulse = Pulse()
         self._is_stopping = False
 
     def run(self) -> None:
@@ -71,8 +81,10 @@ class ControlServer:
         poller.register(self._wake, zmq.POLLIN)
         try:
             while not self._is_stopping or self._orders:
+                self.pulse.rest()
                 ready = dict(poller.poll(int(1000 * ALIVE_S) if self._orders else None))
-                self._say_alive(time.monotonic())
+                self.pulse.since = now = time.monotonic()
+                self._say_alive(now)
                 self._wake.clear()
                 if sock in ready:
                     self._take(sock)
@@ -89,11 +101,11 @@ class ControlServer:
 
     def _open(self) -> "zmq.Socket[bytes]":
         place = control_socket.place_of(self._folder)
-        if place.is_dir() and place.parent.name == RESERVED_FOLDER:  # ZeroMQ removes only files.
+        if place.is_dir():  # ZeroMQ removes only files.
             remove(place)
         try:
             return control_socket.node_end(self._context, self._folder)
-        except zmq.ZMQError as error:
+        except (zmq.ZMQError, OSError) as error:
             self._context.term()
             self._wake.close()
             message = f"cannot take orders at {place}: {error.strerror}"
@@ -159,8 +171,11 @@ class ControlServer:
             if not isinstance(report, Working):
                 self._orders.pop(sender, None)
             connection, tag = sender
+            frames = [connection, tag, b"", messages.encode(report)]
+            if isinstance(report, Bytes):
+                frames[-1:] = [messages.encode(Bytes()), report.data]
             try:
-                sock.send_multipart([connection, tag, b"", messages.encode(report)], zmq.NOBLOCK)
+                sock.send_multipart(frames, zmq.NOBLOCK, copy=False)
             except zmq.Again:
                 pass  # The command does not read; later reports will tell it.
 

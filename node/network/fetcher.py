@@ -13,14 +13,20 @@ from shoal.node.fetching.drive import drive
 from shoal.node.fetching.inflow import Inflow
 from shoal.node.fetching.settings import FetchSettings
 from shoal.node.fetching.versions import Meant
+from shoal.node.network.attention import Attention
 from shoal.node.network.link import Link
 from shoal.node.network.links import Links
 from shoal.node.network.stop import Stop
+from shoal.node.network.totals import Totals
+from shoal.node.scheduling.budgets import Budget
 from shoal.node.staging.intake import Intake
 from shoal.protocol.control import Fetched, Working
-from shoal.protocol.errors import TrackerError, WireCode
+from shoal.protocol.errors import NotAllowedError, TrackerError, WireCode
+from shoal.protocol.keyring import Keyring, knows, towards_node, towards_tracker
+from shoal.protocol.manifest import MAX_MANIFEST_BYTES
 from shoal.protocol.messages import ChunkRequest, Error, Holders, ManifestRequest, Query, WrongChunk
-from shoal.protocol.names import display
+from shoal.protocol.names import display, quoted
+from shoal.wire.host_names import HOST_NAMES
 from shoal.wire.tracker_client import TrackerClient
 
 log = logging.getLogger("shoal.node")
@@ -28,6 +34,7 @@ log = logging.getLogger("shoal.node")
 DRAIN = 32  # Messages taken from one holder before it is another one's turn.
 PROGRESS_S = 0.5  # A report costs the node 0.3 ms; five a second were 2 % of a swarm's CPU time.
 NOTICED_S = 1.0  # How often to see who is in the middle of a reply; matters on slow links.
+REACH_S = 0.02  # How often to see whether a holder's host name is known by now.
 BOUND_S = 0.1  # How often to see whether TCP's windows can be bound by now.
 
 
@@ -38,6 +45,12 @@ class Surroundings(msgspec.Struct, frozen=True):
     node: str
     tracker_address: str
     settings: FetchSettings = FetchSettings()
+    listed: dict[str, str] = {}  # The addresses of the nodes in the cluster file, by name.
+    ring: Keyring | None = None
+    token: Callable[[], str] = str  # What shows the tracker that it is this node; empty: nothing.
+    totals: Totals = msgspec.field(default_factory=Totals)  # Where what it receives is counted.
+    budget: Budget | None = None  # How much may be requested in which time.
+    attention: Attention = msgspec.field(default_factory=Attention)  # What readers wait for.
 
 
 class Fetcher:
@@ -56,14 +69,21 @@ class Fetcher:
         self._with = surroundings
         self._on_progress = on_progress
         self._meant = meant
-        node, tracker_address = surroundings.node, surroundings.tracker_address
-        self._download = Download(meant, node, tracker_address, rng, surroundings.settings)
+        node = surroundings.node
+        tracker_address = HOST_NAMES.best(surroundings.tracker_address)
+        settings, listed = surroundings.settings, surroundings.listed
+        self._download = Download(meant, node, tracker_address, rng, settings, listed)
+        self._download.roster.knows = self._knows
+        if surroundings.budget is not None:
+            self._download.budget = surroundings.budget
+        self._keyless: set[str] = set()
         self._stop = stop
         self._path: str | None = None
         self._intake = intake
         self._inflow = Inflow()
         self._link_rate: float | None = None
         self._notice_at = 0.0
+        self._urged: tuple[tuple[int, int], ...] = ()
 
     def run(self) -> Fetched:
         """Fetch; returns when the thing is in place.
@@ -72,10 +92,13 @@ class Fetcher:
             OperatorError: it could not be fetched, or was stopped.
         """
         started, worked_s = time.monotonic(), time.thread_time()
-        tracker = TrackerClient(self._with.context, self._with.tracker_address)
+        towards = towards_tracker(self._with.ring)
+        tracker = TrackerClient(self._with.context, self._with.tracker_address, towards=towards)
         self._links = Links(self._stop.wake, tracker.socket)
         try:
-            self._loop(tracker)
+            listening = self._with.attention.listening(self._stop.wake)
+            with listening, self._with.totals.counting(self._download.tally):
+                self._loop(tracker)
             self._link_rate = self._links.rate()
         finally:
             self._links.close()
@@ -87,6 +110,7 @@ class Fetcher:
             working_s=time.thread_time() - worked_s,
             disk_s=self._intake.writing_s,
             link_rate=self._link_rate,
+            limit_rate=self._download.budget.rate,
         )
         assert self._path is not None
         return report.fetched(self._download, self._with.node, self._path, measured)
@@ -103,6 +127,7 @@ class Fetcher:
             for link in ready:
                 self._hear(link, tracker)
             self._look_after_links(tracker)
+            self._look_at_readers(tracker)
             now = time.monotonic()
             if now >= next_look:
                 next_look = now + BOUND_S
@@ -123,11 +148,21 @@ class Fetcher:
             return steps.TimePassed()
         return steps.HoldersFound(answer)
 
+    def _knows(self, node: str) -> bool:
+        """Say whether a holder can be asked; a tracker cannot introduce any."""
+        if knows(self._with.ring, node):
+            return True
+        if node not in self._keyless:
+            self._keyless.add(node)
+            log.warning("not asking %s: the cluster file here has no key of it", display(node))
+        return False
+
     def _hear_tracker(self, tracker: TrackerClient) -> None:
         try:
             reply = tracker.receive(time.monotonic())
-        except TrackerError as error:
-            self._feed(steps.TrackerLost(str(error)), tracker)
+        except (TrackerError, NotAllowedError) as error:
+            is_refusal = isinstance(error, NotAllowedError)
+            self._feed(steps.TrackerLost(str(error), is_refusal), tracker)
             return
         match reply:
             case None:
@@ -136,8 +171,9 @@ class Fetcher:
                 self._feed(steps.HoldersFound(reply), tracker)
             case Error(code=WireCode.NOT_FOUND):
                 self._feed(steps.NotFound(), tracker)
-            case Error(message=message):
-                self._feed(steps.TrackerLost(f"the tracker refused: {display(message)}"), tracker)
+            case Error(code=code, message=message):
+                reason, is_refusal = "the tracker refused: ", code is WireCode.NOT_ALLOWED
+                self._feed(steps.TrackerLost(reason + quoted(message), is_refusal), tracker)
             case _:
                 self._feed(steps.TrackerLost("the tracker answered something else"), tracker)
 
@@ -154,6 +190,8 @@ class Fetcher:
             self._links.touch(link)
 
     def _look_after_links(self, tracker: TrackerClient) -> None:
+        for lost in self._links.reach():
+            self._feed(lost, tracker)
         for link in self._links.changed():
             # The last event may have made us drop this one.
             trouble = link.trouble() if link in self._links else None
@@ -162,9 +200,18 @@ class Fetcher:
             elif link in self._links and (greeting := link.greeting()) is not None:
                 self._feed(greeting, tracker)
 
+    def _look_at_readers(self, tracker: TrackerClient) -> None:
+        """Have what they wait for come first."""
+        urged = self._with.attention.of(self._download.id)
+        if urged != self._urged:
+            self._urged = urged
+            self._feed(steps.ChunksUrged(urged), tracker)
+
     def _look_at_connections(self, tracker: TrackerClient, now: float) -> None:
         """Bound TCP's windows where that is possible by now; see whose replies are coming in."""
         self._links.bound(self._inflow)
+        for lost in self._links.excesses():
+            self._feed(lost, tracker)
         if now >= self._notice_at:
             self._notice_at = now + NOTICED_S
             for node in self._links.sending():
@@ -183,19 +230,22 @@ class Fetcher:
     ) -> steps.Event | None:
         match action:
             case steps.RequestChunk(node, request_id):
-                self._links.touched(node).send(request_id, self._request(action))
+                request, size_bytes = self._request(action)
+                self._links.touched(node).send(request_id, request, size_bytes)
             case steps.StoreChunk():
                 return self._store(action)
             case steps.RequestManifest(node, request_id, what, may_wait):
-                self._links.touched(node).send(request_id, ManifestRequest(what, may_wait))
+                question = ManifestRequest(what, may_wait)
+                self._links.touched(node).send(request_id, question, MAX_MANIFEST_BYTES)
             case steps.ReportChunk(node, request_id, content_id, index):
                 log.info("%s sent wrong bytes of chunk %d", node, index + 1)
                 wrong = WrongChunk(content_id, index, self._with.node)
                 self._links.touched(node).report(request_id, wrong)
             case steps.QueryTracker(what, partial):
-                tracker.send(Query(what, self._with.node, partial=partial), time.monotonic())
+                self._ask(tracker, Query(what, self._with.node, partial, token=self._with.token()))
             case steps.Connect(node, address):
-                self._links.add(Link(self._with.context, node, address))
+                towards = towards_node(self._with.ring, node)
+                self._links.add(Link(self._with.context, node, address, towards))
             case steps.Disconnect(node, reason):
                 self._links.remove(node)
                 if reason:
@@ -208,13 +258,21 @@ class Fetcher:
                 return self._intake.publish()
             case steps.Finish(path):
                 self._path = path
-            case steps.Fail(kind, message):
-                raise kind(message)
+            case steps.Fail(kind, message, brief):
+                raise kind(message, brief=brief)
         return None
 
-    def _request(self, action: steps.RequestChunk) -> ChunkRequest:
+    def _ask(self, tracker: TrackerClient, query: Query) -> None:
+        if tracker.is_over:
+            self._links.renew(tracker, towards_tracker(self._with.ring))
+        tracker.send(query, time.monotonic())
+
+    def _request(self, action: steps.RequestChunk) -> tuple[ChunkRequest, int]:
+        """Return a request for a chunk, and how large that is."""
         index, have, patience_ms = action.index, action.have, action.patience_ms
-        return ChunkRequest(action.id, index, self._with.node, have, patience_ms)
+        request = ChunkRequest(action.id, index, self._with.node, have, patience_ms)
+        assert self._download.manifest is not None
+        return request, self._download.manifest.chunk_size(index)
 
     def _store(self, action: steps.StoreChunk) -> steps.Event | None:
         payload = self._links[action.node].take(action.request_id)
@@ -224,6 +282,8 @@ class Fetcher:
     def _due(self, tracker: TrackerClient, now: float) -> float:
         """Return when to look at the clock again if nothing comes in."""
         due = now + (BOUND_S if len(self._links) else 1.0)
+        if self._links.are_unreached:
+            due = now + REACH_S
         ours, tracker_s = self._download.deadline(now), tracker.deadline
         if ours is not None and ours < due:
             due = ours

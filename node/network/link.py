@@ -19,28 +19,35 @@ from shoal.node.fetching.steps import (
 )
 from shoal.protocol import messages
 from shoal.protocol.errors import MalformedMessageError
+from shoal.protocol.keyring import Towards
+from shoal.protocol.message import Message
 from shoal.protocol.messages import (
     ChunkReply,
     Error,
     ManifestReply,
-    Message,
     NodeReply,
     Noted,
     Nothing,
     State,
     WrongChunk,
 )
-from shoal.wire import frames, sockets
+from shoal.wire import curve, frames, sockets
+from shoal.wire.host_names import HOST_NAMES, HostNameError
 
 HANDSHAKE_ROUND_TRIPS = 2  # ZMTP 3.1: greetings in two steps, then READY.
+CURVE_ROUND_TRIPS = 1  # More: HELLO and WELCOME.
 SENDING_BYTES = 256  # Less than this in a second is not a reply coming in.
+MOST_UNASKED = 16  # Answers more than requests: some may be to those of an earlier try.
+ANSWER_BYTES = 64 << 10  # The most that an answer takes besides, and one without a payload.
+SLACK_BYTES = 4 << 20  # What a holder may send more than was asked of it.
 REPORT_MS = 1000  # How long a closed link may still take to report a wrong chunk.
+FOREIGN = "does not speak our protocol"
 _TAG = struct.Struct(">Q")
 _ENDS: dict[int, str] = {
     zmq.EVENT_DISCONNECTED: "closed the connection",
     zmq.EVENT_CLOSED: "cannot be reached",
-    zmq.EVENT_HANDSHAKE_FAILED_NO_DETAIL: "does not speak our protocol",
-    zmq.EVENT_HANDSHAKE_FAILED_PROTOCOL: "does not speak our protocol",
+    zmq.EVENT_HANDSHAKE_FAILED_NO_DETAIL: "did not complete the handshake",  # In time, or at all.
+    zmq.EVENT_HANDSHAKE_FAILED_PROTOCOL: FOREIGN,
     zmq.EVENT_HANDSHAKE_FAILED_AUTH: "rejects our key",
 }
 
@@ -51,25 +58,68 @@ _NO_BYTES = memoryview(b"")
 class Link:
     """A DEALER and its monitor."""
 
-    def __init__(self, context: "zmq.Context[zmq.Socket[bytes]]", node: str, address: str) -> None:
+    def __init__(
+        self,
+        context: "zmq.Context[zmq.Socket[bytes]]",
+        node: str,
+        address: str,
+        towards: Towards | None = None,
+    ) -> None:
+        """Connect to a node; `towards` tells with which keys, None if there are none."""
         self.node = node
         self.address = address
+        self._added_bytes = 0 if towards is None else curve.ADDED_BYTES
+        self._round_trips = HANDSHAKE_ROUND_TRIPS + (0 if towards is None else CURVE_ROUND_TRIPS)
         self.reports: set[int] = set()  # Reports of wrong chunks that are not answered yet.
         self._connection: socket.socket | None = None
         self._connected_at = 0.0
         self._round_trip_s: float | None = None
+        self._is_up = False
         self._last = -1, _NO_BYTES  # The id of the last request that was answered, and the bytes.
+        self._unanswered = MOST_UNASKED
+        self._owed_bytes = SLACK_BYTES
         self._taken_bytes = 0  # Of whole messages, and …
         self._begun_bytes = 0  # … of an incomplete one, at the last look.
         mask = int(zmq.EVENT_CONNECTED) | int(zmq.EVENT_HANDSHAKE_SUCCEEDED)
         for kind in _ENDS:
             mask |= kind
-        self.socket, self.monitor = sockets.monitored_dealer(context, address, mask)
+        self.socket, self.monitor = sockets.monitored_dealer(context, mask, towards)
+        self._unsent: list[list[bytes]] | None = []  # Until the host's numbers are known.
+        self.reach()
 
-    def send(self, request_id: int, message: Message) -> None:
-        """Send one request; it waits until the connection is up."""
+    @property
+    def is_reached(self) -> bool:
+        """Whether it is known where to connect to."""
+        return self._unsent is None
+
+    def reach(self) -> Event | None:
+        """Connect as soon as the host's numbers are known; return its loss if it has none."""
+        if self._unsent is None:
+            return None
+        try:
+            numbers = HOST_NAMES.find(self.address)
+        except HostNameError as error:
+            return self._ended(f"cannot be reached: {error}", lied=False)
+        if numbers is not None:
+            self.socket.connect(numbers)
+            unsent, self._unsent = self._unsent, None
+            for message in unsent:
+                frames.send(self.socket, message)
+        return None
+
+    def send(self, request_id: int, message: Message, size_bytes: int = 0) -> None:
+        """Send one request, which may be answered with so many bytes.
+
+        It waits until the connection is up.
+        """
+        self._unanswered += 1
+        self._owed_bytes += size_bytes + ANSWER_BYTES
         # Without room the holder is not reading; its deadline deals with that as with a lost reply.
-        frames.send(self.socket, [_TAG.pack(request_id), b"", messages.encode(message)])
+        parts = [_TAG.pack(request_id), b"", messages.encode(message)]
+        if self._unsent is None:
+            frames.send(self.socket, parts)
+        else:
+            self._unsent.append(parts)
 
     def report(self, request_id: int, message: WrongChunk) -> None:
         """Tell the holder of a wrong chunk; no reply to that is taken for a refusal."""
@@ -84,7 +134,11 @@ class Link:
         message = frames.receive(self.socket)
         if message is None:
             return None
-        self._taken_bytes += sum(map(frames.size_on_the_wire, message))
+        added = self._added_bytes
+        self._taken_bytes += sum([frames.size_on_the_wire(frame, added) for frame in message])
+        self._unanswered -= 1
+        if self._unanswered < 0:
+            return self._ended("answered more than was asked", lied=True)
         try:
             return self._read([frame.buffer for frame in message])
         except MalformedMessageError as error:
@@ -110,9 +164,13 @@ class Link:
                     sockets.bound_pauses(self._connection)
             elif event == zmq.EVENT_HANDSHAKE_SUCCEEDED:
                 took_s = time.monotonic() - self._connected_at
-                self._round_trip_s = took_s / HANDSHAKE_ROUND_TRIPS
+                self._round_trip_s = took_s / self._round_trips
+                self._is_up = True
             else:
-                lost = lost or self._ended(f"{_ENDS[event]} ({self.address})", lied=False)
+                # Greeted by something else, it is libzmq that hangs up before the handshake.
+                is_foreign = event == zmq.EVENT_DISCONNECTED and not self._is_up
+                reason = FOREIGN if is_foreign else _ENDS[event]
+                lost = lost or self._ended(f"{reason} ({self.address})", lied=False)
         return lost
 
     def greeting(self) -> HolderConnected | None:
@@ -124,9 +182,18 @@ class Link:
         """Return whether more of an incomplete reply has come in since the last call."""
         if self._connection is None:
             return False
-        before, received = self._begun_bytes, sockets.received_bytes(self._connection)
+        before, (received, _) = self._begun_bytes, sockets.transferred_bytes(self._connection)
         self._begun_bytes = received - self._taken_bytes
         return self._begun_bytes - before >= SENDING_BYTES
+
+    def excess(self) -> Event | None:
+        """Return the loss of a holder that has sent far more than was asked of it."""
+        if self._connection is None:
+            return None
+        came, _ = sockets.transferred_bytes(self._connection)
+        if came <= self._owed_bytes:
+            return None
+        return self._ended("sent more than was asked", lied=True)
 
     def bound(self, inflow: Inflow, holders: int) -> bool:
         """Bound TCP's window to the share of one of so many holders, if that is known."""

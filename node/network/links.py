@@ -12,9 +12,12 @@ import time
 
 import zmq
 from shoal.node.fetching.inflow import Inflow
+from shoal.node.fetching.steps import Event
 from shoal.node.network.link import REPORT_MS, Link
+from shoal.protocol.keyring import Towards
 from shoal.system import link_rate
 from shoal.wire.frames import has_mail
+from shoal.wire.tracker_client import TrackerClient
 from shoal.wire.wake import Wake
 
 
@@ -26,10 +29,18 @@ class Links:
         self._touched: dict[str, Link] = {}
         self._changed: dict[str, Link] = {}
         self._unbound: dict[str, Link] = {}
+        self._unreached: dict[str, Link] = {}
         self._wake, self._tracker = wake, tracker
         self._selector = selectors.DefaultSelector()
         self._selector.register(wake.fileno(), selectors.EVENT_READ)
         self._selector.register(_signal_of(tracker), selectors.EVENT_READ)
+
+    def renew(self, tracker: TrackerClient, towards: Towards | None) -> None:
+        """Connect to the tracker again."""
+        self._selector.unregister(_signal_of(self._tracker))
+        tracker.renew(towards)
+        self._tracker = tracker.socket
+        self._selector.register(_signal_of(self._tracker), selectors.EVENT_READ)
 
     def __len__(self) -> int:
         return len(self._by_node)
@@ -43,6 +54,8 @@ class Links:
     def add(self, link: Link) -> None:
         self._by_node[link.node] = link
         self._changed[link.node] = self._unbound[link.node] = link
+        if not link.is_reached:
+            self._unreached[link.node] = link
         for sock in (link.socket, link.monitor):
             self._selector.register(_signal_of(sock), selectors.EVENT_READ, (link, sock))
 
@@ -51,9 +64,25 @@ class Links:
         self._touched.pop(node, None)
         self._changed.pop(node, None)
         self._unbound.pop(node, None)
+        self._unreached.pop(node, None)
         self._selector.unregister(_signal_of(link.socket))
         self._selector.unregister(_signal_of(link.monitor))
         link.close()
+
+    @property
+    def are_unreached(self) -> bool:
+        """Whether the host names of some are still being looked up."""
+        return bool(self._unreached)
+
+    def reach(self) -> list[Event]:
+        """Connect to those whose host names are known by now; return the loss of the others."""
+        lost = []
+        for link in list(self._unreached.values()):
+            if (event := link.reach()) is not None:
+                lost.append(event)
+            if link.is_reached:
+                del self._unreached[link.node]
+        return lost
 
     def touch(self, link: Link) -> None:
         """Note that something is sent, or that not everything was received."""
@@ -94,6 +123,10 @@ class Links:
     def sending(self) -> list[str]:
         """Return the holders whose incomplete replies have grown since the last call."""
         return [node for node, link in self._by_node.items() if link.is_sending()]
+
+    def excesses(self) -> list[Event]:
+        """Return the loss of those that have sent far more than was asked of them."""
+        return [lost for link in self._by_node.values() if (lost := link.excess()) is not None]
 
     def bound(self, inflow: Inflow) -> None:
         """Bound TCP's windows to each holder's share, where that is not done yet."""

@@ -4,7 +4,7 @@ So neither a holder that has just died nor one that a tracker made up counts.
 """
 
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from random import Random
 
 import zmq
@@ -13,6 +13,7 @@ from shoal.node.folder.whole import Whole
 from shoal.node.network.link import Link
 from shoal.protocol import addresses
 from shoal.protocol.errors import WireCode
+from shoal.protocol.keyring import Keyring, knows, towards_node
 from shoal.protocol.manifest import id_of
 from shoal.protocol.messages import ChunkRequest, Holder, ManifestRequest
 
@@ -31,11 +32,16 @@ class Witnesses:
         node: str,
         tracker_address: str,
         rng: Random,
+        listed: Mapping[str, str] = {},
+        ring: Keyring | None = None,
     ) -> None:
+        """`listed` has the addresses of the nodes in the cluster file, by name."""
         self._context = context
+        self._listed = listed
         self._node = node
         self._tracker_address = tracker_address
         self._rng = rng
+        self._ring = ring
 
     def have(self, thing: Whole, holders: Iterable[Holder], check: Callable[[], None]) -> bool:
         """Return whether one of `holders` has all of `thing`.
@@ -43,16 +49,22 @@ class Witnesses:
         Each is asked for one random chunk. `check` is called meanwhile, and may raise.
         """
         named = [one for one in holders if one.complete and self._may_be_asked(one)][:MOST_ASKED]
-        links = [Link(self._context, one.node, one.address) for one in named]
+        links = [self._link(one) for one in named]
         try:
             return self._ask(thing, links, check)
         finally:
             for link in links:
                 link.close()
 
+    def _link(self, holder: Holder) -> Link:
+        towards = towards_node(self._ring, holder.node)
+        return Link(self._context, holder.node, holder.address, towards)
+
     def _may_be_asked(self, holder: Holder) -> bool:
-        is_other = holder.node != self._node
-        return is_other and addresses.may_be_holder(holder.address, self._tracker_address)
+        if holder.node == self._node or not knows(self._ring, holder.node):
+            return False
+        listed = self._listed.get(holder.node)
+        return addresses.may_be_holder(holder.address, self._tracker_address, listed)
 
     def _ask(self, thing: Whole, links: list[Link], check: Callable[[], None]) -> bool:
         now = time.monotonic()
@@ -69,7 +81,7 @@ class Witnesses:
                 [one for link in waiting for one in (link.socket, link.monitor)], [], [], LOOK_S
             )
             for link in list(waiting):
-                event = link.receive() or link.trouble()
+                event = link.reach() or link.receive() or link.trouble()
                 if event is None or _is_busy(event):
                     continue
                 if _proves(event, thing, index):

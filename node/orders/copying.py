@@ -10,8 +10,9 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from shoal.node.files.directories import make
+from shoal.node.files.durable import FileSystem
 from shoal.node.files.holes import copy_bytes
-from shoal.node.files.placing import InTheWayError, put_in_place, remove, sync
+from shoal.node.files.placing import InTheWayError, put_in_place, remove
 from shoal.node.files.raw_files import keep_owner_mode
 from shoal.node.files.unreadable import CannotReadError, reading, why
 from shoal.node.folder import leftovers
@@ -53,8 +54,9 @@ def copy_into(
     aside = leftovers.incoming(folder)
     remove(aside)  # A process of the same number may have died here.
     try:
-        left_out = _copy(path, aside, selection, on_copied)
-        sync(aside.parent)
+        with contextlib.closing(FileSystem.of(aside.parent)) as disk:
+            left_out = _copy(path, aside, selection, on_copied)
+            disk.sync()
         put_in_place(aside, folder, name, lambda _: is_forced)
     except InTheWayError:
         message = (

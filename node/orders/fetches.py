@@ -9,6 +9,7 @@ import contextlib
 import functools
 import logging
 import random
+from collections.abc import Callable
 from pathlib import Path
 
 import msgspec
@@ -24,6 +25,7 @@ from shoal.node.orders import outcomes, questions, standing
 from shoal.node.orders.home import Home
 from shoal.node.orders.jobs import Caller, Jobs, OnProgress
 from shoal.node.orders.standing import Standing
+from shoal.node.scheduling.budgets import Budgets
 from shoal.node.staging.admission import Admission
 from shoal.node.staging.destination import Destination
 from shoal.node.staging.intake import Intake
@@ -32,6 +34,7 @@ from shoal.node.staging.publication import BeingFetchedError, Folder, Publicatio
 from shoal.node.staging.remains import staging_place
 from shoal.node.staging.spare import ANYTHING, NOTHING, Spare, remember
 from shoal.node.trees.selection import Selection
+from shoal.protocol.bucket import Bucket
 from shoal.protocol.control import Fetched, FetchOrder, Working
 from shoal.protocol.errors import Kind, NobodyAliveError, OperatorError, TimedOutError, TrackerError
 from shoal.protocol.manifest import ContentId
@@ -51,8 +54,15 @@ class Fetches:
         self._home = home
         self._jobs = jobs
 
-    def fetch(self, order: FetchOrder, on_progress: OnProgress) -> Fetched:
+    def fetch(
+        self,
+        order: FetchOrder,
+        on_progress: OnProgress,
+        is_wanted: Callable[[], bool] = lambda: True,
+    ) -> Fetched:
         """Fetch into the folder, or to the order's output; if that is under way, wait for it.
+
+        `is_wanted` tells whether the order still holds when it is about to begin.
 
         Raises:
             OperatorError: it could not be fetched.
@@ -64,7 +74,7 @@ class Fetches:
             return _Fetch(self._home, order, stop, on_progress).run()
 
         told = functools.partial(_stopped, order.what)
-        return self._jobs.join(order, Caller(order, on_progress), work, told)
+        return self._jobs.join(order, Caller(order, on_progress, is_wanted), work, told)
 
     def heal(
         self,
@@ -102,11 +112,14 @@ class _Transfer:
         stop: Stop,
         on_progress: OnProgress,
         settings: FetchSettings,
+        limit: int | None = None,
     ) -> None:
+        """`limit` is what it may receive at most, in bytes/s, besides what the node may."""
         self._home = home
         self._stop = stop
         self._on_progress = on_progress
         self._settings = settings
+        self._budget = Budgets(home.rates.down, Bucket(limit))
 
     def run(self, meant: Meant, to: Destination, spare: Spare, older: tuple[Whole, ...]) -> Fetched:
         """Fetch what is `meant`; `spare` may be replaced, `older` may have some of its bytes.
@@ -125,8 +138,20 @@ class _Transfer:
             older,
             self._stop.check,
         )
+        intake.tell = home.attention.news
         node, tracker_address = identity.name, identity.tracker_address
-        surroundings = Surroundings(home.context, node, tracker_address, self._settings)
+        surroundings = Surroundings(
+            home.context,
+            node,
+            tracker_address,
+            self._settings,
+            identity.listed,
+            identity.ring,
+            home.token,
+            home.totals,
+            self._budget,
+            home.attention,
+        )
         return Fetcher(meant, intake, surroundings, self._stop, self._on_progress).run()
 
     def wait_for(self, content_id: ContentId) -> None:
@@ -149,7 +174,8 @@ class _Fetch:
         self._order = order
         self._stop = stop
         self._on_progress = on_progress
-        self._transfer = _Transfer(home, stop, on_progress, home.identity.fetching)
+        settings, limit = home.identity.fetching, order.limit
+        self._transfer = _Transfer(home, stop, on_progress, settings, limit)
         self._given_up: list[ContentId] = []  # Versions that nobody has any more.
 
     def run(self) -> Fetched:
@@ -175,7 +201,7 @@ class _Fetch:
         order = self._order
         at_hand = standing.here(self._home, order.what) if order.output is None else None
         if at_hand is not None:
-            return outcomes.here(at_hand, "", self._home)
+            return self._found_here(at_hand, "")
         meant = self._meant()
         if meant is None:
             return self._newest_here()
@@ -216,7 +242,7 @@ class _Fetch:
         if found.is_meant:
             assert found.thing is not None
             self._discard_older(meant, found.thing.id)
-            return outcomes.here(found.thing, meant.inside, home)
+            return self._found_here(found.thing, meant.inside)
         to = Destination(
             home.identity.folder,
             output=Path(order.output) if order.output is not None else None,
@@ -268,13 +294,20 @@ class _Fetch:
         if meant.name is not None and not meant.is_exact:
             self._home.remains.discard_others(meant.name, content_id)
 
+    def _found_here(self, thing: Whole, inside: str) -> Fetched:
+        """Return what to say of a thing that is here; its fetch may have been killed at the end."""
+        if not self._home.rules.heals_from(thing.id):
+            self._home.remains.discard(thing.id)
+        return outcomes.here(thing, inside, self._home)
+
     def _others_have(self, thing: Whole) -> bool:
         answer = questions.ask(self._home, self._check, thing.id)
         if answer is None:
             return False
         home, rng = self._home, random.Random()  # noqa: S311 (which chunk is asked for)
         identity = home.identity
-        witnesses = Witnesses(home.context, identity.name, identity.tracker_address, rng)
+        others = identity.listed, identity.ring
+        witnesses = Witnesses(home.context, identity.name, identity.tracker_address, rng, *others)
         return witnesses.have(thing, answer.holders, self._check)
 
     def _check(self) -> None:

@@ -1,7 +1,6 @@
 """Stops sharing a thing, and deletes it if that is wanted."""
 
 import functools
-import logging
 import os
 from collections.abc import Callable
 from pathlib import Path
@@ -10,7 +9,7 @@ import msgspec
 from shoal.node.files.directories import opened, others
 from shoal.node.files.placing import InTheWayError, MayGo, remove, take_out
 from shoal.node.folder import leftovers
-from shoal.node.folder.rules import FORGOTTEN, NO_RULE, Rule
+from shoal.node.folder.rules import FORGOTTEN, NO_RULE
 from shoal.node.folder.tree import Tree
 from shoal.node.folder.whole import Whole
 from shoal.node.orders import standing
@@ -19,8 +18,6 @@ from shoal.node.staging.spare import Seen
 from shoal.protocol.control import ForgetOrder, Forgotten
 from shoal.protocol.errors import DiskError, OperatorError
 from shoal.protocol.names import display
-
-log = logging.getLogger("shoal.node")
 
 
 class Forgetting:
@@ -44,13 +41,14 @@ class Forgetting:
         if not rule.withheld or not order.delete:
             forgotten = msgspec.structs.replace(rule, withheld=FORGOTTEN)
             if order.delete:
-                self._set_or_hold(name, forgotten)
+                home.rules.set_or_hold(name, forgotten)  # On a full disk, deleting makes room.
             else:
                 home.rules.set(name, forgotten)
         home.watcher.look_at(name)  # It notices, and takes it out of the inventory.
+        home.inventory.remove_damaged(name)
         if order.delete:
             self._delete(name, may_go)
-            self._set_or_hold(name, NO_RULE)
+            home.rules.set_or_hold(name, NO_RULE)
         self._announce()
         return Forgotten(name, thing.id if thing is not None else None, deleted=order.delete)
 
@@ -64,14 +62,6 @@ class Forgetting:
         thing = standing.held(self._home, what)
         return thing.name, thing
 
-    def _set_or_hold(self, name: str, rule: Rule) -> None:
-        """Set a rule, only for this process if the disk is full: deleting makes room."""
-        try:
-            self._home.rules.set(name, rule)
-        except OperatorError as error:
-            log.warning("%s", error)
-            self._home.rules.hold(name, rule)
-
     def _delete(self, name: str, may_go: MayGo) -> None:
         folder = self._home.identity.folder
         try:
@@ -79,6 +69,7 @@ class Forgetting:
             try:
                 with opened(folder.resolve()) as directory:
                     take_out(directory, name, os.fsencode(aside), may_go)
+                    os.fsync(directory)  # Before its rule goes, or it may come back.
             finally:
                 remove(aside)
         except InTheWayError:
@@ -86,7 +77,7 @@ class Forgetting:
             raise OperatorError(f"{message}; check it and run it again") from None
         except OSError as error:
             message = f"cannot delete {display(name)} in {folder}: {error.strerror}"
-            raise DiskError(f"{message}; check its permissions") from None
+            raise DiskError(f"{message}; check its permissions and the disk") from None
 
 
 def _as_seen(thing: Whole | None, place: Path) -> MayGo:

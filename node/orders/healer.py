@@ -4,6 +4,7 @@ A complaint proves nothing: the chunk is read and hashed here, which costs no mo
 """
 
 import collections
+import contextlib
 import logging
 import queue
 import threading
@@ -28,6 +29,7 @@ FIRST_RETRY_S = 10.0  # Failed healing is retried after this, doubled each time 
 MOST_RETRY_S = 320.0  # … up to this.
 
 Complaint = tuple[str, int]
+Work = Complaint | str  # Or the name of what was withheld.
 
 
 class Healer:
@@ -36,7 +38,7 @@ class Healer:
     def __init__(self, home: Home, verifying: Verifying) -> None:
         self._home = home
         self._verifying = verifying
-        self._complaints: queue.Queue[Complaint | None] = queue.Queue(MAX_WAITING)
+        self._complaints: queue.Queue[Work | None] = queue.Queue(MAX_WAITING)
         self._recent: collections.OrderedDict[Complaint, float] = collections.OrderedDict()
         self._retries: dict[str, tuple[float, float]] = {}  # When, and after which pause.
         self._is_stopping = False
@@ -69,6 +71,11 @@ class Healer:
         if len(self._recent) > MAX_RECENT:
             self._recent.popitem(last=False)
 
+    def take_in(self, name: str) -> None:
+        """Take a thing that was withheld as it has lost bytes. May be called from any thread."""
+        with contextlib.suppress(queue.Full):  # Then it is healed after the next start.
+            self._complaints.put_nowait(name)
+
     def _run(self) -> None:
         for name in self._home.rules.damaged():
             self._later(name, FIRST_RETRY_S)
@@ -89,7 +96,9 @@ class Healer:
         except queue.Empty:
             self._try_again()
             return
-        if complaint is not None and not self._is_stopping:
+        if isinstance(complaint, str):
+            self._later(complaint, FIRST_RETRY_S)
+        elif complaint is not None and not self._is_stopping:
             self._look_into(*complaint)
 
     def _look_into(self, content_id: str, index: int) -> None:
@@ -111,10 +120,13 @@ class Healer:
                 self._note(thing.name, self._verifying.heal(thing, 1 << index))
 
     def _is_right(self, thing: Whole, index: int) -> bool:
-        """Return whether a chunk is right, or was changed on purpose (the watcher sees to that)."""
+        """Return whether a chunk is right, or was changed on purpose (the watcher sees to that).
+
+        What cannot be read now, for want of descriptors or memory, is not taken for wrong.
+        """
         try:
             return blake3(thing.read(index)).digest() == thing.manifest.digest(index)
-        except GoneError:
+        except (GoneError, OSError):
             return True
 
     def _try_again(self) -> None:

@@ -17,7 +17,7 @@ from shoal.node.orders.jobs import OnProgress
 from shoal.node.staging.partial import PartialFile
 from shoal.protocol.control import Examined
 from shoal.protocol.errors import NotFoundError, OperatorError
-from shoal.protocol.messages import MAX_TEXT_CHARACTERS
+from shoal.protocol.fields import MAX_TEXT_CHARACTERS
 from shoal.protocol.names import display
 from shoal.protocol.titles import Title
 
@@ -49,12 +49,12 @@ class Healing:
     def withdraw(self, thing: Whole, right: int) -> PartialFile:
         """Serve only the `right` chunks (protocol.bitmap) of a thing from now on.
 
-        Returns what is served; the fetch that heals takes its place.
+        Returns what is served, unless there is a fetch that heals it: then that is served.
         """
         home, name = self._home, thing.name
-        part = PartialFile(name, thing, gives_way=True)
+        part = PartialFile(name, thing)
         part.have = right
-        home.inventory.put_partial(part)
+        home.inventory.put_damaged(part)
         found = examined(thing, right)
         damage = Damage(thing.id, thing.signature.text, found.chunks, found.damaged)
         rule = msgspec.structs.replace(home.rules.of(name), withheld=DAMAGED, damage=damage)
@@ -66,15 +66,15 @@ class Healing:
 
     def heal(self, thing: Whole, right: int, effort: Effort) -> Examined:
         """Withdraw a thing of which only some chunks are `right`; heal it if others can help."""
-        part = self.withdraw(thing, right)
+        self.withdraw(thing, right)
         try:
-            return self._replace(thing, examined(thing, right), effort)
+            return self.replace(thing, examined(thing, right), effort)
         finally:
-            self.serve_no_more(part)
+            self.forget_damaged(thing.name)
 
-    def serve_no_more(self, part: PartialFile) -> None:
-        """Stop serving what `withdraw` returned, if it still is."""
-        if self._home.inventory.remove_part(part):
+    def forget_damaged(self, name: str) -> None:
+        """Stop serving what is left of a damaged thing."""
+        if self._home.inventory.remove_damaged(name):
             self._announce()
 
     def heal_withheld(self, name: str, effort: Effort) -> Examined:
@@ -92,7 +92,7 @@ class Healing:
             message = f"{shown} was damaged, and has since been changed or removed"
             raise ChangedError(f"{message}; `shoal share {shown}` shares it as it is now")
         found = Examined(name, damage.id, damage.chunks, damage.damaged)
-        return self._replace(thing, found, effort)
+        return self.replace(thing, found, effort)
 
     def put_back(self, name: str, effort: Effort) -> Examined:
         """Fetch again what a copy was before it was changed, and put it back.
@@ -111,17 +111,21 @@ class Healing:
         home.rules.set(name, msgspec.structs.replace(rule, withheld=DAMAGED, damage=damage))
         try:
             found = Examined(name, title.id, copy.chunk_count, 0, changed=True)
-            return self._replace(copy, found, effort)
+            return self.replace(copy, found, effort)
         finally:
             if home.rules.of(name).to_heal == damage:
                 home.rules.set(name, rule)
 
-    def _replace(self, thing: Whole, found: Examined, effort: Effort) -> Examined:
+    def replace(self, thing: Whole, found: Examined, effort: Effort) -> Examined:
         """Fetch what `found` names, and put it where the withdrawn `thing` is."""
         home, name = self._home, thing.name
         title = home.register.title(name)
         title = title if title and title.id == found.id else Title(found.id)
         stop, on_progress, settings = effort
+        place = home.identity.folder / name
+        if place.is_symlink():  # What it leads to is somebody's own, and only read.
+            target = display(str(place.readlink()))
+            return msgspec.structs.replace(found, trouble=f"it is a link; restore {target}")
         try:
             stop.check()
             fetched = self._fetches.heal(thing, title, settings, stop, on_progress)

@@ -10,7 +10,7 @@ from typing import Any, Generic, TypeVar
 
 from shoal.node.network.stop import Stop
 from shoal.protocol.control import Working
-from shoal.protocol.errors import KINDS, Kind, OperatorError
+from shoal.protocol.errors import KINDS, Kind, OperatorError, StoppedError
 
 T = TypeVar("T")
 OnProgress = Callable[[Working], None]
@@ -21,9 +21,16 @@ Told = Callable[[Kind], OperatorError]  # What to say of work that was stopped.
 class Caller:
     """Somebody who waits for a job. It is known by its order: this very one, not an equal one."""
 
-    def __init__(self, order: object, on_progress: OnProgress) -> None:
+    def __init__(
+        self,
+        order: object,
+        on_progress: OnProgress,
+        is_wanted: Callable[[], bool] = lambda: True,
+    ) -> None:
+        """`is_wanted` tells whether the order still holds: it may be over before the job begins."""
         self.order = order
         self.on_progress = on_progress
+        self.is_wanted = is_wanted
         self.stop_kind: Kind | None = None
         self.sees_the_end = False  # Though it is to stop: it was the last one.
 
@@ -54,6 +61,8 @@ class Jobs:
             job: _Job[T] | None = self._running.get(key)
             if job is None or not job.join(caller):
                 job = self._begin(key, caller, work, told)
+        if not caller.is_wanted():  # `cancel` may have looked for it before it was there.
+            job.leave(caller.order, StoppedError)
         return job.wait(caller)
 
     def cancel(self, order: object, kind: Kind) -> None:
@@ -125,7 +134,7 @@ class _Job(Generic[T]):
                 raise caller.stop_kind(message)
             (outcome,) = self._outcome
         if isinstance(outcome, OperatorError):  # One for each: a trace is written into it.
-            raise KINDS[outcome.kind](str(outcome))
+            raise KINDS[outcome.kind](str(outcome), brief=outcome.brief)
         if isinstance(outcome, Exception):
             raise outcome
         return outcome

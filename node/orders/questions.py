@@ -6,9 +6,10 @@ Does not tell it what this node has; that is the session's.
 from collections.abc import Callable
 
 from shoal.node.orders.home import Home
-from shoal.protocol.errors import TrackerError, WireCode
+from shoal.protocol.errors import NotAllowedError, TrackerError, WireCode
+from shoal.protocol.keyring import towards_tracker
 from shoal.protocol.messages import Error, Holders, Query
-from shoal.protocol.names import display
+from shoal.protocol.names import quoted
 from shoal.wire.tracker_client import TrackerClient
 
 
@@ -25,7 +26,7 @@ def ask(home: Home, check: Callable[[], None], what: str, prefix: str = "") -> H
         OperatorError: the tracker does not answer, or its answer makes no sense.
     """
     address = home.identity.tracker_address
-    client = TrackerClient(home.context, address)
+    client = TrackerClient(home.context, address, towards=towards_tracker(home.identity.ring))
     try:
         query = Query(what, home.identity.name, partial=True, prefix=prefix)
         reply = client.ask(query, check)
@@ -36,8 +37,10 @@ def ask(home: Home, check: Callable[[], None], what: str, prefix: str = "") -> H
             return reply
         case Error(code=WireCode.NOT_FOUND):
             return None
-        case Error(message=message):
-            problem = f"the tracker at {address} refused: {display(message)}"
+        case Error(code=code, message=message):
+            problem = f"the tracker at {address} refused: {quoted(message)}"
+            if code is WireCode.NOT_ALLOWED:
+                raise NotAllowedError(problem)
         case _:
             problem = f"the tracker at {address} sent an answer to another question"
     raise TrackerError(f"{problem}; look into its log")

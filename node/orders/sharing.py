@@ -13,7 +13,7 @@ from shoal.node.orders.home import Home
 from shoal.node.orders.jobs import OnProgress
 from shoal.node.trees.left_out import LeftOut
 from shoal.protocol.control import ShareOrder, Sharing, Working
-from shoal.protocol.errors import DiskError, OperatorError
+from shoal.protocol.errors import DiskError, NotAllowedError, OperatorError
 from shoal.protocol.names import display
 from shoal.protocol.titles import Published
 
@@ -23,22 +23,35 @@ MOST_CLAIMS = 3
 class Shares:
     """Carries out orders to share, each in its caller's thread."""
 
-    def __init__(self, home: Home, announce: Callable[[], bool]) -> None:
-        """`announce` has the tracker told of what changed, and returns whether it knows."""
+    def __init__(
+        self,
+        home: Home,
+        announce: Callable[[], bool],
+        refusal: Callable[[], NotAllowedError | None],
+    ) -> None:
+        """`announce` has the tracker told of what changed, and returns whether it knows.
+
+        `refusal` returns why the tracker does not let us in, None if it does.
+        """
         self._home = home
+        self._refusal = refusal
         self._announce = announce
 
     def share(self, order: ShareOrder, on_progress: OnProgress) -> Sharing:
         """Hash and announce what the folder has under a name.
 
         Raises:
+            NotAllowedError: by the cluster file this node may not publish under that name, or the
+                tracker does not let it in.
             OperatorError: it is not there, or must not be shared under that name.
         """
         name, home = order.name, self._home
+        home.register.reconsider(name)
         rule = home.rules.of(name)
         chunking = order.chunking or rule.chunking
         parts = order.include, order.exclude
-        home.rules.set(name, Rule("", *parts, chunking, follow_links=order.follow_links))
+        follows, linked = order.follow_links, order.linked or rule.linked
+        home.rules.set(name, Rule("", *parts, chunking, follow_links=follows, linked=linked))
         if chunking != rule.chunking:
             home.inventory.remove(name)
             home.cache.forget(name)
@@ -58,11 +71,17 @@ class Shares:
         announced = thing is not None and self._announce()
         for _ in range(MOST_CLAIMS):  # Others may be publishing the same number.
             withheld = home.register.withheld(name)
-            if withheld is None or not order.force:
+            if withheld is None or not order.force or not withheld.allowed:
                 break
             thing = home.watcher.look_at(name, over=(withheld.version, None))
             announced = self._announce()
-        return _sharing(self._accepted(name, thing), announced=announced)
+        return self._outcome(name, thing, announced=announced)
+
+    def _outcome(self, name: str, thing: Whole | None, *, announced: bool) -> Sharing:
+        accepted, refusal = self._accepted(name, thing), self._refusal()
+        if not announced and refusal is not None:
+            raise refusal
+        return _sharing(accepted, announced=announced)
 
     def _accepted(self, name: str, thing: Whole | None) -> Whole:
         """Return what is shared under a name now.
@@ -73,6 +92,8 @@ class Shares:
         withheld = self._home.register.withheld(name)
         if withheld is None and thing is not None:
             return thing
+        if withheld is not None and not withheld.allowed:
+            raise NotAllowedError(f"not shared: {withheld.reason(self._home.identity.name)}")
         reason = (
             withheld.reason(self._home.identity.name)
             if withheld is not None

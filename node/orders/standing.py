@@ -99,7 +99,7 @@ def look(home: Home, meant: Meant, selection: Selection, looking: Looking) -> St
     if thing is None:
         _refuse_what_cannot_be_read(home, name, force=looking.force)
         return Standing()
-    if _is_meant(home, thing, meant):
+    if is_what_is_meant(home, thing, meant):
         if rule.withheld:
             home.rules.set(name, msgspec.structs.replace(rule, withheld=""))
         if meant.title.version and meant.title.id == thing.id:
@@ -109,7 +109,7 @@ def look(home: Home, meant: Meant, selection: Selection, looking: Looking) -> St
     return Standing(thing)
 
 
-def _is_meant(home: Home, thing: Whole, meant: Meant) -> bool:
+def is_what_is_meant(home: Home, thing: Whole, meant: Meant) -> bool:
     """Return whether nothing need be fetched: it is that, or newer than what others have."""
     if meant.id in {None, thing.id}:
         return True

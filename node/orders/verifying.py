@@ -83,6 +83,8 @@ class Verifying:
                 return self._healing.heal_withheld(name, effort)
             except ChangedError:
                 return None
+            finally:
+                self._healing.forget_damaged(name)
 
         return self._alone_with(name, _nobody(), work)
 
@@ -116,11 +118,17 @@ class Verifying:
             return None
         # At once: to hash all of it may take long.
         part = self._healing.withdraw(thing, bitmap.full(thing.chunk_count) & ~wrong)
+        is_to_stay = False
         try:
-            right = _right_chunks(thing, effort) & ~wrong
-            return self._healing.heal(thing, right, effort)
+            part.have = _right_chunks(thing, effort) & ~wrong
+            found = self._healing.replace(thing, examined(thing, part.have), effort)
+            # Until the next try: another one whose copy has just been found damaged, in another
+            # place, may not have come across what is left of this one yet.
+            is_to_stay = not found.healed
+            return found
         finally:
-            self._healing.serve_no_more(part)
+            if not is_to_stay:
+                self._healing.forget_damaged(thing.name)
 
     def _meant(self, order: VerifyOrder) -> list[Whole]:
         if order.what is not None:

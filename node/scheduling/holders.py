@@ -1,15 +1,11 @@
-"""The holders of one thing as a fetch sees them: what each has, how quick it is, how much to ask.
+"""A holder as a fetch sees it: what it has, how quick it is, how much to ask.
 
 Chooses no chunk; that is the scheduler's.
 """
 
-import bisect
-import itertools
 import math
-from collections.abc import Iterator
 
 from shoal.node.scheduling.requests import Request
-from shoal.node.scheduling.wanted import Wanted
 
 WINDOW_BYTES = 16 << 20  # One holder: hides 16 ms at 1 GB/s; 50 of them are never full.
 WINDOW_REQUESTS = 16  # A holder queues 64 replies; REP loses some above half of that.
@@ -26,6 +22,8 @@ MOST_PATIENCE_S = 30.0
 PATIENCE_LATENCIES = 4.0  # A request is overdue after four times the usual latency, …
 QUEUED_CHUNKS = 16  # … but not before so many chunks could arrive at the best pace so far.
 STRANGER = 2.0  # A holder that has not replied yet may need so many times as long as others.
+STRANGERS = 4  # So many that have never answered are asked at a time if there are others, …
+STRANGER_PATIENCE_S = 1.5  # … and what they were asked for may be asked of others after this.
 WRITE_OFF_PATIENCES = 3
 GIVE_UP_S = 60.0  # A holder that is silent for so long is lost.
 
@@ -96,7 +94,9 @@ class Peer:
         """
         self.node = node
         self.distance = distance  # From us (protocol.distance).
-        self.is_useful = False  # Kept by the neighbours.
+        self.is_useful = False  # Kept by the neighbours, …
+        self.is_met = False  # … as is whether its connection is up.
+        self.is_stranger = False  # Our cluster file does not have it, and it has not answered yet.
         self.is_whole = have is not None
         self.outstanding: dict[int, Request] = {}
         self.waiting = 0  # How many of them are not written off, …
@@ -115,7 +115,7 @@ class Peer:
         self._pause_s = LATE_PAUSE_S
         self._busy_s = BUSY_PAUSE_S
         self._nothings = 0
-        self._sent_at = now  # When something last came from it.
+        self.heard_at = now  # When something last came from it.
         self._patient_until = now
 
     def patience_s(self, pace: Pace = NO_PACE, size_bytes: int = 0) -> float:
@@ -131,6 +131,7 @@ class Peer:
         if not pace.is_known(size_bytes):
             most_s = max(most_s, FIRST_PATIENCE_S * max(1.0, size_bytes / FIRST_PATIENCE_BYTES))
             latency_s = math.inf if size_bytes >= LONG_BYTES else latency_s
+        most_s = min(most_s, STRANGER_PATIENCE_S) if self.is_stranger else most_s
         least_s = max(LEAST_PATIENCE_S, QUEUED_CHUNKS * pace.least_s(size_bytes))
         return max(least_s, min(PATIENCE_LATENCIES * latency_s, most_s))
 
@@ -156,6 +157,11 @@ class Peer:
         fits = self._waiting_bytes + size_bytes <= self._window_bytes
         return not self.waiting or (fits and self.waiting < WINDOW_REQUESTS)
 
+    @property
+    def is_expected(self) -> bool:
+        """Whether a reply of its is awaited that is not overdue."""
+        return any(not request.is_overdue for request in self.outstanding.values())
+
     def has_room(self, now: float) -> bool:
         """Return whether one with requests out may get another one, for a small enough chunk."""
         if not self.waiting or now < self.blocked_until:
@@ -178,11 +184,11 @@ class Peer:
         """When it counts as lost: not before everything it was asked for is overdue."""
         if not self.outstanding:
             return math.inf
-        return max(self._sent_at + self._give_up_s, self._patient_until)
+        return max(self.heard_at + self._give_up_s, self._patient_until)
 
     def is_sending(self, now: float) -> None:
         """Note that bytes of a reply come in: it is not silent."""
-        self._sent_at = now
+        self.heard_at = now
 
     def met(self, round_trip_s: float) -> bool:
         """Note how far away it is; return whether its window has grown because of that."""
@@ -193,7 +199,7 @@ class Peer:
 
     def sent(self, request: Request) -> None:
         if not self.outstanding:
-            self._sent_at = request.sent_at
+            self.heard_at = request.sent_at
         self.asked_at = request.sent_at
         self._patient_until = max(self._patient_until, request.due)
         self.outstanding[request.request_id] = request
@@ -203,7 +209,7 @@ class Peer:
     def closed(self, request: Request, now: float) -> None:
         """Note that a request was answered, or given up."""
         del self.outstanding[request.request_id]
-        self._sent_at = now
+        self.heard_at = now
         self.write_off(request)
 
     def is_late_with(self, request: Request, now: float) -> None:
@@ -300,92 +306,3 @@ class Peer:
 
     def _note_said(self) -> None:
         self.said_to_have = self.told & ~self._late
-
-
-class Neighbours:
-    """All holders, the nearest first.
-
-    Two nodes are equally far from each other (protocol.distance). So a node that asks its nearest
-    holders first is asked by about as many as it asks, always the same ones: they hear from each
-    other all the time, and no queue is much longer than the others (docs/build/swarm.md).
-
-    `useful` are those that have a missing chunk, or had one when `idle` last looked.
-    """
-
-    def __init__(self) -> None:
-        self.partial_count = 0
-        self.in_order: list[Peer] = []
-        self.useful: list[Peer] = []
-        self.pace = Pace()
-        self._by_node: dict[str, Peer] = {}
-
-    def __len__(self) -> int:
-        return len(self._by_node)
-
-    def __getitem__(self, node: str) -> Peer:
-        return self._by_node[node]
-
-    def get(self, node: str) -> Peer | None:
-        return self._by_node.get(node)
-
-    def add(self, peer: Peer) -> None:
-        self._by_node[peer.node] = peer
-        bisect.insort(self.in_order, peer, key=_distance)
-        self.partial_count += not peer.is_whole
-        if peer.is_whole:
-            self._note_useful(peer)
-
-    def drop(self, peer: Peer) -> None:
-        del self._by_node[peer.node]
-        self.in_order.remove(peer)
-        self.partial_count -= not peer.is_whole
-        if peer.is_useful:
-            self._forget_useful(peer)
-
-    def delivered(self, request: Request, size_bytes: int, now: float) -> bool:
-        """Note that a chunk arrived; return whether it was the first of all."""
-        self._by_node[request.node].delivered(request, size_bytes, now)
-        return self.pace.delivered(size_bytes, now - request.sent_at)
-
-    def learn(self, node: str, have: int, now: float, *, is_whole: bool) -> None:
-        """Note what `node` says it has."""
-        peer = self._by_node[node]
-        self.partial_count += peer.is_whole - is_whole
-        peer.learn(have, now, is_whole=is_whole)
-        self._note_useful(peer)
-
-    def silent(self, now: float) -> tuple[list[str], float]:
-        """Return those that have been silent for too long, and when the next one will be."""
-        lost_at = [(peer.lost_at(), peer.node) for peer in self.in_order]
-        silent = sorted(node for time, node in lost_at if time <= now)
-        return silent, min((time for time, _ in lost_at), default=math.inf)
-
-    def _note_useful(self, peer: Peer) -> None:
-        if not peer.is_useful:
-            peer.is_useful = True
-            bisect.insort(self.useful, peer, key=_distance)
-
-    def idle(self, wanted: Wanted) -> Iterator[tuple[Peer, int]]:
-        """Yield each holder without a request and the free chunks it has, if any.
-
-        Those with requests that were written off come last: they may have lost power.
-        """
-        useless = []
-        free = [peer for peer in self.useful if not peer.outstanding]
-        owing = (peer for peer in self.useful if peer.outstanding and not peer.waiting)
-        for peer in itertools.chain(free, owing):
-            candidates = wanted.free & peer.said_to_have
-            if candidates:
-                yield peer, candidates
-            elif not wanted.missing & peer.told:
-                useless.append(peer)
-        for peer in useless:
-            self._forget_useful(peer)
-
-    def _forget_useful(self, peer: Peer) -> None:
-        peer.is_useful = False
-        self.useful.remove(peer)
-
-
-def _distance(peer: Peer) -> int:
-    return peer.distance

@@ -75,6 +75,10 @@ class Outstanding:
         # Only the chunk of an overdue or hedged request can be claimed by another one too.
         return request, request.claims if is_alone else self._unclaimed(request.claims)
 
+    def count(self, chunks: int) -> int:
+        """Return how many prompt requests ask for any of these."""
+        return sum(not one.is_overdue and one.bits & chunks > 0 for one in self)
+
     def asked_for(self) -> int:
         """Return the chunks that they ask for."""
         return functools.reduce(operator.or_, (one.bits for one in self), 0)

@@ -5,16 +5,21 @@ one goes to a holder with room in its window, so fast holders deliver more. A ch
 overdue may be requested from another holder.
 """
 
+import functools
 import heapq
 import math
+import operator
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
-from shoal.node.scheduling.hedges import Hedges
-from shoal.node.scheduling.holders import FIRST_PATIENCE_S, Neighbours, Peer
+from shoal.node.scheduling.budgets import Budget
+from shoal.node.scheduling.hedges import Chance, Hedges, expected_s
+from shoal.node.scheduling.holders import FIRST_PATIENCE_S, Peer
+from shoal.node.scheduling.neighbours import Neighbours
 from shoal.node.scheduling.requests import Outstanding, Request
-from shoal.node.scheduling.wanted import Twins, Wanted
+from shoal.node.scheduling.wanted import Stretches, Twins, Wanted
 from shoal.protocol import bitmap
+from shoal.protocol.bucket import Bucket
 from shoal.protocol.manifest import Manifest
 
 if TYPE_CHECKING:
@@ -23,6 +28,7 @@ if TYPE_CHECKING:
 REQUESTS = 16  # To all holders at a time: more would only wait in their queues …
 MOST_REQUESTS = 20  # … but one for each holder, up to this.
 GUESSES = 8  # At a time, to holders that are not known to have anything.
+URGENT = 4  # At a time, of the quickest holders, even if as many as usual are out.
 
 
 class Scheduler:
@@ -37,6 +43,7 @@ class Scheduler:
         """
         self.wanted = Wanted(have, needed, rng, Twins(manifest))
         self.out = Outstanding()
+        self.budget: Budget = Bucket()  # How much may be requested in which time.
         self._manifest = manifest
         self._window_bytes = window_bytes
         self._everything = bitmap.full(manifest.chunk_count)
@@ -44,6 +51,7 @@ class Scheduler:
         self._hedges = Hedges(manifest.chunk_count)
         self._next_id = rng.getrandbits(32) << 16  # A stranger cannot guess it.
         self._has_news = True
+        self._is_spent = False  # The budget, for now.
         self._wakes_at = math.inf  # When a holder may be asked that may not be now, without news.
         self._lost_at = math.inf  # No holder has been silent for too long before this.
 
@@ -69,11 +77,15 @@ class Scheduler:
             self._near.add(peer)
             self._has_news = True
 
+    def expect_nothing_of(self, node: str) -> None:
+        """Note that `node`, which has just been added, is a stranger that may never answer."""
+        self._near[node].is_stranger = True
+
     def met(self, node: str, round_trip_s: float) -> None:
         """Note how far away `node` is."""
         peer = self._near.get(node)
-        if peer is not None and peer.met(round_trip_s):
-            self._has_news = True
+        if peer is not None:
+            self._has_news |= self._near.met(peer, round_trip_s)
 
     def is_sending(self, node: str, now: float) -> None:
         """Note that bytes come from `node`, but not yet a whole reply: it is not silent.
@@ -93,7 +105,7 @@ class Scheduler:
         peer = self._near.get(node)
         if peer is not None:
             for request_id in list(peer.outstanding):
-                self.close(node, request_id, now)
+                self.give_up(node, request_id, now)
             self._near.drop(peer)
             self._has_news = True
 
@@ -118,13 +130,19 @@ class Scheduler:
         request = self.out.get(request_id)
         return request.index if request is not None and request.node == node else None
 
+    def sent_at(self, request_id: int) -> float:
+        """Return when a request was sent that is out."""
+        request = self.out.get(request_id)
+        assert request is not None
+        return request.sent_at
+
     def received(self, node: str, request_id: int, index: int, now: float) -> int:
         """Note that the right bytes of a chunk arrived; return which missing ones have them."""
         request = self.out.get(request_id)
         assert request is not None
         is_first = self._near.delivered(request, self._manifest.chunk_size(index), now)
         came = self.wanted.arrived(index)
-        self.close(node, request_id, now)
+        self._close(node, request_id, now)
         if is_first:
             pace = self._near.pace
             self.out.reconsider(lambda one: self._near[one.node].patience_s(pace, one.size_bytes))
@@ -133,7 +151,7 @@ class Scheduler:
     def sent_wrong(self, node: str, request_id: int, index: int, now: float) -> None:
         """Note that `node` sent wrong bytes as a chunk: it does not have that one."""
         self._near[node].sent_wrong(1 << index)
-        self.close(node, request_id, now)
+        self._close(node, request_id, now)
 
     def had_nothing(self, node: str, request_id: int, have: bytes, now: float) -> None:
         """Note that `node` did not send the chunk, and says that it has `have`."""
@@ -142,21 +160,33 @@ class Scheduler:
         has = bitmap.from_bytes(have, self._manifest.chunk_count)
         self._near[node].had_nothing(request, has, now)
         self._hedges.came_back(request)
-        self.close(node, request_id, now)
+        self.give_up(node, request_id, now)
         self.learn(node, have or b"\0", now)
 
     def is_busy(self, node: str, now: float) -> None:
         """Leave `node` alone for a moment: it said that it is busy."""
         self._near[node].is_busy(now)
 
-    def close(self, node: str, request_id: int, now: float) -> None:
-        """Note that a request is answered or given up; its chunk is free again."""
+    def give_up(self, node: str, request_id: int, now: float) -> None:
+        """Note that a request is not answered with a chunk, which is free again."""
+        self.budget.give_back(self._close(node, request_id, now).size_bytes)
+
+    def _close(self, node: str, request_id: int, now: float) -> Request:
         request, freed = self.out.pop(request_id)
         self._near[node].closed(request, now)
         self.wanted.release(freed)
         self._has_news = True
+        return request
 
     # What to request.
+
+    def urge(self, stretches: Stretches) -> None:
+        """Request these chunks before all others from now on: somebody is about to read them.
+
+        What was urged before is not any more.
+        """
+        self.wanted.urge(stretches)
+        self._has_news = True
 
     def next_requests(self, now: float) -> list[Request]:
         """Return the requests to send now; they count as sent."""
@@ -164,14 +194,27 @@ class Scheduler:
             self._expire(now)
         if not self._has_news and now < self._wakes_at:
             return []
-        self._has_news = False
         self._wakes_at = math.inf
+        self._has_news = False
+        if self._spends_all(now):
+            return []
         requests: list[Request] = []
+        if self.wanted.urgent:
+            requests += [*self._ask_the_quickest(now), *self._hedge_awaited(now)]
         for ask in (self._ask_idle, self._guess, self._ask_more, self._hedge):
             if self._is_full:
                 break
             requests += ask(now)
         return requests
+
+    def _spends_all(self, now: float) -> bool:
+        """See whether the budget is spent; then everything is looked at again when it is not."""
+        ready_at = self.budget.ready_at(now)
+        self._is_spent = ready_at > now
+        if self._is_spent:
+            self._has_news = True
+            self._wakes_at = ready_at
+        return self._is_spent
 
     def deadline(self, now: float) -> float | None:
         """Return when something is due after `now` without any event; None if never."""
@@ -189,11 +232,38 @@ class Scheduler:
 
     @property
     def _is_full(self) -> bool:
-        return self.out.prompt >= min(max(REQUESTS, len(self._near)), MOST_REQUESTS)
+        return self._is_spent or self.out.prompt >= min(
+            max(REQUESTS, len(self._near)), MOST_REQUESTS
+        )
+
+    def _ask_the_quickest(self, now: float) -> Iterator[Request]:
+        """Request what is urged from those who are likely to send it soonest, a few at a time."""
+        while self.out.count(self.wanted.urgent) < URGENT and not self._is_spent:
+            free = self.wanted.free & self.wanted.urgent
+            peers = [one for one in self._near.proven if one.may_be_asked(0, now)]
+            candidates = free & functools.reduce(
+                operator.or_, (one.said_to_have for one in peers), 0
+            )
+            if not candidates:
+                return
+            bit = 1 << self.wanted.pick(candidates, is_scattered=False)
+            peer = min((one for one in peers if one.said_to_have & bit), key=expected_s)
+            asked = self._ask(peer, bit, now)
+            if not asked:
+                return
+            yield from asked
+
+    def _hedge_awaited(self, now: float) -> Iterator[Request]:
+        """Have others take over what somebody waits for, and what takes far too long."""
+        hedges, near = self._hedges, self._near
+        for chance in hedges.awaited(near, self.out, self.wanted.awaited, self.wanted.missing):
+            yield from self._take_over(chance, now)
 
     def _ask_idle(self, now: float) -> Iterator[Request]:
         """Send one request to each holder that has a free chunk and no request, nearest first."""
         for peer, candidates in self._near.idle(self.wanted):
+            if peer.is_stranger and self._near.has_enough_strangers:
+                return  # They come last.
             yield from self._ask(peer, candidates, now)
             if self._is_full:
                 return
@@ -227,17 +297,20 @@ class Scheduler:
         if self.wanted.free:
             return
         hedges, missing = self._hedges, self.wanted.missing & self.out.asked_for()
-        if not hedges.may_be(missing):
-            return
-        for peer, slow, at in hedges.chances(self._near, self.out, missing):
-            if at > now:
-                self._wake_for(at, now)
-            elif self._has_room_for(slow.size_bytes):
-                hedges.left -= 1
-                slow.is_hedged = True
-                yield self._send(peer, slow.index, now, hedges=slow.request_id)
-                if self._is_full or not hedges.may_be(missing):
-                    return
+        for chance in hedges.chances(self._near, self.out, missing):
+            yield from self._take_over(chance, now)
+            if self._is_full:
+                return
+
+    def _take_over(self, chance: Chance, now: float) -> Iterator[Request]:
+        """Request a chunk from one more holder, if it is time."""
+        peer, slow, at = chance
+        if at > now:
+            self._wake_for(at, now)
+        elif self._has_room_for(slow.size_bytes) and not self._is_spent:
+            self._hedges.left -= 1
+            slow.is_hedged = True
+            yield self._send(peer, slow.index, now, hedges=slow.request_id)
 
     def _ask(self, peer: Peer, candidates: int, now: float) -> list[Request]:
         """Request one of the candidates from `peer`, if there is room."""
@@ -268,6 +341,8 @@ class Scheduler:
         request = Request(self._next_id, peer.node, index, size_bytes, now, due, written_off_at)
         request.hedges, request.is_guess = hedges, not request.bits & peer.said_to_have
         self.out.add(request)
+        self.budget.take(size_bytes, now)
+        self._spends_all(now)
         request.claims = self.wanted.with_twins(request.bits)
         self.wanted.claim(request.claims)
         peer.sent(request)

@@ -4,6 +4,10 @@ Of chunks with the same bytes one is fetched and written to all their places; ch
 not fetched at all. The manifest's digests say which these are.
 """
 
+import bisect
+import functools
+import operator
+from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING
 
 from blake3 import blake3
@@ -12,6 +16,11 @@ from shoal.protocol.manifest import Manifest
 
 if TYPE_CHECKING:
     from random import Random
+
+Stretches = Iterable[tuple[int, int]]  # Of chunks: the first, and the one after the last.
+
+LONG_TURN = 128  # Chunks of a file that comes before others: of shorter ones hosts soon have …
+SHORT_SHARE = 0.75  # … the same, and nothing to exchange; so they are only asked for this often.
 
 _ZEROS = memoryview(bytes(1 << 20))
 
@@ -29,6 +38,8 @@ class Wanted:
         self._have_or_missing = have | needed
         self._rng = rng
         self._twins = twins
+        self._ends: Sequence[int] = ()  # Where turns end, if files are to come in order.
+        self._urged: list[tuple[int, int]] = []  # Where somebody reads, and the chunks from there.
 
     @property
     def is_complete(self) -> bool:
@@ -57,13 +68,52 @@ class Wanted:
         """Note that no request for these is out any more."""
         self.free |= bits & self.missing
 
+    def urge(self, stretches: Stretches) -> None:
+        """Have these come first, and nothing else; of each, the chunks nearest to its start."""
+        self._urged = [(start, bitmap.full(end) & ~bitmap.full(start)) for start, end in stretches]
+
+    @property
+    def urgent(self) -> int:
+        """The missing chunks that are to come first."""
+        return functools.reduce(operator.or_, (bits for _, bits in self._urged), 0) & self.missing
+
+    @property
+    def awaited(self) -> int:
+        """Those of them that somebody is likely to wait for right now: the first of each."""
+        firsts = (bits & self.missing for _, bits in self._urged)
+        return bitmap.of(bitmap.lowest(bits) for bits in firsts if bits)
+
+    def order(self, ends: Sequence[int]) -> None:
+        """Have files come in turn, on all hosts alike; `ends` are the chunks behind each turn's."""
+        self._ends = ends
+
+    def _in_turn(self, candidates: int, *, is_scattered: bool) -> int:
+        """Return those candidates whose turn it is, or all."""
+        first = bitmap.lowest(self.missing)
+        turn = bisect.bisect_right(self._ends, first)
+        if turn == len(self._ends):
+            return candidates
+        start, end = self._ends[turn - 1] if turn else 0, self._ends[turn]
+        is_short = is_scattered and end - start < LONG_TURN
+        if is_short and self._rng.random() >= SHORT_SHARE:
+            return candidates
+        return candidates & bitmap.full(end) or candidates
+
     def pick(self, candidates: int, *, is_scattered: bool) -> int:
         """Return which of the candidates (protocol.bitmap, not empty) to request next.
 
-        Whole holders are asked for one chunk after the other, which suits their disks. In a swarm
-        (`is_scattered`) any candidate is as likely as any other: hosts that have different chunks
-        have something to exchange.
+        What is urged comes first. Otherwise whole holders are asked for one chunk after the other,
+        which suits their disks. In a swarm (`is_scattered`) any candidate is as likely as any
+        other: hosts that have different chunks have something to exchange.
         """
+        urged = [
+            (bitmap.lowest(found) - start, bitmap.lowest(found))
+            for start, bits in self._urged
+            if (found := bits & candidates)
+        ]
+        if urged:
+            return min(urged)[1]
+        candidates = self._in_turn(candidates, is_scattered=is_scattered)
         if not is_scattered:
             return bitmap.lowest(candidates)
         return bitmap.nth(candidates, int(self._rng.random() * candidates.bit_count()))

@@ -13,17 +13,9 @@ import msgspec
 from shoal.node.serving.settings import NodeSettings
 from shoal.protocol import messages
 from shoal.protocol.errors import WireCode
-from shoal.protocol.messages import (
-    Error,
-    Holding,
-    Leave,
-    Message,
-    Ok,
-    Renew,
-    Told,
-    Update,
-    Withdrawal,
-)
+from shoal.protocol.message import Message
+from shoal.protocol.messages import Error, Holding, Leave, Ok, Renew, Told, Update, Withdrawal
+from shoal.protocol.pushing import Doing
 
 if TYPE_CHECKING:
     from random import Random
@@ -44,11 +36,18 @@ class Announcer:
         epoch: int,
         rng: "Random",
         settings: NodeSettings | None = None,
+        token: str = "",
     ) -> None:
-        """Speak for `node` at `address`; `epoch` counts its starts."""
+        """Speak for `node` at `address`, a number; `epoch` counts its starts.
+
+        `token` is what the tracker knows this node by, if it has been told one.
+        """
         self.trouble: str | None = None
+        self.doing: Doing | None = None  # Told with each renewal, …
+        self.wants = 0  # … as is what this node could send, in bytes/s.
+        self.token = token
         self._node = node
-        self._address = address
+        self.address = address
         self._epoch = epoch
         self._rng = rng
         self._settings = settings or NodeSettings()
@@ -69,6 +68,11 @@ class Announcer:
     def is_in_step(self) -> bool:
         """Say whether the tracker has confirmed all that there is to say."""
         return self._is_known and self._out is None and not self._has_news
+
+    @property
+    def is_registered(self) -> bool:
+        """Say whether the tracker has accepted this node, and all that was there at its start."""
+        return self._is_known and self._has_said_all and self.trouble is None
 
     @property
     def deadline(self) -> float | None:
@@ -104,6 +108,20 @@ class Announcer:
             self._is_all = True
             self._hurry(now)
 
+    def tell_doing(self, doing: Doing, now: float, *, within_s: float) -> None:
+        """Note what this node is doing, which the tracker is to hear within some time."""
+        self.doing = doing
+        if self._is_known and self.trouble is None:
+            self._next_at = min(self._next_at, now + within_s)
+
+    def tell_wants(self, wants: int, now: float, *, within_s: float) -> None:
+        """Note what this node could send, which the tracker is to hear within some time."""
+        if wants != self.wants:
+            within_s = 0.0
+        self.wants = wants
+        if self._is_known and self.trouble is None:
+            self._next_at = min(self._next_at, now + within_s)
+
     def next_message(self, now: float) -> Message | None:
         """Return the message to send now, if any. It counts as sent."""
         if self._out is not None or now < self._next_at:
@@ -116,10 +134,11 @@ class Announcer:
         said, self._out = self._out, None
         self._pause_s = self._settings.tracker_patience_s
         match reply, said:
-            case Ok(told=told), Update():
+            case Ok(told=told, token=token), Update():
                 self._accept(said, told)
                 self.trouble = None
-                self._next_at = now if self._has_news else self._renewal(now)
+                self._next_at = now if token or self._has_news else self._renewal(now)
+                self.token = token or self.token  # Shown at once: until then it guards nothing.
             case Ok(holdings=count), Renew() if self._agrees(count):
                 self._next_at = now if self._has_news else self._renewal(now)
             case ((Ok() | Error(code=WireCode.NOT_FOUND)), Renew()):
@@ -145,7 +164,7 @@ class Announcer:
 
     def farewell(self) -> Message | None:
         """Return the message to leave with, if the tracker knows us."""
-        return Leave(self._node, self._epoch) if self._is_known else None
+        return Leave(self._node, self._epoch, self.token) if self._is_known else None
 
     def _compose(self) -> Message:
         replaces = self._is_all and not self._has_said_all
@@ -155,16 +174,19 @@ class Announcer:
         added = _fitting(self._wanted[key] for key in self._unsaid)
         gone = _fitting(Withdrawal(*key) for key in self._stale)
         if self._is_known and not added and not gone and not replaces:
-            return Renew(self._node, self._epoch, len(self._announced))
+            count = len(self._announced)
+            said = self._node, self._epoch, count, self._sequence, self.token
+            return Renew(*said, self.doing, self.wants)
         self._sequence += 1
         return Update(
             self._node,
-            self._address,
+            self.address,
             self._epoch,
             self._sequence,
             tuple(added),
             tuple(gone),
             replace=replaces,
+            token=self.token,
         )
 
     def _accept(self, said: Update, told: tuple[Told, ...]) -> None:

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 MAX_WATCHED_IDS = 64  # Things whose requests are remembered: 4 KiB each, at most.
 RECENT_REQUESTS = 32  # Two askers among the last so many requests make a swarm.
 SWARM = 2
+MOST_REFUSALS = 3  # In a row, of one asker: it cannot use what it is offered instead.
 MANIFEST_BYTES = 512 << 10  # Manifests of one thing that leave at once, …
 LEAST_MANIFESTS = 8  # … or so many, if they are long; …
 MANIFEST_BYTES_PER_S = 1 << 20  # … after that so much, so that chunks get the rest of the link.
@@ -26,12 +27,14 @@ class Demand:
 
     A whole holder with several askers gives each chunk away once before it gives any twice
     (super-seeding, BEP 16): it says that it has what has not left yet, and the askers get the rest
-    from each other. An asker that has all of that already gets what it asks for.
+    from each other. An asker that has all of that already gets what it asks for. So does one that
+    keeps asking for something else: it may want a part of a tree, or need the listing first.
     """
 
     def __init__(self) -> None:
         self._recent: collections.deque[str] = collections.deque()  # Who asked, …
         self._counts: collections.Counter[str] = collections.Counter()  # … and how often each.
+        self._refusals: collections.Counter[str] = collections.Counter()  # In a row, of each.
         self._unserved = 0  # What has not left yet in this round, of a thing that is whole here.
         self._room_bytes = float(MANIFEST_BYTES)  # For manifests, …
         self._room_at = -math.inf  # … at this time.
@@ -59,7 +62,11 @@ class Demand:
             return here
         unserved = self._for_swarm(everything)
         asker_has = bitmap.from_bytes(request.have, everything.bit_length())
-        return unserved if unserved & ~asker_has else everything
+        if unserved >> request.index & 1 or not unserved & ~asker_has:
+            self._refusals.pop(request.node, None)
+            return unserved if unserved & ~asker_has else everything
+        self._refusals[request.node] += 1
+        return everything if self._refusals[request.node] > MOST_REFUSALS else unserved
 
     def served(self, index: int) -> None:
         """Note that a chunk leaves."""
@@ -74,6 +81,7 @@ class Demand:
             counts[oldest] -= 1
             if not counts[oldest]:
                 del counts[oldest]
+                self._refusals.pop(oldest, None)
 
     def _for_swarm(self, everything: int) -> int:
         """Return what a whole holder gives away: all to one asker, to several what is unserved."""

@@ -9,13 +9,12 @@ CarryOut = Callable[[steps.Action], steps.Event | None]
 
 
 def drive(handle: Handle, carry_out: CarryOut, event: steps.Event) -> None:
-    """Hand `event` to the machine, carry out its actions in order, and hand over what they lead to.
+    """Hand `event` to the machine and carry out its actions in order.
 
-    `carry_out` returns the event that an action led to, if any.
+    `carry_out` returns the event that an action led to, if any, which is handed over at once: a
+    chunk that was read is sent before the next one is read, while the processor's caches have it.
     """
-    events = [event]
-    for each in events:  # More join meanwhile.
-        for action in handle(each):
-            led_to = carry_out(action)
-            if led_to is not None:
-                events.append(led_to)
+    for action in handle(event):
+        led_to = carry_out(action)
+        if led_to is not None:
+            drive(handle, carry_out, led_to)

@@ -4,16 +4,19 @@ A machine: `handle` takes an event and the time, and returns what is to be done.
 chunk server and the simulator's hosts.
 """
 
-from typing import TYPE_CHECKING
+import math
+from typing import TypeGuard
 
 import msgspec
 from shoal.node.serving import steps
 from shoal.node.serving.demand import Demands
 from shoal.node.serving.pacing import COUNTED_BYTES, Pacing
-from shoal.node.serving.turns import Turns
+from shoal.node.serving.sent import Sent
+from shoal.node.serving.shares import Shares
 from shoal.node.serving.uploads import Uploads
 from shoal.node.serving.waiting import Waiting
 from shoal.protocol import bitmap
+from shoal.protocol.bucket import Bucket
 from shoal.protocol.errors import WireCode
 from shoal.protocol.messages import (
     ChunkReply,
@@ -27,103 +30,150 @@ from shoal.protocol.messages import (
     StateRequest,
     WrongChunk,
 )
+from shoal.protocol.rates import lesser
 
-if TYPE_CHECKING:
-    from random import Random
-
+READING_S = 1.0  # A chunk that takes longer to read keeps nobody waiting, …
+MOST_READINGS = 64  # … up to so many.
 _NOT_HERE = Error(WireCode.NOT_FOUND, "does not have it")
 _NO_SUCH_CHUNK = Error(WireCode.MALFORMED, "asked for a chunk that the file does not have")
 _GONE = Error(WireCode.GONE, "no longer has it")
-_COME_AGAIN = Error(WireCode.BUSY, "is serving others that have had less")
 _ASK_OTHERS = Error(WireCode.BUSY, "has sent its manifest to many others; ask them")
-_OVERFULL = Error(WireCode.BUSY, "has too many replies that have not been read")
 _BUG = Error(WireCode.INTERNAL, "ran into a bug; see its log")
 
 Actions = list[steps.Action]
 
 
 class _Chosen(msgspec.Struct, frozen=True, gc=False):
-    """A chunk that is being read, what will be said with it, and to whom."""
+    """Who asked for a chunk that is being read, what it is of, and what will be said with it."""
 
+    since: float
+    arrived: steps.RequestArrived
     shared: steps.Shared
     reply: ChunkReply
-    node: str
 
 
 class Server:
-    """Answers one request at a time, whatever happens with exactly one reply.
+    """Answers each request with exactly one reply, as soon as the link has room for it.
 
-    Each connection's requests wait in a queue of their own (Waiting). The next one is answered as
-    soon as the link has room (Pacing). An asker with many connections is told to come again, as
-    often as makes up for that (Turns), and what leaves of a thing that many want is chosen so that
-    they can get the rest from each other (Demand).
+    Whose turn it is says Waiting, and how much may be on its way Pacing. What leaves of a thing
+    that many want is chosen so that they can get the rest from each other (Demand).
     """
 
-    def __init__(self, shelf: steps.Shelf, rng: "Random", log_every_s: float) -> None:
+    def __init__(self, shelf: steps.Shelf, log_every_s: float) -> None:
         """`log_every_s`: how often an upload to the same node is logged, after the first ones."""
         self._shelf = shelf
-        self._turns = Turns(rng)
-        self._pacing = Pacing()
+        self._bucket = Bucket()
+        self._pacing = Pacing(self._bucket)
+        self._shares = Shares()
+        self._waiting = Waiting(self._pacing)
         self._demands = Demands()
         self._uploads = Uploads(log_every_s)
-        self._waiting = Waiting()
-        self._is_answering = False  # One request, for whose answer the shell does something.
-        self._chosen: _Chosen | None = None  # That answer, if it is a chunk.
+        self.sent = Sent()
+        self._chosen: dict[int, _Chosen] = {}  # The chunks that are being read, by the request.
+
+    def active(self, now: float) -> list[steps.Source]:
+        """Return those that something is on its way to."""
+        return self._pacing.active(now)[0]
 
     @property
-    def deadline(self) -> float | None:
-        """When to tell it that time has passed: a reply that has not left may count no more."""
-        return self._pacing.has_room_at if self._waiting and not self._is_answering else None
+    def is_busy(self) -> bool:
+        """Say whether something is asked for that has not left yet."""
+        return bool(self._waiting or self._chosen or self._pacing.unsent)
+
+    @property
+    def waiting_count(self) -> int:
+        """How many requests wait for room, or for a chunk to be read. For any thread."""
+        return len(self._waiting) + len(self._chosen)
+
+    def deadline(self, now: float) -> float:
+        """When to tell it that time has passed: what takes too long may count no more."""
+        if not self._waiting:
+            return math.inf
+        reserved = self._reserved(now)
+        slowest_at = min((one.since + READING_S for one in reserved), default=math.inf)
+        return min(slowest_at, self._waiting.room_at(now, len(reserved)))
 
     def handle(self, event: steps.Event, now: float) -> Actions:
         """Take in what has happened at `now`, in seconds; return what is to be done, in order."""
-        actions = self._take_in(event, now)
-        while not self._is_answering and self._waiting and self._pacing.has_room_at <= now:
-            actions += self._answer(self._waiting.take(), now)
-        return actions
+        if self._may_pass(event, now):
+            actions = self._answer(event, now)
+        else:
+            actions = self._take_in(event, now)
+        while self._waiting and len(self._chosen) < MOST_READINGS:
+            arrived = self._waiting.take(now, len(self._reserved(now)))
+            if arrived is None:
+                break
+            actions += self._answer(arrived, now)
+        if self._pacing.is_overfull:
+            actions.append(steps.End(self._pacing.stalest, "does not read what it asked for"))
+        if self._shares.rate is None:
+            return actions
+        paces = self._shares.changes(*self._pacing.active(now))
+        return [*(steps.SetPace(*pace) for pace in paces), *actions] if paces else actions
 
-    def _take_in(self, event: steps.Event, now: float) -> Actions:
-        match event:
-            case steps.RequestArrived() | steps.NonsenseArrived():
-                self._waiting.put(event)
-            case steps.ChunkRead():
-                return self._send_chunk(event.number, event.data, now)
+    def _may_pass(self, event: steps.Event, now: float) -> "TypeGuard[steps.RequestArrived]":
+        """Say whether it is a request that need not wait, as hardly any has to."""
+        return (
+            isinstance(event, steps.RequestArrived)
+            and isinstance(event.request, ChunkRequest)
+            and len(self._chosen) < MOST_READINGS
+            and self._waiting.may_pass(event.source, now, len(self._reserved(now)))
+        )
+
+    def _reserved(self, now: float) -> list[_Chosen]:
+        """Return the chunks being read that room is kept for: not those of a disk that hangs."""
+        return [one for one in self._chosen.values() if now < one.since + READING_S]
+
+    def _take_in(self, event: steps.Event, now: float) -> Actions:  # noqa: C901, PLR0911, PLR0912
+        match event:  # One table of all events.
+            case steps.RequestArrived(number, _, StateRequest(name, content_id)):
+                return [steps.FindState(number, name, content_id)]
+            case steps.RequestArrived(number, _, WrongChunk() as request):
+                return self._take_note(number, request)
+            case steps.RequestArrived():
+                too_many = self._waiting.put(event)
+                return [] if too_many is None else [steps.End(too_many, "asks for too much")]
+            case steps.ManyArrived(several):
+                return [action for each in several for action in self._take_in(each, now)]
+            case steps.NonsenseArrived(number, _, code, reason):
+                return [steps.SendReply(number, Error(code, reason))]
+            case steps.ChunkRead(number, data):
+                return self._send_chunk(number, data, now)
             case steps.ReplyLeft(number):
-                self._pacing.left(number, now)
+                self._waiting.has_read(self._pacing.left(number, now))
             case steps.ChunkGone(number, reason):
-                shared = self._done().shared
+                shared = self._chosen.pop(number).shared
                 return [steps.Withdraw(shared, reason), steps.SendReply(number, _GONE)]
             case steps.StateFound(number, state):
-                self._is_answering = False
                 return [steps.SendReply(number, state)]
             case steps.AnswerFailed(number):
-                self._is_answering = False
+                self._chosen.pop(number, None)
                 return [steps.SendReply(number, _BUG)]
+            case steps.AskerLeft(source):
+                self._waiting.drop(source)
+            case steps.LimitChanged(rate, pace, to_hosts):
+                self._bucket.set_rate(rate, now)
+                self._shares.rate = lesser(rate, pace)
+                self._shares.to_hosts = to_hosts
+                if self._shares.rate is None:
+                    self._shares.end()
+                    return [steps.EndPaces()]
             case steps.TimePassed():  # pragma: no branch
                 pass
         return []
 
-    def _answer(self, arrived: steps.Arrived, now: float) -> Actions:
-        if isinstance(arrived, steps.NonsenseArrived):
-            return [steps.SendReply(arrived.number, Error(arrived.code, arrived.reason))]
-        number, request = arrived.number, arrived.request
-        if self._pacing.is_overfull:
-            return [steps.SendReply(number, _OVERFULL)]
-        match request:
-            case ChunkRequest():
-                return [self._give(number, arrived.source, request)]
-            case ManifestRequest():
-                return [self._show(number, request, now)]
-            case StateRequest(name, content_id):
-                self._is_answering = True
-                return [steps.FindState(number, name, content_id)]
-            case WrongChunk():  # pragma: no branch
-                return self._take_note(number, request)
+    def _answer(self, arrived: steps.RequestArrived, now: float) -> Actions:
+        request = arrived.request
+        if isinstance(request, ChunkRequest):
+            return [self._give(arrived, request, now)]
+        assert isinstance(request, ManifestRequest)  # Others do not wait.
+        return [self._show(arrived, request, now)]
 
-    def _give(self, number: int, source: steps.Source, request: ChunkRequest) -> steps.Action:
-        if not self._turns.has_turn(source, request.node):
-            return steps.SendReply(number, _COME_AGAIN)
-        shared, index = self._shelf.find(request.id), request.index
+    def _give(
+        self, arrived: steps.RequestArrived, request: ChunkRequest, now: float
+    ) -> steps.Action:
+        number, index = arrived.number, request.index
+        shared = self._shelf.find(request.id)
         if shared is None:
             return steps.SendReply(number, _NOT_HERE)
         count = shared.chunk_count
@@ -136,34 +186,33 @@ class Server:
         if not gives >> index & 1:
             return steps.SendReply(number, Nothing(have))
         demand.served(index)
-        self._is_answering = True
-        self._chosen = _Chosen(shared, ChunkReply(index, have, demand.askers), request.node)
+        reply = ChunkReply(index, have, demand.askers)
+        self._chosen[number] = _Chosen(now, arrived, shared, reply)
         return steps.ReadChunk(number, shared, index)
 
     def _send_chunk(self, number: int, data: bytes, now: float) -> Actions:
-        chosen = self._done()
-        shared, node, sent = chosen.shared, chosen.node, self._send(number, chosen.reply, data, now)
-        if not self._uploads.is_news(shared.name, node, now):
+        chosen = self._chosen.pop(number)
+        shared, index = chosen.shared, chosen.reply.index
+        sent = self._send(chosen.arrived, chosen.reply, data, now)
+        request = chosen.arrived.request
+        assert isinstance(request, ChunkRequest)
+        self.sent.chunk(request.node, len(data))
+        if not self._uploads.is_news(shared.name, request.node, now):
             return [sent]
-        index = chosen.reply.index
-        return [steps.LogUpload(shared.name, index, shared.chunk_count, node), sent]
+        return [steps.LogUpload(shared.name, index, shared.chunk_count, request.node), sent]
 
-    def _done(self) -> _Chosen:
-        """End the reading of a chunk; return which it was."""
-        chosen = self._chosen
-        assert chosen is not None
-        self._is_answering, self._chosen = False, None
-        return chosen
-
-    def _show(self, number: int, request: ManifestRequest, now: float) -> steps.Action:
+    def _show(
+        self, arrived: steps.RequestArrived, request: ManifestRequest, now: float
+    ) -> steps.Action:
         """Send the manifest, but not to all of a crowd: those that have it can pass it on."""
         shared = self._shelf.find(request.what)
         if shared is None:
-            return steps.SendReply(number, _NOT_HERE)
+            return steps.SendReply(arrived.number, _NOT_HERE)
         has_room = self._demands.of(shared.id).has_room(len(shared.data), now)
         if request.may_wait and not has_room:
-            return steps.SendReply(number, _ASK_OTHERS)
-        return self._send(number, ManifestReply(shared.id, shared.name), shared.data, now)
+            return steps.SendReply(arrived.number, _ASK_OTHERS)
+        self.sent.manifest_count += 1
+        return self._send(arrived, ManifestReply(shared.id, shared.name), shared.data, now)
 
     def _take_note(self, number: int, request: WrongChunk) -> Actions:
         shared = self._shelf.find(request.id)
@@ -173,8 +222,14 @@ class Server:
             return [steps.SendReply(number, _NO_SUCH_CHUNK)]
         return [steps.CheckChunk(shared.id, request.index), steps.SendReply(number, Noted())]
 
-    def _send(self, number: int, message: NodeReply, payload: bytes, now: float) -> steps.Action:
-        is_counted = len(payload) >= COUNTED_BYTES
+    def _send(
+        self, arrived: steps.RequestArrived, message: NodeReply, payload: bytes, now: float
+    ) -> steps.Action:
+        number, size_bytes = arrived.number, len(payload)
+        self._bucket.take(size_bytes, now)
+        if self._waiting:  # Otherwise nobody had to wait for this one.
+            self._waiting.charge(arrived, size_bytes)
+        is_counted = size_bytes >= COUNTED_BYTES
         if is_counted:
-            self._pacing.queued(number, len(payload), now)
+            self._pacing.queued(number, arrived.source, size_bytes, now)
         return steps.SendReply(number, message, payload, is_counted)

@@ -1,5 +1,6 @@
 """What a server is told, and what it has done: its events and actions. Decides nothing."""
 
+from collections.abc import Hashable, Mapping
 from typing import NamedTuple, Protocol
 
 import msgspec
@@ -12,7 +13,7 @@ class Source(NamedTuple):
     """Where a request comes from: the host, and which of its connections."""
 
     address: str
-    connection: str
+    connection: Hashable
 
 
 class Shared(Protocol):
@@ -47,6 +48,7 @@ class RequestArrived(msgspec.Struct, frozen=True, gc=False):
     number: int
     source: Source
     request: NodeRequest
+    size_bytes: int = 1  # What it takes in memory, about.
 
 
 class NonsenseArrived(msgspec.Struct, frozen=True, gc=False):
@@ -87,18 +89,67 @@ class ReplyLeft(msgspec.Struct, frozen=True, gc=False):
     number: int
 
 
+class AskerLeft(msgspec.Struct, frozen=True, gc=False):
+    """A connection has ended: what was requested over it need not be answered."""
+
+    source: Source
+
+
+class LimitChanged(msgspec.Struct, frozen=True, gc=False):
+    """From now on so many bytes/s may be sent; None: as many as can be.
+
+    `pace` is what the kernel may send, on top of that, however much is given to it; and `to_hosts`
+    what it may send to single hosts, by their addresses.
+    """
+
+    rate: int | None
+    pace: int | None = None
+    to_hosts: Mapping[str, int] = {}
+
+
 class TimePassed(msgspec.Struct, frozen=True, gc=False):
     """The server's deadline has passed."""
 
 
 Arrived = RequestArrived | NonsenseArrived
-Event = Arrived | ChunkRead | ChunkGone | StateFound | AnswerFailed | ReplyLeft | TimePassed
+
+
+class ManyArrived(msgspec.Struct, frozen=True, gc=False):
+    """What has come in since the last time: none is answered before all are seen."""
+
+    all: list[Arrived]
+
+
+Event = (
+    Arrived
+    | ManyArrived
+    | ChunkRead
+    | ChunkGone
+    | StateFound
+    | AnswerFailed
+    | ReplyLeft
+    | AskerLeft
+    | LimitChanged
+    | TimePassed
+)
+
+
+def requests_of(event: Event) -> list[int]:
+    """Return the numbers of the requests that an event may lead to an answer of."""
+    match event:
+        case ManyArrived(several):
+            return [arrived.number for arrived in several]
+        case ReplyLeft() | AskerLeft() | LimitChanged() | TimePassed():
+            return []
+        case _:
+            return [event.number]
+
 
 # Actions.
 
 
 class ReadChunk(msgspec.Struct, frozen=True, gc=False):
-    """Read a chunk; leads to `ChunkRead` or `ChunkGone`."""
+    """Read a chunk; leads to `ChunkRead` or `ChunkGone`, sooner or later."""
 
     number: int
     shared: Shared
@@ -120,6 +171,24 @@ class SendReply(msgspec.Struct, frozen=True, gc=False):
     message: NodeReply
     payload: bytes | None = None
     is_counted: bool = False
+
+
+class SetPace(msgspec.Struct, frozen=True, gc=False):
+    """Have the kernel send at most so many bytes/s over a connection."""
+
+    source: Source
+    rate: int
+
+
+class EndPaces(msgspec.Struct, frozen=True, gc=False):
+    """Have the kernel send over all connections as fast as it can."""
+
+
+class End(msgspec.Struct, frozen=True, gc=False):
+    """End a connection, which takes more than anybody may; leads to `AskerLeft`."""
+
+    source: Source
+    reason: str
 
 
 class CheckChunk(msgspec.Struct, frozen=True, gc=False):
@@ -145,4 +214,6 @@ class LogUpload(msgspec.Struct, frozen=True, gc=False):
     node: str
 
 
-Action = ReadChunk | FindState | SendReply | CheckChunk | Withdraw | LogUpload
+Action = (
+    ReadChunk | FindState | SendReply | SetPace | EndPaces | End | CheckChunk | Withdraw | LogUpload
+)

@@ -11,7 +11,7 @@ MAX_CONVERSATIONS = 1024
 
 
 class Uploads:
-    """Lets the first chunks for each asker be logged, then one each `every_s` seconds.
+    """Lets the first chunks for each asker be logged, then one each `every_s` seconds; all if 0.
 
     In all it lets pass only a few lines a second, apart from the very first of a few askers.
     """
@@ -25,6 +25,8 @@ class Uploads:
 
     def is_news(self, name: str, node: str, now: float) -> bool:
         """Say whether to log that a chunk of `name` is sent to `node`; if so, it counts as done."""
+        if not self._every_s:
+            return True
         said, last = self._said.get((name, node), (0, -math.inf))
         is_quiet = said >= EARLY and now - last < self._every_s
         is_new = said < ALWAYS and len(self._said) <= MANY_ASKERS

@@ -23,6 +23,7 @@ from shoal.node.staging.tree_in_place import TreeInPlace
 from shoal.node.staging.write_behind import WriteBehind
 from shoal.protocol import bitmap
 from shoal.protocol.errors import MalformedMessageError
+from shoal.protocol.listing import checked
 
 
 class Intake:
@@ -42,6 +43,7 @@ class Intake:
         `check` is called again and again in what takes long; it raises an error to stop it.
         """
         self.writing_s = 0.0  # How long the fetch has waited for the disk so far.
+        self.tell: Callable[[], None] = _nobody  # That chunks can be read, or no more will come.
         self._to = to
         self._admission = admission
         self._publication = publication
@@ -133,6 +135,7 @@ class Intake:
         self._publication.end()
         if self._staged is not None:
             self._staged.close()
+        self.tell()
 
     def _again(self, partial: PartialFile) -> steps.StagingOpened:
         """Return what is there after all: of a tree, as another try would find it."""
@@ -148,7 +151,7 @@ class Intake:
         to, thing = self._to, action.manifest
         place = staging_place(to.folder, action.id).parent
         if not thing.is_tree:
-            return StagedFile(place, action.id, thing)
+            return StagedFile(place, action.id, thing, check=self._check)
         in_place = None
         if to.appears:
             spare = self._admission.spare
@@ -165,17 +168,23 @@ class Intake:
         if missing:
             older, held = chunks_of(self._older), self._held
             have |= copy_chunks(
-                thing, missing, lambda one: (*older(one), *held(one)), self._staged.write
+                thing,
+                missing,
+                lambda one: (*older(one), *held(one)),
+                self._staged.write,
+                self._check,
             )
         self._have = self._partial.have = have
-        return steps.StagingOpened(have, needed, is_all)
+        self.tell()
+        turns = self._staged.turns if isinstance(self._staged, StagedTree) else ()
+        return steps.StagingOpened(have, needed, is_all, turns)
 
     def _filled(self, have: int) -> int:
         """Write the missing chunks whose bytes are in another one that is there; return them."""
         assert self._staged is not None
         assert self._twins is not None
         missing = self._twins.with_all(have) & self._staged.needed & ~have
-        for index in bitmap.indices(missing):
+        for index in checked(bitmap.indices(missing), self._check):
             known = bitmap.lowest(self._twins.of(index) & have)
             self._staged.write(index, self._staged.read(known))
         return missing
@@ -194,11 +203,17 @@ class Intake:
             self._staged.write(index, payload)
             self._have |= 1 << index
             self._partial.have = self._have
+        self.tell()
 
     def _failed(self, error: OSError) -> steps.Event:
         """Return what to say of the first failure, now and whenever something is asked again."""
         assert self._partial is not None
         if self._trouble is None:
             folder = self._to.output.parent if self._to.output else self._to.folder
-            self._trouble = steps.DiskFailed(str(disk_trouble(error, self._partial.name, folder)))
+            trouble = disk_trouble(error, self._partial.name, folder)
+            self._trouble = steps.DiskFailed(str(trouble), trouble.brief)
         return self._trouble
+
+
+def _nobody() -> None:
+    """Tell nobody that there is news."""

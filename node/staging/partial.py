@@ -1,4 +1,6 @@
-"""A thing that is being fetched, as others can ask for it meanwhile."""
+"""A thing of which only a part is here, as others can ask for it: it is fetched, or damaged."""
+
+import os
 
 from blake3 import blake3
 from shoal.node.files.signature import GoneError
@@ -10,21 +12,18 @@ from shoal.protocol.titles import Title
 
 
 class PartialFile:
-    """A thing that is being fetched. Only its download adds to it."""
+    """A part of a thing. Only its download, or who checks it, adds to it."""
 
     def __init__(
         self,
         name: str,
         staged: StagedFile | StagedTree | Whole,
-        *,
-        gives_way: bool = False,
     ) -> None:
-        """One that `gives_way` is the intact part of a damaged thing, until a fetch replaces it."""
+        """`staged` is a whole thing if that is damaged."""
         self.title = Title(staged.id)
         self.name = name
         self.id = staged.id
         self.data = encode(staged.manifest)
-        self.gives_way = gives_way
         self._have = 0
         self._corrupt = 0
         self._manifest = staged.manifest
@@ -69,6 +68,19 @@ class PartialFile:
     def have_bytes(self) -> int:
         """About how much of it is here: the chunks of a thing are about equally large."""
         return self.size_bytes * self.have.bit_count() // max(1, self.chunk_count)
+
+    def place(self, index: int) -> list[tuple[bytes, int, int]]:
+        """Return where the bytes of chunk `index` are: paths of files, offsets, and how many.
+
+        They may be elsewhere a moment later, but the same file has them.
+        """
+        if isinstance(self._staged, Whole):
+            where = self._manifest.chunk_offset(index), self._manifest.chunk_size(index)
+            return [
+                (os.fsencode(one.path), one.offset, one.size_bytes)
+                for one in self._staged.source.stretches(*where)
+            ]
+        return self._staged.place(index)
 
     def read(self, index: int) -> bytes:
         """Return the bytes of chunk `index`, which must be in `have`."""

@@ -30,6 +30,7 @@ from shoal.protocol.manifest import (
     decode,
     is_id,
 )
+from shoal.protocol.names import check_name
 
 MOST_NAME_BYTES = 4096
 
@@ -83,14 +84,20 @@ class Remains:
         except (OSError, MalformedMessageError):
             return None
 
-    def discard(self, content_id: ContentId) -> bool:
-        """Remove what is left of a fetch; return False, without doing so, if it is running."""
+    def discard(self, content_id: ContentId, check: Callable[[], None] | None = None) -> bool:
+        """Remove what is left of a fetch; return False, without doing so, if it is running.
+
+        With a `check`, wait until all of it is gone; it is called meanwhile and may raise an error.
+        """
         place = staging_place(self._folder, content_id)
         aside = leftovers.deleted(self._folder)
         try:
             return self._inventory.unless_fetched(content_id, lambda: _take_away(place, aside))
         finally:
-            remove(aside)
+            if check is None:
+                leftovers.remove_soon(aside)
+            else:
+                remove(aside, check=check)
 
     def discard_others(self, name: str, content_id: str) -> None:
         """Remove what is left of other versions of a name, as its newest one has come."""
@@ -98,9 +105,11 @@ class Remains:
             if other != content_id and _name(staging_place(self._folder, other)) == name:
                 self.discard(other)
 
-    def discard_if(self, is_over: Callable[[Remain], bool]) -> list[Remain]:
-        """Remove those for which `is_over` holds; return what was removed."""
-        return [one for one in self.found() if is_over(one) and self.discard(one.id)]
+    def discard_if(
+        self, is_over: Callable[[Remain], bool], check: Callable[[], None] | None = None
+    ) -> list[Remain]:
+        """Remove those for which `is_over` holds, as `discard`; return what was removed."""
+        return [one for one in self.found() if is_over(one) and self.discard(one.id, check)]
 
 
 class _Came(Tree):
@@ -146,6 +155,7 @@ def _take_away(place: Path, aside: Path) -> None:
 
 def _name(place: Path) -> str:
     try:
-        return read_at(os.fsencode(place / "name"), 0, MOST_NAME_BYTES).decode()
-    except (OSError, UnicodeDecodeError):
+        name = read_at(os.fsencode(place / "name"), 0, MOST_NAME_BYTES).decode()
+        return name if is_id(name) else check_name(name)
+    except (OSError, ValueError):  # A loss of power leaves zeros.
         return ""

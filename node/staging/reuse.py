@@ -33,17 +33,20 @@ def copy_chunks(
     missing: int,
     find: Find,
     write: Callable[[int, bytes, Origin], None],
+    check: Callable[[], None] = lambda: None,
 ) -> int:
     """Have those `missing` chunks of `thing` written that `find` finds; return which.
 
     Found chunks are verified first, as they may have rotted. `write` is called from several
-    threads. It costs time for the chunks that are missing, not for those that there are.
+    threads. It costs time for the chunks that are missing, not for those that there are. `check` is
+    called before each, and may raise an error.
 
     Raises:
         OSError: `write` did.
     """
 
     def copy(one: _Wanted) -> int:
+        check()
         found = _right_bytes(one.places)
         if found is None:
             return 0
@@ -60,7 +63,7 @@ def copy_chunks(
 
 def _right_bytes(places: Iterable[tuple[Whole, int]]) -> tuple[bytes, Origin] | None:
     for whole, index in places:
-        with contextlib.suppress(GoneError):
+        with contextlib.suppress(GoneError, OSError):  # Then it is fetched.
             data = whole.read(index)
             if blake3(data).digest() == whole.manifest.digest(index):
                 return data, Origin(whole.source, whole.manifest.chunk_offset(index))

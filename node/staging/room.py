@@ -37,4 +37,4 @@ def disk_trouble(error: OSError, name: str, folder: Path) -> OperatorError:
     else:
         cause, remedy = error.strerror or str(error), "check the disk and run it again"
     message = f"cannot write {display(name)} in {folder}: {cause}; {remedy}"
-    return DiskError(message)
+    return DiskError(message, brief=f"{cause}; {remedy.partition(' and run it again')[0]}")

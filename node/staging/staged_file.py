@@ -8,9 +8,10 @@ hostile edit costs at most the chunks that it spoiled.
 import errno
 import os
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
+from shoal.node.files.durable import sync_file
 from shoal.node.files.holes import give_back, stretches, write_hole
 from shoal.node.files.outside import put_outside
 from shoal.node.files.placing import MayGo, nothing, put_in_place, remove
@@ -22,6 +23,7 @@ from shoal.node.scheduling.wanted import all_zeros
 from shoal.node.staging.reflink import Origin, Reflinks
 from shoal.node.staging.room import free_bytes, require_room
 from shoal.protocol import bitmap
+from shoal.protocol.listing import checked
 from shoal.protocol.manifest import ContentId, Manifest, encode
 
 ALLOCATION_BYTES = (
@@ -34,8 +36,18 @@ PLENTY = 2  # Room is reserved if the disk has this many times as much: others n
 class StagedFile:
     """Room for one file's bytes, filled in any order, then put in place under a name."""
 
-    def __init__(self, folder: Path, content_id: ContentId, manifest: Manifest) -> None:
-        """Only assigns; `open` makes the room in `folder`/`content_id`."""
+    def __init__(
+        self,
+        folder: Path,
+        content_id: ContentId,
+        manifest: Manifest,
+        check: Callable[[], None] = lambda: None,
+    ) -> None:
+        """Only assigns; `open` makes the room in `folder`/`content_id`.
+
+        `check` is called again and again in what takes long; it raises an error to stop it.
+        """
+        self._check = check
         self.id = content_id
         self.manifest = manifest
         self.needed = bitmap.full(manifest.chunk_count)
@@ -94,6 +106,11 @@ class StagedFile:
         with self._guard:  # A closed descriptor may be another file's already.
             return self._read(index)
 
+    def place(self, index: int) -> list[tuple[bytes, int, int]]:
+        """Return where the bytes of chunk `index` are: a path, the offset, and how many."""
+        thing, path = self.manifest, os.fsencode(self._place / "data")
+        return [(path, thing.chunk_offset(index), thing.chunk_size(index))]
+
     def publish(self, folder: Path, name: str, may_go: MayGo = nothing) -> Source:
         """Make the bytes durable and put them in `folder` under their name, in one step.
 
@@ -143,21 +160,26 @@ class StagedFile:
         if self._trouble is not None:
             raise self._trouble
         os.fchmod(self._descriptor, usual_mode(self.manifest.mode & 0o777))
-        os.fsync(self._descriptor)
+        sync_file(self._descriptor)
 
     def _verify(self) -> int:
         size_bytes = min(os.fstat(self._descriptor).st_size, self.manifest.size_bytes)
         candidates = bitmap.of(())
         for start, end in stretches(self._descriptor, 0, size_bytes):
             candidates |= self._chunks_between(start, end)
-        return verified_chunks(self._read, self.manifest, list(bitmap.indices(candidates)))
+
+        def read(index: int) -> bytes:
+            self._check()
+            return self._read(index)
+
+        return verified_chunks(read, self.manifest, list(bitmap.indices(candidates)))
 
     def _chunks_between(self, start: int, end: int) -> int:
         first, last = self.manifest.chunk_at(start), self.manifest.chunk_at(end - 1)
         return bitmap.full(last + 1) & ~bitmap.full(first)
 
     def _make_holes(self, chunks: int) -> None:
-        for index in bitmap.indices(chunks):
+        for index in checked(bitmap.indices(chunks), self._check):
             zeros = memoryview(bytes(self.manifest.chunk_size(index)))
             write_hole(self._descriptor, self.manifest.chunk_offset(index), zeros)
 

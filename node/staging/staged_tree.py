@@ -4,27 +4,29 @@ First its listing is fetched, into a file of its own; then the files, each in it
 (staging.tree_files).
 """
 
+import contextlib
 import errno
 import os
-from collections.abc import Callable
+import threading
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from shoal.node.files.outside import put_outside
-from shoal.node.files.placing import MayGo, nothing, put_in_place, remove, sync
+from shoal.node.files.placing import MayGo, nothing, put_in_place, remove
 from shoal.node.files.raw_files import read_at, usual_mode, write_at
 from shoal.node.folder.hashing import verified_chunks
 from shoal.node.folder.tree import Tree, everything_in
 from shoal.node.scheduling.wanted import all_zeros
 from shoal.node.staging.reflink import Origin
 from shoal.node.staging.room import require_room
-from shoal.node.staging.tree_files import TreeFiles, TreePlace, checked
+from shoal.node.staging.tree_files import TreeFiles, TreePlace
 from shoal.node.staging.tree_in_place import TreeInPlace
 from shoal.node.trees.part import Lack
 from shoal.node.trees.plan import TreePlan
 from shoal.node.trees.selection import EVERYTHING, Selection
 from shoal.protocol import bitmap
 from shoal.protocol.errors import MalformedMessageError
-from shoal.protocol.listing import decode
+from shoal.protocol.listing import checked, decode
 from shoal.protocol.manifest import ContentId, Manifest, encode
 
 
@@ -57,6 +59,7 @@ class StagedTree:
         self._files: TreeFiles | None = None  # Until it is laid out.
         self._check = check
         self._is_closed = False
+        self._guard = threading.Lock()  # Held while the tree is moved.
 
     def open(self) -> int:
         """Make room, and return the chunks of the listing that are there (protocol.bitmap).
@@ -76,10 +79,11 @@ class StagedTree:
             MalformedMessageError: the listing is invalid, or not that of so many bytes.
             OSError: the disk refused, or is too full (ENOSPC).
         """
-        listing = decode(self._read_listing())
+        listing = decode(self._read_listing(), self._check)
         if listing.size_bytes != self.manifest.size_bytes:
             raise MalformedMessageError("the listing is not that of so many bytes")
-        self._plan = TreePlan(self.manifest, listing, self._selection, usual_mode(0o777))
+        most_mode = usual_mode(0o777)
+        self._plan = TreePlan(self.manifest, listing, self._selection, most_mode, self._check)
         self.needed = self._plan.needed
         is_new = self._place.lay_out(self._plan, self._check)
         self._files = TreeFiles(self._place, self._plan, self._in_place, is_new=is_new)
@@ -92,7 +96,7 @@ class StagedTree:
             have = self._right_ones(self.needed)
         zeros = all_zeros(self.manifest) & self.needed & ~have
         require_room(self._place.path, self._plan.bytes_of(self.needed & ~have & ~zeros))
-        for index in bitmap.indices(zeros):
+        for index in checked(bitmap.indices(zeros), self._check):
             data = memoryview(bytes(self.manifest.chunk_size(index)))
             self._files.write(index, data, is_zeros=True)
         return have | zeros
@@ -117,6 +121,14 @@ class StagedTree:
         Raises:
             OSError: the disk refused, or they are not there.
         """
+        with self._guard:
+            return self._read(index)
+
+    def place(self, index: int) -> list[tuple[bytes, int, int]]:
+        """Return where the bytes of chunk `index` are: paths of files, offsets, and how many."""
+        return [] if self._files is None else self._files.place(index)
+
+    def _read(self, index: int) -> bytes:
         if self._is_closed:
             raise OSError(errno.EBADF, os.strerror(errno.EBADF))
         if self._files is None or index < self.manifest.listing_chunks:
@@ -143,7 +155,7 @@ class StagedTree:
         else:  # While nobody else can change it.
             made = self._place.tree
             tree = Tree.made(made, *known, files.states) if is_all else everything_in(made)
-            put_in_place(made, folder, name, may_go)
+            put_in_place(made, folder, name, may_go, self._moving(target))
             tree.moved(target)
         remove(self._place.path)
         return tree
@@ -159,8 +171,15 @@ class StagedTree:
         """
         self._complete()
         real = self._plan.inside.decode() or inside  # Links may lead there.
+        with self._guard:
+            self._is_closed = True  # Something else may be in its place from now on.
         put_outside(self._place.tree / real, target, may_replace=may_replace)
         remove(self._place.path)
+
+    @property
+    def turns(self) -> tuple[int, ...]:
+        """Return where turns end, as chunks, if files appear one by one and so come in order."""
+        return () if self._in_place is None or self._files is None else self._plan.turns()
 
     @property
     def has_any(self) -> bool:
@@ -180,14 +199,23 @@ class StagedTree:
     def close(self) -> None:
         """Stop reading; what is there stays for the next try."""
         self._is_closed = True
+        self._place.close()
+
+    @contextlib.contextmanager
+    def _moving(self, target: Path) -> Iterator[None]:
+        """Have nobody read meanwhile: what had the name takes the place of the tree."""
+        with self._guard:
+            yield
+            self._place.moved(target)
 
     def _read_listing(self) -> bytes:
         return self._place.read_listing(self.manifest.listing_bytes)
 
     def _right_ones(self, candidates: int) -> int:
         def read(index: int) -> bytes:
+            self._check()
             try:
-                return self.read(index)
+                return self._read(index)
             except OSError:
                 return b""
 
@@ -199,16 +227,17 @@ class StagedTree:
         A file in its place with wrong bytes stays there until the right one replaces it.
         """
         assert self._in_place is not None
-        wrong = self._in_place.take_back(self._plan.files_in(self.needed & ~have))
+        missing = checked(bitmap.indices(self.needed & ~have), self._check)
+        wrong = self._in_place.take_back(self._plan.files_in(missing))
         doubtful = self._plan.chunks_of(wrong) & self.needed
         have = have & ~doubtful | self._right_ones(doubtful)
         assert self._files is not None
-        self._files.count(bitmap.indices(have))
+        self._files.count(checked(bitmap.indices(have), self._check))
         return have
 
     def _complete(self) -> TreeFiles:
         """Make everything that has no bytes, and make all of it durable."""
         assert self._files is not None
         self._files.complete(self._check)
-        sync(self._place.path)
+        self._place.sync()
         return self._files

@@ -5,15 +5,17 @@ every chunk is stored whole. Each file is opened for each of its parts: there ma
 Whatever else gets into the staging place, nothing is written through it to some other place.
 """
 
+import contextlib
 import os
 import stat
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import TypeVar
 
 from shoal.node.files.directories import make, opened, sweep
+from shoal.node.files.durable import FileSystem
 from shoal.node.files.holes import write_hole
-from shoal.node.files.placing import remove, sync
+from shoal.node.files.placing import remove
 from shoal.node.files.raw_files import (
     Write,
     claim,
@@ -30,6 +32,7 @@ from shoal.node.files.states import FileStates
 from shoal.node.staging.reflink import LEAST_BYTES, Origin, Reflinks
 from shoal.node.staging.tree_in_place import TreeInPlace
 from shoal.node.trees.plan import TreePlan
+from shoal.protocol.listing import checked
 
 T = TypeVar("T")
 
@@ -48,6 +51,7 @@ class TreePlace:
         self._manifest = os.fsencode(path / "manifest")
         self._root = os.fsencode(self.tree) + b"/"
         self._made = {b""}  # Directories below the root.
+        self._disk: FileSystem | None = None
 
     def open(self, manifest: bytes) -> None:
         """Make room for the listing, and store the manifest.
@@ -56,6 +60,8 @@ class TreePlace:
             OSError: the disk refused.
         """
         claim_room(self.path)
+        if self._disk is None:
+            self._disk = FileSystem.of(self.path)  # Before the first write: it is to tell of all.
         for path in (self.listing, self.rest):
             claim(path)
         remove(self._manifest)
@@ -65,7 +71,7 @@ class TreePlace:
         """Make the directories of the wanted files; return whether no file can be there yet.
 
         Anything else is removed: an earlier try may have wanted more, or somebody put it there.
-        `check` is called before each, and may raise an error.
+        `check` is called again and again, and may raise an error.
 
         Raises:
             OSError: the disk refused.
@@ -74,13 +80,12 @@ class TreePlace:
         is_new = claim_directory(self.tree)
         if not is_new:
             with opened(self.tree) as directory:
-                sweep(directory, _is_wanted(plan))
+                sweep(directory, _is_wanted(plan, check), check)
         made = b""
-        for _, path in plan.chosen_files():
+        for _, path in checked(plan.chosen_files(), check):
             above = path.rpartition(b"/")[0]
             if above != made:  # Files of one directory are next to each other.
-                check()
-                self.make_directory(above)
+                self.make_directory(above, check)
                 made = above
         return is_new
 
@@ -88,9 +93,23 @@ class TreePlace:
         """Return where the file at `path` in the tree is."""
         return self._root + path
 
-    def make_directory(self, path: bytes) -> None:
-        """Make a directory of the tree, and those above it."""
-        make(self._root, path, self._made)
+    def make_directory(self, path: bytes, check: Callable[[], None] = lambda: None) -> None:
+        """Make a directory of the tree, and those above it; `check` is called before each."""
+        make(self._root, path, self._made, check)
+
+    def sync(self) -> None:
+        """Make everything durable; raises OSError, and then only the disk knows what is here."""
+        assert self._disk is not None
+        self._disk.sync(self.path)
+
+    def close(self) -> None:
+        if self._disk is not None:
+            self._disk.close()
+            self._disk = None
+
+    def moved(self, path: Path) -> None:
+        """Find the files at `path` from now on, where they are now."""
+        self._root = os.fsencode(path) + b"/"
 
     def read_listing(self, size_bytes: int) -> bytes:
         return read_at(self.listing, 0, size_bytes)
@@ -154,6 +173,13 @@ class TreeFiles:
         """
         return b"".join(self._read_part(*part) for part in self._plan.pieces(index))
 
+    def place(self, index: int) -> list[tuple[bytes, int, int]]:
+        """Return where the bytes of chunk `index` are: paths of files, offsets, and how many."""
+        return [
+            (*self._place_of(file, offset), size_bytes)
+            for file, offset, size_bytes in self._plan.pieces(index)
+        ]
+
     def count(self, chunks: Iterable[int]) -> None:
         """Note that these are there; files that are complete by that appear."""
         in_place, whole = self._in_place, []
@@ -196,7 +222,7 @@ class TreeFiles:
                 self._in_place.put_out(None, path, self._place.file(path))
         if self._in_place is not None:
             listing = self._plan.listing if self._plan.is_everything else None
-            self._in_place.end(checked(self._plan.chosen_folders(), check), listing)
+            self._in_place.end(checked(self._plan.chosen_folders(), check), listing, check)
 
     def _write_part(self, file: int, offset: int, data: memoryview, write: Write) -> None:
         states, plan = self.states, self._plan
@@ -211,9 +237,8 @@ class TreeFiles:
         self._is_made[file] = 1
 
     def _read_part(self, file: int, offset: int, size_bytes: int) -> bytes:
-        try:
-            return read_at(*self._place_of(file, offset), size_bytes)
-        except FileNotFoundError:  # It may just have appeared.
+        moves = self._in_place.guard if self._in_place is not None else contextlib.nullcontext()
+        with moves:
             return read_at(*self._place_of(file, offset), size_bytes)
 
     def _place_of(self, file: int, offset: int) -> tuple[bytes, int]:
@@ -233,10 +258,10 @@ class TreeFiles:
             return
         is_ready = len(files) > FEW_FILES
         if is_ready:
-            for file in files:
+            for file in checked(files, check):
                 if not self._is_made[file]:
                     self._give_mode(file)
-            sync(self._place.path)
+            self._place.sync()
         for file in files:
             check()
             path = self._plan.listing.file_path(file)
@@ -248,17 +273,12 @@ class TreeFiles:
         set_mode(path, self._plan.mode(file), durably=False)
 
 
-def checked(items: Iterable[T], check: Callable[[], None]) -> Iterator[T]:
-    """Yield the items; call `check`, which may raise an error, before each."""
-    for item in items:
-        check()
-        yield item
-
-
-def _is_wanted(plan: TreePlan) -> Callable[[bytes, "os.DirEntry[str]"], bool]:
+def _is_wanted(
+    plan: TreePlan, check: Callable[[], None]
+) -> Callable[[bytes, "os.DirEntry[str]"], bool]:
     """Return a function that says whether a file may be from an earlier try."""
     sizes = plan.listing.sizes
-    files = {path: file for file, path in plan.chosen_files()}
+    files = {path: file for file, path in checked(plan.chosen_files(), check)}
 
     def is_wanted(path: bytes, entry: "os.DirEntry[str]") -> bool:
         if path not in files:

@@ -22,7 +22,7 @@ from shoal.node.files.states import FileStates
 from shoal.node.folder.tree import Tree, everything_in
 from shoal.node.staging.spare import NOTHING, Spare
 from shoal.protocol.errors import OperatorError
-from shoal.protocol.listing import Listing
+from shoal.protocol.listing import Listing, checked
 from shoal.protocol.names import MAX_NAME_BYTES, display
 
 
@@ -50,7 +50,7 @@ class TreeInPlace:
         self._states = FileStates()  # Of each that is out, while it was right.
         self._before = FileStates()  # The same, of those that were out before the last `begin`.
         self._to_chmod: list[tuple[int, bytes]] = []
-        self._guard = threading.Lock()
+        self.guard = threading.RLock()  # While a file is moved, another may be where it was.
 
     def begin(
         self,
@@ -83,7 +83,7 @@ class TreeInPlace:
                 self._look_at(file, path)
 
     def is_out(self, file: int) -> bool:
-        with self._guard:  # Not while it is being moved.
+        with self.guard:  # Not while it is being moved.
             return bool(self._is_out[file])
 
     def place(self, path: bytes) -> bytes:
@@ -100,7 +100,7 @@ class TreeInPlace:
 
     def came(self, file: int, size_bytes: int) -> bool:
         """Note that so many bytes of a file are there; return whether it is complete now."""
-        with self._guard:
+        with self.guard:
             self._left[file] -= size_bytes
             return self._left[file] == 0
 
@@ -117,7 +117,7 @@ class TreeInPlace:
         """
         if file is not None and not is_ready:
             set_mode(made, self._mode_of(file), durably=True)
-        with self._parent_of(path) as (directory, last), self._guard, self._hindering(path):
+        with self._parent_of(path) as (directory, last), self.guard, self._hindering(path):
             if file is not None:
                 self._states.note(file, os.lstat(made))
             is_replaced = give_name(made, directory, last, self._may_go_for(file, path, made))
@@ -126,8 +126,15 @@ class TreeInPlace:
         if is_replaced:
             remove(made)
 
-    def end(self, folders: Iterable[bytes], listing: Listing | None) -> None:
+    def end(
+        self,
+        folders: Iterable[bytes],
+        listing: Listing | None,
+        check: Callable[[], None] = lambda: None,
+    ) -> None:
         """Make the empty directories; remove what is not in `listing` (None: leave it).
+
+        `check` is called again and again; it may raise an error.
 
         Raises:
             OperatorError: something else is there, and in the way.
@@ -138,10 +145,10 @@ class TreeInPlace:
                 os.mkdir(last, dir_fd=directory)
             with opened(last, directory) as root:
                 if listing is not None and not self._keeps_others:
-                    self._clear_out(root, listing)
+                    self._clear_out(root, listing, check)
         for path in folders:
             self._make_folder(path)
-        for file, path in self._to_chmod:
+        for file, path in checked(self._to_chmod, check):
             with self._parent_of(path) as (directory, last):
                 set_mode(last, self._mode_of(file), directory, durably=False)
 
@@ -192,22 +199,22 @@ class TreeInPlace:
                 take_out(directory, last, self._aside, functools.partial(self._spare.allows, path))
                 os.mkdir(last, dir_fd=directory)
 
-    def _clear_out(self, root: int, listing: Listing) -> None:
+    def _clear_out(self, root: int, listing: Listing, check: Callable[[], None]) -> None:
         """Remove everything that is not in the tree, if all of that may go."""
         known = set(listing.paths)
-        for path in listing.empty_folders():  # An earlier try may have made their parents.
+        for path in checked(listing.empty_folders(), check):  # An earlier try may have made more.
             known.update(missing(path.rpartition(b"/")[0], known))
-        strangers = list(others(self._root, known))
-        for path in strangers:
+        strangers = list(checked(others(self._root, known), check))
+        for path in checked(strangers, check):
             if not self._spare.allows(path, self._root + path):
                 raise self._in_the_way(path)
         if self._spare.is_anything:
-            sweep(root, _belongs(listing))
+            sweep(root, _belongs(listing), check)
         elif not self._spare.is_nothing:
-            for path in strangers:
+            for path in checked(strangers, check):
                 with self._parent_of(path) as (directory, last):
                     self._take_out(directory, last, path)
-            sweep(root, lambda _, __: True)  # Directories that are empty now.
+            sweep(root, lambda _, __: True, check)  # Directories that are empty now.
 
     def _take_out(self, directory: int, last: str, path: bytes) -> None:
         with self._hindering(path):

@@ -29,10 +29,11 @@ class Layout:
         file = bisect.bisect_right(starts, offset) - 1
         found = []
         while (until := starts[file + 1]) < end:
-            if until > offset:
-                found.append((file, offset - starts[file], until - offset))
-                offset = until
+            found.append((file, offset - starts[file], until - offset))
+            offset = until
             file += 1
+            if starts[file + 1] == offset:  # There may be a million empty ones.
+                file = bisect.bisect_right(starts, offset) - 1
         found.append((file, offset - starts[file], end - offset))
         return found
 

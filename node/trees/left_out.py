@@ -1,7 +1,7 @@
 """What of a directory is not shared, and why. Looks at no disk, and says nothing to anybody."""
 
 from shoal.protocol.control import MAX_LEFT_OUT, Omission
-from shoal.protocol.messages import MAX_TEXT_CHARACTERS
+from shoal.protocol.fields import MAX_TEXT_CHARACTERS
 from shoal.protocol.names import MAX_NAME_BYTES
 
 LEADS_OUT = "it is a link that may lead out of the directory"

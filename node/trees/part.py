@@ -6,10 +6,11 @@ which is there anyway.
 """
 
 import bisect
+from collections.abc import Callable
 
 import msgspec
 from shoal.node.trees.selection import Selection
-from shoal.protocol.listing import FOLDER, Listing
+from shoal.protocol.listing import CHECK_ENTRIES, FOLDER, Listing, checked
 
 MAX_LINKS = 40  # On one way, as Linux has it (path_resolution(7)): some go in circles.
 
@@ -24,7 +25,11 @@ class Lack(msgspec.Struct, frozen=True):
 class TreePart:
     """The entries of one listing, by their numbers, as far as they are selected."""
 
-    def __init__(self, listing: Listing, selection: Selection) -> None:
+    def __init__(
+        self, listing: Listing, selection: Selection, check: Callable[[], None] = lambda: None
+    ) -> None:
+        """`check` is called again and again; it may raise an error."""
+        self._check = check
         self.lack: Lack | None = None  # The first.
         self._paths = listing.paths
         self._kinds = listing.kinds.decode()
@@ -34,6 +39,7 @@ class TreePart:
         way = self._way(b"", selection.inside.encode())
         self.inside = b"" if way is None else way[0]  # The real path of what is selected.
         self.is_chosen = bytearray(len(self._paths))
+        self._is_judged = bytearray(len(self._paths))
         self._by: set[bytes] = set()  # Links that are only on the way.
         if way is not None:
             self._choose(msgspec.structs.replace(selection, inside=self.inside.decode()))
@@ -47,7 +53,7 @@ class TreePart:
             self.is_chosen[self._keys.find(link)] = 1
 
     def _choose(self, selection: Selection) -> None:
-        for entry in self._below(self.inside):
+        for entry in checked(self._below(self.inside), self._check, CHECK_ENTRIES):
             self.is_chosen[entry] = selection.chooses(self._name(entry))
 
     def _complete(self) -> None:
@@ -57,6 +63,7 @@ class TreePart:
             link = self._paths[waiting.pop()]
             if link not in self._links:
                 continue
+            self._check()
             above = link.rpartition(b"/")[0]
             way = self._way(above, self._links[link])
             if way is None or _is_in(above, way[0]):
@@ -64,17 +71,30 @@ class TreePart:
             target, by = way
             self._by.update(by)
             entries = self._below(target)
-            wanted = [one for one in entries if not self._selection.excludes(self._name(one))]
-            if entries and not wanted and self.lack is None:
+            waiting += self._choose_also(entries)
+            has_any = self.is_chosen.find(1, entries.start, entries.stop) >= 0
+            if entries and not has_any and self.lack is None:
                 self.lack = Lack(link.decode(), target.decode())
-            new = [entry for entry in wanted if not self.is_chosen[entry]]
-            for entry in new:
+
+    def _choose_also(self, entries: range) -> list[int]:
+        """Choose those entries that no pattern excludes; return which were not chosen before.
+
+        Each is judged once, as thousands of links may lead to the same thousands of entries.
+        """
+        new, entry = [], self._is_judged.find(0, entries.start, entries.stop)
+        while entry >= 0:
+            if entry % CHECK_ENTRIES == 0:
+                self._check()
+            self._is_judged[entry] = 1
+            if not (self.is_chosen[entry] or self._selection.excludes(self._name(entry))):
                 self.is_chosen[entry] = 1
-            waiting += new
+                new.append(entry)
+            entry = self._is_judged.find(0, entry, entries.stop)
+        return new
 
     def leads_out_of(self, directory: bytes) -> Lack | None:
         """Return a chosen link in `directory` that leads to somewhere else in the tree."""
-        for entry in self._below(directory):
+        for entry in checked(self._below(directory), self._check, CHECK_ENTRIES):
             link = self._paths[entry]
             if self.is_chosen[entry] and link in self._links:
                 way = self._way(link.rpartition(b"/")[0], self._links[link])
@@ -93,22 +113,22 @@ class TreePart:
 
         Nothing needs to be there.
         """
-        here = above.split(b"/") if above else []
+        here = above
         steps = target.split(b"/")[::-1] if target else []
         by: list[bytes] = []
         while steps:
             step = steps.pop()
-            at = b"/".join([*here, step])
+            at = here + b"/" + step if here else step
             if step == b"..":
-                here.pop()  # There is one: no listing has a link that leads out.
+                here = here.rpartition(b"/")[0]  # No listing has a link that leads out.
             elif at in self._links:
                 by.append(at)
                 steps += self._links[at].split(b"/")[::-1]
             elif step != b".":
-                here.append(step)
+                here = at
             if len(by) > MAX_LINKS:
                 return None
-        return b"/".join(here), by
+        return here, by
 
     def _below(self, path: bytes) -> range:
         """Return the entries at a path or below it."""

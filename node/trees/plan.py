@@ -1,14 +1,16 @@
 """Which files of a tree are wanted, and which chunks they lie in. Reads and writes none of them."""
 
 import itertools
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 
 from shoal.node.trees.layout import Layout, Piece
 from shoal.node.trees.part import TreePart
 from shoal.node.trees.selection import Selection
 from shoal.protocol import bitmap
-from shoal.protocol.listing import FILES, FOLDER, LINK, Listing
+from shoal.protocol.listing import CHECK_ENTRIES, FILES, FOLDER, LINK, Listing, checked
 from shoal.protocol.manifest import Manifest
+
+LEAST_IN_TURN = 32  # Chunks: hosts that lack the same few have nothing to exchange.
 
 
 class TreePlan:
@@ -20,20 +22,24 @@ class TreePlan:
         listing: Listing,
         selection: Selection,
         most_mode: int = 0o777,
+        check: Callable[[], None] = lambda: None,
     ) -> None:
-        """`listing` is that of the tree whose `manifest` this is; no file has a wider mode."""
+        """`listing` is that of the tree whose `manifest` this is; no file has a wider mode.
+
+        `check` is called again and again while the files are selected; it may raise an error.
+        """
         self.listing = listing
         self.is_everything = selection.is_everything
         self._manifest = manifest
         self._most_mode = most_mode
         self._layout = Layout(listing.sizes)
         self._are_executable = listing.are_executable()
-        self.part = None if self.is_everything else TreePart(listing, selection)
+        self.part = None if self.is_everything else TreePart(listing, selection, check)
         self._is_chosen = bytearray(b"\1") * len(listing.sizes)
         if self.part is not None:
             kinds = zip(self.part.is_chosen, listing.kinds.decode(), strict=True)
             self._is_chosen[:] = bytes(chosen for chosen, kind in kinds if kind in FILES)
-        self.needed = bitmap.full(manifest.listing_chunks) | self._chunks_of_chosen()
+        self.needed = bitmap.full(manifest.listing_chunks) | self._chunks_of_chosen(check)
 
     @property
     def has_any(self) -> bool:
@@ -77,13 +83,29 @@ class TreePlan:
             return [(-1, offset, size_bytes)]
         return self._layout.pieces(offset - thing.listing_bytes, size_bytes)
 
+    def turns(self) -> tuple[int, ...]:
+        """Return where turns end, as chunks: of the wanted files that are to come together.
+
+        A turn has enough chunks for a swarm to exchange, and is one file if that has as many.
+        """
+        at, before = self._manifest.chunk_at, self._manifest.listing_bytes
+        ends: list[int] = []
+        start = self._manifest.listing_chunks
+        for file, size_bytes in enumerate(self.listing.sizes):
+            if size_bytes and self._is_chosen[file]:
+                end = at(before + self._layout.stretch(file)[1] - 1) + 1
+                if end - start >= LEAST_IN_TURN:
+                    ends.append(end)
+                    start = end
+        return tuple(ends)
+
     def start(self, file: int) -> int:
         """Return where a file begins in the bytes of all files."""
         return self._layout.stretch(file)[0]
 
-    def files_in(self, chunks: int) -> set[int]:
-        """Return the files that these chunks (protocol.bitmap) have a part of."""
-        found = (file for index in bitmap.indices(chunks) for file, _, _ in self.pieces(index))
+    def files_in(self, chunks: Iterable[int]) -> set[int]:
+        """Return the files that these chunks have a part of."""
+        found = (file for index in chunks for file, _, _ in self.pieces(index))
         return set(found) - {-1}
 
     def chunks_of(self, files: Iterable[int]) -> int:
@@ -103,7 +125,8 @@ class TreePlan:
         kinds = zip(self.part.is_chosen, self.listing.kinds.decode(), strict=True)
         return (chosen for chosen, kind in kinds if kind == wanted)
 
-    def _chunks_of_chosen(self) -> int:
+    def _chunks_of_chosen(self, check: Callable[[], None]) -> int:
         if self.is_everything:
             return bitmap.full(self._manifest.chunk_count)
-        return self.chunks_of(file for file, _ in self.chosen_files())
+        files = (file for file, is_chosen in enumerate(self._is_chosen) if is_chosen)
+        return self.chunks_of(checked(files, check, CHECK_ENTRIES))

@@ -4,15 +4,17 @@ import argparse
 import json
 import signal
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from pathlib import Path
 
 from tests.benchmark import loopback, report, start_up
+from tests.benchmark.curve_messages import CurveMessages
 from tests.benchmark.iperf import Iperf
 from tests.benchmark.loopback import Contender, Loopback
 from tests.benchmark.nginx import Nginx
 from tests.benchmark.processes import BenchmarkError, end_when_told
 from tests.benchmark.rsync import RsyncCopy
+from tests.benchmark.running import Running
 from tests.benchmark.shoal import Shoal
 from tests.benchmark.torrent import Torrent
 from tests.benchmark.workspace import Workspace, default_folder, open_workspace
@@ -26,7 +28,18 @@ CONTENDERS: dict[str, Callable[[Workspace], Contender]] = {
     "shoal-1": lambda workspace: Shoal(workspace, holders=1),
     "shoal-3": lambda workspace: Shoal(workspace, holders=3),
 }
+SECURED: dict[str, Callable[[Workspace], Contender]] = {
+    "pyzmq-curve-1": lambda workspace: CurveMessages(workspace, servers=1),
+    "pyzmq-curve-3": lambda workspace: CurveMessages(workspace, servers=3),
+    "shoal-curve-1": lambda workspace: Shoal(workspace, holders=1, is_secured=True),
+    "shoal-curve-3": lambda workspace: Shoal(workspace, holders=3, is_secured=True),
+}
+WATCHED: dict[str, Callable[[Workspace], Contender]] = {
+    "shoal-running-1": lambda workspace: Running(workspace, holders=1, is_watched=False),
+    "shoal-watched-1": lambda workspace: Running(workspace, holders=1, is_watched=True),
+}
 START_UP = "start-up"
+KNOWN = [*CONTENDERS, *SECURED, *WATCHED, START_UP]
 START_UP_RUNS_PER_ROUND = 3  # a fraction of a second each: more of them, for a steadier median
 
 
@@ -45,7 +58,8 @@ def main() -> int:
 
 def _run(workspace: Workspace, args: argparse.Namespace) -> int:
     facts = report.machine()
-    chosen = [make(workspace) for name, make in CONTENDERS.items() if name in args.only]
+    known = CONTENDERS | SECURED | WATCHED
+    chosen = [make(workspace) for name, make in known.items() if name in args.only]
     result = Loopback()
     if chosen:
         _say(f"writing {args.size_mib} MiB of random bytes to {workspace.folder}")
@@ -71,19 +85,28 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--size-mib", type=_positive, default=2048, help="file size (2048)")
     parser.add_argument("--runs", type=_positive, default=5, help="rounds that count (5)")
     parser.add_argument("--folder", type=Path, default=default_folder(), help="a RAM disk, if any")
-    parser.add_argument("--only", type=_names, default=_names(""), help=", ".join(_names("")))
+    parser.add_argument("--only", type=_names, help=", ".join(KNOWN))
+    parser.add_argument(
+        "--secured", action="store_true", help="by default measure what has keys, and nothing else"
+    )
+    parser.add_argument(
+        "--watched", action="store_true", help="the same for metrics that are read each second"
+    )
     parser.add_argument("--json", action="store_true", help="one object on stdout, no tables")
-    return parser.parse_args()
+    args = parser.parse_args()
+    if args.only is None:
+        special = [*(SECURED if args.secured else ()), *(WATCHED if args.watched else ())]
+        args.only = special or [*CONTENDERS, START_UP]
+    return args
 
 
 def _names(text: str) -> list[str]:
-    """Measures by name or family: `shoal` means shoal-1 and shoal-3; nothing means all."""
-    known = [*CONTENDERS, START_UP]
-    chosen: Sequence[str] = text.split(",") if text else known
-    names = [name for name in known if {name, name.rpartition("-")[0]} & set(chosen)]
-    unknown = [word for word in chosen if not any(word in (n, n.rpartition("-")[0]) for n in known)]
+    """Measures by name or family: `shoal` means shoal-1 and shoal-3."""
+    chosen = text.split(",")
+    names = [name for name in KNOWN if {name, name.rpartition("-")[0]} & set(chosen)]
+    unknown = [word for word in chosen if not any(word in (n, n.rpartition("-")[0]) for n in KNOWN)]
     if unknown:
-        raise argparse.ArgumentTypeError(f"{unknown[0]!r} is none of {', '.join(known)}")
+        raise argparse.ArgumentTypeError(f"{unknown[0]!r} is none of {', '.join(KNOWN)}")
     return names
 
 

@@ -16,7 +16,7 @@ from shoal.api.orders import OrderDesk
 from shoal.protocol.control import Fetched, FetchOrder, Working
 from shoal.protocol.errors import OperatorError
 
-from tests.benchmark import usage
+from tests.benchmark import scraper, usage
 from tests.benchmark.workspace import PAYLOAD
 from tests.multihost.host_process import HostProcess
 from tests.multihost.lab import Lab
@@ -44,6 +44,8 @@ class Plan:
     late: int = 0  # So many of them, the last ones, begin when the first are half done.
     dying: int = 0  # So many, the last of those that are not late, lose their cables, …
     dying_within_s: float = 0.0  # … at even intervals within so long after the begin.
+    is_secured: bool = False  # shoal's nodes and tracker have keys.
+    is_watched: bool = False  # Their metrics are read each second, from host 1.
     checkouts: tuple[Path, ...] = (ROOT,)  # The states of shoal that the nodes run, in turn.
 
     @property
@@ -139,12 +141,20 @@ class _Order:
 
 def shoal(lab: Lab, folder: Path, payload: Path, plan: Plan) -> Outcome:
     """Run a tracker and a node on each host; order all fetches at once."""
-    swarm = Swarm(lab, folder, checkouts=plan.checkouts)
+    swarm = Swarm(
+        lab,
+        folder,
+        checkouts=plan.checkouts,
+        is_secured=plan.is_secured,
+        is_watched=plan.is_watched,
+    )
     names = list(swarm.nodes)
     holders, fetchers = names[: plan.holders], names[plan.holders :]
     for node in holders:
         swarm.folder(node).joinpath(PAYLOAD).hardlink_to(payload)
     swarm.start({PAYLOAD: holders})
+    if plan.is_watched:
+        _read_metrics(lab, swarm)
     plan.limit_links(lab)
     time.sleep(SETTLE_S)
     orders = [_Order(swarm, node) for node in fetchers]
@@ -170,6 +180,30 @@ def shoal(lab: Lab, folder: Path, payload: Path, plan: Plan) -> Outcome:
     return outcome
 
 
+def _read_metrics(lab: Lab, swarm: Swarm) -> None:
+    """Begin to read the metrics of all processes; return when all could be."""
+    places = swarm.metrics()
+    reading = lab.start(1, [sys.executable, Path(scraper.__file__), *places])
+    count = len(places)
+    wait_until(lambda: f"{count} of {count}" in reading.stdout, LIMIT_S, "all metrics are read")
+
+
+def push(lab: Lab, folder: Path, payload: Path, plan: Plan) -> Outcome:
+    """Have all hosts get it by one `shoal push --wait`: its time stands for each of them."""
+    swarm = Swarm(lab, folder, checkouts=plan.checkouts, is_secured=plan.is_secured)
+    holder = next(iter(swarm.nodes))
+    swarm.folder(holder).joinpath(PAYLOAD).hardlink_to(payload)
+    swarm.start({PAYLOAD: [holder]})
+    plan.limit_links(lab)
+    time.sleep(SETTLE_S)
+    with _Watched(lab, plan) as watched:
+        began = time.monotonic()
+        pushing = swarm.spawn(1, "push", PAYLOAD, "--wait", "--json")
+        assert pushing.wait(LIMIT_S) == 0, pushing
+        elapsed_s = time.monotonic() - began
+    return watched.outcome([elapsed_s] * plan.fetchers, None)
+
+
 def _busy_s(swarm: Swarm, nodes: list[str]) -> dict[str, float]:
     """Return the processor time of each node so far."""
     return {node: usage.cpu_s([swarm.process(node).pid]) for node in nodes}
@@ -178,7 +212,7 @@ def _busy_s(swarm: Swarm, nodes: list[str]) -> dict[str, float]:
 def torrent(lab: Lab, folder: Path, payload: Path, plan: Plan) -> Outcome:
     """Run a peer on each host, all of whom know all addresses, and let them begin at once."""
     metadata, go = folder / "payload.torrent", folder / "late-ones-go"
-    _make_torrent(payload, metadata)
+    make_torrent(payload, metadata)
     peers = [lab.address(host) for host in lab.hosts]
     seeds = [
         lab.start(host, [*MEMBER, metadata, payload.parent, address, "0"])
@@ -240,7 +274,7 @@ class _Watched:
         return Outcome(self._plan, times_s, self._sent_bytes, self._busy_s, duplicate_share)
 
 
-def _make_torrent(payload: Path, metadata: Path) -> None:
+def make_torrent(payload: Path, metadata: Path) -> None:
     import libtorrent  # noqa: PLC0415 (swarms of shoal alone do without)
 
     piece_bytes = LEAST_PIECE_BYTES

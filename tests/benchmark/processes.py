@@ -28,7 +28,12 @@ class BenchmarkError(Exception):
 
 def end_when_told() -> None:
     """Have SIGTERM, as `timeout` sends it, end this process like an error: cleaned up."""
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
+
+    def end(number: int, _: object) -> None:
+        signal.signal(number, signal.SIG_IGN)  # `timeout` sends it twice: also to the group.
+        sys.exit(128 + number)
+
+    signal.signal(signal.SIGTERM, end)
 
 
 @dataclass(frozen=True)

@@ -3,6 +3,7 @@
 import importlib.metadata
 import json
 import platform
+from pathlib import Path
 
 import yaml
 
@@ -16,12 +17,16 @@ FETCHER = "f1"
 class Shoal:
     """Timed: the whole `fetch` process, from the interpreter's start to its exit."""
 
-    def __init__(self, workspace: Workspace, holders: int) -> None:
-        self.name = f"shoal-{holders}"
+    def __init__(self, workspace: Workspace, holders: int, *, is_secured: bool = False) -> None:
+        self.name = f"shoal-curve-{holders}" if is_secured else f"shoal-{holders}"
+        self._is_secured = is_secured
         self._workspace = workspace
         self._holders = [f"h{number + 1}" for number in range(holders)]
         self._config = workspace.empty_folder(self.name) / "cluster.yaml"
-        self._cluster = Cluster(self._config, workspace.children)
+        self._cluster = self._cluster_at(self._config)
+
+    def _cluster_at(self, config: Path) -> Cluster:
+        return Cluster(config, self._workspace.children)
 
     def version(self) -> str:
         return f"Python {platform.python_version()}, pyzmq {importlib.metadata.version('pyzmq')}"
@@ -30,7 +35,9 @@ class Shoal:
         for holder in self._holders:
             self._workspace.holder_folder(f"{self.name}/{holder}")
         self._config.write_text(yaml.safe_dump(self._cluster_file(), sort_keys=False))
-        self._cluster.start(self._holders)
+        if self._is_secured:
+            self._workspace.children.run(f"{self.name}-keys", self._cluster.command("keys"))
+        self._cluster.start(self._running())
         self._cluster.wait_for_holders(PAYLOAD, self._holders)
 
     def transfer(self) -> Transfer:
@@ -49,6 +56,10 @@ class Shoal:
             transfer_s=report["elapsed_s"],
             cost=cost,
         )
+
+    def _running(self) -> list[str]:
+        """Return the nodes that stay up."""
+        return self._holders
 
     def _cluster_file(self) -> dict[str, object]:
         return {

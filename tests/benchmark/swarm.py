@@ -18,7 +18,7 @@ from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
-from tests.benchmark.contenders import LIMIT_S, Outcome, Plan, shoal, torrent
+from tests.benchmark.contenders import LIMIT_S, Outcome, Plan, push, shoal, torrent
 from tests.benchmark.processes import end_when_told
 from tests.benchmark.report import machine
 from tests.benchmark.warm_memory import SPARE_BYTES, keep_warm
@@ -33,9 +33,10 @@ CONTENDERS: dict[str, Callable[[Lab, Path, Path, Plan], Outcome]] = {
     "shoal": shoal,
     "libtorrent": torrent,
 }
+ALONE = {"push": push}  # Only if it is asked for.
 
 
-def _stream_rate(folder: Path, rate_mbit: float) -> float:
+def stream_rate(folder: Path, rate_mbit: float) -> float:
     """Return the bytes per second of payload that one TCP stream reaches on such a link."""
     with Lab(2, rate_mbit, directory=folder) as lab:
         receiver = lab.start(2, [sys.executable, STREAM, "receive", lab.address(2)])
@@ -47,10 +48,20 @@ def _stream_rate(folder: Path, rate_mbit: float) -> float:
 
 
 def _variants(plan: Plan, only: str | None) -> dict[str, tuple[str, Plan]]:
-    """Return what is run in turn, by its label; with slow hosts also what it is without them."""
-    variants = {name: (name, plan) for name in CONTENDERS if only in {None, name}}
+    """Return what is run in turn, by its label: also without slow hosts or keys, if any."""
+    chosen = CONTENDERS if only is None else {only: None}
+    variants = {name: (name, plan) for name in chosen}
+    if plan.is_secured:
+        in_clear = replace(plan, is_secured=False)
+        variants = {"shoal": ("shoal", in_clear), "shoal, keys": ("shoal", plan)}
+    if plan.is_watched:
+        alone = replace(plan, is_watched=False)
+        variants = {"shoal": ("shoal", alone), "shoal, read": ("shoal", plan)}
     if plan.slow:
-        without = {f"{name}, none slow": (name, replace(plan, slow=0)) for name in variants}
+        without = {
+            f"{label}, none slow": (name, replace(variant, slow=0))
+            for label, (name, variant) in variants.items()
+        }
         return without | variants
     return variants
 
@@ -61,8 +72,8 @@ def _run(label: str, contender: str, plan: Plan, place: Path, bound_s: float) ->
         Lab(plan.hosts, plan.rate_mbit, directory=Path(folder)) as lab,
     ):
         payload = place / "seed" / PAYLOAD
-        outcome = CONTENDERS[contender](lab, Path(folder), payload, plan)
-    print(f"{label:10} {outcome.line(bound_s)}", flush=True)
+        outcome = {**CONTENDERS, **ALONE}[contender](lab, Path(folder), payload, plan)
+    print(f"{label:11} {outcome.line(bound_s)}", flush=True)
     if len(plan.checkouts) > 1:
         means = (
             f"{root} {statistics.mean(busy):.3f}" for root, busy in outcome.fetchers_busy_s.items()
@@ -99,8 +110,14 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--slow-mbit", type=float, default=10.0)
     parser.add_argument("--late", type=int, default=0, help="so many begin at half-time")
     parser.add_argument("--dying", type=int, default=0, help="so many lose their cables midway")
+    parser.add_argument(
+        "--secured", action="store_true", help="have shoal run with keys, and without, in turn"
+    )
+    parser.add_argument(
+        "--watched", action="store_true", help="the same with metrics that are read each second"
+    )
     parser.add_argument("--runs", type=int, default=3)
-    parser.add_argument("--only", choices=[*CONTENDERS])
+    parser.add_argument("--only", choices=[*CONTENDERS, *ALONE])
     parser.add_argument("--folder", type=Path, default=default_folder(), help="a RAM disk, if any")
     parser.add_argument(
         "--beside",
@@ -118,8 +135,8 @@ def _arguments() -> argparse.Namespace:
 
 def _check(parser: argparse.ArgumentParser, args: argparse.Namespace) -> None:
     """End the program if the options do not go together."""
-    args.only = "shoal" if args.beside else args.only
-    if args.only != "shoal" and importlib.util.find_spec("libtorrent") is None:
+    args.only = "shoal" if args.beside or args.secured or args.watched else args.only
+    if args.only in {None, "libtorrent"} and importlib.util.find_spec("libtorrent") is None:
         parser.error("libtorrent is not installed: pip install libtorrent, or --only shoal")
     if strangers := [str(path) for path in args.beside if not (path / "cli.py").is_file()]:
         parser.error(f"--beside: no checkout of shoal: {', '.join(strangers)}")
@@ -140,6 +157,8 @@ def _plan(args: argparse.Namespace) -> Plan:
         slow_mbit=args.slow_mbit,
         late=args.late,
         dying=args.dying,
+        is_secured=args.secured,
+        is_watched=args.watched,
         checkouts=(ROOT, *(path.resolve() for path in args.beside)),
     )
 
@@ -155,7 +174,7 @@ def _measure(plan: Plan, args: argparse.Namespace) -> dict[str, list[tuple[float
             (place / "seed" / PAYLOAD).write_bytes(noise.read(plan.size_bytes))
         keep_warm(place / "warm", plan.size_bytes * plan.fetchers + 2 * SPARE_BYTES)
         for turn in range(args.runs):
-            bound_s = plan.size_bytes / _stream_rate(place, plan.rate_mbit)
+            bound_s = plan.size_bytes / stream_rate(place, plan.rate_mbit)
             for label, (contender, variant) in variants.items():
                 timed = replace(_turned(variant, turn), dying_within_s=bound_s)
                 runs[label].append((bound_s, _run(label, contender, timed, place, bound_s)))

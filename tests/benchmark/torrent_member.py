@@ -1,6 +1,6 @@
 """One BitTorrent peer of a swarm, on a host of its own: starts at a given moment, stays as a seed.
 
-Run as: torrent_member.py TORRENT FOLDER ADDRESS START_AT PEER…, START_AT by the machine's
+Run as: torrent_member.py [--utp] TORRENT FOLDER ADDRESS START_AT PEER…, START_AT by the machine's
 monotonic clock, or a file that will be there; the addresses without ports. Says when it has half.
 In a swarm over slow links libtorrent's defaults are better than what is best on loopback
 (docs/build/benchmarks.md).
@@ -19,6 +19,12 @@ from tests.benchmark.torrent_peer import PLAIN, POLL_S
 
 PORT = 6881
 HALF = 0.5
+UTP = {
+    "enable_outgoing_utp": True,
+    "enable_incoming_utp": True,
+    "enable_outgoing_tcp": False,
+    "enable_incoming_tcp": False,
+}
 
 
 def _wait_for(start_at: str) -> None:
@@ -30,8 +36,10 @@ def _wait_for(start_at: str) -> None:
 
 
 def main() -> None:
-    torrent, folder, address, start_at, *peers = sys.argv[1:]
+    is_utp = sys.argv[1] == "--utp"
+    torrent, folder, address, start_at, *peers = sys.argv[1 + is_utp :]
     settings: Any = {**PLAIN, "listen_interfaces": f"{address}:{PORT}"}
+    settings |= UTP if is_utp else {}
     session = libtorrent.session(settings)
     params = libtorrent.add_torrent_params()
     params.ti = libtorrent.torrent_info(torrent)

@@ -19,7 +19,8 @@ from random import Random
 
 import zmq
 from shoal.protocol import messages
-from shoal.protocol.messages import Error, Holding, Message, Query, Renew, TrackerReply, Update
+from shoal.protocol.message import Message
+from shoal.protocol.messages import Error, Holding, Query, Renew, TrackerReply, Update
 
 from tests.benchmark import usage
 from tests.benchmark.cluster import SHOAL

@@ -1,9 +1,10 @@
 """The command: many inputs for each decoder, on all processors; findings are kept in corpus/."""
 
 import argparse
-import multiprocessing
+import importlib.util
 import os
 import sys
+from concurrent.futures import ThreadPoolExecutor
 
 from tests.fuzz.decoders import DECODERS
 from tests.fuzz.run import found_in
@@ -14,16 +15,18 @@ def main() -> int:
     parser.add_argument("decoder", nargs="*", help="which of them; all if none is named")
     parser.add_argument("--count", type=int, default=100_000, help="inputs for each decoder")
     parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--jobs", type=int, default=os.cpu_count(), help="so many at a time")
     parser.add_argument("--list", action="store_true", help="list the decoders and exit")
     options = parser.parse_args()
     unknown = set(options.decoder) - DECODERS.keys()
     if unknown or options.list:
         print(*DECODERS, sep="\n")
         return 2 if unknown else 0
+    if importlib.util.find_spec("atheris") is None:
+        parser.error("atheris is missing; pip install 'shoal[fuzz]'")
     chosen = options.decoder or list(DECODERS)
-    work = [(name, options.count, options.seed) for name in chosen]
-    with multiprocessing.get_context("spawn").Pool(os.cpu_count(), maxtasksperchild=1) as pool:
-        found = sum(pool.imap_unordered(found_in, work, chunksize=1))
+    with ThreadPoolExecutor(options.jobs) as pool:
+        found = sum(pool.map(lambda name: found_in(name, options.count, options.seed), chosen))
     return 1 if found else 0
 
 

@@ -4,6 +4,7 @@ from collections.abc import Callable, Sequence
 from random import Random
 
 LARGEST_BYTES = 1 << 20
+BEYOND_BYTES = 16  # What is too long is tried, too.
 TOKENS = (
     b"\x00", b"\xff", b"\x80", b"\xc0", b"\xc1", b"\xc4\xff", b"\xc6\xff\xff\xff\xff",
     b"\xc7\x00\x01", b"\xca\x7f\xc0\x00\x00", b"\xcb\x7f\xf0\x00\x00\x00\x00\x00\x00",
@@ -17,12 +18,12 @@ TOKENS = (
 )  # fmt: skip
 
 
-def mutated(rng: Random, pool: Sequence[bytes]) -> bytes:
-    """Return one of the pool with one to eight changes."""
+def mutated(rng: Random, pool: Sequence[bytes], most_bytes: int = LARGEST_BYTES) -> bytes:
+    """Return one of the pool with one to eight changes, hardly longer than a decoder takes."""
     data = bytearray(rng.choice(pool))
     for _ in range(1 << rng.randrange(4)):
         rng.choice(CHANGES)(data, rng, pool)
-    return bytes(data[:LARGEST_BYTES])
+    return bytes(data[: most_bytes + BEYOND_BYTES])
 
 
 def _flip(data: bytearray, rng: Random, _: Sequence[bytes]) -> None:

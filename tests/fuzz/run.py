@@ -1,35 +1,49 @@
-"""One decoder's share of the command, in a process of its own, and the corpus of findings."""
+"""One decoder's share of the command: feeds it in a process of its own, and judges the findings."""
 
 import logging
+import subprocess
+import sys
 import tempfile
 import time
 from pathlib import Path
-from random import Random
 
 from blake3 import blake3
 
 from tests.fuzz.decoders import DECODERS
-from tests.fuzz.loop import Finding, fuzzed
+from tests.fuzz.watch import Finding, Watch
 
 CORPUS = Path(__file__).with_name("corpus")
 MAX_KEPT = 20  # Findings of one kind look alike.
 
 
-def found_in(work: tuple[str, int, int]) -> int:
+def found_in(name: str, count: int, seed: int) -> int:
     """Fuzz one decoder, given its name, a count of inputs and a seed; return how many it found."""
-    name, count, seed = work
-    logging.disable()  # What the decoders of files say of each damaged one.
-    began, kept = time.monotonic(), 0
-    decoder = DECODERS[name]()
+    began = time.monotonic()
     with tempfile.TemporaryDirectory(dir=_quick_folder()) as folder:
-        read = decoder.open_in(Path(folder))
-        for finding in fuzzed(decoder, read, count, Random(f"{name} {seed}")):
-            kept += 1
-            if kept <= MAX_KEPT:
-                print(f"{name}: {finding.trouble}; kept as {_kept(name, finding)}", flush=True)
+        command = [sys.executable, "-m", "tests.fuzz.engine", name, str(count), str(seed), folder]
+        done = subprocess.run(command, capture_output=True, text=True, check=False)
+        found = judged(name, Path(folder))
+    if done.returncode:  # It was killed, or crashed.
+        found.append(Finding(b"", f"ended with {done.returncode}: {done.stderr[-500:]}"))
+    for finding in found[:MAX_KEPT]:
+        print(f"{name}: {finding.trouble}; kept as {_kept(name, finding)}", flush=True)
     took_s = time.monotonic() - began
-    print(f"{name}: {count} inputs, {kept} findings, {took_s:.0f} s", flush=True)
-    return kept
+    print(f"{name}: {count} inputs, {len(found)} findings, {took_s:.0f} s", flush=True)
+    return len(found)
+
+
+def judged(name: str, folder: Path) -> list[Finding]:
+    """Return which of the inputs in a folder break a promise indeed."""
+    logging.disable()  # What the decoders of files say of each damaged one.
+    decoder, found = DECODERS[name](), list[Finding]()
+    with tempfile.TemporaryDirectory(dir=folder) as scratch:
+        read = decoder.open_in(Path(scratch))
+        for path in sorted(folder.glob("*.found")):
+            watch = Watch(decoder, read, found.append)
+            watch.take(path.read_bytes())
+            watch.end()
+    logging.disable(logging.NOTSET)
+    return found
 
 
 def _kept(name: str, finding: Finding) -> Path:

@@ -1,5 +1,7 @@
-"""A short run of each decoder, what was found before, and that the loop finds what it looks for."""
+"""A short run of each decoder, what was found before, and that the watch sees what it is for."""
 
+import functools
+from collections.abc import Iterable
 from pathlib import Path
 from random import Random
 
@@ -8,26 +10,36 @@ from hypothesis import given
 from hypothesis import strategies as st
 from shoal.protocol.errors import MalformedMessageError
 
-from tests.fuzz.decoders import DECODERS, Decoder, Read
-from tests.fuzz.loop import MOST_BYTES, answered, fuzzed
+from tests.fuzz.decoder import Decoder, Read
+from tests.fuzz.decoders import DECODERS
 from tests.fuzz.mutation import mutated
-from tests.fuzz.run import CORPUS
+from tests.fuzz.run import CORPUS, judged
+from tests.fuzz.watch import MOST_BYTES, Finding, Watch, trouble_with
 
-FILES = {"cluster-file", "rules", "cache", "tracker-db"}  # Opened and closed for each input.
+DATABASES = {"cache", "tracker-db", "tracker-journal"}  # 5 to 20 ms for each input.
+SLOW = {"patterns", "cluster-file", "replaces", "remains", "orders", "tree-plan"}  # 0.1 to 1 ms.
 KEPT = sorted(path for path in CORPUS.glob("*/*") if path.is_file())
+
+
+@functools.cache
+def known(name: str) -> Decoder:
+    return DECODERS[name]()
 
 
 @pytest.mark.parametrize("name", DECODERS)
 def test_raises_only_what_it_says(name: str, tmp_path: Path) -> None:
-    decoder = DECODERS[name]()
-    count = 60 if name in FILES else 2000
-    found = list(fuzzed(decoder, decoder.open_in(tmp_path), count, Random(name)))
+    decoder = known(name)
+    count = 60 if name in DATABASES else 2000 if name in SLOW else 20_000
+    found: list[Finding] = []
+    watch, rng = Watch(decoder, decoder.open_in(tmp_path), found.append), Random(name)
+    for _ in range(count):
+        watch.take(mutated(rng, decoder.seeds, decoder.most_bytes))
     assert [one.trouble for one in found if one.trouble.startswith("raised")] == []
 
 
 @pytest.mark.parametrize("name", DECODERS)
 def test_accepts_what_it_begins_with(name: str, tmp_path: Path) -> None:
-    decoder = DECODERS[name]()
+    decoder = known(name)
     read = decoder.open_in(tmp_path)
     assert decoder.seeds
     for seed in decoder.seeds:
@@ -36,31 +48,36 @@ def test_accepts_what_it_begins_with(name: str, tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("path", KEPT, ids=lambda path: f"{path.parent.name}-{path.name}")
 def test_what_was_found_once_is_mended(path: Path, tmp_path: Path) -> None:
-    decoder = DECODERS[path.parent.name]()
-    _, trouble = answered(decoder, decoder.open_in(tmp_path), path.read_bytes())
+    decoder = known(path.parent.name)
+    trouble = trouble_with(decoder, decoder.open_in(tmp_path), path.read_bytes())
     assert trouble is None or trouble.startswith("took")
 
 
-@pytest.mark.parametrize("name", sorted(DECODERS.keys() - FILES))
-@given(data=st.data())
-def test_raises_only_what_it_says_of_any_bytes(name: str, data: st.DataObject) -> None:
-    decoder = DECODERS[name]()
-    seed = data.draw(st.sampled_from([b"", *decoder.seeds]))
-    start = data.draw(st.integers(0, len(seed)))
-    end = data.draw(st.integers(start, len(seed)))
-    changed = seed[:start] + data.draw(st.binary(max_size=40)) + seed[end:]
-    try:
-        decoder.open_in(Path())(changed)
-    except decoder.refusals:
-        pass
+@pytest.mark.parametrize("name", DECODERS)
+def test_raises_only_what_it_says_of_any_bytes(name: str, tmp_path: Path) -> None:
+    decoder = known(name)
+    read = decoder.open_in(tmp_path)
+
+    @given(data=st.data())
+    def of_any_bytes(data: st.DataObject) -> None:
+        seed = data.draw(st.sampled_from([b"", *decoder.seeds]))
+        start = data.draw(st.integers(0, len(seed)))
+        end = data.draw(st.integers(start, len(seed)))
+        try:
+            read(seed[:start] + data.draw(st.binary(max_size=40)) + seed[end:])
+        except decoder.refusals:
+            pass
+
+    of_any_bytes()
 
 
-def decoder_of(read: Read) -> Decoder:
-    return Decoder((b"seed",), lambda _: read, (MalformedMessageError,))
-
-
-def found_by(read: Read, count: int = 3000) -> set[str]:
-    return {one.trouble for one in fuzzed(decoder_of(read), read, count, Random(1))}
+def found_by(read: Read, inputs: Iterable[bytes], *refusals: type[Exception]) -> list[Finding]:
+    found: list[Finding] = []
+    watch = Watch(Decoder((b"",), lambda _: read, refusals), read, found.append)
+    for data in inputs:
+        watch.take(data)
+    watch.end()
+    return found
 
 
 def test_finds_an_error_that_was_not_promised() -> None:
@@ -69,15 +86,16 @@ def test_finds_an_error_that_was_not_promised() -> None:
             raise KeyError(1)
         raise MalformedMessageError("no")
 
-    assert found_by(read) == {"raised KeyError: 1"}
+    found = found_by(read, [b"\xc1", b"\xc2"], MalformedMessageError)
+    assert found == [(b"\xc1", "raised KeyError: 1")]
 
 
 def test_finds_what_takes_long() -> None:
     def read(data: bytes) -> None:
         if len(data) > 200_000:
-            sum(range(5_000_000))
+            sum(range(20_000_000))
 
-    assert found_by(read) == {"took more than 50 ms"}
+    assert found_by(read, [b"", bytes(200_001)]) == [(bytes(200_001), "took more than 50 ms")]
 
 
 def test_finds_what_takes_much_memory() -> None:
@@ -85,23 +103,14 @@ def test_finds_what_takes_much_memory() -> None:
         if b"e" in data:
             bytearray(b"x") * (2 * MOST_BYTES)
 
-    decoder = Decoder((b"seed", *map(str.encode, "abcdefgh")), lambda _: read, ())
-    found = list(fuzzed(decoder, read, 20, Random(1)))
-    assert found
-    assert all(b"e" in one.data for one in found)
-    assert all(one.trouble.startswith("took 6") for one in found)
+    (found,) = found_by(read, [b"s", b"e", b"d"])
+    assert found.data == b"e"
+    assert found.trouble.startswith("took 6")
 
 
-def test_goes_on_from_what_led_to_a_new_answer() -> None:
-    def read(data: bytes) -> None:
-        depth = next(
-            (at for at, byte in enumerate(b"\xff\xff\xff") if data[at : at + 1] != bytes([byte])), 3
-        )
-        if depth == 3:
-            raise KeyError(depth)
-        raise MalformedMessageError("abc"[depth])
-
-    assert found_by(read, 20_000) == {"raised KeyError: 3"}
+def test_what_only_seemed_to_break_a_promise_is_no_finding(tmp_path: Path) -> None:
+    (tmp_path / "0.found").write_bytes(known("names").seeds[0])
+    assert judged("names", tmp_path) == []
 
 
 def test_changes_are_drawn_from_the_seed() -> None:

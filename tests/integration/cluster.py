@@ -18,7 +18,10 @@ from pathlib import Path
 from typing import Any
 
 from shoal.api.asking import ask
+from shoal.api.security import towards_tracker
+from shoal.config.cluster import load
 from shoal.protocol.errors import OperatorError
+from shoal.protocol.keyring import Towards
 from shoal.protocol.messages import Files, List, Status, TrackerStatus
 
 from tests.multihost.host_process import HostProcess, launch
@@ -28,7 +31,7 @@ ROOT = Path(__file__).parents[2]
 CLI = (sys.executable, str(ROOT / "cli.py"))
 LIMIT_S = 30.0  # For anything to come about, on a busy machine.
 STOP_S = 5.0  # What the first signal is allowed to take.
-FIRST_PORT, LAST_PORT = 15_000, 32_000  # Below those that the kernel gives to clients.
+FIRST_PORT, LAST_PORT = 20_000, 32_000  # Below those that the kernel gives to clients.
 BIG_BYTES = 256 << 20  # Takes 0.3 s at the least: there is a middle to catch.
 _given_ports: set[int] = set()
 SIGNS_OF_A_BUG = re.compile(r"Traceback|is a bug|into a bug|Assertion|a bug in")
@@ -124,6 +127,14 @@ class Cluster:
                 assert done.exit_code == 0, done.stderr
             assert [*(self.folder(node) / ".shoal").glob("[di]*-*")] == []  # deleted, incoming
 
+    def secure(self) -> None:
+        """Give keys to all that have none."""
+        done = self.run("keys")
+        assert done.exit_code == 0, done.stderr
+
+    def _towards(self) -> Towards | None:
+        return towards_tracker(load(self.file))
+
     # Processes that stay.
 
     def start(self, *nodes: str) -> None:
@@ -196,13 +207,13 @@ class Cluster:
     def alive(self) -> dict[str, int]:
         """Return the live nodes with how many things they announced, as the tracker tells it."""
         with contextlib.suppress(OperatorError):
-            status = ask(self.tracker_address, Status(), TrackerStatus)
+            status = ask(self.tracker_address, Status(), TrackerStatus, self._towards())
             return {node.node: node.files for node in status.nodes if node.alive}
         return {}
 
     def announced(self, node: str) -> set[str]:
         """Return what a node holds, whole or in part, as the tracker tells it."""
-        files = ask(self.tracker_address, List(), Files)
+        files = ask(self.tracker_address, List(), Files, self._towards())
         return {file.name for file in files.files if node in {one.node for one in file.holders}}
 
     # Commands that end.
@@ -242,6 +253,20 @@ class Cluster:
 
     def fetch(self, *what: str, node: str, options: Sequence[str] = ("--json",)) -> Result:
         return self.run("fetch", *what, "--as", node, *options)
+
+    def fetch_from(self, *holders: str, name: str, node: str) -> Result:
+        """Fetch until all these have sent some of it: three times at most.
+
+        On a busy machine one may have sent all of a small file before the other is connected.
+        """
+        done = self.fetch(name, node=node)
+        for _ in range(2):
+            if {*holders} <= set(done.json["holders"]):
+                break
+            (self.folder(node) / name).unlink()
+            self.wait(lambda: not self.holders(name).get(node), f"{node} has noticed")
+            done = self.fetch(name, node=node)
+        return done
 
     def holders(self, name: str) -> dict[str, bool]:
         """Return who has a thing according to `where`, and whether all of it."""

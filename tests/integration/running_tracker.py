@@ -1,7 +1,6 @@
 """A tracker on a real socket with a real file, and clients that talk to it as plainly as can be."""
 
 import random
-import socket
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -19,26 +18,17 @@ from shoal.broker.tracking.initial import Initial, InitialNode
 from shoal.broker.tracking.settings import TrackerSettings
 from shoal.broker.tracking.tracker import Tracker
 from shoal.protocol import messages
-from shoal.protocol.messages import Holding, Message, TrackerReply, Update
+from shoal.protocol.message import Message
+from shoal.protocol.messages import Holding, TrackerReply, Update
 from shoal.wire.wake import Wake
+
+from tests.integration.cluster import free_address
 
 PATIENCE_MS = 5000
 NODES = {node: InitialNode(f"tcp://127.0.0.1:1100{node[1]}") for node in ("n1", "n2", "n3")}
 EXAMPLE = {"net.txt": ("n1", "n2"), "network.txt": ("n1", "n3"), "seeds.txt": ("n2", "n3")}
 
 Context = zmq.Context[zmq.Socket[bytes]]
-
-
-def free_port() -> int:
-    """Return a port that nobody uses; none that the system would give out (libzmq#4599)."""
-    while True:
-        port = random.randrange(20_000, 32_000)
-        with socket.socket() as probe:
-            try:
-                probe.bind(("127.0.0.1", port))
-            except OSError:
-                continue
-            return port
 
 
 def content_id(number: int) -> str:
@@ -86,19 +76,23 @@ class RunningTracker:
         server_settings: ServerSettings | None = None,
         wrap: Callable[[Tracker], Machine] = lambda tracker: tracker,
         wrap_store: Callable[[SqliteStore], Store] = lambda store: store,
+        *,
+        has_nodes: bool = True,
     ) -> None:
-        self.address = f"tcp://127.0.0.1:{free_port()}"
+        """`has_nodes` says whether its cluster file names NODES, at their addresses."""
+        self.address = free_address()
         self.store = SqliteStore(folder / "tracker.db")
         self._tracker_settings = tracker_settings
         self._server_settings = server_settings
         self._wrap = wrap
         self._wrap_store = wrap_store
+        self._listed = (NODES, EXAMPLE) if has_nodes else ({}, {})
         self._context = zmq.Context()
         self._stop = Wake()
         self._thread = threading.Thread(target=self._serve)
 
     def __enter__(self) -> Self:
-        initial = Initial(self.address, NODES, EXAMPLE)
+        initial = Initial(self.address, *self._listed)
         remembered = self.store.load()
         tracker = Tracker(
             initial, random.Random(7), time.monotonic(), remembered, self._tracker_settings
@@ -132,8 +126,8 @@ class RunningTracker:
 
     @property
     def router(self) -> zmq.Socket[bytes]:
-        assert self._server._router is not None
-        return self._server._router
+        assert self._server._listener is not None
+        return self._server._listener.router
 
     @contextmanager
     def client(self) -> Iterator[Client]:

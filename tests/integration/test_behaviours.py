@@ -73,6 +73,8 @@ def test_s03_a_query_for_what_nobody_holds_fails(example: Cluster) -> None:
 
 
 def test_s04_an_asker_that_is_listed_has_lost_it(example: Cluster) -> None:
+    assert example.fetch("seeds.txt", node="n1").exit_code == 0  # It has spoken for itself, …
+    example.wait(lambda: "n1 holds net.txt" in example.log("tracker"), "… and said what it has")
     (example.folder("n1") / "net.txt").unlink()
     assert set(example.holders("net.txt")) == {"n1", "n2"}
     done = example.fetch("net.txt", node="n1")
@@ -129,7 +131,7 @@ def test_s08_every_holder_is_asked_for_a_different_part(example: Cluster) -> Non
     data = noise(5 * CHUNK, seed=8)
     example.put("parts.bin", data, "n2", "n3")
     example.wait(lambda: example.log("tracker").count("holds parts.bin") == 2, "announced")
-    told = example.fetch("parts.bin", node="n1").json
+    told = example.fetch_from("n2", "n3", name="parts.bin", node="n1").json
     assert example.files("n1")["parts.bin"] == data
     assert set(told["holders"]) == {"n2", "n3"}
     assert all(count > 0 for count in told["holders"].values())
@@ -156,7 +158,7 @@ def test_s10_where_things_run_is_the_cluster_files_business(tmp_path: Path) -> N
     with cluster_in(tmp_path / "cluster", hosts=hosts) as cluster:
         cluster.put("seeds.txt", shipped("seeds.txt"), "n2", "n3")
         cluster.start("n2", "n3")
-        told = cluster.fetch("seeds.txt", node="n1").json
+        told = cluster.fetch_from("n2", "n3", name="seeds.txt", node="n1").json
     assert set(told["holders"]) == {"n2", "n3"}
 
 

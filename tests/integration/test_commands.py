@@ -102,7 +102,7 @@ def test_where_takes_an_id_too(lab: Cluster) -> None:
 @as_both
 def test_fetch_prints_what_is_promised(lab: Cluster, node: str) -> None:
     without(lab, node, "two.txt")
-    told = lab.fetch("two.txt", node=node).json
+    told = lab.fetch_from("n2", "n3", name="two.txt", node=node).json
     assert holds(shape(told), FETCHED)
     assert {"n2", "n3"} <= set(told["holders"])
     assert sum(told["holders"].values()) == told["fetched_bytes"] == told["size_bytes"] == 3000
@@ -283,3 +283,17 @@ def test_what_an_interrupted_fetch_left_is_shown_and_removed_at_a_word(
     assert not place.exists()
     again = lab.run("fetch", "left.bin", "one.txt", "--discard", "--as", node)
     assert again.stdout.count("no interrupted fetch has left any data") == 2
+
+
+def test_the_only_node_of_a_machine_needs_no_name(tmp_path: Path) -> None:
+    with cluster_in(tmp_path, nodes=("n1",)) as alone:
+        alone.start_tracker()
+        alone.launch("node")
+        alone.wait(lambda: alone.run("status", "--json").json["nodes"][0]["alive"], "n1 runs")
+        (tmp_path / "some.txt").write_text("some")
+        assert alone.run("share", str(tmp_path / "some.txt")).exit_code == 0
+        fetched = alone.run("fetch", "some.txt", "--json").json
+        assert fetched["path"] == f"{alone.folder('n1')}/some.txt"
+        assert alone.run("verify").exit_code == 0
+        assert alone.run("forget", "some.txt", "--delete").exit_code == 0
+        assert not (alone.folder("n1") / "some.txt").exists()

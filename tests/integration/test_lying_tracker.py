@@ -9,7 +9,8 @@ import pytest
 import zmq
 from shoal.protocol import messages
 from shoal.protocol.errors import WireCode
-from shoal.protocol.messages import Holder, Holders, Message, Query
+from shoal.protocol.message import Message
+from shoal.protocol.messages import Holder, Holders, Query
 
 from tests.integration.cluster import Cluster, fails
 from tests.unit.node.hostile import AnyHolder, Frames, Stranger

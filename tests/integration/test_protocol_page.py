@@ -7,7 +7,6 @@ import ast
 import contextlib
 import json
 import random
-import socket
 import subprocess
 import sys
 import time
@@ -20,6 +19,7 @@ import pytest
 import zmq
 
 from tests.integration import page_peers
+from tests.integration.cluster import free_address
 from tests.integration.page_peers import Connection, Context, Map, Server
 
 T = TypeVar("T")
@@ -108,15 +108,6 @@ class Cluster:
         return [sys.executable, str(ROOT / "cli.py"), *command, "--config", str(self._file)]
 
 
-def free_address() -> str:
-    """Return an address below the ports that the system gives to clients."""
-    while True:
-        port = random.randrange(15_000, 32_000)
-        with socket.socket() as probe, contextlib.suppress(OSError):
-            probe.bind(("127.0.0.1", port))
-            return f"tcp://127.0.0.1:{port}"
-
-
 @pytest.fixture
 def cluster(tmp_path: Path) -> Iterator[Cluster]:
     cluster = Cluster(tmp_path)
@@ -198,23 +189,29 @@ def test_a_client_from_the_page_fetches_and_becomes_a_holder(
         update = {"node": "n1", "address": cluster.nodes["n1"], "epoch": 1, "sequence": 1}
         first, _ = tracker.ask("update", **update, holdings=[holding], replace=True)
         again, _ = tracker.ask("update", **update, holdings=[holding], replace=True)
-        renewed, _ = tracker.ask("renew", node="n1", epoch=1, holdings=1)
+        token = again["token"]  # The answer to the first may have been lost.
+        renewed, _ = tracker.ask("renew", node="n1", epoch=1, holdings=1, token=token)
         assert (first["type"], first["holdings"]) == ("ok", 1)
-        assert first == again == renewed
+        assert first | {"token": ""} == again | {"token": ""} == renewed
+        refused, _ = tracker.ask("renew", node="n1", epoch=1, holdings=1, token=token[::-1])
+        assert (refused["type"], refused["code"]) == ("error", 403)
         assert first["told"] == []
         assert cluster.holders_of("seeds.txt") == {"n1": True, "n2": True, "n3": True}
         other = update | {"address": "tcp://127.0.0.1:9999", "sequence": 2}
-        assert tracker.ask("update", **other)[0]["code"] == 409
-        tracker.ask("query", what="seeds.txt", node="n1")  # It would not ask if it had it.
+        assert tracker.ask("update", **other, token=token)[0]["code"] == 403
+        tracker.ask("query", what="seeds.txt", node="n1")  # Anybody could say that.
+        assert cluster.holders_of("seeds.txt") == {"n1": True, "n2": True, "n3": True}
+        tracker.ask("query", what="seeds.txt", node="n1", token=token)  # It has lost it.
         assert cluster.holders_of("seeds.txt") == {"n2": True, "n3": True}
-        assert tracker.ask("leave", node="n1", epoch=1)[0]["type"] == "ok"
+        assert tracker.ask("leave", node="n1", epoch=1, token=token)[0]["type"] == "ok"
 
 
 def test_a_node_from_the_page_publishes_if_nobody_has(cluster: Cluster, context: Context) -> None:
     cluster.start("tracker")
     first, second = (page_peers.file_of(content).holding("a.txt") for content in (b"1", b"2"))
     n1, n2 = ({"node": node, "address": cluster.nodes[node], "epoch": 1} for node in ("n1", "n2"))
-    told = {"name": "a.txt", "id": second["id"], "version": 1, "publisher": "n1", "taken": False}
+    told = {"name": "a.txt", "id": second["id"], "version": 1, "publisher": "n1"}
+    told |= {"taken": False, "allowed": True}
     with Connection(context, cluster.tracker) as tracker:
 
         def claim(sender: Map, holding: Map, sequence: int, version: int) -> Map:

@@ -9,18 +9,18 @@ DATA = noise(4 << 20)
 CHUNK = 128 << 10
 
 
-def cluster_with_rot(cluster: Cluster, *nodes: str) -> None:
-    """Have nodes share a file, of which others chunks rot at each."""
+def cluster_with_rot(cluster: Cluster, *nodes: str, each: int) -> None:
+    """Have nodes share a file, of which one chunk in `each` rots, others at each node."""
     cluster.put("a.bin", DATA, *nodes)
     cluster.start(*nodes)
     for number, node in enumerate(nodes):
-        for chunk in range(number, 32, 8):
+        for chunk in range(number, 32, each):
             rot(cluster.folder(node) / "a.bin", chunk * CHUNK)
 
 
 def test_two_that_rotted_in_different_places_are_enough_and_heal(tmp_path: Path) -> None:
     with cluster_in(tmp_path / "cluster") as cluster:
-        cluster_with_rot(cluster, "n1", "n2")
+        cluster_with_rot(cluster, "n1", "n2", each=2)  # Both are asked for some of these.
         assert cluster.fetch("a.bin", node="n3").exit_code == 0
         assert cluster.files("n3")["a.bin"] == DATA
         cluster.start_node("n3")
@@ -36,7 +36,7 @@ def test_two_that_rotted_in_different_places_are_enough_and_heal(tmp_path: Path)
 
 def test_the_only_holder_withdraws_it_and_verify_heals_it_later(tmp_path: Path) -> None:
     with cluster_in(tmp_path / "cluster") as cluster:
-        cluster_with_rot(cluster, "n1")
+        cluster_with_rot(cluster, "n1", each=8)
         fails(cluster.fetch("a.bin", node="n3"), 5, "n1 sent wrong bytes of chunk 1;")
         cluster.wait(lambda: not cluster.holders("a.bin"), "n1 withdraws it")
         said = cluster.log("node", "n1")

@@ -2,6 +2,8 @@
 
 import os
 import signal
+import subprocess
+import sys
 from collections.abc import Iterator
 from signal import Signals
 
@@ -9,9 +11,11 @@ import pytest
 
 from tests.integration.cluster import (
     BIG_BYTES,
+    CLI,
     STOP_S,
     Cluster,
     cluster_in,
+    environment,
     frozen,
     frozen_in_the_middle,
     noise,
@@ -101,12 +105,12 @@ def test_the_first_signal_ends_a_node_in_the_middle(
         assert done.exit_code == 0  # To be told to stop is no failure of a daemon.
         assert lab.finish(fetch, STOP_S).exit_code == EXIT_CODES[number]
     assert node.exit_code is None
-    assert f"{asker} left\n" in lab.log("tracker")
+    lab.wait(lambda: f"{asker} left\n" in lab.log("tracker"), "it has left")
     assert_nothing_is_visible(lab, asker)
     assert_completes_by_reusing(lab, asker, data)
 
 
-@pytest.mark.parametrize("number", [*EXIT_CODES, signal.SIGHUP])
+@each_signal
 def test_the_first_signal_ends_a_tracker(cluster: Cluster, number: Signals) -> None:
     cluster.start_tracker()
     done = cluster.stop("tracker", number=number)
@@ -114,10 +118,35 @@ def test_the_first_signal_ends_a_tracker(cluster: Cluster, number: Signals) -> N
     assert "the tracker has stopped" in done.stderr
 
 
+ON_TERMINAL = "import os, sys; os.login_tty(int(sys.argv[1])); os.execv(sys.argv[2], sys.argv[2:])"
+
+
 def test_a_node_whose_terminal_goes_says_goodbye(cluster: Cluster) -> None:
-    cluster.start("n1")
-    assert cluster.stop("node", "n1", number=signal.SIGHUP).exit_code == 0
-    assert "n1 left\n" in cluster.log("tracker")
+    """SIGHUP alone has it read the cluster file again."""
+    cluster.start_tracker()
+    ours, theirs = os.openpty()
+    command = [sys.executable, "-c", ON_TERMINAL, str(theirs), *CLI, "node", "n1"]
+    node = subprocess.Popen(
+        [*command, "--config", str(cluster.file)],
+        pass_fds=[theirs],
+        env=environment(),
+        cwd=cluster.path,
+        start_new_session=True,
+    )
+    os.close(theirs)
+    said = b""
+    try:
+        while b"ready to serve" not in said:
+            said += os.read(ours, 1000)
+        node.send_signal(signal.SIGHUP)
+        while b"was read again" not in said:
+            said += os.read(ours, 1000)
+        os.close(ours)
+        assert node.wait(STOP_S) == 0
+    finally:
+        node.kill()
+        node.wait()
+    cluster.wait(lambda: "n1 left\n" in cluster.log("tracker"), "n1 has left")
 
 
 def test_what_a_process_was_started_ignoring_stays_ignored(cluster: Cluster) -> None:

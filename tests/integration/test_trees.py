@@ -147,7 +147,7 @@ def test_what_links_lead_to_is_shared_if_that_is_wanted(lab: Cluster, node: str)
     path = make(lab.path / "aside" / name, links)
     done = lab.run("share", str(path), "--as", node)
     assert done.exit_code == 6, done.stderr
-    assert "run it again with --follow-links --force" in done.stderr
+    assert "`shoal share` with --follow-links --force shares" in done.stderr
     assert seen(lab.folder(node) / name) == {"onnx": FOLDER}
     done = lab.run("share", str(path), "--as", node, "--follow-links", "--force", "--json")
     assert (done.exit_code, done.json["size_bytes"], done.json["left_out"]) == (0, 11, [])

@@ -62,6 +62,7 @@ def launch(
     *,
     cwd: Path | None = None,
     env: Mapping[str, str] | None = None,
+    pass_fds: Sequence[int] = (),
 ) -> HostProcess:
     """Start argv; its output goes to files whose names begin with `output`.
 
@@ -76,6 +77,7 @@ def launch(
             stderr=stderr,
             cwd=cwd,
             env=env,
+            pass_fds=pass_fds,
             process_group=0,
         )
     return HostProcess(popen, output)

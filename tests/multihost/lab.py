@@ -1,7 +1,7 @@
 """Several hosts on one Linux machine: network namespaces joined by a switch, with limited links.
 
-Real processes over the real TCP stack, at the speed of a chosen network card. No delay and no loss:
-not every kernel has netem. Needs root and iproute2.
+Real processes over the real TCP stack, at the speed of a chosen network card. A relay in place of a
+host's cable loses and delays packets: not every kernel has netem. Needs root and iproute2.
 
     with Lab(4, rate_mbit=100, directory=tmp_path) as lab:
         server = lab.start(1, [sys.executable, "-m", "http.server", "--bind", lab.address(1)])
@@ -11,14 +11,17 @@ not every kernel has netem. Needs root and iproute2.
 import itertools
 import json
 import os
+import socket
 import subprocess
-from collections.abc import Mapping, Sequence
+import sys
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Self
 
-from tests.multihost import namespaces
+from tests.multihost import namespaces, relay
 from tests.multihost.host_process import HostProcess, launch
 from tests.multihost.namespaces import LabError
+from tests.multihost.relay import Relay
 
 MAX_HOSTS = 254  # One /24.
 MIN_BURST_BYTES = 128 * 1024  # Two of the 64 KiB packets that TCP hands down at once.
@@ -43,7 +46,10 @@ class Lab:
         self._directory = directory
         self._prefix = namespaces.name_prefix(os.getpid(), next(_lab_counts))
         self._switch = f"{self._prefix}switch"
+        self._plugs = {host: _port(host) for host in self.hosts}  # Into the switch.
         self._processes: list[HostProcess] = []
+        self._outputs = itertools.count()  # Threads may start processes at the same time.
+        self._relays: list[Relay] = []
 
     def __enter__(self) -> Self:
         namespaces.remove_leftovers(self._prefix)
@@ -64,6 +70,10 @@ class Lab:
         """Give the name for `ip netns exec NAME …` and `nsenter --net=/var/run/netns/NAME …`."""
         return f"{self._prefix}{host}"
 
+    def entering(self, host: int) -> list[str]:
+        """Return what to put before a command for it to run on the host."""
+        return _entering(self.namespace(host))
+
     def start(
         self,
         host: int,
@@ -73,12 +83,7 @@ class Lab:
         env: Mapping[str, str] | None = None,
     ) -> HostProcess:
         """Start argv on the host and return at once (about 2 ms)."""
-        # Not `ip netns exec`: it mounts /sys anew for each process.
-        enter = ["nsenter", f"--net={namespaces.DIRECTORY / self.namespace(host)}", "--"]
-        output = self._directory / f"{self.namespace(host)}-{len(self._processes):03}"
-        process = launch([*enter, *map(str, argv)], output, cwd=cwd, env=env)
-        self._processes.append(process)
-        return process
+        return self._start(self.namespace(host), argv, cwd=cwd, env=env)
 
     def run(
         self,
@@ -97,6 +102,44 @@ class Lab:
             process.kill()
             raise
         return process
+
+    def relay(self, host: int, seed: int = 1) -> Relay:
+        """Have a relay carry all packets from and to the host, from now on.
+
+        They come to it one by one: whatever a card is to cut into packets is cut before.
+        """
+        near, far = f"near{host}", f"far{host}"
+        lines = [
+            f"link add {near} type veth peer name {far}",
+            f"link set {_port(host)} nomaster",
+            f"link set {near} promisc on up",
+            f"link set {_port(host)} promisc on",
+            f"link set {far} gso_max_segs 1 master switch up",
+        ]
+        one_by_one = self._ip(self.namespace(host), "link set uplink gso_max_segs 1")
+        namespaces.run_batches([self._ip(self._switch, *lines), one_by_one])
+        self._plugs[host] = far
+        ours, its = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        with its:
+            number = its.fileno()
+            argv = [sys.executable, relay.__file__, number, seed, _port(host), near]
+            process = self._start(self._switch, argv, pass_fds=[number])
+        self._relays.append(Relay(ours))
+        if not ours.recv(2):  # Sent when it is carrying.
+            raise LabError(f"the relay has ended: {process}")
+        return self._relays[-1]
+
+    def part(self, hosts: Iterable[int]) -> None:
+        """Divide the network: these hosts reach each other, and the others each other."""
+        lines = [f"link set {self._plugs[host]} master other" for host in hosts]
+        namespaces.run_batches(
+            [self._ip(self._switch, "link add other type bridge", "link set other up", *lines)]
+        )
+
+    def heal(self) -> None:
+        """Make one network of both halves again."""
+        lines = [f"link set {plug} master switch" for plug in self._plugs.values()]
+        namespaces.run_batches([self._ip(self._switch, *lines, "link del other")])
 
     def link(self, host: int, *, up: bool) -> None:
         """Pull the host's cable or put it back. The host keeps its address, sees no carrier."""
@@ -119,6 +162,22 @@ class Lab:
     def sent_bytes(self, host: int) -> int:
         """Count what has gone out over the host's link so far, headers included."""
         return self._bytes(host, "tx")
+
+    def _start(
+        self,
+        namespace: str,
+        argv: Sequence[object],
+        *,
+        cwd: Path | None = None,
+        env: Mapping[str, str] | None = None,
+        pass_fds: Sequence[int] = (),
+    ) -> HostProcess:
+        enter = _entering(namespace)
+        output = self._directory / f"{namespace}-{next(self._outputs):03}"
+        command = [*enter, *map(str, argv)]
+        process = launch(command, output, cwd=cwd, env=env, pass_fds=pass_fds)
+        self._processes.append(process)
+        return process
 
     def _bytes(self, host: int, direction: str) -> int:
         show = ["ip", "-n", self.namespace(host), "-json", "-stats", "link", "show", "uplink"]
@@ -174,8 +233,15 @@ class Lab:
     def _tear_down(self) -> None:
         for process in self._processes:
             process.kill()
+        for each in self._relays:
+            each.close()
         if names := namespaces.existing(self._prefix):
             namespaces.remove(names)
+
+
+def _entering(namespace: str) -> list[str]:
+    # Not `ip netns exec`: it mounts /sys anew for each process.
+    return ["nsenter", f"--net={namespaces.DIRECTORY / namespace}", "--"]
 
 
 def _port(host: int) -> str:

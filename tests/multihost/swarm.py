@@ -7,7 +7,7 @@ import itertools
 import json
 import os
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +22,7 @@ START_TIMEOUT_S = 20.0  # Takes 1 to 2 s; two busy cores start five interpreters
 COMMAND_TIMEOUT_S = 30.0
 TRACKER_PORT = 12000
 NODE_PORT = 11001
+METRICS_PORT = 9109  # The tracker's, and each host's; n1 has the next one, beside the tracker.
 
 Holdings = Mapping[str, Sequence[str]]
 
@@ -36,10 +37,13 @@ class Swarm:
         *,
         declare: Holdings | None = None,
         checkouts: Sequence[Path] = (ROOT,),
+        is_secured: bool = False,
+        is_watched: bool = False,
     ) -> None:
         """Write the cluster file; `declare` are the holdings that it states.
 
-        `checkouts` are the states of shoal that the nodes run, in turn; all else is this one.
+        `checkouts` are the states of shoal that the nodes run, in turn; all else is this one. All
+        serve their metrics if `is_watched`.
         """
         self.lab = lab
         self.nodes = {f"n{host}": host for host in lab.hosts}
@@ -48,17 +52,42 @@ class Swarm:
         self._processes: dict[str, HostProcess] = {}
         for name in self.nodes:
             self.folder(name).mkdir(parents=True)
-        self.config.write_text(yaml.safe_dump(self._cluster(declare or {})))
+        watched = {"metrics": f"0.0.0.0:{METRICS_PORT}"} if is_watched else {}
+        self.config.write_text(yaml.safe_dump(self._cluster(declare or {}) | watched))
+        if is_secured:
+            assert self.spawn(1, "keys").wait(COMMAND_TIMEOUT_S) == 0
+
+    def metrics(self) -> list[str]:
+        """Return where metrics are served."""
+        nodes = [
+            f"{self.lab.address(host)}:{METRICS_PORT + (host == 1)}" for host in self.nodes.values()
+        ]
+        return [f"{self.lab.address(1)}:{METRICS_PORT}", *nodes]
 
     def folder(self, node: str) -> Path:
         return self.config.parent / node
 
-    def start(self, expected: Holdings) -> None:
-        """Start all; return when every node is alive and `ls` shows the expected whole holders."""
+    def start(self, expected: Holdings, nodes: Collection[str] | None = None) -> None:
+        """Start the tracker and those nodes, or all.
+
+        Returns when each of them is alive and `ls` shows the expected whole holders.
+        """
+        self.start_tracker()
+        for node in self.nodes if nodes is None else nodes:
+            self.restart(node)
+        self.wait_for(expected)
+
+    def start_tracker(self) -> None:
+        """Start the process of the tracker, which does not run; do not wait for it."""
         self._processes["tracker"] = self.spawn(1, "tracker")
-        for node, host in self.nodes.items():
-            root = self.checkouts[node]
-            self._processes[node] = self.spawn(host, "node", node, root=root)
+
+    def restart(self, node: str) -> None:
+        """Start the process of a node, which does not run; do not wait for it."""
+        root = self.checkouts[node]
+        self._processes[node] = self.spawn(self.nodes[node], "node", node, root=root)
+
+    def wait_for(self, expected: Holdings) -> None:
+        """Return when every node that was started is alive, and `ls` shows those whole holders."""
         try:
             wait_until(lambda: self._is_ready(expected), START_TIMEOUT_S, "the cluster is ready")
         except TimeoutError as error:
@@ -90,7 +119,9 @@ class Swarm:
         for name, process in self._processes.items():
             assert process.exit_code is None, f"{name} has ended: {process}"
         status = self._ask("status")
-        if status is None or not all(node["alive"] for node in status["nodes"]):
+        if status is None:
+            return False
+        if not all(node["alive"] for node in status["nodes"] if node["node"] in self._processes):
             return False
         holders = self.whole_holders()
         return all(holders.get(name) == set(nodes) for name, nodes in expected.items())
@@ -107,7 +138,8 @@ class Swarm:
         }
         tracker = {"address": f"tcp://{self.lab.address(1)}:{TRACKER_PORT}"}
         declared = {name: list(holders) for name, holders in holdings.items()}
-        return {"tracker": tracker, "nodes": nodes, "holdings": declared}
+        told = {"tracker": tracker, "nodes": nodes, "holdings": declared}
+        return told | {"accept_pushes": True}
 
     def __str__(self) -> str:
         return "\n\n".join(f"{name}: {process}" for name, process in self._processes.items())

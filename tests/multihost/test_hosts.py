@@ -9,6 +9,9 @@ from pathlib import Path
 
 import pytest
 import yaml
+from shoal.api.keys import KeyWishes, make_keys
+from shoal.config.cluster import load
+from shoal.protocol.keys import public_text
 
 from tests.multihost import namespaces
 from tests.multihost.conftest import MakeLab
@@ -91,6 +94,45 @@ def test_a_cluster_is_started_used_and_stopped(make_lab: MakeLab, tmp_path: Path
     assert shoal_hosts("status", "--on=n1", *options).returncode == 4
 
 
+def test_a_cluster_with_keys_is_started_and_each_host_has_its_own_secrets(
+    make_lab: MakeLab, tmp_path: Path
+) -> None:
+    lab = make_lab(3)
+    homes = tmp_path / "homes"
+    config = write_cluster(tmp_path / "three.yaml", [*map(lab.address, lab.hosts)])
+    make_keys(config, KeyWishes())
+    options = [
+        f"--ssh={make_homes(lab, homes)}",
+        f"--shoal={sys.executable} {ROOT / 'cli.py'}",
+        f"--config={config}",
+    ]
+    (homes / "2" / "files" / "seeds.txt").write_bytes(SEEDS.read_bytes())
+
+    started = shoal_hosts("start", *options)
+    assert started.returncode == 0, started
+    fetched = shoal_hosts("fetch", "seeds.txt", "--on=n1,n3", *options)
+    assert fetched.returncode == 0, fetched
+    assert (homes / "3" / "files" / "seeds.txt").read_bytes() == SEEDS.read_bytes()
+    status = shoal_hosts("status", *options)
+    assert (status.returncode, status.stdout.count("alive")) == (0, 3), status
+    for host, names in {1: {"tracker", "n1"}, 2: {"n2"}, 3: {"n3"}}.items():
+        folder = homes / str(host) / ".shoal-hosts" / "three" / "cluster.keys"
+        assert {path.name for path in folder.iterdir()} == {f"{name}.key" for name in names}
+
+    keys = load(config).keys
+    assert keys is not None
+    theirs = f"    key: {public_text(keys.nodes['n3'])}\n"
+    assert theirs in config.read_text()
+    config.write_text(config.read_text().replace(theirs, ""))
+    (homes / "2" / "files" / "later.txt").write_bytes(b"not for n3")
+    again = shoal_hosts("start", "--on=tracker,n1,n2", *options)
+    assert again.stdout.count("; reads the cluster file again") == 3, again
+    refused = shoal_hosts("fetch", "later.txt", "--on=n3", *options)
+    assert refused.returncode == 10, refused
+    assert shoal_hosts("fetch", "later.txt", "--on=n1", *options).returncode == 0
+    assert shoal_hosts("stop", *options).returncode == 0
+
+
 def test_one_host_that_cannot_be_reached_does_not_keep_the_others(
     make_lab: MakeLab, tmp_path: Path
 ) -> None:
@@ -103,7 +145,7 @@ def test_one_host_that_cannot_be_reached_does_not_keep_the_others(
     started = shoal_hosts("start", *options)
     assert started.returncode == 6, started
     assert "n1 on 10.77.0.1: started" in started.stdout
-    assert "n2 on 10.77.0.99: failed (exit code 255): no route to host" in started.stderr
+    assert "n2 on 10.77.0.99: failed (exit code 255): no route to host\n" in started.stderr
 
 
 def test_a_node_that_ends_at_once_is_reported_with_its_log(
@@ -117,7 +159,7 @@ def test_a_node_that_ends_at_once_is_reported_with_its_log(
     options = [f"--ssh={make_homes(lab, tmp_path)}", f"--shoal={broken}", f"--config={config}"]
     started = shoal_hosts("start", "--on=n1", *options)
     assert started.returncode == 8, started
-    assert "the disk is on fire" in started.stderr
+    assert "n1 on 10.77.0.1: failed (exit code 8): the disk is on fire; it" in started.stderr
 
 
 @pytest.mark.parametrize("command", ["up", "start", "status", "stop"])
@@ -126,7 +168,7 @@ def test_a_dry_run_prints_what_it_would_run(tmp_path: Path, command: str) -> Non
     printed = shoal_hosts(command, "--dry-run", f"--config={config}", "--host=n2=ann@lab-7")
     assert printed.returncode == 0, printed
     lines = printed.stdout.splitlines()
-    assert all(line.startswith("ssh ") for line in lines)
+    assert all(" | ssh -o BatchMode=yes " in line for line in lines)
     assert any(" ann@lab-7 " in line for line in lines)
     assert any(" 10.77.0.1 " in line for line in lines)
 

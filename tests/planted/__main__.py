@@ -4,17 +4,19 @@ import argparse
 import os
 import re
 import shutil
+import signal
 import subprocess
 import sys
 import tempfile
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-from tests.planted.faults import FAULTS, Fault
+from tests.planted.fault import Fault
+from tests.planted.faults import FAULTS
 
 ROOT = Path(__file__).parents[2]
 LIMIT_S = 300.0  # A fault that makes its tests hang has been seen, too.
-FAILED = re.compile(r"^(?:FAILED|ERROR) (\S+)", re.MULTILINE)
+FAILED = re.compile(r"^(?:FAILED|ERROR) (.+?)(?: - .*)?$", re.MULTILINE)
 
 
 def main() -> int:
@@ -49,7 +51,7 @@ def planted(fault: Fault, text: str) -> str:
 def _survives(fault: Fault) -> bool:
     with tempfile.TemporaryDirectory(prefix="planted-") as folder:
         copy = Path(folder) / "shoal"
-        _copy_to(copy)
+        copy_to(copy)
         path = copy / fault.path
         path.write_text(planted(fault, path.read_text()))
         seen = _tests_that_fail(fault, copy)
@@ -58,7 +60,7 @@ def _survives(fault: Fault) -> bool:
     return seen is None
 
 
-def _copy_to(copy: Path) -> None:
+def copy_to(copy: Path) -> None:
     command = ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"]
     listed = subprocess.run(command, cwd=ROOT, capture_output=True, check=True).stdout
     for name in filter(None, listed.decode().split("\0")):
@@ -71,24 +73,27 @@ def _tests_that_fail(fault: Fault, copy: Path) -> str | None:
     """Return which test sees the fault first, or how it was seen; None if none does."""
     command = [sys.executable, "-m", "pytest", "-q", "-x", "-p", "no:cacheprovider", *fault.tests]
     environment = os.environ | {"PYTHONPATH": str(copy.parent)}  # There the copy is `shoal`.
+    tests = subprocess.Popen(
+        command,
+        cwd=copy,
+        env=environment,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        start_new_session=True,
+    )
     try:
-        done = subprocess.run(
-            command,
-            cwd=copy,
-            env=environment,
-            capture_output=True,
-            text=True,
-            timeout=LIMIT_S,
-            check=False,
-        )
+        output, _ = tests.communicate(timeout=LIMIT_S)
     except subprocess.TimeoutExpired:
+        os.killpg(tests.pid, signal.SIGKILL)  # With the trackers and nodes that they started.
+        tests.communicate()
         return "its tests hang"
-    if done.returncode == 0:
+    if tests.returncode == 0:
         return None
-    failed = FAILED.search(done.stdout)
-    if done.returncode == 1 and failed:
+    failed = FAILED.search(output)
+    if tests.returncode == 1 and failed:
         return failed[1]
-    raise RuntimeError(f"{fault.name}: pytest ended with {done.returncode}:\n{done.stdout[-2000:]}")
+    raise RuntimeError(f"{fault.name}: pytest ended with {tests.returncode}:\n{output[-2000:]}")
 
 
 if __name__ == "__main__":

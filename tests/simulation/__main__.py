@@ -1,4 +1,4 @@
-"""python -m tests.simulation: how long a swarm takes, as a multiple of what the wires need."""
+"""python -m tests.simulation: how long a swarm takes, or whether it withstands all faults."""
 
 import argparse
 import gc
@@ -39,6 +39,9 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument(
         "--dying", type=int, default=0, help="number of hosts that die during the transfer"
     )
+    parser.add_argument(
+        "--push", action="store_true", help="by a push to running nodes; counts the tracker's work"
+    )
     parser.add_argument("--latency-ms", type=float, default=0.1)
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument(
@@ -47,9 +50,12 @@ def _arguments() -> argparse.Namespace:
         help=f"processes; they change the time only (1; from {MANY_HOSTS} hosts on all cores)",
     )
     _add_ideas(parser)
+    _add_faults(parser)
     args = parser.parse_args()
     if args.late + args.dying > args.hosts or args.dying == args.hosts:
         parser.error("--late and --dying leave too few of --hosts")
+    if args.push and (args.late or args.dying):
+        parser.error("--push is without --late and --dying")
     return args
 
 
@@ -71,15 +77,37 @@ def _add_ideas(parser: argparse.ArgumentParser) -> None:
     )
 
 
-def main() -> None:
+def _add_faults(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--faults",
+        action="store_true",
+        help="simulate whole nodes under faults, all drawn from --seed, and check everything",
+    )
+    parser.add_argument(
+        "--seeds",
+        type=int,
+        metavar="COUNT",
+        help="the same for so many seeds from --seed on, on all processors",
+    )
+    parser.add_argument("--lines", type=int, default=40, help="so many of what happened last")
+    parser.add_argument("--plant", metavar="FAULT", help="with this fault in the product")
+    parser.add_argument("--json", action="store_true", help=argparse.SUPPRESS)
+
+
+def main() -> int:
     """Simulate what the options say, and print one line; or list the ideas, or their worth."""
     args = _arguments()
+    if args.faults or args.seeds:
+        from tests.simulation.faults.command import simulate  # noqa: PLC0415 (half the product)
+
+        return simulate(args)
     if args.ideas:
         print(ideas.lines())
     elif args.ablation:
         print(ablation.table(args.ablation))
     else:
         _simulate(args)
+    return 0
 
 
 def _simulate(args: argparse.Namespace) -> None:
@@ -100,6 +128,7 @@ def _simulate(args: argparse.Namespace) -> None:
         late_at_s=args.late_at,
         up_mbit=args.up_mbit,
         dying_hosts=args.dying,
+        pushed=args.push,
     )
     gc.disable()  # Everything lives to the end: looking for cycles takes 6 % of the time.
     with ideas.without(args.without):
@@ -107,4 +136,4 @@ def _simulate(args: argparse.Namespace) -> None:
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main())

@@ -1,6 +1,7 @@
 """One virtual node: the product's machines, with the network's time around them."""
 
 import functools
+import math
 import random
 
 from shoal.node.fetching import steps
@@ -37,6 +38,7 @@ from tests.simulation.station import (
     REPLY_BYTES,
     REQUEST_BYTES,
     TRACKER,
+    TRACKER_ADDRESS,
     Answer,
     Asked,
     AskedTracker,
@@ -80,6 +82,11 @@ class Shelf:
         return self if what in {self.name, self.id} else None
 
 
+def address_of(number: int) -> str:
+    """Return the address of the host with a number."""
+    return f"tcp://10.{number >> 16}.{number >> 8 & 255}.{number & 255}:5000"
+
+
 class Disk:
     """May refuse the n-th operation; nothing may be asked of it after that."""
 
@@ -106,13 +113,14 @@ class Host(Station):
         self, number: int, name: str, world: World, network: Network, shelf: Shelf
     ) -> None:
         super().__init__(number, name, world, network)
+        self._number = number
         self.shelf = shelf
         self.download: Download | None = None
         self.joined_at = 0.0
         self.finished_at: float | None = None
         self.failure: str | None = None
         self.disk = Disk()
-        self._server = Server(shelf, random.Random(number), NODE.say_s)
+        self._server = Server(shelf, NODE.say_s)
         self._asked: dict[int, Asked] = {}
         self._requests = 0
         self._server_timer_at = float("inf")
@@ -121,7 +129,7 @@ class Host(Station):
 
     @property
     def address(self) -> str:
-        return f"tcp://{self.name}:5000"
+        return address_of(self._number)
 
     @property
     def is_over(self) -> bool:
@@ -135,7 +143,7 @@ class Host(Station):
         """Begin to fetch the thing."""
         self.joined_at = self.world.now
         meant = Meant("thing", "thing")
-        self.download = Download(meant, self.name, "tcp://tracker:4000", rng, SETTINGS)
+        self.download = Download(meant, self.name, TRACKER_ADDRESS, rng, SETTINGS)
         self._feed(steps.TimePassed())
 
     def announce(self, *, complete: bool) -> None:
@@ -176,8 +184,8 @@ class Host(Station):
     def _serve(self, event: serving.Event) -> None:
         now, server = self.world.now, self._server
         drive_serving(lambda event: server.handle(event, now), self._carry_out_serving, event)
-        deadline = server.deadline
-        if deadline is not None and not now < self._server_timer_at <= deadline:
+        deadline = server.deadline(now)
+        if not math.isinf(deadline) and not now < self._server_timer_at <= deadline:
             self._server_timer_at = deadline
             self.at(deadline, self._ring_server, deadline)
 
@@ -281,7 +289,7 @@ class Host(Station):
             case steps.Finish():
                 self.finished_at = now
                 self.announce(complete=True)
-            case steps.Fail(_, message):
+            case steps.Fail(_, message, _):
                 self.failure = message
             case _:
                 assert isinstance(action, steps.Disconnect)

@@ -20,7 +20,6 @@ from shoal.node.scheduling.holders import Peer
 from shoal.node.scheduling.wanted import Wanted
 from shoal.node.serving import demand, pacing
 from shoal.protocol import bitmap
-from shoal.protocol.messages import Holder
 
 from tests.simulation import host, swarm
 
@@ -51,7 +50,7 @@ def _one_sided(one: str, other: str) -> int:
     return Random(f"{one}\n{other}").getrandbits(64)
 
 
-def _at_random(_: str, rng: Random, named: list[Holder], count: int) -> list[Holder]:
+def _at_random(_: str, rng: Random, named: list[str], count: int) -> list[str]:
     return rng.sample(named, count)
 
 
@@ -88,11 +87,6 @@ IDEAS = {
         "a holder that has had no news for long is asked less often",
         "every 0.02 s",
         [Change(holders, "QUIET_SHARE", math.inf)],
-    ),
-    "few-requests": Idea(
-        "16 requests are out at a time, or one for each holder up to 20",
-        "64",
-        [Change(scheduler, "REQUESTS", 64), Change(scheduler, "MOST_REQUESTS", 64)],
     ),
     "same-neighbours": Idea(
         "two nodes are equally far from each other",

@@ -8,11 +8,13 @@ from shoal.broker.tracking.initial import Initial
 from shoal.broker.tracking.tracker import Tracker
 from shoal.node.fetching import steps
 from shoal.protocol.messages import Holders, TrackerReply, TrackerRequest
+from shoal.protocol.permits import Asker
 
 from tests.simulation.network import Place, receive, send
 from tests.simulation.world import Actor, World
 
 TRACKER = "tracker"
+TRACKER_ADDRESS = "tcp://10.255.255.254:4000"
 REQUEST_BYTES = 300  # A request with its bitmap, and what TCP and ZMTP add.
 REPLY_BYTES = 200
 HOLDER_BYTES = 60  # For each holder that the tracker names.
@@ -34,12 +36,14 @@ class AskedTracker(_Letter, frozen=True):
 
     asker: str
     request: TrackerRequest
+    line: str = ""  # Over which connection of the asker's.
 
 
 class Told(_Letter, frozen=True):
     """The tracker answers."""
 
     reply: TrackerReply
+    line: str = ""
 
 
 Answer = steps.ChunkReceived | steps.ManifestReceived | steps.NothingReceived | steps.RequestRefused
@@ -92,11 +96,11 @@ class TrackerHost(Station):
 
     def __init__(self, number: int, world: World, network: Network, rng: random.Random) -> None:
         super().__init__(number, TRACKER, world, network)
-        self._tracker = Tracker(Initial("tcp://tracker:4000"), rng, 0.0)
+        self._tracker = Tracker(Initial(TRACKER_ADDRESS), rng, 0.0)
 
     def take(self, message: Message) -> None:
         assert isinstance(message, AskedTracker)
         now = self.world.now
-        reply = self._tracker.handle(message.request, now).reply
+        reply = self._tracker.handle(message.request, now, Asker("")).reply
         named = len(reply.holders) if isinstance(reply, Holders) else 0
         self.send(message.asker, REPLY_BYTES + HOLDER_BYTES * named, Told(reply))

@@ -3,14 +3,24 @@
 import dataclasses
 import random
 import statistics
+from typing import NamedTuple
 
 import msgspec
 from shoal.protocol import bitmap, manifest, size_cutting
 from shoal.protocol.manifest import Manifest, encode, id_of
 
 from tests.simulation.crew import Crew, Mail, together
-from tests.simulation.host import Host, Shelf
+from tests.simulation.host import Host, Shelf, address_of
 from tests.simulation.network import Place, place
+from tests.simulation.pushed import (
+    DESK,
+    PUSH_AT_S,
+    START_WITHIN_S,
+    PushedHost,
+    Pusher,
+    PushTracker,
+    Tally,
+)
 from tests.simulation.station import TRACKER, Sent, Station, TrackerHost
 from tests.simulation.world import World
 
@@ -38,6 +48,7 @@ class Plan:
     late_at_s: float = 0.0
     dying_hosts: int = 0
     bad_disks: int = 0  # Of the first hosts: each refuses one operation.
+    pushed: bool = False  # Nodes that are running get it by a push, and the tracker is counted.
     limit_s: float = 36_000.0
 
     @property
@@ -56,6 +67,7 @@ class Outcome:
     seed_sent_bytes: int
     duplicate_bytes: int
     lost_holders: int
+    tracker: Tally | None = None  # Of a push.
 
     def multiple(self, seconds: float) -> float:
         return seconds / self.plan.bound_s
@@ -71,11 +83,12 @@ class Outcome:
         first, last = self.multiple(times[0]), self.multiple(times[-1])
         median = self.multiple(statistics.median(times))
         total = self.plan.size_bytes * self.plan.hosts
+        pushed = "" if self.tracker is None else f"\n{self.tracker.lines(self.plan.hosts)}"
         return (
             f"first {first:.3f}  median {median:.3f}  last {last:.3f} x the bound of"
             f" {self.plan.bound_s:.2f} s;"
             f" the seed sent {self.seed_sent_bytes / self.plan.size_bytes:.2f} x the file,"
-            f" {100 * self.duplicate_bytes / total:.2f} % were duplicates"
+            f" {100 * self.duplicate_bytes / total:.2f} % were duplicates{pushed}"
         )
 
 
@@ -100,13 +113,15 @@ def run(plan: Plan, workers: int = 1) -> Outcome:
         crew.run(part, 2 * plan.latency_s, plan.limit_s)
 
     told = together(workers, begin, work, Part.tell)
-    seed, *fetchers = [result for _, result in sorted(pair for part in told for pair in part)]
+    tallies = [part.tracker for part in told if part.tracker is not None]
+    seed, *fetchers = [result for _, result in sorted(pair for part in told for pair in part.hosts)]
     return Outcome(
         plan,
         [result.took_s for result in fetchers if not (result.is_dead or result.failure)],
         seed.sent_bytes,
         sum(result.duplicate_bytes for result in fetchers),
         sum(result.lost_holders for result in fetchers),
+        tallies[0] if tallies else None,
     )
 
 
@@ -122,6 +137,13 @@ class Result:
     failure: str = ""
 
 
+class Told(NamedTuple):
+    """What a worker tells of its stations, in the end."""
+
+    hosts: list[tuple[int, Result]]  # With their numbers.
+    tracker: Tally | None
+
+
 class Part:
     """One worker's share of a plan's hosts: each in turn, the tracker with the first."""
 
@@ -135,8 +157,9 @@ class Part:
         self._stations: dict[str, Station] = {}
         self._mail: list[list[Mail[Sent]]] = [[] for _ in range(workers)]
         self._add_stations(rng)
-        hosts = [host for host in self._stations.values() if isinstance(host, Host)]
-        self._waiting = [host for host in hosts if host.number != SEED]
+        stations = self._stations.values()
+        waiting = [one for one in stations if isinstance(one, Host | Pusher)]
+        self._waiting = [one for one in waiting if one.number != SEED]
 
     def _add_stations(self, rng: random.Random) -> None:
         plan = self._plan
@@ -148,11 +171,16 @@ class Part:
             child, early_s = random.Random(rng.getrandbits(64)), rng.uniform(0.0, JOIN_WITHIN_S)
             if number % self._workers != self._worker:
                 continue
-            if name == TRACKER:
-                self._stations[name] = TrackerHost(number, self.world, self, child)
+            if name in {TRACKER, DESK}:
+                self._stations[name] = self._other(number, name, child)
                 continue
             have = everything if number == SEED else 0
             shelf = Shelf(content_id, shared, have)
+            if plan.pushed:
+                pushed = PushedHost(number, name, self.world, self, shelf, child)
+                self._stations[name] = pushed
+                pushed.at(START_WITHIN_S * early_s / JOIN_WITHIN_S, pushed.start)
+                continue
             host = self._stations[name] = Host(number, name, self.world, self, shelf)
             if SEED < number <= SEED + plan.bad_disks:
                 last = shared.chunk_count + 1  # It opens, writes each chunk, and publishes.
@@ -164,6 +192,20 @@ class Part:
                 is_late = number > plan.hosts + SEED - plan.late_hosts
                 at = plan.late_at_s if is_late else 4 * plan.latency_s + early_s
                 host.at(at, host.join, child)
+
+    def _other(self, number: int, name: str, rng: random.Random) -> Station:
+        """Return the tracker, or who pushes."""
+        if name == DESK:
+            pusher = Pusher(number, self.world, self)
+            pusher.at(PUSH_AT_S, pusher.push)
+            return pusher
+        if self._plan.pushed:
+            others = {TRACKER, DESK}
+            nodes = {
+                name: address_of(at) for name, at in self._numbers.items() if name not in others
+            }
+            return PushTracker(number, self.world, self, rng, nodes)
+        return TrackerHost(number, self.world, self, rng)
 
     # The network of its stations.
 
@@ -195,10 +237,12 @@ class Part:
             waiting.pop()
         return not waiting
 
-    def tell(self) -> list[tuple[int, Result]]:
-        """Return the result of each host, with its number."""
-        hosts = [host for host in self._stations.values() if isinstance(host, Host)]
-        return [(host.number, _result(host)) for host in hosts]
+    def tell(self) -> Told:
+        stations = self._stations
+        hosts = [host for host in stations.values() if isinstance(host, Host)]
+        tracker = stations.get(TRACKER)
+        tally = tracker.tally if isinstance(tracker, PushTracker) else None
+        return Told([(host.number, _result(host)) for host in hosts], tally)
 
 
 def _result(host: Host) -> Result:
@@ -233,4 +277,6 @@ def _places(plan: Plan, rng: random.Random) -> dict[str, Place]:
         if first_late - plan.dying_hosts <= number < first_late:
             at.dies_at = rng.uniform(0.0, plan.bound_s)
         places[f"h{number:04}"] = at
+    if plan.pushed:
+        places[DESK] = place(TRACKER_BYTES_PER_S, TRACKER_BYTES_PER_S, plan.latency_s)
     return places

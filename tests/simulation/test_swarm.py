@@ -55,6 +55,27 @@ def test_more_than_all_cannot_die() -> None:
     )
 
 
+def test_all_get_what_is_pushed_and_who_pushes_hears_of_it() -> None:
+    plan = Plan(hosts=6, size_bytes=1 << 18, rate_mbit=100, pushed=True)
+    outcome = run(plan)
+    assert outcome == run(plan, workers=2)
+    assert len(outcome.all_s) == plan.hosts
+    assert outcome.tracker is not None
+    assert {"push", "query", "renew", "update", "verdicts", "wishes"} == set(
+        outcome.tracker.received
+    )
+
+
+def test_a_push_costs_the_tracker_no_more_per_node_in_a_larger_swarm() -> None:
+    """Of what it is told and tells; the sizes of its answers are bounded from 50 holders on."""
+    costs = []
+    for hosts in (60, 120):
+        outcome = run(Plan(hosts=hosts, size_bytes=1 << 18, rate_mbit=50, pushed=True))
+        assert outcome.tracker is not None
+        costs.append(outcome.tracker.per_node(hosts))
+    assert all(large < 1.2 * small for small, large in zip(*costs, strict=True)), costs
+
+
 def test_other_seeds_tell_other_stories() -> None:
     assert run(SMALL) != run(dataclasses.replace(SMALL, seed=2))
 

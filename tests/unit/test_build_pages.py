@@ -15,6 +15,7 @@ ROOT = Path(__file__).parents[2]
 PAGES = sorted(ROOT.glob("docs/build/**/*.md"))
 PAGE = (ROOT / "docs/build/requests.md").read_text()
 MAP = (ROOT / "docs/build/architecture.md").read_text().split("## Map\n")[1].split("```")[1]
+CODE = re.compile(r"`([^`]+)`")
 UNITS = {"KiB": 1 << 10, "MiB": 1 << 20, "%": 0.01}
 
 
@@ -122,3 +123,12 @@ def test_would_see_a_module_that_has_moved() -> None:
         "node/gone.py",
         "node/files",
     ]
+
+
+def test_the_tests_that_the_page_on_reliability_names_exist() -> None:
+    page = (ROOT / "docs/build/reliability.md").read_text()
+    named = [
+        path for row in page.splitlines() if row.startswith("| ") for path in CODE.findall(row)
+    ]
+    assert len(named) > 50
+    assert [path for path in named if "/" in path and not (ROOT / "tests" / path).exists()] == []

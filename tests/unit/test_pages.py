@@ -28,7 +28,7 @@ LIMITS = {  # Lines. A page that grows beyond this has two subjects.
     "docs/build/decisions/*.md": 40,
 }
 ROOT_PAGES = sorted(ROOT.glob("*.md"))
-USE_PAGES = sorted(ROOT.glob("docs/use/*.md"))
+USE_PAGES = [*sorted(ROOT.glob("docs/use/*.md")), ROOT / "examples/README.md"]
 PAGES = [*ROOT_PAGES, *USE_PAGES, *sorted(ROOT.glob("docs/build/**/*.md"))]
 LIMITED = [(path, limit) for glob, limit in LIMITS.items() for path in sorted(ROOT.glob(glob))]
 ELSEWHERE = re.compile(r"\bfaults? \d+|\(S\d+\)")  # Lists that are not in this repository.
@@ -217,6 +217,7 @@ def literals() -> str:
                 found.append("".join(map(str, values)))
             elif isinstance(node, ast.Constant) and isinstance(node.value, str):
                 found.append(node.value)
+    found.append((ROOT / "hosts" / "on-host.sh").read_text())
     return "\n".join(found)
 
 

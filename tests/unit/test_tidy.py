@@ -15,7 +15,7 @@ import msgpack  # type: ignore[import-untyped]  # It ships no stubs.
 import msgspec
 import pytest
 from blake3 import blake3
-from shoal.protocol import codec, listing, manifest, messages, names
+from shoal.protocol import codec, fields, listing, manifest, messages, names, pushing
 from shoal.protocol.errors import WireCode
 from shoal.protocol.listing import Entry
 from shoal.protocol.size_cutting import file_cut, tree_cut
@@ -142,15 +142,24 @@ IN_MESSAGES = (
     messages.Holding,
     messages.Withdrawal,
     messages.Told,
+    pushing.Target,
+    pushing.Doing,
+    pushing.Transfer,
+    pushing.Failure,
+    pushing.Pushed,
+    pushing.Wish,
+    pushing.Verdict,
 )
 WORDS: dict[Any, str] = {
-    messages.Node: "node",
-    messages.Address: "address",
-    messages.Id: "id",
-    messages.What: "name or id",
-    messages.Count: "count",
-    messages.Index: "index",
-    messages.Have: "bitmap",
+    fields.Node: "node",
+    fields.Address: "address",
+    fields.Id: "id",
+    fields.What: "name or id",
+    fields.Count: "count",
+    fields.Index: "index",
+    fields.Have: "bitmap",
+    fields.Token: "token",
+    pushing.State: "state",
     WireCode: "code",
     bool: "flag",
     str: "text",
@@ -234,7 +243,9 @@ def test_the_page_tells_every_limit() -> None:
         "bytes of a request to a node": messages.MAX_CHUNK_REQUEST_BYTES,
         "bytes of a reply's body": messages.MAX_REPLY_BYTES,
         "bytes of a manifest": manifest.MAX_MANIFEST_BYTES,
+        "components of a name": names.MAX_PARTS,
         "bytes of a listing": manifest.MAX_LISTING_BYTES,
+        "directories of a listing": listing.MAX_FOLDERS,
         "entries of a listing": listing.MAX_ENTRIES,
         "directories for each entry of a listing": listing.MAX_FOLDERS_PER_ENTRY,
         "directories of a listing besides": listing.SPARE_FOLDERS,
@@ -242,7 +253,8 @@ def test_the_page_tells_every_limit() -> None:
         "bytes of a thing": manifest.MAX_SIZE_BYTES,
         "chunks of a thing": manifest.MAX_CHUNKS,
         "items in one list or map": messages.MAX_ITEMS,
-        "values in one message": codec.MAX_VALUES,
+        "values in one request": codec.MAX_REQUEST_VALUES,
+        "values in one reply": codec.MAX_VALUES,
         "holdings, or withdrawals, in one update": messages.MAX_UPDATE_HOLDINGS,
         "holders in one answer to a query": messages.MAX_HANDOUT,
         "bytes of a name": names.MAX_NAME_BYTES,

@@ -8,17 +8,10 @@ from shoal.api import asking
 from shoal.api.ls import ls
 from shoal.api.status import status
 from shoal.protocol import messages
-from shoal.protocol.errors import OperatorError, TrackerError, WireCode
-from shoal.protocol.messages import (
-    Error,
-    File,
-    Files,
-    List,
-    Message,
-    NodeStatus,
-    Ok,
-    TrackerStatus,
-)
+from shoal.protocol.errors import DiskError, OperatorError, TrackerError, WireCode
+from shoal.protocol.message import Message
+from shoal.protocol.messages import Error, File, Files, List, NodeStatus, Ok, TrackerStatus
+from shoal.protocol.pushing import Unpush
 
 from tests.unit.api.trackers import Answer, tracker
 
@@ -31,6 +24,13 @@ def file(name: str) -> File:
 
 def node(name: str) -> NodeStatus:
     return NodeStatus(name, "tcp://127.0.0.1:11001", alive=True, files=0, silent_ms=0)
+
+
+def test_what_the_tracker_could_not_save_is_the_disk_s_trouble() -> None:
+    refusal = Error(WireCode.NOT_SAVED, "the disk refused\n")
+    with tracker(lambda _: refusal) as address, pytest.raises(DiskError) as told:
+        asking.ask(address, Unpush("a"), Ok)
+    assert str(told.value) == "the disk refused\\n"
 
 
 def endless() -> Answer:

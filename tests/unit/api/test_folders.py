@@ -17,7 +17,12 @@ def told(limits: NodeLimits) -> Identity:
 
 def test_what_the_cluster_file_does_not_set_is_the_nodes_default() -> None:
     assert told(NodeLimits()) == Identity(
-        "n1", "tcp://127.0.0.1:11001", Path("/n1"), TRACKER.address, 7
+        "n1",
+        "tcp://127.0.0.1:11001",
+        Path("/n1"),
+        TRACKER.address,
+        7,
+        listed={"n1": "tcp://127.0.0.1:11001"},
     )
 
 

@@ -24,7 +24,7 @@ from tests.unit.wire.places import LIMIT_S, free_address
 @pytest.fixture
 def cluster(tmp_path: Path) -> Iterator[Cluster]:
     (tmp_path / "tracker").mkdir()
-    with RunningTracker(tmp_path / "tracker") as tracker:
+    with RunningTracker(tmp_path / "tracker", has_nodes=False) as tracker:
         entry = NodeEntry("n1", free_address(), tmp_path / "n1")
         place = TrackerEntry(tracker.address, tmp_path / "tracker")
         yield Cluster(tmp_path / "lan.yaml", place, {"n1": entry}, {})

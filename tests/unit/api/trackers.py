@@ -6,7 +6,7 @@ from contextlib import contextmanager
 
 import zmq
 from shoal.protocol import messages
-from shoal.protocol.messages import Message
+from shoal.protocol.message import Message
 from shoal.wire.wake import Wake
 
 Answer = Callable[[Message], Message | bytes]

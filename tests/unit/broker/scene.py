@@ -10,12 +10,12 @@ from random import Random
 
 import msgspec
 from shoal.broker.reporter import line
-from shoal.broker.tracking.changes import Change, Gone, Published
+from shoal.broker.tracking.changes import Change, Gone, Published, Wished
 from shoal.broker.tracking.events import Event
 from shoal.broker.tracking.initial import Initial, InitialNode
 from shoal.broker.tracking.settings import TrackerSettings
 from shoal.broker.tracking.tracker import Tracker
-from shoal.protocol import messages
+from shoal.protocol import messages, pushing
 from shoal.protocol.messages import (
     Error,
     File,
@@ -27,11 +27,13 @@ from shoal.protocol.messages import (
     Told,
     Withdrawal,
 )
+from shoal.protocol.permits import Asker, Publish, Role, Who
 
 TRACKER_ADDRESS = "tcp://127.0.0.1:12000"
 NODES = ("n1", "n2", "n3")
 EXAMPLE = {"net.txt": ("n1", "n2"), "network.txt": ("n1", "n3"), "seeds.txt": ("n2", "n3")}
 SIZE_BYTES = 10
+ADMIN = Who("admin", Role.ADMIN)
 
 
 def content_id(number: int) -> str:
@@ -63,7 +65,7 @@ def holding(text: str) -> Holding:
 def aged(change: Change, seconds: float) -> Change:
     """Return a change as it reads so many seconds after it was saved."""
     match change:
-        case Published():
+        case Published() | Wished():
             return msgspec.structs.replace(change, age_s=change.age_s + int(seconds))
         case Gone():
             return msgspec.structs.replace(change, silent_s=change.silent_s + int(seconds))
@@ -80,21 +82,31 @@ class Scene:
         zones: Mapping[str, str] | None = None,
         settings: TrackerSettings | None = None,
         nodes: Sequence[str] = NODES,
+        publish: Publish = Publish.MEMBERS,
+        *,
+        accepts_pushes: bool = False,
     ) -> None:
         listed = {
             node: InitialNode(address_of(node), zones.get(node) if zones else None)
             for node in nodes
         }
-        self.initial = Initial(TRACKER_ADDRESS, listed, holdings or {})
+        told = listed, holdings or {}, publish
+        self.initial = Initial(TRACKER_ADDRESS, *told, accepts_pushes=accepts_pushes)
         self.settings = settings or TrackerSettings()
         self.log: list[tuple[float, Change]] = []  # Every change, and when it was decided.
         self.now = 1000.0
         self.events: list[str] = []
         self._sequences: dict[str, int] = {}
+        self._token_rng = Random(8)
+        self.host = "127.0.0.1"  # From which the next requests come.
+        self.notified: tuple[str, ...] = ()  # By the last request.
+        self._starts = 0
         self.tracker = self._started()
 
     def _started(self) -> Tracker:
-        return Tracker(self.initial, Random(7), self.now, self.changes(), self.settings)
+        self._starts += 1
+        given = self.now, self.changes(), self.settings
+        return Tracker(self.initial, Random(6 + self._starts), *given, self._token_rng)
 
     def restart(self) -> None:
         """Kill the tracker, and start it on its log, which is read anew."""
@@ -104,9 +116,12 @@ class Scene:
     def wait(self, seconds: float) -> None:
         self.now += seconds
 
-    def send(self, request: messages.TrackerRequest) -> messages.TrackerReply:
-        outcome = self.tracker.handle(request, self.now)
+    def send(
+        self, request: messages.TrackerRequest, who: Who | None = None
+    ) -> messages.TrackerReply:
+        outcome = self.tracker.handle(request, self.now, Asker(self.host, who))
         self._note(outcome.changes, outcome.events)
+        self.notified = outcome.notified
         return outcome.reply
 
     def expire(self) -> None:
@@ -159,8 +174,8 @@ class Scene:
         )
         return shown(self.send(request))
 
-    def renew(self, node: str, epoch: int = 1) -> str:
-        return shown(self.send(messages.Renew(node, epoch, holdings=0)))
+    def renew(self, node: str, epoch: int = 1, sequence: int = 0) -> str:
+        return shown(self.send(messages.Renew(node, epoch, holdings=0, sequence=sequence)))
 
     def leave(self, node: str, epoch: int = 1) -> str:
         return shown(self.send(messages.Leave(node, epoch)))
@@ -169,6 +184,9 @@ class Scene:
         self, what: str, node: str | None = None, *, partial: bool = False, prefix: str = ""
     ) -> str:
         return shown(self.send(messages.Query(what, node, partial, prefix)))
+
+    def allow(self, name: str, node: str, who: Who | None = ADMIN) -> str:
+        return shown(self.send(pushing.Allow(name, node), who))
 
     def files(self) -> str:
         """Return what a listing says, a version in each line."""
@@ -194,9 +212,7 @@ def shown(reply: messages.TrackerReply) -> str:
     """Return a reply as text, in an order that does not depend on chance."""
     match reply:
         case Ok():
-            told = [
-                f"{'' if each.taken else 'not '}{each.name}{_version(each)}" for each in reply.told
-            ]
+            told = [f"{_taken(each)}{each.name}{_version(each)}" for each in reply.told]
             return " ".join([f"ok {reply.holdings}", *told])
         case Error():
             return f"{reply.code.name} {reply.message}"
@@ -209,6 +225,10 @@ def shown(reply: messages.TrackerReply) -> str:
             return " ".join(part for part in parts if part)
         case _:
             raise AssertionError(reply)
+
+
+def _taken(told: Told) -> str:
+    return "" if told.taken else "not " if told.allowed else "may not "
 
 
 def _version(one: Holders | File | OtherVersion | Told) -> str:

@@ -24,6 +24,7 @@ def shown_state(state: State) -> dict[str, object]:
             node: (each.address, each.epoch, each.sequence, each.left, each.silent_since)
             for node, each in state.members.by_node.items()
         },
+        "tokens": {node: each.tokens.text for node, each in state.members.by_node.items()},
         "silences": dict(state.members._silences._ends),
         "versions": [
             (each.order, each.name, each.id, each.size_bytes, each.announced, each.published)
@@ -48,6 +49,7 @@ def shown_timeless(state: State) -> dict[str, object]:
             node: (each.address, each.epoch, each.sequence, each.left, each.has_lease)
             for node, each in state.members.by_node.items()
         },
+        "tokens": {node: each.tokens.text for node, each in state.members.by_node.items()},
         "versions": {
             name: [
                 (each.id, each.size_bytes, each.published, set(each.whole), set(each.partial))
@@ -82,6 +84,14 @@ def check(state: State) -> None:
         for node in version.whole | version.partial:
             assert version in catalogue.held_by(node)
     assert catalogue.holding_count == sum(map(len, catalogue._by_node.values()))
+    assert catalogue.size_bytes == sum(each.room_bytes for each in versions)
+    for node, held in catalogue._by_node.items():
+        assert catalogue.bytes_of(node) == sum(each.room_bytes for each in held)
+    strangers = members.by_node.keys() - state.initial.nodes.keys()
+    assert members._all_strangers.keys() == strangers
+    at_hosts = [node for nodes in members._strangers.values() for node in nodes]
+    assert sorted(at_hosts) == sorted(strangers)
+    assert all(members._strangers.values())
     assert all(catalogue._by_node.values())
     assert catalogue._by_node.keys() <= members.by_node.keys()
     with_lease = {node for node, each in members.by_node.items() if each.has_lease}

@@ -221,6 +221,9 @@ class TrackerAgainstModel(RuleBasedStateMachine):
             sequence=sequence,
             address=address,
         )
+        if elsewhere and node != "n4":  # The cluster file says where the others are.
+            assert reply.startswith("NOT_ALLOWED")
+            return
         if known and model.is_alive(node) and (address != known.address or epoch < known.epoch):
             assert reply.startswith("CONFLICT")
             return

@@ -4,7 +4,17 @@ from typing import Any
 
 import pytest
 from shoal.broker import rows
-from shoal.broker.tracking.changes import Change, Disowned, Gone, Held, Published, Seen
+from shoal.broker.tracking.changes import (
+    Change,
+    Disowned,
+    Entrusted,
+    Gone,
+    Held,
+    Published,
+    Seen,
+    Unwished,
+    Wished,
+)
 
 from tests.unit.broker.scene import content_id
 
@@ -14,7 +24,9 @@ NET = Published("net.txt", content_id(1), 10)
 HELD = Held("seeds.txt", content_id(1), "n1", complete=True)
 PARTLY_HELD = Held("net.txt", content_id(1), "n1", complete=False)
 DISOWNED = Disowned("net.txt", "n3")
-ALL: tuple[Change, ...] = (N1, SEEDS, NET, HELD, PARTLY_HELD, DISOWNED)
+ENTRUSTED = Entrusted("n1", "0af1 7c")
+WISHED = Wished("seeds.txt", content_id(1), 10, ("n1", "n2"), ("Gestell 7, links",), age_s=60)
+ALL: tuple[Change, ...] = (N1, SEEDS, NET, HELD, PARTLY_HELD, DISOWNED, ENTRUSTED, WISHED)
 SERIALS = {(SEEDS.name, SEEDS.id): 1, (NET.name, NET.id): 2}
 NOW_S = 1_800_000_000
 
@@ -77,6 +89,10 @@ def resigned(table: str, row: tuple[Any, ...], column: int, value: Any) -> tuple
         ("holders", 1, None),
         ("disowned", 0, ""),
         ("disowned", 1, 5),
+        ("wishes", 0, content_id(1)),
+        ("wishes", 1, "b3:1"),
+        ("wishes", 4, "{"),
+        ("wishes", 4, '{"nodes": ["no node"]}'),
     ],
 )
 def test_a_value_that_no_message_could_have_costs_its_row(
@@ -126,3 +142,8 @@ def test_one_content_under_one_name_is_one_version() -> None:
     _, again = rows.statement(SEEDS, 9, NOW_S)
     tables["versions"].append(again)
     assert rows.log(tables, NOW_S) == (ALL, SERIALS, 1, ())
+
+
+def test_a_push_that_is_over_is_deleted() -> None:
+    sql, values = rows.statement(Unwished("seeds.txt"), 0, NOW_S)
+    assert (sql, values) == ("DELETE FROM wishes WHERE name = ?", ("seeds.txt",))

@@ -32,7 +32,7 @@ def nodes(*numbers: int) -> list[Change]:
 
 def test_saves_nothing_when_nothing_changed() -> None:
     disk = Disk()
-    Saver(disk, SETTINGS).save([], now=0)
+    assert Saver(disk, SETTINGS).save([], now=0)
     assert disk.tries == 0
 
 
@@ -40,12 +40,12 @@ def test_saves_failed_changes_later_and_in_order(caplog: pytest.LogCaptureFixtur
     disk = Disk()
     saver = Saver(disk, SETTINGS)
     disk.is_full = True
-    saver.save(nodes(1), now=100)
+    assert not saver.save(nodes(1), now=100)
     disk.is_full = False
-    saver.save(nodes(2), now=104.9)
+    assert not saver.save(nodes(2), now=104.9)
     assert disk.saved == []
-    saver.save([], now=105)
-    saver.save(nodes(3), now=105)
+    assert saver.save([], now=105)
+    assert saver.save(nodes(3), now=105)
     assert disk.saved == nodes(1, 2, 3)
     assert caplog.messages[-1] == "the tracker's state is being saved again"
 

@@ -16,6 +16,7 @@ from shoal.broker.tracking.changes import (
     Change,
     Disowned,
     Dropped,
+    Entrusted,
     Forgotten,
     Gone,
     Held,
@@ -34,8 +35,12 @@ NET = Published("ü.txt", content_id(2), 0)
 HELD = Held("seeds.txt", content_id(1), "n1", complete=True)
 PARTLY_HELD = Held("ü.txt", content_id(2), "n2", complete=False)
 DISOWNED = Disowned("net.txt", "n3")
-EVERYTHING: list[Change] = [N2, N2_LEFT, N1, SEEDS, NET, PARTLY_HELD, HELD, DISOWNED]
-EVERYTHING_LOADED: list[Change] = [N1, N2, N2_LEFT, SEEDS, NET, HELD, PARTLY_HELD, DISOWNED]
+TOKENS = Entrusted("n1", "7c0f")
+EVERYTHING: list[Change] = [N2, N2_LEFT, N1, TOKENS, SEEDS, NET, PARTLY_HELD, HELD, DISOWNED]
+EVERYTHING_LOADED: list[Change] = [
+    *(N1, N2, N2_LEFT, SEEDS, NET),
+    *(HELD, PARTLY_HELD, DISOWNED, TOKENS),
+]
 
 
 @pytest.fixture
@@ -99,7 +104,7 @@ def test_a_change_replaces_the_one_with_its_key(path: Path, store: SqliteStore) 
     store.close()
     assert loaded(path) == [
         *(N2, seen_later, Gone("n1", left=False)),
-        *(renumbered, NET, held_later, PARTLY_HELD, DISOWNED),
+        *(renumbered, NET, held_later, PARTLY_HELD, DISOWNED, TOKENS),
     ]
 
 
@@ -259,8 +264,9 @@ def test_reads_a_file_that_an_earlier_version_wrote(
         *(HELD, PARTLY_HELD, DISOWNED),
     ]
     assert loaded(path) == before
-    save(path, [Withdrawn(NET.name, NET.id, "n2"), Dropped(NET.name, NET.id)])
-    assert loaded(path) == [each for each in before if each not in (NET, PARTLY_HELD)]
+    save(path, [Withdrawn(NET.name, NET.id, "n2"), Dropped(NET.name, NET.id), TOKENS])
+    left = [each for each in before if each not in (NET, PARTLY_HELD)]
+    assert loaded(path) == [*left, TOKENS]
     assert caplog.messages == []
 
 
@@ -273,7 +279,7 @@ def test_a_database_of_another_format_is_set_aside(
     connection.close()
     assert loaded(path) == EVERYTHING_LOADED
     assert path.with_name("tracker.db.corrupt-1").exists()
-    assert "its format is 9, not 4" in caplog.text
+    assert "its format is 9, not 6" in caplog.text
 
 
 def test_a_second_tracker_on_the_same_state_is_refused(path: Path, store: SqliteStore) -> None:
@@ -284,7 +290,7 @@ def test_a_second_tracker_on_the_same_state_is_refused(path: Path, store: Sqlite
     second = subprocess.run(
         [sys.executable, "-c", program, path], capture_output=True, text=True, check=False
     )
-    assert "OperatorError: another tracker is running on" in second.stderr
+    assert "UnavailableError: another tracker is running on" in second.stderr
     store.apply(EVERYTHING)
 
 

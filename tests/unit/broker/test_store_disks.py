@@ -85,7 +85,7 @@ print(len(ageless(loaded(path))) == len(EVERYTHING) - 1)
 """
 
 FULL = """
-mount("size=64k")
+mount("size=96k")
 save(path, EVERYTHING)
 try:
     (place / "large").write_bytes(bytes(100_000))
@@ -123,7 +123,7 @@ print(ageless(loaded(path)) == {*EVERYTHING, *many, after} - {N1})
 """
 
 FULL_AND_DAMAGED = """
-mount("size=64k")
+mount("size=96k")
 save(path, EVERYTHING)
 path.write_bytes(path.read_bytes().replace(b"net.txt", b"nut.txt"))
 try:

@@ -6,7 +6,9 @@ import sys
 from pathlib import Path
 
 import pytest
-from shoal.protocol.messages import File, Files, List, Message
+from shoal.api.keys import KeyWishes, make_keys
+from shoal.protocol.message import Message
+from shoal.protocol.messages import File, Files, List
 
 from tests.unit.api.trackers import tracker
 
@@ -42,6 +44,15 @@ def test_nodes_come_from_the_cluster_file(tmp_path: Path) -> None:
     config = written(tmp_path, "tcp://127.0.0.1:12000")
     assert completed(config, "shoal fetch --as n") == ["n1", "n2"]
     assert completed(config, "shoal node o") == ["other"]
+
+
+def test_who_has_keys_comes_from_the_cluster_file(tmp_path: Path) -> None:
+    config = written(tmp_path, "tcp://127.0.0.1:12000")
+    make_keys(config, KeyWishes(readers=("notebook",)))
+    assert completed(config, "shoal fetch --as n") == ["n1", "n2", "notebook"]
+    assert completed(config, "shoal share --as n") == ["n1", "n2"]
+    assert completed(config, "shoal keys --new n") == ["n1", "n2", "notebook"]
+    assert completed(config, "shoal keys --new a") == ["admin"]
 
 
 def test_things_come_from_the_tracker(tmp_path: Path) -> None:

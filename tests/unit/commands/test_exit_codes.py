@@ -12,6 +12,8 @@ PROMISED = {
     "timed_out": 7,
     "disk": 8,
     "tracker": 9,
+    "not_allowed": 10,
+    "unavailable": 11,
     "stopped": 130,
     "terminated": 143,
     "hung_up": 129,

@@ -12,7 +12,7 @@ def test_of_much_that_is_left_out_some_is_said(capsys: pytest.CaptureFixture[str
     assert lines[0] == rf"warning: t/l0\n is not shared: {LEADS_OUT}"
     assert lines[20:] == [
         "warning: and 980 more in t are not shared",
-        "run it again with --follow-links to share what these links point to",
+        "`shoal share` with --follow-links shares what these links point to, too",
     ]
     share._warn("t", (), 0)
     assert capsys.readouterr().err == ""

@@ -101,7 +101,8 @@ FETCH = '"fetch", "a", "--as", "n1"'
 DEATHS = [
     ("watch", "shoal.node.folder.watcher", "Watcher", "_look", NODE),
     ("session", "shoal.node.network.session", "Session", "_hear", NODE),
-    ("serve", "shoal.node.network.chunk_server", "ChunkServer", "_serve_what_waits", NODE),
+    ("serve", "shoal.node.network.chunk_server", "ChunkServer", "_serve", NODE),
+    ("read", "shoal.node.network.readers", "_Reader", "_run", NODE),
     ("heal", "shoal.node.orders.healer", "Healer", "_run", NODE),
     ("session", "shoal.node.network.session", "Session", "_hear", FETCH),
 ]

@@ -13,13 +13,14 @@ from shoal.commands.where import run_where
 from shoal.config.cluster import Cluster, NodeEntry, TrackerEntry
 from shoal.node.folder.inventory import Inventory
 from shoal.node.network.chunk_server import ChunkServer
+from shoal.node.network.rates import Rates
 from shoal.node.serving.settings import NodeSettings
 from shoal.protocol.errors import NotFoundError, OperatorError, TrackerError, WireCode
+from shoal.protocol.message import Message
 from shoal.protocol.messages import (
     Error,
     Holder,
     Holders,
-    Message,
     NodeStatus,
     Ok,
     OtherVersion,
@@ -75,7 +76,7 @@ class Nodes:
 
     def start(self, state: State) -> str:
         told = (lambda _: None), (lambda *_: None), (lambda *_: state)
-        server = ChunkServer(self.context, Inventory(lambda _: None), *told, NodeSettings())
+        server = ChunkServer(Inventory(lambda _: None), *told, NodeSettings(), Rates())
         address = free_address()
         server.start(address)
         self.servers.append(server)

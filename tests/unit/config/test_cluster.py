@@ -94,11 +94,11 @@ def test_the_same_folder_on_two_hosts_is_two_folders(tmp_path: Path) -> None:
 REFUSED = """
 {address: tcp://10.0.0.2 -> {adress: tcp://10.0.0.2
 4: nodes.n1.adress: unknown key
-one of address, folder, zone, quota_gb, limits; did you mean address?
+one of address, folder, zone, quota_gb, limits, in_place, key, listen, metrics, links; did you mean address?
 
 nodes: -> node:
 3: node: unknown key
-one of tracker, nodes, limits, holdings; did you mean nodes?
+one of tracker, nodes, limits, holdings, readers, admins, publish, accept_pushes, metrics; did you mean nodes?
 
 address: tcp://10.0.0.1:12000 -> {}
 1: tracker: no key address
@@ -179,7 +179,7 @@ each node once
 net.txt: [ -> ../net.txt: [
 10: holdings.../net.txt: the file name has '..' as a part
 one such as data/net.txt
-"""
+"""  # noqa: E501 (a message)
 
 
 @pytest.mark.parametrize("case", REFUSED.strip().split("\n\n"))
@@ -309,3 +309,56 @@ def test_a_node_s_folder_is_not_within_another_s(
         text.replace("127.0.0.1:11002", "192.0.2.2:11002").replace("127.0.0.1", "192.0.2.1")
     )
     assert len(cluster.load(path).nodes) == 3  # On another machine it is another folder.
+
+
+LISTENING = VALID.replace("10.0.0.1:12000", "10.0.0.1:12000\n  listen: tcp://0.0.0.0:12001")
+
+
+@pytest.mark.parametrize("listen", ["0.0.0.0:11001", "10.9.9.9:80", "[::]:11001", "alpha:11001"])
+def test_a_process_may_listen_elsewhere_than_at_its_address(tmp_path: Path, listen: str) -> None:
+    text = LISTENING.replace("folder: one", f"folder: one, listen: 'tcp://{listen}'")
+    loaded = cluster.load(written(tmp_path, text))
+    assert (loaded.tracker.address, loaded.tracker.bound_to) == (
+        "tcp://10.0.0.1:12000",
+        "tcp://0.0.0.0:12001",
+    )
+    node = loaded.nodes["n1"]
+    assert (node.address, node.bound_to) == ("tcp://10.0.0.2:11001", f"tcp://{listen}")
+    assert loaded.nodes["n2"].bound_to == loaded.nodes["n2"].address
+
+
+@pytest.mark.parametrize(
+    ("listen", "reason"),
+    [
+        ("tcp://*:11001", "has * as host"),
+        ("0.0.0.0:11001", "is not of the form tcp://HOST:PORT"),
+        ("tcp://0.0.0.0:0", "is not of the form tcp://HOST:PORT"),
+        ("tcp://0.0.0:11001", "has 0.0.0 as host, which is not an IP address"),
+    ],
+)
+def test_where_nobody_can_listen_is_refused(tmp_path: Path, listen: str, reason: str) -> None:
+    path = written(tmp_path, LISTENING.replace("tcp://0.0.0.0:12001", f"'{listen}'"))
+    with pytest.raises(OperatorError) as refused:
+        cluster.load(path)
+    assert str(refused.value) == (
+        f"{path}:3: tracker.listen: found {listen}, which {reason}; expected tcp://HOST:PORT, as "
+        "in tcp://0.0.0.0:11001 for all addresses of the machine"
+    )
+
+
+def test_all_addresses_of_a_machine_are_for_listening(tmp_path: Path) -> None:
+    told = refusal(tmp_path, "10.0.0.2:11001", "0.0.0.0:11001")
+    assert "it means all addresses of one host, which is for `listen`; expected" in told
+
+
+def test_behind_nat_hosts_with_one_address_have_folders_of_their_own(tmp_path: Path) -> None:
+    text = VALID.replace(
+        '"tcp://[fd00::2]:11001", folder: ../two', "tcp://10.0.0.2:11002, folder: one"
+    )
+    with pytest.raises(OperatorError, match="found one, already taken by n1"):
+        cluster.load(written(tmp_path, text))
+    text = text.replace("folder: one", "folder: one, listen: 'tcp://0.0.0.0:11001'")
+    loaded = cluster.load(written(tmp_path, text))
+    assert loaded.nodes["n1"].folder == loaded.nodes["n2"].folder
+    with pytest.raises(OperatorError, match="found one, already taken by n1"):
+        cluster.load(written(tmp_path, text.replace("10.0.0", "127.0.0")))

@@ -22,7 +22,7 @@ def test_the_example_serves_where_it_is_named_and_no_other_is_here(tmp_path: Pat
 def test_the_example_serves_by_default_only_in_a_clone(tmp_path: Path) -> None:
     assert cluster.find(None, {}, tmp_path, in_clone=True) == cluster.EXAMPLE
     for environ, in_clone in (({}, False), ({"SHOAL_CONFIG": "lan.yaml"}, True)):
-        with pytest.raises(OperatorError, match="; copy "):
+        with pytest.raises(OperatorError, match="; make one with `shoal init`"):
             cluster.find(None, environ, tmp_path, in_clone=in_clone)
     here = written(tmp_path)
     assert cluster.find(None, {}, tmp_path, in_clone=True) == here
@@ -48,7 +48,7 @@ def test_a_missing_file_is_refused_with_a_remedy(tmp_path: Path) -> None:
     with pytest.raises(OperatorError) as caught:
         cluster.find(None, {"SHOAL_CONFIG": "lab.yaml"}, tmp_path)
     assert type(caught.value) is OperatorError
-    remedy = f"copy {cluster.SHIPPED_FOLDER}/hosts.yaml to lan.yaml and fill it in"
+    remedy = "make one with `shoal init`"
     assert str(caught.value) == (
         f"lab.yaml: no such cluster file (named by $SHOAL_CONFIG); {remedy}, or name another"
     )

@@ -6,6 +6,7 @@ import pytest
 from shoal.config import cluster
 from shoal.config.limits import NodeLimits, TrackerLimits
 from shoal.protocol.errors import OperatorError
+from shoal.protocol.rates import Hours, Timetable
 
 TRACKER = "tracker: {address: 'tcp://127.0.0.1:12000'%s}\n"
 NODES = """\
@@ -32,6 +33,56 @@ def test_a_nodes_own_limits_win_over_those_of_all(tmp_path: Path) -> None:
     found = loaded(tmp_path, every=every, n2=", limits: {stalled_s: 90.5, rescan_s: 5}")
     assert found.nodes["n1"].limits == NodeLimits(fetch_memory_mb=200, stalled_s=60)
     assert found.nodes["n2"].limits == NodeLimits(200, 90.5, 5)
+
+
+def test_rates_may_differ_by_the_time_of_day(tmp_path: Path) -> None:
+    every = 'limits: {up: {"08:00-18:00": 20MB/s, "22:00-06:00": unlimited, otherwise: 1GB/s}}\n'
+    found = loaded(tmp_path, every=every, n2=", limits: {up: unlimited, down: 100Mbit/s}")
+    by_day = Hours(480, 1080, 20_000_000), Hours(1320, 360, None)
+    assert found.nodes["n1"].limits.up == Timetable(1_000_000_000, by_day)
+    assert found.nodes["n1"].limits.down is None
+    assert found.nodes["n2"].limits.up == Timetable(None)
+    assert found.nodes["n2"].limits.down == Timetable(12_500_000)
+
+
+@pytest.mark.parametrize(
+    ("limits", "error"),
+    [
+        (
+            "{up: 20}",
+            "limits.up: found the number 20; expected a rate from 100kB/s to 1000GB/s, as",
+        ),
+        ("{up: 20MB}", "limits.up: found 20MB; expected a rate from 100kB/s to 1000GB/s, as in 20"),
+        ("{down: [1]}", "limits.down: found a list; expected a rate"),
+        ("{up: {8-18: 20MB/s}}", "found 8-18 as key; expected hours such as"),
+        ("{up: {otherwise: 5}}", "limits.up.otherwise: found the number 5; expected a rate from"),
+        (
+            "{up: {'08:00-12:00': 1MB/s, '11:00-13:00': 2MB/s}}",
+            "limits.up.11:00-13:00: overlaps other hours; expected each time of the day once",
+        ),
+    ],
+)
+def test_what_is_no_rate_is_refused(tmp_path: Path, limits: str, error: str) -> None:
+    with pytest.raises(OperatorError) as refused:
+        loaded(tmp_path, every=f"limits: {limits}\n")
+    assert error in str(refused.value)
+
+
+def test_background_mode_may_be_on_for_all_and_off_for_one(tmp_path: Path) -> None:
+    every = "limits: {background: true}\n"
+    found = loaded(tmp_path, every=every, n2=", limits: {background: false}")
+    assert [node.limits.background for node in found.nodes.values()] == [True, False]
+
+
+def test_what_all_may_send_together_is_a_limit_of_all(tmp_path: Path) -> None:
+    assert loaded(tmp_path).cluster_up is None
+    found = loaded(tmp_path, every="limits: {cluster_up: 30MB/s, up: 20MB/s}\n")
+    assert found.cluster_up == 30_000_000
+    assert found.nodes["n1"].limits == NodeLimits(up=Timetable(20_000_000))
+    with pytest.raises(OperatorError, match="cluster_up: unknown key"):
+        loaded(tmp_path, n2=", limits: {cluster_up: 30MB/s}")
+    with pytest.raises(OperatorError, match="cluster_up: found a mapping; expected a rate"):
+        loaded(tmp_path, every="limits: {cluster_up: {otherwise: 30MB/s}}\n")
 
 
 def test_the_tracker_has_limits_of_its_own(tmp_path: Path) -> None:

@@ -4,8 +4,9 @@ from pathlib import Path
 
 import pytest
 from shoal.hosts import running
+from shoal.hosts.connections import Connections
 from shoal.hosts.roles import Role
-from shoal.hosts.ssh import Hosts, failures, reached
+from shoal.hosts.ssh import Hosts, Payload, failures, reached
 from shoal.protocol.errors import OperatorError
 
 FAKE_SSH = """\
@@ -27,20 +28,21 @@ def ssh(tmp_path: Path) -> str:
 
 
 def test_a_file_is_sent_and_a_command_run(tmp_path: Path, ssh: str) -> None:
-    hosts = Hosts("my lab", ssh, "echo as given:")
-    file = tmp_path / "lan.yaml"
-    file.write_text("tracker: …")
-    sent = hosts.on_each([N1, GONE], lambda role: hosts.send_cluster_file(role, file))
+    hosts = Hosts("my lab", "echo as given:", Connections(ssh))
+    file = Payload("lan.yaml", "tracker: …".encode())
+    sent = hosts.on_each(
+        [N1, GONE], "", lambda role: hosts.put(role, file, "my lab/cluster.yaml", "only")
+    )
     assert (reached(sent), [one.role for one in failures(sent)]) == ([N1], [GONE])
     assert failures(sent)[0][1:] == (255, "", "no route to host")
     assert (tmp_path / ".shoal-hosts/my lab/cluster.yaml").read_text() == "tracker: …"
     (fetched,) = running.fetch(hosts, [N1], ["a b", "c"])
-    assert fetched.stdout == "as given: fetch a b c --as n1 --json --config cluster.yaml"
+    assert fetched.stdout == "as given: fetch a b c --json --as n1 --config cluster.yaml"
 
 
 def test_a_dry_run_shows_what_it_would_run_in_order(ssh: str) -> None:
     shown: list[str] = []
-    hosts = Hosts("lab", ssh, "shoal", shown.append)
+    hosts = Hosts("lab", "shoal", Connections(ssh), show=shown.append)
     assert hosts.is_dry_run
     assert not failures(running.stop(hosts, [TRACKER, N1, GONE]))
     lines = [line for line in shown if "stop lab shoal" in line]
@@ -59,10 +61,10 @@ def test_a_dry_run_shows_what_it_would_run_in_order(ssh: str) -> None:
 )
 def test_what_is_no_command_is_refused(command: str, words: str) -> None:
     with pytest.raises(OperatorError, match=words):
-        Hosts("lab", command, "shoal")
+        Connections(command)
 
 
 def test_an_ssh_that_is_not_there_is_told() -> None:
-    hosts = Hosts("lab", "/no/ssh", "shoal")
+    hosts = Hosts("lab", "shoal", Connections("/no/ssh"))
     with pytest.raises(OperatorError, match="cannot run /no/ssh: No such file or directory; inst"):
         running.states(hosts, [N1])

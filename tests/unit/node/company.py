@@ -41,7 +41,7 @@ class Company:
     def __init__(self, folder: Path) -> None:
         self.folder = folder
         (folder / "tracker").mkdir()
-        self._tracker = RunningTracker(folder / "tracker")
+        self._tracker = RunningTracker(folder / "tracker", has_nodes=False)
         self._ends = contextlib.ExitStack()
 
     def __enter__(self) -> Self:

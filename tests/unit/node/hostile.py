@@ -12,6 +12,7 @@ import zmq
 from shoal.protocol import manifest, messages
 from shoal.protocol.errors import WireCode
 from shoal.protocol.manifest import MAX_CHUNK_BYTES, Manifest
+from shoal.protocol.message import Message
 from shoal.protocol.messages import (
     ChunkReply,
     ChunkRequest,
@@ -202,9 +203,7 @@ class NamingTracker(Stranger):
     def answer(self, frames: Frames) -> list[Frames]:
         tag, empty, body = frames
         if isinstance(messages.decode(body, messages.TrackerRequest), Query):
-            reply: messages.Message = Holders(
-                NAME, id_of(self.thing), self.thing.size_bytes, self.holders
-            )
+            reply: Message = Holders(NAME, id_of(self.thing), self.thing.size_bytes, self.holders)
         else:
             reply = messages.Ok(lease_ms=30_000, holdings=0)
         return [[tag, empty, messages.encode(reply)]]

@@ -84,8 +84,9 @@ def _item(entry: "os.DirEntry[str]") -> Item:
         return link(str(Path(entry.path).readlink()))
     if not entry.is_file():
         return "?", b""
-    make_one = {0o644: file, 0o755: run}[entry.stat().st_mode & 0o777]
-    return make_one(Path(entry.path).read_bytes())
+    mode, data = entry.stat().st_mode & 0o777, Path(entry.path).read_bytes()
+    make_one = {0o644: file, 0o755: run}.get(mode)
+    return (f"{mode:o}", data) if make_one is None else make_one(data)
 
 
 def entries_of(items: Items) -> list[Entry]:

@@ -15,11 +15,10 @@ from shoal.node.orders.identity import Identity
 from shoal.protocol.control import Fetched, FetchOrder, ShareOrder, Sharing
 from shoal.protocol.errors import DiskError, Kind, OperatorError, StoppedError, TimedOutError
 from shoal.protocol.messages import State, Told
-from shoal.wire import sockets
 
 from tests.unit.node.hostile import HONEST, NAME, NUISANCES, NamingTracker, swarm
 from tests.unit.node.things import id_of, plain
-from tests.unit.wire.places import LIMIT_S, eventually, free_address
+from tests.unit.wire.places import LIMIT_S, eventually, free_address, replier
 
 Context: TypeAlias = "zmq.Context[zmq.Socket[bytes]]"
 DATA = os.urandom(5000)
@@ -172,7 +171,7 @@ def test_a_port_that_is_taken_is_said_so_and_all_is_put_down(
     context: Context, tracker: NamingTracker, tmp_path: Path
 ) -> None:
     address = free_address()
-    other = sockets.replier(context, address)
+    other = replier(context, address)
     with pytest.raises(OperatorError, match="the port is in use"):  # noqa: SIM117
         with a_node(tmp_path, tracker.address, address) as agent:
             agent.start()

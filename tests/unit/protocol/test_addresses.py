@@ -67,15 +67,20 @@ def test_never_fails_on_what_a_peer_says(address: str, tracker: str) -> None:
         "192.168.1.11",
         "10.0.0.1",
         "8.8.8.8",
-        "n1",
-        "n1.lan",
-        "7up.lan",
         "[fd00::7]",
         "[2001:db8::7]",
     ],
 )
 def test_a_node_on_the_network_may_be_a_holder(host: str) -> None:
     assert addresses.may_be_holder(f"tcp://{host}:11001", LAN_TRACKER)
+
+
+@pytest.mark.parametrize("host", ["n1", "n1.lan", "7up.lan"])
+def test_a_host_name_is_only_taken_from_our_own_cluster_file(host: str) -> None:
+    address = f"tcp://{host}:11001"
+    assert addresses.may_be_holder(address, LAN_TRACKER, listed=address)
+    for listed in (None, "tcp://10.0.0.1:11001", f"tcp://{host}:11002", f"tcp://x{host}:11001"):
+        assert not addresses.may_be_holder(address, LAN_TRACKER, listed)
 
 
 @pytest.mark.parametrize(
@@ -95,8 +100,8 @@ def test_this_machine_may_be_a_holder_only_if_it_has_the_tracker_too(host: str) 
     address = f"tcp://{host}:11001"
     assert addresses.is_loopback(addresses.split(address)[0])
     assert not addresses.may_be_holder(address, LAN_TRACKER)
-    assert addresses.may_be_holder(address, LOCAL_TRACKER)
-    assert addresses.may_be_holder(address, "tcp://localhost:12000")
+    assert addresses.may_be_holder(address, LOCAL_TRACKER, address)
+    assert addresses.may_be_holder(address, "tcp://localhost:12000", address)
 
 
 @pytest.mark.parametrize(

@@ -143,9 +143,9 @@ def full_of(value: bytes, size_bytes: int) -> bytes:
 
 
 @pytest.mark.parametrize("value", [EMPTY_MAP, b"\x90", b"\x81\xa1a\x80", b"\xa2ab", b"\xc4\x01a"])
-def test_a_full_request_stays_under_20_mib(value: bytes) -> None:
-    with allocating_at_most(20 * MIB):
-        assert unpack_plain(full_of(value, messages.MAX_REQUEST_BYTES))
+def test_a_full_request_is_refused_before_it_takes_4_mib(value: bytes) -> None:
+    with pytest.raises(MalformedMessageError, match="values"), allocating_at_most(4 * MIB):
+        unpack_plain(full_of(value, messages.MAX_REQUEST_BYTES))
 
 
 @pytest.mark.parametrize("value", [EMPTY_MAP, b"\x90", b"\x81\xa1a\x80", b"\xa2ab", b"\xc4\x01a"])

@@ -7,6 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from shoal.protocol import control, messages
 from shoal.protocol.errors import MalformedMessageError
+from shoal.protocol.message import Message
 
 from tests.unit.protocol.test_messages import all_of
 
@@ -16,7 +17,7 @@ EACH = [(way, kind) for way, union in UNIONS.items() for kind in get_args(union)
 
 @pytest.mark.parametrize(("way", "kind"), EACH)
 @given(data=st.data())
-def test_survives_the_socket(way: str, kind: type[messages.Message], data: st.DataObject) -> None:
+def test_survives_the_socket(way: str, kind: type[Message], data: st.DataObject) -> None:
     message = data.draw(all_of(kind))
     assert messages.decode(messages.encode(message), UNIONS[way]) == message
 

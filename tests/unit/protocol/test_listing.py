@@ -304,28 +304,6 @@ def test_no_chain_of_links_leads_out(links: dict[str, str]) -> None:
                 here.append(step)
 
 
-def chains(count: int, depth: int, name: str = "d") -> list[Entry]:
-    """Return folders at the ends of so many chains, each of so many folders."""
-    return [
-        Entry(f"{number:05}/{name}" + f"/{name}" * (depth - 1), FOLDER) for number in range(count)
-    ]
-
-
-def test_few_entries_may_not_lie_in_very_many_folders() -> None:
-    """Of 256 KiB half a million would be made, one inode each."""
-    for fine in (chains(2, 2000), chains(1000, 68), chains(10_000, 60)):
-        assert len(read(*fine).paths) == len(fine)
-    for deep in (chains(3, 2000), chains(68, 1896), chains(1000, 70)):
-        with pytest.raises(ValueError, match="folders for"):
-            listing.encode(deep)
-
-
-def test_entries_may_lie_very_deep_together() -> None:
-    deep = "/".join(["d"] * 1500)
-    together = [Entry(f"{deep}/{number:05}", FILE) for number in range(2000)]
-    assert len(read(*together).paths) == 2000
-
-
 @given(st.binary(), st.binary(), st.binary())
 def test_the_common_beginning_is_the_longest(start: bytes, one: bytes, two: bytes) -> None:
     one, two = start + one, start + two

@@ -5,11 +5,18 @@ import os
 import socket
 import time
 from collections.abc import Callable
+from pathlib import Path
+
+import zmq
+from shoal.protocol.keys import KeyPair
+from shoal.wire import sockets
+from zmq.utils import z85
 
 LIMIT_S = 10.0
 # Below 32768, where Linux begins to hand out ports: a DEALER could connect to itself there. Each
-# process of a parallel run begins elsewhere.
-_ports = itertools.count(14_000 + os.getpid() % 500 * 20)
+# process of a parallel run has its own, and those of tests/integration are above them.
+_MINE = int(os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw")) % 4
+_ports = itertools.cycle(range(14_000 + 1500 * _MINE, 15_500 + 1500 * _MINE))
 
 
 def free_address() -> str:
@@ -19,6 +26,14 @@ def free_address() -> str:
             if probe.connect_ex(("127.0.0.1", port)) != 0:
                 return f"tcp://127.0.0.1:{port}"
     raise AssertionError
+
+
+def replier(context: "zmq.Context[zmq.Socket[bytes]]", address: str) -> "zmq.Socket[bytes]":
+    """Return a REP there, which answers when the test does; raises OperatorError as `bind` does."""
+    sock = context.socket(zmq.REP)
+    sock.set_hwm(0)
+    sockets.bind(sock, address)
+    return sock
 
 
 def port_of(address: str) -> int:
@@ -31,3 +46,22 @@ def eventually(condition: Callable[[], object], limit_s: float = LIMIT_S) -> Non
     while not condition():
         assert time.monotonic() < until, "it did not come to that"
         time.sleep(0.005)
+
+
+def bounds_of(port: int, option: int) -> list[int]:
+    """Return the bounds of this process's connections from `port`."""
+    bounds = []
+    for number in [int(entry.name) for entry in Path("/proc/self/fd").iterdir()]:
+        try:
+            with socket.socket(fileno=os.dup(number)) as one:
+                one.getpeername()
+                if one.getsockname()[1] == port:
+                    bounds.append(one.getsockopt(socket.IPPROTO_TCP, option))
+        except OSError:
+            pass
+    return bounds
+
+
+def key_pair() -> KeyPair:
+    public, secret = zmq.curve_keypair()
+    return KeyPair(z85.decode(public), z85.decode(secret))

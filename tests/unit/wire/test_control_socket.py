@@ -1,14 +1,16 @@
 """How a command reaches the node that owns a folder."""
 
 import os
+import socket
 import stat
 from pathlib import Path
 from typing import TypeAlias
 
+import pytest
 import zmq
 from shoal.wire import control_socket
 
-from tests.unit.wire.places import LIMIT_S
+from tests.unit.wire.places import LIMIT_S, eventually
 
 Context: TypeAlias = "zmq.Context[zmq.Socket[bytes]]"
 LIMIT_MS = int(1000 * LIMIT_S)
@@ -35,14 +37,48 @@ def test_a_command_and_a_node_find_each_other(context: Context, tmp_path: Path) 
     talk(context, tmp_path)  # What the first left behind is in nobody's way.
 
 
-def test_a_long_path_gets_a_short_one(context: Context, tmp_path: Path) -> None:
-    folder = tmp_path / ("x" * 100)
+def test_it_is_in_the_folder_however_long_its_path_is(context: Context, tmp_path: Path) -> None:
+    folders = [tmp_path / (letter * 200) for letter in "xy"]
+    for folder in folders:
+        assert not control_socket.takes_orders(folder)
+        (folder / ".shoal").mkdir(parents=True)
+        assert not control_socket.takes_orders(folder)
+        talk(context, folder)
+        talk(context, folder)
+    node = control_socket.node_end(context, folders[0])
+    assert [path.name for path in (folders[0] / ".shoal").iterdir()] == ["control"]
+    assert control_socket.takes_orders(folders[0])
+    node.close()
+    eventually(lambda: not any(map(control_socket.takes_orders, folders)))
+
+
+def test_a_folder_that_was_made_again_is_another(context: Context, tmp_path: Path) -> None:
+    folder = tmp_path / ("x" * 200)
     (folder / ".shoal").mkdir(parents=True)
-    place = control_socket.place_of(folder)
-    assert len(str(place)) <= control_socket.MAX_SOCKET_PATH_BYTES
-    assert place != control_socket.place_of(tmp_path / ("y" * 100))
     talk(context, folder)
-    place.unlink(missing_ok=True)
+    folder.rename(tmp_path / "before")
+    (folder / ".shoal").mkdir(parents=True)
+    talk(context, folder)
+    assert control_socket.place_of(folder).parent.is_dir()
+
+
+@pytest.mark.skipif(os.getuid() != 0, reason="only root can become somebody else")
+@pytest.mark.parametrize("length", [5, 200])
+def test_somebody_else_s_socket_takes_no_orders(tmp_path: Path, length: int) -> None:
+    folder = tmp_path / ("x" * length)
+    (folder / ".shoal").mkdir(parents=True)
+    with socket.socket(socket.AF_UNIX) as squatter:
+        here = os.open(folder / ".shoal", os.O_PATH)
+        squatter.bind(f"/proc/self/fd/{here}/control")
+        os.close(here)
+        os.seteuid(65534)  # Of whom listens, Linux remembers who it was then.
+        try:
+            squatter.listen()
+        finally:
+            os.seteuid(0)
+        assert not control_socket.takes_orders(folder)
+        os.chown(folder, 65534, 65534)
+        assert control_socket.takes_orders(folder)
 
 
 def test_one_folder_has_one_place_however_it_is_called(tmp_path: Path) -> None:

@@ -10,10 +10,11 @@ import zmq
 from shoal.protocol import messages
 from shoal.protocol.errors import OperatorError, StoppedError, TrackerError, WireCode
 from shoal.protocol.messages import Error, List, Ok, Query
-from shoal.wire import sockets
+from shoal.wire import host_names, sockets, tracker_client
 from shoal.wire.tracker_client import TrackerClient
 
-from tests.unit.wire.places import LIMIT_S, free_address
+from tests.unit.wire.name_service import NameService
+from tests.unit.wire.places import LIMIT_S, eventually, free_address, port_of
 
 Context: TypeAlias = "zmq.Context[zmq.Socket[bytes]]"
 Frames = list[bytes]
@@ -176,6 +177,22 @@ def test_a_tracker_that_was_away_is_not_flooded_with_what_was_said_meanwhile(
     tracker.socket.close()
 
 
+def test_an_answer_that_nobody_waits_for_any_more_wakes_nobody_again(context: Context) -> None:
+    """A node whose tracker had answered too late polled without a pause until its next renewal."""
+    tracker = Tracker(context, address := free_address())
+    client = TrackerClient(context, address, tries=1)
+    client.send(List(), 0.0)
+    route, tag, empty, _ = tracker.hear()
+    with pytest.raises(TrackerError):
+        client.receive(1.0)
+    tracker.socket.send_multipart([route, tag, empty, OK])
+    assert client.socket.poll(int(1000 * LIMIT_S))
+    assert client.receive(2.0) is None
+    assert not client.socket.poll(0)
+    client.close()
+    tracker.socket.close()
+
+
 def test_asks_a_tracker_that_comes_late(context: Context) -> None:
     address = free_address()
     client = TrackerClient(context, address)
@@ -189,3 +206,69 @@ def test_asks_a_tracker_that_comes_late(context: Context) -> None:
     assert answers == [Ok(lease_ms=1, holdings=2)]
     client.close()
     tracker.socket.close()
+
+
+def test_waits_for_the_tracker_s_name_as_for_the_tracker(
+    context: Context, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    service = NameService(far="127.0.0.1")
+    service.may_answer.clear()
+    monkeypatch.setattr(tracker_client, "HOST_NAMES", service.names)
+    tracker = Tracker(context, address := free_address())
+    client = TrackerClient(context, address.replace("127.0.0.1", "far"))
+    thread = tracker.in_background(tracker.answer)
+    asked = []
+
+    def check() -> None:
+        asked.append(True)
+        service.may_answer.set()
+
+    assert client.ask(List(), check) == Ok(lease_ms=1, holdings=2)
+    assert asked
+    thread.join()
+    client.close()
+    tracker.socket.close()
+
+
+@pytest.mark.parametrize(
+    ("answers", "words"),
+    [(True, "the name service does not know far"), (False, "is still being looked up")],
+)
+def test_says_that_the_tracker_s_name_is_the_trouble(
+    context: Context, monkeypatch: pytest.MonkeyPatch, words: str, *, answers: bool
+) -> None:
+    service = NameService()
+    if not answers:
+        service.may_answer.clear()
+    monkeypatch.setattr(tracker_client, "HOST_NAMES", service.names)
+    client = TrackerClient(context, "tcp://far:4000", tries=2)
+    with pytest.raises(TrackerError, match=words):
+        client.ask(List())
+    service.may_answer.set()
+    client.close()
+
+
+def test_finds_a_tracker_that_has_moved(context: Context, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(host_names, "KEEP_S", 0.0)
+    service = NameService(far="127.0.0.1")
+    monkeypatch.setattr(tracker_client, "HOST_NAMES", service.names)
+    port = port_of(free_address())
+    client = TrackerClient(context, f"tcp://far:{port}", tries=1)
+    for numbers in ("127.0.0.1", "127.0.0.2"):
+        service.known["far"] = numbers
+        tracker = Tracker(context, f"tcp://{numbers}:{port}")
+        thread = tracker.in_background(tracker.answer)
+        answers: list[object] = []
+
+        def ask(answers: list[object] = answers) -> bool:
+            try:
+                answers.append(client.ask(List()))
+            except TrackerError:
+                return False
+            return True
+
+        eventually(ask)
+        assert answers == [Ok(lease_ms=1, holdings=2)]
+        thread.join()
+        tracker.socket.close()
+    client.close()

@@ -164,7 +164,7 @@ def ask(scene: Scene, node: str) -> Holders:
 
 
 def test_many_holders_are_sampled_evenly() -> None:
-    scene = Scene(settings=TrackerSettings(max_handout=5))
+    scene = Scene(settings=TrackerSettings(max_handout=5, max_strangers_per_host=100))
     for index in range(100, 200):
         scene.update(f"n{index}", "a=1")
     count = Counter(holder.node for _ in range(400) for holder in ask(scene, "n1").holders)
@@ -174,7 +174,7 @@ def test_many_holders_are_sampled_evenly() -> None:
 
 
 def test_the_one_seed_among_many_partial_holders_is_always_named() -> None:
-    scene = Scene(settings=TrackerSettings(max_handout=5))
+    scene = Scene(settings=TrackerSettings(max_handout=5, max_strangers_per_host=100))
     for index in range(100, 200):
         scene.update(f"n{index}", "a=1~" if index != 150 else "a=1")
     for _ in range(50):
@@ -184,7 +184,7 @@ def test_the_one_seed_among_many_partial_holders_is_always_named() -> None:
 
 
 def test_those_alive_are_found_among_many_silent_ones() -> None:
-    scene = Scene(settings=TrackerSettings(max_handout=5))
+    scene = Scene(settings=TrackerSettings(max_handout=5, max_strangers_per_host=100))
     for index in range(100, 200):
         scene.update(f"n{index}", "a=1")
     scene.wait(30)

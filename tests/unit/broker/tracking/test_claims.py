@@ -1,11 +1,13 @@
 """Who publishes: which number a holding gets, and which claims are refused."""
 
 import pytest
-from shoal.protocol import messages
+from shoal.broker.tracking.catalogue import Catalogue
+from shoal.broker.tracking.claims import told
+from shoal.protocol import fields
 
-from tests.unit.broker.scene import Scene
+from tests.unit.broker.scene import Scene, holding
 
-MOST = messages.MAX_NUMBER
+MOST = fields.MAX_NUMBER
 
 
 @pytest.fixture
@@ -198,3 +200,9 @@ def test_a_claim_is_remembered_over_a_restart(scene: Scene) -> None:
     scene.restart()
     assert scene.update("n2", "a=2!2") == "ok 0 not a=2:2/n1"
     assert scene.renew("n1") == "ok 1"
+
+
+def test_of_what_the_sender_is_not_listed_for_it_is_told_only_if_it_claims_that() -> None:
+    nothing = Catalogue()
+    assert told(nothing, [holding("a=1:1/n1"), holding("b=1!1")], "n2", lambda _: True) == ()
+    assert len(told(nothing, [holding("b=1!1")], "n2", lambda _: False)) == 1

@@ -2,9 +2,10 @@
 
 import pytest
 from shoal.broker.tracking.changes import Dropped
+from shoal.broker.tracking.initial import Initial, InitialNode
 from shoal.broker.tracking.settings import TrackerSettings
 
-from tests.unit.broker.scene import Scene
+from tests.unit.broker.scene import EXAMPLE, TRACKER_ADDRESS, Scene, address_of
 
 DAY_S = 86_400
 
@@ -127,3 +128,20 @@ def test_a_version_without_holders_is_dropped_on_time(scene: Scene) -> None:
     scene.wait(0.5)
     scene.renew("n1")
     assert isinstance(scene.changes()[-1], Dropped)
+
+
+def test_goes_by_another_cluster_file() -> None:
+    """The holdings of the first one count no longer for nodes that are gone from it."""
+    scene = Scene(EXAMPLE)
+    scene.update("n4", "a=1")
+    nodes = {node: InitialNode(address_of(node)) for node in ("n2", "n3", "n5")}
+    scene.tracker.learn(Initial(TRACKER_ADDRESS, nodes))
+    assert scene.ask("net.txt") == "=? n2?"
+    assert scene.ask("seeds.txt") == "=? n2? n3?"
+    known = "n2 silent 2\nn3 silent 2\n"
+    assert scene.nodes() == f"{known}n4 alive 1\nn5 silent 0"
+    scene.update("n5", "b=1")
+    for seconds in (40, DAY_S):
+        scene.wait(seconds)
+        scene.expire()
+    assert scene.nodes() == f"{known}n5 silent 1"  # Only n4 is forgotten.

@@ -9,6 +9,7 @@ from shoal.broker.tracking.settings import TrackerSettings
 from shoal.broker.tracking.tracker import Tracker
 from shoal.protocol import messages
 from shoal.protocol.errors import WireCode
+from shoal.protocol.permits import Asker
 
 from tests.unit.broker.scene import EXAMPLE, Scene, content_id
 
@@ -197,6 +198,7 @@ def test_status_tells_who_is_there() -> None:
     assert isinstance(reply, messages.TrackerStatus)
     assert reply.uptime_ms == 5000
     assert [each.silent_ms for each in reply.nodes] == [None, 5000, None, 0]
+    assert [each.spoke for each in reply.nodes] == [False, True, False, True]
 
 
 def test_not_found_is_404() -> None:
@@ -218,5 +220,5 @@ def test_decisions_made_before_a_bug_are_saved(scene: Scene) -> None:
         scene.update(node, "a=1")
     tracker = Tracker(initial, NoDice(), scene.now, scene.changes(), settings)
     with pytest.raises(ZeroDivisionError):
-        tracker.handle(messages.Query("a", "n1"), scene.now)
+        tracker.handle(messages.Query("a", "n1"), scene.now, Asker("127.0.0.1"))
     assert tracker.expire(scene.now).changes == (Withdrawn("a", content_id(1), "n1"),)

@@ -11,6 +11,7 @@ from shoal.broker.tracking.changes import (
     Change,
     Disowned,
     Dropped,
+    Entrusted,
     Forgotten,
     Gone,
     Held,
@@ -39,6 +40,7 @@ CHANGES: st.SearchStrategy[Change] = st.one_of(
     st.builds(Held, NAMES, IDS, NODES, st.booleans()),
     st.builds(Withdrawn, NAMES, IDS, NODES),
     st.builds(Disowned, NAMES, NODES),
+    st.builds(Entrusted, NODES, st.sampled_from(["", "t1", "t1 t2"])),
 )
 
 
@@ -81,6 +83,9 @@ def test_a_log_can_be_sent(log: list[Change]) -> None:
     assert msgspec.msgpack.decode(data, type=list[Change]) == log
 
 
+PUBLISHED = ("name", "id", "size_bytes", "number", "publisher", "age_s")
+
+
 def test_the_names_of_changes_last() -> None:
     """A log that is kept, or read by another version of shoal, has these words in it."""
     written = msgspec.json.encode(Held("a", content_id(1), "n1", complete=True)).decode()
@@ -88,12 +93,15 @@ def test_the_names_of_changes_last() -> None:
     words = {kind.__struct_config__.tag: kind.__struct_fields__ for kind in get_args(Change)}
     assert words == {
         "seen": ("node", "address", "epoch", "sequence"),
+        "entrusted": ("node", "tokens"),
         "gone": ("node", "left", "silent_s"),
         "forgotten": ("node",),
-        "published": ("name", "id", "size_bytes", "number", "publisher", "age_s"),
+        "published": (*PUBLISHED, "is_first_hand"),
         "dropped": ("name", "id"),
         "held": ("name", "id", "node", "complete"),
         "withdrawn": ("name", "id", "node"),
+        "wished": ("name", "id", "size_bytes", "nodes", "zones", "age_s"),
+        "unwished": ("name",),
         "disowned": ("name", "node"),
     }
 
@@ -111,6 +119,7 @@ A1 = Published(A, ID, 10)
         Withdrawn(A, content_id(9), "n1"),
         Dropped(A, content_id(9)),
         Gone("n9", left=False),
+        Entrusted("n9", "t"),
         Forgotten("n9"),
         Disowned("b", "n1"),
         A1,

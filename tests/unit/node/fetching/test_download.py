@@ -34,6 +34,19 @@ def test_asks_only_for_what_is_not_on_the_disk_already() -> None:
     assert scene.send("n1") == "store 1; publish"
 
 
+def test_what_somebody_reads_comes_first() -> None:
+    scene = Scene()
+    assert scene.begin("n1") == "n1:0"
+    assert scene.feed(steps.ChunksUrged(((3, 4),))) == ""
+    assert scene.send("n1") == "store 0; n1:3; n1:1"
+
+
+def test_what_somebody_waits_for_before_there_is_room_comes_first_too() -> None:
+    scene = Scene()
+    scene.feed(steps.ChunksUrged(((2, 4),)))
+    assert scene.begin("n1") == "n1:2"
+
+
 def test_publishes_at_once_what_is_all_there() -> None:
     assert Scene().begin("n1", have=0b1111) == "publish"
 
@@ -66,6 +79,11 @@ def test_fails_when_the_tracker_cannot_be_reached() -> None:
     scene.wait()
     assert scene.wait(2.99) == scene.wait(0.02) == scene.wait(1) == ""
     assert scene.feed(steps.TrackerLost("it does not answer")) == "fail tracker"
+
+
+def test_fails_when_the_tracker_refuses_at_first() -> None:
+    refused = steps.TrackerLost("it does not accept our key", is_refusal=True)
+    assert Scene().feed(refused) == "fail not_allowed"
 
 
 def test_goes_on_without_the_tracker_once_holders_are_known() -> None:

@@ -140,3 +140,13 @@ def test_a_manifest_that_is_coming_in_is_waited_for() -> None:
     requests.is_sending("n2", 50)
     assert requests.silent(109) == []
     assert requests.silent(110) == ["n1"]
+
+
+def test_the_ids_of_requests_cannot_be_guessed() -> None:
+    """A reply with a guessed id would be taken for the one asked for."""
+    firsts = [
+        ManifestRequests(random.Random(seed)).next({"n1": 1.0}, "a", 0.0) for seed in range(100)
+    ]
+    ids = {request.request_id for (request,) in firsts}
+    assert len(ids) == 100
+    assert max(ids) > 1 << 47

@@ -110,3 +110,14 @@ def test_asks_soon_at_first_and_seldom_later() -> None:
         assert lookup.deadline is not None
         pauses.append(lookup.deadline - now)
     assert pauses == [0.5, 1.0, 2.0, *[3.0] * 7]
+
+
+def test_is_stalled_when_nothing_has_come_for_long_nor_is_coming() -> None:
+    patience = Patience(STALLED_S)
+    assert not patience.is_stalled(1e9)  # It has not begun.
+    patience.succeeded(100)
+    assert (patience.is_stalled(109.9), patience.is_stalled(110)) == (False, True)
+    patience.heard(105)
+    assert (patience.is_stalled(114.9), patience.is_stalled(115)) == (False, True)
+    patience.succeeded(112)
+    assert not patience.is_stalled(115)

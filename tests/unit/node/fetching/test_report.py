@@ -42,6 +42,8 @@ def test_nothing_is_better_than_possible() -> None:
         ({"disk_s": 6.0, "working_s": 9.9}, "disk", "the disk of n3"),
         ({"working_s": 9.0}, "processor", "a processor of n3"),
         ({"link_rate": 12.5 * MB}, "link", "the link of n3"),
+        ({"limit_rate": 11 * MB, "working_s": 9.0}, "limit", "the limit set for n3"),
+        ({"limit_rate": 20 * MB, "working_s": 9.0}, "processor", "a processor of n3"),
         ({"starved_s": 3.0}, "source", "the source, which for much of the time had given all"),
         ({"askers": 2}, "source", "source uplink, which others shared"),
     ],

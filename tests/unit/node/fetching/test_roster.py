@@ -1,7 +1,8 @@
 """Which holders are asked: `n1@a` stands for holder n1 at address a, `n1~` for a partial one."""
 
 import pytest
-from shoal.node.fetching.roster import Evidence, Roster, Trouble
+from shoal.node.fetching.evidence import PARDONED_CHUNKS, WRONG_CHUNKS, Evidence
+from shoal.node.fetching.roster import Roster, Trouble
 from shoal.node.fetching.settings import FetchSettings
 from shoal.node.fetching.steps import Connect, Disconnect
 from shoal.node.scheduling.scheduler import Scheduler
@@ -76,6 +77,22 @@ def test_leaves_itself_out() -> None:
 def test_one_address_under_two_names_is_one_holder() -> None:
     assert learned(a_roster(), "n1@x n2@x") == "n1"
     assert learned(a_roster("n1@x"), "n2@x") == ""
+
+
+def test_goes_by_a_host_name_only_if_the_cluster_file_has_it() -> None:
+    listed = {"n1": "tcp://n1.lan:11000", "n2": "tcp://n2.lan:11000"}
+    names = "n1@tcp://n1.lan:11000 n2@tcp://n1.lan:11000 n3@tcp://n3.lan:11000"
+    assert learned(Roster("me", TRACKER, SETTINGS, listed), names) == "n1"
+    assert learned(a_roster(), names) == ""
+
+
+def test_does_not_go_to_a_holder_whose_key_is_not_known() -> None:
+    roster = a_roster()
+    roster.knows = lambda node: node != "n1"
+    assert learned(roster, "n1@x n2@y") == "n2"
+    assert roster.troubles() == "n1 has no key in the cluster file here"
+    roster.knows = lambda _: True
+    assert learned(roster, "n1@x") == "n1"
 
 
 def test_does_not_go_where_no_holder_can_be() -> None:
@@ -167,6 +184,35 @@ def test_a_liar_is_never_asked_again() -> None:
     assert learned(roster, "n1 n1@z") == ""
     assert retried(roster, 10_000) == ""
     assert (roster.connected, roster.has_liars, roster.is_hopeless) == (["n2"], True, False)
+
+
+def test_whoever_sent_wrong_chunks_alone_is_asked_once_more_if_there_is_nobody_else() -> None:
+    roster = a_roster("n1 n2~")
+    for index in range(WRONG_CHUNKS):
+        roster.evidence.sent_wrong("n1", index)
+    assert [one.node for one in roster.sent_wrong("n1", 0)] == ["n1"]
+    roster.part_with("n2", LIED, 0)
+    assert (roster.connected, roster.is_hopeless) == ([], True)
+    assert roster.pardon()
+    assert retried(roster, 1) == "n1"
+    missing(roster, "9")
+    assert not roster.is_hopeless
+    for index in range(WRONG_CHUNKS, PARDONED_CHUNKS):
+        assert roster.sent_wrong("n1", 2) == []
+        roster.evidence.sent_wrong("n1", index)
+    assert [one.node for one in roster.sent_wrong("n1", 2)] == ["n1"]
+    assert not roster.pardon()
+    assert (retried(roster, 10_000), roster.is_hopeless) == ("", True)
+
+
+def test_a_pardoned_one_whose_address_another_has_by_now_is_left_out() -> None:
+    roster = a_roster("n1")
+    for index in range(WRONG_CHUNKS):
+        roster.evidence.sent_wrong("n1", index)
+    roster.sent_wrong("n1", 0)
+    roster.learn((Holder("n2", roster._condemned["n1"].address, complete=True, alive=True),))
+    assert roster.pardon()
+    assert retried(roster, 1) == "n2"
 
 
 def test_is_hopeless_when_everybody_has_lied() -> None:

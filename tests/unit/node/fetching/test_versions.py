@@ -282,3 +282,14 @@ def test_what_is_no_newer_or_that_nobody_has_does_not() -> None:
 
 def test_nothing_does_while_somebody_delivers() -> None:
     assert MOVED not in a_fetch().feed(newest(2))
+
+
+def test_holders_that_bring_nothing_do_not_keep_it_from_the_newer_version() -> None:
+    """Nodes whose source had gone waited for each other's chunks for ten minutes."""
+    scene = a_fetch()
+    scene.feed(steps.BytesCame("n1"))
+    scene.now += 9.9
+    assert MOVED not in scene.feed(newest(2))
+    scene.now += 0.1
+    assert scene.download.roster.connected == ["n1"]
+    assert scene.feed(newest(2)).startswith(MOVED)

@@ -1,5 +1,6 @@
 """What was fetched goes where `--output` says, whole, on whatever disk, and in nobody's way."""
 
+import errno
 import os
 import subprocess
 from pathlib import Path
@@ -10,7 +11,7 @@ from shoal.node.files.placing import remove
 from shoal.protocol.errors import OperatorError
 
 from tests.unit.node.files.test_placing import is_new, made
-from tests.unit.node.sample_trees import FOLDER, Item, file, link, make, seen
+from tests.unit.node.sample_trees import FOLDER, Item, Items, file, link, make, seen
 
 
 @pytest.mark.parametrize("disk", ["this", "another"])
@@ -166,3 +167,24 @@ def test_nothing_is_too_deep(deep_path: Path, other_disk: Path) -> None:
     assert (other_disk / "name" / deep).is_dir()
     remove(other_disk / "name")
     assert list(other_disk.iterdir()) == []
+
+
+@pytest.mark.parametrize("disk", ["this", "another"])
+@pytest.mark.parametrize("before", [{}, {"name": file(b"old")}], ids=["nothing", "a file"])
+def test_what_cannot_be_made_durable_goes_back(
+    tmp_path: Path, other_disk: Path, monkeypatch: pytest.MonkeyPatch, before: Items, disk: str
+) -> None:
+    folder = make((tmp_path if disk == "this" else other_disk) / "out", before)
+    new = made(tmp_path, "file")
+
+    def refuse(_: int) -> None:
+        raise OSError(errno.EIO, os.strerror(errno.EIO))
+
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "fsync", refuse)
+        with pytest.raises(OSError, match="Input/output"):
+            put_outside(new, folder / "name", may_replace=True)
+    assert seen(folder) == before
+    assert is_new(new, "file")
+    put_outside(new, folder / "name", may_replace=True)
+    assert is_new(folder / "name", "file")

@@ -11,10 +11,9 @@ from typing import Any
 
 import pytest
 from shoal.node.files import libc
-from shoal.node.files.placing import InTheWayError, nothing, put_in_place, remove, sync, take_out
+from shoal.node.files.placing import InTheWayError, nothing, put_in_place, remove, take_out
 from shoal.protocol.errors import DiskError, OperatorError
 
-from tests.unit.node.disks import refuse_to_sync
 from tests.unit.node.sample_trees import (
     FOLDER,
     TREE,
@@ -343,22 +342,3 @@ def test_removes_below_an_open_directory(tmp_path: Path) -> None:
     remove("b", directory)
     os.close(directory)
     assert seen(tmp_path) == {"d": FOLDER}
-
-
-def test_makes_durable_what_is_there(tmp_path: Path) -> None:
-    descriptors = open_descriptors()
-    sync(tmp_path)
-    with pytest.raises(FileNotFoundError):
-        sync(tmp_path / "nowhere")
-    (tmp_path / "file").touch()
-    with pytest.raises(NotADirectoryError):
-        sync(tmp_path / "file")
-    assert open_descriptors() == descriptors
-
-
-def test_a_disk_that_cannot_make_durable_is_an_error(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    refuse_to_sync(monkeypatch)
-    with pytest.raises(OSError, match="Input/output"):
-        sync(tmp_path)

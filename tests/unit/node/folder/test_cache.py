@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 from shoal.node.files.signature import Signature
 from shoal.node.folder.cache import Cache
+from shoal.protocol.titles import Title
 
 from tests.unit.node.disks import fill_up
 
@@ -37,6 +38,28 @@ def test_remembers_by_name_and_signature(tmp_path: Path) -> None:
         cache.forget("a/b")
         cache.forget("a/b")
         assert cache.manifest_of("a/b", SIGNATURE) is None
+
+
+def test_what_may_not_have_been_on_the_disk_is_doubtful_once_the_machine_was_started_again(
+    tmp_path: Path,
+) -> None:
+    other = Signature(11, 1, 43, 0o100644)
+    with contextlib.closing(Cache(tmp_path / "cache.db", "boot 1")) as cache:
+        for name in ("a", "b", "c"):
+            cache.remember(name, SIGNATURE, name.encode())
+        cache.remember("d", SIGNATURE, b"d", is_durable=True)
+        assert sorted(cache.unsettled()) == [(name, SIGNATURE.text) for name in ("a", "b", "c")]
+        changed_since = "c", other.text
+        cache.settle([("b", SIGNATURE.text), changed_since])
+        assert cache.manifest_of("a", SIGNATURE) == b"a"
+    with contextlib.closing(Cache(tmp_path / "cache.db", "boot 2")) as cache:
+        names = ("a", "b", "c", "d")
+        sure = [cache.manifest_of(name, SIGNATURE) for name in names]
+        assert sure == [None, b"b", None, b"d"]
+        doubtful = [cache.doubtful_manifest_of(name, SIGNATURE) for name in names]
+        assert doubtful == [b"a", None, b"c", None]
+        assert cache.doubtful_manifest_of("a", other) is None
+        assert cache.unsettled() == []
 
 
 @pytest.mark.parametrize("field", ["size_bytes", "mtime_ns", "inode", "mode"])
@@ -243,3 +266,23 @@ def test_on_a_full_disk_what_is_there_is_known(small_disk: Path) -> None:
     with cache_at(path) as cache:
         assert cache.manifest_of("a", SIGNATURE) == b"one"
         assert cache.manifest_of("b", SIGNATURE) is None
+
+
+def test_a_title_that_the_disk_refuses_is_kept_until_it_takes_it(tmp_path: Path) -> None:
+    """A publisher whose disk was full took its newest version for a stranger's file."""
+    first, second = Title("b3:1", 1, "n1"), Title("b3:2", 2, "n1")
+    with cache_at(tmp_path / "cache.db") as cache:
+        cache.entitle("a", first)
+        cache.entitle("b", first)
+        cache._database.execute("PRAGMA query_only = 1")  # As if it were full.
+        cache.entitle("a", second)
+        cache.forget_title("b")
+        assert (cache.title_of("a"), cache.title_of("b")) == (second, None)
+        cache._database.execute("PRAGMA query_only = 0")
+        cache.entitle("c", first)
+        cache._database.execute("PRAGMA query_only = 1")
+        cache.entitle("d", first)
+        cache._database.execute("PRAGMA query_only = 0")
+    with cache_at(tmp_path / "cache.db") as cache:
+        told = [cache.title_of(name) for name in "abcd"]
+    assert told == [second, None, first, first]

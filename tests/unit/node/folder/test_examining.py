@@ -1,5 +1,6 @@
 """What is remembered is not hashed again, and what changes all the time is hashed less often."""
 
+import errno
 import os
 import time
 from collections.abc import Iterator
@@ -11,11 +12,12 @@ from shoal.node.files.unreadable import Unreadable
 from shoal.node.folder.cache import Cache
 from shoal.node.folder.examining import Examiner
 from shoal.node.folder.hashing import HashProgress
-from shoal.node.folder.rules import Rules
+from shoal.node.folder.rules import DAMAGED, Damage, Rules
 from shoal.node.folder.source import FileSource
 from shoal.node.folder.tree import Tree, look_through
 from shoal.node.trees.selection import EVERYTHING
 
+from tests.unit.node.disks import rot
 from tests.unit.node.sample_trees import file, make
 from tests.unit.node.things import id_of, plain
 
@@ -28,8 +30,8 @@ class Scene:
         (folder / ".shoal").mkdir()
         self.cache = Cache(folder / ".shoal" / "cache.db")
         self.is_stopping = False
-        rules = Rules(folder / ".shoal")
-        self.examiner = Examiner(self.cache, rules, lambda: self.is_stopping)
+        self.rules = Rules(folder / ".shoal")
+        self.examiner = Examiner(self.cache, self.rules, lambda: self.is_stopping)
 
     def source(self) -> FileSource:
         return FileSource(self.path, Signature.of(self.path.stat()))
@@ -91,6 +93,60 @@ def test_what_an_earlier_version_remembered_otherwise_is_hashed_again(scene: Sce
     assert scene.examined(b"1") == id_of(plain(b"1"))
 
 
+def later(scene: Scene, told: list[str]) -> Examiner:
+    """Return who examines the file once the machine was started again."""
+    scene.cache.close()
+    folder = scene.path.parent / ".shoal"
+    scene.cache = Cache(folder / "cache.db", "another run of the machine")
+    scene.rules = Rules(folder)
+    scene.examiner = Examiner(scene.cache, scene.rules, lambda: scene.is_stopping)
+    scene.examiner.on_damaged = told.append
+    return scene.examiner
+
+
+def test_what_is_doubtful_is_read_again_and_then_believed(scene: Scene) -> None:
+    told: list[str] = []
+    scene.examined(b"1")
+    found = later(scene, told).examined("a", scene.source(), HashProgress())
+    assert found is not None
+    assert (found.id, told) == (id_of(plain(b"1")), [])
+    scene.is_stopping = True  # Nothing can be read any more.
+    assert later(scene, told).examined("a", scene.source(), HashProgress()) is not None
+
+
+def test_reading_it_again_can_be_stopped(scene: Scene) -> None:
+    scene.examined(b"1")
+    scene.is_stopping = True
+    with pytest.raises(GoneError):
+        later(scene, []).examined("a", scene.source(), HashProgress())
+    scene.is_stopping = False
+    assert later(scene, []).examined("a", scene.source(), HashProgress()) is not None
+
+
+def test_a_doubtful_manifest_of_an_earlier_version_is_made_again(scene: Scene) -> None:
+    scene.path.write_bytes(b"1")
+    scene.cache.remember("a", scene.source().signature, b"no manifest")
+    found = later(scene, []).examined("a", scene.source(), HashProgress())
+    assert found is not None
+    assert found.id == id_of(plain(b"1"))
+
+
+def test_what_lost_its_bytes_with_the_power_is_withheld(
+    scene: Scene, caplog: pytest.LogCaptureFixture
+) -> None:
+    """As it has the time that it had, nobody has changed it: it is no new version."""
+    told: list[str] = []
+    data = bytes(range(1, 255)) * 3
+    scene.examined(data)
+    known, signature = plain(data), scene.source().signature
+    rot(scene.path, 300)
+    later(scene, told).examined("a", scene.source(), HashProgress())
+    damage = Damage(id_of(known), signature.text, known.chunk_count, 1)
+    assert (scene.rules.of("a").withheld, scene.rules.of("a").damage) == (DAMAGED, damage)
+    assert told == ["a"]
+    assert f"a: 1 of {known.chunk_count} chunks were lost with the power" in caplog.text
+
+
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root can become somebody else for a moment")
 def test_what_cannot_be_read_when_it_is_hashed_is_left_out_and_remembered(
     scene: Scene, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
@@ -118,3 +174,26 @@ def test_what_cannot_be_read_when_it_is_hashed_is_left_out_and_remembered(
     assert "t/a/x is not shared: it cannot be read: Permission denied" in caplog.messages
     Path("a/x").write_bytes(b"new")
     assert tree().file_paths() == ["a/x", "b"]
+
+
+def test_a_disk_that_fails_is_no_reason_to_leave_a_file_out(
+    scene: Scene, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """It was a new version, without that file, and took the place of all whole copies."""
+    root = make(scene.path.with_name("t"), {"a": file(b"a"), "b": file(b"b")})
+    unreadable = Unreadable()
+    examiner = Examiner(scene.cache, Rules(scene.path.parent), lambda: False, unreadable)
+
+    def tree() -> Tree:
+        return look_through(root, EVERYTHING, lambda _, __: None, lambda: False, unreadable)
+
+    def refuse(*_: object) -> bytes:
+        raise OSError(errno.EIO, os.strerror(errno.EIO))
+
+    with monkeypatch.context() as failing:
+        failing.setattr(os, "pread", refuse)
+        assert examiner.examined("t", tree(), HashProgress()) is None
+    assert "t cannot be read: Input/output error" in caplog.messages
+    found = tree()
+    assert (found.file_paths(), found.left_out.named) == (["a", "b"], [])
+    assert examiner.examined("t", found, HashProgress()) is not None

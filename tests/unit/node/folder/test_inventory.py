@@ -149,18 +149,20 @@ def test_what_was_whole_and_is_fetched_again_is_announced_as_a_part(shelf: Shelf
     path = shelf.folder / "a.bin"
     path.write_bytes(b"".join(map(chunk, range(4))))
     shelf.inventory.put(Whole("a.bin", partial.data, things.whole(path, "a.bin").source))
-    partial.gives_way = True
-    shelf.inventory.put_partial(partial)
+    shelf.inventory.put_damaged(partial)
     shelf.inventory.remove("a.bin")
     assert shelf.announced() == [("a.bin", False)]
     another, staging = a_partial(shelf.folder)
     staging.close()
-    another.name = "b.bin"
     assert shelf.inventory.put_partial(another)
-    assert shelf.announced() == [("b.bin", False)]
-    assert not shelf.inventory.put_partial(partial)
-    assert not shelf.inventory.remove_part(partial)
-    assert shelf.inventory.remove_part(another)
+    assert not shelf.inventory.put_partial(another)
+    assert shelf.inventory.find(partial.id) is another
+    assert shelf.announced() == [("a.bin", False)]
+    shelf.inventory.remove_partial(another.id)
+    assert shelf.inventory.find(partial.id) is partial
+    assert shelf.announced() == [("a.bin", False)]
+    assert shelf.inventory.remove_damaged("a.bin")
+    assert not shelf.inventory.remove_damaged("a.bin")
     assert shelf.announced() == []
 
 

@@ -7,6 +7,8 @@ from pathlib import Path
 import pytest
 from shoal.node.folder import leftovers
 
+from tests.unit.wire.places import eventually
+
 
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
@@ -49,3 +51,15 @@ def test_a_single_file_is_removed_too(folder: Path) -> None:
 def dead_pid() -> int:
     with subprocess.Popen(["true"]) as process:
         return process.pid
+
+
+def test_what_takes_long_is_removed_in_the_background(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(leftovers, "AT_ONCE_S", 0.0)
+    for number in range(100):
+        (folder / ".shoal" / f"deleted-{dead_pid()}-x" / str(number)).mkdir(parents=True)
+    (folder / ".shoal" / f"incoming-{os.getpid()}").mkdir()
+    leftovers.sweep(folder)
+    leftovers.incoming(folder).mkdir()  # At once: what had that name is out of the way.
+    eventually(lambda: left(folder) == [f"incoming-{os.getpid()}"])

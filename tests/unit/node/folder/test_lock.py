@@ -19,6 +19,20 @@ def test_makes_the_folder_and_takes_it(tmp_path: Path) -> None:
     lock.release()
 
 
+def test_what_it_makes_outlasts_a_loss_of_power(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    synced: list[Path] = []
+    monkeypatch.setattr(
+        os, "fsync", lambda one: synced.append(Path(f"/proc/self/fd/{one}").readlink())
+    )
+    FolderLock.take(tmp_path / "a/b").release()
+    assert set(synced) == {tmp_path / "a/b", tmp_path / "a", tmp_path}
+    synced.clear()
+    FolderLock.take(tmp_path / "a/b").release()
+    assert synced == []
+
+
 def test_has_one_owner_at_a_time(tmp_path: Path) -> None:
     lock = FolderLock.take(tmp_path)
     with pytest.raises(FolderTakenError) as taken:

@@ -28,13 +28,13 @@ def test_a_rule_outlives_the_process(tmp_path: Path) -> None:
     assert [path.name for path in tmp_path.iterdir()] == ["rules.json"]
 
 
-def test_a_rule_is_on_the_disk_before_it_replaces_the_others(
+def test_a_rule_is_on_the_disk_before_it_replaces_the_others_and_that_is_durable_too(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     rules, synced = Rules(tmp_path), list[bool]()
     monkeypatch.setattr(os, "fsync", lambda _: synced.append((tmp_path / "rules.json").exists()))
     rules.set("a", ALL_OF_IT)
-    assert synced == [False]
+    assert synced == [False, True]
 
 
 def test_a_rule_that_is_taken_back_leaves_nothing(tmp_path: Path) -> None:

@@ -1,14 +1,18 @@
 """A thing that is whole, and its bytes: nothing is sent of what has changed since."""
 
 import contextlib
+import errno
 import os
+import resource
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 from shoal.node.files.signature import GoneError, Signature
+from shoal.node.folder.source import FileSource
+from shoal.node.folder.whole import Whole
 from shoal.protocol import bitmap, manifest
 
 from tests.unit.node import things
@@ -128,3 +132,44 @@ def test_what_stands_in_a_file_s_place_is_not_read(tmp_path: Path, what: str) ->
         with pytest.raises(GoneError):
             whole.read(part)
     assert time.monotonic() - began < 5
+
+
+@contextlib.contextmanager
+def without_descriptors() -> Iterator[None]:
+    """Have no file opened meanwhile."""
+    before = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (0, before[1]))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, before)
+
+
+def test_too_many_open_files_do_not_mean_that_it_has_gone(tmp_path: Path) -> None:
+    whole = things.whole(a_file(tmp_path), "a")
+    with without_descriptors(), pytest.raises(OSError, match="Too many open files"):
+        whole.read(0)
+    assert whole.read(0) == DATA[: whole.manifest.chunk_size(0)]
+
+
+class FailingSource(FileSource):
+    """Fails some times, as a disk may."""
+
+    def __init__(self, path: Path, times: int) -> None:
+        super().__init__(path, Signature.of(path.stat()))
+        self.times = times
+
+    def read(self, offset: int, size_bytes: int) -> bytes:
+        self.times -= 1
+        if self.times >= 0:
+            raise OSError(errno.EIO, os.strerror(errno.EIO))
+        return super().read(offset, size_bytes)
+
+
+def test_a_disk_may_fail_once(tmp_path: Path) -> None:
+    path = a_file(tmp_path)
+    whole = Whole("a", manifest.encode(plain(DATA)), FailingSource(path, 1))
+    assert whole.read(0) == DATA[: whole.manifest.chunk_size(0)]
+    whole = Whole("a", manifest.encode(plain(DATA)), FailingSource(path, 2))
+    with pytest.raises(GoneError, match="a: Input/output error"):
+        whole.read(0)

@@ -1,7 +1,6 @@
 """Orders from commands on this machine, and the reports on them."""
 
 import os
-import tempfile
 import threading
 from collections.abc import Iterator
 from pathlib import Path
@@ -11,7 +10,7 @@ import pytest
 import zmq
 from shoal.node.agent import Agent
 from shoal.node.network.control_server import ControlServer
-from shoal.protocol import control, messages
+from shoal.protocol import control, fields, messages
 from shoal.protocol.control import (
     Cancel,
     Failed,
@@ -33,7 +32,7 @@ from shoal.protocol.errors import (
     StoppedError,
     TimedOutError,
 )
-from shoal.protocol.messages import Message
+from shoal.protocol.message import Message
 from shoal.wire import control_socket
 
 from tests.unit.node.hostile import HONEST, NAME, NUISANCES, AnyHolder, swarm
@@ -163,7 +162,7 @@ def test_a_failure_fits_into_a_report(scene: Scene) -> None:
         report = scene.end()
         assert isinstance(report, Failed)
         assert report.kind == NotFoundError.kind
-        assert len(report.message) == messages.MAX_TEXT_CHARACTERS
+        assert len(report.message) == fields.MAX_TEXT_CHARACTERS
 
 
 @pytest.mark.parametrize("body", [b"", b"\xc1", b"\x80", messages.encode(messages.List())])
@@ -205,14 +204,11 @@ def test_a_directory_in_place_of_the_socket_gives_way(tmp_path: Path) -> None:
         thread.join(LIMIT_S)
 
 
-def test_what_cannot_be_removed_is_told_in_one_line(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """In /tmp, where a folder with a long path has its socket, it may be somebody else's."""
-    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+def test_that_there_can_be_no_socket_is_told_in_one_line(tmp_path: Path) -> None:
     folder = tmp_path / ("n" * 100)
     with a_node(folder, NO_TRACKER) as agent:
         agent.start()
-        control_socket.place_of(folder).mkdir()
+        (folder / ".shoal").rename(folder / ".before")
         with pytest.raises(OperatorError, match=r"cannot take orders at .*; remove what is there"):
             ControlServer(agent, agent.identity.folder).run()
+        (folder / ".before").rename(folder / ".shoal")

@@ -1,6 +1,7 @@
 """One connection to one holder: what comes in as events."""
 
 import socket
+import time
 from collections.abc import Iterator
 from typing import TypeAlias
 
@@ -9,9 +10,12 @@ import zmq
 from blake3 import blake3
 from shoal.node.fetching import steps
 from shoal.node.fetching.inflow import WINDOW_BYTES, Inflow
-from shoal.node.network.link import Link
+from shoal.node.network import link as link_module
+from shoal.node.network.link import MOST_UNASKED, Link
 from shoal.protocol import messages
 from shoal.protocol.errors import WireCode
+from shoal.protocol.keyring import Keyring, Towards
+from shoal.protocol.message import Message
 from shoal.protocol.messages import (
     ChunkReply,
     Error,
@@ -21,10 +25,15 @@ from shoal.protocol.messages import (
     Nothing,
     WrongChunk,
 )
+from shoal.protocol.permits import Role, Who
 from shoal.wire import sockets
+from shoal.wire.connections import Bounds
+from shoal.wire.curve import gate_of
+from shoal.wire.listener import Listener
 
 from tests.unit.node.things import id_of, plain
-from tests.unit.wire.places import LIMIT_S, eventually, free_address
+from tests.unit.wire.name_service import NameService
+from tests.unit.wire.places import LIMIT_S, eventually, free_address, key_pair, replier
 
 Context: TypeAlias = "zmq.Context[zmq.Socket[bytes]]"
 Frames = list[bytes]
@@ -87,6 +96,30 @@ def test_each_reply_is_an_event(scene: Scene) -> None:
     assert scene.event_for(nothing) == steps.NothingReceived("n1", 7, b"\x02")
     error = messages.encode(Error(WireCode.BUSY, "busy"))
     assert scene.event_for(error) == steps.RequestRefused("n1", 7, WireCode.BUSY, "busy")
+
+
+@pytest.mark.parametrize(
+    ("greeting", "reason"),
+    [
+        (b"HTTP/1.1 400 Bad Request\r\n\r\n", "does not speak our protocol"),
+        (b"SSH-2.0-OpenSSH_9.6\r\n", "does not speak our protocol"),
+        (b"", "did not complete the handshake"),  # As one that is just being killed.
+    ],
+)
+def test_says_why_a_connection_did_not_come_about(
+    context: Context, greeting: bytes, reason: str
+) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        address = f"tcp://127.0.0.1:{server.getsockname()[1]}"
+        link = Link(context, "n1", address)
+        peer, _ = server.accept()
+        with peer:
+            if greeting:
+                peer.sendall(greeting)
+            else:
+                peer.close()
+            assert trouble_of(link) == steps.HolderLost("n1", f"{reason} ({address})")
+        link.close()
 
 
 def test_nothing_has_come(scene: Scene) -> None:
@@ -187,7 +220,7 @@ def test_asking_one_who_does_not_read_does_not_block(context: Context) -> None:
 
 
 @pytest.mark.parametrize("reply", [Noted(), Error(WireCode.UNSUPPORTED, "an older holder")])
-def test_no_reply_to_a_report_is_a_refusal(scene: Scene, reply: messages.Message) -> None:
+def test_no_reply_to_a_report_is_a_refusal(scene: Scene, reply: Message) -> None:
     scene.link.report(7, WrongChunk(SOME_ID, 3, "me"))
     assert scene.event_for(messages.encode(reply)) == steps.ReportNoted("n1", 7)
     assert scene.link.reports == set()
@@ -207,6 +240,30 @@ def test_a_report_leaves_though_the_link_is_closed_at_once(context: Context, sce
         link.close()
         assert scene.router.poll(LIMIT_MS)
         assert messages.decode(scene.router.recv_multipart()[-1], messages.NodeRequest) == report
+
+
+def test_one_who_answers_more_than_was_asked_has_lied(scene: Scene) -> None:
+    nothing = messages.encode(Nothing(b""))
+    for _ in range(1 + MOST_UNASKED):
+        assert isinstance(scene.event_for(nothing), steps.NothingReceived)
+    lost = scene.event_for(nothing)
+    assert lost == steps.HolderLost("n1", "answered more than was asked", lied=True)
+
+
+def test_one_who_sends_far_more_than_was_asked_has_lied_read_or_not(scene: Scene) -> None:
+    assert scene.link.excess() is None  # There is no connection that is known.
+    assert scene.link.trouble() is None
+    asked_bytes = 3 << 20
+    scene.link.send(8, ManifestRequest("a.bin"), asked_bytes)
+    reply = [scene.route, scene.tag, b"", messages.encode(ManifestReply(SOME_ID, "a.bin"))]
+    scene.router.send_multipart([*reply, bytes(asked_bytes)])
+    eventually(lambda: scene.link._connection and scene.link.socket.poll(LIMIT_MS))
+    assert scene.link.excess() is None
+    for _ in range(5):
+        scene.router.send_multipart([*reply, bytes(1 << 20)])
+    eventually(lambda: scene.link.excess() is not None)
+    lost = scene.link.excess()
+    assert lost == steps.HolderLost("n1", "sent more than was asked", lied=True)
 
 
 GREETING = b"\xff" + bytes(8) + b"\x7f\x03\x00" + b"NULL".ljust(20, b"\0") + bytes(32)
@@ -244,3 +301,61 @@ def test_what_has_come_whole_is_not_on_its_way(scene: Scene) -> None:
     scene.event_for(messages.encode(ManifestReply(SOME_ID, "a.bin")), bytes(100_000))
     assert scene.link._connection is not None
     assert not scene.link.is_sending()
+
+
+def test_waits_for_a_host_name_beside_everything_else(
+    context: Context, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    service = NameService(far="127.0.0.1")
+    service.may_answer.clear()
+    monkeypatch.setattr(link_module, "HOST_NAMES", service.names)
+    address = free_address()
+    server = replier(context, address)
+    link = Link(context, "n1", address.replace("127.0.0.1", "far"))
+    link.send(7, ManifestRequest("a.bin"))
+    assert link.reach() is None
+    assert not link.is_reached
+    assert not server.poll(20)
+    service.may_answer.set()
+    eventually(lambda: link.reach() is None and link.is_reached)
+    assert server.poll(LIMIT_MS)
+    assert messages.decode(server.recv(), messages.NodeRequest) == ManifestRequest("a.bin")
+    link.close()
+    server.close()
+
+
+def test_a_host_that_nobody_knows_is_lost(
+    context: Context, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(link_module, "HOST_NAMES", NameService().names)
+    link = Link(context, "n1", "tcp://far:4000")
+    eventually(link.reach)
+    lost = link.reach()
+    assert isinstance(lost, steps.HolderLost)
+    assert lost.reason.startswith("cannot be reached: the name service does not know far")
+    assert not lost.lied
+    link.close()
+
+
+def test_what_comes_over_a_link_with_keys_is_counted_to_the_byte(context: Context) -> None:
+    """Otherwise a holder that answers often would seem to be in the middle of a reply."""
+    server, own = key_pair(), key_pair()
+    ring = Keyring("n1", server)
+    ring.replace(server.public, {}, {own.public: Who("me", Role.NODE)})
+    far: Context = zmq.Context()
+    listener = Listener(far, address := free_address(), 1000, Bounds(), gate=gate_of(ring))
+    link = Link(context, "n1", address, Towards(own, server.public, "me"))
+    reply = messages.encode(ChunkReply(3, b""))
+    for number in range(50):
+        link.send(number, ManifestRequest("a.bin"))
+        while (letter := listener.receive(time.monotonic())) is None:
+            listener.look(time.monotonic())
+        assert listener.send(letter, reply, bytes(10 * number))
+        assert link.socket.poll(LIMIT_MS)
+        assert isinstance(link.receive(), steps.ChunkReceived)
+        link.trouble()
+        link.is_sending()
+    assert link._begun_bytes == 301  # The handshake.
+    link.close()
+    listener.close()
+    far.term()

@@ -14,11 +14,10 @@ from shoal.node.network.link import REPORT_MS, Link
 from shoal.node.network.links import Links
 from shoal.protocol import messages
 from shoal.protocol.messages import ManifestRequest, Noted, Nothing, WrongChunk
-from shoal.wire import sockets
 from shoal.wire.frames import has_mail
 from shoal.wire.wake import Wake
 
-from tests.unit.wire.places import LIMIT_S, eventually, free_address
+from tests.unit.wire.places import LIMIT_S, eventually, free_address, replier
 
 Context: TypeAlias = "zmq.Context[zmq.Socket[bytes]]"
 
@@ -34,7 +33,7 @@ class Scene:
         self.holders = {}
         for node in ("n1", "n2"):
             address = free_address()
-            self.holders[node] = sockets.replier(context, address)
+            self.holders[node] = replier(context, address)
             self.links.add(Link(context, node, address))
 
     def ask(self, node: str, number: int) -> None:

@@ -11,7 +11,8 @@ from shoal.node.network.session import Session
 from shoal.node.serving.announcer import Announcer
 from shoal.node.serving.settings import NodeSettings
 from shoal.protocol import messages
-from shoal.protocol.messages import Leave, Message, Ok, Renew, Told, Update, Withdrawal
+from shoal.protocol.message import Message
+from shoal.protocol.messages import Leave, Ok, Renew, Told, Update, Withdrawal
 
 from tests.unit.node.hostile import Frames, Stranger
 from tests.unit.node.serving.test_announcer import holding
@@ -40,7 +41,8 @@ class ListeningTracker(Stranger):
             kept = set() if message.replace else self.known
             self.known = kept - {one.name for one in message.withdrawn}
             self.known |= {one.name for one in message.holdings}
-        reply = Ok(lease_ms=1000, holdings=len(self.known))
+        token = "t1" if isinstance(message, Update) and not message.token else ""
+        reply = Ok(lease_ms=1000, holdings=len(self.known), token=token)
         return [[tag, empty, messages.encode(reply)]]
 
 
@@ -50,7 +52,9 @@ class Node:
     def __init__(self, context: Context, tracker: str) -> None:
         announcer = Announcer("n1", "tcp://10.0.1.1:11000", 1, rng(), SETTINGS)
         self.told: list[Told] = []
-        self.session = Session(context, tracker, announcer, self.told.append)
+        self.tokens: list[str] = []
+        told = self.told.append, self.tokens.append
+        self.session = Session(context, tracker, announcer, *told)
         self.session.tell(holding("a=1"))
         self.session.tell_that_is_all()
 
@@ -77,6 +81,7 @@ def test_keeps_the_tracker_informed(context: Context, tracker: ListeningTracker)
     node.lose("a=1")
     assert node.session.flush(5)
     assert tracker.known == {"b"}
+    assert (node.tokens, node.session.token()) == (["t1"], "t1")
     eventually(lambda: any(isinstance(message, Renew) for message in tracker.heard))
     node.session.stop()
     assert isinstance(tracker.heard[-1], Leave)
@@ -93,6 +98,16 @@ def test_says_goodbye_even_while_an_answer_is_awaited(
     eventually(lambda: node.session._announcer.deadline is None)
     node.session.stop()
     assert isinstance(tracker.heard[-1], Leave)
+
+
+def test_after_the_end_nobody_waits_for_the_tracker(
+    context: Context, tracker: ListeningTracker
+) -> None:
+    node = Node(context, tracker.address)
+    node.session.start()
+    assert node.session.flush(5)
+    node.session.stop()
+    assert not node.session.flush(3600)
 
 
 def test_many_threads_may_report_changes(context: Context, tracker: ListeningTracker) -> None:

@@ -12,6 +12,7 @@ from shoal.protocol.errors import OperatorError, StoppedError
 from shoal.protocol.messages import Holder
 
 from tests.unit.node.company import Company, Member
+from tests.unit.node.hostile import LIARS, AnyHolder
 from tests.unit.wire.places import free_address
 
 DATA = bytes(range(256)) * 40
@@ -69,6 +70,20 @@ def test_one_who_has_other_content_by_now_is_not(company: Company, asker: Member
     scene = Scene(company, asker, "f")
     company.put("has", "f", DATA[::-1])
     assert not scene.believes(scene.holder)
+
+
+@pytest.mark.parametrize("way", LIARS)
+def test_one_who_sends_anything_but_the_right_bytes_is_not(
+    company: Company, asker: Member, way: str
+) -> None:
+    asker.fetch("f")
+    scene = Scene(company, asker, "f")
+    liar = AnyHolder(asker.agent._context, DATA, LIARS[way])
+    try:
+        assert not scene.believes(scene.says(address=liar.address))
+    finally:
+        liar.stop()
+    assert liar.requests
 
 
 def test_the_asking_ends_when_it_is_told_to(company: Company, asker: Member) -> None:

@@ -4,7 +4,7 @@ import os
 from pathlib import Path
 
 import pytest
-from shoal.node.folder.rules import DAMAGED, FETCHING, NO_RULE, PART, Rule
+from shoal.node.folder.rules import DAMAGED, FETCHING, FORGOTTEN, NO_RULE, PART, Rule
 from shoal.node.orders.forgetting import _as_seen
 from shoal.protocol.errors import DiskError, NotFoundError
 from shoal.protocol.messages import Holders
@@ -168,3 +168,21 @@ def test_what_was_respelled_can_be_deleted(company: Company, keeper: Member) -> 
     keeper.share("l")
     assert keeper.forget("l", delete=True).deleted
     assert not (company.place("n1") / "l").exists()
+
+
+def test_what_is_deleted_is_gone_for_good_before_its_rule_goes(
+    company: Company, keeper: Member, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Else it would be there again after a loss of power, and shared."""
+    fsync, folder = os.fsync, company.place("n1")
+    rules: list[str] = []
+
+    def note(descriptor: int) -> None:
+        fsync(descriptor)
+        if os.path.samestat(os.fstat(descriptor), folder.stat()):
+            rules.append(keeper.agent._rules.of("f").withheld)
+
+    monkeypatch.setattr(os, "fsync", note)
+    keeper.forget("f", delete=True)
+    assert rules == [FORGOTTEN]
+    assert keeper.agent._rules.of("f") == NO_RULE

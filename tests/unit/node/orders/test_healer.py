@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 from shoal.node.fetching.steps import Event
+from shoal.node.folder import cache
 from shoal.node.folder.whole import Whole
 from shoal.node.orders import healer
 from shoal.node.orders.healer import FIRST_RETRY_S, MOST_RETRY_S, Healer
@@ -43,8 +44,10 @@ def test_a_fetcher_tells_and_the_holder_heals(
     paths = [company.put(node, "f", DATA) for node in ("n1", "n2")]
     company.join("n1")
     company.join("n2")
-    rot(paths[0])
-    rot(paths[1], 5000)  # Never the same chunk.
+    for chunk in range(
+        8
+    ):  # Each is right at one of them: by luck alone nobody asks always that one.
+        rot(paths[chunk % 2], chunk * len(DATA) // 8)
     with company.visiting("n3") as other:
         assert other.fetch("f").wrong_chunks >= 1
         assert (company.place("n3") / "f").read_bytes() == DATA
@@ -62,6 +65,42 @@ def test_two_that_rotted_in_different_places_heal_each_other(company: Company) -
     eventually(lambda: company.holders("f") == {"n1": True, "n2": True})
 
 
+def test_what_is_intact_is_served_until_the_next_try(
+    company: Company, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Or two that are damaged in different places, one just after the other, are worth nothing."""
+    monkeypatch.setattr(healer, "FIRST_RETRY_S", 86_400.0)
+    paths = [company.put(node, "f", DATA) for node in ("n1", "n2")]
+    first = company.join("n1")
+    rot(paths[0])
+    complain(first, "f")
+    eventually(lambda: "cannot heal it" in caplog.text)
+    eventually(lambda: company.holders("f") == {"n1": False})
+    second = company.join("n2")
+    rot(paths[1], 5000)
+    complain(second, "f", 5000)
+    eventually(lambda: paths[1].read_bytes() == DATA)
+    eventually(lambda: company.holders("f") == {"n1": False, "n2": True})
+    first.agent._healer._retries["f"] = 0.0, 1.0
+    first.agent._healer._try_again()
+    assert paths[0].read_bytes() == DATA
+    eventually(lambda: company.holders("f") == {"n1": True, "n2": True})
+
+
+def test_what_is_forgotten_is_served_no_more(
+    company: Company, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(healer, "FIRST_RETRY_S", 86_400.0)
+    path = company.put("n1", "f", DATA)
+    keeper = company.join("n1")
+    rot(path)
+    complain(keeper, "f")
+    eventually(lambda: "cannot heal it" in caplog.text)
+    eventually(lambda: company.holders("f") == {"n1": False})
+    keeper.forget("f")
+    eventually(lambda: company.holders("f") == {})
+
+
 def test_a_tree_is_healed_too(company: Company) -> None:
     for node in ("n1", "n2"):
         company.put(node, "tree", TREE)
@@ -77,6 +116,26 @@ def test_a_tree_is_healed_too(company: Company) -> None:
     eventually(lambda: path.read_bytes() == right)
     eventually(lambda: company.holders("tree") == {"n1": True, "n2": True})
     assert seen(company.place("n1") / "tree") == TREE
+
+
+def test_what_lost_its_bytes_with_the_power_is_healed_and_is_no_new_version(
+    company: Company, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(healer, "FIRST_RETRY_S", 0.1)
+    path = company.put("n1", "f", DATA)
+    with company.visiting("n1"):
+        company.join("n2").fetch("f")
+    known = company.answer("f")
+    rot(path)
+    monkeypatch.setattr(cache, "boot_id", lambda: "a later run of the machine")
+    keeper = company.join("n1")
+    eventually(lambda: path.read_bytes() == DATA)
+    eventually(lambda: company.holders("f") == {"n1": True, "n2": True})
+    now = company.answer("f")
+    assert known is not None
+    assert now is not None
+    assert (now.id, now.version, now.versions) == (known.id, known.version, ())
+    eventually(lambda: keeper.agent._rules.damaged() == [])
 
 
 def test_what_is_right_stays_as_it_is(company: Company, caplog: pytest.LogCaptureFixture) -> None:

@@ -125,6 +125,17 @@ def test_one_who_leaves_stops_nobody_else(scene: Scene) -> None:
     assert scene.end() == {"a": TimedOutError, "b": "done"}
 
 
+def test_an_order_that_is_over_before_it_begins_is_not_carried_out(scene: Scene) -> None:
+    """A push was cancelled between the decision to fetch it and its job: it was fetched."""
+    caller = Caller("c", lambda _: None, lambda: False)
+    with pytest.raises(StoppedError):
+        scene.jobs.join("other key", caller, scene.work, scene._told)
+    assert scene.stopped == [StoppedError]
+    with pytest.raises(StoppedError):
+        scene.jobs.join("key", caller, scene.work, scene._told)
+    assert scene.end() == {"a": "done", "b": "done"}
+
+
 def test_the_last_who_leaves_stops_it_and_sees_its_end(scene: Scene) -> None:
     scene.jobs.cancel("a", TimedOutError)
     scene.jobs.cancel("b", StoppedError)

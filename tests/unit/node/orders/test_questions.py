@@ -6,7 +6,8 @@ import zmq
 from shoal.node.orders import questions
 from shoal.protocol import messages
 from shoal.protocol.errors import OperatorError, TrackerError, WireCode
-from shoal.protocol.messages import Error, Files, Holders, Message, OtherVersion, Query
+from shoal.protocol.message import Message
+from shoal.protocol.messages import Error, Files, Holders, OtherVersion, Query
 
 from tests.unit.node.company import Member
 from tests.unit.node.hostile import Frames, Stranger

@@ -67,7 +67,7 @@ def test_says_why_it_cannot_be_shared(company: Company, keeper: Member) -> None:
     (company.place("n1") / "away").symlink_to("/usr")
     error = str(refused(keeper.share, "away"))
     assert "cannot share away in" in error
-    assert "a link to a directory, which needs --follow-links; fix that" in error
+    assert "a link to a directory, which needs --link; fix that" in error
     assert "its name has a control character in it" in str(refused(keeper.share, "a\nb"))
 
 

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 from shoal.node.folder.rules import DAMAGED, Damage, Rule
 from shoal.node.orders.sweeper import LOOK_S, MOST_AGE_S
-from shoal.node.staging.remains import found
+from shoal.node.staging.remains import found, note_name, staging_place
 from shoal.protocol.control import Discarded, DiscardOrder
 from shoal.protocol.errors import OperatorError
 from shoal.protocol.manifest import ContentId
@@ -81,7 +81,7 @@ def test_a_tracker_that_is_silent_says_nothing(tmp_path: Path) -> None:
         member = company.join("n2")
         sweeper = member.agent._sweeper
         eventually(lambda: sweeper._doubtful)
-        sweeper._stopping.set()  # It ends each question.
+        sweeper._thread._stopping.set()  # It ends each question.
         assert sweeper.look() == LOOK_S
         assert names(company) == ["a"]
 
@@ -134,6 +134,29 @@ def test_a_newer_version_takes_the_place_of_what_is_left(tmp_path: Path) -> None
         leave(company.place("n2"), "a")
         member.fetch("a")  # It is here already.
         assert names(company) == ["b"]
+
+
+def test_what_is_left_of_a_thing_that_is_here_goes(tmp_path: Path) -> None:
+    """A fetch was killed after the rename: it was listed as unfinished for a week."""
+    with Company(tmp_path) as company:
+        company.publish("n1", "a", b"the newest")
+        member = company.join("n2")
+        content_id = ContentId(member.fetch("a").id)
+        place = staging_place(company.place("n2"), content_id)
+        for look_again in (
+            lambda: member.fetch("a"),
+            lambda: member.fetch(content_id),
+            member.agent._sweeper.look,
+        ):
+            place.mkdir()
+            note_name(place, "a")
+            look_again()
+            assert names(company) == []
+        damage(member, content_id)
+        place.mkdir()
+        member.agent._sweeper.look()
+        member.fetch("a")
+        assert place.is_dir()
 
 
 def test_an_older_version_does_not(tmp_path: Path) -> None:

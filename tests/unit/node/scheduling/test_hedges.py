@@ -1,10 +1,11 @@
 """What an idle holder may take over from a slow one, and how often."""
 
-from shoal.node.scheduling.hedges import Hedges
-from shoal.node.scheduling.holders import LONG_BYTES, Neighbours, Peer
+from shoal.node.scheduling.hedges import SILENT_S, Hedges
+from shoal.node.scheduling.holders import LONG_BYTES, Peer
+from shoal.node.scheduling.neighbours import Neighbours
 from shoal.node.scheduling.requests import Outstanding, Request
 
-from tests.unit.node.scheduling.scene import Fetch
+from tests.unit.node.scheduling.scene import Fetch, drawn
 from tests.unit.node.things import bits
 
 ALL = bits("0123456789")
@@ -35,9 +36,11 @@ class Scene:
         self.near[node].sent(request)
         return request
 
-    def chances(self, missing: str, count: int = 10) -> str:
+    def chances(self, missing: str, count: int = 10, left: int = 1) -> str:
         """Draw who may take over which chunk from whom, and when."""
-        found = Hedges(count).chances(self.near, self.out, bits(missing))
+        hedges = Hedges(count)
+        hedges.left = min(left, hedges.left)
+        found = hedges.chances(self.near, self.out, bits(missing))
         return " ".join(
             f"{one.peer.node}:{one.slow.index}<{one.slow.node}@{one.at:g}" for one in found
         )
@@ -203,6 +206,8 @@ def test_only_so_many_are_taken_over() -> None:
     assert fetch.asked() == "n1:0 n2:1 n3:2 n4:3 n5:4 n6:5 n7:6 n8:7"
     fetch.wait(0.01).deliver("n1")
     fetch.wait(0.9)
+    for number in range(2, 9):
+        fetch.scheduler.is_sending(f"n{number}", fetch.now)
     assert fetch.asked() == "n1:1"
     fetch.deliver("n1")
     assert fetch.asked() == ""
@@ -210,6 +215,39 @@ def test_only_so_many_are_taken_over() -> None:
     for node in ("n3", "n4", "n5", "n6"):
         fetch.deliver(node)
     assert fetch.asked() == "n1:6"
+
+
+def test_all_that_a_silent_holder_was_asked_for_is_taken_over() -> None:
+    """Of two holders one was stopped: for 1.4 s nothing came, although the other was idle."""
+    fetch = Fetch("n1 n2", missing="0123456789", window_bytes=1000)
+    fetch.asked()
+    for _ in range(4):
+        fetch.wait(0.01).deliver("n2")
+        fetch.asked()
+    fetch.deliver("n1")
+    assert drawn(fetch.out) == "n2:5 n2:6 n2:7 n2:8 n2:9"
+    assert fetch.wait(0.15).asked() == "n1:5"  # As it is slow.
+    fetch.deliver("n1")
+    assert fetch.asked() == ""
+    assert fetch.scheduler.deadline(fetch.now) == 0.04 + SILENT_S
+    fetch.wait(SILENT_S - 0.15)
+    assert [(fetch.asked(), fetch.deliver("n1")) for _ in range(4)] == [
+        (f"n1:{index}", True) for index in range(6, 10)
+    ]
+
+
+def test_a_holder_is_silent_when_it_keeps_still_for_longer_than_usual() -> None:
+    scene = Scene()
+    scene.add("n1", latency_s=0.01)
+    scene.add("n2", latency_s=3)
+    scene.add("n3", latency_s=0.01)
+    for node, chunk in (("n2", "1"), ("n3", "3"), ("n2", "4"), ("n2", "5")):
+        scene.ask(node, chunk)
+    assert scene.chances("1345", left=0) == "n1:3<n3@0.5"
+    assert scene.chances("145", left=0) == "n1:1<n2@4"  # 3 s for three replies, four times that.
+    scene.near["n2"].is_sending(3)
+    assert scene.chances("145", left=0) == "n1:1<n2@7"
+    assert scene.chances("145") == "n1:1<n2@0.15"
 
 
 def test_does_not_take_over_what_there_is_no_memory_for() -> None:

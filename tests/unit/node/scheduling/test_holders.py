@@ -4,7 +4,8 @@ import math
 
 import pytest
 from shoal.node.scheduling import holders
-from shoal.node.scheduling.holders import LONG_BYTES, Neighbours, Pace, Peer
+from shoal.node.scheduling.holders import LONG_BYTES, Pace, Peer
+from shoal.node.scheduling.neighbours import Neighbours
 from shoal.node.scheduling.requests import Request
 from shoal.node.scheduling.wanted import Twins, Wanted
 

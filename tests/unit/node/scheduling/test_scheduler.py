@@ -110,7 +110,7 @@ def test_leaves_a_busy_holder_alone_for_a_while() -> None:
     fetch.asked()
     request = fetch.request_to("n1")
     fetch.scheduler.is_busy("n1", 0)
-    fetch.scheduler.close("n1", request.request_id, 0)
+    fetch.scheduler.give_up("n1", request.request_id, 0)
     assert fetch.asked() == ""
     assert fetch.scheduler.deadline(0) == 0.02
     assert fetch.wait(0.02).asked() == "n1:0"

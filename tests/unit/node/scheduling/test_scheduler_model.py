@@ -93,7 +93,7 @@ class AnyHolders(RuleBasedStateMachine):
     def be_busy(self, data: st.DataObject) -> None:
         request = self.answered(data)
         self.scheduler.is_busy(request.node, self.now)
-        self.scheduler.close(request.node, request.request_id, self.now)
+        self.scheduler.give_up(request.node, request.request_id, self.now)
         self.ask()
 
     @rule(seconds=st.sampled_from([0.001, 0.1, 0.3, 1.0, 5.0]))

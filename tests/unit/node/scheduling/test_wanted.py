@@ -102,3 +102,37 @@ def test_most_things_have_no_zeros(sizes: list[int]) -> None:
 def test_a_digest_of_fewer_zeros_is_not_that_of_more() -> None:
     digest = blake3(bytes(5)).digest()
     assert digits(all_zeros(manifest.of_file(manifest.PLAIN_MODE, [5, 6], digest * 2))) == "0"
+
+
+def in_turn(length: int, have: int = 0) -> Wanted:
+    """Return what is missing of three files of so many chunks, which come in turn."""
+    count = 3 * length
+    found = Wanted(have, (1 << count) - 1, rng(), Twins(thing([10] * count)))
+    found.order((length, 2 * length))
+    return found
+
+
+def test_long_files_come_in_turn_and_each_in_random_order() -> None:
+    chunks = in_turn(200)
+    everything = chunks.missing
+    picked = {chunks.pick(everything, is_scattered=True) for _ in range(500)}
+    assert max(picked) < 200
+    assert len(picked) > 100
+
+
+def test_what_is_not_their_turn_is_picked_rather_than_nothing() -> None:
+    assert in_turn(200).pick(1 << 450, is_scattered=True) == 450
+
+
+def test_the_next_file_has_its_turn_when_one_is_complete() -> None:
+    chunks = in_turn(200, have=(1 << 200) - 1)
+    assert 200 <= chunks.pick(chunks.missing, is_scattered=True) < 400
+    last = in_turn(200, have=(1 << 400) - 1)
+    assert last.pick(last.missing, is_scattered=False) == 400
+
+
+def test_of_short_files_others_are_picked_at_times_too() -> None:
+    chunks = in_turn(50)
+    picked = [chunks.pick(chunks.missing, is_scattered=True) < 50 for _ in range(1000)]
+    assert 750 < sum(picked) < 920  # Three in four, and a third of the others.
+    assert chunks.pick(chunks.missing, is_scattered=False) == 0

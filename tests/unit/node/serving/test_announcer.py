@@ -9,7 +9,8 @@ from shoal.node.serving.announcer import Announcer, confirmed
 from shoal.node.serving.settings import NodeSettings
 from shoal.protocol import messages
 from shoal.protocol.errors import WireCode
-from shoal.protocol.messages import Error, Holding, Leave, Message, Ok, Renew, Told, Update
+from shoal.protocol.message import Message
+from shoal.protocol.messages import Error, Holding, Leave, Ok, Renew, Told, Update
 
 from tests.unit.node.things import rng
 
@@ -28,7 +29,8 @@ def drawn(message: Message | None) -> str:
     match message:
         case None:
             return ""
-        case Renew(holdings=count):
+        case Renew(holdings=count, sequence=sequence):
+            assert sequence > 0
             return f"renew {count}"
         case Update():
             parts = ["!"] if message.replace else []
@@ -142,6 +144,20 @@ def test_renews_again_when_no_answer_came() -> None:
     assert scene.jump() == "renew 1"
     scene.lost()
     assert scene.jump() == "renew 1"
+
+
+def test_a_renewal_names_the_last_update() -> None:
+    announcer = Announcer("n1", ADDRESS, 7, rng(), SETTINGS)
+    announcer.all_known(0.0)
+    for at, name in enumerate(("a=1", "b=1")):
+        announcer.added(holding(name), float(at))
+        said = announcer.next_message(float(at))
+        assert isinstance(said, Update)
+        announcer.answered(Ok(30_000, at + 1), float(at))
+        renewal = announcer.next_message(at + 100.0)
+        assert isinstance(renewal, Renew)
+        assert (renewal.holdings, renewal.sequence) == (at + 1, said.sequence)
+        announcer.answered(Ok(30_000, at + 1), at + 100.0)
 
 
 def test_renews_with_jitter() -> None:

@@ -5,7 +5,8 @@ from hypothesis import settings
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 from shoal.node.serving.announcer import Announcer
 from shoal.protocol.errors import WireCode
-from shoal.protocol.messages import Error, Holding, Message, Ok, Renew, Update
+from shoal.protocol.message import Message
+from shoal.protocol.messages import Error, Holding, Ok, Renew, Update
 
 from tests.unit.node.serving.test_announcer import ADDRESS, SETTINGS, SOON_S, holding, tell
 from tests.unit.node.things import rng
@@ -14,7 +15,10 @@ TEXTS = ["a=1", "a=2", "b=1", "b=1~", "c=3"]
 
 
 class ForgetfulTracker(RuleBasedStateMachine):
-    """A tracker that loses messages and answers, forgets, and takes off its lists what it likes."""
+    """A tracker that loses messages and answers, forgets, and takes off its lists what it likes.
+
+    After a loss of power it may know what it knew some updates ago.
+    """
 
     def __init__(self) -> None:
         super().__init__()
@@ -23,6 +27,7 @@ class ForgetfulTracker(RuleBasedStateMachine):
         self.truth: list[Holding] = []
         self.known: dict[tuple[str, str], Holding] | None = None
         self.sequence = 0
+        self.saved: list[tuple[int, dict[tuple[str, str], Holding]]] = []
         self.out: Message | None = None
 
     @rule(texts=st.lists(st.sampled_from(TEXTS), unique_by=lambda text: text.rstrip("~")))
@@ -56,6 +61,12 @@ class ForgetfulTracker(RuleBasedStateMachine):
     def forget_all(self) -> None:
         self.known = None
 
+    @precondition(lambda self: self.saved)
+    @rule(count=st.integers(1, 3))
+    def lose_the_last_updates(self, count: int) -> None:
+        del self.saved[len(self.saved) - min(count, len(self.saved) - 1) :]
+        self.sequence, self.known = self.saved[-1][0], dict(self.saved[-1][1])
+
     @precondition(lambda self: self.known)
     @rule()
     def forget_one(self) -> None:
@@ -70,7 +81,8 @@ class ForgetfulTracker(RuleBasedStateMachine):
                 for gone in said.withdrawn:
                     self.known.pop((gone.name, gone.id), None)
                 self.known |= {(one.name, one.id): one for one in said.holdings}
-            case Renew() if self.known is None:
+                self.saved.append((self.sequence, dict(self.known)))
+            case Renew() if self.known is None or said.sequence > self.sequence:
                 return Error(WireCode.NOT_FOUND, "who?")
             case _:
                 pass

@@ -1,11 +1,11 @@
-"""What an action leads to is handed over in turn."""
+"""What an action leads to is handed over at once."""
 
 from shoal.node.serving.drive import drive
 from shoal.node.serving.steps import Action, Event, FindState, StateFound, TimePassed
 from shoal.protocol.messages import State
 
 
-def test_hands_over_what_actions_lead_to_after_the_rest_of_the_batch() -> None:
+def test_hands_over_what_an_action_leads_to_before_the_next_one() -> None:
     said: list[str] = []
 
     def handle(event: Event) -> list[Action]:
@@ -19,4 +19,4 @@ def test_hands_over_what_actions_lead_to_after_the_rest_of_the_batch() -> None:
         return StateFound(1, State("none")) if action.name == "a" else None
 
     drive(handle, carry_out, TimePassed())
-    assert said == ["TimePassed", "a", "b", "StateFound"]
+    assert said == ["TimePassed", "a", "StateFound", "b"]

@@ -23,3 +23,8 @@ def test_remembers_only_so_many_askers() -> None:
     for number in range(2 * MAX_CONVERSATIONS):
         assert uploads.is_news("a.bin", f"n{number}", number * BURST_S)
     assert len(uploads._said) == MAX_CONVERSATIONS
+
+
+def test_all_are_news_if_that_is_wished() -> None:
+    uploads = Uploads(0.0)
+    assert all(uploads.is_news("a", "n1", 0.0) for _ in range(100))

@@ -127,7 +127,7 @@ class Fetch:
                 return self.intake.publish()
             case steps.Finish(path):
                 self.path = path
-            case steps.Fail(kind, message):
+            case steps.Fail(kind, message, _):
                 raise kind(message)
             case _:
                 assert isinstance(action, steps.Connect | steps.Disconnect)

@@ -37,11 +37,11 @@ def remains_in(folder: Path) -> Remains:
     return Remains(folder, Inventory(lambda _: None))
 
 
-def fetched(folder: Path, *, gives_way: bool = False) -> Remains:
-    """Return what is left in a folder whose node fetches the thing just now."""
+def fetched(folder: Path, *, is_damaged: bool = False) -> Remains:
+    """Return what is left in a folder whose node fetches the thing just now, or has it damaged."""
     inventory = Inventory(lambda _: None)
     staging = StagedFile(folder / ".shoal/partial", id_of(THING), THING)
-    inventory.put_partial(PartialFile("a", staging, gives_way=gives_way))
+    (inventory.put_damaged if is_damaged else inventory.put_partial)(PartialFile("a", staging))
     return Remains(folder, inventory)
 
 
@@ -67,8 +67,11 @@ def test_its_age_is_that_of_what_was_written_last(tmp_path: Path) -> None:
 def test_a_name_that_is_damaged_or_missing_is_none(tmp_path: Path) -> None:
     content_id = leave(tmp_path, "")
     assert [one.name for one in found(tmp_path)] == [""]
-    (staging_place(tmp_path, content_id) / "name").write_bytes(b"\xff")
-    assert [one.name for one in found(tmp_path)] == [""]
+    for damaged in (b"\xff", bytes(5)):  # The latter after a loss of power.
+        (staging_place(tmp_path, content_id) / "name").write_bytes(damaged)
+        assert [one.name for one in found(tmp_path)] == [""]
+    note_name(staging_place(tmp_path, content_id), content_id)  # Its name was not known.
+    assert [one.name for one in found(tmp_path)] == [content_id]
 
 
 def test_what_is_not_ours_is_left_alone(tmp_path: Path) -> None:
@@ -106,7 +109,7 @@ def test_what_is_being_fetched_stays(tmp_path: Path) -> None:
     remains.discard_others("a", "b3:")
     assert remains.discard_if(lambda _: True) == []
     assert [one.id for one in found(tmp_path)] == [content_id]
-    assert fetched(tmp_path, gives_way=True).discard(content_id)
+    assert fetched(tmp_path, is_damaged=True).discard(content_id)
 
 
 def test_other_versions_of_a_name_go(tmp_path: Path) -> None:

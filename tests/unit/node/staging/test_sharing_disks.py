@@ -1,5 +1,6 @@
 """Versions on file systems that share blocks: what is the same takes no room twice."""
 
+import contextlib
 import os
 import re
 import shutil
@@ -9,7 +10,7 @@ from pathlib import Path
 
 import pytest
 from shoal.node.fetching import steps
-from shoal.node.files.placing import sync
+from shoal.node.files.durable import FileSystem
 from shoal.node.folder.whole import Whole
 from shoal.node.staging.intake import Intake
 from shoal.node.staging.spare import NOTHING, Spare
@@ -95,7 +96,8 @@ class Fetch:
 
 
 def free_bytes(disk: Path) -> int:
-    sync(disk)
+    with contextlib.closing(FileSystem.of(disk)) as durably:
+        durably.sync()
     status = os.statvfs(disk)
     return status.f_bfree * status.f_frsize
 

@@ -1,16 +1,20 @@
 """A tree that was fetched gets its name, in the folder or elsewhere; and disks that are full."""
 
 import errno
+import os
 import resource
 import shutil
 import subprocess
 import sys
 import threading
 from pathlib import Path
+from typing import Any
 
 import pytest
 from shoal.node.files.placing import InTheWayError
+from shoal.node.staging.spare import ANYTHING
 from shoal.node.staging.staged_tree import StagedTree
+from shoal.node.staging.tree_in_place import TreeInPlace
 from shoal.node.trees.selection import Selection
 from shoal.protocol import bitmap, listing, manifest
 from shoal.protocol.errors import DiskError, OperatorError
@@ -167,7 +171,7 @@ def test_many_may_write_and_read_at_once(tmp_path: Path) -> None:
     assert (seen(tmp_path / "t"), wrong) == (items, [])
 
 
-@pytest.mark.parametrize("depth", [100, 1100])
+@pytest.mark.parametrize("depth", [100, 500])
 def test_nothing_is_too_deep(deep_path: Path, depth: int) -> None:
     deep = "/".join(["d"] * depth)
     model = Model({f"{deep}/x": file(b"deep"), f"{deep}/e": FOLDER, f"{deep}/l": link("x")}, 999)
@@ -278,3 +282,58 @@ print(seen(completed(place, model)) == model.items)
         pytest.skip("no file system may be mounted here")
     told = done.stdout.split()
     assert told == [str(errno.ENOSPC), str(errno.ENOSPC), "True", "True"], done.stderr
+
+
+OTHER_BYTES: Items = {
+    path: (kind, bytes(255 - byte for byte in data)) if kind in listing.FILES else (kind, data)
+    for path, (kind, data) in TREE.items()
+}
+
+
+def test_what_is_served_while_a_tree_takes_the_place_of_another_is_right(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The other one was where the tree had been, and was sent: honest holders were banned."""
+    make(tmp_path / "t", OTHER_BYTES)
+    staging, sync = filled(tmp_path), os.fsync
+    served: list[list[bytes]] = []
+
+    def read_and_sync(descriptor: int) -> None:
+        if seen(tmp_path / "t") == TREE:
+            served.append([staging.read(index) for index in range(COUNT)])
+        sync(descriptor)
+
+    monkeypatch.setattr(os, "fsync", read_and_sync)
+    staging.publish(tmp_path, "t", lambda _: True)
+    assert served == [MODEL.chunks]
+
+
+def test_what_is_served_while_a_file_appears_is_right(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    make(tmp_path / "t", OTHER_BYTES)
+    staging, _ = begun(tmp_path, in_place=TreeInPlace(tmp_path, "t", ANYTHING))
+    first, last = MODEL.chunk_of("d/e/f/data"), MODEL.chunk_of("d/e/f/data", 69)
+    fill(staging, set(FILES) - {last})
+    appearing = threading.Thread(target=fill, args=(staging, [last]))
+    opened = os.open
+
+    def wait_and_open(path: bytes, flags: int, *more: Any, **named: Any) -> int:
+        is_read = threading.current_thread() is not appearing and b"/f/data" in path
+        if is_read and appearing.ident is None:
+            appearing.start()
+            appearing.join(0.5)  # It must wait until this has been read.
+        return opened(path, flags, *more, **named)
+
+    monkeypatch.setattr(os, "open", wait_and_open)
+    assert staging.read(first) == MODEL.chunks[first]
+    appearing.join()
+    assert seen(tmp_path / "t")["d/e/f/data"] == TREE["d/e/f/data"]
+
+
+def test_nothing_is_served_of_what_goes_to_an_output(tmp_path: Path) -> None:
+    """It may take the place of something else there."""
+    staging = filled(tmp_path)
+    staging.publish_at(tmp_path / "out")
+    with pytest.raises(OSError, match="Bad file descriptor"):
+        staging.read(0)

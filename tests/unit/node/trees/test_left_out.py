@@ -1,7 +1,7 @@
 """What is said of what is left out: some by name, all in number."""
 
 from shoal.node.trees.left_out import LeftOut
-from shoal.protocol import messages
+from shoal.protocol import fields
 from shoal.protocol.control import MAX_LEFT_OUT, Omission
 from shoal.protocol.names import MAX_NAME_BYTES
 
@@ -34,5 +34,5 @@ def test_what_is_told_can_be_sent() -> None:
     found.named[1] = (found.named[1][0], "r" * 10_000)
     short, long = found.told()
     assert short.path == "caf\\xe9\n"
-    assert (len(long.path), len(long.reason)) == (MAX_NAME_BYTES, messages.MAX_TEXT_CHARACTERS)
+    assert (len(long.path), len(long.reason)) == (MAX_NAME_BYTES, fields.MAX_TEXT_CHARACTERS)
     assert long.path.endswith("…")

@@ -44,6 +44,15 @@ def chosen(selection: Selection, items: Items = LIBRARY) -> str:
     return " ".join(entry.path for entry, is_chosen in flags if is_chosen)
 
 
+def test_thousands_of_links_to_the_same_thousands_of_files_are_no_matter() -> None:
+    """Looking at each file for each link would take minutes."""
+    links = {f"a/{number:05}": link("../b") for number in range(20_000)}
+    files = {f"b/{number:05}": file() for number in range(20_000)}
+    part = part_of({**links, **files}, Selection(include=("a",), exclude=("b/00007",)))
+    assert sum(part.is_chosen) == 39_999
+    assert part.lack is None
+
+
 SHARED = "shared/conf/a shared/conf/empty"
 
 
@@ -129,6 +138,11 @@ def test_links_to_what_they_lie_in_bring_nothing_but_lead_out_of_a_part() -> Non
     assert chosen(Selection(inside="a"), items) == "a/here a/up"
     part = part_of(items, Selection(inside="a"))
     assert part.leads_out_of(part.inside) == Lack("a/up", "")
+
+
+def test_a_link_that_leads_nowhere_leads_nowhere_elsewhere() -> None:
+    part = part_of({"a/b": file(), "a/gone": link("../c"), "d": file()}, Selection(inside="a"))
+    assert part.leads_out_of(part.inside) is None
 
 
 @given(ITEMS, st.sampled_from(["a", "b", "x", "x.y", "a/x", "a/b"]))

@@ -105,9 +105,9 @@ def test_says_of_what_a_chunk_is_made() -> None:
     assert list(one.pieces(0)) == [(-1, 0, 8)]
     assert list(one.pieces(first)) == [(0, 0, 8)]
     assert list(one.pieces(first + 1)) == [(0, 8, 2), (1, 0, 5), (3, 0, 1)]
-    assert one.files_in(1 << first + 1 | 1) == {0, 1, 3}
+    assert one.files_in([0, first + 1]) == {0, 1, 3}
     assert one.chunks_of([1, 2]) == 1 << first + 1
-    assert (one.chunks_of([]), one.files_in(0)) == (0, set())
+    assert (one.chunks_of([]), one.files_in([])) == (0, set())
 
 
 def test_counts_the_bytes_of_chunks() -> None:
@@ -132,7 +132,7 @@ def test_pieces_make_up_the_tree(items: Items, chunk_bytes: int) -> None:
         start = len(model.listing) + one.start(number)
         assert model.bytes[start : start + len(content)] == content
         for at in bitmap.indices(one.chunks_of([number])):
-            assert number in one.files_in(1 << at)
+            assert number in one.files_in([at])
 
 
 @given(ITEMS, st.integers(1, 50), st.lists(st.sampled_from(["a", "b", "x", "x.y", "*!"])))
@@ -145,4 +145,18 @@ def test_whatever_is_chosen_can_be_had_from_the_needed_chunks(
     chosen = {file for file, _ in one.chosen_files()}
     for index in range(model.manifest.listing_chunks, model.manifest.chunk_count):
         is_needed = bool(one.needed >> index & 1)
-        assert is_needed == bool(chosen & one.files_in(1 << index))
+        assert is_needed == bool(chosen & one.files_in([index]))
+
+
+def test_files_with_enough_chunks_have_a_turn_of_their_own() -> None:
+    items: Items = {
+        "a": file(bytes(8 * 40)),
+        "b": file(bytes(8 * 10)),
+        "c": file(),
+        "d": file(bytes(8 * 30)),
+        "e": file(bytes(8 * 5)),
+    }
+    count = Model(items, 8).manifest.listing_chunks
+    assert [end - count for end in plan(items).turns()] == [40, 80]
+    assert [end - count for end in plan(items, only("/d", "/e")).turns()] == [80]
+    assert plan().turns() == ()

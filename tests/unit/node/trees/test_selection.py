@@ -1,6 +1,11 @@
 """Which paths of a tree are meant."""
 
+import warnings
+
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from pathspec import GitIgnoreSpec
 from shoal.node.trees.selection import EVERYTHING, Selection, check_pattern
 
 PATHS = ["a.txt", "b.bin", "data/a.txt", "data/raw/c.bin", "data.txt", "logs/1.log"]
@@ -46,6 +51,29 @@ def test_patterns_are_those_of_gitignore(include: str, exclude: str, expected: s
 def test_a_place_means_what_lies_there_and_below(inside: str, expected: str) -> None:
     assert chosen(Selection(inside=inside)) == expected
     assert not Selection(inside=inside).is_everything
+
+
+@pytest.mark.parametrize(
+    "pattern", ["*-*-*-*-*.gz", "*" * 30 + ".gz", "*?*?*?*?*?.gz", "*[a-z_-]*[0-9-]*[.-]*[x-]*.gz"]
+)
+def test_many_stars_take_no_longer_than_one(pattern: str) -> None:
+    """Each of these would take hours, were all the ways to fit them tried."""
+    named = Selection((pattern,))
+    assert not named.chooses("-" * 250)
+    assert named.chooses("-" * 200 + ".gz")
+
+
+@given(
+    pattern=st.text("ab-*?[]/", min_size=1, max_size=8),
+    path=st.text("ab-/", min_size=1, max_size=8),
+)
+def test_stars_mean_what_they_mean_to_pathspec(pattern: str, path: str) -> None:
+    try:
+        with warnings.catch_warnings(action="ignore"):
+            expected = GitIgnoreSpec.from_lines([pattern]).match_file(path)
+    except ValueError:
+        return
+    assert Selection((pattern,)).chooses(path) == expected
 
 
 def test_a_place_and_patterns_must_both_be_met() -> None:

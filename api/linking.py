@@ -1,0 +1,37 @@
+"""Links in a node's folder to what lies elsewhere, which is served from there and only read."""
+
+import os
+from pathlib import Path
+
+from shoal.node.files.directories import opened
+from shoal.node.staging.room import disk_trouble
+from shoal.protocol.errors import OperatorError
+from shoal.protocol.names import display
+
+
+def place_link(path: Path, folder: Path, name: str) -> None:
+    """Make a link to `path` under a name in a node's folder, durably; it may be there already.
+
+    Raises:
+        OperatorError: something else is there.
+        DiskError: the folder cannot be written to.
+    """
+    place, target = folder / name, path.absolute()
+    try:
+        _make(place, target)
+    except FileExistsError:
+        message = f"{display(str(folder))} already has a {display(name)}, which is not this link"
+        remedy = f"move it away, or give {display(str(path))} another name"
+        raise OperatorError(f"{message}; {remedy}") from None
+    except OSError as error:
+        raise disk_trouble(error, name, folder) from None
+
+
+def _make(place: Path, target: Path) -> None:
+    with opened(place.parent.resolve()) as directory:
+        try:
+            os.symlink(target, place.name, dir_fd=directory)
+        except FileExistsError:
+            if not place.is_symlink() or place.readlink() != target:
+                raise
+        os.fsync(directory)

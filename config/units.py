@@ -1,0 +1,91 @@
+"""Units of systemd for the tracker and nodes: their text and name. Installs nothing.
+
+A system unit where root asks, which may run as another user; else a unit of the user's own.
+"""
+
+import re
+import string
+from collections.abc import Sequence
+from pathlib import Path
+
+import msgspec
+from shoal.config.cluster import Cluster, node_named
+from shoal.protocol.addresses import split
+
+TRACKER = "tracker"
+TEMPLATES = Path(__file__).parent
+# Caps, far from what is needed. The tracker's limits allow 1.5 GiB (docs/use/cluster-file.md).
+NODE_MEMORY, TRACKER_MEMORY = "2G", "3G"
+FIRST_UNPRIVILEGED_PORT = 1024
+_NO_UNIT_NAME = re.compile(r"[^A-Za-z0-9:_.-]")  # systemd.unit(5), without the backslash.
+MAX_NAME_CHARACTERS = 200  # 255 with the suffix, and those of its folders.
+
+
+class Unit(msgspec.Struct, frozen=True):
+    """One that can be installed, or printed."""
+
+    name: str  # Without `.service`.
+    text: str
+    folders: tuple[Path, ...]  # It writes there; they have to exist.
+    user: str | None  # As whom a system unit runs; None for a user's own unit.
+
+
+def unit_name(cluster: str, role: str) -> str:
+    """Return the name of the unit of a role of the cluster file CLUSTER.yaml."""
+    return _NO_UNIT_NAME.sub("_", f"shoal-{cluster}-{role}")[:MAX_NAME_CHARACTERS]
+
+
+def unit_of(
+    cluster: Cluster, role: str, command: Sequence[str], user: str | None, name: str | None = None
+) -> Unit:
+    """Return the unit of the tracker or a node.
+
+    Args:
+        cluster: the one that it belongs to.
+        role: `tracker`, or the name of a node.
+        command: what runs shoal, with the absolute path of the program.
+        user: as whom it runs, as a system unit; None for a unit of the user's own.
+        name: of the unit; by default it is told by the cluster file's.
+
+    Raises:
+        OperatorError: there is no such node.
+    """
+    name = name or unit_name(cluster.path.stem, role)
+    is_tracker = role == TRACKER
+    entry = cluster.tracker if is_tracker else node_named(cluster, role)
+    folder = cluster.tracker.state_folder if is_tracker else cluster.nodes[role].folder
+    words = [TRACKER] if is_tracker else ["node", role]
+    _, port = split(entry.bound_to)
+    template = TEMPLATES / ("user.service" if user is None else "system.service")
+    text = string.Template(template.read_text()).substitute(
+        unit=name,
+        what=f"{' '.join(words)} of {_escaped(cluster.path.stem)}",
+        user=user,
+        command=" ".join(map(_quoted, [*command, *words, "--config", str(cluster.path)])),
+        folders=_quoted(str(folder)).replace("$$", "$"),
+        memory=TRACKER_MEMORY if is_tracker else NODE_MEMORY,
+        capabilities=_capabilities(user, port),
+    )
+    return Unit(name, text, (folder,), user)
+
+
+def _capabilities(user: str | None, port: int) -> str:
+    needed = ["CAP_DAC_OVERRIDE"] if user == "root" else []  # Its folder may be another's.
+    if port >= FIRST_UNPRIVILEGED_PORT:
+        return f"CapabilityBoundingSet={' '.join(needed)}"
+    bound = "CAP_NET_BIND_SERVICE"
+    every = " ".join([*needed, bound])
+    return f"CapabilityBoundingSet={every}\nAmbientCapabilities={bound}"
+
+
+def _quoted(word: str) -> str:
+    """Return a word of a command line as systemd reads it (systemd.service(5))."""
+    text = _escaped(word).replace("$", "$$")
+    return text if re.fullmatch(r"[A-Za-z0-9_./:@%+=,~$-]+", text) else f'"{text}"'
+
+
+def _escaped(text: str) -> str:
+    """Return a text in which nothing is special to systemd."""
+    for special, written in (("\\", "\\\\"), ('"', '\\"'), ("%", "%%"), ("\n", "\\n")):
+        text = text.replace(special, written)
+    return text

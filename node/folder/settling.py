@@ -1,0 +1,89 @@
+"""The thread that makes durable what was hashed: it then counts in later runs of the machine.
+
+Now and then, and only if there is something: it makes durable what everybody has written there.
+"""
+
+import logging
+import os
+from pathlib import Path
+
+from shoal.node.files.durable import FileSystem
+from shoal.node.folder.cache import Cache
+from shoal.node.folder.rules import Rules
+from shoal.protocol.names import display
+from shoal.system.repeating import Repeating
+
+log = logging.getLogger("shoal.node")
+
+PAUSE_S = 30.0  # Linux itself writes most of it within this time.
+_AT_A_TIME = 1000  # Others wait for the cache meanwhile, for some milliseconds.
+_MOUNTS = Path("/proc/self/mountinfo")
+
+
+class Settler:
+    """Looks after the cache of one folder, from `start` to `stop`."""
+
+    def __init__(self, folder: Path, cache: Cache, rules: Rules) -> None:
+        self._folder = folder
+        self._cache = cache
+        self._rules = rules
+        self._lost: set[tuple[str, str]] = set()  # Hashed, but not all of it could be written.
+        self._disk: FileSystem | None = None  # That the folder was on when it was last looked.
+        self._thread = Repeating("settle", self._look)
+
+    def start(self) -> None:
+        self._thread.start(PAUSE_S)
+
+    def stop(self) -> None:
+        self._thread.stop()
+        if self._disk is not None:
+            self._disk.close()
+            self._disk = None
+
+    def settle(self, disk: FileSystem) -> None:
+        """Make durable what was hashed so far, and note that; `disk` is what the folder is on.
+
+        Raises:
+            OSError: something could not be written: then nothing of this ever counts.
+        """
+        folder, mounts = os.path.realpath(self._folder), _mount_points()
+        inside = [f"{one}/" for one in mounts if one.startswith(f"{folder}/")]
+        unsettled = set(self._cache.unsettled()) - self._lost
+        hashed = {one for one in unsettled if not self._is_elsewhere(f"{folder}/{one[0]}", inside)}
+        if not hashed:
+            return
+        try:
+            disk.sync()
+        except OSError:
+            self._lost |= hashed
+            raise
+        ordered = sorted(hashed)
+        for start in range(0, len(ordered), _AT_A_TIME):
+            self._cache.settle(ordered[start : start + _AT_A_TIME])
+
+    def _look(self) -> float:
+        try:
+            if self._disk is None or not self._disk.is_of(self._folder):
+                self._disk, before = FileSystem.of(self._folder), self._disk
+                if before is not None:
+                    before.close()
+            self.settle(self._disk)
+        except OSError as error:
+            shown = display(str(self._folder))
+            log.warning("cannot write %s to its disk: %s", shown, error.strerror)
+        return PAUSE_S
+
+    def _is_elsewhere(self, path: str, mounts: list[str]) -> bool:
+        """Return whether some of a thing may be on another file system than the folder."""
+        follows = self._rules.of(os.path.basename(path)).follow_links
+        return follows or os.path.islink(path) or any(one.startswith(f"{path}/") for one in mounts)
+
+
+def _mount_points() -> list[str]:
+    """Return where file systems are mounted, as far as that is known."""
+    try:
+        lines = _MOUNTS.read_bytes().splitlines()
+    except OSError:
+        return []
+    fields = (line.split()[4] for line in lines)
+    return [os.fsdecode(field.decode("unicode_escape").encode("latin-1")) for field in fields]

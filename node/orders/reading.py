@@ -1,0 +1,332 @@
+"""Orders to read: answered with what is here, while a fetch brings the rest.
+
+All who read a version share one fetch, which goes on to its end while anybody has it open; what has
+come stays in staging otherwise. A reader that has not been heard of for long counts as gone.
+"""
+
+import contextlib
+import functools
+import logging
+import re
+import threading
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import TypeVar
+
+from shoal.node.fetching import versions
+from shoal.node.orders import questions, standing
+from shoal.node.orders.home import Home
+from shoal.node.orders.opened import Opened
+from shoal.protocol import control
+from shoal.protocol.control import (
+    Bytes,
+    CloseOrder,
+    Fetched,
+    FetchOrder,
+    OpenOrder,
+    ReadOrder,
+    There,
+)
+from shoal.protocol.errors import (
+    KINDS,
+    BugError,
+    Kind,
+    NotFoundError,
+    OperatorError,
+    StoppedError,
+    TrackerError,
+    refused,
+)
+from shoal.protocol.manifest import ContentId, is_id
+from shoal.protocol.names import display
+
+log = logging.getLogger("shoal.node")
+
+T = TypeVar("T")
+LOOK_S = 0.5  # How often to look without news: another order's fetch may have ended.
+SILENT_S = 600.0  # A reader that has read nothing for so long counts as gone, …
+MOST_READERS = 1000  # … as do the oldest of more than this.
+MOST_RUNS = 3  # Fetches that succeed and bring nothing to read: then something is wrong.
+
+Fetch = Callable[[FetchOrder, Callable[[], bool]], Fetched]  # With: whether it is still wanted.
+Cancel = Callable[[FetchOrder, Kind], None]
+
+
+class Reading:
+    """What is being read on this machine. May be used from any thread."""
+
+    def __init__(self, home: Home, fetch: Fetch, cancel: Cancel) -> None:
+        self._home = home
+        self._fetch = fetch
+        self._cancel = cancel
+        self._guard = threading.RLock()
+        self._shared: dict[ContentId, _Shared] = {}
+        self._cancelled: dict[int, Kind | None] = {}  # By order that waits.
+        self._stop_kind: Kind | None = None
+        self._running: set[threading.Thread] = set()  # With fetches.
+
+    def carry_out(self, order: control.Reading) -> control.Told:
+        """Carry out one of the orders below; raises as `open`."""
+        match order:
+            case OpenOrder():
+                return self.open(order)
+            case ReadOrder():
+                return self.read(order)
+            case CloseOrder():
+                return self.close(order)
+
+    def open(self, order: OpenOrder) -> control.Opened:
+        """Return which version is meant, and how large its file is; have it fetched if need be.
+
+        Raises:
+            OperatorError: as for an order to fetch it.
+        """
+        with self._attending(order):
+            content_id, what, inside = self._pin(order)
+            shared = self._shared_by(content_id, what, order.reader, inside)
+            try:
+                _, size_bytes = self._wait(order, shared, lambda: shared.thing.place(inside))
+            except OperatorError:
+                self._leave(shared, order.reader)
+                raise
+        return control.Opened(what, inside, content_id, size_bytes)
+
+    def read(self, order: ReadOrder) -> Bytes | There:
+        """Return bytes, or where they are, as soon as the first is here; none at the end.
+
+        Raises as `open`.
+        """
+        with self._attending(order):
+            content_id = ContentId(order.what[-len("b3:") - standing.ID_DIGITS :])
+            if not is_id(content_id):
+                raise OperatorError(f"{display(order.what)} is no version; give NAME@ID")
+            inside, offset, size_bytes = order.inside, order.offset, order.size_bytes
+            shared = self._shared_by(content_id, order.what, order.reader, inside)
+            thing = shared.thing
+            _, file_bytes = self._wait(order, shared, lambda: thing.place(inside))
+            if offset >= file_bytes:
+                return Bytes()
+            thing.moved(order.reader, inside, offset, size_bytes)
+            self._home.attention.urge(content_id, thing.stretches())
+            if not order.pointed:
+                return Bytes(
+                    self._wait(order, shared, lambda: thing.read(inside, offset, size_bytes))
+                )
+            there = self._wait(order, shared, lambda: thing.point(inside, offset))
+            thing.has(order.reader, offset + there.size_bytes)
+            return there
+
+    def close(self, order: CloseOrder) -> control.Closed:
+        """Forget a reader; stop a fetch that was for it alone."""
+        with self._guard:
+            for shared in list(self._shared.values()):
+                if order.reader in shared.readers:
+                    self._leave(shared, order.reader)
+        return control.Closed(order.what)
+
+    def cancel(self, order: object, kind: Kind) -> None:
+        """Have an order wait no more."""
+        with self._guard:
+            if id(order) in self._cancelled:
+                self._cancelled[id(order)] = kind
+        self._home.attention.news()
+
+    def cancel_all(self, kind: Kind) -> None:
+        """Have all wait no more, now and later. For signal handlers too: no lock."""
+        self._stop_kind = kind
+
+    def stop(self) -> None:
+        """Wait until nothing is fetched any more; call `cancel_all` first."""
+        with self._guard:
+            running = list(self._running)
+        for thread in running:
+            thread.join()
+
+    # Which version is meant.
+
+    def _pin(self, order: OpenOrder) -> tuple[ContentId, str, str]:
+        """Return its id, how it is ordered from now on, and the path of the file in it."""
+        home, what = self._home, order.what
+        here = standing.here(home, what)
+        if here is not None:
+            return here.id, _named(here.name, here.id), ""
+        ask = functools.partial(questions.ask, home, lambda: self._check(order))
+        try:
+            meant = versions.find(what, ask)
+        except versions.LyingTrackerError:
+            message = f"asked for {display(what)}, the tracker answered for another"
+            raise TrackerError(f"{message}; find out whose tracker that is") from None
+        except TrackerError:
+            with contextlib.suppress(OperatorError):
+                return self._pin_here(what)
+            raise
+        if meant.answer is None:
+            return self._pin_here(what)
+        name = meant.name or meant.answer.name
+        found = home.watcher.look_at(name)
+        if found is not None and standing.is_what_is_meant(home, found, meant):
+            return found.id, _named(name, found.id), meant.inside
+        if meant.id is None:  # Only the cluster file has mentioned it: its holders know.
+            fetched = self._fetch(FetchOrder(what), lambda: True)
+            return ContentId(fetched.id), _named(name, fetched.id), meant.inside
+        named = _named(meant.name, meant.id) if meant.name is not None else meant.id
+        return ContentId(meant.id), named, meant.inside
+
+    def _pin_here(self, what: str) -> tuple[ContentId, str, str]:
+        """Return what is meant, if it is here; raises NotFoundError."""
+        try:
+            found, inside = standing.newest_here(self._home, what)
+        except NotFoundError:
+            message = f"no such file was found: {display(what)}"
+            raise NotFoundError(f"{message}; `shoal ls` shows what there is") from None
+        return found.id, _named(found.name, found.id), inside
+
+    # Who reads.
+
+    def _shared_by(self, content_id: ContentId, what: str, reader: str, inside: str) -> "_Shared":
+        now = time.monotonic()
+        with self._guard:
+            for silent in self._silent(now):
+                self._leave(*silent)
+            shared = self._shared.get(content_id)
+            if shared is None:
+                shared = _Shared(Opened(self._home, content_id, what))
+                self._shared[content_id] = shared
+            shared.readers[reader] = inside, now
+            return shared
+
+    def _silent(self, now: float) -> list[tuple["_Shared", str]]:
+        readers = [
+            (heard_at, reader, shared)
+            for shared in self._shared.values()
+            for reader, (_, heard_at) in shared.readers.items()
+        ]
+        readers.sort(key=lambda one: one[0])
+        excess = max(0, len(readers) - MOST_READERS)
+        return [
+            (shared, reader)
+            for at, (heard_at, reader, shared) in enumerate(readers)
+            if at < excess or heard_at < now - SILENT_S
+        ]
+
+    def _leave(self, shared: "_Shared", reader: str) -> None:
+        with self._guard:
+            shared.readers.pop(reader, None)
+            shared.thing.left(reader)
+            self._home.attention.urge(shared.thing.id, shared.thing.stretches())
+            if not shared.readers:
+                self._shared.pop(shared.thing.id, None)
+                if shared.order is not None:
+                    self._cancel(shared.order, StoppedError)
+
+    # Waiting.
+
+    @contextlib.contextmanager
+    def _attending(self, order: object) -> Iterator[None]:
+        with self._guard:
+            self._cancelled[id(order)] = None
+        try:
+            self._check(order)
+            yield
+        finally:
+            with self._guard:
+                del self._cancelled[id(order)]
+
+    def _check(self, order: object) -> None:
+        kind = self._cancelled.get(id(order)) or self._stop_kind
+        if kind is not None:
+            raise kind("interrupted; what has come is kept; read it again")
+
+    def _wait(self, order: object, shared: "_Shared", look: Callable[[], T | None]) -> T:
+        """Return what `look` finds, as soon as it finds something; have it fetched meanwhile."""
+        attention, since, succeeded = self._home.attention, shared.ended, 0
+        while True:
+            count = attention.count
+            self._check(order)
+            found = look()
+            if found is not None:
+                return found
+            with self._guard:
+                if shared.order is None and shared.ended > since:
+                    if shared.trouble is not None:
+                        raise KINDS[shared.trouble.kind](str(shared.trouble))
+                    since, succeeded = shared.ended, succeeded + 1
+                    if succeeded == MOST_RUNS:
+                        message = f"{display(shared.thing.what)} cannot be read after its fetch"
+                        raise OperatorError(f"{message}; see who changes it")
+                self._have_fetched(shared)
+            attention.wait(count, LOOK_S)
+
+    # The fetch.
+
+    def _have_fetched(self, shared: "_Shared") -> None:
+        """Begin a fetch of all that is open; if one runs that lacks some of it, instead of that."""
+        if self._stop_kind is not None:
+            return
+        paths = frozenset(inside for inside, _ in shared.readers.values())
+        if shared.order is not None:
+            if not paths <= shared.paths and not shared.is_over:
+                shared.is_over = True
+                self._cancel(shared.order, StoppedError)
+            return
+        shared.order, shared.paths = _order(shared.thing.what, paths), paths
+        shared.is_over, shared.trouble = False, None
+        args = shared, shared.order
+        thread = threading.Thread(target=self._run, args=args, name="reading", daemon=True)
+        self._running.add(thread)
+        thread.start()
+
+    def _run(self, shared: "_Shared", order: FetchOrder) -> None:
+        trouble: OperatorError | None = None
+        fetched: Fetched | None = None
+        try:
+            fetched = self._fetch(order, lambda: bool(shared.readers) and not shared.is_over)
+        except OperatorError as error:
+            trouble = error
+        except OSError as error:
+            trouble = refused(error)
+        except Exception as error:
+            log.exception("a fetch for readers failed")
+            trouble = BugError(f"the node ran into a bug: {error!r}")
+        with self._guard:
+            if fetched is not None:
+                for inside in shared.paths:
+                    path = self._home.identity.folder / fetched.name / inside
+                    shared.thing.came(inside, Path(path))
+            shared.order = None
+            if not (shared.is_over and isinstance(trouble, StoppedError)):
+                shared.trouble = trouble
+                shared.ended += 1
+            self._running.discard(threading.current_thread())
+        self._home.attention.news()
+
+
+class _Shared:
+    """One version, who reads it, and the fetch for them."""
+
+    def __init__(self, thing: Opened) -> None:
+        self.thing = thing
+        self.readers: dict[str, tuple[str, float]] = {}  # What of it, and when last heard of.
+        self.order: FetchOrder | None = None  # What is being fetched: …
+        self.paths: frozenset[str] = frozenset()  # … these.
+        self.is_over = False  # It is to end, as more is read.
+        self.ended = 0  # How many have, …
+        self.trouble: OperatorError | None = None  # … and why the last one failed.
+
+
+def _named(name: str, content_id: str) -> str:
+    return f"{name}@{content_id}"
+
+
+def _order(what: str, paths: frozenset[str]) -> FetchOrder:
+    if len(paths) == 1:
+        (path,) = paths
+        return FetchOrder(f"{what}/{path}" if path else what)
+    patterns = tuple(f"/{_escaped(path)}" for path in sorted(paths) if path)
+    return FetchOrder(what, include=patterns)
+
+
+def _escaped(path: str) -> str:
+    """Return a pattern, as in .gitignore, that only this path matches."""
+    return re.sub(r"([\\*?\[ !#])", r"\\\1", path)

@@ -1,0 +1,1 @@
+"""What strangers can do to a tracker and a node: commands, and short versions as tests."""

@@ -1,0 +1,1 @@
+"""Whole nodes and trackers in virtual time, with every fault drawn from one seed."""
