@@ -3,23 +3,12 @@
 import logging
 from collections import deque
 from collections.abc import Sequence
-from typing import Protocol
 
 from shoal.broker.settings import ServerSettings
+from shoal.broker.stores import NotSavedError, Store
 from shoal.broker.tracking.changes import Change
 
 _log = logging.getLogger("shoal.tracker")
-
-
-class NotSavedError(Exception):
-    """No change was saved: the disk is full, read-only or failing."""
-
-
-class Store(Protocol):
-    """The place where the log outlives the process."""
-
-    def apply(self, changes: Sequence[Change]) -> None:
-        """Save all changes, or raise NotSavedError."""
 
 
 class Saver:
@@ -41,7 +30,7 @@ class Saver:
         if now < self._retry_at:
             return False
         try:
-            self._store.apply(self._unsaved)
+            self._store.exchange(self._unsaved)
         except NotSavedError as error:
             self.failure_count += 1
             self._retry_at = now + self._settings.retry_save_s

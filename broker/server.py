@@ -15,9 +15,10 @@ from typing import Any, Protocol, TypeVar, get_args
 import msgspec
 import zmq
 from shoal.broker.reporter import Reporter
-from shoal.broker.saver import Saver, Store
+from shoal.broker.saver import Saver
 from shoal.broker.sessions import Sessions
 from shoal.broker.settings import ServerSettings
+from shoal.broker.stores import Store
 from shoal.broker.tracking.changes import Change
 from shoal.broker.tracking.events import Event
 from shoal.broker.tracking.tracker import Expiry, Outcome

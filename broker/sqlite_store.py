@@ -10,14 +10,15 @@ from pathlib import Path
 import msgspec
 from shoal.broker import rows, salvage
 from shoal.broker.pruning import Most, prune
-from shoal.broker.saver import NotSavedError
 from shoal.broker.serials import Serials
+from shoal.broker.stores import NOTHING, Exchanged, NotSavedError
 from shoal.broker.tracking.changes import (
     Change,
     Dropped,
     Gone,
     Held,
     Published,
+    Renewed,
     Unwished,
     Wished,
     Withdrawn,
@@ -54,6 +55,8 @@ class _DamagedError(Exception):
 class SqliteStore:
     """One database file, locked against other processes."""
 
+    is_shared = False
+
     def __init__(self, path: Path, most: Most | None = None) -> None:
         """`most` is what the file may have in it when it is read."""
         self._path = path
@@ -66,7 +69,7 @@ class SqliteStore:
         """Open the file, which need not exist, and return the log that was saved in it.
 
         A damaged file is set aside, and whatever can be read of it goes into a new one. A file that
-        cannot be written is used all the same; `apply` then tries to open it again.
+        cannot be written is used all the same; `exchange` then tries to open it again.
 
         Raises UnavailableError if another tracker uses the file.
         """
@@ -89,11 +92,12 @@ class SqliteStore:
             return self._rescued(error)
         return log
 
-    def apply(self, changes: Sequence[Change]) -> None:
+    def exchange(self, changes: Sequence[Change], renewed: Sequence[Renewed] = ()) -> Exchanged:  # noqa: ARG002 (as Store has it)
         """Save all changes; raises NotSavedError if none is saved."""
         if self._connection is None:
             self._reopen()
         self._save(changes)
+        return NOTHING
 
     def trouble(self) -> str:
         """Return why nothing can be read from the file now; empty if it can. For its thread."""
@@ -155,7 +159,7 @@ class SqliteStore:
         self._serials.commit()
 
     def _roll_back(self, connection: sqlite3.Connection) -> None:
-        """Undo what is not committed; if not even that can be done, have `apply` open it anew."""
+        """Undo what is not committed; if that fails too, have `exchange` open it anew."""
         try:
             if connection.in_transaction:
                 connection.execute("ROLLBACK")

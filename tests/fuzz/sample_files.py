@@ -55,7 +55,7 @@ def tracker_files() -> tuple[bytes, ...]:
         path = Path(folder) / "tracker.db"
         store = SqliteStore(path)
         store.load()
-        store.apply(EVERYTHING)
+        store.exchange(EVERYTHING)
         store.close()
         return (path.read_bytes(),)
 
@@ -66,7 +66,7 @@ def journals() -> tuple[bytes, ...]:
         path = Path(folder) / "tracker.db"
         store = SqliteStore(path)
         store.load()
-        store.apply(EVERYTHING)
+        store.exchange(EVERYTHING)
         journal = path.with_name("tracker.db-wal").read_bytes()
         store.close()
         return (journal,)

@@ -10,10 +10,10 @@ from types import TracebackType
 from typing import Any, Self
 
 import zmq
-from shoal.broker.saver import Store
 from shoal.broker.server import Machine, Server
 from shoal.broker.settings import ServerSettings
 from shoal.broker.sqlite_store import SqliteStore
+from shoal.broker.stores import Store
 from shoal.broker.tracking.initial import Initial, InitialNode
 from shoal.broker.tracking.settings import TrackerSettings
 from shoal.broker.tracking.tracker import Tracker

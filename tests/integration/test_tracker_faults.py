@@ -16,7 +16,8 @@ import pytest
 import zmq
 from shoal.broker.settings import ServerSettings
 from shoal.broker.sqlite_store import SqliteStore
-from shoal.broker.tracking.changes import Change
+from shoal.broker.stores import Exchanged
+from shoal.broker.tracking.changes import Change, Renewed
 from shoal.broker.tracking.tracker import Expiry, Outcome, Tracker
 from shoal.protocol import addresses, messages
 from shoal.protocol.errors import WireCode
@@ -290,12 +291,15 @@ def test_a_client_gone_before_its_reply_does_no_harm(
 class SlowStore:
     """A store on a disk that takes its time."""
 
-    def __init__(self, store: SqliteStore) -> None:
-        self._store = store
+    is_shared = False
 
-    def apply(self, changes: Sequence[Change]) -> None:
+    def __init__(self, store: SqliteStore) -> None:
+        self._exchange = store.exchange
+        self.load, self.trouble, self.close = store.load, store.trouble, store.close
+
+    def exchange(self, changes: Sequence[Change], renewed: Sequence[Renewed] = ()) -> Exchanged:
         time.sleep(0.2)
-        self._store.apply(changes)
+        return self._exchange(changes, renewed)
 
 
 def test_an_update_is_saved_before_it_is_acknowledged(tmp_path: Path) -> None:

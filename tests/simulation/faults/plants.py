@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from shoal.broker.sqlite_store import SqliteStore
+from shoal.broker.stores import Exchanged
 from shoal.broker.tracking.changes import Change, Wished
 from shoal.broker.tracking.members import Members
 from shoal.broker.tracking.pushes import Pushes
@@ -109,11 +110,11 @@ def _reads_title_of_another(register: Any, name: str) -> None:
 # Pushes.
 
 
-def _without_wishes(store: Any, changes: Sequence[Change]) -> None:
-    _apply(store, [change for change in changes if not isinstance(change, Wished)])
+def _without_wishes(store: Any, changes: Sequence[Change]) -> Exchanged:
+    return _exchange(store, [change for change in changes if not isinstance(change, Wished)])
 
 
-_apply = SqliteStore.apply
+_exchange = SqliteStore.exchange
 
 
 def _done_already(_: Any, node: str, wanted: WantedByAll) -> Verdict:
@@ -143,7 +144,7 @@ _failed = serving_wished.Wished.failed
 
 
 PLANTS: dict[str, Plant] = {
-    "pushes are not saved": Plant([(SqliteStore, "apply", _without_wishes)], {"wishes"}),
+    "pushes are not saved": Plant([(SqliteStore, "exchange", _without_wishes)], {"wishes"}),
     "pushes are for everybody": Plant([(WantedByAll, "means", lambda *_: True)], {"wishes"}),
     "pushes go on when they are cancelled": Plant(
         [(serving_wished.Wished, "take", _ever_more)], {"cancelled"}

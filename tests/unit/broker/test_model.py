@@ -327,7 +327,7 @@ class TrackerAgainstModel(RuleBasedStateMachine):
         store = SqliteStore(Path("in memory"))
         store._connect(":memory:")
         for change in scene.changes():
-            store.apply([change])
+            store.exchange([change])
         saved = [(scene.now, change) for change in store._read()]
         store.close()
         assert shown_timeless(replayed(scene, saved)) == shown_timeless(scene.tracker._state)

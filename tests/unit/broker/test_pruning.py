@@ -31,7 +31,7 @@ def loaded(path: Path, most: Most) -> Sequence[Change]:
 def path(tmp_path: Path) -> Path:
     store = SqliteStore(tmp_path / "tracker.db")
     store.load()
-    store.apply(LOG)
+    store.exchange(LOG)
     store.close()
     return tmp_path / "tracker.db"
 

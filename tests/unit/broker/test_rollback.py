@@ -7,8 +7,8 @@ from typing import Any
 
 import msgspec
 import pytest
-from shoal.broker.saver import NotSavedError
 from shoal.broker.sqlite_store import SqliteStore
+from shoal.broker.stores import NotSavedError
 from shoal.broker.tracking.changes import Unwished, Wished
 
 from tests.unit.broker.test_sqlite_store import N1, N2, loaded
@@ -29,13 +29,13 @@ def test_the_file_is_opened_anew(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     monkeypatch.setattr(sqlite3, "connect", functools.partial(sqlite3.connect, factory=Failing))
     store = SqliteStore(path)
     store.load()
-    store.apply([N1])
+    store.exchange([N1])
     monkeypatch.setattr(Failing, "refuses", ("COMMIT", "ROLLBACK"))
     with pytest.raises(NotSavedError, match="disk I/O error"):
-        store.apply([after])
+        store.exchange([after])
     monkeypatch.setattr(Failing, "refuses", ())
     assert list(loaded(path)) == [N1]
-    store.apply([after])
+    store.exchange([after])
     store.close()
     assert list(loaded(path)) == [after]
 
@@ -48,7 +48,7 @@ def test_a_commit_with_a_push_waits_for_the_disk(tmp_path: Path) -> None:
     assert connection is not None
     waits = []
     for change in (Wished("a", "b3:" + 64 * "0", 1), N1, Unwished("a"), N2):
-        store.apply([change])
+        store.exchange([change])
         waits.append(connection.execute("PRAGMA synchronous").fetchone() == (2,))
     assert waits == [True, False, True, False]
     store.close()

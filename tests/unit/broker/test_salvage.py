@@ -122,7 +122,7 @@ def killed(path: Path, changes: list[Change]) -> Path:
     store = SqliteStore(path)
     store.load()
     for change in changes:
-        store.apply([change])
+        store.exchange([change])
     copy = path.with_name("copy.db")
     shutil.copy(path, copy)
     shutil.copy(f"{path}-wal", f"{copy}-wal")
@@ -167,7 +167,7 @@ def frames_of(journal: Path) -> int:
 def test_a_transaction_is_read_whole_or_not_at_all(path: Path) -> None:
     store = SqliteStore(path)
     store.load()
-    store.apply(LARGE)
+    store.exchange(LARGE)
     copy, journal = path.with_name("copy.db"), path.with_name("copy.db-wal")
     shutil.copy(path, copy)
     shutil.copy(f"{path}-wal", journal)

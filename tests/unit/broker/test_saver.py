@@ -4,9 +4,10 @@ import logging
 from collections.abc import Sequence
 
 import pytest
-from shoal.broker.saver import NotSavedError, Saver
+from shoal.broker.saver import Saver
 from shoal.broker.settings import ServerSettings
-from shoal.broker.tracking.changes import Change, Forgotten
+from shoal.broker.stores import NOTHING, Exchanged, NotSavedError
+from shoal.broker.tracking.changes import Change, Forgotten, Renewed
 
 SETTINGS = ServerSettings(retry_save_s=5, warn_every_s=60, max_unsaved_changes=4)
 
@@ -14,16 +15,27 @@ SETTINGS = ServerSettings(retry_save_s=5, warn_every_s=60, max_unsaved_changes=4
 class Disk:
     """Takes changes, or fails."""
 
+    is_shared = False
+
     def __init__(self) -> None:
         self.saved: list[Change] = []
         self.tries = 0
         self.is_full = False
 
-    def apply(self, changes: Sequence[Change]) -> None:
+    def load(self) -> Sequence[Change]:
+        return self.saved
+
+    def exchange(self, changes: Sequence[Change], _: Sequence[Renewed] = ()) -> Exchanged:
         self.tries += 1
         if self.is_full:
             raise NotSavedError("database or disk is full")
         self.saved += changes
+        return NOTHING
+
+    def trouble(self) -> str:
+        return ""
+
+    def close(self) -> None: ...
 
 
 def nodes(*numbers: int) -> list[Change]:

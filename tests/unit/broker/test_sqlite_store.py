@@ -10,8 +10,8 @@ from pathlib import Path
 
 import msgspec
 import pytest
-from shoal.broker.saver import NotSavedError
 from shoal.broker.sqlite_store import SqliteStore
+from shoal.broker.stores import NotSavedError
 from shoal.broker.tracking.changes import (
     Change,
     Disowned,
@@ -80,7 +80,7 @@ def timeless(change: Change) -> Change:
 def save(path: Path, changes: Sequence[Change]) -> None:
     store = SqliteStore(path)
     store.load()
-    store.apply(changes)
+    store.exchange(changes)
     store.close()
 
 
@@ -90,17 +90,17 @@ def test_a_new_file_is_empty(path: Path) -> None:
 
 
 def test_gives_back_what_was_saved(path: Path, store: SqliteStore) -> None:
-    store.apply(EVERYTHING)
+    store.exchange(EVERYTHING)
     store.close()
     assert loaded(path) == EVERYTHING_LOADED
 
 
 def test_a_change_replaces_the_one_with_its_key(path: Path, store: SqliteStore) -> None:
-    store.apply(EVERYTHING)
+    store.exchange(EVERYTHING)
     seen_later = msgspec.structs.replace(N1, sequence=6)
     held_later = msgspec.structs.replace(HELD, complete=False)
     renumbered = msgspec.structs.replace(SEEDS, number=7, publisher="n1")
-    store.apply([seen_later, Gone("n1", left=False), held_later, renumbered, N2, DISOWNED])
+    store.exchange([seen_later, Gone("n1", left=False), held_later, renumbered, N2, DISOWNED])
     store.close()
     assert loaded(path) == [
         *(N2, seen_later, Gone("n1", left=False)),
@@ -109,9 +109,9 @@ def test_a_change_replaces_the_one_with_its_key(path: Path, store: SqliteStore) 
 
 
 def test_forgets(path: Path, store: SqliteStore) -> None:
-    store.apply(EVERYTHING)
+    store.exchange(EVERYTHING)
     version = SEEDS.name, SEEDS.id
-    store.apply([Withdrawn(*version, "n1"), Dropped(*version), Forgotten("n1")])
+    store.exchange([Withdrawn(*version, "n1"), Dropped(*version), Forgotten("n1")])
     store.close()
     assert loaded(path) == [N2, N2_LEFT, NET, PARTLY_HELD, DISOWNED]
 
@@ -119,8 +119,8 @@ def test_forgets(path: Path, store: SqliteStore) -> None:
 def test_a_version_that_was_forgotten_comes_after_those_that_were_not(
     path: Path, store: SqliteStore
 ) -> None:
-    store.apply([SEEDS, NET])
-    store.apply([Dropped(SEEDS.name, SEEDS.id), SEEDS])
+    store.exchange([SEEDS, NET])
+    store.exchange([Dropped(SEEDS.name, SEEDS.id), SEEDS])
     store.close()
     assert loaded(path) == [NET, SEEDS]
 
@@ -130,8 +130,8 @@ def test_changes_about_things_that_were_never_saved_are_skipped(
 ) -> None:
     """Of the changes that wait while a disk is full, the first may be given up."""
     version = NET.name, NET.id
-    store.apply([N1, SEEDS, Held(*version, "n1", complete=True), Gone("n7", left=True), HELD])
-    store.apply([Withdrawn(*version, "n1"), Dropped(*version)])
+    store.exchange([N1, SEEDS, Held(*version, "n1", complete=True), Gone("n7", left=True), HELD])
+    store.exchange([Withdrawn(*version, "n1"), Dropped(*version)])
     store.close()
     assert loaded(path) == [N1, SEEDS, HELD]
 
@@ -164,7 +164,7 @@ def test_silent_nodes_come_in_the_order_in_which_they_fell_silent(
 ) -> None:
     nodes = [Seen(node, "tcp://127.0.0.1:11001", 1, 1) for node in ("n1", "n2", "n3")]
     silences = [Gone("n1", left=False, silent_s=50), Gone("n3", left=True, silent_s=90)]
-    store.apply([*nodes, *silences])
+    store.exchange([*nodes, *silences])
     store.close()
     assert [change.node for change in as_loaded(path) if isinstance(change, Gone)] == ["n3", "n1"]
 
@@ -291,7 +291,7 @@ def test_a_second_tracker_on_the_same_state_is_refused(path: Path, store: Sqlite
         [sys.executable, "-c", program, path], capture_output=True, text=True, check=False
     )
     assert "UnavailableError: another tracker is running on" in second.stderr
-    store.apply(EVERYTHING)
+    store.exchange(EVERYTHING)
 
 
 def test_without_a_disk_the_tracker_runs_all_the_same(
@@ -301,9 +301,9 @@ def test_without_a_disk_the_tracker_runs_all_the_same(
     store = SqliteStore(tmp_path / "file" / "tracker.db")
     assert list(store.load()) == []
     with pytest.raises(NotSavedError):
-        store.apply(EVERYTHING)
+        store.exchange(EVERYTHING)
     (tmp_path / "file").unlink()  # And now there is one.
-    store.apply(EVERYTHING)
+    store.exchange(EVERYTHING)
     store.close()
     assert loaded(tmp_path / "file" / "tracker.db") == EVERYTHING_LOADED
     (warning,) = caplog.messages
@@ -317,7 +317,7 @@ def test_something_other_than_a_file_is_left_alone(
     make(tmp_path / "tracker.db")
     store = SqliteStore(tmp_path / "tracker.db")
     assert list(store.load()) == []
-    store.apply(EVERYTHING)
+    store.exchange(EVERYTHING)
     store.close()
     assert [path.name for path in tmp_path.iterdir()] == ["tracker.db"]
     (warning,) = caplog.messages
@@ -333,31 +333,31 @@ def test_a_link_to_nowhere_costs_a_warning(
 
 
 def test_a_full_disk_saves_nothing_and_loses_nothing(path: Path, store: SqliteStore) -> None:
-    store.apply([N1])
+    store.exchange([N1])
     connection = store._connection
     assert connection is not None
     connection.execute("PRAGMA max_page_count = 8")
     many = [msgspec.structs.replace(SEEDS, name=f"{'x' * 250}/{number}") for number in range(100)]
     with pytest.raises(NotSavedError, match="full"):
-        store.apply([N2, *many])
+        store.exchange([N2, *many])
     connection.execute("PRAGMA max_page_count = 1000000")
-    store.apply([SEEDS])
+    store.exchange([SEEDS])
     store.close()
     assert loaded(path) == [N1, SEEDS]
 
 
 def test_changes_that_could_not_be_saved_can_be_saved_later(path: Path, store: SqliteStore) -> None:
     version = SEEDS.name, SEEDS.id
-    store.apply([N1, SEEDS, HELD])
+    store.exchange([N1, SEEDS, HELD])
     connection = store._connection
     assert connection is not None
     connection.execute("PRAGMA max_page_count = 8")
     many = [msgspec.structs.replace(NET, name=f"{'x' * 250}/{number}") for number in range(100)]
     changes: list[Change] = [Withdrawn(*version, "n1"), Dropped(*version), NET, *many]
     with pytest.raises(NotSavedError, match="full"):
-        store.apply(changes)
+        store.exchange(changes)
     connection.execute("PRAGMA max_page_count = 1000000")
-    store.apply(changes)
+    store.exchange(changes)
     store.close()
     assert loaded(path) == [N1, NET, *many]
 
@@ -370,11 +370,11 @@ from shoal.broker.sqlite_store import SqliteStore
 
 store = SqliteStore(Path(sys.argv[1]))
 number = sum(isinstance(change, Published) for change in store.load())
-store.apply([Seen("n1", "tcp://127.0.0.1:11001", 1, 1)])
+store.exchange([Seen("n1", "tcp://127.0.0.1:11001", 1, 1)])
 while True:
     number += 1
     version = f"file{number}", f"b3:{number:064x}"
-    store.apply([Published(*version, 10), Held(*version, "n1", True)])
+    store.exchange([Published(*version, 10), Held(*version, "n1", True)])
     print(number, flush=True)
 """
 

@@ -11,7 +11,7 @@ BEGIN = """
 import logging, os, shutil, subprocess, sys
 from pathlib import Path
 import msgspec
-from shoal.broker.saver import NotSavedError
+from shoal.broker.stores import NotSavedError
 from shoal.broker.sqlite_store import SqliteStore
 from shoal.broker.tracking.changes import Published
 from tests.unit.broker.scene import content_id
@@ -27,7 +27,7 @@ def remount(how):
     subprocess.run(["mount", "-o", f"remount,{how}", place], check=True)
 def tries():
     try:
-        store.apply([after])
+        store.exchange([after])
     except NotSavedError as error:
         return str(error)
     return "saved"
