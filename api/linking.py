@@ -12,6 +12,8 @@ from shoal.protocol.names import display
 def place_link(path: Path, folder: Path, name: str) -> None:
     """Make a link to `path` under a name in a node's folder, durably; it may be there already.
 
+    A link there that leads nowhere is replaced: what it led to may have moved.
+
     Raises:
         OperatorError: something else is there.
         DiskError: the folder cannot be written to.
@@ -32,6 +34,10 @@ def _make(place: Path, target: Path) -> None:
         try:
             os.symlink(target, place.name, dir_fd=directory)
         except FileExistsError:
-            if not place.is_symlink() or place.readlink() != target:
+            is_it = place.is_symlink() and place.readlink() == target
+            if not is_it and place.is_symlink() and not place.exists():
+                os.unlink(place.name, dir_fd=directory)
+                os.symlink(target, place.name, dir_fd=directory)
+            elif not is_it:
                 raise
         os.fsync(directory)

@@ -32,23 +32,32 @@ class GoneError(Exception):
 class Signature(msgspec.Struct, frozen=True, gc=False):
     """While it is the same, a thing's bytes are taken to be the same.
 
-    A tree's time is that of its newest file, and its inode is a digest of everything in it.
+    A tree's time is that of its newest file, its inode is a digest of everything in it, and its
+    ctime one of all ctimes. Only outside a node's folder ctimes count
+    (docs/build/decisions/0032-identity.md); elsewhere they are 0.
     """
 
     size_bytes: int
     mtime_ns: int
     inode: int
     mode: int
+    ctime_ns: int = 0
+    device: int = 0
 
     @classmethod
-    def of(cls, status: os.stat_result) -> "Signature":
+    def of(cls, status: os.stat_result, *, is_outside: bool = False) -> "Signature":
         is_executable = bool(status.st_mode & stat.S_IXUSR)
         mode = manifest.EXECUTABLE_MODE if is_executable else manifest.PLAIN_MODE
-        return cls(status.st_size, status.st_mtime_ns & TIME_BITS, status.st_ino, mode)
+        ctime_ns = status.st_ctime_ns & TIME_BITS if is_outside else 0
+        mtime_ns = status.st_mtime_ns & TIME_BITS
+        return cls(status.st_size, mtime_ns, status.st_ino, mode, ctime_ns, status.st_dev)
 
     @property
     def text(self) -> str:
-        """The same as a text: the digest that a tree has for an inode is too long for JSON."""
+        """What a move does not change, as a text: a tree's digest is too long for JSON.
+
+        The device is no part of it: a file system may have another number once it is mounted again.
+        """
         return f"{self.size_bytes} {self.mtime_ns} {self.inode} {self.mode}"
 
     def fits(self, status: os.stat_result) -> bool:
@@ -57,6 +66,7 @@ class Signature(msgspec.Struct, frozen=True, gc=False):
             status.st_mtime_ns & TIME_BITS == self.mtime_ns
             and status.st_size == self.size_bytes
             and status.st_ino == self.inode
+            and (not self.ctime_ns or status.st_ctime_ns & TIME_BITS == self.ctime_ns)
             and bool(status.st_mode & stat.S_IXUSR) == (self.mode == manifest.EXECUTABLE_MODE)
         )
 

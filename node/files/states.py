@@ -17,14 +17,16 @@ class FileStates:
         self.sizes = array.array("Q", sizes)
         self.mtimes = array.array("Q", bytes(8 * len(sizes)))
         self.inodes = array.array("Q", bytes(8 * len(sizes)))  # 0, which no file has: not noted.
+        self.ctimes = array.array("Q", bytes(8 * len(sizes)))  # 0: it does not count.
         self.executables = bytearray(are_executable)
 
-    def add(self, status: os.stat_result) -> bool:
-        """Take in one more; say whether it may be run."""
+    def add(self, status: os.stat_result, *, is_outside: bool = False) -> bool:
+        """Take in one more, which may be outside a node's folder; say whether it may be run."""
         is_executable = bool(status.st_mode & stat.S_IXUSR)
         self.sizes.append(status.st_size)
         self.mtimes.append(status.st_mtime_ns & TIME_BITS)
         self.inodes.append(status.st_ino)
+        self.ctimes.append(status.st_ctime_ns & TIME_BITS if is_outside else 0)
         self.executables.append(is_executable)
         return is_executable
 
@@ -39,6 +41,7 @@ class FileStates:
         self.sizes += other.sizes[start:end]
         self.mtimes += other.mtimes[start:end]
         self.inodes += other.inodes[start:end]
+        self.ctimes += other.ctimes[start:end]
         self.executables += other.executables[start:end]
 
     def replace(self, start: int, end: int, other: "FileStates") -> None:
@@ -46,6 +49,7 @@ class FileStates:
         self.sizes[start:end] = other.sizes
         self.mtimes[start:end] = other.mtimes
         self.inodes[start:end] = other.inodes
+        self.ctimes[start:end] = other.ctimes
         self.executables[start:end] = other.executables
 
     def without(self, file: int) -> "FileStates":
@@ -67,6 +71,11 @@ class FileStates:
 
     def is_same(self, file: int, other: "FileStates", its_file: int) -> bool:
         """Say whether a file is as one of another was: its bytes are taken to be the same."""
+        is_unchanged = self.ctimes[file] == other.ctimes[its_file]
+        return is_unchanged and self.is_moved(file, other, its_file)
+
+    def is_moved(self, file: int, other: "FileStates", its_file: int) -> bool:
+        """Say the same of a file that has another path now: a move changes its ctime."""
         return (
             self.inodes[file] == other.inodes[its_file] != 0
             and self.mtimes[file] == other.mtimes[its_file]
@@ -88,4 +97,5 @@ class FileStates:
     def fits(self, file: int) -> Fits:
         """Return a function that says whether a file with some status is unchanged."""
         mode = manifest.EXECUTABLE_MODE if self.executables[file] else manifest.PLAIN_MODE
-        return Signature(self.sizes[file], self.mtimes[file], self.inodes[file], mode).fits
+        times = self.mtimes[file], self.inodes[file], mode, self.ctimes[file]
+        return Signature(self.sizes[file], *times).fits

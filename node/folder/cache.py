@@ -4,6 +4,9 @@ A loss of power may take the bytes of a file and leave it its size and its time.
 counts for the run of the machine in which it was made, and for later ones once its file is known to
 be on the disk (folder.settling). Otherwise it is *doubtful*: it says what the bytes were.
 
+A manifest is kept by the name of its thing, with where that was: if something like it is found
+elsewhere, and it is no longer there, it has moved.
+
 Only a cache: if it is lost or broken it is rebuilt, the folder is hashed again, and the tracker
 names the versions. Where SQLite cannot work on a file (the disk is full, the path is longer
 than its own limit) it is kept in memory, and written to the file at the end if that can be done.
@@ -22,7 +25,7 @@ from blake3 import blake3
 from shoal.node.files.placing import remove
 from shoal.node.files.raw_files import claim, read_at, write_at
 from shoal.node.files.signature import Signature
-from shoal.protocol.manifest import DIGEST_BYTES
+from shoal.protocol.manifest import DIGEST_BYTES, TREE_MODE
 from shoal.protocol.titles import Title
 from shoal.system.boot import boot_id
 
@@ -30,8 +33,11 @@ log = logging.getLogger("shoal.node")
 
 _SCHEMA = """
 CREATE TABLE IF NOT EXISTS manifests (
-    name TEXT PRIMARY KEY, signature TEXT, data BLOB, boot TEXT
+    name TEXT PRIMARY KEY, signature TEXT, data BLOB, boot TEXT,
+    ctime TEXT DEFAULT '', device TEXT DEFAULT '', place BLOB DEFAULT x'', gone INTEGER DEFAULT 0
 ) WITHOUT ROWID;
+CREATE INDEX IF NOT EXISTS manifests_signature ON manifests (signature);
+CREATE INDEX IF NOT EXISTS manifests_gone ON manifests (gone) WHERE gone > 0;
 CREATE TABLE IF NOT EXISTS titles (
     name TEXT PRIMARY KEY, id TEXT, version INTEGER, publisher TEXT, claims INTEGER
 ) WITHOUT ROWID;
@@ -41,7 +47,15 @@ CREATE TABLE IF NOT EXISTS starts (one INTEGER PRIMARY KEY CHECK (one = 1), coun
 
 # Signatures are text: inodes have 64 bits, and so have times after 2262; SQLite's integers have 63.
 _DURABLE = ""  # Of which run of the machine a manifest is, if it counts for all later ones.
-_FORMAT = 3  # Of the tables; tables in another format are dropped.
+_FORMAT = 4  # Of the tables; tables in another format are dropped …
+_BEFORE = 3  # … but for this one, which lacks some columns of the manifests.
+_NEW_COLUMNS = (
+    "ctime TEXT DEFAULT ''",
+    "device TEXT DEFAULT ''",
+    "place BLOB DEFAULT x''",
+    "gone INTEGER DEFAULT 0",
+)
+MOST_GONE = 1000  # Manifests of things that are gone, and may be found elsewhere.
 _MAX_IMAGE_BYTES = 1 << 30
 MAX_PATH_BYTES = 480  # SQLite refuses more than 512, with its "-journal"; it follows links first.
 # What a damaged file raises; the latter where SQLite quotes damage in its error.
@@ -74,12 +88,49 @@ class Cache:
         return found[0] if found is not None and found[1] not in {_DURABLE, self._boot} else None
 
     def remember(
-        self, name: str, signature: Signature, data: bytes, *, is_durable: bool = False
+        self,
+        name: str,
+        signature: Signature,
+        data: bytes,
+        *,
+        is_durable: bool = False,
+        place: str = "",
     ) -> None:
-        """Keep a manifest; `is_durable` says that the bytes are certainly on the disk."""
+        """Keep a manifest; `is_durable` says that the bytes are certainly on the disk.
+
+        `place` is where they are; a link there is followed.
+        """
         checked = blake3(data).digest() + data
-        values = name, signature.text, checked, _DURABLE if is_durable else self._boot
-        self._run("REPLACE INTO manifests VALUES (?, ?, ?, ?)", values)
+        where = os.fsencode(os.path.realpath(place)) if place else b""
+        found = _ctime(signature), str(signature.device), where
+        values = name, signature.text, checked, _DURABLE if is_durable else self._boot, *found
+        self._run("REPLACE INTO manifests VALUES (?, ?, ?, ?, ?, ?, ?, 0)", values)
+
+    def move(self, name: str, signature: Signature, place: str) -> bytes | None:
+        """Return the manifest bytes of what is `place`d here now, and keep them by its new `name`.
+
+        None if nothing like it was hashed, or that is still where it was. A move changes the ctime
+        of a file: it is taken for the same by its device, inode, size and time.
+        """
+        statement = """
+            SELECT name, data, boot, place FROM manifests
+            WHERE signature = ? AND device = ? AND (ctime = ? OR NOT ?)
+            AND boot IN (?, ?) AND place != x''
+        """
+        found = signature.text, str(signature.device), _ctime(signature)
+        values = *found, signature.mode == TREE_MODE, _DURABLE, self._boot
+        for row in self._all(statement, values):
+            match row:
+                case (str(old), bytes(checked), str(boot), bytes(there)):
+                    data = _intact(checked)
+                    if data is not None and _has_left(there, signature):
+                        self.forget(old)
+                        is_durable = boot == _DURABLE
+                        self.remember(name, signature, data, is_durable=is_durable, place=place)
+                        return data
+                case _:
+                    pass  # It is damaged.
+        return None
 
     def unsettled(self) -> list[tuple[str, str]]:
         """Return names and signatures of what was hashed and may not be on the disk yet."""
@@ -94,6 +145,16 @@ class Cache:
 
     def forget(self, name: str) -> None:
         self._run("DELETE FROM manifests WHERE name = ?", (name,))
+
+    def gone(self, name: str) -> None:
+        """Note that a thing is gone: its manifest is kept for a while, as it may have moved."""
+        values = time.time_ns() // 1_000_000, name
+        self._run("UPDATE manifests SET gone = ? WHERE name = ?", values)
+        statement = """
+            DELETE FROM manifests WHERE gone > 0 AND name NOT IN
+            (SELECT name FROM manifests WHERE gone > 0 ORDER BY gone DESC LIMIT ?)
+        """
+        self._run(statement, (MOST_GONE,))
 
     def title_of(self, name: str) -> Title | None:
         """Return which version the thing of that name was, if that is known."""
@@ -153,11 +214,14 @@ class Cache:
 
     def _found(self, name: str, signature: Signature) -> tuple[bytes, str] | None:
         """Return the manifest bytes with this signature, if they are intact, and of which run."""
-        statement = "SELECT data, boot FROM manifests WHERE name = ? AND signature = ?"
-        match self._run(statement, (name, signature.text)):
-            case (bytes(checked), str(boot)):
-                digest, data = checked[:DIGEST_BYTES], checked[DIGEST_BYTES:]
-                return (data, boot) if blake3(data).digest() == digest else None
+        columns, now = "SELECT data, boot, ctime, gone FROM manifests", _ctime(signature)
+        match self._run(columns + " WHERE name = ? AND signature = ?", (name, signature.text)):
+            case (bytes(checked), str(boot), str(ctime), int(gone)) if ctime in {"", now}:
+                if gone or ctime != now:  # It is back, or was kept in the format before.
+                    found = now, name
+                    self._run("UPDATE manifests SET ctime = ?, gone = 0 WHERE name = ?", found)
+                data = _intact(checked)
+                return None if data is None else (data, boot)
             case _:
                 return None
 
@@ -253,6 +317,37 @@ class Cache:
         return [self._path.with_name(self._path.name + suffix) for suffix in ("", "-wal", "-shm")]
 
 
+def _has_more_columns(database: sqlite3.Connection) -> bool:
+    """Give the manifests the columns that are new; say whether that could be done."""
+    try:
+        for column in _NEW_COLUMNS:
+            database.execute(f"ALTER TABLE manifests ADD COLUMN {column}")
+    except sqlite3.OperationalError:  # There is no such table, or another process was killed here.
+        return False
+    return True
+
+
+def _intact(checked: bytes) -> bytes | None:
+    """Return the data behind its digest; None if that is another's."""
+    digest, data = checked[:DIGEST_BYTES], checked[DIGEST_BYTES:]
+    return data if blake3(data).digest() == digest else None
+
+
+def _ctime(signature: Signature) -> str:
+    return str(signature.ctime_ns or "")
+
+
+def _has_left(place: bytes, signature: Signature) -> bool:
+    """Say whether something is no longer where it was: nothing is, or another file."""
+    try:
+        status = os.stat(place)
+    except FileNotFoundError:
+        return True
+    except OSError:
+        return False
+    return signature.mode != TREE_MODE and status.st_ino != signature.inode
+
+
 def _title_statement(name: str, title: Title | None) -> tuple[str, tuple[object, ...]]:
     if title is None:
         return "DELETE FROM titles WHERE name = ?", (name,)
@@ -269,9 +364,9 @@ def _prepared(database: sqlite3.Connection) -> sqlite3.Connection:
         database.execute("PRAGMA journal_mode = WAL")
         database.execute("PRAGMA synchronous = NORMAL")
         (known,) = database.execute("PRAGMA user_version").fetchone()
-        if known != _FORMAT:
+        if known != _FORMAT and not (known == _BEFORE and _has_more_columns(database)):
             database.execute("DROP TABLE IF EXISTS manifests")
-            database.execute(f"PRAGMA user_version = {_FORMAT}")
+        database.execute(f"PRAGMA user_version = {_FORMAT}")
         database.executescript(_SCHEMA)
         database.execute("SELECT count(*) FROM manifests, starts")
     except BaseException:

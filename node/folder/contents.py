@@ -251,7 +251,7 @@ class Folder:
         if reason is not None:
             self._leave_out(path.name, reason)
             return None
-        return FileSource(path, Signature.of(status))
+        return FileSource(path, Signature.of(status, is_outside=path.name in self.elsewhere))
 
     def _note_link(self, link: Path) -> None:
         """Note which thing of the folder a link leads to, if it does: both change together."""

@@ -97,7 +97,8 @@ class Examiner:
     def _examined(
         self, name: str, source: Source, progress: HashProgress, before: Whole | None
     ) -> Whole | None:
-        data = self._cache.manifest_of(name, source.signature)
+        signature, place = source.signature, source.path
+        data = self._cache.manifest_of(name, signature) or self._cache.move(name, signature, place)
         if data is not None:
             try:
                 return Whole(name, data, source)
@@ -106,7 +107,7 @@ class Examiner:
         try:
             known = self._still_right(name, source, progress)
             if known is not None:
-                self._cache.remember(name, source.signature, known.data, is_durable=True)
+                self._cache.remember(name, signature, known.data, is_durable=True, place=place)
                 return known
             data = encode(self._hashed(name, source, progress, before))
         except UnreadableError:
@@ -116,7 +117,7 @@ class Examiner:
                 self._unreadable.note(error.filename, error)
             log.warning("%s cannot be read: %s", display(name), error.strerror)
             return None
-        self._cache.remember(name, source.signature, data)
+        self._cache.remember(name, signature, data, place=place)
         return Whole(name, data, source)
 
     def _still_right(self, name: str, source: Source, progress: HashProgress) -> Whole | None:

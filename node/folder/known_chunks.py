@@ -40,8 +40,13 @@ class KnownChunks:
 def _same_files(now: Tree, before: Tree) -> list[int]:
     """Return, for each file, which one it was if it is unchanged, else -1. The listing has -1."""
     numbers = {path: number for number, path in enumerate(before.file_paths())}
-    known = (numbers.get(path, -1) for path in now.file_paths())
-    return [
-        was if was >= 0 and now.states.is_same(file, before.states, was) else -1
-        for file, was in enumerate(known)
-    ] + [-1]
+    known = [numbers.pop(path, -1) for path in now.file_paths()]
+    inodes = {before.states.inodes[was]: was for was in numbers.values()}  # Of those that are gone.
+    same: list[int] = []
+    for file, was in enumerate(known):
+        is_same = was >= 0 and now.states.is_same(file, before.states, was)
+        if was < 0:
+            was = inodes.get(now.states.inodes[file], -1)  # noqa: PLW2901
+            is_same = was >= 0 and now.states.is_moved(file, before.states, was)
+        same.append(was if is_same else -1)
+    return [*same, -1]

@@ -23,6 +23,10 @@ class Source(Protocol):
     @property
     def signature(self) -> Signature: ...
     @property
+    def path(self) -> str:
+        """Where it was found, which may be a link."""
+
+    @property
     def listing_bytes(self) -> int: ...
     @property
     def size_bytes(self) -> int:
@@ -55,6 +59,10 @@ class FileSource:
     def __init__(self, path: Path, signature: Signature) -> None:
         self.signature = signature
         self._path = str(path)
+
+    @property
+    def path(self) -> str:
+        return self._path
 
     @property
     def size_bytes(self) -> int:

@@ -81,8 +81,8 @@ class Stocktaker:
     def drop(self, name: str, *, is_there: bool) -> None:
         """Stop sharing a thing, which has gone, or `is_there` but must not be shared."""
         self._inventory.remove(name)
-        self._cache.forget(name)
         self._refused.pop(name, None)
+        self._cache.gone(name)
         if not is_there:
             self._register.gone(name)
             self._examiner.gone(name)

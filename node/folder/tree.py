@@ -48,13 +48,13 @@ class Tree:
         self._files = files
         self.states = states
         self._layout = Layout([len(listing_data), *states.sizes])
-        parts = (listing_data, states.mtimes.tobytes(), states.inodes.tobytes())
-        digest = blake3(b"".join(parts)).digest()
         self.signature = Signature(
             sum(states.sizes),
             max(states.mtimes, default=0),
-            int.from_bytes(digest[:8], "big") >> 1,  # It goes into SQLite, which has 63 bits.
+            _digest(listing_data, states.mtimes.tobytes(), states.inodes.tobytes()),
             manifest.TREE_MODE,
+            _digest(states.ctimes.tobytes()) if any(states.ctimes) else 0,
+            _device_of(root),
         )
 
     @classmethod
@@ -100,6 +100,10 @@ class Tree:
         """Note that it is at `root` now."""
         self.root = root
         self._prefix = f"{root}/"  # Joined quicker than paths, for each file that is read.
+
+    @property
+    def path(self) -> str:
+        return str(self.root)
 
     def entries(self) -> Iterator[Entry]:
         """Yield its entries, in order."""
@@ -173,6 +177,17 @@ class Tree:
 
     def _file(self, file: int) -> tuple[str, Fits]:
         return self._prefix + self._files[file], self.states.fits(file)
+
+
+def _digest(*parts: bytes) -> int:
+    return int.from_bytes(blake3(b"".join(parts)).digest()[:8], "big") >> 1  # SQLite has 63 bits.
+
+
+def _device_of(root: Path) -> int:
+    try:
+        return root.stat().st_dev
+    except OSError:
+        return 0  # It has just gone: reading it will tell.
 
 
 def look_through(

@@ -43,6 +43,7 @@ class Walk:
         self.states = FileStates()
         self.left_out = LeftOut()
         self._follows_links = selection.follow_links
+        self._is_outside = selection.follow_links or os.path.islink(root)
         self._root = root
         self._chooses = selection.chooses
         self._excludes = selection.excludes
@@ -145,7 +146,8 @@ class Walk:
         if reason is not None:
             self._leave_out(path, reason)
             return
-        kind = listing.EXECUTABLE if self.states.add(status) else listing.FILE
+        is_executable = self.states.add(status, is_outside=self._is_outside)
+        kind = listing.EXECUTABLE if is_executable else listing.FILE
         self._add(Entry(path, kind, status.st_size))
 
     def _take_in_link(self, entry: os.DirEntry[str], path: str) -> None:

@@ -157,7 +157,9 @@ class Opened:
         with contextlib.suppress(OSError):
             status = Path(first.path).stat()
             if first.fits(status):
-                told = status.st_size, status.st_mtime_ns, status.st_ino
+                told: tuple[int, ...] = status.st_size, status.st_mtime_ns, status.st_ino
+                if source.signature.ctime_ns:
+                    told = *told, status.st_ctime_ns
                 path = os.fsencode(first.path)
                 return There(path, first.offset, min(first.size_bytes, size_bytes), told)
         return None

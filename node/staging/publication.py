@@ -113,7 +113,9 @@ class Publication:
         partial, known = self._begun, self._known
         name, is_it = partial.name, _has_this_listing(source, thing)
         if is_it:
-            known.cache.remember(name, source.signature, partial.data, is_durable=True)
+            known.cache.remember(
+                name, source.signature, partial.data, is_durable=True, place=source.path
+            )
             known.register.note(name, partial.title)
         is_fixed = not is_it or pack_sizes(source.cut()) == thing.sizes
         known.rules.set(name, Rule(chunking=None if is_fixed else "content"))

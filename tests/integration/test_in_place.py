@@ -1,7 +1,9 @@
 """Sharing from where things lie: nothing is copied there or written there, and changes are seen."""
 
+import contextlib
 import json
 import os
+import sqlite3
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -66,17 +68,53 @@ def test_a_change_there_is_the_next_version(lab: Cluster, run7: Path) -> None:
     lab.wait(lambda: not lab.holders("a.bin").get("n1"), "it is withdrawn")
 
 
+def overwritten(file: Path) -> bytes:
+    """Overwrite some bytes of a file, and set its time back; return what it has now."""
+    status = file.stat()
+    with file.open("r+b") as opened:
+        opened.seek(1000)
+        opened.write(b"rot")
+    os.utime(file, ns=(status.st_atime_ns, status.st_mtime_ns))
+    return file.read_bytes()
+
+
+def test_a_change_that_sets_the_time_back_is_the_next_version_too(lab: Cluster, run7: Path) -> None:
+    file = run7 / "a.bin"
+    for what in (run7, file):
+        assert lab.run("share", str(what), "--as", "n1", "--link").exit_code == 0
+    data = overwritten(file)
+    lab.wait(lambda: lab.run("ls").stdout.count("v2") == 2, "both have a next version")
+    assert lab.fetch("a.bin", "run7", node="n2").exit_code == 0
+    assert lab.files("n2") == {"a.bin": data, "run7/a.bin": data, "run7/same.bin": data}
+
+
+def test_what_has_moved_there_is_not_hashed_again(lab: Cluster, run7: Path) -> None:
+    for what in (run7, run7 / "a.bin"):
+        assert lab.run("share", str(what), "--as", "n1", "--link").exit_code == 0
+    before = {name: lab.run("where", name, "--json").json["id"] for name in ("a.bin", "run7")}
+    (run7.parent / "b").mkdir()
+    moved = run7.rename(run7.parent / "b/run7")
+    lab.wait(lambda: not lab.announced("n1"), "both are withdrawn")
+    done = lab.run("share", str(moved), "--as", "n1", "--link", "--json")
+    assert done.json["id"] == before["run7"]
+    overwritten(moved / "a.bin")  # Only hashing could tell.
+    alone = (moved / "a.bin").rename(run7.parent / "a.bin")
+    done = lab.run("share", str(alone), "--as", "n1", "--link", "--json")
+    assert done.json["id"] == before["a.bin"]
+
+
 def test_what_has_rotted_there_is_left_to_its_owner(lab: Cluster, run7: Path) -> None:
     for what in (run7, run7 / "a.bin"):
         assert lab.run("share", str(what), "--as", "n1", "--link").exit_code == 0
     assert lab.fetch("run7", "a.bin", node="n2").exit_code == 0  # Others could heal it.
     lab.start_node("n2")
-    file, status = run7 / "a.bin", (run7 / "a.bin").stat()
-    with file.open("r+b") as opened:
-        opened.seek(1000)
-        opened.write(b"rot")
-    os.utime(file, ns=(status.st_atime_ns, status.st_mtime_ns))
-    rotten = file.read_bytes()
+    lab.stop("node", "n1")
+    file = run7 / "a.bin"
+    rotten = overwritten(file)
+    with contextlib.closing(sqlite3.connect(lab.folder("n1") / ".shoal/cache.db")) as cache:
+        cache.execute("UPDATE manifests SET ctime = ''")  # A disk that rots tells nothing of it.
+        cache.commit()
+    lab.start_node("n1")
     for name in ("run7", "a.bin"):
         done = lab.run("verify", name, "--as", "n1", "--json")
         (found,) = done.json

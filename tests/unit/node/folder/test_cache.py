@@ -8,9 +8,12 @@ import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+import msgspec
 import pytest
+from blake3 import blake3
 from shoal.node.files.signature import Signature
 from shoal.node.folder.cache import Cache
+from shoal.protocol.manifest import TREE_MODE
 from shoal.protocol.titles import Title
 
 from tests.unit.node.disks import fill_up
@@ -68,6 +71,62 @@ def test_any_other_signature_is_another_file(tmp_path: Path, field: str) -> None
     with cache_at(tmp_path / "cache.db") as cache:
         cache.remember("a", SIGNATURE, b"one")
         assert cache.manifest_of("a", Signature(**{**values, field: values[field] + 1})) is None
+
+
+def test_another_number_of_the_device_is_no_change(tmp_path: Path) -> None:
+    with cache_at(tmp_path / "cache.db") as cache:
+        cache.remember("a", SIGNATURE, b"one")
+        assert cache.manifest_of("a", msgspec.structs.replace(SIGNATURE, device=9)) == b"one"
+
+
+def moved_to(cache: Cache, name: str, signature: Signature, path: Path) -> bytes | None:
+    assert cache.manifest_of(name, signature) is None
+    return cache.move(name, signature, str(path))
+
+
+def test_a_file_that_has_moved_is_known_by_its_new_name(tmp_path: Path) -> None:
+    old, new = tmp_path / "old", tmp_path / "new"
+    old.write_bytes(b"1234")
+    signature = Signature.of(old.stat(), is_outside=True)
+    with cache_at(tmp_path / "cache.db") as cache:
+        cache.remember("a", signature, b"one", place=str(old))
+        os.link(old, new)
+        assert moved_to(cache, "b", Signature.of(new.stat(), is_outside=True), new) is None
+        old.write_bytes(b"1234")  # It is still there, with another ctime.
+        assert cache.manifest_of("a", Signature.of(old.stat(), is_outside=True)) is None
+        old.unlink()
+        old.write_bytes(b"4321")  # Another file may be where it was.
+        now = Signature.of(new.stat(), is_outside=True)
+        assert moved_to(cache, "b", msgspec.structs.replace(now, device=9), new) is None
+        assert moved_to(cache, "b", msgspec.structs.replace(now, mtime_ns=9), new) is None
+        cache.remember("a", msgspec.structs.replace(now, ctime_ns=1), b"one", place=str(old))
+        assert moved_to(cache, "b", now, new) == b"one"
+        assert cache.manifest_of("b", now) == b"one"
+        assert moved_to(cache, "a", now, new) is None
+
+
+def test_a_tree_that_has_moved_has_the_same_ctimes(tmp_path: Path) -> None:
+    tree = Signature(10, 1, 2, TREE_MODE, ctime_ns=5)
+    with cache_at(tmp_path / "cache.db") as cache:
+        cache.remember("t", tree, b"one", place=str(tmp_path / "gone"))
+        assert moved_to(cache, "u", msgspec.structs.replace(tree, ctime_ns=6), tmp_path) is None
+        assert moved_to(cache, "u", tree, tmp_path) == b"one"
+
+
+def test_the_last_that_have_gone_are_remembered(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("shoal.node.folder.cache.MOST_GONE", 2)
+    with cache_at(tmp_path / "cache.db") as cache:
+        for name in ("a", "b", "c", "d"):
+            cache.remember(name, SIGNATURE, name.encode())
+        cache.gone("a")
+        assert cache.manifest_of("a", SIGNATURE) == b"a"  # It is back.
+        for name in ("b", "c", "d"):
+            cache.gone(name)
+            time.sleep(0.002)  # So that the last one is known.
+        known = [cache.manifest_of(name, SIGNATURE) for name in ("a", "b", "c", "d")]
+        assert known == [b"a", None, b"c", b"d"]
 
 
 def test_each_start_has_a_larger_number(tmp_path: Path) -> None:
@@ -227,6 +286,22 @@ def test_what_an_earlier_version_has_written_is_dropped(tmp_path: Path) -> None:
         cache.remember("a", SIGNATURE, b"one")
     with cache_at(tmp_path / "cache.db") as cache:
         assert cache.manifest_of("a", SIGNATURE) == b"one"
+
+
+def test_what_the_version_before_has_written_counts(tmp_path: Path) -> None:
+    outside = msgspec.structs.replace(SIGNATURE, ctime_ns=7)
+    with contextlib.closing(sqlite3.connect(tmp_path / "cache.db")) as old:
+        columns = "name TEXT PRIMARY KEY, signature TEXT, data BLOB, boot TEXT"
+        old.execute(f"CREATE TABLE manifests ({columns}) WITHOUT ROWID")
+        row = "a", SIGNATURE.text, blake3(b"one").digest() + b"one", ""
+        old.execute("INSERT INTO manifests VALUES (?, ?, ?, ?)", row)
+        old.execute("PRAGMA user_version = 3")
+        old.commit()
+    with cache_at(tmp_path / "cache.db") as cache:
+        assert cache.manifest_of("a", outside) == b"one"
+    with cache_at(tmp_path / "cache.db") as cache:
+        assert cache.manifest_of("a", outside) == b"one"
+        assert cache.manifest_of("a", msgspec.structs.replace(outside, ctime_ns=8)) is None
 
 
 def test_a_path_that_is_too_long_for_sqlite_is_not_for_us(tmp_path: Path) -> None:

@@ -19,6 +19,8 @@ KIB, MIB = 1 << 10, 1 << 20
 class Bytes:
     """A source whose bytes are here."""
 
+    path = ""
+
     def __init__(self, data: bytes, listing_bytes: int = 0) -> None:
         mode = TREE_MODE if listing_bytes else PLAIN_MODE
         self.signature = Signature(len(data) - listing_bytes, 0, 0, mode)

@@ -54,7 +54,8 @@ CHANGES: dict[str, tuple[Callable[[Path], object], int]] = {
     "a file goes": (lambda root: (root / "a/1").unlink(), 0),
     "an empty file comes": (lambda root: (root / "c/0").touch(), 15),
     "a small file comes": (lambda root: (root / "a/3").write_bytes(bytes(3)), 13),
-    "a file is moved": (lambda root: (root / "d").rename(root / "z"), MIB),
+    "a file is moved": (lambda root: (root / "d").rename(root / "z"), 0),
+    "a small file is moved": (lambda root: (root / "c/1").rename(root / "c/3"), 15),
     "a file is replaced": (lambda root: (root / "d").replace(root / "b"), MIB),
 }
 
