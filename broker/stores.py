@@ -24,6 +24,7 @@ class Exchanged(msgspec.Struct, frozen=True):
 
     others: Sequence[Change] = ()
     renewed: Sequence[Renewed] = ()
+    unsaved: int = 0  # How many of those that were given, the last ones, are not saved yet.
 
 
 NOTHING = Exchanged()

@@ -1,0 +1,338 @@
+"""The trackers' log in a Redis stream, and the snapshot that bounds it: how both are written down.
+
+Decides nothing about changes. docs/build/store.md has all keys and fields.
+"""
+
+import logging
+import time
+import zlib
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
+from typing import Any, NamedTuple, get_args
+
+import msgspec
+from shoal.broker.redis_link import Command, Link
+from shoal.broker.stores import LostError, NotSavedError
+from shoal.broker.tracking.changes import Change, Renewed
+from shoal.protocol.errors import UnavailableError
+
+_log = logging.getLogger("shoal.tracker")
+
+FORMAT = 1  # Of entries and snapshots. One more whenever an older shoal would read them wrongly.
+PIECE_CHANGES = 64  # In an entry. The last entry read is read again with each exchange: 10 KB.
+PAGE_ENTRIES = 500
+PAGE_CHUNKS = 16
+CHUNK_CHANGES = 5000  # Of a snapshot; compressed, some 100 KB.
+MAX_LIVENESS = 300  # Entries; each tracker makes one a second, and a lease is 30 s.
+READ_TRIES = 5  # While others write snapshots faster than we read them.
+START = "0-0"  # Before the first entry.
+
+_changes_in = msgspec.msgpack.Decoder(list[Change])
+_renewed_in = msgspec.msgpack.Decoder(list[Renewed])
+_AGES = {  # Which field is an age, by kind of change.
+    kind: name
+    for kind in get_args(Change)
+    for name in ("age_s", "silent_s")
+    if name in kind.__struct_fields__
+}
+_encode = msgspec.msgpack.Encoder().encode
+
+
+class Keys:
+    """The names of all keys."""
+
+    def __init__(self, prefix: str) -> None:
+        self.prefix = prefix
+        self.log = f"{prefix}:log"
+        self.liveness = f"{prefix}:liveness"
+        self.snapshot = f"{prefix}:snapshot"
+        self.compacting = f"{prefix}:compacting"
+
+    def chunks(self, name: str) -> str:
+        return f"{self.snapshot}:{name}"
+
+
+class Snapshot(msgspec.Struct, frozen=True):
+    """The log up to an entry, in fewer changes. They are in a list of chunks of its own."""
+
+    format: int
+    name: str
+    up_to: str  # The id of the last entry that is in it; that entry stays in the stream.
+    made_ms: int  # On the server's clock; the ages in it count from there.
+    chunks: int
+    numbers: dict[str, int]  # By tracker: its last batch.
+
+
+class Entry(NamedTuple):
+    """One entry of the stream: a batch of changes, or a piece of one."""
+
+    id: str
+    tracker: str
+    number: int
+    changes: Sequence[Change]
+    size_bytes: int
+
+
+@dataclass
+class Place:
+    """How far the log has been read."""
+
+    last: str = START
+    mark: tuple[str, int] = ("", 0)  # Of the last entry: who appended it, and its number.
+    numbers: dict[str, int] = field(default_factory=dict)  # By tracker: its last batch.
+
+    def takes(self, entry: Entry) -> bool:
+        """Go on to an entry; say whether it counts. A batch that was sent twice counts once."""
+        self.last, self.mark = entry.id, (entry.tracker, entry.number)
+        if entry.number <= self.numbers.get(entry.tracker, 0):
+            return False
+        self.numbers.pop(entry.tracker, None)
+        self.numbers[entry.tracker] = entry.number  # Those heard of last come last.
+        return True
+
+
+@dataclass
+class Reading:
+    """The whole log as it was read, and where its reader stands then."""
+
+    log: list[Change]
+    place: Place
+    heard: str  # The last entry of liveness.
+    now_ms: int
+    base: Snapshot | None
+    change_count: int = 0  # Since the snapshot, and their size.
+    size_bytes: int = 0
+
+
+class _ChangedError(Exception):
+    """What was being read was replaced meanwhile by a newer snapshot."""
+
+
+def addition(keys: Keys, tracker: str, number: int, changes: Sequence[Change]) -> Command:
+    """Return the command that appends changes."""
+    fields = ("f", FORMAT, "t", tracker, "n", number, "c", _encode(changes))
+    return ("XADD", keys.log, "*", *fields)
+
+
+def announcement(keys: Keys, tracker: str, renewed: Sequence[Renewed]) -> Command:
+    """Return the command that tells others who has renewed."""
+    fields = ("f", FORMAT, "t", tracker, "r", _encode(renewed))
+    return ("XADD", keys.liveness, "MAXLEN", "~", MAX_LIVENESS, "*", *fields)
+
+
+def page(keys: Keys, place: Place) -> Command:
+    """Return the command that reads on, from the last entry, which shows whether it is there."""
+    begin = "-" if place.last == START else place.last
+    return ("XRANGE", keys.log, begin, "+", "COUNT", PAGE_ENTRIES)
+
+
+def entries_in(raw: Any, place: Place) -> Iterator[Entry]:
+    """Yield the entries that follow a place in a page that was read from it.
+
+    Raises:
+        LostError: the last entry is not there any more.
+        UnavailableError: an entry is in the format of a later release.
+    """
+    if place.last != START:
+        if not raw or (_id(raw[0]), *_mark_of(raw[0])) != (place.last, *place.mark):
+            raise LostError("the log in the store is not the one that was there before")
+        raw = raw[1:]
+    for each in raw:
+        entry = _entry(each)
+        if not entry.size_bytes:
+            _log.warning("the store's log has an entry that no tracker has made: %s", entry.id)
+        yield entry
+
+
+def renewed_in(raw: Any, tracker: str) -> list[Renewed]:
+    """Return who renewed elsewhere, from entries of liveness."""
+    found: list[Renewed] = []
+    for each in raw:
+        fields = _fields(each)
+        if fields.get(b"t", b"").decode(errors="replace") == tracker:
+            continue
+        try:
+            _check_format(_id(each), fields)
+            found += _renewed_in.decode(fields[b"r"])
+        except (KeyError, ValueError, msgspec.MsgspecError):
+            continue  # Each is sent again in some seconds.
+    return found
+
+
+def last_id(raw: Any, default: str) -> str:
+    """Return the id of the last of some entries."""
+    return _id(raw[-1]) if raw else default
+
+
+def aged(changes: Iterable[Change], since_ms: int, now_ms: int) -> Iterator[Change]:
+    """Yield changes that were written down a while ago, with their ages as of now."""
+    passed_s = max(0, round((now_ms - since_ms) / 1000))
+    for change in changes:
+        name = _AGES.get(type(change)) if passed_s else None
+        if name is None:
+            yield change
+        else:
+            age_s = getattr(change, name) + passed_s
+            yield msgspec.structs.replace(change, **{name: age_s})
+
+
+def packed(changes: Sequence[Change]) -> bytes:
+    """Return a chunk of a snapshot."""
+    return zlib.compress(_encode(changes), level=1)
+
+
+def unpacked(chunk: bytes) -> list[Change]:
+    """Return the changes in a chunk; raises NotSavedError if it is none."""
+    try:
+        return _changes_in.decode(zlib.decompress(chunk))
+    except (zlib.error, msgspec.MsgspecError) as error:
+        raise NotSavedError(f"the snapshot in the store is damaged ({error})") from None
+
+
+def milliseconds(entry_id: str) -> int:
+    """Return when an entry was appended, on the server's clock."""
+    return int(entry_id.partition("-")[0])
+
+
+def now_ms(raw: Any) -> int:
+    """Return the server's clock, from its reply to TIME."""
+    seconds, microseconds = raw
+    return int(seconds) * 1000 + int(microseconds) // 1000
+
+
+def read(link: Link, keys: Keys) -> Reading:
+    """Return the whole log.
+
+    Raises:
+        NotSavedError: it cannot be read now.
+        LostError: a part of it is missing.
+        UnavailableError: it is in the format of a later release.
+    """
+    for _ in range(READ_TRIES):
+        try:
+            return _read(link, keys)
+        except _ChangedError:
+            time.sleep(0.1)
+    raise LostError(f"a part of the log is missing in the store (keys {keys.prefix}:*)")
+
+
+def latest_snapshot(link: Link, keys: Keys) -> Snapshot | None:
+    """Return what is known of the snapshot that counts now."""
+    return _snapshot(keys, link.call("GET", keys.snapshot))
+
+
+def _read(link: Link, keys: Keys) -> Reading:
+    raw_snapshot, raw_time, heard = link.transaction(
+        [
+            ("GET", keys.snapshot),
+            ("TIME",),
+            ("XREVRANGE", keys.liveness, "+", "-", "COUNT", 1),
+        ]
+    )
+    snapshot, now = _snapshot(keys, raw_snapshot), now_ms(raw_time)
+    reading = Reading([], Place(), last_id(heard, START), now, snapshot)
+    if snapshot is not None:
+        for chunk in _chunks(link, keys, snapshot):
+            reading.log += aged(chunk, snapshot.made_ms, now)
+        reading.place = Place(snapshot.up_to, numbers=dict(snapshot.numbers))
+        reading.place.mark = _mark(link, keys, snapshot.up_to)
+    _read_on(link, keys, reading)
+    return reading
+
+
+def _read_on(link: Link, keys: Keys, reading: Reading) -> None:
+    """Read the stream to its end."""
+    place = reading.place
+    while True:
+        if place.last == START:
+            _check_beginning(link, keys)
+        raw = link.call(*page(keys, place))
+        try:
+            entries = list(entries_in(raw, place))
+        except LostError:
+            raise _ChangedError from None
+        for entry in entries:
+            if place.takes(entry):
+                reading.log += aged(entry.changes, milliseconds(entry.id), reading.now_ms)
+            reading.change_count += len(entry.changes)
+            reading.size_bytes += entry.size_bytes
+        if len(raw) < PAGE_ENTRIES:
+            return
+
+
+def _check_beginning(link: Link, keys: Keys) -> None:
+    """Make sure that a stream without a snapshot has never been cut."""
+    if not link.call("EXISTS", keys.log):
+        return
+    described = link.call("XINFO", "STREAM", keys.log)
+    told = dict(zip(described[::2], described[1::2], strict=True))
+    if told.get(b"max-deleted-entry-id", START.encode()) != START.encode():  # From Redis 7.0 on.
+        raise _ChangedError
+
+
+def _mark(link: Link, keys: Keys, entry_id: str) -> tuple[str, int]:
+    raw = link.call("XRANGE", keys.log, entry_id, entry_id)
+    if not raw:
+        raise _ChangedError
+    return _mark_of(raw[0])
+
+
+def _chunks(link: Link, keys: Keys, snapshot: Snapshot) -> Iterator[list[Change]]:
+    found = 0
+    while found < snapshot.chunks:
+        last = found + PAGE_CHUNKS - 1
+        chunks = link.call("LRANGE", keys.chunks(snapshot.name), found, last)
+        if not chunks:
+            raise _ChangedError
+        for chunk in chunks:
+            yield unpacked(chunk)
+        found += len(chunks)
+
+
+def _snapshot(keys: Keys, raw: bytes | None) -> Snapshot | None:
+    if raw is None:
+        return None
+    try:
+        fields = msgspec.json.decode(raw)
+        _check_format(keys.snapshot, {b"f": str(fields["format"]).encode()})
+        return msgspec.convert(fields, Snapshot)
+    except (KeyError, TypeError, ValueError, msgspec.MsgspecError) as error:
+        raise NotSavedError(f"the key {keys.snapshot} is not a tracker's ({error})") from None
+
+
+def _id(raw: Any) -> str:
+    return str(raw[0].decode())
+
+
+def _fields(raw: Any) -> dict[bytes, bytes]:
+    names_and_values = raw[1] or ()
+    return dict(zip(names_and_values[::2], names_and_values[1::2], strict=True))
+
+
+def _mark_of(raw: Any) -> tuple[str, int]:
+    """Return who appended an entry, and its number; no one and 0 if it is none of ours."""
+    fields = _fields(raw)
+    try:
+        return fields[b"t"].decode(), int(fields[b"n"])
+    except (KeyError, ValueError):
+        return "", 0
+
+
+def _entry(raw: Any) -> Entry:
+    """Return an entry, without changes if it is none of ours: every tracker ignores the same."""
+    fields = _fields(raw)
+    try:
+        _check_format(_id(raw), fields)
+        body = fields[b"c"]
+        changes = _changes_in.decode(body)
+    except (KeyError, ValueError, msgspec.MsgspecError):
+        return Entry(_id(raw), *_mark_of(raw), (), 0)
+    return Entry(_id(raw), *_mark_of(raw), changes, len(body))
+
+
+def _check_format(what: str, fields: dict[bytes, bytes]) -> None:
+    """Raise UnavailableError if something comes from a later release."""
+    version = int(fields[b"f"])
+    if version > FORMAT:
+        message = f"the store's log is in format {version} at {what}, and this shoal knows {FORMAT}"
+        raise UnavailableError(f"{message}; update shoal here, as it was on another tracker")
