@@ -1,5 +1,6 @@
 """What nodes say about themselves: update, renew, leave. Answers no questions."""
 
+import itertools
 from collections.abc import Iterator
 from dataclasses import dataclass
 
@@ -30,7 +31,16 @@ from shoal.broker.tracking.room import Room
 from shoal.broker.tracking.speakers import Speakers
 from shoal.broker.tracking.state import Decision, State
 from shoal.protocol.errors import WireCode
-from shoal.protocol.messages import Error, Holding, Leave, Ok, Renew, Told, Update
+from shoal.protocol.messages import (
+    MAX_UPDATE_HOLDINGS,
+    Error,
+    Holding,
+    Leave,
+    Ok,
+    Renew,
+    Told,
+    Update,
+)
 from shoal.protocol.permits import Asker
 
 
@@ -62,12 +72,16 @@ class Announcements:
             return refused
         if known is None or not known.has_lease:
             yield NodeJoined(request.node, request.address)
+        elif is_back:  # Whoever had the name is gone, however far it had counted.
+            yield Gone(request.node, left=True)
+        voided = self._voided(request.node)
         yield Seen(request.node, request.address, request.epoch, request.sequence)
         yield Renewed(request.node)
         token = yield from self.speakers.entrusted(request.node, request.token, asker)
         yield from self._withdraw(request)
         yield from self._hold(request, now)
-        return self._ok(request.node, self._told(request, now), token)
+        told = (*self._told(request, now), *voided)[:MAX_UPDATE_HOLDINGS]
+        return self._ok(request.node, told, token)
 
     def renew(self, request: Renew, asker: Asker) -> Decision[Ok | Error]:
         member = self.state.members.find(request.node)
@@ -81,12 +95,12 @@ class Announcements:
         if member.sequence < request.sequence:  # The last updates were lost with the power.
             return _unknown(request.node)
         if not member.has_lease:
-            yield from _revived(member)
+            yield from revived(member)
         is_listed = member.node in self.state.initial.nodes  # Others' words are not kept.
         yield Renewed(member.node, request.doing if is_listed else None, request.wants)
         if request.token:
             yield from self.speakers.entrusted(member.node, request.token, asker)
-        return self._ok(member.node)
+        return self._ok(member.node, self._voided(member.node))
 
     def leave(self, request: Leave, asker: Asker) -> Decision[Ok | Error]:
         member = self.state.members.find(request.node)
@@ -111,7 +125,7 @@ class Announcements:
         token = yield from self.speakers.entrusted(request.node, request.token, asker)
         if not member.left:
             if not member.has_lease:
-                yield from _revived(member)
+                yield from revived(member)
             yield Renewed(member.node)
         return self._ok(request.node, self._told(request, now), token)
 
@@ -155,8 +169,9 @@ class Announcements:
             if vouched is None:
                 yield self._refusal(node, each.name, allowed=permit.publishes)
                 continue
-            yield from _publish(each, version, vouched, now)
-            if each.claims and vouched.publication.publisher == node:
+            is_claim = each.claims and vouched.publication.publisher == node
+            yield from _publish(each, version, vouched, now, is_claim=is_claim)
+            if is_claim:
                 self.publishing.published(each.name, node)
             if version is None or not version.is_held_so(node, complete=each.complete):
                 added = HolderAdded if each.complete else PartialHolderAdded
@@ -181,6 +196,12 @@ class Announcements:
 
         return claims.told(self.state.catalogue, request.holdings, request.node, may_publish)
 
+    def _voided(self, node: str) -> tuple[Told, ...]:
+        """Return, once, what has become of a node's claims that came too late."""
+        keys = self.state.voided.pop(node, ()) if self.state.voided else ()
+        told = (claims.outcome(self.state.catalogue, *key, node) for key in keys)
+        return tuple(itertools.islice(told, MAX_UPDATE_HOLDINGS))
+
     def _ok(self, node: str, told: tuple[Told, ...] = (), token: str = "") -> Ok:
         lease_ms = round(1000 * self.state.settings.lease_s)
         revision = self.state.wishes.revision if node in self.state.initial.nodes else 0
@@ -189,7 +210,12 @@ class Announcements:
 
 
 def _publish(
-    holding: Holding, known: Version | None, vouched: claims.Vouched, now: float
+    holding: Holding,
+    known: Version | None,
+    vouched: claims.Vouched,
+    now: float,
+    *,
+    is_claim: bool,
 ) -> Decision[None]:
     """Note which version something is, unless that is known."""
     publication, is_first_hand = vouched
@@ -200,10 +226,10 @@ def _publish(
     else:
         size_bytes, age_s = known.size_bytes, int(now - known.announced)
     what = holding.name, holding.id, size_bytes
-    yield Published(*what, *publication, age_s, is_first_hand)
+    yield Published(*what, *publication, age_s, is_first_hand, is_claim)
 
 
-def _revived(member: Member) -> Decision[None]:
+def revived(member: Member) -> Decision[None]:
     """Readmit a node that was silent."""
     yield NodeJoined(member.node, member.address)
     yield Seen(member.node, member.address, member.epoch, member.sequence)

@@ -5,9 +5,10 @@ not fit (another tracker may have decided it while knowing less) changes nothing
 """
 
 import bisect
+import functools
 import operator
 from collections import OrderedDict
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 
@@ -154,22 +155,28 @@ class Catalogue:
             return version if unheld_since <= since else None
         return None
 
-    def publish(self, published: Published, now: float) -> None:
+    def publish(self, published: Published, now: float) -> bool:
         """Add a version, or give a known one another number and publisher.
+
+        Return False for a claim that came too late: it is void, whatever was known when it was
+        decided, and its content is forgotten unless somebody holds it.
 
         The first announcement determines the size. Later ones agree unless somebody lies, as the
         size follows from the id; and a fetcher would find out.
         """
         number, publisher = published.number, published.publisher
         publication = Publication(number, publisher) if number else UNPUBLISHED
+        if published.is_claim and self._is_taken(published.name, publication):
+            self.drop(published.name, published.id)
+            return False
         version = self.find(published.name, published.id)
         if version is not None:
-            version.is_first_hand = published.is_first_hand
-            if version.published != publication:
-                self._take_out(version)
-                version.published = publication
-                self._put_in(version)
-            return
+            may_lower = published.is_claim and not version.holder_count()
+            if version.published == publication:
+                version.is_first_hand |= published.is_first_hand
+            elif may_lower or number > version.published.number:
+                self._renumber(version, publication, is_first_hand=published.is_first_hand)
+            return True
         self._last_order += 1
         version = Version(
             self._last_order,
@@ -182,6 +189,24 @@ class Catalogue:
         )
         self._index(version)
         self._unheld[version] = now
+        return True
+
+    def _is_taken(self, name: str, claim: Publication) -> bool:
+        """Say whether another publisher has published as much under a name already."""
+        for version in reversed(self._by_name.get(name, ())):
+            if version.published.number < claim.number:
+                if not self._is_filling:
+                    return False
+            elif version.holder_count() and version.published.publisher != claim.publisher:
+                return True
+        return False
+
+    def _renumber(self, version: Version, publication: Publication, *, is_first_hand: bool) -> None:
+        version.is_first_hand = is_first_hand
+        if version.published != publication:
+            self._take_out(version)
+            version.published = publication
+            self._put_in(version)
 
     def hold(self, name: str, content_id: str, node: str, *, complete: bool) -> None:
         """List a node as holder of a version."""
@@ -231,6 +256,55 @@ class Catalogue:
         if version is not None and not version.holder_count():
             del self._unheld[version]
             self._remove(version)
+
+    def versions_in_order(self) -> list[Version]:
+        """Return all versions, held or not, in the order of their first announcement."""
+        every = (version for versions in self._by_name.values() for version in versions)
+        return sorted(every, key=operator.attrgetter("order"))
+
+    def version_before(self, name: str, content_id: str) -> Callable[[], None]:
+        """Return what makes a version what it is now, after one change of it."""
+        version = self.find(name, content_id)
+        if version is None:
+            return functools.partial(self._unpublish, name, content_id)
+        since = self._unheld.get(version)
+        return functools.partial(
+            self._put_back, version, version.published, since, is_first_hand=version.is_first_hand
+        )
+
+    def holder_before(self, name: str, content_id: str, node: str) -> Callable[[], None]:
+        """Return what makes a node the holder that it is now, after one change of that."""
+        version = self.find(name, content_id)
+        if version is not None and version.is_held_by(node):
+            complete = node in version.whole
+            return functools.partial(self.hold, name, content_id, node, complete=complete)
+        since = self._unheld.get(version, 0.0) if version is not None else 0.0
+        return functools.partial(self.withdraw, name, content_id, node, since)
+
+    def _unpublish(self, name: str, content_id: str) -> None:
+        version = self.find(name, content_id)
+        if version is not None:
+            self.drop(name, content_id)
+            self._last_order = version.order - 1
+
+    def _put_back(
+        self,
+        version: Version,
+        publication: Publication,
+        since: float | None,
+        *,
+        is_first_hand: bool,
+    ) -> None:
+        if self.find(version.name, version.id) is not None:
+            self._renumber(version, publication, is_first_hand=is_first_hand)
+            return
+        assert since is not None, "only a version without holders is dropped"
+        self._index(version)
+        self._unheld[version] = since
+        same = self._by_id[version.id]
+        if isinstance(same, dict):
+            in_order = sorted(same.values(), key=operator.attrgetter("order"))
+            self._by_id[version.id] = {each.name: each for each in in_order}
 
     @contextmanager
     def filling(self) -> Iterator[None]:

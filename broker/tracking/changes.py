@@ -65,7 +65,8 @@ class Published(Entry, frozen=True, gc=False, tag="published"):
     """Content exists under a name. Of equal numbers, the first counts as newer. Key: name, id.
 
     It was first announced `age_s` before this is applied. `is_first_hand`: its publisher has said
-    so; what an earlier process left in its log counts as that.
+    so; what an earlier process left in its log counts as that. `is_claim`: its publisher has just
+    claimed the number. That is void if another publisher's claim comes first in the log.
     """
 
     name: str
@@ -75,6 +76,7 @@ class Published(Entry, frozen=True, gc=False, tag="published"):
     publisher: str | None = None
     age_s: int = 0
     is_first_hand: bool = True
+    is_claim: bool = False
 
 
 class Dropped(Entry, frozen=True, gc=False, tag="dropped"):
@@ -123,9 +125,10 @@ class Wished(Entry, frozen=True, gc=False, tag="wished"):
 
 
 class Unwished(Entry, frozen=True, gc=False, tag="unwished"):
-    """Nobody shall hold anything under this name any more."""
+    """Nobody shall hold anything under this name any more, since `age_s` before this is applied."""
 
     name: str
+    age_s: int = 0
 
 
 Change = (
@@ -141,6 +144,17 @@ Change = (
     | Wished
     | Unwished
 )
+
+
+def aged(change: Change, seconds: int) -> Change:
+    """Return a change as it is to be applied so much later than it was decided."""
+    match change:
+        case Published() | Wished() | Unwished():
+            return msgspec.structs.replace(change, age_s=change.age_s + seconds)
+        case Gone():
+            return msgspec.structs.replace(change, silent_s=change.silent_s + seconds)
+        case _:
+            return change
 
 
 class Renewed(Entry, frozen=True, gc=False, tag="renewed"):

@@ -96,6 +96,16 @@ def _told(
                 yield Told(name, content_id, *published, taken=False, allowed=allowed)
 
 
+def outcome(catalogue: Catalogue, name: str, content_id: str, claimant: str) -> Told:
+    """Return what has become of a claim that another one came before."""
+    version = catalogue.find(name, content_id)
+    if version is not None and version.is_held_by(claimant):
+        return Told(name, content_id, *version.published)
+    newest = catalogue.newest(name)
+    published = UNPUBLISHED if newest is None else newest.published
+    return Told(name, content_id, *published, taken=False)
+
+
 def _is_claim(holding: Holding) -> bool:
     return holding.claims and holding.complete  # Nobody publishes a part.
 

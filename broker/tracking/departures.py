@@ -1,13 +1,20 @@
 """What happens as time passes: leases run out, and nodes and versions are forgotten."""
 
+from collections.abc import Callable
+
 from shoal.broker.tracking.changes import Dropped, Entrusted, Forgotten, Gone, Withdrawn
 from shoal.broker.tracking.events import NodeFellSilent, NodeForgotten
 from shoal.broker.tracking.state import Decision, State
 
 
-def overdue(state: State, now: float) -> Decision[None]:
-    """Decide about everything whose time has run out."""
+def overdue(
+    state: State, now: float, suspends: Callable[[str], bool] = lambda _: False
+) -> Decision[None]:
+    """Decide about everything whose time has run out, but not about nodes that are suspended."""
     while (member := state.members.overdue(now)) is not None:
+        if suspends(member.node):
+            state.members.prolong(member.node, now)
+            continue
         yield NodeFellSilent(member.node)
         yield Gone(member.node, left=False)
         yield from forgotten_if_empty(state, member.node)

@@ -77,16 +77,19 @@ class InitialHoldings:
     def __init__(self, initial: Initial) -> None:
         self._nodes = initial.nodes
         self._holders = {name: dict.fromkeys(nodes) for name, nodes in initial.holdings.items()}
-        self._names: dict[str, dict[str, None]] = {}  # by node
+        self._listed: dict[str, list[str]] = {}  # By node: names, as the file has them.
         for name, nodes in sorted(initial.holdings.items()):
             for node in nodes:
-                self._names.setdefault(node, {})[name] = None
+                self._listed.setdefault(node, []).append(name)
+        self._names = {node: dict.fromkeys(names) for node, names in self._listed.items()}
         self._sorted_names = sorted(self._holders)
+        self._disowned: dict[tuple[str, str], None] = {}  # Listed here or not.
 
     def learn(self, nodes: Mapping[str, InitialNode]) -> None:
         """Go by other nodes; those that are gone hold nothing any more."""
-        for node in [node for node in self._names if node not in nodes]:
+        for node in [node for node in self._listed if node not in nodes]:
             self.supersede(node)
+            del self._listed[node]
         self._nodes = nodes
 
     def holders(self, name: str) -> list[tuple[str, str]]:
@@ -107,6 +110,7 @@ class InitialHoldings:
 
     def disown(self, name: str, node: str) -> None:
         """Remove `node` from the holders of `name`."""
+        self._disowned[name, node] = None
         if self.is_holder(name, node):
             del self._holders[name][node]
             del self._names[node][name]
@@ -115,3 +119,31 @@ class InitialHoldings:
         """Remove `node` from all lists: from now on its own announcements count."""
         for name in self._names.pop(node, ()):
             del self._holders[name][node]
+
+    def reinstate(self, node: str) -> None:
+        """Have the file's lists count for a node that has not spoken, or is forgotten."""
+        if node in self._listed:
+            self._names[node] = {}
+            for name in self._listed[node]:
+                self._hold(name, node)
+
+    def start_over(self) -> None:
+        """Let all of the file count again: nothing has been said about it yet."""
+        self._disowned.clear()
+        for node in self._listed:
+            self.reinstate(node)
+
+    @property
+    def disowned(self) -> Collection[tuple[str, str]]:
+        """Each name that a node was found not to hold, with the node."""
+        return self._disowned
+
+    def own_again(self, name: str, node: str) -> None:
+        """Forget that a node was found not to hold something."""
+        del self._disowned[name, node]
+        if name in self._listed.get(node, ()) and node in self._names:
+            self._hold(name, node)
+
+    def _hold(self, name: str, node: str) -> None:
+        if (name, node) not in self._disowned:
+            self._names[node][name] = self._holders[name][node] = None

@@ -3,11 +3,13 @@
 Knows nothing of what they hold. Only `State.apply` calls the methods that change something.
 """
 
+import functools
 from collections import OrderedDict
-from collections.abc import Container, Iterator, Mapping
+from collections.abc import Callable, Container, Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from typing import NamedTuple
 
-from shoal.broker.tracking.changes import Gone, Seen
+from shoal.broker.tracking.changes import Gone, Offered, Seen
 from shoal.broker.tracking.tokens import NO_TOKENS, Tokens
 from shoal.protocol import addresses
 from shoal.protocol.pushing import Doing
@@ -26,6 +28,7 @@ class Member:
     last_seen: float | None = None  # None: not since this process was started
     tokens: Tokens = NO_TOKENS
     doing: Doing | None = None  # As it said with its last renewal.
+    is_behind: bool = False  # The log's last word of it is older than what was known before.
 
     @property
     def has_lease(self) -> bool:
@@ -36,6 +39,20 @@ class Member:
     def is_alive(self) -> bool:
         """Whether it has renewed its lease in time, with this process."""
         return self.silent_since is None and self.last_seen is not None
+
+
+class _Before(NamedTuple):
+    """What the log said of a node, and what it was doing when that changed."""
+
+    address: str
+    epoch: int
+    sequence: int
+    left: bool
+    silent_since: float | None
+    tokens: Tokens
+    doing: Doing | None
+    lease_end: float | None
+    is_behind: bool
 
 
 class Members:
@@ -49,6 +66,7 @@ class Members:
         self._strangers: dict[str, dict[str, None]] = {}  # By host; in the order of joining.
         self._all_strangers: dict[str, None] = {}
         self._crowded: dict[str, None] = {}  # Hosts that may have too many.
+        self._aside: dict[str, Member] = {}  # Not known just now, as changes are taken back.
 
     def learn(self, kept: Container[str]) -> None:
         """Have other nodes not be forgotten."""
@@ -116,18 +134,26 @@ class Members:
         return None if last is None else self.by_node[last]
 
     def see(self, seen: Seen, now: float) -> None:
-        """Note where a node is. It gets a lease, in which to speak to this process too."""
+        """Note where a node is. It gets a lease, in which to speak to this process too.
+
+        A live node's word that is older than its last one is passed over: the tracker that took it
+        was late.
+        """
         member = self.by_node.get(seen.node)
         if member is None:
             member = Member(seen.node, seen.address, seen.epoch, seen.sequence)
+            self._recall(member)
             self.by_node[seen.node] = member
             self._place(member)
+        elif _is_late(seen, member):
+            member.is_behind = True
+            return
         elif member.address != seen.address:
             self._unplace(member)
             member.address = seen.address
             self._place(member)
         member.address, member.epoch, member.sequence = seen.address, seen.epoch, seen.sequence
-        member.left, member.silent_since = False, None
+        member.left, member.silent_since, member.is_behind = False, None, False
         self._silences.end(member.node)
         self._leases.begin(member.node, now)
 
@@ -136,6 +162,67 @@ class Members:
         member.last_seen = now
         member.doing = doing or member.doing
         self._leases.begin(member.node, now)
+
+    def prolong(self, node: str, now: float) -> None:
+        """Let the lease of a node run on that may renew it with another tracker."""
+        self._leases.begin(node, now)
+
+    def before(self, node: str) -> Callable[[], None]:
+        """Return what makes a node what it is now, after one change of it."""
+        member = self.by_node.get(node)
+        if member is None:
+            return functools.partial(self._set_aside, node)
+        said = member.address, member.epoch, member.sequence, member.left, member.silent_since
+        lease_end = self._leases.end_of(node)
+        before = _Before(*said, member.tokens, member.doing, lease_end, member.is_behind)
+        return functools.partial(self._put_back, member, before)
+
+    def _set_aside(self, node: str) -> None:
+        if node in self.by_node:
+            self._aside[node] = self.by_node[node]
+            self.forget(node)
+
+    def _put_back(self, member: Member, before: _Before) -> None:
+        node = member.node
+        if node in self.by_node:
+            self._unplace(member)
+        self.by_node[node] = member
+        member.address, member.epoch, member.sequence = (
+            before.address,
+            before.epoch,
+            before.sequence,
+        )
+        member.left, member.silent_since = before.left, before.silent_since
+        member.tokens, member.is_behind = before.tokens, before.is_behind
+        member.doing = member.doing or before.doing
+        self._place(member)
+        if before.silent_since is None:
+            self._silences.end(node)
+            assert before.lease_end is not None, "its lease was running"
+            self._leases.run_until(node, before.lease_end)
+        else:
+            self._leases.end(node)
+            if node not in self._kept:
+                self._silences.begin(node, before.silent_since)
+
+    def settle(self, offered: Iterable[Offered]) -> None:
+        """Note that what was taken back is applied again; these tokens had been given before."""
+        self._aside.clear()
+        for one in offered:
+            member = self.by_node.get(one.node)
+            if member is not None and not member.tokens.has(one.token):
+                self.offer(one.node, one.token)
+
+    def keep(self, old: "Members") -> None:
+        """Take over what is known in memory alone, also of nodes that are going to be known."""
+        self._aside = dict(old.by_node)
+        for node in self.by_node.keys() & old.by_node.keys():
+            self._recall(self.by_node[node])
+
+    def _recall(self, member: Member) -> None:
+        known = self._aside.pop(member.node, None)
+        if known is not None:
+            member.last_seen, member.doing = known.last_seen, known.doing
 
     def entrust(self, node: str, tokens: str) -> None:
         """Note by which tokens a node is known, if the node is."""
@@ -180,6 +267,11 @@ class Members:
                 del self._strangers[host]
 
 
+def _is_late(seen: Seen, member: Member) -> bool:
+    same_run = (seen.address, seen.epoch) == (member.address, member.epoch)
+    return same_run and seen.sequence < member.sequence and member.has_lease
+
+
 def _host_of(address: str) -> str:
     """Return what counts as one host: all of loopback, and an IPv6 network of 64 bits."""
     host, _ = addresses.split(address)
@@ -212,6 +304,13 @@ class _Deadlines:
     def begin(self, node: str, at: float) -> None:
         self._ends[node] = at + self._span_s
         self._ends.move_to_end(node)
+
+    def end_of(self, node: str) -> float | None:
+        return self._ends.get(node)
+
+    def run_until(self, node: str, end: float) -> None:
+        """Have a span end then, at the latest; its place in the order is the last if it is new."""
+        self._ends[node] = max(end, self._ends.get(node, end))
 
     def end(self, node: str) -> None:
         self._ends.pop(node, None)

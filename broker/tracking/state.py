@@ -1,7 +1,7 @@
 """Everything the tracker knows, and the one place where it changes. Decides nothing."""
 
 from collections.abc import Generator, Iterable
-from typing import TypeVar
+from typing import NamedTuple, TypeVar
 
 from shoal.broker.tracking.catalogue import Catalogue
 from shoal.broker.tracking.changes import (
@@ -34,6 +34,15 @@ T = TypeVar("T")
 Decision = Generator[Change | Renewed | Offered | Event, None, T]
 
 
+class Known(NamedTuple):
+    """What a state knew before another log took its place."""
+
+    members: Members
+    catalogue: Catalogue
+    wishes: Wishes
+    disowned: tuple[tuple[str, str], ...]
+
+
 class State:
     """The nodes, their leases and their holdings: the sum of the log. Others only read it."""
 
@@ -47,6 +56,7 @@ class State:
         self.catalogue = Catalogue()
         self.wishes = Wishes(first_revision)
         self.lending = Lending()
+        self.voided: dict[str, dict[tuple[str, str], None]] = {}  # Claims, by node; until told.
         self.lending.learn(initial.cluster_up, len(initial.nodes))
 
     def learn(self, initial: Initial) -> None:
@@ -63,17 +73,28 @@ class State:
         with self.catalogue.filling():
             for change in log:
                 self.apply(change, now)
+        self.voided.clear()
+
+    def restart(self, log: Iterable[Change], now: float) -> Known:
+        """Be the sum of another log from now on; return what was known. Leases begin anew."""
+        holdings = self.initial_holdings
+        known = Known(self.members, self.catalogue, self.wishes, tuple(holdings.disowned))
+        kept = self.initial.nodes
+        self.members = Members(self.settings.lease_s, self.settings.forget_s, kept)
+        self.catalogue = Catalogue()
+        self.wishes = known.wishes.successor()
+        holdings.start_over()
+        self.replay(log, now)
+        self.members.keep(known.members)
+        return known
 
     def apply(self, change: Change | Renewed | Offered, now: float) -> None:
         """Carry out what was decided, here or elsewhere. Accepts any entries in any order."""
         match change:
             case Held():
-                member = self.members.find(change.node)
-                if member is not None:  # Its own string: 4,000,000 copies take 200 MiB.
-                    held = change.name, change.id, member.node
-                    self.catalogue.hold(*held, complete=change.complete)
+                self._hold(change)
             case Published():
-                self.catalogue.publish(change, now)
+                self._publish(change, now)
             case Withdrawn():
                 self.catalogue.withdraw(change.name, change.id, change.node, now)
             case Dropped():
@@ -84,6 +105,16 @@ class State:
                 self.wishes.apply(change, now)
             case _:
                 self._apply_to_node(change, now)
+
+    def _hold(self, change: Held) -> None:
+        member = self.members.find(change.node)
+        if member is not None and not member.is_behind:
+            held = change.name, change.id, member.node  # Its own string: 4,000,000 take 200 MiB.
+            self.catalogue.hold(*held, complete=change.complete)
+
+    def _publish(self, change: Published, now: float) -> None:
+        if not self.catalogue.publish(change, now) and change.publisher is not None:
+            self.voided.setdefault(change.publisher, {})[change.name, change.id] = None
 
     def _apply_to_node(
         self, change: Seen | Renewed | Offered | Entrusted | Gone | Forgotten, now: float
@@ -106,3 +137,4 @@ class State:
             case _:
                 self.catalogue.withdraw_all(change.node, now)
                 self.members.forget(change.node)
+                self.initial_holdings.reinstate(change.node)

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, assert_never
 
 import msgspec
 from shoal.broker.tracking import departures
-from shoal.broker.tracking.announcements import Announcements
+from shoal.broker.tracking.announcements import Announcements, revived
 from shoal.broker.tracking.answers import Answers
 from shoal.broker.tracking.catalogue import Version
 from shoal.broker.tracking.census import Census, Counting
@@ -19,8 +19,10 @@ from shoal.broker.tracking.events import Event, HolderTakenOff, PublisherAllowed
 from shoal.broker.tracking.initial import Initial
 from shoal.broker.tracking.publishing import Publishing
 from shoal.broker.tracking.pushes import Pushes
+from shoal.broker.tracking.reconciling import say_again
 from shoal.broker.tracking.room import Room
 from shoal.broker.tracking.settings import TrackerSettings
+from shoal.broker.tracking.sharing import Sharing, offers
 from shoal.broker.tracking.speakers import Speakers
 from shoal.broker.tracking.state import Decision, State, T
 from shoal.protocol import manifest, messages, names, permits, pushing
@@ -58,7 +60,7 @@ class Expiry(msgspec.Struct, frozen=True):
 class Tracker:
     """The state machine. `now` is monotonic, in seconds, and never goes back."""
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 (most are given by name)
         self,
         initial: Initial,
         rng: "Random",
@@ -66,6 +68,8 @@ class Tracker:
         log: Iterable[Change] = (),
         settings: TrackerSettings | None = None,
         token_rng: "Random | None" = None,
+        *,
+        shares: bool = False,
     ) -> None:
         """Start from the log of an earlier process.
 
@@ -74,6 +78,8 @@ class Tracker:
 
         Nodes that were alive then get a lease, in which to renew. They are handed out meanwhile,
         but not called alive.
+
+        `shares`: other trackers append to the log too, see `absorb`.
         """
         self._started = now
         revision = 1 + rng.getrandbits(REVISION_BITS)
@@ -88,6 +94,8 @@ class Tracker:
         )
         self._pushes = Pushes(self._state)
         self._counting = Counting(self._state)
+        self._sharing = Sharing(self._state)
+        self._apply = self._sharing.apply if shares else self._state.apply
         self._notified: tuple[str, ...] = ()
         self._changes: list[Change] = []  # Decided and applied, but not handed over yet.
         self._events: list[Event] = []
@@ -178,15 +186,55 @@ class Tracker:
         self._end_what_is_overdue(now)
         return Expiry(*self._taken(), tuple(self._state.lending.settle(now)))
 
+    def absorb(self, others: Sequence[Change], confirmed: int, now: float) -> tuple[str, ...]:
+        """Take in what other trackers have decided before this one's unconfirmed changes.
+
+        Of these, the oldest `confirmed` are in the log now. Returns the nodes that are to hear the
+        news at once. What this leads to comes with the next outcome.
+        """
+        state, sharing = self._state, self._sharing
+        before = state.wishes.revision
+        sharing.absorb(others, confirmed, now)
+        for member in sharing.falsely_gone(others, now):
+            self._decide(revived(member), now)
+        if others:
+            self._nothing_is_due_before = now
+        return tuple(state.members.by_node) if state.wishes.revision != before else ()
+
+    def reload(self, log: Iterable[Change], now: float) -> None:
+        """Go by another log from now on, as the store has lost some of this one.
+
+        What it does not have and nodes or users have said comes with the next outcome. Nothing that
+        came with earlier ones awaits confirmation any more.
+        """
+        known = self._state.restart(log, now)
+        self._sharing.forget_own()
+        self._changes.clear()
+        self._nothing_is_due_before = now
+        self._decide(say_again(self._state, known, now), now)
+        self._state.members.settle(offers(known.members.by_node.values()))
+
+    def taken_renewed(self) -> tuple[Renewed, ...]:
+        """Return who renewed a lease here since this was asked last, for other trackers."""
+        return self._sharing.taken_renewed()
+
+    def hear(self, renewed: Iterable[Renewed], now: float) -> None:
+        """Note who renewed a lease with other trackers."""
+        self._sharing.hear(renewed, now)
+
+    def store_is_away(self, *, is_away: bool) -> None:
+        """Note whether it is unknown who renews with other trackers; their leases last so long."""
+        self._sharing.is_away = is_away
+
     def _end_what_is_overdue(self, now: float) -> None:
-        self._decide(departures.overdue(self._state, now), now)
+        self._decide(departures.overdue(self._state, now, self._sharing.suspends), now)
         self._decide(self._room.settle(), now)
         is_crowded, due = self._room.is_crowded, departures.next_due(self._state, now)
         self._nothing_is_due_before = now if is_crowded else due
 
     def _decide(self, decision: Decision[T], now: float) -> T:
         """Carry out the steps of a decision one by one, and return its reply."""
-        apply, changes, events = self._state.apply, self._changes, self._events
+        apply, changes, events = self._apply, self._changes, self._events
         while True:
             try:
                 step = next(decision)

@@ -1,7 +1,9 @@
 """What nodes shall hold: the pushes. Only `State.apply` calls the methods that change something."""
 
 import bisect
-from collections.abc import Iterator
+import functools
+from collections import OrderedDict
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 from shoal.broker.tracking.changes import Unwished, Wished
@@ -25,14 +27,18 @@ class Wanted:
         return node in self.to.nodes or (zone is not None and zone in self.to.zones)
 
 
+MOST_ENDED = 1000
+
+
 class Wishes:
-    """All pushes, by name."""
+    """All pushes, by name, and when the last ones ended."""
 
     def __init__(self, first_revision: int) -> None:
         """Begin with a revision that no other process of this tracker is likely to have had."""
         self._revision = first_revision
         self._by_name: dict[str, Wanted] = {}
         self._sorted_names: list[str] = []
+        self._ended: OrderedDict[str, float] = OrderedDict()
 
     @property
     def revision(self) -> int:
@@ -50,18 +56,45 @@ class Wishes:
         for index in range(bisect.bisect_right(self._sorted_names, name), len(self._sorted_names)):
             yield self._by_name[self._sorted_names[index]]
 
+    def ended(self) -> dict[str, float]:
+        """Return the names of pushes that have ended, and when."""
+        return dict(self._ended)
+
+    def changed_at(self, name: str) -> float | None:
+        """Return when something was wished or ended under a name; None if that is not known."""
+        wanted = self._by_name.get(name)
+        return self._ended.get(name) if wanted is None else wanted.since
+
+    def before(self, name: str) -> Callable[[], None]:
+        """Return what makes the push of a name what it is now, after one change of it."""
+        return functools.partial(self._put, name, self.find(name), self._ended.get(name))
+
+    def successor(self) -> "Wishes":
+        """Return a place for wishes that begins with the next revision."""
+        return Wishes(self._revision + 1)
+
     def mean_others(self) -> None:
         """Note that other nodes may be meant, as the cluster file has changed."""
         self._revision += 1
 
     def apply(self, change: Wished | Unwished, now: float) -> None:
         """Note a push, instead of an earlier one of the same name; or that there is none."""
-        name = change.name
+        name, at = change.name, now - change.age_s
         if isinstance(change, Wished):
-            if name not in self._by_name:
-                bisect.insort(self._sorted_names, name)
-            to, since = Target(change.nodes, change.zones), now - change.age_s
-            self._by_name[name] = Wanted(name, change.id, change.size_bytes, to, since)
-        elif self._by_name.pop(name, None) is not None:
+            to = Target(change.nodes, change.zones)
+            self._put(name, Wanted(name, change.id, change.size_bytes, to, at), None)
+        else:
+            self._put(name, None, at)
+
+    def _put(self, name: str, wanted: Wanted | None, ended: float | None) -> None:
+        if self._by_name.pop(name, None) is not None:
             del self._sorted_names[bisect.bisect_left(self._sorted_names, name)]
+        if wanted is not None:
+            bisect.insort(self._sorted_names, name)
+            self._by_name[name] = wanted
+        self._ended.pop(name, None)
+        if ended is not None:
+            self._ended[name] = ended
+            if len(self._ended) > MOST_ENDED:
+                self._ended.popitem(last=False)
         self._revision += 1

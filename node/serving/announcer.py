@@ -133,6 +133,8 @@ class Announcer:
         """Take in the tracker's answer to the message that is out."""
         said, self._out = self._out, None
         self._pause_s = self._settings.tracker_patience_s
+        if isinstance(reply, Ok) and isinstance(said, Renew):
+            self._hear_of_earlier(reply.told)
         match reply, said:
             case Ok(told=told, token=token), Update():
                 self._accept(said, told)
@@ -196,6 +198,8 @@ class Announcer:
             self._announced.pop((withdrawal.name, withdrawal.id), None)
             self._compare((withdrawal.name, withdrawal.id))
         answers = {(one.name, one.id): one for one in told}
+        said_now = {(one.name, one.id) for one in said.holdings}
+        self._hear_of_earlier(one for one in told if (one.name, one.id) not in said_now)
         for holding in said.holdings:
             key = holding.name, holding.id
             answer = answers.get(key) or Told(*key, holding.version, holding.publisher)
@@ -203,6 +207,19 @@ class Announcer:
                 self._told.append(answer)
             self._note_answer(holding, answer)
             self._compare(key)
+
+    def _hear_of_earlier(self, told: Iterable[Told]) -> None:
+        """Take in what has become of claims that the tracker had accepted.
+
+        There may be several trackers, and another one may have accepted a rival before.
+        """
+        for answer in told:
+            key = answer.name, answer.id
+            said = self._announced.get(key)
+            if said is not None:
+                self._told.append(answer)
+                self._note_answer(said, answer)
+                self._compare(key)
 
     def _note_answer(self, said: Holding, answer: Told) -> None:
         """Take in the answer about one holding, unless the holding has changed meanwhile."""

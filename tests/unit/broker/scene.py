@@ -8,9 +8,8 @@ import re
 from collections.abc import Mapping, Sequence
 from random import Random
 
-import msgspec
 from shoal.broker.reporter import line
-from shoal.broker.tracking.changes import Change, Gone, Published, Wished
+from shoal.broker.tracking.changes import Change, aged
 from shoal.broker.tracking.events import Event
 from shoal.broker.tracking.initial import Initial, InitialNode
 from shoal.broker.tracking.settings import TrackerSettings
@@ -62,17 +61,6 @@ def holding(text: str) -> Holding:
     )
 
 
-def aged(change: Change, seconds: float) -> Change:
-    """Return a change as it reads so many seconds after it was saved."""
-    match change:
-        case Published() | Wished():
-            return msgspec.structs.replace(change, age_s=change.age_s + int(seconds))
-        case Gone():
-            return msgspec.structs.replace(change, silent_s=change.silent_s + int(seconds))
-        case _:
-            return change
-
-
 class Scene:
     """What the tests do to a tracker. Time passes only by `wait`."""
 
@@ -106,11 +94,14 @@ class Scene:
     def _started(self) -> Tracker:
         self._starts += 1
         given = self.now, self.changes(), self.settings
-        return Tracker(self.initial, Random(6 + self._starts), *given, self._token_rng)
+        return Tracker(self.initial, self._rng(), *given, self._token_rng)
+
+    def _rng(self) -> Random:
+        return Random(6 + self._starts)
 
     def restart(self) -> None:
         """Kill the tracker, and start it on its log, which is read anew."""
-        self.log = [(self.now, aged(change, self.now - then)) for then, change in self.log]
+        self.log = [(self.now, aged(change, int(self.now - then))) for then, change in self.log]
         self.tracker = self._started()
 
     def wait(self, seconds: float) -> None:

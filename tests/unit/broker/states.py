@@ -32,12 +32,14 @@ def shown_state(state: State) -> dict[str, object]:
             for each in of_name
         ],
         "holders": {
-            (each.name, each.id): (list(each.whole), list(each.partial))
+            (each.name, each.id): (sorted(each.whole), sorted(each.partial))
             for of_name in catalogue._by_name.values()
             for each in of_name
         },
-        "unheld": [(each.name, each.id, since) for each, since in catalogue._unheld.items()],
-        "initial": {name: initial.holders(name) for name in state.initial.holdings},
+        "unheld": {(each.name, each.id): since for each, since in catalogue._unheld.items()},
+        "initial": {name: sorted(initial.holders(name)) for name in state.initial.holdings},
+        "disowned": set(initial.disowned),
+        "pushes": (list(state.wishes.after("")), state.wishes.ended()),
     }
 
 
@@ -62,7 +64,8 @@ def shown_timeless(state: State) -> dict[str, object]:
             for of_name in catalogue._by_name.values()
             for each in of_name
         },
-        "initial": {name: initial.holders(name) for name in state.initial.holdings},
+        "initial": {name: sorted(initial.holders(name)) for name in state.initial.holdings},
+        "disowned": set(initial.disowned),
     }
 
 

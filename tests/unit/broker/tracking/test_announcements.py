@@ -283,7 +283,7 @@ def test_decides_as_little_as_can_be_said(scene: Scene) -> None:
     scene.update("n1", "a=1:5/n2 a=2", without="b=1", sequence=3)
     assert scene.changes() == [
         SEEN,
-        Published(*A1, 10, 1, "n1"),
+        Published(*A1, 10, 1, "n1", is_claim=True),
         Held(*A1, "n1", complete=True),
         Published(*B1, 10),
         Held(*B1, "n1", complete=False),

@@ -18,6 +18,8 @@ from shoal.broker.tracking.changes import (
     Published,
     Renewed,
     Seen,
+    Unwished,
+    Wished,
     Withdrawn,
 )
 from shoal.broker.tracking.initial import Initial, InitialNode
@@ -35,12 +37,14 @@ CHANGES: st.SearchStrategy[Change] = st.one_of(
     st.builds(Seen, NODES, st.just(address_of("n1")), NUMBERS, NUMBERS),
     st.builds(Gone, NODES, st.booleans(), NUMBERS),
     st.builds(Forgotten, NODES),
-    st.builds(Published, NAMES, IDS, NUMBERS, NUMBERS, NODES, NUMBERS),
+    st.builds(Published, NAMES, IDS, NUMBERS, NUMBERS, NODES, NUMBERS, *2 * [st.booleans()]),
     st.builds(Dropped, NAMES, IDS),
     st.builds(Held, NAMES, IDS, NODES, st.booleans()),
     st.builds(Withdrawn, NAMES, IDS, NODES),
     st.builds(Disowned, NAMES, NODES),
     st.builds(Entrusted, NODES, st.sampled_from(["", "t1", "t1 t2"])),
+    st.builds(Wished, NAMES, IDS, NUMBERS, st.tuples(NODES), age_s=NUMBERS),
+    st.builds(Unwished, NAMES),
 )
 
 
@@ -96,12 +100,12 @@ def test_the_names_of_changes_last() -> None:
         "entrusted": ("node", "tokens"),
         "gone": ("node", "left", "silent_s"),
         "forgotten": ("node",),
-        "published": (*PUBLISHED, "is_first_hand"),
+        "published": (*PUBLISHED, "is_first_hand", "is_claim"),
         "dropped": ("name", "id"),
         "held": ("name", "id", "node", "complete"),
         "withdrawn": ("name", "id", "node"),
         "wished": ("name", "id", "size_bytes", "nodes", "zones", "age_s"),
-        "unwished": ("name",),
+        "unwished": ("name", "age_s"),
         "disowned": ("name", "node"),
     }
 
@@ -121,7 +125,6 @@ A1 = Published(A, ID, 10)
         Gone("n9", left=False),
         Entrusted("n9", "t"),
         Forgotten("n9"),
-        Disowned("b", "n1"),
         A1,
     ],
 )

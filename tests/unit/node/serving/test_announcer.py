@@ -311,6 +311,23 @@ def test_a_claim_that_is_refused_is_not_held_nor_said_again() -> None:
     assert scene.jump() == "renew 1"
 
 
+def test_a_claim_that_was_taken_may_turn_out_to_be_late() -> None:
+    """Another tracker took a rival's claim before."""
+    scene = Claims()
+    scene.answered(2)
+    late = [told(key, 1, "n7", taken=False) for key in ("a=1", "b=1", "other=1")]
+    scene.jump()
+    scene.announcer.answered(Ok(30_000, 1, (late[0], late[2])), scene.now)
+    assert scene.announcer.taken_told() == late[:1]
+    assert scene.jump() == "renew 1"
+    scene.ok(1)
+    scene.announcer.added(holding("d=4"), scene.now)
+    assert scene.says() == "+d=4"
+    scene.announcer.answered(Ok(30_000, 1, (late[1],)), scene.now)
+    assert scene.announcer.taken_told() == late[1:2]
+    assert scene.jump() == "renew 1"
+
+
 def test_a_claim_whose_answer_is_lost_is_made_again() -> None:
     scene = Claims()
     scene.lost()

@@ -1,0 +1,59 @@
+"""The state as a log, from which another tracker starts. Changes nothing."""
+
+from collections.abc import Iterator
+
+from shoal.broker.tracking.changes import (
+    Change,
+    Disowned,
+    Entrusted,
+    Gone,
+    Held,
+    Published,
+    Seen,
+    Unwished,
+    Wished,
+)
+from shoal.broker.tracking.members import Member
+from shoal.broker.tracking.state import State
+
+
+def dump(state: State, now: float) -> Iterator[Change]:
+    """Yield changes that lead to the same state, whatever cluster file they are applied to."""
+    for member in state.members.by_node.values():
+        yield from told_of(member)
+    for version in state.catalogue.versions_in_order():
+        what, age_s = (version.name, version.id, version.size_bytes), int(now - version.announced)
+        yield Published(*what, *version.published, age_s, version.is_first_hand)
+        for node in (*version.whole, *version.partial):
+            yield Held(version.name, version.id, node, node in version.whole)
+    for member in sorted(state.members.by_node.values(), key=_silent_since):
+        yield from gone(member, now)
+    for name, node in state.initial_holdings.disowned:
+        yield Disowned(name, node)
+    for one in state.wishes.after(""):
+        what, age_s = (one.name, one.id, one.size_bytes), int(now - one.since)
+        yield Wished(*what, one.to.nodes, one.to.zones, age_s)
+    for name, at in state.wishes.ended().items():
+        yield Unwished(name, int(now - at))
+
+
+def told_of(member: Member) -> Iterator[Change]:
+    """Yield what a node has said of itself, as if it were alive."""
+    yield seen(member)
+    if member.tokens.shown:
+        yield Entrusted(member.node, member.tokens.text)
+
+
+def seen(member: Member) -> Seen:
+    """Return where a node is, and how far its updates went."""
+    return Seen(member.node, member.address, member.epoch, member.sequence)
+
+
+def gone(member: Member, now: float) -> Iterator[Change]:
+    """Yield that a node is gone, if it is."""
+    if member.silent_since is not None:
+        yield Gone(member.node, member.left, int(now - member.silent_since))
+
+
+def _silent_since(member: Member) -> float:
+    return member.silent_since or 0.0

@@ -1,0 +1,205 @@
+"""Trackers that share one log."""
+
+from shoal.broker.tracking.changes import Gone, Renewed, Seen
+from shoal.protocol.pushing import Doing, Push, Target, Unpush
+
+from tests.unit.broker.scene import holding
+from tests.unit.broker.shared import SharingScene, trackers
+from tests.unit.broker.states import check
+
+LEASE_S = 30
+
+
+def members(scene: SharingScene) -> str:
+    return scene.nodes().replace("\n", ", ")
+
+
+def test_what_one_hears_all_know() -> None:
+    one, two = trackers()
+    one.update("n1", "a=1!1")
+    one.exchange()
+    assert two.ask("a").startswith("NOT_FOUND")
+    two.exchange()
+    assert two.ask("a") == "=1:1/n1 n1"
+    one.shared.assert_agreed()
+
+
+def test_a_node_that_moves_over_goes_on_where_it_was() -> None:
+    one, two = trackers()
+    one.update("n1", "a=1!1")
+    one.exchange()
+    two.exchange()
+    assert two.renew("n1", sequence=1) == "ok 1"
+    assert two.update("n1", "b=2!1", sequence=2) == "ok 2"
+    one.exchange()
+    two.exchange()
+    two.shared.assert_agreed()
+    assert one.ask("b") == "=2:1/n1 n1"
+
+
+def test_of_two_claims_the_first_in_the_log_holds() -> None:
+    one, two = trackers()
+    assert one.update("n1", "a=1!1") == "ok 1"
+    assert two.update("n2", "a=2!1 b=3!1") == "ok 2"
+    one.exchange()
+    two.exchange()  # Its own are taken back, and applied after the other's.
+    check(two.tracker._state)
+    assert two.ask("a") == "=1:1/n1 n1"
+    assert two.renew("n2", sequence=1) == "ok 1 not a=2:1/n1"
+    assert two.renew("n2", sequence=1) == "ok 1"
+    one.shared.assert_agreed()
+
+
+def test_who_holds_the_same_content_keeps_it_when_its_claim_is_late() -> None:
+    one, two = trackers()
+    one.update("n1", "a=1!1")
+    two.update("n2", "a=1!1")
+    one.exchange()
+    two.exchange()
+    assert two.update("n2", "b=3!1", sequence=2) == "ok 2 a=1:1/n1"
+    one.shared.assert_agreed()
+    assert one.ask("a") == "=1:1/n1 n1 n2"
+
+
+def test_a_claim_of_content_that_nobody_holds_any_more_is_void_too() -> None:
+    one, two = trackers()
+    one.update("n1", "a=2!1")
+    one.update("n1", replace=True)
+    one.exchange()
+    two.exchange()
+    one.update("n1", "a=1!1")
+    two.update("n2", "a=2!1")
+    one.exchange()
+    two.exchange()
+    assert two.ask("a") == "=1:1/n1 n1"
+    one.shared.assert_agreed()
+
+
+def test_a_number_is_not_lowered_by_who_knew_less() -> None:
+    one, two = trackers()
+    one.update("n1", "a=1:3/n1")
+    two.update("n2", "a=1:2/n1")
+    one.exchange()
+    two.exchange()
+    assert two.ask("a") == "=1:3/n1 n1 n2"
+    one.shared.assert_agreed()
+
+
+def test_a_word_that_comes_late_changes_nothing() -> None:
+    """A tracker that was stopped appends what it had heard before the node moved over."""
+    one, two = trackers()
+    one.update("n1", "a=1!1")
+    one.exchange()
+    two.exchange()
+    one.update("n1", "b=2!1", sequence=2)
+    two.update("n1", "c=3!1", sequence=3)
+    two.exchange()
+    one.exchange()
+    assert one.ask("b").startswith("NOT_FOUND")
+    assert two.ask("c") == "=3:1/n1 n1"
+    one.shared.assert_agreed()
+
+
+def test_a_node_that_one_does_not_hear_is_alive_if_another_does() -> None:
+    one, two = trackers()
+    one.update("n1", "a=1!1")
+    one.exchange()
+    two.exchange()
+    two.wait(LEASE_S)
+    one.wait(LEASE_S - 10)
+    one.renew("n1", sequence=1)
+    one.wait(10)
+    two.exchange()
+    assert isinstance(two.log[-1][1], Gone)
+    one.exchange()
+    assert members(one).startswith("n1 alive 1")
+    one.exchange()
+    assert isinstance(one.log[-1][1], Seen)
+    one.shared.assert_agreed()
+
+
+def test_who_left_elsewhere_has_left() -> None:
+    one, two = trackers()
+    one.update("n1", "a=1!1")
+    one.exchange()
+    two.exchange()
+    two.leave("n1")
+    two.exchange()
+    one.exchange()
+    assert members(one).startswith("n1 silent 1")
+    one.shared.assert_agreed()
+
+
+def test_leases_last_while_it_is_unknown_who_renews_elsewhere() -> None:
+    one, two = trackers()
+    one.update("n1", "a=1!1")
+    two.update("n2", "a=1:1/n1")
+    one.exchange()
+    two.exchange()
+    one.exchange()
+    one.tracker.store_is_away(is_away=True)
+    one.wait(2 * LEASE_S)
+    one.expire()
+    assert members(one).startswith("n1 silent 1, n2 alive 1")
+    one.tracker.store_is_away(is_away=False)
+    one.wait(2 * LEASE_S)
+    one.expire()
+    assert members(one).startswith("n1 silent 1, n2 silent 1")
+
+
+def test_it_tells_who_renewed_once_and_what_they_do() -> None:
+    one, two = trackers()
+    one.update("n1")
+    doing = Doing()
+    one.tracker._apply(Renewed("n1", doing, 5), one.now)
+    one.tracker._apply(Renewed("n1"), one.now)
+    assert one.tracker.taken_renewed() == (Renewed("n1", doing, 5),)
+    assert one.tracker.taken_renewed() == ()
+    two.tracker.hear([Renewed("n7", doing)], two.now)  # It knows of none.
+    for node in ("n4", "n5", "n6"):  # Strangers that hold nothing are forgotten when they leave.
+        one.update(node)
+        one.leave(node)
+    one.tracker.taken_renewed()
+    assert one.tracker._sharing._here.keys() == {"n1"}
+
+
+def test_nodes_hear_of_pushes_that_others_decided() -> None:
+    one, two = trackers()
+    one.update("n1", "a=1!1")
+    one.exchange()
+    two.exchange()
+    told = holding("a=1")
+    one.send(Push(told.name, told.id, told.size_bytes, Target()))
+    one.exchange()
+    assert two.exchange() == ("n1",)
+    two.send(Unpush("a"))
+    two.exchange()
+    assert one.exchange() == ("n1",)
+    one.shared.assert_agreed()
+    assert one.exchange() == ()
+
+
+def test_a_token_that_was_offered_is_kept_when_changes_are_taken_back() -> None:
+    one, two = trackers()
+    one.update("n1", "a=1!1")  # It is offered a token.
+    offered = one.tracker._state.members.by_node["n1"].tokens.offered
+    assert offered
+    two.update("n2")
+    two.exchange()
+    one.exchange()
+    member = one.tracker._state.members.by_node["n1"]
+    assert member.tokens.offered == offered
+    assert member.is_alive
+    one.shared.assert_agreed()
+
+
+def test_confirmed_changes_are_not_taken_back() -> None:
+    one, two = trackers()
+    one.update("n1", "a=1!1")
+    assert one.tracker._sharing.unconfirmed_count == 3
+    one.exchange()
+    assert one.tracker._sharing.unconfirmed_count == 0
+    two.update("n2", "a=2!1")
+    two.exchange()
+    one.exchange()
+    assert one.ask("a") == two.ask("a") == "=1:1/n1 n1"
