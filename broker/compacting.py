@@ -62,7 +62,7 @@ def _switched(link: Link, keys: Keys, snapshot: Snapshot, old: Snapshot | None) 
     commands: list[Command] = [
         ("SET", keys.snapshot, msgspec.json.encode(snapshot)),
         ("PERSIST", keys.chunks(snapshot.name)),
-        ("XTRIM", keys.log, "MINID", "~", cut),
+        ("XTRIM", keys.log, "MINID", "=", cut),
         ("DEL", keys.compacting),
     ]
     if old is not None:

@@ -7,7 +7,8 @@ import contextlib
 import socket
 import ssl
 from collections.abc import Iterator, Sequence
-from typing import Any, NamedTuple, Protocol, cast
+from pathlib import Path
+from typing import IO, Any, NamedTuple, Protocol, cast
 from urllib.parse import parse_qsl, urlencode, urlsplit, urlunsplit
 
 from shoal.broker.stores import NotSavedError
@@ -18,6 +19,7 @@ CONNECT_TIMEOUT_S = 2.0
 ANSWER_TIMEOUT_S = 3.0  # It may be silent while it saves. Another one: ?socket_timeout=5
 MAX_REASON_CHARACTERS = 200
 _PREFIX = "prefix"
+_FILES = {"ssl_ca_certs", "ssl_certfile", "ssl_keyfile"}  # Options that name one.
 _MISSING = "the Python package redis is not installed; run: pip install 'shoal[redis]'"
 
 Command = tuple[str | bytes | int, ...]
@@ -29,6 +31,7 @@ _REASONS_BY_CLASS = {  # By the names of redis-py's classes, some of which its o
     "NoPermissionError": "its user may not use these keys or commands",
     "BusyLoadingError": "it is still loading its data",
     "MasterDownError": "it is a replica that has lost its master",
+    "InvalidResponse": "it is neither Redis nor Valkey",
     "MovedError": "it is part of a Redis Cluster, which is not supported",
     "AskError": "it is part of a Redis Cluster, which is not supported",
     "ClusterDownError": "it is part of a Redis Cluster, which is not supported",
@@ -163,9 +166,20 @@ def _causes(error: BaseException) -> Iterator[BaseException]:
 def _address(url: str) -> Address:
     parts = urlsplit(url)
     options = dict(parse_qsl(parts.query))
+    for name in _FILES & options.keys():
+        with contextlib.closing(_opened(options[name])):
+            pass
     prefix = options.pop(_PREFIX, DEFAULT_PREFIX)
     bare = urlunsplit(parts._replace(query=urlencode(options)))
     return Address(bare, prefix, parts.netloc.rpartition("@")[-1])
+
+
+def _opened(file: str) -> IO[bytes]:
+    try:
+        return Path(file).open("rb")
+    except OSError as error:
+        message = f"cannot read {file}, which the store's URL names: {error.strerror}"
+        raise OperatorError(f"{message}; correct it in the cluster file") from None
 
 
 def _connection(address: Address, password: str | None) -> Connection:

@@ -11,7 +11,7 @@ from typing import Any
 from shoal.broker import redis_log
 from shoal.broker.compaction import Compaction
 from shoal.broker.redis_link import Command, Link
-from shoal.broker.redis_log import START, Entry, Keys, Place
+from shoal.broker.redis_log import START, Entry, Keys, Place, Reading
 from shoal.broker.stores import Exchanged, LostError, NotSavedError
 from shoal.broker.tracking.changes import Change, Renewed
 from shoal.protocol.errors import UnavailableError
@@ -53,14 +53,10 @@ class RedisStore:
             UnavailableError: a later release of shoal has written it.
         """
         try:
-            reading = redis_log.read(self._link, self._keys)
-        except NotSavedError as error:
+            reading = self._read()
+        except (NotSavedError, UnavailableError) as error:
             self._trouble = str(error)
             raise
-        except LostError as error:
-            _log.warning("%s: starting another log; nodes announce themselves again", error)
-            self._begin_anew()
-            return self.load()
         self._place, self._heard = reading.place, reading.heard
         self._sent, self._lost, self._trouble = (), "", ""
         self._compaction.begin_at(reading)
@@ -179,10 +175,18 @@ class RedisStore:
                 return
             raw = self._link.call(*redis_log.page(self._keys, place))
 
-    def _begin_anew(self) -> None:
-        """Remove a log of which a part is missing; the other trackers notice that it is gone."""
+    def _read(self) -> Reading:
+        """Read the log. If a part of it is missing, begin another one, which others notice."""
         keys = self._keys
-        self._link.call("UNLINK", keys.log, keys.snapshot, keys.liveness)
+        try:
+            return redis_log.read(self._link, keys)
+        except LostError as error:
+            _log.warning("%s: starting another log; nodes announce themselves again", error)
+            self._link.call("UNLINK", keys.log, keys.snapshot, keys.liveness)
+        try:
+            return redis_log.read(self._link, keys)
+        except LostError as error:
+            raise NotSavedError(str(error)) from error
 
 
 def _pieces(changes: Sequence[Change]) -> list[Sequence[Change]]:

@@ -38,13 +38,18 @@ class Store(Protocol):
         """Whether other trackers append to the log too. If not, nothing comes from others."""
 
     def load(self) -> Sequence[Change]:
-        """Return the log so far."""
+        """Return the log so far.
+
+        Raises:
+            NotSavedError: it cannot be read now; a shared store may be away.
+            UnavailableError: another tracker has it alone, or a later release has written it.
+        """
 
     def exchange(self, changes: Sequence[Change], renewed: Sequence[Renewed] = ()) -> Exchanged:
         """Append changes, tell who renewed, and return what others did before.
 
         Raises:
-            NotSavedError: none of the changes is saved.
+            NotSavedError: none of the changes is known to be saved. They must come first next time.
             LostError: the log is another one than before; `load` it again.
         """
 

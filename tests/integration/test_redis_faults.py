@@ -210,6 +210,8 @@ def test_what_no_tracker_has_written_is_ignored(server: RedisServer, store: Redi
 def test_a_store_that_cannot_be_used_is_refused_at_once() -> None:
     with pytest.raises(OperatorError, match=r"cannot use the store 127\.0\.0\.1:1: "):
         RedisStore("redis://127.0.0.1:1/0?colour=red")
+    with pytest.raises(OperatorError, match="cannot read /no/ca, which the store's URL names: No"):
+        RedisStore("rediss://127.0.0.1:1/0?ssl_ca_certs=/no/ca")
     unknown = RedisStore("redis://no-such-host.invalid/0")
     with pytest.raises(NotSavedError, match="its host name is unknown"):
         unknown.load()
