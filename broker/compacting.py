@@ -15,6 +15,10 @@ from shoal.broker.redis_link import Command, Link
 from shoal.broker.redis_log import CHUNK_CHANGES, FORMAT, Keys, Reading, Snapshot
 from shoal.broker.stores import LostError, NotSavedError
 from shoal.broker.tracking.changes import Change
+from shoal.broker.tracking.dump import dump
+from shoal.broker.tracking.initial import Initial
+from shoal.broker.tracking.settings import TrackerSettings
+from shoal.broker.tracking.state import State
 from shoal.protocol.errors import OperatorError
 
 KEEP_MS = 60_000  # Of the stream, for trackers that lag behind, …
@@ -41,7 +45,9 @@ def compact(link: Link, keys: Keys, token: str) -> Snapshot | None:
 
 
 def _folded(reading: Reading) -> Iterable[Change]:
-    return reading.log
+    state = State(Initial(""), TrackerSettings())
+    state.replay(reading.log, 0.0)
+    return dump(state, 0.0)
 
 
 def _write(link: Link, key: str, changes: Iterable[Change]) -> int:

@@ -8,12 +8,12 @@ import time
 import zlib
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
-from typing import Any, NamedTuple, get_args
+from typing import Any, NamedTuple
 
 import msgspec
 from shoal.broker.redis_link import Command, Link
 from shoal.broker.stores import LostError, NotSavedError
-from shoal.broker.tracking.changes import Change, Renewed
+from shoal.broker.tracking.changes import Change, Renewed, aged
 from shoal.protocol.errors import UnavailableError
 
 _log = logging.getLogger("shoal.tracker")
@@ -29,12 +29,6 @@ START = "0-0"  # Before the first entry.
 
 _changes_in = msgspec.msgpack.Decoder(list[Change])
 _renewed_in = msgspec.msgpack.Decoder(list[Renewed])
-_AGES = {  # Which field is an age, by kind of change.
-    kind: name
-    for kind in get_args(Change)
-    for name in ("age_s", "silent_s")
-    if name in kind.__struct_fields__
-}
 _encode = msgspec.msgpack.Encoder().encode
 
 
@@ -164,16 +158,10 @@ def last_id(raw: Any, default: str) -> str:
     return _id(raw[-1]) if raw else default
 
 
-def aged(changes: Iterable[Change], since_ms: int, now_ms: int) -> Iterator[Change]:
-    """Yield changes that were written down a while ago, with their ages as of now."""
+def as_of(changes: Sequence[Change], since_ms: int, now_ms: int) -> Iterable[Change]:
+    """Return changes that were written down a while ago, with their ages as of now."""
     passed_s = max(0, round((now_ms - since_ms) / 1000))
-    for change in changes:
-        name = _AGES.get(type(change)) if passed_s else None
-        if name is None:
-            yield change
-        else:
-            age_s = getattr(change, name) + passed_s
-            yield msgspec.structs.replace(change, **{name: age_s})
+    return (aged(change, passed_s) for change in changes) if passed_s else changes
 
 
 def packed(changes: Sequence[Change]) -> bytes:
@@ -233,7 +221,7 @@ def _read(link: Link, keys: Keys) -> Reading:
     reading = Reading([], Place(), last_id(heard, START), now, snapshot)
     if snapshot is not None:
         for chunk in _chunks(link, keys, snapshot):
-            reading.log += aged(chunk, snapshot.made_ms, now)
+            reading.log += as_of(chunk, snapshot.made_ms, now)
         reading.place = Place(snapshot.up_to, numbers=dict(snapshot.numbers))
         reading.place.mark = _mark(link, keys, snapshot.up_to)
     _read_on(link, keys, reading)
@@ -253,7 +241,7 @@ def _read_on(link: Link, keys: Keys, reading: Reading) -> None:
             raise _ChangedError from None
         for entry in entries:
             if place.takes(entry):
-                reading.log += aged(entry.changes, milliseconds(entry.id), reading.now_ms)
+                reading.log += as_of(entry.changes, milliseconds(entry.id), reading.now_ms)
             reading.change_count += len(entry.changes)
             reading.size_bytes += entry.size_bytes
         if len(raw) < PAGE_ENTRIES:

@@ -144,7 +144,7 @@ class RedisStore:
             is_ours = entry.tracker == self._tracker and self._number < entry.number <= last_number
             if place.takes(entry) and not is_ours:
                 since_ms = redis_log.milliseconds(entry.id)
-                others += redis_log.aged(entry.changes, since_ms, now_ms)
+                others += redis_log.as_of(entry.changes, since_ms, now_ms)
             count += len(entry.changes)
             size_bytes += entry.size_bytes
             if is_ours and entry.number == last_number:
