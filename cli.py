@@ -61,6 +61,7 @@ def fetch(
     quiet: opt.QuietOption = False,
     timeout: opt.TimeoutOption = None,
     output: opt.OutputOption = None,
+    to: opt.ToOption = None,
     include: opt.IncludeOption = None,
     exclude: opt.ExcludeOption = None,
     in_place: opt.InPlaceOption = False,
@@ -82,7 +83,7 @@ def fetch(
         from shoal.commands.fetch import Wishes, run_fetch  # noqa: PLC0415 (the same)
 
         parts = tuple(include or ()), tuple(exclude or ())
-        options = FetchOptions(output, force, *parts, in_place, offline, rate_opt.rate(limit))
+        options = FetchOptions(output, force, *parts, in_place, offline, rate_opt.rate(limit), to)
         wishes = Wishes(tuple(what), options, timeout, as_json, quiet, hub)
         return run_fetch(*places.fetcher(config, as_node), wishes)
 

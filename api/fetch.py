@@ -7,6 +7,8 @@ from shoal.api.local_node import OnProgress, Worker, ignore
 from shoal.api.patterns import check_patterns
 from shoal.api.what import checked_what
 from shoal.node.files.outside import check_output
+from shoal.node.orders import elsewhere
+from shoal.node.trees.selection import Selection
 from shoal.protocol.control import Fetched, FetchOrder
 from shoal.protocol.errors import OperatorError
 
@@ -21,6 +23,7 @@ class FetchOptions(msgspec.Struct, frozen=True):
     in_place: bool = False  # A directory's files appear one by one.
     offline: bool = False  # Use what the folder has; do not ask for a newer version.
     limit: int | None = None  # What it may receive at most, in bytes/s.
+    to: Path | None = None  # Where to put it, to be served from there.
 
 
 def fetch(
@@ -62,12 +65,12 @@ def _order(what: str, options: FetchOptions) -> FetchOrder:
     what = checked_what(what)
     check_patterns("--include", options.include)
     check_patterns("--exclude", options.exclude)
-    if options.output is None:
-        output = None
-    else:
+    output = options.output or options.to
+    if output is not None:
         _require_meaningful(options)
-        output = options.output.absolute()
-        check_output(output, may_replace=options.force)
+        output = output.absolute()
+    if options.output is not None:
+        check_output(options.output.absolute(), may_replace=options.force)
     return FetchOrder(
         what,
         str(output) if output else None,
@@ -77,11 +80,17 @@ def _order(what: str, options: FetchOptions) -> FetchOrder:
         options.in_place,
         options.offline,
         options.limit,
+        options.to is not None,
     )
 
 
 def _require_meaningful(options: FetchOptions) -> None:
+    given = "--output" if options.output is not None else "--to"
     for option, is_given in (("--in-place", options.in_place), ("--offline", options.offline)):
         if is_given:
-            message = f"{option} applies to the node's folder, and --output leads elsewhere"
+            message = f"{option} applies to the node's folder, and {given} leads elsewhere"
             raise OperatorError(f"{message}; leave one of them out")
+    if options.to is not None:
+        if options.output is not None:
+            raise OperatorError("--output shares nothing, and --to does; leave one of them out")
+        elsewhere.require_all(Selection(options.include, options.exclude))

@@ -119,6 +119,7 @@ class Session:
         what: str,
         *,
         to: str | os.PathLike[str] | None = None,
+        output: str | os.PathLike[str] | None = None,
         include: str | Iterable[str] = (),
         exclude: str | Iterable[str] = (),
         in_place: bool = False,
@@ -131,7 +132,8 @@ class Session:
 
         Args:
             what: a name, an id, NAME@ID, or a path in a directory, as in photos/2024.
-            to: where to put it, instead of into the node's folder.
+            to: where to put it, instead of into the node's folder, to be served from there.
+            output: where to put it without sharing it.
             include: of a directory only this; patterns as in .gitignore.
             exclude: of a directory all but this.
             in_place: a directory's files appear one by one.
@@ -147,12 +149,22 @@ class Session:
             TimedOut: the time is up, or nothing came for long.
             Invalid: an argument is wrong, or a different file is in the way.
         """
-        place = None if to is None else Path(os.fspath(to))
-        options = FetchOptions(place, force, _patterns(include), _patterns(exclude), in_place)
+        parts = _patterns(include), _patterns(exclude)
+        options = FetchOptions(_path(output), force, *parts, in_place, to=_path(to))
+        return self._fetched(what, options, hf, on_progress, timeout)
+
+    def _fetched(
+        self,
+        what: str,
+        options: FetchOptions,
+        hf: str | None,
+        on_progress: OnProgress | None,
+        timeout: float | None,
+    ) -> Path:
         with translated(), Call(self._resident, timeout) as call:
             repo = hub.repo_named(hf) if hf else None
             done = fetch(call, what, options, _teller(on_progress))
-            hub.link_if_any(repo, Path(done.path), done.id, is_forced=force)
+            hub.link_if_any(repo, Path(done.path), done.id, is_forced=options.force)
         return Path(done.path)
 
     def open(self, what: str) -> Reader:
@@ -339,6 +351,10 @@ class Session:
                     if told.done >= share * len(told.states) > 0:
                         return told
                     _rest(until, f"{told.done} of {len(told.states)} have {what}")
+
+
+def _path(given: str | os.PathLike[str] | None) -> Path | None:
+    return None if given is None else Path(os.fspath(given))
 
 
 def _patterns(given: str | Iterable[str]) -> tuple[str, ...]:

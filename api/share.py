@@ -9,7 +9,6 @@ import msgspec
 from shoal.api.admin import let_publish
 from shoal.api.asking import ask
 from shoal.api.hub import check_blobs, snapshot_name
-from shoal.api.linking import place_link
 from shoal.api.local_node import OnProgress, Worker, ignore
 from shoal.api.patterns import check_patterns
 from shoal.api.security import towards_tracker
@@ -18,6 +17,7 @@ from shoal.node.files.unreadable import CannotReadError
 from shoal.node.folder.quota import Quota
 from shoal.node.folder.tree import look_through
 from shoal.node.orders.copying import copy_into, same
+from shoal.node.staging.linking import place_link
 from shoal.node.staging.room import disk_trouble
 from shoal.node.trees.left_out import LeftOut
 from shoal.node.trees.selection import Selection

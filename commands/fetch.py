@@ -39,10 +39,10 @@ def run_fetch(cluster: Cluster, entry: NodeEntry, wishes: Wishes) -> ExitCode:
     """
     terminal.set_up_log(quiet=True)
     gc.freeze()  # What is imported stays: without it each collection walks 100,000 objects.
-    if wishes.options.output is not None and len(wishes.what) > 1:
-        raise OperatorError(
-            "--output works with a single file or directory; give one name, or leave --output out"
-        )
+    for option, path in (("--output", wishes.options.output), ("--to", wishes.options.to)):
+        if path is not None and len(wishes.what) > 1:
+            message = f"{option} works with a single file or directory"
+            raise OperatorError(f"{message}; give one name, or leave {option} out")
     repo = None if wishes.hub is None else hub.repo_named(wishes.hub)
     if repo is not None and len(wishes.what) > 1:
         raise OperatorError("--hf works with a single directory; give one name, or leave it out")

@@ -7,7 +7,6 @@ from typing import NamedTuple
 
 import msgspec
 from shoal.api.folders import identity_of, listed_in, rate_limits, take_folder
-from shoal.api.linking import place_link
 from shoal.commands import logs
 from shoal.commands.exit_codes import ExitCode
 from shoal.commands.logs import LogWishes
@@ -21,6 +20,7 @@ from shoal.config.cluster import Cluster, NodeEntry
 from shoal.config.limits import NodeLimits
 from shoal.node.agent import Agent
 from shoal.node.network.control_server import ControlServer
+from shoal.node.staging.linking import place_link
 from shoal.protocol.errors import Kind, OperatorError
 from shoal.protocol.names import display
 from shoal.protocol.rates import Timetable

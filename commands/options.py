@@ -180,6 +180,10 @@ TimeoutOption = Annotated[
 OutputOption = Annotated[
     Path | None, typer.Option(metavar="PATH", help="Write to PATH instead of NAME's folder.")
 ]
+ToOption = Annotated[
+    Path | None,
+    typer.Option("--to", metavar="PATH", help="Put it at PATH, and serve it from there."),
+]
 IncludeOption = Annotated[
     list[str] | None,
     typer.Option(

@@ -32,6 +32,7 @@ class FetchOrder(Message, frozen=True, tag="fetch"):
     in_place: bool = False  # The files of a tree appear one by one, not all at the end.
     offline: bool = False  # Use what is here; ask nobody.
     limit: Rate | None = None  # What this fetch may receive at most, in bytes/s.
+    linked: bool = False  # What is put there is served from there.
 
 
 class ShareOrder(Message, frozen=True, tag="share"):

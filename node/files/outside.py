@@ -1,4 +1,4 @@
-"""Puts fetched files and directories where `--output` says, on any file system.
+"""Puts fetched files and directories where `--output` or `--to` says, on any file system.
 
 Replaces nothing that it may not replace, and never follows a link.
 """
@@ -30,7 +30,7 @@ def check_output(target: Path, *, may_replace: bool) -> None:
         with _parent_of(target):
             pass
     except OSError:
-        message = f"--output {display(str(target))} is in no directory that exists"
+        message = f"{display(str(target))} is in no directory that exists"
         raise OperatorError(f"{message}; create the directory first") from None
     try:
         status = target.lstat()
@@ -100,7 +100,7 @@ def _parent_of(target: Path) -> Iterator[int]:
     try:
         place = Path(f"/proc/self/fd/{descriptor}").readlink() / target.name
         if RESERVED_FOLDER in place.parts:
-            message = f"--output {display(str(target))} is in a node's own {RESERVED_FOLDER} folder"
+            message = f"{display(str(target))} is in a node's own {RESERVED_FOLDER} folder"
             raise OperatorError(f"{message}; choose another path")
         yield descriptor
     finally:
@@ -108,7 +108,7 @@ def _parent_of(target: Path) -> Iterator[int]:
 
 
 def _in_the_way(target: Path, status: os.stat_result, *, is_forced: bool) -> OperatorError:
-    message, remedy = f"--output {display(str(target))} already exists", "choose another path"
+    message, remedy = f"{display(str(target))} already exists", "choose another path"
     if stat.S_ISDIR(status.st_mode):
         message += " and is a directory"
     elif not stat.S_ISREG(status.st_mode):

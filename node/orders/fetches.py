@@ -21,7 +21,7 @@ from shoal.node.folder.whole import Whole
 from shoal.node.network.fetcher import Fetcher, Surroundings
 from shoal.node.network.stop import Stop
 from shoal.node.network.witness import Witnesses
-from shoal.node.orders import outcomes, questions, standing
+from shoal.node.orders import elsewhere, outcomes, questions, standing
 from shoal.node.orders.home import Home
 from shoal.node.orders.jobs import Caller, Jobs, OnProgress
 from shoal.node.orders.standing import Standing
@@ -67,7 +67,9 @@ class Fetches:
         Raises:
             OperatorError: it could not be fetched.
         """
-        if order.output is not None:
+        if order.output is not None and order.linked:
+            elsewhere.require_outside(Path(order.output), self._home.identity.folder)
+        elif order.output is not None:
             check_output(Path(order.output), may_replace=order.force)
 
         def work(stop: Stop, on_progress: OnProgress) -> Fetched:
@@ -199,7 +201,8 @@ class _Fetch:
     def _try(self) -> Fetched:
         self._home.watcher.require_there()
         order = self._order
-        at_hand = standing.here(self._home, order.what) if order.output is None else None
+        is_here = order.output is None or order.linked
+        at_hand = standing.here(self._home, order.what) if is_here else None
         if at_hand is not None:
             return self._found_here(at_hand, "")
         meant = self._meant()
@@ -237,15 +240,19 @@ class _Fetch:
         order, home = self._order, self._home
         selection = Selection(order.include, order.exclude, meant.inside)
         found = Standing()
-        if order.output is None:
+        if order.linked:
+            elsewhere.require_all(selection)
+        if order.output is None or order.linked:
             found = self._look(meant, selection)
         if found.is_meant:
             assert found.thing is not None
             self._discard_older(meant, found.thing.id)
             return self._found_here(found.thing, meant.inside)
+        self._require_free(meant.name or (meant.answer.name if meant.answer else None))
         to = Destination(
             home.identity.folder,
             output=Path(order.output) if order.output is not None else None,
+            linked=order.linked,
             selection=selection,
             in_place=order.in_place or not selection.is_everything or bool(found.withheld),
             title=meant.title,
@@ -296,9 +303,20 @@ class _Fetch:
 
     def _found_here(self, thing: Whole, inside: str) -> Fetched:
         """Return what to say of a thing that is here; its fetch may have been killed at the end."""
+        self._require_free(thing.name, is_meant=True)
         if not self._home.rules.heals_from(thing.id):
             self._home.remains.discard(thing.id)
-        return outcomes.here(thing, inside, self._home)
+        fetched = outcomes.here(thing, inside, self._home)
+        if self._order.output is None:
+            return fetched
+        return msgspec.structs.replace(fetched, path=self._order.output)
+
+    def _require_free(self, name: str | None, *, is_meant: bool = False) -> None:
+        """Raise OperatorError if the thing is to be served from where something else is."""
+        order, me = self._order, self._home.identity
+        if order.linked and order.output is not None and name is not None:
+            place = Path(order.output)
+            elsewhere.require_free(place, me, name, is_meant=is_meant, may_go=order.force)
 
     def _others_have(self, thing: Whole) -> bool:
         answer = questions.ask(self._home, self._check, thing.id)

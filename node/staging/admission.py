@@ -5,7 +5,7 @@ Decides before the first byte; writes no byte of the thing.
 
 from shoal.node.folder.quota import Quota
 from shoal.node.staging.destination import Destination
-from shoal.node.staging.remains import note_name, staging_place
+from shoal.node.staging.remains import note_name
 from shoal.node.staging.spare import NOTHING, Spare, remember, remembered
 from shoal.node.staging.staged_tree import StagedTree
 from shoal.node.trees.part import Lack
@@ -36,11 +36,11 @@ class Admission:
         if self._quota is not None and selection.is_everything:
             self._quota.require(name, thing.size_bytes, staged=content_id)
         if self._to.appears and self.spare.is_nothing:  # An earlier try may have found it spare.
-            self.spare = remembered(staging_place(self._to.folder, content_id))
+            self.spare = remembered(self._to.staging_place(content_id))
 
     def note(self, name: str, content_id: ContentId) -> None:
         """Note what is fetched, and what may be replaced, for a later try; raises OSError."""
-        place = staging_place(self._to.folder, content_id)
+        place = self._to.staging_place(content_id)
         note_name(place, name)
         if self._to.in_place:
             remember(self.spare, place)

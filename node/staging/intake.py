@@ -14,7 +14,6 @@ from shoal.node.staging.admission import Admission
 from shoal.node.staging.destination import Destination
 from shoal.node.staging.partial import PartialFile
 from shoal.node.staging.publication import Publication
-from shoal.node.staging.remains import staging_place
 from shoal.node.staging.reuse import Find, chunks_of, copy_chunks
 from shoal.node.staging.room import disk_trouble
 from shoal.node.staging.staged_file import StagedFile
@@ -149,7 +148,7 @@ class Intake:
 
     def _room_for(self, name: str, action: steps.OpenStaging) -> StagedFile | StagedTree:
         to, thing = self._to, action.manifest
-        place = staging_place(to.folder, action.id).parent
+        place = to.staging_place(action.id).parent
         if not thing.is_tree:
             return StagedFile(place, action.id, thing, check=self._check)
         in_place = None

@@ -7,20 +7,24 @@ import functools
 from pathlib import Path
 
 import msgspec
-from shoal.node.files.placing import InTheWayError
+from shoal.node.files.placing import InTheWayError, remove
+from shoal.node.files.signature import Signature
 from shoal.node.folder.cache import Cache
 from shoal.node.folder.hashing import verified_chunks
 from shoal.node.folder.inventory import Inventory
 from shoal.node.folder.register import Register
 from shoal.node.folder.rules import DAMAGED, FETCHING, PART, REPLACING, Rule, Rules
-from shoal.node.folder.source import Source
+from shoal.node.folder.source import FileSource, Source
+from shoal.node.folder.tree import everything_in
 from shoal.node.folder.whole import Whole
 from shoal.node.staging.destination import Destination
+from shoal.node.staging.linking import drop_link, place_link
 from shoal.node.staging.partial import PartialFile
 from shoal.node.staging.spare import Spare
 from shoal.node.staging.staged_file import StagedFile
 from shoal.node.staging.staged_tree import StagedTree
 from shoal.protocol import bitmap
+from shoal.protocol.control import Chunking
 from shoal.protocol.errors import OperatorError
 from shoal.protocol.manifest import ContentId, Manifest, pack_sizes
 from shoal.protocol.names import display
@@ -85,7 +89,10 @@ class Publication:
         """
         to, name = self._to, self._begun.name
         if to.output is not None:
-            staged.publish_at(to.output, to.selection.inside, may_replace=spare.is_anything)
+            if to.linked:
+                self._publish_linked(staged, to.output, may_replace=spare.is_anything)
+            else:
+                staged.publish_at(to.output, to.selection.inside, may_replace=spare.is_anything)
             return to.output
         if to.heals and self._known.rules.of(name).withheld != DAMAGED:
             message = f"{display(name)} has been forgotten or shared again meanwhile"
@@ -109,6 +116,33 @@ class Publication:
         assert self._partial is not None
         return self._partial
 
+    def _publish_linked(
+        self, staged: StagedFile | StagedTree, target: Path, *, may_replace: bool
+    ) -> None:
+        """Put the thing at `target`, and share it from there.
+
+        The link comes first: if the node is killed in between, what is there is known to be ours.
+        """
+        folder, name, rules = self._to.folder, self._begun.name, self._known.rules
+        rule, is_known = rules.of(name), (folder / name).exists()
+        rules.set(name, Rule(linked=True))
+        try:
+            link = functools.partial(place_link, target, folder, name)
+            staged.publish_at(target, may_replace=may_replace, begin=link)
+        except BaseException:
+            if not is_known:
+                drop_link(target, folder, name)
+            rules.set(name, rule)
+            raise
+        if self._to.beside is not None:
+            remove(self._to.beside)
+        place = folder / name
+        if staged.manifest.is_tree:
+            self._share(everything_in(place), staged.manifest)
+        else:
+            signature = Signature.of(place.stat(), is_outside=True)
+            self._share(FileSource(place, signature), staged.manifest)
+
     def _share(self, source: Source, thing: Manifest) -> None:
         partial, known = self._begun, self._known
         name, is_it = partial.name, _has_this_listing(source, thing)
@@ -118,7 +152,8 @@ class Publication:
             )
             known.register.note(name, partial.title)
         is_fixed = not is_it or pack_sizes(source.cut()) == thing.sizes
-        known.rules.set(name, Rule(chunking=None if is_fixed else "content"))
+        chunking: Chunking | None = None if is_fixed else "content"
+        known.rules.set(name, Rule(chunking=chunking, linked=self._to.linked))
         if is_it:  # Only now: the watcher takes out what is withheld.
             known.inventory.put(Whole(name, partial.data, source, partial.title))
 
@@ -132,7 +167,8 @@ def in_the_way(name: str, folder: Path) -> OperatorError:
 
 def _has_this_listing(source: Source, thing: Manifest) -> bool:
     """Return whether a tree has nothing else in it; somebody may just have put it there."""
-    if source.listing_bytes != thing.listing_bytes:
+    known = source.listing_bytes, source.signature.size_bytes
+    if known != (thing.listing_bytes, thing.size_bytes):
         return False
 
     def read(index: int) -> bytes:

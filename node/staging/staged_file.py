@@ -128,14 +128,24 @@ class StagedFile:
         remove(self._place)
         return FileSource(folder / name, signature)
 
-    def publish_at(self, target: Path, _: str = "", *, may_replace: bool = False) -> None:
+    def publish_at(
+        self,
+        target: Path,
+        _: str = "",
+        *,
+        may_replace: bool = False,
+        begin: Callable[[], None] = lambda: None,
+    ) -> None:
         """Make the bytes durable and put them at `target`, on whatever file system that is.
+
+        `begin` is called in between.
 
         Raises:
             OperatorError: something is there that must not be replaced.
             OSError: the disk refused.
         """
         self._settle()
+        begin()
         put_outside(self._place / "data", target, may_replace=may_replace)
         self._is_published = True
         remove(self._place)

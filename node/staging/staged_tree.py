@@ -160,8 +160,17 @@ class StagedTree:
         remove(self._place.path)
         return tree
 
-    def publish_at(self, target: Path, inside: str = "", *, may_replace: bool = False) -> None:
+    def publish_at(
+        self,
+        target: Path,
+        inside: str = "",
+        *,
+        may_replace: bool = False,
+        begin: Callable[[], None] = lambda: None,
+    ) -> None:
         """Make the bytes durable and put them at `target`, on whatever file system that is.
+
+        `begin` is called in between.
 
         With a path `inside` the tree, only what is at that path is put there.
 
@@ -170,6 +179,7 @@ class StagedTree:
             OSError: the disk refused.
         """
         self._complete()
+        begin()
         real = self._plan.inside.decode() or inside  # Links may lead there.
         with self._guard:
             self._is_closed = True  # Something else may be in its place from now on.

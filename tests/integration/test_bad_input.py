@@ -84,8 +84,12 @@ def assert_fails(done: Result, exit_code: int, *words: str) -> None:
         ("forget ../seeds.txt --as n1", ["'..'"]),
         ("verify ../seeds.txt --as n1", ["'..'"]),
         ("fetch seeds.txt large.bin --as n1 --output here", ["--output works with a single file"]),
-        ("fetch seeds.txt --as n1 --output no/such/place", ["--output", "no directory"]),
-        ("fetch seeds.txt --as n1 --output n2", ["--output", "is a directory"]),
+        ("fetch seeds.txt --as n1 --to no/such/place", ["no/such/place", "no directory"]),
+        ("fetch seeds.txt --as n1 --to n1/copy", ["--to", "is in the node's folder"]),
+        ("fetch seeds.txt --as n1 --to here --include x", ["--to", "must be whole"]),
+        ("fetch seeds.txt --as n1 --to here --output there", ["--to", "--output"]),
+        ("fetch seeds.txt --as n1 --output no/such/place", ["no/such/place", "no directory"]),
+        ("fetch seeds.txt --as n1 --output n2", ["n2", "is a directory"]),
     ],
 )
 def test_what_cannot_be_meant_is_refused(lab: Cluster, command: str, words: list[str]) -> None:

@@ -139,6 +139,20 @@ def test_the_next_version_is_not_written_there(
     assert (run7 / "a.bin").read_bytes() == DATA
 
 
+def test_what_is_fetched_to_a_place_is_served_from_there(
+    lab: Cluster, run7: Path, tmp_path: Path
+) -> None:
+    assert lab.run("share", str(run7), "--as", "n1").exit_code == 0
+    done = lab.fetch("run7", node="n2", options=("--to", str(tmp_path / "here"), "--json"))
+    assert done.json["path"] == str(tmp_path / "here")
+    lab.start_node("n2")
+    lab.wait(lambda: lab.announced("n2") == {"run7"}, "it is served")
+    done = lab.run("fetch", "run7", "--as", "n2", "--to", str(tmp_path / "there"))
+    fails(done, 2, "already has run7, a link to", "`shoal forget run7 --delete --as n2`")
+    assert lab.run("forget", "run7", "--delete", "--as", "n2").exit_code == 0
+    assert (tmp_path / "here/a.bin").read_bytes() == DATA
+
+
 def test_something_else_of_that_name_stays(lab: Cluster, run7: Path) -> None:
     lab.put("run7/mine.bin", NEXT, "n1")
     lab.wait(lambda: "run7" in lab.run("ls").stdout, "it is shared")

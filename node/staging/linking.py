@@ -4,6 +4,7 @@ import os
 from pathlib import Path
 
 from shoal.node.files.directories import opened
+from shoal.node.files.placing import remove
 from shoal.node.staging.room import disk_trouble
 from shoal.protocol.errors import OperatorError
 from shoal.protocol.names import display
@@ -27,6 +28,13 @@ def place_link(path: Path, folder: Path, name: str) -> None:
         raise OperatorError(f"{message}; {remedy}") from None
     except OSError as error:
         raise disk_trouble(error, name, folder) from None
+
+
+def drop_link(path: Path, folder: Path, name: str) -> None:
+    """Remove the link to `path` that `place_link` has made, as nothing came to be there."""
+    place = folder / name
+    if place.is_symlink() and place.readlink() == path.absolute():
+        remove(place)
 
 
 def _make(place: Path, target: Path) -> None:
