@@ -27,7 +27,7 @@ MAX_LIVENESS = 300  # Entries; each tracker makes one a second, and a lease is 3
 READ_TRIES = 5  # While others write snapshots faster than we read them.
 START = "0-0"  # Before the first entry.
 
-_changes_in = msgspec.msgpack.Decoder(list[Change])
+_changes_in = msgspec.msgpack.Decoder(list[Change])  # Fields that it does not know are ignored.
 _renewed_in = msgspec.msgpack.Decoder(list[Renewed])
 _encode = msgspec.msgpack.Encoder().encode
 

@@ -36,6 +36,7 @@ class RedisStore:
         self._link = Link(url, password)
         self._keys = Keys(self._link.address.prefix)
         self._tracker = secrets.token_hex(ID_BYTES)  # Another one after each start.
+        self._is_running = False  # It has tried to load.
         self._number = 0  # Of our last batch.
         self._place = Place()
         self._heard = START
@@ -50,15 +51,21 @@ class RedisStore:
 
         Raises:
             NotSavedError: it cannot be read now.
-            UnavailableError: a later release of shoal has written it.
+            UnavailableError: a later release of shoal has written it, and this is the first time.
         """
+        is_first, self._is_running = not self._is_running, True
         try:
             reading = self._read()
-        except (NotSavedError, UnavailableError) as error:
+        except NotSavedError as error:
             self._trouble = str(error)
             raise
+        except UnavailableError as error:
+            self._trouble = str(error)
+            if is_first:
+                raise
+            raise NotSavedError(self._trouble) from error
         self._place, self._heard = reading.place, reading.heard
-        self._sent, self._lost, self._trouble = (), "", ""
+        self._sent, self._lost, self._outdated, self._trouble = (), "", "", ""
         self._compaction.begin_at(reading)
         return reading.log
 
