@@ -1,18 +1,21 @@
 """A node's folder on this machine: who uses it, and how to become that node."""
 
+import os
 import time
 from collections.abc import Callable
+from pathlib import Path
 
 import msgspec
 from shoal.api.security import ring_of
 from shoal.config.cluster import Cluster, NodeEntry
 from shoal.config.limits import NodeLimits
 from shoal.node.fetching.settings import FetchSettings
-from shoal.node.folder.lock import FolderLock, FolderTakenError
+from shoal.node.folder.lock import FolderLock, FolderTakenError, require_mounted
 from shoal.node.folder.occasions import RESCAN_S
 from shoal.node.network.rates import NO_LIMIT, RateLimits
 from shoal.node.orders.identity import Identity
-from shoal.protocol.errors import UnavailableError
+from shoal.protocol.errors import DiskError, OperatorError, UnavailableError
+from shoal.protocol.names import display
 from shoal.wire import control_socket
 
 RETRY_S = 0.1
@@ -46,7 +49,45 @@ def identity_of(cluster: Cluster, entry: NodeEntry) -> Identity:
         ring_of(cluster, entry.name),
         rate_limits(cluster, limits),
         entry.listen,
+        entry.state_folder,
+        is_read_only(entry),
     )
+
+
+def is_read_only(entry: NodeEntry) -> bool:
+    """Say whether nothing may be written into a node's folder, so that its state is elsewhere."""
+    if entry.state_folder is None or entry.read_only:
+        return entry.read_only
+    try:
+        return bool(os.statvfs(entry.folder).f_flag & os.ST_RDONLY)
+    except OSError:
+        return False
+
+
+def writable_of(entry: NodeEntry) -> Path:
+    """Return where a node's links are, and things on their way (node.orders.identity)."""
+    return entry.home if is_read_only(entry) else entry.folder
+
+
+def _take(entry: NodeEntry) -> FolderLock:
+    """Lock the folder of a node; raise FolderTakenError or DiskError."""
+    lock = FolderLock.take(entry.home)
+    try:
+        if entry.state_folder is not None:
+            require_mounted(entry.folder)
+            if not is_read_only(entry):
+                entry.folder.mkdir(parents=True, exist_ok=True)
+            elif not entry.folder.is_dir():
+                message = f"there is no folder {display(str(entry.folder))}, which is only read"
+                raise DiskError(f"{message}; make or mount it, or correct the cluster file")
+    except OSError as error:
+        lock.release()
+        message = f"cannot use the folder {display(str(entry.folder))}: {error.strerror}"
+        raise DiskError(f"{message}; change its permissions, or choose another one") from None
+    except OperatorError:
+        lock.release()
+        raise
+    return lock
 
 
 def rate_limits(cluster: Cluster, limits: NodeLimits) -> RateLimits:
@@ -72,10 +113,10 @@ def take_folder(entry: NodeEntry) -> FolderLock:
         DiskError: the folder cannot be used.
     """
     try:
-        return FolderLock.take(entry.folder)
+        return _take(entry)
     except FolderTakenError as taken:
         owner = f"process {taken.pid}" if taken.pid else "another process"
-        message = f"node {entry.name} cannot start: {owner} has its folder {entry.folder}"
+        message = f"node {entry.name} cannot start: {owner} has its folder {entry.home}"
         raise UnavailableError(f"{message}; stop it first") from None
 
 
@@ -97,11 +138,11 @@ def take_folder_or_none(
     started, has_told = time.monotonic(), False
     while True:
         try:
-            return FolderLock.take(entry.folder)
+            return _take(entry)
         except FolderTakenError as taken:
-            if control_socket.takes_orders(entry.folder):
+            if control_socket.takes_orders(entry.home):
                 return None
-            owner = f"process {taken.pid} is using the folder {entry.folder}"
+            owner = f"process {taken.pid} is using the folder {entry.home}"
         check(owner)
         if not has_told and time.monotonic() - started > TELL_S:
             on_wait(f"{owner}; waiting for it to end")

@@ -44,7 +44,7 @@ def require_here(entry: NodeEntry, cluster_file: Path) -> None:
     problems = _problems(entry.bound_to)
     if not problems or any(problem != errno.EADDRNOTAVAIL for problem in problems):
         return
-    if control_socket.takes_orders(entry.folder):
+    if control_socket.takes_orders(entry.home):
         return
     host, _ = split(entry.bound_to)
     message = f"node {entry.name} is on another machine: {host} is not an address of this one"
@@ -83,16 +83,25 @@ def require_apart(entry: NodeEntry, cluster: Cluster) -> None:
 
     The paths themselves are compared when the cluster file is read.
     """
-    folder = Path(os.path.realpath(entry.folder))
     for other in cluster.nodes.values():
         if other.name == entry.name or not _are_on_one_machine(entry, other):
             continue
-        place = Path(os.path.realpath(other.folder))
-        if folder.is_relative_to(place) or place.is_relative_to(folder):
+        folder, place = _overlap(entry, other) or ("", "")
+        if folder:
             both = f"the folders of {entry.name} and {other.name}"
             how = ", through a link" if entry.serves else ""
             message = f"{both} are inside one another{how}: {folder} and {place}"
             raise OperatorError(f"{message}; change one of them in {display(str(cluster.path))}")
+
+
+def _overlap(entry: NodeEntry, other: NodeEntry) -> tuple[Path, Path] | None:
+    """Return a folder of each, if one is inside the other."""
+    for mine in {entry.folder, entry.home}:
+        for theirs in {other.folder, other.home}:
+            folder, place = Path(os.path.realpath(mine)), Path(os.path.realpath(theirs))
+            if folder.is_relative_to(place) or place.is_relative_to(folder):
+                return folder, place
+    return None
 
 
 def _are_on_one_machine(entry: NodeEntry, other: NodeEntry) -> bool:

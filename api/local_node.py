@@ -122,7 +122,7 @@ class LocalNode:
 
     def _order_it(self, order: Task, on_progress: OnProgress) -> Report:
         if self._desk is None:
-            self._desk = OrderDesk(self.entry.name, self.entry.folder)
+            self._desk = OrderDesk(self.entry.name, self.entry.home)
             self._cancel_again()
         return self._desk.give(order, on_progress)
 

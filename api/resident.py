@@ -68,7 +68,7 @@ class Resident:
         if own is not None:
             on_begin(lambda kind: own.agent.cancel(order, kind))
             return own.agent.carry_out(order, on_progress)
-        desk = OrderDesk(self.entry.name, self.entry.folder)
+        desk = OrderDesk(self.entry.name, self.entry.home)
         try:
             on_begin(desk.cancel)
             return desk.give(order, on_progress)
@@ -119,7 +119,7 @@ class _Own:
         try:
             if agent.identity.serves:
                 agent.start()
-                self._orders = ControlServer(agent, agent.identity.folder)
+                self._orders = ControlServer(agent, agent.identity.home)
             else:
                 agent.start_for_one_fetch()
         except BaseException:
@@ -180,7 +180,7 @@ class Lasting:
             own = self._resident.settle(lambda _: None)
             if own is not None:
                 return own.agent.carry_out(order, ignore)
-            self._desk = OrderDesk(self._resident.entry.name, self._resident.entry.folder)
+            self._desk = OrderDesk(self._resident.entry.name, self._resident.entry.home)
         return self._desk.give(order, ignore)
 
     def close(self) -> None:

@@ -8,6 +8,7 @@ from typing import NamedTuple
 import msgspec
 from shoal.api.admin import let_publish
 from shoal.api.asking import ask
+from shoal.api.folders import is_read_only, writable_of
 from shoal.api.hub import check_blobs, snapshot_name
 from shoal.api.local_node import OnProgress, Worker, ignore
 from shoal.api.patterns import check_patterns
@@ -171,8 +172,11 @@ class _Copying:
         if self._options.link:
             if self._snapshot is not None:
                 check_blobs(self._path, self._node.check)
-            place_link(self._path, self._folder, name)
+            place_link(self._path, writable_of(self._node.entry), name)
             return name, LeftOut()
+        if is_read_only(self._node.entry):
+            message = f"cannot write {display(name)}: {display(str(self._folder))} is read-only"
+            raise DiskError(f"{message}; share it from where it lies with --link")
         try:
             return name, self._copy(name)
         except OSError as error:

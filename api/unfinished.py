@@ -1,5 +1,6 @@
 """What interrupted fetches have left on this machine."""
 
+from shoal.api.folders import writable_of
 from shoal.config.cluster import Cluster
 from shoal.node.staging.remains import Remain, found
 
@@ -15,7 +16,7 @@ def unfinished(cluster: Cluster) -> dict[str, list[Remain]]:
     Returns:
         By name, with the size in bytes and the age in seconds of each; nobody without any.
     """
-    folders = {name: entry.folder for name, entry in cluster.nodes.items()}
+    folders = {name: writable_of(entry) for name, entry in cluster.nodes.items()}
     if cluster.keys is not None:
         folders |= {name: entry.folder for name, entry in cluster.keys.readers.items()}
     remains = {name: found(folder) for name, folder in folders.items()}

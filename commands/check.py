@@ -1,14 +1,17 @@
 """`shoal check`: looks for problems on this machine. Changes nothing."""
 
 import contextlib
+import functools
 import importlib.metadata
 import os
 import resource
 import shutil
 import socket
 from collections.abc import Iterator
+from pathlib import Path
 
 import zmq
+from shoal.api.folders import is_read_only
 from shoal.api.health import health
 from shoal.api.here import has_place_here
 from shoal.api.security import towards_tracker
@@ -102,7 +105,9 @@ def _node(entry: NodeEntry) -> Iterator[Finding]:
     else:
         yield _port(thing, place)
     yield from _metrics(thing, entry.metrics)
-    yield _folder(thing, entry)
+    yield from map(functools.partial(_folder, thing), _written_by(entry))
+    if is_read_only(entry):
+        yield _read_folder(thing, entry.folder)
 
 
 def _metrics(thing: str, place: MetricsPlace | None) -> Iterator[Finding]:
@@ -145,8 +150,18 @@ def _port(thing: str, address: str) -> Finding:
     return Finding("ok", thing, f"{address} is free; not running")
 
 
-def _folder(thing: str, entry: NodeEntry) -> Finding:
-    folder = entry.folder
+def _written_by(entry: NodeEntry) -> list[Path]:
+    return [entry.home] if is_read_only(entry) else sorted({entry.folder, entry.home})
+
+
+def _read_folder(thing: str, folder: Path) -> Finding:
+    if not os.access(folder, os.R_OK | os.X_OK):
+        problem = f"{folder} cannot be read; mount it, or change its permissions"
+        return Finding("wrong", thing, problem)
+    return Finding("ok", thing, f"{folder}: only read")
+
+
+def _folder(thing: str, folder: Path) -> Finding:
     if folder.exists() and not folder.is_dir():
         return Finding(
             "wrong", thing, f"{folder} is not a directory; change the folder in the cluster file"

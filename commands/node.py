@@ -6,7 +6,7 @@ import threading
 from typing import NamedTuple
 
 import msgspec
-from shoal.api.folders import identity_of, listed_in, rate_limits, take_folder
+from shoal.api.folders import identity_of, listed_in, rate_limits, take_folder, writable_of
 from shoal.commands import logs
 from shoal.commands.exit_codes import ExitCode
 from shoal.commands.logs import LogWishes
@@ -58,7 +58,7 @@ def run_node(cluster: Cluster, entry: NodeEntry, given: Given = Given()) -> Exit
     place = place_of(given.metrics, entry.metrics)
     entry = msgspec.structs.replace(entry, limits=given.over(entry.limits))
     agent = _agent_of(cluster, entry)
-    orders = ControlServer(agent, agent.identity.folder)
+    orders = ControlServer(agent, agent.identity.home)
     agent.condition.pulses["orders"] = orders.pulse
 
     supervised = Supervised(Supervisor(), agent.condition)
@@ -91,7 +91,7 @@ def _agent_of(cluster: Cluster, entry: NodeEntry) -> Agent:
     agent = Agent(identity_of(cluster, entry), take_folder(entry))
     for path in entry.links:
         try:
-            place_link(path, entry.folder, path.name)
+            place_link(path, writable_of(entry), path.name)
         except OperatorError as error:
             log.warning("%s is not shared: %s", display(str(path)), error)
         else:

@@ -15,7 +15,7 @@ from shoal.config.endpoints import (
     listen_in,
     refuse_unreachable,
 )
-from shoal.config.folders import claim, claim_folder, folder_at, links_in
+from shoal.config.folders import claim, claim_folder, folder_at, links_in, state_in
 from shoal.config.limits import (
     NodeLimits,
     TrackerLimits,
@@ -38,6 +38,7 @@ MAX_ZONE_CHARACTERS = 64  # As long as a node's name may be.
 
 _OF_THE_TRACKER = "state_folder", "limits", "key", "listen", "metrics"
 _OF_A_NODE = "zone", "quota_gb", "limits", "in_place", "key", "listen", "metrics", "links"
+_PLACES_OF_A_NODE = "state_folder", "read_only"
 _OPTIONAL = "limits", "holdings", "readers", "admins", "publish", "accept_pushes", "metrics"
 
 
@@ -79,6 +80,13 @@ class NodeEntry(msgspec.Struct, frozen=True):
         return self.listen or self.address
 
     links: tuple[Path, ...] = ()  # What lies elsewhere on its machine, and is served from there.
+    state_folder: Path | None = None  # Where its `.shoal` is, if that is not the folder.
+    read_only: bool = False  # Nothing is written into the folder.
+
+    @property
+    def home(self) -> Path:
+        """What its `.shoal` is in."""
+        return self.state_folder or self.folder
 
 
 class Cluster(msgspec.Struct, frozen=True):
@@ -234,7 +242,7 @@ class _Nodes:
 
     def _node(self, name: str, entry: Value) -> NodeEntry:
         check_name(name, entry, "a node's")
-        fields = entry.fields(("address", "folder"), _OF_A_NODE)
+        fields = entry.fields(("address", "folder"), (*_OF_A_NODE, *_PLACES_OF_A_NODE))
         self._draft.take_node(name, entry, fields.get("key"))
         address, endpoint = address_in(fields["address"])
         claim(self._taken, endpoint, name, fields["address"])
@@ -242,10 +250,12 @@ class _Nodes:
         listen = listen_in(fields.get("listen"))
         folder = folder_at(fields["folder"], self._base)
         machine = _machine(endpoint)
-        if listen is None or machine == "127.0.0.1":  # Behind NAT machines have one address.
-            claim_folder(self._taken, machine, folder, name, fields["folder"])
-        else:
+        if listen is not None and machine != "127.0.0.1":  # Behind NAT machines have one address.
             machine = name
+        claim_folder(self._taken, machine, folder, name, fields["folder"])
+        state = state_in(fields, self._base)
+        if state.folder is not None:
+            claim_folder(self._taken, machine, state.folder, name, fields["state_folder"])
         zone = _zone(fields["zone"]) if "zone" in fields else None
         quota_bytes = _quota(fields.get("quota_gb"))
         limits = node_limits(fields.get("limits"), self._limits)
@@ -253,7 +263,8 @@ class _Nodes:
         others = zone, quota_bytes, limits
         rest = in_place, listen, self._places.of(name, fields.get("metrics"), machine)
         links = links_in(fields.get("links"), self._base)
-        return NodeEntry(name, address, folder, *others, True, *rest, links)  # noqa: FBT003 (it serves)
+        own = state.folder, state.read_only
+        return NodeEntry(name, address, folder, *others, True, *rest, links, *own)  # noqa: FBT003 (it serves)
 
 
 def _holdings(value: Value, nodes: Mapping[str, NodeEntry]) -> dict[str, tuple[str, ...]]:

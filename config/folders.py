@@ -1,8 +1,9 @@
 """Folders in a cluster file. Does not look at the disk: most of them are on other machines."""
 
 import os
-from collections.abc import Hashable
+from collections.abc import Hashable, Mapping
 from pathlib import Path
+from typing import NamedTuple
 
 from shoal.config.document import Value, shown
 
@@ -30,6 +31,23 @@ def links_in(value: Value | None, base: Path) -> tuple[Path, ...]:
             raise item.error(found, "expected paths that end in different names")
         paths[path.name] = path
     return tuple(paths.values())
+
+
+class State(NamedTuple):
+    """Where a node keeps its state, and whether it writes into its folder."""
+
+    folder: Path | None
+    read_only: bool
+
+
+def state_in(fields: Mapping[str, Value], base: Path) -> State:
+    """Return what a node's entry says of its state."""
+    given = fields.get("state_folder")
+    is_read_only = "read_only" in fields and fields["read_only"].flag()
+    if is_read_only and given is None:
+        found = "found true, and no state_folder"
+        raise fields["read_only"].error(found, "expected a state_folder too, elsewhere")
+    return State(None if given is None else folder_at(given, base), is_read_only)
 
 
 def claim_folder(

@@ -5,11 +5,11 @@ A system unit where root asks, which may run as another user; else a unit of the
 
 import re
 import string
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 import msgspec
-from shoal.config.cluster import Cluster, node_named
+from shoal.config.cluster import Cluster, NodeEntry, TrackerEntry, node_named
 from shoal.protocol.addresses import split
 
 TRACKER = "tracker"
@@ -53,7 +53,7 @@ def unit_of(
     name = name or unit_name(cluster.path.stem, role)
     is_tracker = role == TRACKER
     entry = cluster.tracker if is_tracker else node_named(cluster, role)
-    folder = cluster.tracker.state_folder if is_tracker else cluster.nodes[role].folder
+    folders = (cluster.tracker.state_folder,) if is_tracker else _written_by(cluster.nodes[role])
     words = [TRACKER] if is_tracker else ["node", role]
     _, port = split(entry.bound_to)
     template = TEMPLATES / ("user.service" if user is None else "system.service")
@@ -62,11 +62,27 @@ def unit_of(
         what=f"{' '.join(words)} of {_escaped(cluster.path.stem)}",
         user=user,
         command=" ".join(map(_quoted, [*command, *words, "--config", str(cluster.path)])),
-        folders=_quoted(str(folder)).replace("$$", "$"),
+        folders=_paths(folders),
+        mounts=_paths(dict.fromkeys((*folders, *_read_by(entry)))),
         memory=TRACKER_MEMORY if is_tracker else NODE_MEMORY,
         capabilities=_capabilities(user, port),
     )
-    return Unit(name, text, (folder,), user)
+    return Unit(name, text, folders, user)
+
+
+def _paths(folders: Iterable[Path]) -> str:
+    return " ".join(_quoted(str(folder)).replace("$$", "$") for folder in folders)
+
+
+def _read_by(entry: NodeEntry | TrackerEntry) -> tuple[Path, ...]:
+    return (entry.folder,) if isinstance(entry, NodeEntry) else ()
+
+
+def _written_by(entry: NodeEntry) -> tuple[Path, ...]:
+    """Return where a node writes. A folder that it only reads may be anywhere."""
+    if entry.state_folder is None:
+        return (entry.folder,)
+    return (entry.state_folder,) if entry.read_only else (entry.folder, entry.state_folder)
 
 
 def _capabilities(user: str | None, port: int) -> str:

@@ -106,7 +106,10 @@ def _look(hosts: Hosts, role: Role, cluster: Cluster, machine: Machine, folder: 
 def _folders(cluster: Cluster) -> Mapping[str, str]:
     """Return the folders as they are in the cluster file: there they are resolved otherwise."""
     document: Any = yaml.safe_load(cluster.path.read_bytes())
-    folders = {name: str(entry["folder"]) for name, entry in document["nodes"].items()}
+    folders = {
+        name: str(entry["state_folder" if entry.get("read_only") else "folder"])
+        for name, entry in document["nodes"].items()
+    }
     return folders | {TRACKER: str(document["tracker"].get("state_folder", DEFAULT_STATE_FOLDER))}
 
 

@@ -80,7 +80,7 @@ class Agent:
 
     def __init__(self, identity: Identity, lock: FolderLock) -> None:
         settings = NodeSettings()
-        state = identity.folder / ".shoal"
+        state = identity.home / ".shoal"
         self.identity = identity
         self._lock = lock
         self._rules = Rules(state)
@@ -102,11 +102,13 @@ class Agent:
         self._watcher = Watcher(
             identity.folder, self.inventory, *known, self._session.tell_that_is_all
         )
-        self._settler = Settler(identity.folder, self._cache, self._rules)
+        if identity.read_only:
+            self._watcher.only_read(identity.writable)
+        self._settler = Settler(identity.folder, self._cache, self._rules, identity.place)
         parts = (
             self._watcher,
             Quota(identity.folder, identity.name, identity.quota_bytes),
-            Remains(identity.folder, self.inventory),
+            Remains(identity.writable, self.inventory),
         )
         own = self._session.token, Totals(), self._rates
         home = Home(identity, self._context, self.inventory, *known, *parts, *own)
@@ -141,7 +143,7 @@ class Agent:
         Raises:
             OperatorError: the address cannot be bound.
         """
-        leftovers.sweep(self.identity.folder)
+        leftovers.sweep(self.identity.writable)
         self._server.start(self.identity.bound_to, gate_of(self.identity.ring))
         self._watcher.start(self.identity.rescan_s)
         self._settle_address()
@@ -158,7 +160,7 @@ class Agent:
 
         A reader never serves, and says nothing to the tracker.
         """
-        leftovers.sweep(self.identity.folder)
+        leftovers.sweep(self.identity.writable)
         if self.identity.serves:
             self._serve_if_possible()
             self._session.start()

@@ -65,6 +65,8 @@ class Folder:
     ) -> None:
         """`unreadable` says which files need not be tried."""
         self.path = path
+        self.links_at: Path | None = None  # Where links are, if the folder is only read.
+        self._device: int | None = None
         self._unreadable = unreadable or Unreadable()
         self._reasons: dict[str, str] = {}  # Why a thing is not shared, as of the last look.
         self._rules = rules
@@ -88,12 +90,17 @@ class Folder:
         """
         self.require_there()
         try:
-            names = sorted(path.name for path in self.path.iterdir())
+            names = sorted({path.name for path in self.path.iterdir()} | self._names_of_links())
         except OSError as error:
             raise AwayError(self.path, error.strerror or str(error)) from None
         self._trees.clear()
         self._links.clear()
         return self._look_at_all(name for name in names if name not in {RESERVED_FOLDER, *but})
+
+    def place(self, name: str) -> Path:
+        """Return where the thing of that name is, or would be."""
+        link = None if self.links_at is None else self.links_at / name
+        return link if link is not None and link.is_symlink() else self.path / name
 
     def with_links(self, names: Collection[str]) -> list[str]:
         """Return these names, and those of the links to them."""
@@ -141,10 +148,28 @@ class Folder:
             owner = None
         except OSError as error:
             raise AwayError(self.path, error.strerror or str(error)) from None
-        if self._owner is None:
+        if self._owner is None and owner is None:
+            self._require_same_device()
+        elif self._owner is None:
             self._owner = owner
         elif self._owner != owner:
             raise AwayError(self.path, f"its {RESERVED_FOLDER} is not there, so it is not mounted")
+
+    def _require_same_device(self) -> None:
+        """Raise AwayError if the file system of a folder without our state is not mounted."""
+        try:
+            device = self.path.stat().st_dev
+            is_other = self._device not in {None, device}
+            if is_other and not any(self.path.iterdir()):
+                raise AwayError(self.path, "it is empty, and not the one that was mounted there")
+        except OSError as error:
+            raise AwayError(self.path, error.strerror or str(error)) from None
+        self._device = device
+
+    def _names_of_links(self) -> set[str]:
+        if self.links_at is None:
+            return set()
+        return {path.name for path in self.links_at.iterdir() if path.is_symlink()}
 
     def source_of(self, name: str, *, even_forgotten: bool = False) -> Source | None:
         """Return one thing, None if there is no such one that can be shared.
@@ -168,7 +193,7 @@ class Folder:
         try:
             return find()
         except OSError as error:
-            if (self.path / name).is_symlink() or not isinstance(error, FileNotFoundError):
+            if self.place(name).is_symlink() or not isinstance(error, FileNotFoundError):
                 self._leave_out(name, self._told(error, name))
             if error.errno not in _NOT_THERE:
                 raise NotNowError(name) from None
@@ -182,9 +207,10 @@ class Folder:
 
     def _update(self, name: str, tree: Tree, changed: Collection[str]) -> Source | None:
         """Return the thing of that name; it was this tree, and only these paths have changed."""
-        path, rule = self.path / name, self._rules.of(name)
+        path, rule = self.place(name), self._rules.of(name)
         again = None
-        if "" not in changed and not rule.withheld and is_directory(str(path)):
+        is_known = self.links_at is None and "" not in changed and not rule.withheld
+        if is_known and is_directory(str(path)):
             looking = Looking(rule.selection, self._should_stop, self._unreadable)
             again = look_again(tree, changed, looking) if changed else tree
         return self._find(name) if again is None else self._told_of(name, again)
@@ -195,7 +221,7 @@ class Folder:
         except ValueError as error:
             self._leave_out(name, f"its name {error}")
             return None
-        path, withheld = self.path / name, self._rules.of(name).withheld
+        path, withheld = self.place(name), self._rules.of(name).withheld
         if withheld and not (even_forgotten and withheld in {FORGOTTEN, DAMAGED}):
             return None
         return self._thing(path)
@@ -223,6 +249,7 @@ class Folder:
             lambda _, __: None,
             self._should_stop,
             self._unreadable,
+            is_outside=self.links_at is not None,
         )
         return self._told_of(path.name, tree)
 
@@ -251,7 +278,8 @@ class Folder:
         if reason is not None:
             self._leave_out(path.name, reason)
             return None
-        return FileSource(path, Signature.of(status, is_outside=path.name in self.elsewhere))
+        is_outside = self.links_at is not None or path.name in self.elsewhere
+        return FileSource(path, Signature.of(status, is_outside=is_outside))
 
     def _note_link(self, link: Path) -> None:
         """Note which thing of the folder a link leads to, if it does: both change together."""
@@ -274,7 +302,7 @@ class Folder:
     def _told(self, error: OSError, name: str) -> str:
         """Return which part of a thing could not be read, and why, for people."""
         place = os.fsdecode(error.filename) if error.filename else ""
-        inside = place.removeprefix(f"{self.path}/{name}").strip("/")
+        inside = place.removeprefix(str(self.place(name))).strip("/")
         return f"{display(inside)} in it cannot be read: {error.strerror}" if inside else why(error)
 
     def _leave_out(self, name: str, reason: str) -> None:

@@ -97,6 +97,8 @@ def _open(folder: Path) -> int:
         message = f"cannot use the folder {folder}: {error.strerror}"
         is_full = error.errno in {errno.ENOSPC, errno.EDQUOT}
         remedy = "free some space" if is_full else "change its permissions"
+        if error.errno == errno.EROFS:
+            remedy = "give the node a state_folder elsewhere"
         remedy += ", or choose another folder in the cluster file"
         raise DiskError(f"{message}; {remedy}") from None
     status = os.fstat(descriptor)

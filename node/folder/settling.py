@@ -5,6 +5,7 @@ Now and then, and only if there is something: it makes durable what everybody ha
 
 import logging
 import os
+from collections.abc import Callable
 from pathlib import Path
 
 from shoal.node.files.durable import FileSystem
@@ -23,8 +24,16 @@ _MOUNTS = Path("/proc/self/mountinfo")
 class Settler:
     """Looks after the cache of one folder, from `start` to `stop`."""
 
-    def __init__(self, folder: Path, cache: Cache, rules: Rules) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        cache: Cache,
+        rules: Rules,
+        place: Callable[[str], Path] | None = None,
+    ) -> None:
+        """`place` says where the thing of a name is, if not in the folder."""
         self._folder = folder
+        self._place = place or folder.__truediv__
         self._cache = cache
         self._rules = rules
         self._lost: set[tuple[str, str]] = set()  # Hashed, but not all of it could be written.
@@ -49,7 +58,7 @@ class Settler:
         folder, mounts = os.path.realpath(self._folder), _mount_points()
         inside = [f"{one}/" for one in mounts if one.startswith(f"{folder}/")]
         unsettled = set(self._cache.unsettled()) - self._lost
-        hashed = {one for one in unsettled if not self._is_elsewhere(f"{folder}/{one[0]}", inside)}
+        hashed = {one for one in unsettled if not self._is_elsewhere(folder, one[0], inside)}
         if not hashed:
             return
         try:
@@ -73,10 +82,11 @@ class Settler:
             log.warning("cannot write %s to its disk: %s", shown, error.strerror)
         return PAUSE_S
 
-    def _is_elsewhere(self, path: str, mounts: list[str]) -> bool:
+    def _is_elsewhere(self, folder: str, name: str, mounts: list[str]) -> bool:
         """Return whether some of a thing may be on another file system than the folder."""
-        follows = self._rules.of(os.path.basename(path)).follow_links
-        return follows or os.path.islink(path) or any(one.startswith(f"{path}/") for one in mounts)
+        if self._rules.of(name).follow_links or self._place(name).is_symlink():
+            return True
+        return any(one.startswith(f"{folder}/{name}/") for one in mounts)
 
 
 def _mount_points() -> list[str]:

@@ -196,6 +196,8 @@ def look_through(
     leave_out: Callable[[str, str], None],
     should_stop: Callable[[], bool],
     unreadable: Unreadable | None = None,
+    *,
+    is_outside: bool = False,
 ) -> Tree:
     """Return the contents of the directory `root`, as far as they are selected and can be shared.
 
@@ -209,6 +211,7 @@ def look_through(
         leave_out: told of what cannot be shared: its path in the tree, and why.
         should_stop: asked before each directory.
         unreadable: which files need not be tried.
+        is_outside: it is not in a node's folder, as is what links lead to.
 
     Raises:
         GoneError: `should_stop` said so.
@@ -216,7 +219,17 @@ def look_through(
             pass.
         ValueError: there is too much in it.
     """
-    walk = Walk(str(root), selection, leave_out, unreadable or Unreadable())
+    is_outside = is_outside or selection.follow_links or root.is_symlink()
+    how = leave_out, unreadable or Unreadable()
+    walk = Walk(str(root), selection, *how, is_outside=is_outside)
+    _run(walk, root, should_stop)
+    files = [entry.path for entry in walk.entries if entry.kind in listing.FILES]
+    data = listing.encode(walk.entries)
+    follows = selection.follow_links
+    return Tree(root, data, files, walk.states, walk.left_out, follows_links=follows)
+
+
+def _run(walk: Walk, root: Path, should_stop: Callable[[], bool]) -> None:
     levels = [iter([""])]
     while levels:  # Not by recursion: directories may be nested a thousand deep.
         directory = next(levels[-1], None)
@@ -226,10 +239,6 @@ def look_through(
             raise GoneError(f"{root}: stopped")
         else:
             levels.append(walk.directories_in(directory))
-    files = [entry.path for entry in walk.entries if entry.kind in listing.FILES]
-    data = listing.encode(walk.entries)
-    follows = selection.follow_links
-    return Tree(root, data, files, walk.states, walk.left_out, follows_links=follows)
 
 
 def everything_in(root: Path) -> Tree:

@@ -38,12 +38,14 @@ class Walk:
         selection: Selection,
         leave_out: Callable[[str, str], None],
         unreadable: Unreadable,
+        *,
+        is_outside: bool = False,
     ) -> None:
         self.entries: list[Entry] = []
         self.states = FileStates()
         self.left_out = LeftOut()
         self._follows_links = selection.follow_links
-        self._is_outside = selection.follow_links or os.path.islink(root)
+        self._is_outside = is_outside
         self._root = root
         self._chooses = selection.chooses
         self._excludes = selection.excludes

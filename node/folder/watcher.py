@@ -83,6 +83,10 @@ class Watcher:
         self._occasions.rescan_s = rescan_s
         self._thread.start()
 
+    def only_read(self, links: Path) -> None:
+        """Take the folder for somebody else's; the node's links are in `links`. Before `start`."""
+        self._folder.links_at = links
+
     def tell_of_damage(self, on_damaged: Callable[[str], None]) -> None:
         """Have a function told the name of each thing that has lost bytes. Before `start`."""
         self._examiner.on_damaged = on_damaged
@@ -358,7 +362,7 @@ class Watcher:
     def _drop(self, gone: set[str]) -> None:
         for name in sorted(gone):
             if not self._is_back(name):
-                is_there = os.path.lexists(self._folder.path / name)
+                is_there = os.path.lexists(self._folder.place(name))
                 self._stocktaker.drop(name, is_there=is_there)
 
     def _is_back(self, name: str) -> bool:

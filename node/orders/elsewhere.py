@@ -9,7 +9,7 @@ from pathlib import Path
 from shoal.node.files.outside import check_output
 from shoal.node.orders.identity import Identity
 from shoal.node.trees.selection import Selection
-from shoal.protocol.errors import OperatorError
+from shoal.protocol.errors import DiskError, OperatorError
 from shoal.protocol.names import display
 
 OPTION = "--to"
@@ -30,6 +30,15 @@ def require_all(selection: Selection) -> None:
         raise OperatorError(f"{message}; use --output for a part of a directory")
 
 
+def read_only(identity: Identity, name: str) -> DiskError:
+    """Return what to say of a thing that cannot come into the node's folder."""
+    cause = f"{display(str(identity.folder))} is read-only"
+    remedy = f"put it elsewhere with {OPTION} PATH"
+    return DiskError(
+        f"cannot write {display(name)}: {cause}; {remedy}", brief=f"{cause}; fetch it with {OPTION}"
+    )
+
+
 def require_free(
     target: Path, identity: Identity, name: str, *, is_meant: bool, may_go: bool
 ) -> None:
@@ -39,7 +48,7 @@ def require_free(
     be replaced if it `may_go`. A link that leads nowhere gives way.
     """
     folder, node = identity.folder, identity.name
-    place = folder / name
+    place = identity.place(name)
     is_link = place.is_symlink()
     leads_there = is_link and place.readlink() == target
     if leads_there and is_meant:

@@ -94,7 +94,7 @@ class Fetches:
         home, content_id = self._home, ContentId(title.id)
         spare = Spare.as_seen(damaged.source)
         with contextlib.suppress(OSError):  # If nobody has it now, a later fetch heals it.
-            remember(spare, staging_place(home.identity.folder, content_id))
+            remember(spare, staging_place(home.identity.writable, content_id))
         to = Destination(home.identity.folder, in_place=True, heals=True, title=title)
         meant = Meant(title.id, damaged.name, title.id, is_exact=True)
         transfer = _Transfer(home, stop, on_progress, settings)
@@ -243,14 +243,22 @@ class _Fetch:
         if order.linked:
             elsewhere.require_all(selection)
         if order.output is None or order.linked:
-            found = self._look(meant, selection)
+            try:
+                found = self._look(meant, selection)
+            except OperatorError:
+                self._check()
+                if home.identity.read_only and order.output is None:
+                    raise elsewhere.read_only(home.identity, meant.name or order.what) from None
+                raise
         if found.is_meant:
             assert found.thing is not None
             self._discard_older(meant, found.thing.id)
             return self._found_here(found.thing, meant.inside)
         self._require_free(meant.name or (meant.answer.name if meant.answer else None))
+        if home.identity.read_only and order.output is None:
+            raise elsewhere.read_only(home.identity, meant.name or order.what)
         to = Destination(
-            home.identity.folder,
+            home.identity.writable,
             output=Path(order.output) if order.output is not None else None,
             linked=order.linked,
             selection=selection,

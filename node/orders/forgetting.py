@@ -36,7 +36,11 @@ class Forgetting:
         """
         home = self._home
         name, thing = self._meant(order.what)
-        may_go = _as_seen(thing, home.identity.folder / name)
+        place = home.identity.place(name)
+        may_go = _as_seen(thing, place)
+        if order.delete and home.identity.read_only and not place.is_symlink():
+            message = f"cannot delete {display(name)}: {display(str(place.parent))} is read-only"
+            raise DiskError(f"{message}; leave --delete out")
         rule = home.rules.of(name)
         if not rule.withheld or not order.delete:
             forgotten = msgspec.structs.replace(rule, withheld=FORGOTTEN)
@@ -54,7 +58,7 @@ class Forgetting:
 
     def _meant(self, what: str) -> tuple[str, Whole | None]:
         """Return the name of the thing, and the thing itself if it is shared."""
-        path, register = self._home.identity.folder / what, self._home.register
+        path, register = self._home.identity.place(what), self._home.register
         is_withheld = self._home.rules.of(what).withheld or register.withheld(what) is not None
         is_hashed = self._home.watcher.hashing(what) is not None  # Not worth waiting for.
         if (is_withheld or is_hashed) and os.path.lexists(path):
@@ -63,7 +67,7 @@ class Forgetting:
         return thing.name, thing
 
     def _delete(self, name: str, may_go: MayGo) -> None:
-        folder = self._home.identity.folder
+        folder = self._home.identity.writable
         try:
             aside = leftovers.deleted(folder)
             try:

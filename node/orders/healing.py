@@ -122,10 +122,12 @@ class Healing:
         title = home.register.title(name)
         title = title if title and title.id == found.id else Title(found.id)
         stop, on_progress, settings = effort
-        place = home.identity.folder / name
+        place = home.identity.place(name)
         if place.is_symlink():  # What it leads to is somebody's own, and only read.
             target = display(str(place.readlink()))
             return msgspec.structs.replace(found, trouble=f"it is a link; restore {target}")
+        if home.identity.read_only:
+            return msgspec.structs.replace(found, trouble=f"it is read-only; restore {place}")
         try:
             stop.check()
             fetched = self._fetches.heal(thing, title, settings, stop, on_progress)

@@ -29,6 +29,26 @@ class Identity(msgspec.Struct, frozen=True):
     ring: Keyring | None = None  # None: the cluster file has no keys.
     limits: RateLimits = RateLimits()
     listen: str | None = None  # Where it listens, if that is not its address.
+    state_folder: Path | None = None  # What its `.shoal` is in, if that is not the folder.
+    read_only: bool = False  # Nothing is written into the folder.
+
+    @property
+    def home(self) -> Path:
+        """What its `.shoal` is in."""
+        return self.state_folder or self.folder
+
+    @property
+    def writable(self) -> Path:
+        """Where links are, and things on their way: in the folder, on its file system, if it may.
+
+        The latter are in a `.shoal` there, too.
+        """
+        return self.home if self.read_only else self.folder
+
+    def place(self, name: str) -> Path:
+        """Return where the thing of that name is."""
+        place = self.writable / name
+        return place if not self.read_only or place.is_symlink() else self.folder / name
 
     @property
     def bound_to(self) -> str:

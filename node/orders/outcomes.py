@@ -33,10 +33,10 @@ def here(thing: Whole, inside: str, home: Home, *, is_asked: bool = True) -> Fet
 
     Unless the tracker `is_asked`, it may not be the newest version.
     """
-    path = home.identity.folder / thing.name / inside
+    path = home.identity.place(thing.name) / inside
     if inside and not os.path.lexists(path):
         message = f"no such file was found: {display(thing.name)}/{display(inside)}"
-        place = home.identity.folder / thing.name
+        place = home.identity.place(thing.name)
         raise NotFoundError(f"{message}; see what is in {place}")
     return Fetched(
         name=thing.name,

@@ -292,7 +292,7 @@ class Reading:
         with self._guard:
             if fetched is not None:
                 for inside in shared.paths:
-                    path = self._home.identity.folder / fetched.name / inside
+                    path = self._home.identity.place(fetched.name) / inside
                     shared.thing.came(inside, Path(path))
             shared.order = None
             if not (shared.is_over and isinstance(trouble, StoppedError)):

@@ -144,7 +144,7 @@ def _known(home: Home, what: str) -> Whole | None:
 
 
 def _refuse_what_cannot_be_read(home: Home, name: str, *, force: bool) -> None:
-    path = home.identity.folder / name
+    path = home.identity.place(name)
     if force or path.is_symlink() or not (path.is_file() or path.is_dir()):
         return
     message = f"{home.identity.folder} already has {display(name)}, which cannot be read, or keeps"

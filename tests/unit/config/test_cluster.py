@@ -94,7 +94,7 @@ def test_the_same_folder_on_two_hosts_is_two_folders(tmp_path: Path) -> None:
 REFUSED = """
 {address: tcp://10.0.0.2 -> {adress: tcp://10.0.0.2
 4: nodes.n1.adress: unknown key
-one of address, folder, zone, quota_gb, limits, in_place, key, listen, metrics, links; did you mean address?
+one of address, folder, zone, quota_gb, limits, in_place, key, listen, metrics, links, state_folder, read_only; did you mean address?
 
 nodes: -> node:
 3: node: unknown key
@@ -107,6 +107,14 @@ the keys address
 folder: one, ->
 4: nodes.n1: no key folder
 the keys address, folder
+
+rack-1 -> rack-1, read_only: true
+4: nodes.n1.read_only: found true, and no state_folder
+a state_folder too, elsewhere
+
+rack-1 -> rack-1, state_folder: one/state
+4: nodes.n1.state_folder: found one/state, which is within the folder of n1
+a folder apart from it
 
 folder: one -> folder: ""
 4: nodes.n1.folder: found an empty text

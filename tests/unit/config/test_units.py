@@ -47,6 +47,17 @@ def test_a_unit_runs_a_role_and_may_write_in_its_folder_alone(lab: Path) -> None
     assert lines_of(tracker.text, "ReadWritePaths") == [f'"{lab.parent}/state 100%%"']
 
 
+def test_it_may_write_where_its_state_is_and_not_where_it_only_reads(lab: Path) -> None:
+    own = "folder: /data, state_folder: /state, read_only: true"
+    for text, written in ((own, "/state"), (own.replace("true", "false"), "/data /state")):
+        lab.write_text(lab.read_text().partition("nodes:")[0] + "nodes: {n1: {address: ")
+        lab.write_text(lab.read_text() + f"'tcp://10.0.0.2:11001', {text}}}}}\n")
+        unit = unit_of(load(lab), "n1", ["/opt/shoal/bin/shoal"], "ann")
+        assert lines_of(unit.text, "ReadWritePaths") == [written]
+        (mounts,) = lines_of(unit.text, "RequiresMountsFor")
+        assert set(mounts.split()) == {"/data", "/state"}
+
+
 def test_what_is_special_to_systemd_is_quoted(lab: Path) -> None:
     unit = unit_of(load(lab), "n1", ["/bin/env", "A=$B", "100%"], "ann")
     (command,) = lines_of(unit.text, "ExecStart")

@@ -3,6 +3,7 @@
 import errno
 import os
 import subprocess
+import tempfile
 from pathlib import Path
 
 import pytest
@@ -113,6 +114,24 @@ def test_leaves_out_what_is_too_large(tmp_path: Path, caplog: pytest.LogCaptureF
 def test_a_folder_that_is_gone_is_not_empty(tmp_path: Path) -> None:
     with pytest.raises(AwayError, match="nowhere cannot be looked at: No such file or directory"):
         folder_at(tmp_path / "nowhere").look()
+
+
+def test_nor_is_one_whose_state_is_elsewhere(tmp_path: Path) -> None:
+    path, bare = tmp_path / "folder", tmp_path / "bare"
+    bare.mkdir()
+    with tempfile.TemporaryDirectory(dir="/dev/shm") as mounted:
+        if Path(mounted).stat().st_dev == bare.stat().st_dev:
+            pytest.skip("there is no other file system here")
+        write(Path(mounted), "a")
+        path.symlink_to(mounted)
+        folder = Folder(path, Rules(tmp_path), lambda: False)
+        assert list(folder.look().found) == ["a"]
+        path.unlink()
+        path.symlink_to(bare)
+        with pytest.raises(AwayError, match="it is empty, and not the one that was mounted"):
+            folder.look()
+        write(bare, "b")
+        assert list(folder.look().found) == ["b"]
 
 
 def test_a_folder_that_is_not_mounted_is_not_empty(tmp_path: Path) -> None:
