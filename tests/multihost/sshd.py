@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
+from tests.integration.cluster import free_address, port_of
 from tests.multihost.lab import Lab
 from tests.multihost.wait import wait_until
 
@@ -98,12 +99,10 @@ def command_lines() -> list[str]:
 def free_port(hosts: int) -> int:
     """Return a port that is free on all the addresses."""
     while True:
+        port = port_of(free_address())
         with contextlib.ExitStack() as sockets, contextlib.suppress(OSError):
-            port = 0
             for number in range(1, hosts + 1):
-                one = sockets.enter_context(socket.socket())
-                one.bind((_loopback(number), port))
-                port = one.getsockname()[1]
+                sockets.enter_context(socket.socket()).bind((_loopback(number), port))
             return port
 
 
