@@ -71,13 +71,15 @@ def fetched_among(context: Context, folder: Path, ways: list[Way]) -> Fetched:
 
 
 def test_fetches_from_all_at_once(context: Context, tmp_path: Path) -> None:
-    for number in range(3):  # On a busy machine one may send it all before others are connected.
-        folder = tmp_path / str(number)
+    tries = 0
+    while True:  # On a busy machine one may send it all before others are connected.
+        tries += 1
+        folder = tmp_path / str(tries)
         folder.mkdir()
         with swarm(context, DATA, [HONEST] * 3) as (tracker, _):
             fetch = Fetch(context, folder, tracker.address)
             done = fetch.run()
-        if len(done.holders) == 3:
+        if len(done.holders) == 3 or tries == 3:
             break
     assert (folder / NAME).read_bytes() == DATA
     assert (done.name, done.id, done.size_bytes) == (NAME, id_of(plain(DATA)), len(DATA))
