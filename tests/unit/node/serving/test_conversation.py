@@ -137,3 +137,14 @@ def test_the_tracker_hears_of_what_begins_at_once_and_of_what_goes_on_now_and_th
     assert scene.tells_within_s() == BUSY_S  # It is to be renewed now.
     scene.says()
     assert scene.tells_within_s() is None  # The answer is awaited.
+
+
+def test_a_refused_announcement_tells_nothing_of_wishes(scene: Scene) -> None:
+    scene.talk.heard(7)
+    scene.says()
+    scene.hears(WishList(7, (A,)))
+    assert scene.talk.taken_wishes() == [A]
+    scene.now += 12
+    assert scene.says() == "renew 0"
+    assert scene.talk.answered(Error(WireCode.INTERNAL, "a bug"), scene.now)
+    assert scene.talk.taken_wishes() is None
