@@ -254,7 +254,7 @@ class _Source:
         self._pid = 0
         self._start = self._end = 0  # Of the bytes, in what is read.
         self._shift = 0  # From there to the place in the file.
-        self._status: tuple[int, ...] | None = None
+        self._status: tuple[int, int, int, int] | None = None
         self._until = 0.0
 
     def point(self, there: There, at: int) -> None:
@@ -279,8 +279,8 @@ class _Source:
         if self._status is None:
             return time.monotonic() < self._until
         status = os.fstat(self._descriptor)
-        found = status.st_size, status.st_mtime_ns, status.st_ino, status.st_ctime_ns
-        return self._status == found[: len(self._status)]
+        times = status.st_mtime_ns, status.st_ctime_ns
+        return self._status == (status.st_size, *times, status.st_ino)
 
     def close(self) -> None:
         if self._descriptor >= 0:

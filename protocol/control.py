@@ -226,15 +226,14 @@ class Bytes(Message, frozen=True, tag="bytes"):
 class There(Message, frozen=True, tag="there"):
     """Verified bytes are in a file of this machine: `size_bytes` of them at `offset` in `path`.
 
-    While the file's status is `status` (its size, its time of change in ns, its inode and, outside
-    a node's folder, its ctime in ns) they stay right. Without that the file is still being written
-    elsewhere: they are right for a second.
+    While the file's status is `status` (its size, mtime and ctime in ns, and its inode) they stay
+    right. Without that the file is still being written elsewhere: they are right for a second.
     """
 
     path: Annotated[bytes, Meta(max_length=MAX_PATH_BYTES)]
     offset: Size
     size_bytes: Size
-    status: Annotated[tuple[int, ...], Meta(min_length=3, max_length=4)] | None
+    status: tuple[int, int, int, int] | None
 
 
 class Closed(Message, frozen=True, tag="closed"):

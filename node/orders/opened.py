@@ -157,9 +157,8 @@ class Opened:
         with contextlib.suppress(OSError):
             status = Path(first.path).stat()
             if first.fits(status):
-                told: tuple[int, ...] = status.st_size, status.st_mtime_ns, status.st_ino
-                if source.signature.ctime_ns:
-                    told = *told, status.st_ctime_ns
+                times = status.st_mtime_ns, status.st_ctime_ns
+                told = status.st_size, *times, status.st_ino
                 path = os.fsencode(first.path)
                 return There(path, first.offset, min(first.size_bytes, size_bytes), told)
         return None
