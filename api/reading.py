@@ -228,7 +228,7 @@ class Reader(io.BufferedIOBase):
             data = self._source.read(self._at, size_bytes)
             if data:
                 return data
-            report = self._order(size_bytes, pointed=True)
+            report = self._order(wanted, pointed=True)
             if isinstance(report, Bytes):
                 return report.data
             self._source.point(report, self._at)

@@ -170,8 +170,8 @@ class Session:
     def open(self, what: str) -> Reader:
         """Open a file to read it while it comes, from anywhere in it: what is read comes first.
 
-        It is a binary file like any other: seekable, and a context manager. The rest comes too,
-        while it is open, and once all of it is here, it is as if it had been fetched.
+        It is a binary file like any other: seekable, and a context manager. Where reads follow one
+        another, more comes ahead; once all of it is here, it is as if it had been fetched.
 
         Args:
             what: NAME or NAME@ID of a file, or of a directory with the path of a file in it, as in

@@ -258,9 +258,11 @@ class Agent:
         """Fetch what is pushed."""
         return self.fetch(order, on_progress, content_id, is_wanted)
 
-    def _fetch_for_readers(self, order: FetchOrder, is_wanted: Callable[[], bool]) -> Fetched:
+    def _fetch_for_readers(
+        self, order: FetchOrder, on_progress: OnProgress, is_wanted: Callable[[], bool]
+    ) -> Fetched:
         """Fetch what somebody reads meanwhile."""
-        return self.fetch(order, lambda _: None, None, is_wanted)
+        return self.fetch(order, on_progress, None, is_wanted)
 
     def carry_out(self, order: Task, on_progress: OnProgress) -> Report:
         """Carry out an order.

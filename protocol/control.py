@@ -14,7 +14,7 @@ Pattern = Annotated[str, Meta(min_length=1, max_length=MAX_PATTERN_CHARACTERS)]
 Patterns = Annotated[tuple[Pattern, ...], Meta(max_length=MAX_PATTERNS)]
 Chunking = Literal["fixed", "content"]
 
-MAX_READ_BYTES = 4 << 20  # At a time: a few milliseconds of the control socket.
+MAX_READ_BYTES = 4 << 20  # Sent at a time: a few milliseconds of the control socket.
 MAX_PATH_BYTES = 4096  # PATH_MAX on Linux.
 Reader = Annotated[str, Meta(pattern=r"^[0-9a-f]{32}\Z")]  # A random name of one open file.
 
@@ -33,6 +33,7 @@ class FetchOrder(Message, frozen=True, tag="fetch"):
     offline: bool = False  # Use what is here; ask nobody.
     limit: Rate | None = None  # What this fetch may receive at most, in bytes/s.
     linked: bool = False  # What is put there is served from there.
+    on_demand: bool = False  # Only what is read here meanwhile, until another order wants all.
 
 
 class ShareOrder(Message, frozen=True, tag="share"):
@@ -95,8 +96,8 @@ class ReadOrder(Message, frozen=True, tag="read"):
     inside: Text  # The path of the file in the tree; empty: the thing is the file.
     reader: Reader
     offset: Size
-    size_bytes: Annotated[int, Meta(ge=1, le=MAX_READ_BYTES)]
-    pointed: bool = True  # There is enough of an answer; otherwise Bytes.
+    size_bytes: Annotated[int, Meta(ge=1, le=2**53)]  # So many are about to be read, from there on.
+    pointed: bool = True  # There is enough of an answer; otherwise Bytes, MAX_READ_BYTES at most.
 
 
 class CloseOrder(Message, frozen=True, tag="close"):

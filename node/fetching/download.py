@@ -68,7 +68,7 @@ class Download:
         self._follows = meant.id is not None and meant.name is not None and not meant.is_exact
         self._asks_by_name = False  # Next time: to see whether its holders have moved on.
         self._chores_at = 0.0
-        self._urged: tuple[tuple[int, int], ...] = ()
+        self.urged = steps.ChunksUrged()
 
     def handle(self, event: Event, now: float) -> list[Action]:
         """Take in what happened; return what is to be done, in order."""
@@ -87,8 +87,8 @@ class Download:
                 return []
             case steps.HolderConnected() | steps.BytesCame():
                 return self._noticed(event, now)
-            case steps.ChunksUrged(stretches):
-                return self._hurry(stretches)
+            case steps.ChunksUrged():
+                return self._hurry(event, now)
             case steps.HolderLost():
                 return self._lost(event, now)
             case steps.HoldersFound(answer):
@@ -197,19 +197,27 @@ class Download:
         parts = self._rng, self._settings, self.tally, self.roster.evidence
         self._gathering = Gathering(self._opening, room, *parts)
         self._gathering.scheduler.budget = self.budget
-        self._gathering.scheduler.urge(self._urged)
+        self._gathering.urge(self.urged)
         self.tally.begin(self._opening.manifest.chunk_size, room)
         self._patience.succeeded(now)
         self.roster.begin(self._gathering.scheduler, now)
         self._chores_at = now
         return []
 
-    def _hurry(self, stretches: tuple[tuple[int, int], ...]) -> list[Action]:
+    def _hurry(self, urged: steps.ChunksUrged, now: float) -> list[Action]:
         """Have these come first, now or as soon as there is room for them."""
-        self._urged = stretches
+        self.urged = urged
         if self._gathering is not None:
-            self._gathering.scheduler.urge(stretches)
+            if self._is_idle:
+                self._patience.rest(now)
+                self._chores_at = now
+            self._gathering.urge(urged)
         return []
+
+    @property
+    def _is_idle(self) -> bool:
+        """Whether it waits for somebody to read more."""
+        return self._gathering is not None and self._gathering.is_idle
 
     # The holders.
 
@@ -333,6 +341,9 @@ class Download:
 
     def _give_up(self, now: float) -> list[Action]:
         roster = self.roster
+        if self._is_idle:
+            self._patience.rest(now)
+            return []
         self._patience.look(now, is_alone=roster.is_alone, is_hoping=roster.is_hoping)
         is_over = roster.is_hopeless or self._patience.is_over(now)
         if (is_over or self._patience.is_stalled(now)) and roster.pardon():

@@ -43,6 +43,15 @@ class Gathering:
         self._evidence = evidence
         self._starves_since: float | None = None
 
+    def urge(self, urged: steps.ChunksUrged) -> None:
+        """Have some come first, or alone; but a listing comes whole."""
+        self.scheduler.urge(urged.stretches, urged.only if self.is_all else None)
+
+    @property
+    def is_idle(self) -> bool:
+        """Whether nothing is to come for now."""
+        return self.scheduler.wanted.is_idle
+
     def requests(self, now: float) -> list[steps.Action]:
         """Return the requests to send now; they count as sent."""
         requests = self.scheduler.next_requests(now)
@@ -66,7 +75,8 @@ class Gathering:
         if self._starves_since is not None:
             self._tally.starved_s += now - self._starves_since
         out = self.scheduler.out
-        is_starving = out.prompt <= out.guesses and not self.scheduler.wanted.is_complete
+        wanted = self.scheduler.wanted
+        is_starving = out.prompt <= out.guesses and not (wanted.is_complete or wanted.is_idle)
         self._starves_since = now if is_starving else None
         self._tally.retries = out.retries
 

@@ -56,6 +56,11 @@ class Patience:
         self._has_begun = True
         self._success_at = self._looked_at = now
 
+    def rest(self, now: float) -> None:
+        """Note that nothing was wanted up to now: nobody is to blame."""
+        self._alone_since = self._hoping_since = None
+        self._success_at = self._looked_at = now
+
     def look(self, now: float, *, is_alone: bool, is_hoping: bool = False) -> None:
         """Note whether there is anybody to ask now.
 

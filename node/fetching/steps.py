@@ -11,6 +11,8 @@ from shoal.protocol.errors import Kind
 from shoal.protocol.manifest import ContentId, Manifest
 from shoal.protocol.messages import Holders
 
+Stretches = tuple[tuple[int, int], ...]  # Of chunks.
+
 
 class Phase(enum.Enum):
     """How far a download is."""
@@ -148,10 +150,12 @@ class Published(_Event, frozen=True):
 class ChunksUrged(_Event, frozen=True):
     """Somebody reads here: of each stretch, the first chunk and the one after the last.
 
-    These come before all others, until other ones do. No stretch: nobody reads any more.
+    These come before all others, until other ones do. No stretch: nobody reads any more. If `only`
+    is given, no others are to come than are in that; of a tree, the listing does.
     """
 
-    stretches: tuple[tuple[int, int], ...]
+    stretches: Stretches = ()
+    only: Stretches | None = None
 
 
 class TimePassed(_Event, frozen=True):

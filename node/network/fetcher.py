@@ -51,6 +51,7 @@ class Surroundings(msgspec.Struct, frozen=True):
     totals: Totals = msgspec.field(default_factory=Totals)  # Where what it receives is counted.
     budget: Budget | None = None  # How much may be requested in which time.
     attention: Attention = msgspec.field(default_factory=Attention)  # What readers wait for.
+    on_demand: bool = False  # Nothing but that is to come, until somebody wants all.
 
 
 class Fetcher:
@@ -83,7 +84,7 @@ class Fetcher:
         self._inflow = Inflow()
         self._link_rate: float | None = None
         self._notice_at = 0.0
-        self._urged: tuple[tuple[int, int], ...] = ()
+        self._download.urged = self._urged = self._readers_urge()
 
     def run(self) -> Fetched:
         """Fetch; returns when the thing is in place.
@@ -202,10 +203,14 @@ class Fetcher:
 
     def _look_at_readers(self, tracker: TrackerClient) -> None:
         """Have what they wait for come first."""
-        urged = self._with.attention.of(self._download.id)
+        urged = self._readers_urge()
         if urged != self._urged:
             self._urged = urged
-            self._feed(steps.ChunksUrged(urged), tracker)
+            self._feed(urged, tracker)
+
+    def _readers_urge(self) -> steps.ChunksUrged:
+        on_demand = self._with.on_demand
+        return self._with.attention.of(self._download.id, on_demand=on_demand)
 
     def _look_at_connections(self, tracker: TrackerClient, now: float) -> None:
         """Bound TCP's windows where that is possible by now; see whose replies are coming in."""

@@ -115,13 +115,19 @@ class _Transfer:
         on_progress: OnProgress,
         settings: FetchSettings,
         limit: int | None = None,
+        *,
+        on_demand: bool = False,
     ) -> None:
-        """`limit` is what it may receive at most, in bytes/s, besides what the node may."""
+        """`limit` is what it may receive at most, in bytes/s, besides what the node may.
+
+        `on_demand`: only what is read here comes, until somebody else wants all of it.
+        """
         self._home = home
         self._stop = stop
         self._on_progress = on_progress
         self._settings = settings
         self._budget = Budgets(home.rates.down, Bucket(limit))
+        self._on_demand = on_demand
 
     def run(self, meant: Meant, to: Destination, spare: Spare, older: tuple[Whole, ...]) -> Fetched:
         """Fetch what is `meant`; `spare` may be replaced, `older` may have some of its bytes.
@@ -153,19 +159,25 @@ class _Transfer:
             home.totals,
             self._budget,
             home.attention,
+            self._on_demand,
         )
         return Fetcher(meant, intake, surroundings, self._stop, self._on_progress).run()
 
     def wait_for(self, content_id: ContentId) -> None:
-        """Wait until nobody else fetches this content, and tell how far that is."""
-        inventory = self._home.inventory
-        while inventory.is_fetched(content_id):
-            partial = inventory.find(content_id)
-            if isinstance(partial, PartialFile):
-                size_bytes = partial.size_bytes
-                self._on_progress(Working(partial.name, partial.have_bytes, size_bytes, None))
-            self._stop.wait(WAIT_S)
-            self._stop.check()
+        """Wait until nobody else fetches this content, and tell how far that is.
+
+        If that is a fetch on demand, all of it comes meanwhile.
+        """
+        inventory, attention = self._home.inventory, self._home.attention
+        idle = contextlib.nullcontext()
+        with idle if self._on_demand else attention.wanting(content_id):
+            while inventory.is_fetched(content_id):
+                partial = inventory.find(content_id)
+                if isinstance(partial, PartialFile):
+                    size_bytes = partial.size_bytes
+                    self._on_progress(Working(partial.name, partial.have_bytes, size_bytes, None))
+                self._stop.wait(WAIT_S)
+                self._stop.check()
 
 
 class _Fetch:
@@ -177,7 +189,9 @@ class _Fetch:
         self._stop = stop
         self._on_progress = on_progress
         settings, limit = home.identity.fetching, order.limit
-        self._transfer = _Transfer(home, stop, on_progress, settings, limit)
+        self._transfer = _Transfer(
+            home, stop, on_progress, settings, limit, on_demand=order.on_demand
+        )
         self._given_up: list[ContentId] = []  # Versions that nobody has any more.
 
     def run(self) -> Fetched:
@@ -264,6 +278,7 @@ class _Fetch:
             selection=selection,
             in_place=order.in_place or not selection.is_everything or bool(found.withheld),
             title=meant.title,
+            reserves=not order.on_demand,
         )
         spare = _spare(found.thing, is_forced=order.force)
         fetched = self._transfer.run(meant, to, spare, self._older(meant, found.thing))

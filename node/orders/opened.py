@@ -3,17 +3,18 @@
 import contextlib
 import os
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
+from shoal.node.fetching.steps import ChunksUrged, Stretches
 from shoal.node.files.signature import GoneError, Signature
 from shoal.node.files.unreadable import SHORT
 from shoal.node.folder.inventory import Part
 from shoal.node.folder.source import FileSource, Source
 from shoal.node.folder.whole import Whole
-from shoal.node.network.attention import Stretches
+from shoal.node.network.attention import NOTHING
 from shoal.node.orders.home import Home
-from shoal.node.scheduling.cursor import Cursor
+from shoal.node.scheduling.cursor import MOST_AHEAD_BYTES, Cursor
 from shoal.node.trees.file_place import place_of
 from shoal.protocol import listing
 from shoal.protocol.control import There
@@ -36,10 +37,8 @@ class Opened:
         self._manifest: Manifest | None = None
         self._places: dict[str, tuple[int, int]] = {}  # By path: in all bytes, and the size.
         self._parts: dict[str, FileSource] = {}  # Files of a tree of which only they are here.
-        self._cursors: dict[
-            str, tuple[Cursor, tuple[int, int]]
-        ] = {}  # The last to read at the end.
-        self._guard = threading.Lock()  # Of the cursors.
+        self._places_read: dict[str, _Place] = {}  # By reader; the last to read at the end.
+        self._guard = threading.Lock()  # Of these.
         self._last: tuple[int, bytes] = -1, b""  # A chunk: small reads follow one another in it.
 
     def place(self, inside: str) -> tuple[int, int] | None:
@@ -100,8 +99,8 @@ class Opened:
     def has(self, reader: str, end: int) -> None:
         """Note up to where somebody can read without asking again."""
         with self._guard:
-            if reader in self._cursors:
-                self._cursors[reader][0].has(end)
+            if reader in self._places_read:
+                self._places_read[reader].cursor.has(end)
 
     def came(self, inside: str, path: Path) -> None:
         """Note that a file of the tree is complete at `path`, though the tree is not."""
@@ -112,23 +111,29 @@ class Opened:
         """Note where somebody reads: from there on, chunks come first."""
         base, file_bytes = self._places[inside]
         with self._guard:
-            cursor, _ = self._cursors.pop(reader, (Cursor(), (0, 0)))
-            start, end = cursor.read(offset, size_bytes)
-            self._cursors[reader] = cursor, (base + start, base + min(end, file_bytes))
+            known = self._places_read.pop(reader, None)
+            place = known or _Place(Cursor(file_bytes), base, base + file_bytes)
+            place.moved(offset, size_bytes)
+            self._places_read[reader] = place
 
     def left(self, reader: str) -> None:
         """Forget where somebody read."""
         with self._guard:
-            self._cursors.pop(reader, None)
+            self._places_read.pop(reader, None)
 
-    def stretches(self) -> Stretches:
-        """Return what is to come first, for all who read."""
+    def urged(self) -> ChunksUrged:
+        """Return what is to come for all who read, and what of that first."""
         if self._manifest is None:
-            return ()
-        at = self._manifest.chunk_at
+            return NOTHING
         with self._guard:
-            wanted = [where for _, where in self._cursors.values()][-MOST_CURSORS:]
-        return tuple((at(start), at(end - 1) + 1) for start, end in wanted if end > start)
+            places = list(self._places_read.values())
+        first = (one.first for one in places[-MOST_CURSORS:])
+        return ChunksUrged(self._chunks(first), self._chunks({one.wanted for one in places}))
+
+    def _chunks(self, stretches: Iterable[tuple[int, int]]) -> Stretches:
+        assert self._manifest is not None
+        at = self._manifest.chunk_at
+        return tuple((at(start), at(end - 1) + 1) for start, end in stretches if end > start)
 
     def _read(self, known: Whole | Part, offset: int, size_bytes: int) -> bytes | None:
         try:
@@ -209,6 +214,24 @@ class Opened:
             cause = f"has no file {display(inside)}" if inside else "is a directory"
             raise NotFoundError(f"{display(self.what)} {cause}; give the path of a file in it")
         return len(data) + found[0], found[1]
+
+
+class _Place:
+    """Where one reader is: in which file, and what of the thing's bytes it wants."""
+
+    def __init__(self, cursor: Cursor, start: int, end: int) -> None:
+        """The file is from `start` to `end`."""
+        self.cursor = cursor
+        self.first = self.wanted = (start, start)
+        self._start = start
+        self._end = end
+
+    def moved(self, offset: int, size_bytes: int) -> None:
+        start, end = (self._start + one for one in self.cursor.read(offset, size_bytes))
+        self.wanted = start, min(end, self._end)
+        if self.cursor.wants_all:
+            self.wanted = self._start, self._end
+        self.first = start, min(end, start + MOST_AHEAD_BYTES, self._end)
 
 
 def _piece(pieces: list[tuple[bytes, int, int]], skipped_bytes: int) -> tuple[bytes, int, int]:

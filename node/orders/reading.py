@@ -1,12 +1,15 @@
 """Orders to read: answered with what is here, while a fetch brings the rest.
 
-All who read a version share one fetch, which goes on to its end while anybody has it open; what has
-come stays in staging otherwise. A reader that has not been heard of for long counts as gone.
+All who read a version share one fetch, which brings what they read and some more behind it, and all
+of a file that is read from its beginning on. It ends soon after the last has closed it; what has
+come stays in staging. A reader that has not been heard of for long counts as gone.
 """
 
 import contextlib
 import functools
+import itertools
 import logging
+import os
 import re
 import threading
 import time
@@ -18,8 +21,10 @@ from shoal.node.fetching import versions
 from shoal.node.orders import questions, standing
 from shoal.node.orders.home import Home
 from shoal.node.orders.opened import Opened
+from shoal.node.staging.remains import staging_place
 from shoal.protocol import control
 from shoal.protocol.control import (
+    MAX_READ_BYTES,
     Bytes,
     CloseOrder,
     Fetched,
@@ -27,6 +32,7 @@ from shoal.protocol.control import (
     OpenOrder,
     ReadOrder,
     There,
+    Working,
 )
 from shoal.protocol.errors import (
     KINDS,
@@ -45,11 +51,14 @@ log = logging.getLogger("shoal.node")
 
 T = TypeVar("T")
 LOOK_S = 0.5  # How often to look without news: another order's fetch may have ended.
+LINGER_S = 3.0  # How long a fetch waits for the next reader, at most.
 SILENT_S = 600.0  # A reader that has read nothing for so long counts as gone, …
 MOST_READERS = 1000  # … as do the oldest of more than this.
+MOST_BEGUN = 1000  # Files of a tree of which some came for earlier readers: it is kept.
 MOST_RUNS = 3  # Fetches that succeed and bring nothing to read: then something is wrong.
 
-Fetch = Callable[[FetchOrder, Callable[[], bool]], Fetched]  # With: whether it is still wanted.
+OnProgress = Callable[[Working], None]
+Fetch = Callable[[FetchOrder, OnProgress, Callable[[], bool]], Fetched]  # Last: is it wanted?
 Cancel = Callable[[FetchOrder, Kind], None]
 
 
@@ -108,8 +117,9 @@ class Reading:
             if offset >= file_bytes:
                 return Bytes()
             thing.moved(order.reader, inside, offset, size_bytes)
-            self._home.attention.urge(content_id, thing.stretches())
+            self._home.attention.urge(content_id, thing.urged())
             if not order.pointed:
+                size_bytes = min(size_bytes, MAX_READ_BYTES)
                 return Bytes(
                     self._wait(order, shared, lambda: thing.read(inside, offset, size_bytes))
                 )
@@ -118,7 +128,7 @@ class Reading:
             return there
 
     def close(self, order: CloseOrder) -> control.Closed:
-        """Forget a reader; stop a fetch that was for it alone."""
+        """Forget a reader; a fetch that was for it alone brings nothing more, and stops soon."""
         with self._guard:
             for shared in list(self._shared.values()):
                 if order.reader in shared.readers:
@@ -168,7 +178,7 @@ class Reading:
         if found is not None and standing.is_what_is_meant(home, found, meant):
             return found.id, _named(name, found.id), meant.inside
         if meant.id is None:  # Only the cluster file has mentioned it: its holders know.
-            fetched = self._fetch(FetchOrder(what), lambda: True)
+            fetched = self._fetch(FetchOrder(what), lambda _: None, lambda: True)
             return ContentId(fetched.id), _named(name, fetched.id), meant.inside
         named = _named(meant.name, meant.id) if meant.name is not None else meant.id
         return ContentId(meant.id), named, meant.inside
@@ -187,14 +197,17 @@ class Reading:
     def _shared_by(self, content_id: ContentId, what: str, reader: str, inside: str) -> "_Shared":
         now = time.monotonic()
         with self._guard:
-            for silent in self._silent(now):
-                self._leave(*silent)
+            self._drop_silent(now)
             shared = self._shared.get(content_id)
             if shared is None:
                 shared = _Shared(Opened(self._home, content_id, what))
                 self._shared[content_id] = shared
             shared.readers[reader] = inside, now
             return shared
+
+    def _drop_silent(self, now: float) -> None:
+        for silent in self._silent(now):
+            self._leave(*silent)
 
     def _silent(self, now: float) -> list[tuple["_Shared", str]]:
         readers = [
@@ -214,11 +227,28 @@ class Reading:
         with self._guard:
             shared.readers.pop(reader, None)
             shared.thing.left(reader)
-            self._home.attention.urge(shared.thing.id, shared.thing.stretches())
+            self._home.attention.urge(shared.thing.id, shared.thing.urged())
             if not shared.readers:
-                self._shared.pop(shared.thing.id, None)
-                if shared.order is not None:
-                    self._cancel(shared.order, StoppedError)
+                shared.left_at = time.monotonic()
+                if shared.order is None:
+                    self._forget(shared)
+
+    def _forget(self, shared: "_Shared") -> None:
+        if self._shared.get(shared.thing.id) is shared:
+            del self._shared[shared.thing.id]
+            self._home.attention.urge(shared.thing.id)
+
+    def _look_after(self, shared: "_Shared") -> None:
+        """Stop a fetch that has waited long for a reader, or that another order waits for."""
+        now, content_id = time.monotonic(), shared.thing.id
+        with self._guard:
+            self._drop_silent(now)
+            if shared.readers or shared.is_over or shared.order is None:
+                return
+            if now >= shared.left_at + LINGER_S or self._home.attention.is_wanted(content_id):
+                shared.is_over = True
+                self._forget(shared)
+                self._cancel(shared.order, StoppedError)
 
     # Waiting.
 
@@ -238,7 +268,9 @@ class Reading:
         if kind is not None:
             raise kind("interrupted; what has come is kept; read it again")
 
-    def _wait(self, order: object, shared: "_Shared", look: Callable[[], T | None]) -> T:
+    def _wait(
+        self, order: OpenOrder | ReadOrder, shared: "_Shared", look: Callable[[], T | None]
+    ) -> T:
         """Return what `look` finds, as soon as it finds something; have it fetched meanwhile."""
         attention, since, succeeded = self._home.attention, shared.ended, 0
         while True:
@@ -248,6 +280,7 @@ class Reading:
             if found is not None:
                 return found
             with self._guard:
+                shared.heard(order.reader)
                 if shared.order is None and shared.ended > since:
                     if shared.trouble is not None:
                         raise KINDS[shared.trouble.kind](str(shared.trouble))
@@ -270,6 +303,7 @@ class Reading:
                 shared.is_over = True
                 self._cancel(shared.order, StoppedError)
             return
+        paths |= self._begun(shared.thing.id) if paths != {""} else frozenset()
         shared.order, shared.paths = _order(shared.thing.what, paths), paths
         shared.is_over, shared.trouble = False, None
         args = shared, shared.order
@@ -277,11 +311,18 @@ class Reading:
         self._running.add(thread)
         thread.start()
 
+    def _begun(self, content_id: ContentId) -> frozenset[str]:
+        """Return the files of a tree of which some has come: others' chunks would be removed."""
+        root = staging_place(self._home.identity.folder, content_id) / "tree"
+        files = (Path(at, name) for at, _, names in os.walk(root) for name in names)
+        return frozenset(str(one.relative_to(root)) for one in itertools.islice(files, MOST_BEGUN))
+
     def _run(self, shared: "_Shared", order: FetchOrder) -> None:
         trouble: OperatorError | None = None
         fetched: Fetched | None = None
         try:
-            fetched = self._fetch(order, lambda: bool(shared.readers) and not shared.is_over)
+            look = functools.partial(self._look_after, shared)
+            fetched = self._fetch(order, lambda _: look(), lambda: not shared.is_over)
         except OperatorError as error:
             trouble = error
         except OSError as error:
@@ -298,6 +339,8 @@ class Reading:
             if not (shared.is_over and isinstance(trouble, StoppedError)):
                 shared.trouble = trouble
                 shared.ended += 1
+            if not shared.readers:
+                self._forget(shared)
             self._running.discard(threading.current_thread())
         self._home.attention.news()
 
@@ -308,11 +351,17 @@ class _Shared:
     def __init__(self, thing: Opened) -> None:
         self.thing = thing
         self.readers: dict[str, tuple[str, float]] = {}  # What of it, and when last heard of.
+        self.left_at = 0.0  # By the last of them.
         self.order: FetchOrder | None = None  # What is being fetched: …
         self.paths: frozenset[str] = frozenset()  # … these.
         self.is_over = False  # It is to end, as more is read.
         self.ended = 0  # How many have, …
         self.trouble: OperatorError | None = None  # … and why the last one failed.
+
+    def heard(self, reader: str) -> None:
+        """Note that a reader is there: it waits."""
+        if reader in self.readers:
+            self.readers[reader] = self.readers[reader][0], time.monotonic()
 
 
 def _named(name: str, content_id: str) -> str:
@@ -322,9 +371,9 @@ def _named(name: str, content_id: str) -> str:
 def _order(what: str, paths: frozenset[str]) -> FetchOrder:
     if len(paths) == 1:
         (path,) = paths
-        return FetchOrder(f"{what}/{path}" if path else what)
+        return FetchOrder(f"{what}/{path}" if path else what, on_demand=True)
     patterns = tuple(f"/{_escaped(path)}" for path in sorted(paths) if path)
-    return FetchOrder(what, include=patterns)
+    return FetchOrder(what, include=patterns, on_demand=True)
 
 
 def _escaped(path: str) -> str:

@@ -180,12 +180,12 @@ class Scheduler:
 
     # What to request.
 
-    def urge(self, stretches: Stretches) -> None:
+    def urge(self, stretches: Stretches, only: Stretches | None = None) -> None:
         """Request these chunks before all others from now on: somebody is about to read them.
 
-        What was urged before is not any more.
+        What was urged before is not any more. If `only` is given, request no others than these.
         """
-        self.wanted.urge(stretches)
+        self.wanted.urge(stretches, only)
         self._has_news = True
 
     def next_requests(self, now: float) -> list[Request]:

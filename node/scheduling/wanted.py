@@ -34,7 +34,8 @@ class Wanted:
         Of `twins` one is requested at a time, and with it all of them arrive.
         """
         self.missing = needed & ~have
-        self.free = self.missing
+        self._unclaimed = self.missing
+        self._only: int | None = None  # If set, no others are to be requested.
         self._have_or_missing = have | needed
         self._rng = rng
         self._twins = twins
@@ -44,6 +45,16 @@ class Wanted:
     @property
     def is_complete(self) -> bool:
         return self.missing == 0
+
+    @property
+    def free(self) -> int:
+        """Those that are to be requested, and are not being requested."""
+        return self._unclaimed if self._only is None else self._unclaimed & self._only
+
+    @property
+    def is_idle(self) -> bool:
+        """Whether all that is to be requested, for now, is here."""
+        return self._only is not None and not self.missing & self._only
 
     @property
     def have(self) -> int:
@@ -57,20 +68,26 @@ class Wanted:
         """Note that a chunk has arrived, and its twins with it; return which were missing."""
         came = self._twins.of(index) & self.missing
         self.missing &= ~came
-        self.free &= ~came
+        self._unclaimed &= ~came
         return came
 
     def claim(self, bits: int) -> None:
         """Note that these are being requested."""
-        self.free &= ~bits
+        self._unclaimed &= ~bits
 
     def release(self, bits: int) -> None:
         """Note that no request for these is out any more."""
-        self.free |= bits & self.missing
+        self._unclaimed |= bits & self.missing
 
-    def urge(self, stretches: Stretches) -> None:
-        """Have these come first, and nothing else; of each, the chunks nearest to its start."""
-        self._urged = [(start, bitmap.full(end) & ~bitmap.full(start)) for start, end in stretches]
+    def urge(self, stretches: Stretches, only: Stretches | None = None) -> None:
+        """Have these come first, and nothing else; of each, the chunks nearest to its start.
+
+        If `only` is given, no others are to come than are in that.
+        """
+        self._urged = [(start, _between(start, end)) for start, end in stretches]
+        self._only = None
+        if only is not None:
+            self._only = functools.reduce(operator.or_, (_between(*one) for one in only), 0)
 
     @property
     def urgent(self) -> int:
@@ -117,6 +134,10 @@ class Wanted:
         if not is_scattered:
             return bitmap.lowest(candidates)
         return bitmap.nth(candidates, int(self._rng.random() * candidates.bit_count()))
+
+
+def _between(start: int, end: int) -> int:
+    return bitmap.full(end) & ~bitmap.full(start)
 
 
 class Twins:

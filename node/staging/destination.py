@@ -25,6 +25,7 @@ class Destination(msgspec.Struct, frozen=True):
     in_place: bool = False  # The files of a tree appear one by one.
     heals: bool = False  # It replaces a damaged thing; anything else in the directory stays.
     title: Title = Title("")  # Which version it is, as far as that is known.
+    reserves: bool = True  # Room on the disk, for all of it; otherwise room is only looked for.
 
     def staging_place(self, content_id: ContentId) -> Path:
         """Return where its bytes are staged; raise OSError if there is no such directory."""

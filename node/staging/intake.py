@@ -150,7 +150,7 @@ class Intake:
         to, thing = self._to, action.manifest
         place = to.staging_place(action.id).parent
         if not thing.is_tree:
-            return StagedFile(place, action.id, thing, check=self._check)
+            return StagedFile(place, action.id, thing, check=self._check, reserves=to.reserves)
         in_place = None
         if to.appears:
             spare = self._admission.spare

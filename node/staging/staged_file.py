@@ -42,12 +42,16 @@ class StagedFile:
         content_id: ContentId,
         manifest: Manifest,
         check: Callable[[], None] = lambda: None,
+        *,
+        reserves: bool = True,
     ) -> None:
         """Only assigns; `open` makes the room in `folder`/`content_id`.
 
         `check` is called again and again in what takes long; it raises an error to stop it.
+        Perhaps not all of it comes: then it `reserves` none of the room that it has found.
         """
         self._check = check
+        self._reserves = reserves
         self.id = content_id
         self.manifest = manifest
         self.needed = bitmap.full(manifest.chunk_count)
@@ -79,7 +83,8 @@ class StagedFile:
         self._make_holes(zeros & ~found)
         missing = self.needed & ~found & ~zeros
         plenty_bytes = PLENTY * self._bytes_of(missing)
-        if self._is_on_a_disk() and free_bytes(self._place) >= plenty_bytes > 0:
+        may_allocate = self._reserves and self._is_on_a_disk()
+        if may_allocate and free_bytes(self._place) >= plenty_bytes > 0:
             self._allocation = threading.Thread(
                 target=self._allocate, args=(missing,), name="allocate", daemon=True
             )

@@ -18,7 +18,7 @@ from shoal.api.reading import Reader, open_reading
 from shoal.config.cluster import load
 
 from tests.benchmark.cluster import Cluster
-from tests.benchmark.processes import end_when_told
+from tests.benchmark.processes import end_when_told, wait_until
 from tests.benchmark.workspace import PAYLOAD, Workspace, default_folder, open_workspace
 
 READ_BYTES = 1 << 20
@@ -122,11 +122,15 @@ class Scene:
 
     def _end(self) -> None:
         """Have nothing of it left on n2."""
-        forget = self._cluster.command("forget", PAYLOAD, "--delete", "--as", "n2")
-        discard = self._cluster.command("discard", PAYLOAD, "--as", "n2")
-        for name, command in (("forget", forget), ("discard", discard)):
-            child = self._workspace.children.start(name, command)
-            child.reap()
+        self._succeeds("forget", "--delete")  # Unless only a part of it came.
+        processes = self._cluster.processes
+        wait_until(lambda: self._succeeds("fetch", "--discard"), "nothing is left", processes)
+
+    def _succeeds(self, name: str, option: str) -> bool:
+        command = self._cluster.command(name, PAYLOAD, option, "--as", "n2")
+        child = self._workspace.children.start(name, command)
+        child.reap()
+        return child.process.returncode == 0
 
 
 def _arguments() -> argparse.Namespace:

@@ -21,6 +21,8 @@ NAME, DATA = "some.bin", noise(12_000_000)
 LATER = noise(12_000_000, seed=2)
 RATE = 6_000_000  # In bytes/s, of n2: so all of it takes two seconds.
 BLOCK_BYTES = 1 << 20
+CHUNK_BYTES = 128 << 10  # Up to 32 MiB.
+RANGES = (2_000_000, 2_700_000), (6_000_000, 6_700_000)  # As of a column.
 SHARDS = {f"shard-{number}": noise(3_000_000, seed=number) for number in range(4)}
 FORKED = """
 import os, sys, shoal
@@ -78,8 +80,14 @@ def test_what_is_read_is_there_before_the_rest(lab: Cluster, session: shoal.Sess
         assert (file.size, file.id, file.name) == (len(DATA), file.id, f"{NAME}@{file.id}")
         file.seek(-1000, os.SEEK_END)
         assert file.read() == DATA[-1000:]
-        file.seek(len(DATA) // 2)
-        assert file.read(1000) == DATA[len(DATA) // 2 :][:1000]
+        chunks = 1
+        for start, end in RANGES:
+            file.seek(start)
+            assert file.read(end - start) == DATA[start:end]
+            chunks += (end - 1) // CHUNK_BYTES - start // CHUNK_BYTES + 1
+        some_bytes = chunks * CHUNK_BYTES
+        lab.wait(lambda: received_bytes(lab) > 0.9 * some_bytes, "that is counted")
+        assert received_bytes(lab) < 1.3 * some_bytes
         assert state(session) == "part"
         file.seek(0)
         assert rest_of(file) == DATA

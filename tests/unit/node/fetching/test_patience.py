@@ -31,6 +31,14 @@ def test_gives_a_running_download_longer() -> None:
     assert alone_from(100, begun=True).deadline == 110
 
 
+def test_begins_anew_when_nothing_was_wanted_up_to_now() -> None:
+    patience = alone_from(100, begun=True)
+    patience.rest(105)
+    assert patience.deadline == 105 + STALLED_S
+    patience.look(106, is_alone=True)
+    assert patience.deadline == 116
+
+
 def test_begins_anew_when_somebody_was_there_meanwhile() -> None:
     patience = alone_from(100, begun=True)
     patience.look(105, is_alone=False)

@@ -3,11 +3,13 @@
 import select
 import threading
 
-from shoal.node.network.attention import Attention
+from shoal.node.fetching.steps import ChunksUrged
+from shoal.node.network.attention import NOTHING, Attention
 from shoal.protocol.manifest import ContentId
 from shoal.wire.wake import Wake
 
 ONE, OTHER = ContentId("b3:1"), ContentId("b3:2")
+SOME = ChunksUrged(((1, 2),), only=((1, 5),))
 LIMIT_S = 30.0
 
 
@@ -20,15 +22,32 @@ def is_set(wake: Wake) -> bool:
 def test_a_fetch_is_woken_when_something_else_is_urged() -> None:
     attention, wake = Attention(), Wake()
     with attention.listening(wake):
-        attention.urge(ONE, ((1, 2),))
-        assert (is_set(wake), attention.of(ONE), attention.of(OTHER)) == (True, ((1, 2),), ())
-        attention.urge(ONE, ((1, 2),))
-        attention.urge(OTHER, ())
+        attention.urge(ONE, SOME)
+        assert is_set(wake)
+        assert attention.of(ONE, on_demand=True) == SOME
+        assert attention.of(OTHER, on_demand=True) == NOTHING
+        attention.urge(ONE, SOME)
+        attention.urge(OTHER)
         assert not is_set(wake)
-        attention.urge(ONE, ())
-        assert (is_set(wake), attention.of(ONE), attention.of(None)) == (True, (), ())
-    attention.urge(ONE, ((1, 2),))
+        attention.urge(ONE)
+        assert is_set(wake)
+        assert attention.of(ONE, on_demand=True) == attention.of(None, on_demand=True) == NOTHING
+    attention.urge(ONE, SOME)
     assert not is_set(wake)
+    wake.close()
+
+
+def test_the_rest_comes_if_anybody_wants_it() -> None:
+    attention, wake = Attention(), Wake()
+    attention.urge(ONE, SOME)
+    assert attention.of(ONE, on_demand=False) == ChunksUrged(SOME.stretches)
+    with attention.listening(wake), attention.wanting(ONE):
+        assert is_set(wake)
+        with attention.wanting(ONE):
+            pass
+        assert attention.of(ONE, on_demand=True) == ChunksUrged(SOME.stretches)
+        assert attention.of(OTHER, on_demand=True) == NOTHING
+    assert attention.of(ONE, on_demand=True) == SOME
     wake.close()
 
 

@@ -33,6 +33,7 @@ from tests.unit.node.sample_trees import TREE, file
 from tests.unit.wire.places import LIMIT_S, eventually
 
 DATA = Random(3).randbytes(300_000)
+TWO = {"a": DATA[:140_000], "b": DATA[140_000:]}
 _serial = itertools.count()
 
 
@@ -87,6 +88,10 @@ def waits(member: Member) -> Callable[[], bool]:
     return lambda: bool(reads_of(member)._cancelled)
 
 
+def received_bytes(member: Member) -> int:
+    return sum(reads_of(member)._home.totals.read().by_peer.values())
+
+
 @pytest.fixture
 def asker(company: Company) -> Member:
     return company.join("asks")
@@ -97,6 +102,7 @@ def holder(company: Company) -> Member:
     company.put("has", "f.bin", DATA)
     company.put("has", "empty", b"")
     company.put("has", "tree", TREE)
+    company.put("has", "two", {name: file(data) for name, data in TWO.items()})
     return company.join("has")
 
 
@@ -110,8 +116,47 @@ def test_what_others_have_is_read_and_is_here_in_the_end(
     assert scene.bytes_at(len(DATA), 1) == scene.bytes_at(len(DATA) + 7, 1) == b""
     eventually((company.place("asks") / "f.bin").exists)
     scene.close()
-    assert reads_of(asker)._shared == {}
+    eventually(lambda: reads_of(asker)._shared == {})
     assert holder.fetch("f.bin").id == scene.opened.id
+
+
+def test_only_what_is_read_comes_until_somebody_wants_all_of_it(
+    holder: Member, asker: Member
+) -> None:
+    scene = Scene(asker, "f.bin")
+    assert scene.pointed_at(200_000)[:1] == DATA[200_000:200_001]
+    assert 0 < received_bytes(asker) <= len(DATA) // 2
+    assert asker.fetch("f.bin").fetched_bytes == 0  # For the reader it came.
+    assert scene.all() == DATA
+    assert received_bytes(asker) == len(DATA)
+    assert holder.agent is not asker.agent
+
+
+def test_a_fetch_does_not_wait_for_one_that_only_waits_for_readers(
+    holder: Member, asker: Member, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(reading, "LINGER_S", 2 * LIMIT_S)
+    scene = Scene(asker, "f.bin")
+    scene.bytes_at(200_000, 1)
+    scene.close()
+    assert asker.fetch("f.bin").size_bytes == len(DATA)
+    assert received_bytes(asker) == len(DATA)
+    assert holder.agent is not asker.agent
+
+
+def test_what_came_of_another_file_for_an_earlier_reader_is_kept(
+    holder: Member, asker: Member, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(reading, "LINGER_S", 0.0)
+    for name in "abab":
+        scene = Scene(asker, f"two/{name}")
+        assert scene.bytes_at(50_000, 10) == TWO[name][50_000:50_010]
+        scene.close()
+        eventually(lambda: reads_of(asker)._shared == {})
+    assert received_bytes(asker) < len(DATA) // 2
+    assert Scene(asker, "two/a").all() == TWO["a"]
+    assert received_bytes(asker) < len(DATA)
+    assert holder.agent is not asker.agent
 
 
 def test_what_is_here_is_read_from_its_place(company: Company, holder: Member) -> None:
@@ -143,7 +188,7 @@ def test_a_tree_is_no_file_and_has_no_others(holder: Member, asker: Member) -> N
     assert "has no file none; give the path" in str(error)
     assert "has no file none" in str(refused(Scene, holder, "f.bin/none"))
     assert "no such file was found: none" in str(refused(Scene, asker, "none"))
-    assert reads_of(asker)._shared == {}
+    eventually(lambda: reads_of(asker)._shared == {})
 
 
 def test_what_nobody_alive_has_is_not_read(company: Company, asker: Member) -> None:
@@ -211,16 +256,16 @@ def test_a_read_that_waits_is_cancelled(company: Company, asker: Member) -> None
 def test_readers_that_are_silent_for_long_count_as_gone(
     holder: Member, asker: Member, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr(reading, "LINGER_S", 0.0)
+    shared = reads_of(asker)._shared
     first = Scene(asker, "f.bin")
+    shared[ContentId(first.opened.id)].readers[first.reader] = "", -reading.SILENT_S
+    eventually(lambda: shared == {})
+    assert first.all() == DATA
     monkeypatch.setattr(reading, "MOST_READERS", 1)
     second = Scene(asker, "tree/a/run.sh")
     Scene(asker, "tree/a/run.sh")
-    shared = reads_of(asker)._shared
-    assert list(shared) == [second.opened.id]
-    assert len(shared[ContentId(second.opened.id)].readers) == 2
-    monkeypatch.setattr(reading, "SILENT_S", -1.0)
-    assert first.all() == DATA
-    assert set(shared) == {first.opened.id}
+    eventually(lambda: list(shared) == [second.opened.id])
     assert holder.agent is not asker.agent
 
 

@@ -39,6 +39,22 @@ def test_what_is_claimed_is_free_again_unless_it_has_arrived() -> None:
     assert digits(chunks.free) == "569"
 
 
+def test_nothing_is_free_but_what_is_to_come() -> None:
+    chunks = wanted("01")
+    assert not chunks.is_idle
+    chunks.claim(bits("3"))
+    chunks.urge([(2, 3)], only=[(0, 4), (8, 9)])
+    assert digits(chunks.free) == "28"
+    chunks.release(bits("3"))
+    assert digits(chunks.free) == "238"
+    for index in (2, 3, 8):
+        assert not chunks.is_idle
+        chunks.arrived(index)
+    assert (chunks.is_idle, chunks.is_complete, digits(chunks.missing)) == (True, False, "45679")
+    chunks.urge([])
+    assert (chunks.is_idle, digits(chunks.free)) == (False, "45679")
+
+
 def test_picks_in_order_unless_they_are_to_be_scattered() -> None:
     chunks = wanted()
     picked = [chunks.pick(bits("2479"), is_scattered=False) for _ in range(9)]
