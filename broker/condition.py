@@ -2,13 +2,13 @@
 
 import contextlib
 import shutil
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import zmq
 from shoal import __version__
 from shoal.broker.server import Server
-from shoal.broker.sqlite_store import SqliteStore
+from shoal.broker.stores import Store
 from shoal.broker.tracking.census import Census
 from shoal.broker.tracking.tracker import Tracker
 from shoal.system.figures import Family, Figure, NoFiguresError, build_info, counter, each, gauge
@@ -29,9 +29,7 @@ _FAULTS = {  # The server's counters, by what they are told as.
 class Condition:
     """Asks one tracker's loop. From any thread but the loop's."""
 
-    def __init__(
-        self, tracker: Tracker, server: Server, store: SqliteStore, state_folder: Path
-    ) -> None:
+    def __init__(self, tracker: Tracker, server: Server, store: Store, state_folder: Path) -> None:
         self._tracker = tracker
         self._server = server
         self._store = store
@@ -46,7 +44,9 @@ class Condition:
         trouble = self._server.ask(self._store.trouble, PATIENCE_S)
         if trouble is None:
             return [STUCK]
-        return [f"tracker.db cannot be read: {trouble}"] if trouble else []
+        trouble = self._server.store_trouble or trouble
+        where = "the store is away" if self._store.is_shared else "tracker.db cannot be read"
+        return [f"{where}: {trouble}"] if trouble else []
 
     def figures(self) -> Sequence[Figure]:
         """Return all that is counted, as docs/use/metrics.md explains it.
@@ -90,14 +90,30 @@ class Condition:
                 "fault",
                 faults,
             ),
-            counter(
-                "shoal_tracker_failed_saves_total",
-                "Failures to save the state to the disk.",
-                counted["failed_saves"],
-            ),
+            *_store(counted),
             gauge("shoal_tracker_connections", "Open connections.", counted["connections"]),
             gauge("shoal_requests_waiting", "Requests that wait.", server.waiting_count),
         ]
+
+
+def _store(counted: Mapping[str, int]) -> list[Family]:
+    return [
+        counter(
+            "shoal_tracker_failed_saves_total",
+            "Failures to save the state: on the disk, or in the store that trackers share.",
+            counted["failed_saves"],
+        ),
+        gauge(
+            "shoal_tracker_store_away",
+            "Whether nothing can be saved now: 1, or 0.",
+            counted["store_away"],
+        ),
+        gauge(
+            "shoal_tracker_unsaved_changes",
+            "Changes that are not saved yet.",
+            counted["unsaved_changes"],
+        ),
+    ]
 
 
 def _known(census: Census) -> list[Family]:

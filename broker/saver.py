@@ -16,6 +16,8 @@ class Saver:
 
     def __init__(self, store: Store, settings: ServerSettings) -> None:
         self.failure_count = 0
+        self.trouble = ""  # The store is asked for it, in this thread.
+        self._outage_count = 0
         self._store = store
         self._settings = settings
         self._unsaved: deque[Change] = deque(maxlen=settings.max_unsaved_changes)
@@ -33,6 +35,7 @@ class Saver:
             self._store.exchange(self._unsaved)
         except NotSavedError as error:
             self.failure_count += 1
+            self._outage_count += not self._retry_at
             self._retry_at = now + self._settings.retry_save_s
             self._warn(error, now)
             return False
@@ -41,6 +44,23 @@ class Saver:
         self._unsaved.clear()
         self._retry_at = self._warn_at = 0.0
         return True
+
+    def catch_up(self, now: float) -> None:
+        """Nobody else has decided anything."""
+
+    def taken_notified(self) -> tuple[str, ...]:
+        return ()
+
+    def counts(self) -> dict[str, int]:
+        """Return what is counted."""
+        away = bool(self._retry_at)
+        counted = {"failed_saves": self.failure_count, "store_outages": self._outage_count}
+        return counted | {"store_away": int(away), "unsaved_changes": len(self._unsaved)}
+
+    def deadline(self) -> float | None:
+        return None
+
+    def close(self) -> None: ...
 
     def _warn(self, error: NotSavedError, now: float) -> None:
         if now < self._warn_at:

@@ -4,6 +4,7 @@ It withstands clients that never read, strangers that send anything, and a disk 
 """
 
 import collections
+import functools
 import logging
 import math
 import queue
@@ -18,10 +19,11 @@ from shoal.broker.reporter import Reporter
 from shoal.broker.saver import Saver
 from shoal.broker.sessions import Sessions
 from shoal.broker.settings import ServerSettings
+from shoal.broker.shared_saver import SharedSaver
 from shoal.broker.stores import Store
 from shoal.broker.tracking.changes import Change
 from shoal.broker.tracking.events import Event
-from shoal.broker.tracking.tracker import Expiry, Outcome
+from shoal.broker.tracking.tracker import Expiry, Outcome, Tracker
 from shoal.protocol import messages
 from shoal.protocol.errors import MalformedMessageError, UnsupportedMessageError, WireCode
 from shoal.protocol.keyring import NO_LONGER_KNOWN
@@ -79,7 +81,7 @@ class Server:
         self._tracker = tracker
         self._clock = clock
         self._settings = settings or ServerSettings()
-        self._saver = Saver(store, self._settings)
+        self._saver = self._saver_of(store)
         self._reporter = Reporter(self._settings)
         self._waiting: Rota[tuple[str, Connection], Letter] = Rota()
         self._counters: collections.Counter[str] = collections.Counter()
@@ -88,6 +90,13 @@ class Server:
         self._listener: Listener | None = None
         self._work: queue.SimpleQueue[Callable[[], None]] = queue.SimpleQueue()
         self._has_work: Wake | None = None
+
+    def _saver_of(self, store: Store) -> Saver | SharedSaver:
+        if not store.is_shared:
+            return Saver(store, self._settings)
+        assert isinstance(self._tracker, Tracker), "it takes in what others decide"
+        wake = functools.partial(self.do, lambda: None)
+        return SharedSaver(store, self._tracker, self._settings, wake, self._clock())
 
     def bind(
         self, context: "zmq.Context[zmq.Socket[bytes]]", address: str, gate: Gate | None = None
@@ -157,6 +166,11 @@ class Server:
         return self._clock
 
     @property
+    def store_trouble(self) -> str:
+        """Why the store that the trackers share is away; empty if it is not. For any thread."""
+        return self._saver.trouble
+
+    @property
     def waiting_count(self) -> int:
         """How many requests wait for their answer."""
         return len(self._waiting)
@@ -167,6 +181,7 @@ class Server:
 
     def close(self) -> None:
         """Close the socket; replies that wait in it get a moment to be sent."""
+        self._saver.close()
         if self._listener is not None:
             self._listener.close()
             self._listener = None
@@ -180,9 +195,9 @@ class Server:
         patience_s = self._settings.poll_s
         if listener.connections.count:
             patience_s = listener.patience_s
-        deadline = self._tracker.deadline
-        if deadline is not None:
-            patience_s = min(patience_s, max(0.0, deadline - self._clock()))
+        for deadline in (self._tracker.deadline, self._saver.deadline()):
+            if deadline is not None:
+                patience_s = min(patience_s, max(0.0, deadline - self._clock()))
         return math.ceil(1000 * patience_s)
 
     def _look(self, listener: Listener, now: float) -> None:
@@ -218,6 +233,7 @@ class Server:
     def _serve_round(self, listener: Listener) -> None:
         """Answer those whose turn it is, after saving their changes in one transaction."""
         now = self._clock()
+        self._saver.catch_up(now)
         expiry = self._tracker.expire(now)
         changes: list[Change] = list(expiry.changes)
         events: list[Event] = list(expiry.events)
@@ -240,6 +256,7 @@ class Server:
         for letter, reply, promises in replies:
             if not listener.send(letter, reply if is_saved or not promises else _NOT_SAVED):
                 self._counters["dropped_replies"] += 1
+        notified |= dict.fromkeys(self._saver.taken_notified())
         if notified:
             self._sessions.notify(listener, notified, self._tracker.news_for)
         self._reporter.tell(events, now)
@@ -286,7 +303,7 @@ class Server:
             "connections": connections.count,
             "refused_connections": connections.refused_count,
             "refused_keys": listener.refused_count,
-            "failed_saves": self._saver.failure_count,
+            **self._saver.counts(),
         }
 
 

@@ -23,6 +23,11 @@ class ServerSettings:
     warn_every_s: float = 60.0
     bounds: Bounds = field(default_factory=Bounds)  # Of what its connections take.
     max_unsaved_changes: int = 200_000  # About 50 MiB; nodes announce the rest again.
+    exchange_every_s: float = 0.05  # So late does a tracker hear of what others have decided.
+    exchange_patience_s: float = 0.04  # A round waits so long for a store that others share.
+    retry_exchange_s: float = 0.5
+    away_after_s: float = 1.0  # Without an answer, such a store counts as away.
+    tell_renewed_s: float = 1.0  # Others hear so late who renewed; leases last 30 s.
     log_lines_per_s: float = (
         100.0  # A line costs 20 us: a flood of requests must not become one of lines.
     )

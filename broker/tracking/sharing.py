@@ -27,6 +27,7 @@ class Sharing:
 
     def __init__(self, state: State) -> None:
         self.is_away = False  # The store: who renews with others is not known.
+        self._awaits_another = False  # Log; what is decided before it needs no undoing.
         self._state = state
         self._own: deque[_Own] = deque()
         self._renewed: dict[str, Renewed] = {}  # With this tracker, since it was told last.
@@ -47,7 +48,8 @@ class Sharing:
             case Offered():
                 self._state.apply(step, now)
             case _:
-                self._own.append(_Own(step, now, remembered(self._state, step)))
+                if not self._awaits_another:
+                    self._own.append(_Own(step, now, remembered(self._state, step)))
                 self._state.apply(step, now)
 
     def absorb(self, others: Sequence[Change], confirmed: int, now: float) -> None:
@@ -79,9 +81,15 @@ class Sharing:
             and now < self._here.get(member.node, -1e9) + self._state.settings.lease_s
         ]
 
-    def forget_own(self) -> None:
-        """Note that nothing awaits confirmation: the state is another log's from now on."""
+    def await_another(self) -> None:
+        """Keep nothing that has to be confirmed or undone until `has_another`."""
         self._own.clear()
+        self._awaits_another = True
+
+    def has_another(self) -> None:
+        """Note that the state is another log's from now on."""
+        self._own.clear()
+        self._awaits_another = False
 
     def taken_renewed(self) -> tuple[Renewed, ...]:
         """Return who renewed here since this was asked last."""

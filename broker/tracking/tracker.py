@@ -201,6 +201,10 @@ class Tracker:
             self._nothing_is_due_before = now
         return tuple(state.members.by_node) if state.wishes.revision != before else ()
 
+    def await_reload(self) -> None:
+        """Note that nothing will be confirmed before `reload`."""
+        self._sharing.await_another()
+
     def reload(self, log: Iterable[Change], now: float) -> None:
         """Go by another log from now on, as the store has lost some of this one.
 
@@ -208,7 +212,7 @@ class Tracker:
         came with earlier ones awaits confirmation any more.
         """
         known = self._state.restart(log, now)
-        self._sharing.forget_own()
+        self._sharing.has_another()
         self._changes.clear()
         self._nothing_is_due_before = now
         self._decide(say_again(self._state, known, now), now)

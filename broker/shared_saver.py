@@ -1,0 +1,136 @@
+"""Saves in a store that several trackers share, from a thread of its own.
+
+A round of requests waits for the store, but never for long: a store that hangs costs each tracker
+one short wait. From then on it goes on from memory, until the store has caught up.
+"""
+
+import logging
+import queue
+import threading
+import time
+import traceback
+from collections.abc import Callable, Sequence
+
+from shoal.broker.exchanges import Exchanges, Job, Result, Sharer, carried_out
+from shoal.broker.settings import ServerSettings
+from shoal.broker.stores import NotSavedError, Store
+from shoal.broker.tracking.changes import Change
+
+_log = logging.getLogger("shoal.tracker")
+
+CLOSE_S = 5.0  # A store that hangs gives up before.
+
+
+class SharedSaver:
+    """Exchanges changes with other trackers. For the thread that serves, except for `trouble`."""
+
+    def __init__(
+        self,
+        store: Store,
+        tracker: Sharer,
+        settings: ServerSettings,
+        wake: Callable[[], None],
+        now: float,
+    ) -> None:
+        """`wake` is called from another thread when there is something to take in."""
+        self._store = store
+        self._settings = settings
+        self._wake = wake
+        self._exchanges = Exchanges(tracker, settings, now)
+        self._jobs: queue.SimpleQueue[Job | None] = queue.SimpleQueue()
+        self._results: queue.SimpleQueue[Result] = queue.SimpleQueue()
+        self._is_awaited = False
+        self._is_slow = False  # It took too long, and has not caught up.
+        self._notified: dict[str, None] = {}
+        self._thread = threading.Thread(target=self._carry_out, name="store", daemon=True)
+        self._thread.start()
+
+    @property
+    def failure_count(self) -> int:
+        return self._exchanges.failure_count
+
+    @property
+    def trouble(self) -> str:
+        """Why the store is away; empty if it is not. For any thread."""
+        return self._exchanges.trouble
+
+    def counts(self) -> dict[str, int]:
+        """Return what is counted."""
+        exchanges = self._exchanges
+        away = bool(exchanges.trouble)
+        counted = {"failed_saves": self.failure_count, "store_outages": exchanges.outage_count}
+        return counted | {"store_away": int(away), "unsaved_changes": exchanges.unsaved_count}
+
+    def deadline(self) -> float | None:
+        """When there is something to do, if no requests come."""
+        return self._exchanges.deadline
+
+    def catch_up(self, now: float) -> None:
+        """Take in what others have decided, before anything is decided here.
+
+        After a pause, this waits for it: nodes may have gone over to another tracker meanwhile.
+        """
+        self._take_in(now, 0.0)
+        self._hand_over(now)
+        if now - self._exchanges.done_at > self._settings.away_after_s and not self._is_slow:
+            self._take_in(now, self._settings.exchange_patience_s)
+
+    def save(self, changes: Sequence[Change], now: float) -> bool:
+        """Save the changes, after those that are not saved yet; say whether all are."""
+        exchanges, began = self._exchanges, time.monotonic()
+        loss_count = exchanges.loss_count
+        exchanges.add(changes, now)
+        while not exchanges.has_saved_all() and not self._is_slow:
+            self._hand_over(now)
+            left_s = self._settings.exchange_patience_s - (time.monotonic() - began)
+            if not exchanges.is_out or not self._take_in(now, max(0.0, left_s)):
+                self._is_slow = True
+        self._hand_over(now)
+        return exchanges.has_saved_all() and exchanges.loss_count == loss_count
+
+    def taken_notified(self) -> tuple[str, ...]:
+        """Return, once, the nodes that are to hear at once what others have decided."""
+        notified = tuple(self._notified)
+        self._notified.clear()
+        return notified
+
+    def close(self) -> None:
+        """End the thread, which may be waiting for the store."""
+        self._jobs.put(None)
+        self._thread.join(CLOSE_S)
+
+    def _hand_over(self, now: float) -> None:
+        job = self._exchanges.next_job(now)
+        if job is not None:
+            self._jobs.put(job)
+
+    def _take_in(self, now: float, patience_s: float) -> bool:
+        """Take in a result, if there is one in time; say so."""
+        if not self._exchanges.is_out:
+            return False
+        try:
+            self._is_awaited = patience_s > 0
+            result = self._results.get(patience_s > 0, patience_s)
+        except queue.Empty:
+            self._is_slow |= patience_s > 0
+            return False
+        finally:
+            self._is_awaited = False
+        self._notified |= dict.fromkeys(self._exchanges.done(result, now))
+        if self._exchanges.trouble:
+            self._is_slow = True
+        elif self._exchanges.has_saved_all():
+            self._is_slow = False
+        return True
+
+    def _carry_out(self) -> None:
+        while (job := self._jobs.get()) is not None:
+            try:
+                result = carried_out(job, self._store)
+            except Exception as error:  # noqa: BLE001 (a bug costs that exchange, not the service)
+                place = traceback.extract_tb(error.__traceback__)[-1]
+                _log.warning("a bug in the store, at line %s: %r", place.lineno, error)
+                result = NotSavedError(repr(error))
+            self._results.put(result)
+            if not self._is_awaited:
+                self._wake()

@@ -1,0 +1,123 @@
+"""The thread that exchanges with a store that trackers share."""
+
+import threading
+import time
+from collections.abc import Callable, Iterator
+
+import pytest
+from shoal.broker.settings import ServerSettings
+from shoal.broker.shared_saver import SharedSaver
+from shoal.broker.tracking.changes import Change, Forgotten
+
+from tests.unit.broker.shared_store import MemoryLog, MemoryStore
+from tests.unit.broker.test_exchanges import Tracker
+
+N1, N2, N3 = (Forgotten(node) for node in ("n1", "n2", "n3"))
+PATIENT = ServerSettings(exchange_patience_s=60.0, retry_exchange_s=0.0)
+HASTY = ServerSettings(exchange_patience_s=0.001, retry_exchange_s=0.0)
+
+
+class Scene:
+    """A saver, and what wakes it."""
+
+    def __init__(self) -> None:
+        self.log = MemoryLog()
+        self.store = MemoryStore(self.log)
+        self.tracker = Tracker()
+        self.woken = threading.Event()
+        self.now = 100.0
+        self._savers: list[SharedSaver] = []
+
+    def saver(self, settings: ServerSettings) -> SharedSaver:
+        told = self.store, self.tracker, settings, self.woken.set, self.now
+        self._savers.append(SharedSaver(*told))
+        return self._savers[-1]
+
+    def saved(self) -> list[Change]:
+        return [change for _, change in self.log.entries]
+
+    def turn_until(self, saver: SharedSaver, is_so: Callable[[], bool]) -> None:
+        """Have rounds without requests, as the server has when it is woken."""
+        until = time.monotonic() + 60
+        while not is_so():
+            assert time.monotonic() < until
+            self.now += 1
+            saver.catch_up(self.now)
+            self.woken.wait(0.01)
+
+    def close(self) -> None:
+        self.log.answers.set()
+        for saver in self._savers:
+            saver.close()
+
+
+@pytest.fixture
+def scene() -> Iterator[Scene]:
+    scene = Scene()
+    yield scene
+    scene.close()
+
+
+def test_a_round_is_saved_before_it_is_answered(scene: Scene) -> None:
+    saver = scene.saver(PATIENT)
+    saver.catch_up(scene.now)
+    MemoryStore(scene.log).exchange([N2])
+    assert saver.save([N1], scene.now)
+    assert scene.saved() == [N2, N1]
+    assert saver.taken_notified() == ("n2",)
+    assert saver.taken_notified() == ()
+    assert saver.save([], scene.now)
+    assert set(saver.counts().values()) == {0}
+
+
+def test_after_a_pause_it_hears_of_others_first(scene: Scene) -> None:
+    saver = scene.saver(PATIENT)
+    MemoryStore(scene.log).exchange([N2])
+    saver.catch_up(scene.now + 10)
+    assert saver.taken_notified() == ("n2",)
+
+
+def test_it_waits_no_longer_for_a_store_that_hangs(scene: Scene) -> None:
+    saver = scene.saver(HASTY)
+    scene.log.answers.clear()
+    assert not saver.save([N1], scene.now)
+    assert not saver.save([N2], scene.now)
+    scene.now += 2
+    saver.catch_up(scene.now)
+    assert saver.trouble == "no answer for 1 s"
+    scene.log.answers.set()
+    scene.turn_until(saver, lambda: saver.counts()["unsaved_changes"] == 0)
+    assert scene.saved() == [N1, N2]
+    assert saver.trouble == ""
+
+
+def test_a_store_that_is_away_gets_everything_later(scene: Scene) -> None:
+    saver = scene.saver(PATIENT)
+    scene.log.is_away = True
+    assert not saver.save([N1], scene.now)
+    assert saver.trouble == "it is away"
+    assert not saver.save([N2], scene.now)
+    assert saver.failure_count >= 1
+    scene.log.is_away = False
+    scene.turn_until(saver, lambda: saver.trouble == "" and len(scene.saved()) == 2)
+    assert scene.saved() == [N1, N2]
+    assert saver.save([N3], scene.now)
+
+
+def test_what_counts_after_a_loss_is_not_called_saved_yet(scene: Scene) -> None:
+    saver = scene.saver(PATIENT)
+    assert saver.save([N1], scene.now)
+    scene.log.lose(0)
+    assert not saver.save([N2], scene.now)
+    assert scene.tracker.told[-1] == ("reload", [], scene.now)
+    assert saver.save([N3], scene.now)  # What the tracker says again.
+    assert scene.saved() == [N3]
+
+
+def test_a_bug_costs_an_exchange(
+    scene: Scene, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(scene.store, "exchange", None)
+    saver = scene.saver(PATIENT)
+    assert not saver.save([N1], scene.now)
+    assert "a bug in the store" in caplog.text
