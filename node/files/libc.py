@@ -1,4 +1,4 @@
-"""Three calls of Linux that Python's `os` lacks, each an OSError when it fails. Decides nothing."""
+"""Four calls of Linux that Python's `os` lacks, each an OSError when it fails. Decides nothing."""
 
 import ctypes
 import errno
@@ -9,6 +9,7 @@ RENAME_NOREPLACE = 1
 RENAME_EXCHANGE = 2
 _KEEP_SIZE = 1
 _PUNCH_HOLE = 2
+_STATFS_LONGS = 32  # Twice a struct statfs, whose first long is the kind.
 
 _libc = ctypes.CDLL(None, use_errno=True)
 
@@ -27,6 +28,14 @@ def syncfs(descriptor: int) -> None:
     """Write everything on the file system of an open file to the disk."""
     if _libc.syncfs(descriptor) != 0:
         raise OSError(ctypes.get_errno(), os.strerror(ctypes.get_errno()))
+
+
+def file_system_type(path: bytes) -> int:
+    """Return the number of the kind of file system that a path is on, as statfs(2) has it."""
+    found = (ctypes.c_long * _STATFS_LONGS)()
+    if _libc.statfs(path, ctypes.byref(found)) != 0:
+        raise OSError(ctypes.get_errno(), os.strerror(ctypes.get_errno()), os.fsdecode(path))
+    return int(found[0]) & 0xFFFFFFFF
 
 
 def punch_hole(descriptor: int, offset: int, size_bytes: int) -> None:

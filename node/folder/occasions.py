@@ -1,6 +1,7 @@
 """When to look at a folder, and where: at reported changes, and at everything now and then.
 
-Looks at nothing. While the folder is away, not mounted or failing, nothing is reported: it is
+Looks at nothing. On a network's file system only this host's changes would be reported: there,
+everything is looked at, again and again. While the folder is away, not mounted or failing, it is
 looked for often.
 """
 
@@ -10,26 +11,36 @@ import math
 import queue
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from shoal.node.files import remote
 from shoal.node.folder.changed import Changed
+from shoal.protocol.names import display
 
 if TYPE_CHECKING:
     from shoal.node.folder.changes import Changes
 
 log = logging.getLogger("shoal.node")
 
-RESCAN_S = 30.0  # In case the file system does not report all changes, as NFS does not.
+RESCAN_S = 30.0  # In case the file system does not report all changes.
 POLL_S = 1.0  # Where nothing can be watched at all.
+REMOTE_S = 2.0  # On a network's file system, if nobody has set how often to look.
 GATHER_S = 0.2  # Changes within so short a time are looked at together.
 
 
 class Occasions:
     """Iterate over it to wait for one occasion after another, until `stopping` is set."""
 
-    def __init__(self, folder: Path, stopping: threading.Event) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        stopping: threading.Event,
+        kind_of: Callable[[Path], str | None] = remote.kind_of,
+    ) -> None:
+        """`kind_of` says which network's file system a path is on, if it is on one."""
+        self._kind_of = kind_of
         self.is_away = False  # Whether the folder is; the watcher says so.
         self.due = math.inf  # When to look in any case, in monotonic seconds …
         self.rest_until = -math.inf  # … and when at everything again, at the earliest.
@@ -54,7 +65,8 @@ class Occasions:
         """Yield what to look at, each time."""
         while not self._stopping.is_set():
             try:
-                yield from self._reported_changes()
+                kind = self._kind_of(self._folder)
+                yield from self._reported_changes() if kind is None else self._polled(kind)
             except OSError as error:
                 yield Changed(everything=True)
                 if not self.is_away:
@@ -66,6 +78,14 @@ class Occasions:
                 yield Changed(everything=True)
         while not self._stopping.wait(max(POLL_S, self._left_s(self.rest_until))):
             yield Changed(everything=True)
+
+    def _polled(self, kind: str) -> Iterator[Changed]:
+        every_s = REMOTE_S if self.rescan_s == RESCAN_S else self.rescan_s
+        place = display(str(self._folder))
+        log.info("%s is on %s; looking at it every %g s", place, kind, every_s)
+        while not self._stopping.is_set() and not self.is_away:
+            yield Changed(everything=True)
+            self._stopping.wait(max(every_s, self._left_s(self.rest_until)))
 
     def _reported_changes(self) -> Iterator[Changed]:
         from shoal.node.folder.changes import Changes  # noqa: PLC0415 (a mere fetch does not need it)

@@ -52,6 +52,22 @@ def test_a_change_is_one_to_look_where_it_was(scene: Scene, tmp_path: Path) -> N
     assert scene.wait() == "a"
 
 
+def test_on_a_network_everything_is_looked_at_again_and_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level("INFO")
+    monkeypatch.setattr(occasions, "REMOTE_S", 0.01)
+    stopping = threading.Event()
+    found = Occasions(tmp_path, stopping, lambda _: "NFS")
+    looks = itertools.islice(found, 3)
+    assert [changed.is_everything for changed in looks] == [True] * 3
+    assert f"{tmp_path} is on NFS; looking at it every 0.01 s" in caplog.text
+    found.is_away = True
+    assert next(iter(found)).is_everything  # It is looked for.
+    stopping.set()
+    assert list(found) == []
+
+
 def test_whoever_wants_makes_one(scene: Scene) -> None:
     scene.occasions.wake()
     assert scene.wait() == ""
