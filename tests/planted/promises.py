@@ -56,15 +56,22 @@ PROMISE_FAULTS = (
     fault(
         "the cache is trusted when a file has changed",
         "node/folder/cache.py",
-        "FROM manifests WHERE name = ? AND signature = ?",
-        "FROM manifests WHERE name = ? AND ? NOT NULL",
+        '" WHERE name = ? AND signature = ?", (name,',
+        '" WHERE name = ? AND ? NOT NULL", (name,',
         NODE + "folder/test_cache.py",
     ),
     fault(
         "the cache's bytes are not verified",
         "node/folder/cache.py",
-        "return (data, boot) if blake3(data).digest() == digest else None",
-        "return data, boot",
+        "return data if blake3(data).digest() == digest else None",
+        "return data",
+        NODE + "folder/test_cache.py",
+    ),
+    fault(
+        "a time that was set back hides a change",
+        "node/folder/cache.py",
+        'int(gone)) if ctime in {"", now}:',
+        "int(gone)):",
         NODE + "folder/test_cache.py",
     ),
     fault(
