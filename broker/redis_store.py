@@ -65,6 +65,7 @@ class RedisStore:
                 raise
             raise NotSavedError(self._trouble) from error
         self._place, self._heard = reading.place, reading.heard
+        self._number += len(_pieces(self._sent))  # They may be in this log, or get there yet.
         self._sent, self._lost, self._outdated, self._trouble = (), "", "", ""
         self._compaction.begin_at(reading)
         return reading.log

@@ -162,6 +162,18 @@ def test_a_log_that_was_flushed_or_replaced_is_lost_until_it_is_loaded(
     other.close()
 
 
+def test_changes_that_came_after_the_loss_count_once(
+    server: RedisServer, store: RedisStore
+) -> None:
+    store.exchange([N1])
+    server.ask("FLUSHALL")
+    with pytest.raises(LostError):  # Noticed by the reply alone: the connection is the same.
+        store.exchange([N2])
+    assert store.load() == [N2]
+    store.exchange([N3])
+    assert logged(server.url) == [N2, N3]
+
+
 def test_a_failover_that_loses_writes_is_noticed(server: RedisServer, tmp_path: Path) -> None:
     replica = RedisServer(PROGRAM, tmp_path / "replica", "--replicaof", f"127.0.0.1 {server.port}")
     stores = [RedisStore(server.url), RedisStore(server.url)]
