@@ -197,7 +197,7 @@ def test_all_trackers_have_one_order_whatever_is_lost_on_the_way(
         for each in trackers:
             stack.enter_context(closing(each.store))
         way.request_loss = way.reply_loss = 0.1
-        for turn in range(250):
+        for turn in range(150):
             count = rng.choice((0, 0, 1, 2, 90))
             rng.choice(trackers).turn(numbered(next(numbers)) for _ in range(count))
             if turn % 50 == 0:
