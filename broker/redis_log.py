@@ -24,6 +24,7 @@ PAGE_ENTRIES = 500
 PAGE_CHUNKS = 16
 CHUNK_CHANGES = 5000  # Of a snapshot; compressed, some 100 KB.
 MAX_LIVENESS = 300  # Entries; each tracker makes one a second, and a lease is 30 s.
+RENEWAL_MS = 10_000  # Who is alive has renewed its lease in this time.
 READ_TRIES = 5  # While others write snapshots faster than we read them.
 START = "0-0"  # Before the first entry.
 
@@ -91,7 +92,7 @@ class Reading:
 
     log: list[Change]
     place: Place
-    heard: str  # The last entry of liveness.
+    heard: str  # From where on liveness is read.
     now_ms: int
     base: Snapshot | None
     change_count: int = 0  # Since the snapshot, and their size.
@@ -210,15 +211,9 @@ def latest_snapshot(link: Link, keys: Keys) -> Snapshot | None:
 
 
 def _read(link: Link, keys: Keys) -> Reading:
-    raw_snapshot, raw_time, heard = link.transaction(
-        [
-            ("GET", keys.snapshot),
-            ("TIME",),
-            ("XREVRANGE", keys.liveness, "+", "-", "COUNT", 1),
-        ]
-    )
+    raw_snapshot, raw_time = link.transaction([("GET", keys.snapshot), ("TIME",)])
     snapshot, now = _snapshot(keys, raw_snapshot), now_ms(raw_time)
-    reading = Reading([], Place(), last_id(heard, START), now, snapshot)
+    reading = Reading([], Place(), f"{now - RENEWAL_MS}-0", now, snapshot)
     if snapshot is not None:
         for chunk in _chunks(link, keys, snapshot):
             reading.log += as_of(chunk, snapshot.made_ms, now)

@@ -150,6 +150,9 @@ def test_others_changes_come_once_and_before_ours(url: str) -> None:
         assert found.renewed == (Renewed("n1", wants=5),)
         assert two.exchange([]) == NOTHING
         assert one.exchange([]).others == (numbered(4),)
+    with closing(RedisStore(url)) as later:
+        later.load()
+        assert later.exchange([]).renewed == found.renewed  # So that it knows who is alive.
 
 
 def test_ages_go_on_in_the_store(url: str) -> None:
