@@ -1,6 +1,6 @@
 """What only admins may do; the key is an admin's whose secret is beside the cluster file."""
 
-from shoal.api.asking import ask
+from shoal.api.asking import ask, trackers_of
 from shoal.config.cluster import Cluster
 from shoal.config.keys import NoSecretError, own_pair
 from shoal.protocol.errors import TrackerError
@@ -47,6 +47,6 @@ def let_publish(cluster: Cluster, name: str, node: str, *, is_new: bool) -> None
     if towards is None:
         return  # The node may be allowed to all the same; else the tracker will say so.
     try:
-        ask(cluster.tracker.address, Allow(name, node), Ok, towards)
+        ask(trackers_of(cluster, node), Allow(name, node), Ok, towards)
     except TrackerError:
         return  # What is shared is announced later, when it answers.

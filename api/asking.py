@@ -1,10 +1,12 @@
 """Questions to the tracker: one with its answer, or all pages of a listing."""
 
+import os
 from collections.abc import Callable, Iterator
 from types import TracebackType
 from typing import Self, TypeVar
 
 import zmq
+from shoal.config.cluster import Cluster
 from shoal.protocol.errors import (
     BugError,
     DiskError,
@@ -19,6 +21,7 @@ from shoal.protocol.message import Message
 from shoal.protocol.messages import Error, Files, Holders, Query, TrackerStatus
 from shoal.protocol.names import display
 from shoal.protocol.pushing import PushList, VerdictList
+from shoal.protocol.trackers import Trackers
 from shoal.wire.tracker_client import TrackerClient
 
 Reply = TypeVar("Reply", bound=Message)
@@ -33,11 +36,10 @@ _SENSELESS = {WireCode.MALFORMED, WireCode.UNSUPPORTED}  # It does not speak our
 class Line:
     """A line to the tracker that is kept open. A context manager."""
 
-    def __init__(self, address: str, towards: Towards | None = None) -> None:
-        """Open a line to the tracker at `address`, with those keys if the cluster file has any."""
-        self.address = address
+    def __init__(self, trackers: Trackers, towards: Towards | None = None) -> None:
+        """Open a line to a tracker that answers, with those keys if the cluster file has any."""
         self._context: zmq.Context[zmq.Socket[bytes]] = zmq.Context()
-        self._client = TrackerClient(self._context, address, towards=towards)
+        self._client = TrackerClient(self._context, trackers, towards=towards)
 
     def __enter__(self) -> Self:
         return self
@@ -49,6 +51,11 @@ class Line:
         trace: TracebackType | None,
     ) -> None:
         self.close()
+
+    @property
+    def address(self) -> str:
+        """Where the tracker is that was asked last."""
+        return self._client.address
 
     def close(self) -> None:
         self._client.close()
@@ -104,11 +111,23 @@ class Line:
         raise broken(self.address, f"its listing has more than {MAX_PAGES} pages")
 
 
+def trackers_of(cluster: Cluster, who: str | None = None) -> Trackers:
+    """Return the trackers in the order in which `who` asks them; by default this machine."""
+    return Trackers(cluster.tracker_addresses, os.uname().nodename if who is None else who)
+
+
+def no_answer(cluster: Cluster) -> str:
+    """Return a sentence that says so."""
+    if len(cluster.trackers) > 1:
+        return "no tracker answers"
+    return f"the tracker at {cluster.trackers[0].address} does not answer"
+
+
 def ask(
-    address: str, message: Message, expected: type[Reply], towards: Towards | None = None
+    trackers: Trackers, message: Message, expected: type[Reply], towards: Towards | None = None
 ) -> Reply:
-    """Return the tracker's reply to one message; raises as `Line.ask`."""
-    with Line(address, towards) as line:
+    """Return a tracker's reply to one message; raises as `Line.ask`."""
+    with Line(trackers, towards) as line:
         return line.ask(message, expected)
 
 
@@ -129,18 +148,6 @@ def _refused(address: str, message: Message, reply: Error) -> OperatorError:
             return broken(address, reply.message)
         case _:
             return BugError(f"the tracker refused: {reply.message}")
-
-
-def pages(
-    address: str,
-    request: Callable[[str], Message],
-    expected: type[Page],
-    keys: Callable[[Page], list[str]],
-    towards: Towards | None = None,
-) -> Iterator[Page]:
-    """Yield all pages of a listing of the tracker's; arguments and errors as of `Line.pages`."""
-    with Line(address, towards) as line:
-        yield from line.pages(request, expected, keys)
 
 
 def broken(address: str, problem: str) -> TrackerError:

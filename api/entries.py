@@ -110,14 +110,14 @@ class _Asking:
         raise NobodyAliveError(f"nobody alive holds {name}{said}; start a node that has it")
 
     def _known(self, holders: tuple[Holder, ...]) -> Iterator[Holder]:
-        tracker = self._cluster.tracker.address
+        trackers = self._cluster.tracker_addresses
         nodes = self._cluster.nodes
         usable = [
             one
             for one in holders
             if knows(self._ring, one.node)
             and may_be_holder(
-                one.address, tracker, nodes[one.node].address if one.node in nodes else None
+                one.address, trackers, nodes[one.node].address if one.node in nodes else None
             )
         ]
         usable.sort(key=lambda one: (not one.complete, one.node not in nodes))

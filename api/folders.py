@@ -6,6 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import msgspec
+from shoal.api.asking import trackers_of
 from shoal.api.security import ring_of
 from shoal.config.cluster import Cluster, NodeEntry
 from shoal.config.limits import NodeLimits
@@ -38,7 +39,7 @@ def identity_of(cluster: Cluster, entry: NodeEntry) -> Identity:
         entry.name,
         entry.address,
         entry.folder,
-        cluster.tracker.address,
+        trackers_of(cluster, entry.name),
         entry.quota_bytes,
         fetching,
         RESCAN_S if limits.rescan_s is None else limits.rescan_s,

@@ -6,7 +6,7 @@ import socket
 from pathlib import Path
 
 from shoal.config.cluster import Cluster, NodeEntry, TrackerEntry
-from shoal.config.document import listed
+from shoal.config.document import listed, shown
 from shoal.protocol.addresses import is_any, is_loopback, split
 from shoal.protocol.errors import OperatorError, UnavailableError
 from shoal.protocol.names import display
@@ -76,6 +76,31 @@ def only_node_here(cluster: Cluster, way: str) -> NodeEntry:
     message = f"no node of {place} has an address of this machine"
     remedy = f"run this on the machine of one, or name it ({way})"
     raise OperatorError(f"{message}; {remedy}: {listed(list(cluster.nodes))}")
+
+
+def tracker_here(cluster: Cluster, at: str | None = None) -> TrackerEntry:
+    """Return the tracker `at` an address; by default the only one, or the one on this machine.
+
+    Raises:
+        OperatorError: there is none there; or none of several is here, or more than one.
+    """
+    place, every = display(str(cluster.path)), ", ".join(cluster.tracker_addresses)
+    if at is not None:
+        found = [entry for entry in cluster.trackers if entry.address == at]
+        if not found:
+            raise OperatorError(f"--at: {place} has no tracker at {shown(at)}; expected {every}")
+        return found[0]
+    if len(cluster.trackers) == 1:
+        return cluster.trackers[0]
+    here = [entry for entry in cluster.trackers if has_place_here(entry)]
+    if len(here) == 1:
+        return here[0]
+    if here:
+        every = ", ".join(entry.address for entry in here)
+        message = f"{len(here)} trackers of {place} are on this machine"
+        raise OperatorError(f"{message}; name one of them (--at ADDRESS): {every}")
+    message = f"no tracker of {place} has an address of this machine"
+    raise OperatorError(f"{message}; run this on the machine of one, or name it (--at): {every}")
 
 
 def require_apart(entry: NodeEntry, cluster: Cluster) -> None:

@@ -107,9 +107,12 @@ def _check_added(option: str, party: Party, role: Role) -> None:
 def _entries(made: Sequence[Party], draft: Draft) -> Entries:
     """Return what is put into the cluster file."""
     sections: dict[str, dict[str, str | Entries]] = {}
+    alone: dict[str, str] = {}
     for name, role, key in made:
         text = public_text(key or b"")
-        if role == TRACKER:
+        if role == TRACKER and draft.has_tracker_list:
+            alone["tracker_key"] = text
+        elif role == TRACKER:
             sections[TRACKER] = {"key": text}
         elif role == Role.ADMIN:
             sections.setdefault("admins", {})[name] = text
@@ -117,7 +120,7 @@ def _entries(made: Sequence[Party], draft: Draft) -> Entries:
             sections.setdefault("readers", {})[name] = {"folder": READER_FOLDER, "key": text}
         else:
             sections.setdefault(f"{role}s", {})[name] = {"key": text}
-    return sections
+    return {**alone, **sections}
 
 
 def _put_into(cluster_file: Path, content: bytes, entries: Entries) -> None:

@@ -3,19 +3,20 @@
 from shoal.api.asking import Line
 from shoal.protocol.keyring import Towards
 from shoal.protocol.messages import File, Files, List
+from shoal.protocol.trackers import Trackers
 
 
-def ls(tracker_address: str, towards: Towards | None = None) -> list[File]:
+def ls(trackers: Trackers, towards: Towards | None = None) -> list[File]:
     """Return every version of every file, sorted by name.
 
     Args:
-        tracker_address: as in tcp://192.168.1.10:12000.
+        trackers: those to ask (asking.trackers_of).
         towards: with which keys (api.security); None if the cluster file has none.
 
     Raises:
         TrackerError: the tracker does not answer, or not sensibly.
     """
-    with Line(tracker_address, towards) as line:
+    with Line(trackers, towards) as line:
         return listed(line)
 
 

@@ -4,7 +4,7 @@ from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 from shoal.api.admin import towards_as_admin
-from shoal.api.asking import Line, broken
+from shoal.api.asking import Line, broken, trackers_of
 from shoal.api.security import towards_tracker
 from shoal.api.what import checked_what
 from shoal.config.cluster import Cluster, node_named
@@ -124,7 +124,7 @@ def opened(cluster: Cluster, *, is_admin: bool = False) -> Line:
         place = display(str(cluster.path))
         message = f"admins push, and no admin's secret is beside {place}"
         raise NotAllowedError(f"{message}; run this where NAME.key of one of them is")
-    return Line(cluster.tracker.address, towards or towards_tracker(cluster))
+    return Line(trackers_of(cluster), towards or towards_tracker(cluster))
 
 
 def begin(line: Line, content: Content, to: Target) -> None:

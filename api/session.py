@@ -15,7 +15,7 @@ from typing import Self
 
 from shoal.api import hub
 from shoal.api import push as pushing
-from shoal.api.asking import Line
+from shoal.api.asking import Line, trackers_of
 from shoal.api.entries import Contents, contents
 from shoal.api.exceptions import translated
 from shoal.api.fetch import FetchOptions, fetch
@@ -242,7 +242,7 @@ class Session:
         """
         with translated():
             towards = towards_tracker(self._cluster, self.node)
-            files = ls(self._cluster.tracker.address, towards)
+            files = ls(trackers_of(self._cluster, self.node), towards)
         return [
             Thing(
                 file.name,

@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 import msgspec
 from shoal.api.admin import let_publish
-from shoal.api.asking import ask
+from shoal.api.asking import ask, trackers_of
 from shoal.api.folders import is_read_only, writable_of
 from shoal.api.hub import check_blobs, snapshot_name
 from shoal.api.local_node import OnProgress, Worker, ignore
@@ -138,7 +138,8 @@ class _Copying:
         name = _checked(self._own_name)
         try:
             towards = towards_tracker(cluster, self._node.entry.name)
-            answer = ask(cluster.tracker.address, Query(name), Holders, towards)
+            trackers = trackers_of(cluster, self._node.entry.name)
+            answer = ask(trackers, Query(name), Holders, towards)
         except OperatorError:
             return  # Nobody has it, or the tracker will say so later.
         versions = [(answer.version, answer.publisher, answer.size_bytes)]

@@ -1,19 +1,17 @@
 """Which nodes have one thing, and in what state it is on each."""
 
-from typing import NamedTuple
-
 import msgspec
-from shoal.api.asking import ask, broken, pages
+from shoal.api.asking import Line, broken, trackers_of
 from shoal.api.roll_call import states
 from shoal.api.security import asking_ring
-from shoal.api.status import liveness, status
+from shoal.api.status import liveness, overview
 from shoal.api.what import checked_what
 from shoal.config.cluster import Cluster
 from shoal.node.fetching import versions
 from shoal.protocol import manifest
 from shoal.protocol.addresses import may_be_holder
 from shoal.protocol.errors import NotFoundError
-from shoal.protocol.keyring import Keyring, Towards, towards_tracker
+from shoal.protocol.keyring import Keyring, towards_tracker
 from shoal.protocol.messages import Holder, Holders, NodeStatus, Query, State
 
 
@@ -39,14 +37,6 @@ class Whereabouts(msgspec.Struct, frozen=True):
     places: tuple[Place, ...]  # Every node that is known, by name.
 
 
-class _Tracker(NamedTuple):
-    address: str
-    towards: Towards | None
-
-    def query(self, query: Query) -> Holders:
-        return ask(self.address, query, Holders, self.towards)
-
-
 def where(cluster: Cluster, what: str) -> Whereabouts:
     """Return which nodes have something, whole or in part, and which do not.
 
@@ -64,46 +54,46 @@ def where(cluster: Cluster, what: str) -> Whereabouts:
     """
     what = checked_what(what)
     ring = asking_ring(cluster)
-    tracker = _Tracker(cluster.tracker.address, towards_tracker(ring))
-    known = {node.node: node for node in status(*tracker).nodes}
-    answer = _found(tracker, what)
-    if answer is not None:
-        return Whereabouts(answer, _places(cluster, answer, known, ring))
-    answer = Holders(what, None, None, ())
-    places = _places(cluster, answer, known, ring) if not manifest.is_id(what) else ()
-    if all(place.state in {"none", "offline", "never_seen"} for place in places):
-        tracker.query(Query(what))  # Raises NotFoundError.
-    return Whereabouts(answer, places)
+    with Line(trackers_of(cluster), towards_tracker(ring)) as line:
+        known = {node.node: node for node in overview(line).nodes}
+        answer = _found(line, what)
+        if answer is not None:
+            return Whereabouts(answer, _places(cluster, answer, known, ring))
+        answer = Holders(what, None, None, ())
+        places = _places(cluster, answer, known, ring) if not manifest.is_id(what) else ()
+        if all(place.state in {"none", "offline", "never_seen"} for place in places):
+            line.ask(Query(what), Holders)  # Raises NotFoundError.
+        return Whereabouts(answer, places)
 
 
-def _found(tracker: _Tracker, what: str) -> Holders | None:
+def _found(line: Line, what: str) -> Holders | None:
     """Return all who hold what is meant, None if nobody does."""
-    answer = _everybody(tracker, what)
+    answer = _everybody(line, what)
     if answer is not None or "@" not in what:
         return answer
 
     def query(asked: str, prefix: str) -> Holders | None:
         try:
-            return tracker.query(Query(asked, prefix=prefix))
+            return line.ask(Query(asked, prefix=prefix), Holders)
         except NotFoundError:
             return None
 
     try:
         meant = versions.find(what, query)
     except versions.LyingTrackerError:
-        raise broken(tracker.address, "it answered about something else") from None
-    found = _everybody(tracker, meant.id) if meant.id is not None else None
+        raise broken(line.address, "it answered about something else") from None
+    found = _everybody(line, meant.id) if meant.id is not None else None
     return msgspec.structs.replace(found, name=meant.name or found.name) if found else None
 
 
-def _everybody(tracker: _Tracker, what: str) -> Holders | None:
+def _everybody(line: Line, what: str) -> Holders | None:
     try:
-        found = _pages(tracker, what)
+        found = _pages(line, what)
     except NotFoundError:
         return None
     for page in found:
         if what != (page.id if manifest.is_id(what) else page.name) or page.id != found[0].id:
-            raise broken(tracker.address, "it answered about something else")
+            raise broken(line.address, "it answered about something else")
     return msgspec.structs.replace(
         found[0],
         holders=tuple(holder for page in found for holder in page.holders),
@@ -111,12 +101,11 @@ def _everybody(tracker: _Tracker, what: str) -> Holders | None:
     )
 
 
-def _pages(tracker: _Tracker, what: str) -> list[Holders]:
+def _pages(line: Line, what: str) -> list[Holders]:
     def order(page: Holders) -> list[str]:
         return sorted(holder.node for holder in (*page.holders, *page.offline))
 
-    address, towards = tracker
-    return list(pages(address, lambda after: Query(what, after=after), Holders, order, towards))
+    return list(line.pages(lambda after: Query(what, after=after), Holders, order))
 
 
 def _places(
@@ -128,14 +117,13 @@ def _places(
     addresses = dict(listed)
     addresses |= {name: node.address for name, node in known.items()}
     addresses |= {name: holder.address for name, holder in holders.items()}
-    tracker = cluster.tracker.address
     unclear = {
         name: address
         for name, address in addresses.items()
         if (node := known.get(name)) is not None
         and node.alive
         and not ((holder := holders.get(name)) is not None and holder.complete and holder.alive)
-        and may_be_holder(address, tracker, listed.get(name))
+        and may_be_holder(address, cluster.tracker_addresses, listed.get(name))
     }
     said = states(unclear, answer.name, answer.id, ring)
     return tuple(

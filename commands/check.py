@@ -15,7 +15,7 @@ from shoal.api.folders import is_read_only
 from shoal.api.health import health
 from shoal.api.here import has_place_here
 from shoal.api.security import towards_tracker
-from shoal.api.status import status
+from shoal.api.status import TrackerState, tracker_states
 from shoal.api.unfinished import unfinished
 from shoal.commands import terminal
 from shoal.commands.discard import described
@@ -37,7 +37,7 @@ PACKAGES = ("pyzmq", "msgpack", "msgspec", "blake3", "PyYAML", "typer", "rich", 
 
 def run_check(cluster: Cluster, *, as_json: bool) -> ExitCode:
     """Print the findings; the exit code is 2 if anything is wrong."""
-    for address in (cluster.tracker.address, *(one.address for one in cluster.nodes.values())):
+    for address in (*cluster.tracker_addresses, *(one.address for one in cluster.nodes.values())):
         with contextlib.suppress(HostNameError):
             HOST_NAMES.find(address)  # All host names at the same time.
     findings = list(_findings(cluster))
@@ -56,9 +56,9 @@ def _findings(cluster: Cluster) -> Iterator[Finding]:
     yield Finding("ok", "cluster file", f"{cluster.path}: {len(cluster.nodes)} nodes")
     yield _open_files()
     yield from key_findings(cluster)
-    yield from _tracker(cluster)
-    if has_place_here(cluster.tracker):
-        yield from _metrics("tracker", cluster.tracker.metrics)
+    for found in tracker_states(cluster, towards_tracker(cluster)):
+        yield from _tracker(cluster, found)
+    yield from _store(cluster)
     for entry in cluster.nodes.values():
         if has_place_here(entry):
             yield from _node(entry)
@@ -78,23 +78,42 @@ def _open_files() -> Finding:
     return Finding("ok", "open files", f"{soft} are allowed")
 
 
-def _tracker(cluster: Cluster) -> Iterator[Finding]:
-    address = cluster.tracker.address
+def _tracker(cluster: Cluster, found: TrackerState) -> Iterator[Finding]:
+    entry = next(one for one in cluster.trackers if one.address == found.address)
+    if found.error is None:
+        answers = f"{entry.address} answers; up for {terminal.age(found.uptime_s)}"
+        yield Finding("ok", "tracker", answers)
+        if found.trouble:
+            yield Finding("wrong", "tracker", f"{entry.address}: {found.trouble}")
+    elif not isinstance(found.error, TrackerError):
+        yield Finding("wrong", "tracker", str(found.error))
+    elif has_place_here(entry):
+        yield _port("tracker", entry.bound_to)
+    else:
+        silent = f"{entry.address} does not answer; start it on that machine"
+        yield Finding("wrong", "tracker", silent)
+    if has_place_here(entry):
+        yield from _metrics("tracker", entry.metrics)
+
+
+def _store(cluster: Cluster) -> Iterator[Finding]:
+    """Tell whether the password is as it should be, where a tracker needs it."""
+    if cluster.store is None or not any(map(has_place_here, cluster.trackers)):
+        return
     try:
-        overview = status(address, towards_tracker(cluster))
-    except TrackerError:
-        if has_place_here(cluster.tracker):
-            yield _port("tracker", cluster.tracker.bound_to)
-        else:
-            yield Finding(
-                "wrong", "tracker", f"{address} does not answer; start it on that machine"
-            )
-        return
+        place = cluster.store.place(os.environ)
     except OperatorError as error:
-        yield Finding("wrong", "tracker", str(error))
+        yield Finding("wrong", "store", str(error))
         return
-    uptime = terminal.age(overview.uptime_s)
-    yield Finding("ok", "tracker", f"{address} answers; up for {uptime}")
+    file = cluster.store.password_file
+    if cluster.store.url_password is not None:
+        advice = "its password is in the cluster file, which all machines have"
+        yield Finding("note", "store", f"{advice}; put it into a file (password_file)")
+    elif file is not None and file.exists() and file.stat().st_mode & 0o077:
+        remedy = f"run `chmod 600 {file}` as its owner"
+        yield Finding("wrong", "store", f"{file} may be read or written by others; {remedy}")
+    else:
+        yield Finding("ok", "store", f"{place.url}, with{'out' * (not place.password)} a password")
 
 
 def _node(entry: NodeEntry) -> Iterator[Finding]:

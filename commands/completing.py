@@ -78,13 +78,14 @@ def _cluster_file(ctx: typer.Context) -> Path:
 def _names(cluster: "Cluster", incomplete: str) -> list[str]:
     """Return one page of the names that sort after what was typed."""
     import zmq  # noqa: PLC0415 (--help stays quick)
+    from shoal.api.asking import trackers_of  # noqa: PLC0415 (the same)
     from shoal.api.security import towards_tracker  # noqa: PLC0415 (the same)
     from shoal.protocol.messages import Files, List  # noqa: PLC0415 (the same)
     from shoal.wire.tracker_client import TrackerClient  # noqa: PLC0415 (the same)
 
     towards = towards_tracker(cluster)
     context: zmq.Context[zmq.Socket[bytes]] = zmq.Context()
-    client = TrackerClient(context, cluster.tracker.address, 1, towards)
+    client = TrackerClient(context, trackers_of(cluster), 1, towards)
     try:
         reply = client.ask(List(incomplete))
     finally:

@@ -21,6 +21,7 @@ FormatOption = Annotated[
 
 def tracker(
     config: opt.ConfigOption = None,
+    at: opt.AtOption = None,
     metrics: opt.MetricsOption = None,
     log_level: LevelOption = Level.INFO,
     log_format: FormatOption = Format.TEXT,
@@ -31,7 +32,7 @@ def tracker(
         from shoal.commands.tracker import run_tracker  # noqa: PLC0415 (--help stays quick)
 
         wishes = LogWishes(log_level, log_format)
-        return run_tracker(places.cluster(config), metrics, wishes)
+        return run_tracker(places.cluster(config), at, metrics, wishes)
 
     run(body)
 

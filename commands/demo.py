@@ -96,7 +96,7 @@ class _Demo:
         self._processes: list[subprocess.Popen[bytes]] = []
 
     def start(self) -> None:
-        nodes, tracker = self._cluster.nodes, self._cluster.tracker
+        nodes, (tracker,) = self._cluster.nodes, self._cluster.trackers
         terminal.say(f"demo: a tracker and {len(nodes)} nodes, each a process on this machine")
         terminal.say(f"  tracker at {tracker.address}")
         for name, node in nodes.items():

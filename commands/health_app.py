@@ -43,6 +43,7 @@ WithinOption = Annotated[
 def health(
     as_node: AsOption = None,
     config: opt.ConfigOption = None,
+    at: opt.AtOption = None,
     metrics: PlaceOption = None,
     live: LiveOption = False,
     timeout: WithinOption = 5.0,
@@ -53,15 +54,19 @@ def health(
     def body() -> int:
         from shoal.commands.health import run_health  # noqa: PLC0415 (--help stays quick)
 
-        name, configured = _place(config, as_node)
+        name, configured = _place(config, as_node, at)
         return run_health(name, configured, metrics, timeout, only_live=live, as_json=as_json)
 
     run(body, as_json=as_json)
 
 
-def _place(config: str | None, name: str | None) -> "tuple[str, MetricsPlace | None]":
+def _place(
+    config: str | None, name: str | None, at: str | None
+) -> "tuple[str, MetricsPlace | None]":
     """Return the name of the process, and where the cluster file has it serve its figures."""
     if name == TRACKER:
-        return name, places.cluster(config).tracker.metrics
+        from shoal.api.here import tracker_here  # noqa: PLC0415 (--help stays quick)
+
+        return name, tracker_here(places.cluster(config), at).metrics
     _, entry = places.node(config, name)
     return entry.name, entry.metrics

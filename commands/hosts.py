@@ -13,7 +13,7 @@ from shoal.hosts import running
 from shoal.hosts.connections import Connections
 from shoal.hosts.installing import install
 from shoal.hosts.reasons import reason
-from shoal.hosts.roles import TRACKER, Role, chosen_roles, tracker_role
+from shoal.hosts.roles import Role, chosen_roles
 from shoal.hosts.sending import send
 from shoal.hosts.ssh import Hosts, Outcome, failures, reached
 from shoal.protocol.errors import OperatorError
@@ -41,7 +41,7 @@ class Scope(msgspec.Struct, frozen=True):
     """The way to the hosts, and the roles on them that are meant."""
 
     hosts: Hosts
-    tracker: Role
+    tracker: Role  # The first, if there are several.
     roles: list[Role]
     every_role: list[Role]  # Of the cluster.
 
@@ -72,10 +72,10 @@ def run_start(cluster: Cluster, options: HostsOptions) -> int:
     with opened(cluster, options) as scope:
         outcomes = running.start(scope.hosts, scope.roles, scope.every_role, cluster)
         code = _report(outcomes)
-        wanted = {role.name for role in reached(outcomes)} - {TRACKER}
+        wanted = {role.name for role in reached(outcomes) if not role.is_tracker}
         if scope.hosts.is_dry_run or not wanted:
             return code
-        asker = asker_of(cluster, scope, [role for role in scope.roles if role.name in wanted])
+        asker = asker_of(cluster, scope, reached(outcomes))
         silent = running.wait_for_nodes(scope.hosts, asker, wanted)
     if silent:
         waited = f"after {running.READY_TIMEOUT_S:.0f} s the tracker has not heard from"
@@ -90,7 +90,7 @@ def run_fetch(
 ) -> int:
     """Fetch on all the nodes at the same time."""
     with opened(cluster, options) as scope:
-        nodes = [role for role in scope.roles if role.name != TRACKER]
+        nodes = [role for role in scope.roles if not role.is_tracker]
         if not nodes:
             raise OperatorError("only nodes fetch; name some with --on, or leave it out for all")
         outcomes = running.fetch(scope.hosts, nodes, names)
@@ -107,8 +107,7 @@ def run_status(cluster: Cluster, options: HostsOptions) -> int:
     with opened(cluster, options) as scope:
         states = running.states(scope.hosts, scope.roles)
         code = _report(states)
-        nodes = [role for role in reached(states) if role.name != TRACKER]
-        asker = asker_of(cluster, scope, nodes)
+        asker = asker_of(cluster, scope, reached(states))
         (outcome,) = scope.hosts.on_each(
             [asker], "asked for the nodes", lambda role: scope.hosts.act(role, "run", "status")
         )
@@ -136,17 +135,19 @@ def opened(cluster: Cluster, options: HostsOptions) -> Iterator[Scope]:
         hosts = Hosts(cluster.path.stem, options.shoal, connections, show=show, look=view.look)
         every_role = chosen_roles(cluster, None, elsewhere)
         with hosts:
-            yield Scope(hosts, tracker_role(cluster, elsewhere), roles, every_role)
+            yield Scope(hosts, every_role[0], roles, every_role)
 
 
-def asker_of(cluster: Cluster, scope: Scope, nodes: Sequence[Role]) -> Role:
-    """Return the role from whose host the tracker is asked.
+def asker_of(cluster: Cluster, scope: Scope, roles: Sequence[Role]) -> Role:
+    """Return the one of the roles from whose host a tracker is asked.
 
     With keys it takes a node's: the tracker's own secret is for none that asks.
     """
+    tracker = next((role for role in roles if role.is_tracker), scope.tracker)
     if cluster.keys is None:
-        return scope.tracker
-    return min(nodes, key=lambda role: role.host != scope.tracker.host, default=scope.tracker)
+        return tracker
+    nodes = (role for role in roles if not role.is_tracker)
+    return min(nodes, key=lambda role: role.host != tracker.host, default=tracker)
 
 
 def _name_and_host(text: str) -> tuple[str, str]:

@@ -10,7 +10,6 @@ from shoal.commands.table import put_table
 from shoal.config.cluster import Cluster
 from shoal.hosts.preflight import Found, Room, examine, size_told
 from shoal.hosts.reasons import reason
-from shoal.hosts.roles import TRACKER
 from shoal.protocol.errors import OperatorError
 
 HEADINGS = ("NAME", "HOST", "SSH", "PYTHON", "SHOAL", "FREE", "PORT", "PROBLEM")
@@ -39,7 +38,7 @@ def _room(cluster: Cluster, scope: Scope, what: str | None) -> Room:
     if Path(what).exists():
         every = [Path(what), *Path(what).rglob("*")]
         return Room(sum(one.lstat().st_size for one in every if one.is_file()))
-    asker = asker_of(cluster, scope, [role for role in scope.every_role if role.name != TRACKER])
+    asker = asker_of(cluster, scope, scope.every_role)
     words = ("run", "where", what, "--json")
     (outcome,) = scope.hosts.on_each(
         [asker], f"asked how large {what} is", lambda role: scope.hosts.act(role, *words)

@@ -2,11 +2,11 @@
 
 import contextlib
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from shoal.api.here import has_place_here
 from shoal.commands.finding import Finding
-from shoal.config.cluster import Cluster
+from shoal.config.cluster import Cluster, NodeEntry, TrackerEntry
 from shoal.config.key_folder import trouble_with
 from shoal.config.keys import NoSecretError, folder_of, own_pair, secret_file, trusted_users
 from shoal.config.security import TRACKER, Keys
@@ -32,8 +32,8 @@ def key_findings(cluster: Cluster) -> Iterator[Finding]:
 
 
 def _without(cluster: Cluster) -> Finding:
-    addresses = [cluster.tracker.bound_to, *(entry.bound_to for entry in cluster.nodes.values())]
-    if all(is_loopback(split(address)[0]) for address in addresses):
+    every: list[TrackerEntry | NodeEntry] = [*cluster.trackers, *cluster.nodes.values()]
+    if all(is_loopback(split(entry.bound_to)[0]) for entry in every):
         return Finding("ok", "keys", "none; only this machine can reach the ports")
     who = "anybody who can reach the ports can read, announce and list files"
     return Finding("note", "keys", f"none: {who}; {REMEDY}")
@@ -59,11 +59,12 @@ def _places(cluster: Cluster) -> Iterator[Finding]:
 
 def _secrets(cluster: Cluster, known: Keys) -> Iterator[Finding]:
     """Yield what is wrong with the secrets that are here, or should be."""
-    entries = {name: cluster.nodes[name] for name in known.nodes} | {TRACKER: cluster.tracker}
+    entries: dict[str, Sequence[NodeEntry | TrackerEntry]] = {TRACKER: cluster.trackers}
+    entries |= {name: [cluster.nodes[name]] for name in known.nodes}
     for name in (TRACKER, *known.nodes, *known.readers, *known.admins):
         if known.of(name) is None:
             continue
-        is_needed = name in entries and has_place_here(entries[name])
+        is_needed = any(map(has_place_here, entries.get(name, ())))
         try:
             if is_needed or os.path.lexists(secret_file(cluster.path, name)):
                 own_pair(cluster, name)

@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from shoal.api.asking import trackers_of
 from shoal.api.ls import ls
 from shoal.api.security import towards_tracker
 from shoal.api.status import status
@@ -17,7 +18,7 @@ MOST_NAMED = 5  # Holders in a line; more are counted.
 
 def run_ls(cluster: Cluster, *, as_json: bool, is_long: bool = False) -> ExitCode:
     """Print every version of every file; `is_long`: all holders, however many there are."""
-    tracker = cluster.tracker.address, towards_tracker(cluster)
+    tracker = trackers_of(cluster), towards_tracker(cluster)
     files = ls(*tracker)
     if as_json:
         terminal.put_json([_file_document(file) for file in files])

@@ -117,7 +117,7 @@ def _fixed(name: str, cluster: Cluster) -> Fixed:
         limits = msgspec.structs.replace(entry.limits, up=None, down=None, background=None)
         entry = msgspec.structs.replace(entry, limits=limits)
     return {
-        "the tracker's address": cluster.tracker.address,
+        "the tracker's address": cluster.tracker_addresses,
         f"address, listen, folder, quota, limits and metrics of {name}": entry,
         f"the key of {name}": None if keys is None else keys.of(name),
     }

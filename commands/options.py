@@ -135,6 +135,14 @@ ConfigOption = Annotated[
         "--config", metavar="FILE", help="Cluster file. Default: $SHOAL_CONFIG, then lan.yaml."
     ),
 ]
+AtOption = Annotated[
+    str | None,
+    typer.Option(
+        "--at",
+        metavar="ADDRESS",
+        help="Which of several trackers. Default: the one that is on this machine.",
+    ),
+]
 MetricsOption = Annotated[
     str | None,
     typer.Option(

@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 
 import msgspec
 from shoal.api import push
-from shoal.api.asking import Line
+from shoal.api.asking import Line, no_answer
 from shoal.api.push import Content, State
 from shoal.api.share import ShareOptions
 from shoal.commands import terminal
@@ -76,8 +76,8 @@ def shared_first(
     place = Path(path).expanduser()
     sharing, is_served = shared(cluster, entry, place, options, quiet=quiet)
     if not sharing.announced:
-        tracker = f"the tracker at {cluster.tracker.address} does not answer"
-        raise TrackerError(f"{display(sharing.name)} is shared, but {tracker}; push it later")
+        message = f"{display(sharing.name)} is shared, but {no_answer(cluster)}"
+        raise TrackerError(f"{message}; push it later")
     if not is_served:
         message = f"node {entry.name} is not running; start it (shoal node {entry.name})"
         raise OperatorError(f"{display(sharing.name)} is shared, but {message}, then push it")

@@ -10,10 +10,10 @@ from pathlib import Path
 
 import msgspec
 from shoal.api import systemd
-from shoal.api.here import only_node_here, require_here
+from shoal.api.here import only_node_here, require_here, tracker_here
 from shoal.commands import terminal
 from shoal.commands.exit_codes import ExitCode
-from shoal.config.cluster import Cluster, node_named
+from shoal.config.cluster import Cluster, NodeEntry, TrackerEntry, node_named
 from shoal.config.units import TRACKER, Unit, unit_name, unit_of
 from shoal.protocol.errors import NotAllowedError, OperatorError
 from shoal.protocol.names import display
@@ -23,6 +23,7 @@ class Wishes(msgspec.Struct, frozen=True):
     """What was asked for."""
 
     role: str | None
+    at: str | None = None  # The address of the tracker, if several are on this machine.
     run_as: str | None = None
     unit: str | None = None
     shoal: str | None = None
@@ -55,16 +56,15 @@ def run_service(cluster: Cluster, wishes: Wishes, *, install: bool) -> ExitCode:
     Raises:
         OperatorError: there is no such node, or it is on another machine; as `systemd.install`.
     """
-    role = wishes.role
-    if role is None:
-        role = only_node_here(cluster, "shoal service NAME").name
+    entry = _entry(cluster, wishes)
     user = _user(wishes)
-    unit = unit_of(cluster, role, _command(wishes.shoal), user, wishes.unit)
+    name = wishes.unit or _unit_name(cluster.path, wishes, entry)
+    unit = unit_of(cluster, entry, _command(wishes.shoal), user, name)
     if not install:
         terminal.put(unit.text.rstrip("\n"))
         return ExitCode.DONE
-    if role != TRACKER:
-        require_here(node_named(cluster, role), cluster.path)
+    if isinstance(entry, NodeEntry):
+        require_here(entry, cluster.path)
     _require_right(wishes)
     was_there = systemd.install(unit)
     done = "is installed already" if was_there else "is installed"
@@ -83,10 +83,26 @@ def run_remove(file: Path, wishes: Wishes) -> ExitCode:
     if wishes.role is None and wishes.unit is None:
         raise OperatorError("which service? name the node, as in `shoal service n1 --remove`")
     _require_right(wishes)
-    name = wishes.unit or unit_name(file.stem, wishes.role or "")
+    name = wishes.unit or _unit_name(file, wishes)
     was_there = systemd.remove(Unit(name, "", (), _user(wishes)))
     terminal.put(f"{name} {'is removed' if was_there else 'was not installed'}")
     return ExitCode.DONE
+
+
+def _entry(cluster: Cluster, wishes: Wishes) -> NodeEntry | TrackerEntry:
+    if wishes.role == TRACKER:
+        return tracker_here(cluster, wishes.at)
+    if wishes.role is not None:
+        return node_named(cluster, wishes.role)
+    return only_node_here(cluster, "shoal service NAME")
+
+
+def _unit_name(file: Path, wishes: Wishes, entry: NodeEntry | TrackerEntry | None = None) -> str:
+    """Return the default name; of several trackers on one machine each has its own."""
+    role = entry.name if isinstance(entry, NodeEntry) else wishes.role or ""
+    if wishes.at is not None:
+        role = f"{role}-{wishes.at.removeprefix('tcp://')}"
+    return unit_name(file.stem, role)
 
 
 def _user(wishes: Wishes) -> str | None:

@@ -40,6 +40,7 @@ ShoalOption = Annotated[
 def service(
     name: RoleArgument = None,
     config: opt.ConfigOption = None,
+    at: opt.AtOption = None,
     install: InstallOption = False,
     remove: RemoveOption = False,
     run_as: RunAsOption = None,
@@ -51,7 +52,7 @@ def service(
     def body() -> int:
         from shoal.commands import service as command  # noqa: PLC0415 (--help stays quick)
 
-        wishes = command.Wishes(name, run_as, unit, shoal)
+        wishes = command.Wishes(name, at, run_as, unit, shoal)
         if remove:
             command.require_one(install=install)
             return command.run_remove(places.file(config), wishes)

@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 import msgspec
+from shoal.api.asking import no_answer
 from shoal.api.share import ShareOptions, check, share
 from shoal.commands import terminal
 from shoal.commands.attended import attended
@@ -84,7 +85,6 @@ def _tell(
         terminal.put(f"{title}: {size} shared by {entry.name}, {sharing.id}")
     else:
         terminal.put(f"{title}: {size} in {entry.folder}, {sharing.id}")
-        tracker = f"the tracker at {cluster.tracker.address} does not answer"
-        terminal.say(f"error: {tracker}; this will be announced when it is back")
+        terminal.say(f"error: {no_answer(cluster)}; this will be announced when it is back")
     if not is_served:
         terminal.say(f"node {entry.name} is not running; `shoal node {entry.name}` serves this")

@@ -1,8 +1,11 @@
 """`shoal status`: prints which nodes are alive, and what the tracker has been doing."""
 
+from collections.abc import Sequence
+
 import msgspec
+from shoal.api.asking import trackers_of
 from shoal.api.security import towards_tracker
-from shoal.api.status import Overview, liveness, status
+from shoal.api.status import Overview, TrackerState, liveness, status, tracker_states
 from shoal.api.unfinished import unfinished
 from shoal.commands import terminal
 from shoal.commands.discard import described
@@ -16,13 +19,16 @@ from shoal.protocol.messages import NodeStatus
 
 def run_status(cluster: Cluster, name: str | None = None, *, as_json: bool) -> ExitCode:
     """Print the tracker's picture of itself and the nodes, or of the node of that name."""
-    overview = status(cluster.tracker.address, towards_tracker(cluster))
+    towards = towards_tracker(cluster)
+    overview = status(trackers_of(cluster), towards)
     if name is not None:
         return _tell_one(overview, cluster, name, as_json=as_json)
+    trackers = tracker_states(cluster, towards)
     if as_json:
-        terminal.put_json(_document(overview, cluster))
+        terminal.put_json(_document(overview, trackers, cluster))
         return ExitCode.DONE
-    terminal.say(f"tracker at {overview.address}, up for {terminal.age(overview.uptime_s)}")
+    for tracker in trackers:
+        terminal.say(_tracker_line(tracker))
     rows = [["NODE", "ADDRESS", "STATE", "FILES", "LAST HEARD", "DOES"]]
     rows += [_row(node) for node in overview.nodes]
     put_table(rows, optional=(1, 4))
@@ -31,10 +37,20 @@ def run_status(cluster: Cluster, name: str | None = None, *, as_json: bool) -> E
     return ExitCode.DONE
 
 
-def _document(overview: Overview, cluster: Cluster) -> dict[str, object]:
+def _tracker_line(tracker: TrackerState) -> str:
+    if tracker.error is not None:
+        return str(tracker.error)
+    trouble = f"; {tracker.trouble}" if tracker.trouble else ""
+    return f"tracker at {tracker.address}, up for {terminal.age(tracker.uptime_s)}{trouble}"
+
+
+def _document(
+    overview: Overview, trackers: Sequence[TrackerState], cluster: Cluster
+) -> dict[str, object]:
     tracker = {"address": overview.address, "uptime_s": overview.uptime_s}
     return {
         "tracker": {**tracker, "counters": overview.counters},
+        "trackers": [_tracker_document(one) for one in trackers],
         "nodes": [_node_document(node) for node in overview.nodes],
         "unfinished": [
             {"node": name, **msgspec.structs.asdict(one)}
@@ -42,6 +58,13 @@ def _document(overview: Overview, cluster: Cluster) -> dict[str, object]:
             for one in remains
         ],
     }
+
+
+def _tracker_document(tracker: TrackerState) -> dict[str, object]:
+    error = None if tracker.error is None else str(tracker.error)
+    keys = {"address": tracker.address, "answers": error is None, "error": error}
+    uptime_s = tracker.uptime_s if error is None else None
+    return {**keys, "uptime_s": uptime_s, "trouble": tracker.trouble or None}
 
 
 def _node_document(node: NodeStatus) -> dict[str, object]:

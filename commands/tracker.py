@@ -7,6 +7,7 @@ import random
 import time
 
 import zmq
+from shoal.api.here import tracker_here
 from shoal.api.security import ring_of
 from shoal.broker.condition import Condition
 from shoal.broker.pruning import Most
@@ -23,11 +24,12 @@ from shoal.commands.reloading import Fixed, Reloading
 from shoal.commands.stopping import Stopper
 from shoal.commands.supervised import Supervised
 from shoal.commands.watched import place_of, watched
-from shoal.config.cluster import Cluster
+from shoal.config.cluster import Cluster, TrackerEntry
 from shoal.config.limits import TrackerLimits
 from shoal.config.security import TRACKER
 from shoal.protocol import addresses
-from shoal.protocol.errors import Kind
+from shoal.protocol.errors import Kind, OperatorError
+from shoal.protocol.names import display
 from shoal.protocol.permits import Publish
 from shoal.system.supervisor import Supervisor
 from shoal.wire.curve import gate_of
@@ -41,32 +43,34 @@ MAX_SOCKETS = 4096  # libzmq's own; the tracker opens three.
 
 def run_tracker(
     cluster: Cluster,
+    at: str | None = None,
     metrics: str | None = None,
     log_wishes: LogWishes = LogWishes(),  # noqa: B008 (immutable)
 ) -> ExitCode:
-    """Run the tracker until a signal stops it; `metrics` is as --metrics has it.
+    """Run a tracker until a signal stops it; `at` and `metrics` are as --at and --metrics have it.
 
     Raises:
-        OperatorError: its address is taken, or its state or its secret key cannot be read.
+        OperatorError: its address is taken, or its state or its secret key cannot be read; or it is
+            not clear which tracker is meant.
     """
+    entry = tracker_here(cluster, at)
     ring = ring_of(cluster, TRACKER)
-    place = place_of(metrics, cluster.tracker.metrics)
+    place = place_of(metrics, entry.metrics)
     logs.set_up(log_wishes)
     wake = Wake()
-    context: zmq.Context[zmq.Socket[bytes]] = zmq.Context()
-    context.set(zmq.MAX_SOCKETS, MAX_SOCKETS)
-    store = SqliteStore(cluster.tracker.state_folder / "tracker.db", _most(cluster))
+    context = _context()
+    store = _store(cluster, entry)
     try:
-        tracker = _tracker(cluster, store)
+        tracker = _tracker(cluster, entry, store)
         server = Server(tracker, store, time.monotonic)
-        take = functools.partial(_take, tracker, server)
-        condition = Condition(tracker, server, store, cluster.tracker.state_folder)
-        reload = Reloading(log, cluster, ring, _fixed, take)
+        condition = Condition(tracker, server, store, entry.state_folder)
+        take = functools.partial(_take, tracker, server, entry)
+        reload = Reloading(log, cluster, ring, functools.partial(_fixed, entry.address), take)
         supervised = _supervised(condition, wake, reload)
         try:
             with watched(place, condition):  # First: what that loads is no growth by connections.
-                server.bind(context, cluster.tracker.bound_to, gate_of(ring))
-                _tell_where(cluster)
+                server.bind(context, entry.bound_to, gate_of(ring))
+                _tell_where(cluster, entry)
                 with supervised:
                     server.serve(wake)
         finally:
@@ -79,9 +83,22 @@ def run_tracker(
     return ExitCode.DONE
 
 
-def _tell_where(cluster: Cluster) -> None:
-    log.info("tracker at %s", listening(cluster.tracker))
-    warn_of_open_port(cluster, cluster.tracker.bound_to, "can list and announce files")
+def _store(cluster: Cluster, entry: TrackerEntry) -> SqliteStore:
+    if cluster.store is not None:
+        message = f"{display(str(cluster.path))}: store: this release of shoal cannot use one yet"
+        raise OperatorError(f"{message}; take it out, and have one tracker")
+    return SqliteStore(entry.state_folder / "tracker.db", _most(cluster, entry))
+
+
+def _context() -> "zmq.Context[zmq.Socket[bytes]]":
+    context: zmq.Context[zmq.Socket[bytes]] = zmq.Context()
+    context.set(zmq.MAX_SOCKETS, MAX_SOCKETS)
+    return context
+
+
+def _tell_where(cluster: Cluster, entry: TrackerEntry) -> None:
+    log.info("tracker at %s", listening(entry))
+    warn_of_open_port(cluster, entry.bound_to, "can list and announce files")
 
 
 def _supervised(condition: Condition, wake: Wake, reload: Reloading) -> Supervised:
@@ -96,26 +113,27 @@ def _supervised(condition: Condition, wake: Wake, reload: Reloading) -> Supervis
     return supervised
 
 
-def _tracker(cluster: Cluster, store: SqliteStore) -> Tracker:
+def _tracker(cluster: Cluster, entry: TrackerEntry, store: SqliteStore) -> Tracker:
     """Return a tracker that knows what is stored."""
     return Tracker(
-        _initial(cluster),
+        _initial(cluster, entry),
         random.Random(),  # noqa: S311 (samples holders)
         time.monotonic(),
         store.load(),
-        _settings(cluster.tracker.limits),
+        _settings(entry.limits),
         random.SystemRandom(),
     )
 
 
-def _take(tracker: Tracker, server: Server, cluster: Cluster) -> None:
+def _take(tracker: Tracker, server: Server, entry: TrackerEntry, cluster: Cluster) -> None:
     """Have the tracker go by another cluster file, at its next turn."""
-    server.do(lambda: tracker.learn(_initial(cluster)))
+    server.do(lambda: tracker.learn(_initial(cluster, entry)))
 
 
-def _fixed(cluster: Cluster) -> Fixed:
-    """Return what a tracker can only change with a restart."""
-    entry, keys = cluster.tracker, cluster.keys
+def _fixed(address: str, cluster: Cluster) -> Fixed:
+    """Return what the tracker that is at `address` can only change with a restart."""
+    entry = next((one for one in cluster.trackers if one.address == address), cluster.trackers[0])
+    keys = cluster.keys
     return {
         "the tracker's address": entry.address,
         "where it listens": entry.listen,
@@ -123,13 +141,14 @@ def _fixed(cluster: Cluster) -> Fixed:
         "its limits": entry.limits,
         "its metrics": entry.metrics,
         "its key": None if keys is None else keys.tracker,
+        "the store": cluster.store,
         "holdings": cluster.holdings,
     }
 
 
-def _most(cluster: Cluster) -> Most:
+def _most(cluster: Cluster, entry: TrackerEntry) -> Most:
     """Return how much is read of what an earlier tracker has saved."""
-    limits = _settings(cluster.tracker.limits)
+    limits = _settings(entry.limits)
     name_bytes = limits.max_versions * limits.bytes_per_name
     counts = limits.max_nodes, limits.max_holdings, limits.max_versions
     return Most(*counts, name_bytes, cluster.nodes)
@@ -148,15 +167,15 @@ def _settings(limits: TrackerLimits) -> TrackerSettings:
     return dataclasses.replace(TrackerSettings(), **known)  # type: ignore[arg-type]
 
 
-def _initial(cluster: Cluster) -> Initial:
+def _initial(cluster: Cluster, entry: TrackerEntry) -> Initial:
     nodes = {
         name: InitialNode(one.address, one.zone, _own_host(one.listen))
         for name, one in cluster.nodes.items()
     }
     publish = Publish.MEMBERS if cluster.keys is None else cluster.keys.publish
-    told = cluster.tracker.address, nodes, cluster.holdings, publish, HOST_NAMES.known
-    also = cluster.accepts_pushes, cluster.cluster_up
-    return Initial(*told, *also)
+    told = entry.address, nodes, cluster.holdings, publish, HOST_NAMES.known
+    others = [address for address in cluster.tracker_addresses if address != entry.address]
+    return Initial(*told, cluster.accepts_pushes, cluster.cluster_up, tuple(others))
 
 
 def _own_host(listen: str | None) -> str:

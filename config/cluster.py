@@ -1,4 +1,4 @@
-"""The cluster file: where the tracker and the nodes are, and who holds what at the start.
+"""The cluster file: where the trackers and the nodes are, and who holds what at the start.
 
 Not the reading of YAML, which is config.document's. The reference is docs/use/cluster-file.md.
 """
@@ -25,6 +25,7 @@ from shoal.config.limits import (
 )
 from shoal.config.metrics import MetricsPlace, MetricsPlaces
 from shoal.config.security import Draft, Keys, check_name
+from shoal.config.store import StoreEntry, store_in
 from shoal.protocol import addresses, names
 from shoal.protocol.errors import NotAllowedError, OperatorError
 
@@ -35,15 +36,18 @@ SHIPPED_FOLDER = Path(__file__).parent
 EXAMPLE = SHIPPED_FOLDER / DEFAULT_FILE  # Runs on one machine as it is.
 MAX_QUOTA_GB = 1e9
 MAX_ZONE_CHARACTERS = 64  # As long as a node's name may be.
+MAX_TRACKERS = 9  # Each hears of every change.
 
-_OF_THE_TRACKER = "state_folder", "limits", "key", "listen", "metrics"
+_OF_A_TRACKER = "state_folder", "limits", "listen", "metrics"
+_OF_THE_ONLY_TRACKER = "state_folder", "limits", "key", "listen", "metrics"
 _OF_A_NODE = "zone", "quota_gb", "limits", "in_place", "key", "listen", "metrics", "links"
 _PLACES_OF_A_NODE = "state_folder", "read_only"
 _OPTIONAL = "limits", "holdings", "readers", "admins", "publish", "accept_pushes", "metrics"
+_OF_TRACKERS = "store", "tracker_key"
 
 
 class TrackerEntry(msgspec.Struct, frozen=True):
-    """Where the tracker is, and the folder in which it keeps `tracker.db`."""
+    """Where a tracker is, and the folder in which it keeps `tracker.db` if there is no store."""
 
     address: str
     state_folder: Path
@@ -93,12 +97,18 @@ class Cluster(msgspec.Struct, frozen=True):
     """A cluster file that was checked. All paths are absolute."""
 
     path: Path
-    tracker: TrackerEntry
+    trackers: tuple[TrackerEntry, ...]  # in the file's order
     nodes: dict[str, NodeEntry]  # by name, in the file's order
     holdings: dict[str, tuple[str, ...]]  # by file name: the nodes that hold it at the start
     cluster_up: int | None = None  # What all nodes may send together, in bytes/s.
     accepts_pushes: bool = False  # Without keys: whoever reaches the tracker may push.
     keys: Keys | None = None  # None: no security
+    store: StoreEntry | None = None  # What all trackers share; None: one keeps its own.
+
+    @property
+    def tracker_addresses(self) -> tuple[str, ...]:
+        """Where the trackers are, in the file's order."""
+        return tuple(entry.address for entry in self.trackers)
 
 
 def find(
@@ -163,18 +173,19 @@ def load_draft(path: Path) -> tuple[Cluster, Draft]:
 
     Raises as `load`.
     """
-    document = read(path).fields(("tracker", "nodes"), _OPTIONAL)
+    document = _top(read(path))
     absolute = path.absolute()
     draft = Draft()
     places = MetricsPlaces(document.get("metrics"))
-    tracker = _tracker(document["tracker"], absolute.parent, draft, places)
+    store = store_in(document["store"], absolute.parent) if "store" in document else None
+    trackers = _trackers(document, absolute.parent, draft, places)
     limits, cluster_up = common_limits(document.get("limits"))
-    about = tracker.address, limits, draft
+    about = tuple(entry.address for entry in trackers), limits, draft
     nodes = _Nodes(absolute.parent, *about, places).read(document["nodes"])
     holdings = _holdings(document["holdings"], nodes) if "holdings" in document else {}
     draft.take_others(document, absolute.parent)
     accepts = "accept_pushes" in document and document["accept_pushes"].flag()
-    return Cluster(absolute, tracker, nodes, holdings, cluster_up, accepts), draft
+    return Cluster(absolute, trackers, nodes, holdings, cluster_up, accepts, None, store), draft
 
 
 def node_named(cluster: Cluster, name: str) -> NodeEntry:
@@ -203,14 +214,43 @@ def fetcher_named(cluster: Cluster, name: str) -> NodeEntry:
     return node_named(cluster, name)
 
 
-def _tracker(value: Value, base: Path, draft: Draft, places: MetricsPlaces) -> TrackerEntry:
-    fields = value.fields(("address",), _OF_THE_TRACKER)
-    draft.take_tracker(value, fields.get("key"))
+def _top(value: Value) -> dict[str, Value]:
+    """Return what is at the top, which has a tracker or several."""
+    if not value.is_mapping or "trackers" not in value.entries("a cluster file"):
+        return value.fields(("tracker", "nodes"), (*_OPTIONAL, "store", "trackers"))
+    fields = value.fields(("trackers", "nodes"), (*_OPTIONAL, *_OF_TRACKERS, "tracker"))
+    if "tracker" in fields:
+        raise fields["tracker"].error("found beside trackers", "expected one of the two")
+    return fields
+
+
+def _trackers(
+    document: Mapping[str, Value], base: Path, draft: Draft, places: MetricsPlaces
+) -> tuple[TrackerEntry, ...]:
+    if "tracker" in document:
+        value = document["tracker"]
+        fields = value.fields(("address",), _OF_THE_ONLY_TRACKER)
+        draft.take_tracker(value, fields.get("key"))
+        return (_tracker(fields, base, places),)
+    value = document["trackers"]
+    draft.take_tracker(value, document.get("tracker_key"), is_list=True)
+    items = value.items("a list of trackers, each with an address")
+    if not 1 <= len(items) <= MAX_TRACKERS:
+        raise value.error(f"found {len(items)} trackers", f"expected 1 to {MAX_TRACKERS}")
+    if len(items) > 1 and "store" not in document:
+        found = f"found {len(items)} trackers and no store"
+        raise value.error(
+            found, "expected store: redis://HOST:PORT/0, where they keep what they know"
+        )
+    return tuple(_tracker(one.fields(("address",), _OF_A_TRACKER), base, places) for one in items)
+
+
+def _tracker(fields: Mapping[str, Value], base: Path, places: MetricsPlaces) -> TrackerEntry:
     address, endpoint = address_in(fields["address"])
     listen = listen_in(fields.get("listen"))
     place = fields.get("state_folder")
     folder = base / DEFAULT_STATE_FOLDER if place is None else folder_at(place, base)
-    places.taken[endpoint] = "the tracker"
+    claim(places.taken, endpoint, "the tracker", fields["address"])
     metrics = places.of("the tracker", fields.get("metrics"), _machine(endpoint))
     return TrackerEntry(address, folder, tracker_limits(fields.get("limits")), listen, metrics)
 
@@ -221,13 +261,13 @@ class _Nodes:
     def __init__(
         self,
         base: Path,
-        tracker_address: str,
+        trackers: tuple[str, ...],
         limits: NodeLimits,
         draft: Draft,
         places: MetricsPlaces,
     ) -> None:
         self._base = base
-        self._tracker_address = tracker_address
+        self._trackers = trackers
         self._limits = limits  # Of nodes that have none of their own.
         self._draft = draft
         self._places = places
@@ -246,7 +286,7 @@ class _Nodes:
         self._draft.take_node(name, entry, fields.get("key"))
         address, endpoint = address_in(fields["address"])
         claim(self._taken, endpoint, name, fields["address"])
-        refuse_unreachable(fields["address"], address, self._tracker_address)
+        refuse_unreachable(fields["address"], address, self._trackers)
         listen = listen_in(fields.get("listen"))
         folder = folder_at(fields["folder"], self._base)
         machine = _machine(endpoint)

@@ -80,9 +80,9 @@ def _ip(host: str, *, may_be_any: bool) -> str:
     return str(ip)
 
 
-def refuse_unreachable(value: Value, address: str, tracker_address: str) -> None:
+def refuse_unreachable(value: Value, address: str, trackers: tuple[str, ...]) -> None:
     """Refuse an address that every fetching node would silently refuse to connect to."""
-    if not addresses.may_be_holder(address, tracker_address, listed=address):
+    if not addresses.may_be_holder(address, trackers, listed=address):
         raise value.error(
             f"found {address}, to which other nodes will not connect",
             f"expected a port from {addresses.FIRST_UNPRIVILEGED_PORT} and a unicast host",

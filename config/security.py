@@ -75,6 +75,7 @@ class Draft:
 
     def __init__(self) -> None:
         self.tracker: bytes | None = None
+        self.has_tracker_list = False  # Then their key, which all share, is at the top of the file.
         self.nodes: dict[str, bytes | None] = {}
         self.readers: dict[str, ReaderEntry] = {}
         self.admins: dict[str, bytes] = {}
@@ -83,7 +84,8 @@ class Draft:
         self._places: dict[str, Value] = {}  # Where each name is.
         self._in_need: list[Value] = []  # What makes sense only where there are keys.
 
-    def take_tracker(self, value: Value, key: Value | None) -> None:
+    def take_tracker(self, value: Value, key: Value | None, *, is_list: bool = False) -> None:
+        self.has_tracker_list = is_list
         self._places[TRACKER] = value
         self.tracker = self._key(TRACKER, key)
 

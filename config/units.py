@@ -9,7 +9,7 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 import msgspec
-from shoal.config.cluster import Cluster, NodeEntry, TrackerEntry, node_named
+from shoal.config.cluster import Cluster, NodeEntry, TrackerEntry
 from shoal.protocol.addresses import split
 
 TRACKER = "tracker"
@@ -36,25 +36,26 @@ def unit_name(cluster: str, role: str) -> str:
 
 
 def unit_of(
-    cluster: Cluster, role: str, command: Sequence[str], user: str | None, name: str | None = None
+    cluster: Cluster,
+    entry: TrackerEntry | NodeEntry,
+    command: Sequence[str],
+    user: str | None,
+    name: str,
 ) -> Unit:
-    """Return the unit of the tracker or a node.
+    """Return the unit of a tracker or a node.
 
     Args:
         cluster: the one that it belongs to.
-        role: `tracker`, or the name of a node.
+        entry: its own in there.
         command: what runs shoal, with the absolute path of the program.
         user: as whom it runs, as a system unit; None for a unit of the user's own.
-        name: of the unit; by default it is told by the cluster file's.
-
-    Raises:
-        OperatorError: there is no such node.
+        name: of the unit.
     """
-    name = name or unit_name(cluster.path.stem, role)
-    is_tracker = role == TRACKER
-    entry = cluster.tracker if is_tracker else node_named(cluster, role)
-    folders = (cluster.tracker.state_folder,) if is_tracker else _written_by(cluster.nodes[role])
-    words = [TRACKER] if is_tracker else ["node", role]
+    is_tracker = isinstance(entry, TrackerEntry)
+    folders = _written_by(entry) if isinstance(entry, NodeEntry) else (entry.state_folder,)
+    words = ["node", entry.name] if isinstance(entry, NodeEntry) else [TRACKER]
+    if is_tracker and len(cluster.trackers) > 1:
+        words += ["--at", entry.address]
     _, port = split(entry.bound_to)
     template = TEMPLATES / ("user.service" if user is None else "system.service")
     text = string.Template(template.read_text()).substitute(

@@ -87,11 +87,11 @@ class Closeups:
 
     def _addresses(self, nodes: list[str], rows: Mapping[str, Any]) -> dict[str, str]:
         """Return where those are that may be asked: a tracker's word may lead anywhere."""
-        tracker = self._cluster.tracker.address
+        trackers = self._cluster.tracker_addresses
         listed = {name: entry.address for name, entry in self._cluster.nodes.items()}
         told = {node: rows[node]["address"] for node in nodes if node in rows}
         return {
             node: address
             for node, address in told.items()
-            if may_be_holder(address, tracker, listed.get(node))
+            if may_be_holder(address, trackers, listed.get(node))
         }

@@ -10,7 +10,7 @@ from collections.abc import Callable
 from typing import Any
 
 from shoal.api import push
-from shoal.api.asking import Line
+from shoal.api.asking import Line, trackers_of
 from shoal.api.ls import listed
 from shoal.api.status import Overview, overview
 from shoal.config.cluster import Cluster
@@ -70,7 +70,8 @@ class Watch:
         }
         self._closely = Cadence(least_s=1.0, share=0.03)
         self._rows: dict[str, Rows] = {name: {} for name in SECTIONS}
-        self._tracker: Document = {"address": cluster.tracker.address, "away": None}
+        self._trackers = trackers_of(cluster)
+        self._tracker: Document = {"address": self._trackers.addresses[0], "away": None}
 
     def start(self) -> None:
         threading.Thread(target=self._run, name="watch", daemon=True).start()
@@ -123,7 +124,7 @@ class Watch:
             OperatorError: the tracker does not answer, does not let us in, or makes no sense.
         """
         if self._line is None:
-            self._line = Line(self._cluster.tracker.address, self._towards)
+            self._line = Line(self._trackers, self._towards)
         line, is_watched = self._line, self._streams.viewers > 0
         due = [name for name, one in self._cadences.items() if one.is_due(now)]
         for name in due if is_watched else ["nodes"]:
@@ -132,7 +133,7 @@ class Watch:
         back = self._tracker["away"] is not None
         if self._overview is not None:
             since = picture.steady(now - self._overview.uptime_s, self._tracker.get("since"))
-            self._tracker = {**self._tracker, "away": None, "since": since}
+            self._tracker = {"address": line.address, "away": None, "since": since}
         return bool(due) or back
 
     def _ask_for(self, name: str, line: Line) -> None:

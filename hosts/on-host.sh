@@ -5,13 +5,14 @@
 #   install PYTHON HASH             the same, from a tar of packages on standard input
 #   put FILE SIZE secret            from standard input into ~/.shoal-hosts/FILE, for nobody else
 #   put FILE SIZE only NAME…        the same for all to read; other secrets than NAME's are removed
-#   look CLUSTER PYTHON HOST PORT FOLDER tracker|node NAME   what it would find there, as JSON
-#   start|state|stop CLUSTER SHOAL tracker|node NAME
-#   service|unservice CLUSTER SHOAL UNIT tracker|node NAME       have systemd run it, or no longer
+#   look CLUSTER PYTHON HOST PORT FOLDER ROLE          what it would find there, as JSON
+#   start|state|stop CLUSTER SHOAL ROLE
+#   service|unservice CLUSTER SHOAL UNIT ROLE          have systemd run it, or no longer
 #   run CLUSTER SHOAL ARGUMENT…     a shoal command, to its end or that of standard input
 #
-# SHOAL is the command, perhaps of several words. Pid and log files, the cluster file and what it
-# names by relative paths are in ~/.shoal-hosts/CLUSTER. Homes may be on NFS: hosts have bundles in
+# ROLE is `tracker`, `tracker --at ADDRESS` or `node NAME`; SHOAL the command, perhaps of several
+# words. Pid and log files, the cluster file and what it names by relative paths are in
+# ~/.shoal-hosts/CLUSTER. Homes may be on NFS: hosts have bundles in
 # common, and each names the one that it uses in current.HOST. POSIX sh.
 set -u
 exec 3<&0 </dev/null  # Nobody reads the data, or waits for the silence, by mistake.
@@ -44,10 +45,15 @@ END
   echo "$asked"
 }
 
+# Sets $role, and $name as its files here are called.
+name_role() {
+  role="$*" name=$(echo "$*" | sed 's/ --at tcp:../-/; s/ /-/')
+}
+
 look() {
   folder=$own/$1 python=$2 host=$3 port=$4 files=$5
   shift 5
-  role="$*" name=$(echo "$*" | tr ' ' -)
+  name_role "$@"
   ours=$(cd "$folder" 2>/dev/null && { is_running || is_served; } && echo yes)
   has=$([ -x "$bundles/$(cat "$bundles/current.$here" 2>/dev/null)/shoal" ] && echo yes)
   "$python" - "$host" "$port" "$folder" "$files" "$ours" "$has" <<'END'
@@ -179,7 +185,7 @@ unservice() {
 manage_service() {
   own_systemd
   # shellcheck disable=SC2086  # A command of several words.
-  said=$($shoal service "${role#node }" --config cluster.yaml --unit "$unit" "$@" 2>"$name.said")
+  said=$($shoal service ${role#node } --config cluster.yaml --unit "$unit" "$@" 2>"$name.said")
   code=$?
   reason=$(sed -n 's/^error: //p' "$name.said")
   rm -f "$name.said"
@@ -326,7 +332,7 @@ main() {
   shift 2
   case $action in service | unservice) unit=$1 && shift ;; esac
   cd "$folder" 2>/dev/null || fail 2 "no $folder here: nothing was started"
-  role="$*" name=$(echo "$*" | tr ' ' -)
+  name_role "$@"
   "$action" "$@"
 }
 

@@ -12,7 +12,7 @@ from shoal.config.cluster import DEFAULT_STATE_FOLDER, Cluster
 from shoal.hosts.installing import PYTHONS
 from shoal.hosts.machine import Machine, told
 from shoal.hosts.reasons import reason
-from shoal.hosts.roles import TRACKER, Role
+from shoal.hosts.roles import Role, entry_of, tracker_roles
 from shoal.hosts.ssh import Hosts, Outcome
 from shoal.protocol import addresses
 from shoal.protocol.errors import OperatorError
@@ -97,8 +97,7 @@ class _Where(msgspec.Struct):
 
 
 def _look(hosts: Hosts, role: Role, cluster: Cluster, machine: Machine, folder: str) -> Outcome:
-    entry = cluster.nodes.get(role.name, cluster.tracker)
-    host, port = addresses.split(entry.bound_to)
+    host, port = addresses.split(entry_of(cluster, role).bound_to)
     words = [hosts.cluster, machine.python, host, str(port), folder, *role.words]
     return hosts.over_ssh(role, ["look", *words])
 
@@ -110,7 +109,10 @@ def _folders(cluster: Cluster) -> Mapping[str, str]:
         name: str(entry["state_folder" if entry.get("read_only") else "folder"])
         for name, entry in document["nodes"].items()
     }
-    return folders | {TRACKER: str(document["tracker"].get("state_folder", DEFAULT_STATE_FOLDER))}
+    listed = document["trackers"] if "trackers" in document else [document["tracker"]]
+    for name, entry in zip(tracker_roles(cluster, {}), listed, strict=True):
+        folders[name] = str(entry.get("state_folder", DEFAULT_STATE_FOLDER))
+    return folders
 
 
 def _found(outcome: Outcome, cluster: Cluster, room: Room) -> Found:
@@ -140,7 +142,7 @@ def _problems(role: Role, place: _Place, cluster: Cluster, room: Room) -> list[s
     entry = cluster.nodes.get(role.name)
     needed = room.needed_bytes if entry and role.name not in room.holders else 0
     quota = entry.quota_bytes if entry else None
-    address = cluster.nodes.get(role.name, cluster.tracker).bound_to
+    address = entry_of(cluster, role).bound_to
     found = {
         f"another program has {address}: stop it, or change the port": place.port == "taken",
         f"{address} is no address of that host: correct it": place.port.startswith("no "),

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 import msgspec
 from shoal.config.cluster import Cluster
 from shoal.config.units import unit_name
-from shoal.hosts.roles import TRACKER, Role
+from shoal.hosts.roles import Role
 from shoal.hosts.sending import send
 from shoal.hosts.ssh import Hosts, Outcome, failures, reached
 
@@ -94,12 +94,12 @@ def states(hosts: Hosts, roles: Sequence[Role]) -> list[Outcome]:
 
 
 def stop(hosts: Hosts, roles: Sequence[Role]) -> list[Outcome]:
-    """Stop the roles, the tracker last: nodes that leave say goodbye to it."""
-    nodes = [role for role in roles if role.name != TRACKER]
-    tracker = [role for role in roles if role.name == TRACKER]
+    """Stop the roles, the trackers last: nodes that leave say goodbye to them."""
+    nodes = [role for role in roles if not role.is_tracker]
+    trackers = [role for role in roles if role.is_tracker]
     return [
         outcome
-        for some in (nodes, tracker)
+        for some in (nodes, trackers)
         for outcome in hosts.on_each(
             some, "stopping", lambda role: hosts.act(role, "stop", *role.words)
         )

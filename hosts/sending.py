@@ -8,7 +8,7 @@ from collections.abc import Sequence
 
 from shoal.config.cluster import Cluster
 from shoal.config.keys import NoSecretError, own_pair, secret_file
-from shoal.hosts.roles import Role
+from shoal.hosts.roles import Role, entry_of
 from shoal.hosts.ssh import Hosts, Outcome, Payload, failures, reached
 from shoal.protocol import addresses
 
@@ -55,10 +55,10 @@ def send(
 
 def _has_secret(cluster: Cluster, role: Role) -> bool:
     """Return whether a role's secret, which is checked, is on this machine."""
-    if cluster.keys is None or cluster.keys.of(role.name) is None:
+    if cluster.keys is None or cluster.keys.of(role.key_name) is None:
         return False
     try:
-        own_pair(cluster, role.name)
+        own_pair(cluster, role.key_name)
     except NoSecretError:
         return False
     return True
@@ -68,17 +68,16 @@ def _names_at(role: Role, every_role: Sequence[Role], cluster: Cluster) -> list[
     """Return all roles on the host of one of them, by whichever name ssh finds it."""
     if cluster.keys is None:
         return []
-    here = {role.host, _address_host(role.name, cluster)}
+    here = {role.host, _address_host(role, cluster)}
     return [
-        one.name
+        one.key_name
         for one in every_role
-        if one.host in here or _address_host(one.name, cluster) in here
+        if one.host in here or _address_host(one, cluster) in here
     ]
 
 
-def _address_host(name: str, cluster: Cluster) -> str:
-    entry = cluster.nodes.get(name, cluster.tracker)
-    return addresses.split(entry.address)[0]
+def _address_host(role: Role, cluster: Cluster) -> str:
+    return addresses.split(entry_of(cluster, role).address)[0]
 
 
 def _send_file(hosts: Hosts, role: Role, cluster: Cluster, names: Sequence[str]) -> Outcome:
@@ -89,6 +88,6 @@ def _send_file(hosts: Hosts, role: Role, cluster: Cluster, names: Sequence[str])
 
 def _send_secret(hosts: Hosts, role: Role, cluster: Cluster) -> Outcome:
     """Send a role its secret, into a file that is nobody else's from its first moment on."""
-    source = secret_file(cluster.path, role.name)
-    name = f"{hosts.cluster}/{KEYS}/{role.name}.key"
+    source = secret_file(cluster.path, role.key_name)
+    name = f"{hosts.cluster}/{KEYS}/{role.key_name}.key"
     return hosts.put(role, Payload(str(source), source.read_bytes()), name, "secret")

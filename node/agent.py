@@ -93,7 +93,7 @@ class Agent:
         self._announcer = Announcer(*named, rng, settings, token.load(state))
         told = self._told, functools.partial(token.save, state)
         self._session = Session(
-            self._context, identity.tracker_address, self._announcer, *told, identity.ring
+            self._context, identity.trackers, self._announcer, *told, identity.ring
         )
         self._session.speak_from(identity.listen)
         self.inventory = Inventory(self._session.tell)

@@ -27,18 +27,18 @@ def split(address: str) -> tuple[str, int]:
     return match["v6"] or match["host"], int(match["port"])
 
 
-def may_be_holder(address: str, tracker_address: str, listed: str | None = None) -> bool:
-    """Return whether a holder that the tracker names may be connected to.
+def may_be_holder(address: str, trackers: tuple[str, ...], listed: str | None = None) -> bool:
+    """Return whether a holder that one of the `trackers`, by address, names may be connected to.
 
     A tracker that lies must not make nodes knock on other services (CVE-2025-59352's kind): no
-    system ports, no multicast or link-local addresses, nothing on this machine unless the tracker
-    is on this machine too, and never the tracker itself. Nor may it make them look up host names:
+    system ports, no multicast or link-local addresses, nothing on this machine unless all trackers
+    are on this machine too, and never a tracker itself. Nor may it make them look up host names:
     a name has to be the address that the node has in our own cluster file, `listed`. Judged by
     the text alone: what that name resolves to is the name service's word.
     """
     try:
         host, port = split(address)
-        tracker_host, tracker_port = split(tracker_address)
+        places = [split(tracker) for tracker in trackers]
     except ValueError:
         return False
     if port < FIRST_UNPRIVILEGED_PORT or not _may_be_host(host):
@@ -46,8 +46,8 @@ def may_be_holder(address: str, tracker_address: str, listed: str | None = None)
     if ip(host) is None and address != listed:
         return False
     if is_loopback(host):
-        return is_loopback(tracker_host) and port != tracker_port
-    return (host.lower(), port) != (tracker_host.lower(), tracker_port)
+        return all(is_loopback(own) and port != taken for own, taken in places)
+    return all((host.lower(), port) != (own.lower(), taken) for own, taken in places)
 
 
 def _may_be_host(host: str) -> bool:

@@ -250,6 +250,7 @@ class TrackerStatus(Message, frozen=True, tag="tracker"):
     nodes: tuple[NodeStatus, ...]
     next: str | None = None
     counters: dict[str, int] = msgspec.field(default_factory=dict)
+    trouble: str = ""  # Why what it knows is not saved or not shared, in words.
 
 
 # To a node.

@@ -53,6 +53,7 @@ HANDSHAKE_FAILED = (
     | int(zmq.EVENT_HANDSHAKE_FAILED_PROTOCOL)
     | int(zmq.EVENT_HANDSHAKE_FAILED_AUTH)
 )
+CUT = int(zmq.EVENT_CLOSED) | int(zmq.EVENT_DISCONNECTED)
 
 
 def prepare_listening(listener: socket.socket) -> None:
@@ -229,11 +230,14 @@ def _unconnected_dealer(
 
 
 def tracker_dealer(
-    context: "zmq.Context[zmq.Socket[bytes]]", rng: random.Random, towards: Towards | None = None
+    context: "zmq.Context[zmq.Socket[bytes]]",
+    rng: random.Random,
+    towards: Towards | None = None,
+    events: int = HANDSHAKE_FAILED,
 ) -> "tuple[zmq.Socket[bytes], zmq.Socket[bytes]]":
     """Return a DEALER for the tracker, and its monitor; once connected, it reconnects if it can.
 
-    The monitor reports handshakes that fail. With keys, the DEALER does not reconnect after one.
+    The monitor reports `events`. With keys, the DEALER does not reconnect after a handshake failed.
     """
     sock = context.socket(zmq.DEALER)
     sock.setsockopt(zmq.MAXMSGSIZE, messages.MAX_REPLY_BYTES + curve.ADDED_BYTES)
@@ -243,7 +247,7 @@ def tracker_dealer(
     sock.setsockopt(zmq.RECONNECT_IVL, rng.randrange(100, 400))
     sock.setsockopt(zmq.RECONNECT_IVL_MAX, 2000)
     _prepare_client(sock, UNACKNOWLEDGED_MS, towards)
-    return sock, sock.get_monitor_socket(HANDSHAKE_FAILED)
+    return sock, sock.get_monitor_socket(events)
 
 
 def bind(

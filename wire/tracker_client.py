@@ -1,18 +1,27 @@
-"""Asks the tracker: one request at a time, with a deadline and retries. Judges no reply."""
+"""Asks the tracker: one request at a time, with a deadline and retries. Judges no reply.
+
+If there are several, the one that protocol.trackers names; one that fails makes way for the next.
+"""
 
 import contextlib
 import os
 import random
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 import zmq
 from shoal.protocol import messages
-from shoal.protocol.errors import MalformedMessageError, TrackerError, WireCode
+from shoal.protocol.errors import (
+    MalformedMessageError,
+    NotAllowedError,
+    TrackerError,
+    WireCode,
+)
 from shoal.protocol.keyring import Towards
 from shoal.protocol.message import Message
 from shoal.protocol.messages import TrackerReply
 from shoal.protocol.pushing import News
+from shoal.protocol.trackers import Trackers
 from shoal.wire import frames, handshake, host_names, origin, sockets
 from shoal.wire.host_names import HOST_NAMES, HostNameError
 
@@ -32,23 +41,28 @@ class TrackerClient:
     def __init__(
         self,
         context: "zmq.Context[zmq.Socket[bytes]]",
-        address: str,
+        trackers: Trackers,
         tries: int = TRIES,
         towards: Towards | None = None,
         source: str = "",
     ) -> None:
-        """`towards` tells with which keys; None if the cluster file has none.
+        """Ask each of `trackers` once at least, and so often in all, before giving up.
 
-        `source` is the address of the node that asks, if it is one.
+        `towards` tells with which keys; None if the cluster file has none. `source` is the address
+        of the node that asks, if it is one.
         """
-        self.address = address
-        self.tries = tries
+        self.address = trackers.current(time.monotonic())
+        self.tries = max(tries, len(trackers.addresses))
         self.is_over = False
+        self._trackers = trackers
+        self._is_one_of_several = len(trackers.addresses) > 1
+        # Those that did not answer since the question was put, and why if that is known.
+        self._failures: dict[str, NotAllowedError | str] = {}
         self._context = context
         self._rng = random.SystemRandom()
         self._towards = towards
         self._source = source
-        self.socket, self._monitor = sockets.tracker_dealer(context, self._rng, towards)
+        self.socket, self.monitor = self._dealer()
         self._connected = self._endpoint = ""  # To these numbers, as libzmq was told.
         self._unsent: list[bytes] = []  # The last try, until the tracker's numbers are known.
         self._trouble = ""
@@ -68,12 +82,14 @@ class TrackerClient:
         """When to call `receive` even if nothing has arrived, in monotonic seconds."""
         if not self.is_waiting:
             return None
-        return min(self._due, self._look_at) if self._unsent else self._due
+        looks = self._unsent or self._is_one_of_several
+        return min(self._due, self._look_at) if looks else self._due
 
     def send(self, message: Message, now: float) -> None:
         """Send `message`, and give up an earlier one that has not been answered."""
         self._body = messages.encode(message)
         self._tries_left = self.tries
+        self._failures.clear()
         self._try(now)
 
     def receive(self, now: float) -> TrackerReply | None:
@@ -85,18 +101,21 @@ class TrackerClient:
             TrackerError: there will be none.
             NotAllowedError: the tracker does not let us in, or is not the one that was meant.
         """
+        self._look_at = now + CHECK_S
         if self._unsent and self.is_waiting:
             self._reach(now)
         while frames.has_mail(self.socket):
             reply = self._read(self.socket.recv_multipart(zmq.NOBLOCK))
             if reply is not None and self.is_waiting:
                 self._body = b""
+                self._failures.clear()
                 return reply
-        self._look()
+        self._look(now)
         if self.is_waiting and now >= self._due:
+            self._note_failure(now)
             if self._tries_left == 0:
                 self._body = b""
-                raise TrackerError(unreachable(self.address, self._trouble))
+                raise self._failure()
             self._try(now)
         return None
 
@@ -136,33 +155,85 @@ class TrackerClient:
         self.close()
         self.is_over, self._connected = False, ""
         self._towards = towards
-        self.socket, self._monitor = sockets.tracker_dealer(self._context, self._rng, towards)
+        self.socket, self.monitor = self._dealer()
 
     def close(self) -> None:
         self.socket.disable_monitor()
-        self._monitor.close()
+        self.monitor.close()
         self.socket.close()
 
-    def _look(self) -> None:
-        """See whether a handshake has failed; to find out why may take half a second."""
-        event = 0
-        while frames.has_mail(self._monitor):
-            told, _ = self._monitor.recv_multipart(zmq.NOBLOCK)
-            event, _ = sockets.MONITOR.unpack(told)
-        if not event:
+    def _dealer(self) -> "tuple[zmq.Socket[bytes], zmq.Socket[bytes]]":
+        """Return the socket and its monitor, which has news even while nothing is waited for."""
+        events = sockets.HANDSHAKE_FAILED | (sockets.CUT if self._is_one_of_several else 0)
+        return sockets.tracker_dealer(self._context, self._rng, self._towards, events)
+
+    def _look(self, now: float) -> None:
+        """See whether a handshake has failed; to find out why may take half a second.
+
+        If there are several trackers, see too whether this one cannot be reached.
+        """
+        event, is_cut = 0, False
+        while frames.has_mail(self.monitor):
+            told, place = self.monitor.recv_multipart(zmq.NOBLOCK)
+            number, _ = sockets.MONITOR.unpack(told)
+            if number & sockets.HANDSHAKE_FAILED:
+                event = number
+            elif place.decode().endswith(self._connected.removeprefix("tcp://")):
+                is_cut = True  # Else it is one from which we have moved on.
+        if event:
+            refusal = handshake.refusal(self.address, self._connected, event, self._towards)
+            if refusal is None and self._towards is None:
+                return  # libzmq tries again.
+            self._note_failure(now, refusal)
+            if not self._moves_on(now):
+                self.is_over = True
+                self._body = b""
+                raise self._failure()
+        elif is_cut:
+            self._note_failure(now)
+            self._moves_on(now)
+
+    def _note_failure(self, now: float, refusal: NotAllowedError | None = None) -> None:
+        self._failures[self.address] = refusal or self._trouble
+        self._trackers.failed(self.address, now)
+
+    def _failure(self) -> TrackerError | NotAllowedError:
+        """Return the error for all that have failed since the question was put."""
+        refusal = next((e for e in self._failures.values() if isinstance(e, NotAllowedError)), None)
+        troubles = {at: e for at, e in self._failures.items() if isinstance(e, str)}
+        if refusal is None:
+            return TrackerError(unreachable(troubles))
+        if not troubles:
+            return refusal
+        return NotAllowedError(f"{refusal}; no answer from {' and '.join(troubles)} either")
+
+    def _moves_on(self, now: float) -> bool:
+        """Go on at once with a tracker that has not failed yet; say whether there is one."""
+        if self._trackers.current(now) in self._failures:
+            return False
+        if self.is_waiting:
+            self._tries_left += 1
+            self._try(now)
+        else:
+            self._choose(now)
+            self._reach(now)
+        return True
+
+    def _choose(self, now: float) -> None:
+        address = self._trackers.current(now)
+        if address == self.address:
             return
-        refusal = handshake.refusal(self.address, self._connected, event, self._towards)
-        if refusal is None and self._towards is None:
-            return  # libzmq tries again.
-        self.is_over = True
-        self._body = b""
-        raise refusal or TrackerError(unreachable(self.address))
+        if self._connected:
+            with contextlib.suppress(zmq.ZMQError):  # libzmq has given it up already.
+                self.socket.disconnect(self._endpoint)
+        self.address, self._connected = address, ""
 
     def _try(self, now: float) -> None:
         self._tries_left -= 1
         self._due = now + PATIENCE_S
         self._tag = os.urandom(TAG_BYTES)
         self._unsent = [self._tag, b"", self._body]
+        self._choose(now)
         self._reach(now)
 
     def _reach(self, now: float) -> None:
@@ -203,11 +274,18 @@ class TrackerClient:
         return reply
 
 
-def unreachable(address: str, trouble: str = "") -> str:
-    """Return what to tell the operator about a tracker that does not answer.
+def unreachable(troubles: Mapping[str, str]) -> str:
+    """Return what to tell the operator about trackers, by address, that do not answer.
 
-    `trouble` is a phrase that says why its host name could not be looked up.
+    The text of each is a phrase that says why its host name could not be looked up, if so.
     """
+    (address, trouble), *others = troubles.items()
+    if others:
+        every = ", ".join(f"{at} ({why})" if why else at for at, why in troubles.items())
+        return (
+            f"no tracker answers, of {every}; start one (shoal tracker), "
+            "or correct their addresses in the cluster file"
+        )
     if trouble:
         return (
             f"the tracker at {address} cannot be reached: {trouble}; correct its address "

@@ -37,13 +37,14 @@ class Initial:
     `resolve` knows the addresses of the hosts that the file names.
     """
 
-    address: str  # the tracker's own
+    address: str  # this tracker's own
     nodes: Mapping[str, InitialNode] = field(default_factory=dict)
     holdings: Mapping[str, Sequence[str]] = field(default_factory=dict)  # by name: nodes
     publish: Publish = Publish.MEMBERS
     resolve: Resolve = numbers_alone
     accepts_pushes: bool = False  # Without keys; with keys, admins push.
     cluster_up: int | None = None  # What all nodes may send together, in bytes/s.
+    others: Sequence[str] = ()  # The addresses of the other trackers.
 
     def neighbours(self, node: str | None) -> Mapping[str, None]:
         """Return the nodes in the zone of `node`, including itself; none if it has no zone."""

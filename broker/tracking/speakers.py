@@ -36,7 +36,7 @@ class Speakers:
                 f"{node} cannot be announced at {request.address}: "
                 "the host must be a number, as in tcp://192.168.1.10:11001; update that node",
             )
-        if not addresses.may_be_holder(request.address, self._tracker_address()):
+        if not addresses.may_be_holder(request.address, self._trackers()):
             reason = f"other nodes would refuse to connect to {request.address}"
             return Error(WireCode.CONFLICT, f"{node} cannot be a holder: {reason}")
         return (
@@ -87,9 +87,12 @@ class Speakers:
             yield Entrusted(node, tokens.text)
         return ""
 
-    def _tracker_address(self) -> str:
-        """Return the tracker's address as a number, if that is known."""
-        address = self.state.initial.address
+    def _trackers(self) -> tuple[str, ...]:
+        """Return the addresses of all trackers, as numbers where those are known."""
+        initial = self.state.initial
+        return tuple(map(self._numbered, (initial.address, *initial.others)))
+
+    def _numbered(self, address: str) -> str:
         host, port = addresses.split(address)
         for found in self.state.initial.resolve(host):
             return f"tcp://[{found}]:{port}" if ":" in found else f"tcp://{found}:{port}"

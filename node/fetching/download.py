@@ -39,7 +39,7 @@ class Download:
         self,
         meant: Meant,
         node: str,
-        tracker_address: str,
+        trackers: tuple[str, ...],
         rng: "Random",
         settings: FetchSettings | None = None,
         listed: "Mapping[str, str]" = {},  # noqa: B006 (is not changed)
@@ -57,7 +57,7 @@ class Download:
         self.budget: Budget = Bucket()  # How much may be requested in which time.
         self._settings = settings or FetchSettings()
         self._rng = rng
-        self.roster = Roster(node, tracker_address, self._settings, listed)
+        self.roster = Roster(node, trackers, self._settings, listed)
         self._manifest_requests = ManifestRequests(rng)
         self._patience = Patience(self._settings.stalled_s)
         self._lookup = Lookup(self._settings)

@@ -68,7 +68,7 @@ class Roster:
     def __init__(
         self,
         node: str,
-        tracker_address: str,
+        trackers: tuple[str, ...],
         settings: FetchSettings,
         listed: Mapping[str, str] = {},
     ) -> None:
@@ -78,7 +78,7 @@ class Roster:
         self._listed = listed
         self._listed_at = {address: node for node, address in listed.items()}
         self._node = node
-        self._tracker_address = tracker_address
+        self._trackers = trackers
         self._settings = settings
         self._scheduler: Scheduler | None = None
         self._times = 1  # So many times the usual number of holders are asked.
@@ -335,7 +335,7 @@ class Roster:
             self._shunned[holder.node] = "has no key in the cluster file here"
             return False
         listed = self._listed.get(holder.node)
-        if addresses.may_be_holder(holder.address, self._tracker_address, listed):
+        if addresses.may_be_holder(holder.address, self._trackers, listed):
             return True
         self._shunned[holder.node] = f"has an untrusted address, {holder.address}"
         return False

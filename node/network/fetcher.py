@@ -26,6 +26,7 @@ from shoal.protocol.keyring import Keyring, knows, towards_node, towards_tracker
 from shoal.protocol.manifest import MAX_MANIFEST_BYTES
 from shoal.protocol.messages import ChunkRequest, Error, Holders, ManifestRequest, Query, WrongChunk
 from shoal.protocol.names import display, quoted
+from shoal.protocol.trackers import Trackers
 from shoal.wire.host_names import HOST_NAMES
 from shoal.wire.tracker_client import TrackerClient
 
@@ -43,7 +44,7 @@ class Surroundings(msgspec.Struct, frozen=True):
 
     context: "zmq.Context[zmq.Socket[bytes]]"
     node: str
-    tracker_address: str
+    trackers: Trackers
     settings: FetchSettings = FetchSettings()
     listed: dict[str, str] = {}  # The addresses of the nodes in the cluster file, by name.
     ring: Keyring | None = None
@@ -71,9 +72,9 @@ class Fetcher:
         self._on_progress = on_progress
         self._meant = meant
         node = surroundings.node
-        tracker_address = HOST_NAMES.best(surroundings.tracker_address)
+        trackers = tuple(map(HOST_NAMES.best, surroundings.trackers.addresses))
         settings, listed = surroundings.settings, surroundings.listed
-        self._download = Download(meant, node, tracker_address, rng, settings, listed)
+        self._download = Download(meant, node, trackers, rng, settings, listed)
         self._download.roster.knows = self._knows
         if surroundings.budget is not None:
             self._download.budget = surroundings.budget
@@ -94,7 +95,7 @@ class Fetcher:
         """
         started, worked_s = time.monotonic(), time.thread_time()
         towards = towards_tracker(self._with.ring)
-        tracker = TrackerClient(self._with.context, self._with.tracker_address, towards=towards)
+        tracker = TrackerClient(self._with.context, self._with.trackers, towards=towards)
         self._links = Links(self._stop.wake, tracker.socket)
         try:
             listening = self._with.attention.listening(self._stop.wake)

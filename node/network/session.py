@@ -17,6 +17,7 @@ from shoal.protocol.errors import NotAllowedError, TrackerError
 from shoal.protocol.keyring import Keyring, towards_tracker
 from shoal.protocol.messages import Holding, Ok, Told, TrackerReply, Withdrawal
 from shoal.protocol.pushing import Doing, Wish
+from shoal.protocol.trackers import Trackers
 from shoal.system.pulse import Pulse
 from shoal.wire import origin
 from shoal.wire.tracker_client import TrackerClient
@@ -57,7 +58,7 @@ class Session:
     def __init__(
         self,
         context: "zmq.Context[zmq.Socket[bytes]]",
-        tracker_address: str,
+        trackers: Trackers,
         announcer: Announcer,
         on_told: Callable[[Told], None],
         on_token: Callable[[str], None] = lambda _: None,
@@ -68,7 +69,7 @@ class Session:
         So is `on_token`, with the token to show from now on.
         """
         self._context = context
-        self._tracker_address = tracker_address
+        self._trackers = trackers
         self._ring = ring
         self._listen: str | None = None
         self._announcer = announcer
@@ -81,6 +82,7 @@ class Session:
         self._news: queue.SimpleQueue[Holding | Withdrawal | None] = queue.SimpleQueue()
         self._is_listening = False  # For news; while an answer is awaited they can wait too.
         self._wake = Wake()
+        self._spoke_to = ""  # The address of the tracker that was asked last.
         self._is_stopping = False
         self._is_over = False  # Nothing will be confirmed any more.
         self._asked = 0  # How often `flush` was called …
@@ -156,12 +158,10 @@ class Session:
                 self._progress.notify_all()
 
     def _speak(self) -> None:
-        towards = towards_tracker(self._ring)
-        source = origin.of(self._announcer.address, self._listen)
-        client = TrackerClient(self._context, self._tracker_address, 1, towards, source)
+        client = self._client()
         poller = zmq.Poller()
-        poller.register(client.socket, zmq.POLLIN)
-        poller.register(self._wake, zmq.POLLIN)
+        for sock in (client.socket, client.monitor, self._wake):
+            poller.register(sock, zmq.POLLIN)
         try:
             while not self._is_stopping:
                 self.pulse.since = time.monotonic()
@@ -177,6 +177,7 @@ class Session:
                     if client.is_over:
                         self._renew(client, poller)
                     client.send(message, now)
+                    self._note_tracker(client, now)
                 self._confirm(asked)
                 self._is_listening = not client.is_waiting
                 self.pulse.rest()
@@ -187,6 +188,13 @@ class Session:
             self._say_goodbye(client)
         finally:
             client.close()
+
+    def _client(self) -> TrackerClient:
+        towards = towards_tracker(self._ring)
+        source = origin.of(self._announcer.address, self._listen)
+        client = TrackerClient(self._context, self._trackers, 1, towards, source)
+        self._spoke_to = client.address
+        return client
 
     def _tell_doing(self, now: float) -> None:
         self._tell_wants(now)
@@ -215,6 +223,7 @@ class Session:
             self._note_reached(error)
             self._talk.unanswered(now)
             reply = None
+        self._note_tracker(client, now)
         if reply is not None:
             self._answered(reply, now)
         self._take_wishes(client)
@@ -261,8 +270,16 @@ class Session:
     def _renew(self, client: TrackerClient, poller: zmq.Poller) -> None:
         """Connect again: our key may be known by now."""
         poller.unregister(client.socket)
+        poller.unregister(client.monitor)
         client.renew(towards_tracker(self._ring))
         poller.register(client.socket, zmq.POLLIN)
+        poller.register(client.monitor, zmq.POLLIN)
+
+    def _note_tracker(self, client: TrackerClient, now: float) -> None:
+        if client.address != self._spoke_to:
+            log.info("asking the tracker at %s, not %s", client.address, self._spoke_to)
+            self._spoke_to = client.address
+            self._talk.moved(now)
 
     def _note_reached(self, trouble: TrackerError | NotAllowedError | None) -> None:
         if trouble is not None and self._is_reached is not False:

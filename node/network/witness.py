@@ -30,7 +30,7 @@ class Witnesses:
         self,
         context: "zmq.Context[zmq.Socket[bytes]]",
         node: str,
-        tracker_address: str,
+        trackers: tuple[str, ...],
         rng: Random,
         listed: Mapping[str, str] = {},
         ring: Keyring | None = None,
@@ -39,7 +39,7 @@ class Witnesses:
         self._context = context
         self._listed = listed
         self._node = node
-        self._tracker_address = tracker_address
+        self._trackers = trackers
         self._rng = rng
         self._ring = ring
 
@@ -64,7 +64,7 @@ class Witnesses:
         if holder.node == self._node or not knows(self._ring, holder.node):
             return False
         listed = self._listed.get(holder.node)
-        return addresses.may_be_holder(holder.address, self._tracker_address, listed)
+        return addresses.may_be_holder(holder.address, self._trackers, listed)
 
     def _ask(self, thing: Whole, links: list[Link], check: Callable[[], None]) -> bool:
         now = time.monotonic()

@@ -147,11 +147,10 @@ class _Transfer:
             self._stop.check,
         )
         intake.tell = home.attention.news
-        node, tracker_address = identity.name, identity.tracker_address
         surroundings = Surroundings(
             home.context,
-            node,
-            tracker_address,
+            identity.name,
+            identity.trackers,
             self._settings,
             identity.listed,
             identity.ring,
@@ -235,11 +234,12 @@ class _Fetch:
 
         None if it does not answer, but what is meant is here: an id says that by itself.
         """
-        what, address = self._order.what, self._home.identity.tracker_address
+        what = self._order.what
         try:
             return versions.find(what, functools.partial(questions.ask, self._home, self._check))
         except versions.LyingTrackerError:
-            message = f"asked for {display(what)}, the tracker at {address} answered for another"
+            tracker = f"the tracker at {' or '.join(self._home.identity.trackers.addresses)}"
+            message = f"asked for {display(what)}, {tracker} answered for another"
             remedy = "find out whose tracker that is"
             raise TrackerError(f"{message}; {remedy}") from None
         except OperatorError as error:
@@ -348,7 +348,9 @@ class _Fetch:
         home, rng = self._home, random.Random()  # noqa: S311 (which chunk is asked for)
         identity = home.identity
         others = identity.listed, identity.ring
-        witnesses = Witnesses(home.context, identity.name, identity.tracker_address, rng, *others)
+        witnesses = Witnesses(
+            home.context, identity.name, identity.trackers.addresses, rng, *others
+        )
         return witnesses.have(thing, answer.holders, self._check)
 
     def _check(self) -> None:

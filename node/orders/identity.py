@@ -7,18 +7,19 @@ from shoal.node.fetching.settings import FetchSettings
 from shoal.node.folder.occasions import RESCAN_S
 from shoal.node.network.rates import RateLimits
 from shoal.protocol.keyring import Keyring
+from shoal.protocol.trackers import Trackers
 
 
 class Identity(msgspec.Struct, frozen=True):
-    """A node's name and places, where its tracker is, and what it was told to keep to.
+    """A node's name and places, where its trackers are, and what it was told to keep to.
 
-    `ring` changes while the node runs.
+    `ring` changes while the node runs, as does what `trackers` knows of failures.
     """
 
     name: str
     address: str
     folder: Path
-    tracker_address: str
+    trackers: Trackers
     quota_bytes: int | None = None
     fetching: FetchSettings = FetchSettings()
     rescan_s: float = RESCAN_S

@@ -25,10 +25,10 @@ def ask(home: Home, check: Callable[[], None], what: str, prefix: str = "") -> H
     Raises:
         OperatorError: the tracker does not answer, or its answer makes no sense.
     """
-    address = home.identity.tracker_address
-    client = TrackerClient(home.context, address, towards=towards_tracker(home.identity.ring))
+    identity = home.identity
+    client = TrackerClient(home.context, identity.trackers, towards=towards_tracker(identity.ring))
     try:
-        query = Query(what, home.identity.name, partial=True, prefix=prefix)
+        query = Query(what, identity.name, partial=True, prefix=prefix)
         reply = client.ask(query, check)
     finally:
         client.close()
@@ -38,11 +38,11 @@ def ask(home: Home, check: Callable[[], None], what: str, prefix: str = "") -> H
         case Error(code=WireCode.NOT_FOUND):
             return None
         case Error(code=code, message=message):
-            problem = f"the tracker at {address} refused: {quoted(message)}"
+            problem = f"the tracker at {client.address} refused: {quoted(message)}"
             if code is WireCode.NOT_ALLOWED:
                 raise NotAllowedError(problem)
         case _:
-            problem = f"the tracker at {address} sent an answer to another question"
+            problem = f"the tracker at {client.address} sent an answer to another question"
     raise TrackerError(f"{problem}; look into its log")
 
 

@@ -23,6 +23,8 @@ if TYPE_CHECKING:
 Key = tuple[str, str]
 T = TypeVar("T", Holding, Withdrawal)
 
+CATCH_UP_S = 0.25  # Trackers hear of each other several times within this …
+MOST_CATCH_UPS = 4  # … and one that knows no more after so many is told everything.
 ITEM_BYTES = 256  # An item without its name, rounded up: a publisher has up to 64 characters.
 
 
@@ -60,6 +62,7 @@ class Announcer:
         self._is_all = False  # … all that the folder holds has been added here …
         self._has_said_all = False  # … and the tracker knows that there is nothing else.
         self._sequence = 0
+        self._catch_ups = 0  # How often another tracker may still know less than the one before.
         self._out: Message | None = None
         self._next_at = 0.0
         self._pause_s = self._settings.tracker_patience_s
@@ -122,6 +125,16 @@ class Announcer:
         if self._is_known and self.trouble is None:
             self._next_at = min(self._next_at, now + within_s)
 
+    def moved(self, now: float) -> None:
+        """Note that another tracker is asked from now on, which knows what the others know.
+
+        It hears at once that we are here, for it has news for us from now on, and is not told
+        again what another one has confirmed; perhaps that is on its way to it.
+        """
+        self._catch_ups = MOST_CATCH_UPS
+        if self._is_known and self._out is None and self.trouble is None:
+            self._next_at = min(self._next_at, now)
+
     def next_message(self, now: float) -> Message | None:
         """Return the message to send now, if any. It counts as sent."""
         if self._out is not None or now < self._next_at:
@@ -142,7 +155,11 @@ class Announcer:
                 self._next_at = now if token or self._has_news else self._renewal(now)
                 self.token = token or self.token  # Shown at once: until then it guards nothing.
             case Ok(holdings=count), Renew() if self._agrees(count):
+                self._catch_ups = 0
                 self._next_at = now if self._has_news else self._renewal(now)
+            case ((Ok() | Error(code=WireCode.NOT_FOUND)), Renew()) if self._catch_ups:
+                self._catch_ups -= 1
+                self._next_at = now + CATCH_UP_S
             case ((Ok() | Error(code=WireCode.NOT_FOUND)), Renew()):
                 self._start_over()  # The tracker lost something: say it all again.
                 self._next_at = now

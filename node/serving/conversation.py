@@ -73,6 +73,10 @@ class Conversation:
             self.announcer.unanswered(now)
         self._lists = False
 
+    def moved(self, now: float) -> None:
+        """Note that another tracker is asked from now on."""
+        self.announcer.moved(now)
+
     def heard(self, revision: int) -> None:
         """Take in the revision of the wishes that the tracker tells without being asked."""
         self._listing.told(revision)

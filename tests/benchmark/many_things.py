@@ -19,6 +19,7 @@ import yaml
 from shoal.node.agent import Agent
 from shoal.node.folder.lock import FolderLock
 from shoal.node.orders.identity import Identity
+from shoal.protocol.trackers import Trackers
 
 from tests.benchmark.cluster import Cluster
 from tests.benchmark.processes import end_when_told
@@ -139,7 +140,9 @@ def _node(workspace: Workspace, place: Path) -> Iterator[Agent]:
     nodes = {"n1": {"address": addresses[1], "folder": str(place)}}
     config.write_text(yaml.safe_dump({"tracker": {"address": addresses[0]}, "nodes": nodes}))
     Cluster(config, workspace.children).start([])
-    agent = Agent(Identity("n1", addresses[1], place, addresses[0]), FolderLock.take(place))
+    agent = Agent(
+        Identity("n1", addresses[1], place, Trackers([addresses[0]])), FolderLock.take(place)
+    )
     try:
         agent.start()
         yield agent

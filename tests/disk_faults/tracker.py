@@ -10,6 +10,7 @@ from shoal.api.asking import ask
 from shoal.broker.tracking.changes import Change
 from shoal.protocol.errors import OperatorError
 from shoal.protocol.messages import Holding, Leave, Ok, Update, Withdrawal
+from shoal.protocol.trackers import Trackers
 
 from tests.disk_faults.failing import KILLED, Trouble, what_it_said_is_wrong
 from tests.disk_faults.log import recorded
@@ -120,8 +121,8 @@ def _announce(address: str, number: int) -> None:
         part = Holding(f"{node}.bin", _id(100 + number), 20, complete=False)
         gone = (Withdrawal("a.bin", _id(number - 1)),) if number else ()
         update = Update(node, at, 1 + number, 1, (new, part), gone)
-        ask(address, update, Ok)
-    ask(address, Leave("n3", 1 + number), Ok)
+        ask(Trackers([address]), update, Ok)
+    ask(Trackers([address]), Leave("n3", 1 + number), Ok)
 
 
 def _id(number: int) -> str:

@@ -16,6 +16,7 @@ from shoal.api.asking import ask
 from shoal.commands.exit_codes import ExitCode
 from shoal.protocol.errors import OperatorError
 from shoal.protocol.messages import Holders, Query
+from shoal.protocol.trackers import Trackers
 
 from tests.integration.cluster import Cluster, cluster_in, noise
 from tests.multihost.host_process import HostProcess
@@ -217,7 +218,7 @@ class Soak:
 
     def _newest(self, name: str) -> str | None:
         with contextlib.suppress(OperatorError):
-            reply = ask(self.cluster.tracker_address, Query(name), Holders)
+            reply = ask(Trackers([self.cluster.tracker_address]), Query(name), Holders)
             return reply.id
         return None
 

@@ -68,7 +68,7 @@ def _name(data: bytes) -> object:
 
 def _address(data: bytes) -> object:
     text = _text(data)
-    addresses.may_be_holder(text, "tcp://10.0.0.1:12000")
+    addresses.may_be_holder(text, ("tcp://10.0.0.1:12000",))
     return addresses.split(text)
 
 

@@ -30,7 +30,7 @@ from tests.fuzz.contents import listings
 from tests.fuzz.decoder import Decoder, Read, pure
 
 NOW_S = 1_800_000_000
-NO_CLUSTER = cluster.Cluster(Path(), cluster.TrackerEntry("tcp://h:1", Path()), {}, {})
+NO_CLUSTER = cluster.Cluster(Path(), (cluster.TrackerEntry("tcp://h:1", Path()),), {}, {})
 
 
 def _written(

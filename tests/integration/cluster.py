@@ -17,7 +17,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from shoal.api.asking import ask
+from shoal.api.asking import ask, trackers_of
 from shoal.api.security import towards_tracker
 from shoal.config.cluster import load
 from shoal.protocol.errors import OperatorError
@@ -207,13 +207,13 @@ class Cluster:
     def alive(self) -> dict[str, int]:
         """Return the live nodes with how many things they announced, as the tracker tells it."""
         with contextlib.suppress(OperatorError):
-            status = ask(self.tracker_address, Status(), TrackerStatus, self._towards())
+            status = ask(trackers_of(load(self.file)), Status(), TrackerStatus, self._towards())
             return {node.node: node.files for node in status.nodes if node.alive}
         return {}
 
     def announced(self, node: str) -> set[str]:
         """Return what a node holds, whole or in part, as the tracker tells it."""
-        files = ask(self.tracker_address, List(), Files, self._towards())
+        files = ask(trackers_of(load(self.file)), List(), Files, self._towards())
         return {file.name for file in files.files if node in {one.node for one in file.holders}}
 
     # Commands that end.

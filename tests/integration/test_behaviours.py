@@ -12,6 +12,7 @@ import zmq
 from shoal.api.asking import ask
 from shoal.protocol import messages
 from shoal.protocol.messages import Holders, Query
+from shoal.protocol.trackers import Trackers
 
 from tests.integration.cluster import (
     BIG_BYTES,
@@ -100,7 +101,7 @@ def test_s05_a_client_that_dawdles_holds_nobody_up(example: Cluster) -> None:
             deaf.send_multipart([b"tag", b"", messages.encode(Query("seeds.txt"))])
 
         def query() -> None:
-            answers.append(ask(example.tracker_address, Query("seeds.txt"), Holders))
+            answers.append(ask(Trackers([example.tracker_address]), Query("seeds.txt"), Holders))
 
         threads = [threading.Thread(target=query) for _ in range(30)]
         for thread in threads:

@@ -14,6 +14,7 @@ from shoal.api.asking import ask
 from shoal.protocol import messages
 from shoal.protocol.errors import WireCode
 from shoal.protocol.messages import Error, Holding, Leave, Ok, Update
+from shoal.protocol.trackers import Trackers
 
 from tests.integration.cluster import CLI, LIMIT_S, Cluster, cluster_in, environment
 from tests.terminals import on_terminal
@@ -115,9 +116,9 @@ def announced(lab: Cluster, context: Context, name: str, way: Way) -> Iterator[s
     holding = Holding(name, content_id, 4000)
     stranger = f"stranger-{content_id[3:15]}"
     update = Update(stranger, holder.address, 1, 1, (holding,), replace=True)
-    assert isinstance(ask(lab.tracker_address, update, Ok), Ok)
+    assert isinstance(ask(Trackers([lab.tracker_address]), update, Ok), Ok)
     yield content_id
-    ask(lab.tracker_address, Leave(stranger, 1), Ok)
+    ask(Trackers([lab.tracker_address]), Leave(stranger, 1), Ok)
     holder.stop()
 
 

@@ -32,7 +32,7 @@ def test_hosts_become_nodes_and_the_first_runs_the_tracker(place: Path) -> None:
     steps = [line.split("#")[0].strip() for line in done.stderr.splitlines()]
     assert steps == ["next:", "shoal keys", "shoal hosts up", "shoal hosts start"]
     made = load(place / "lan.yaml")
-    assert made.tracker.address == "tcp://10.7.0.1:12000"
+    assert made.trackers[0].address == "tcp://10.7.0.1:12000"
     assert [node.zone for node in made.nodes.values()] == ["rack-1"] * 2 + [None] * 7
     assert str(made.nodes["10.7.0.9"].folder) == "/srv/s"
     assert shoal(place, "keys").exit_code == 0

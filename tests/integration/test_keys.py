@@ -15,6 +15,7 @@ from typing import Self
 
 import pytest
 import zmq
+from shoal.api.asking import trackers_of
 from shoal.api.security import ring_of
 from shoal.config.cluster import load
 from shoal.protocol import messages
@@ -189,7 +190,7 @@ class Asking:
         assert ring is not None
         self.context: zmq.Context[zmq.Socket[bytes]] = zmq.Context()
         towards = ring.towards_tracker()
-        self.tracker = TrackerClient(self.context, cluster.tracker.address, towards=towards)
+        self.tracker = TrackerClient(self.context, trackers_of(cluster), towards=towards)
         events = int(zmq.EVENT_DISCONNECTED)
         self.node, self.monitor = sockets.monitored_dealer(
             self.context, events, ring.towards_node("n1")

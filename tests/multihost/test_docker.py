@@ -78,7 +78,7 @@ def test_the_services_are_those_of_the_cluster_file() -> None:
     cluster = load(EXAMPLE / "lab.yaml")
     assert set(services()) == {"tracker", *cluster.nodes}
     folders = {name: entry.folder for name, entry in cluster.nodes.items()}
-    folders["tracker"] = cluster.tracker.state_folder
+    folders["tracker"] = cluster.trackers[0].state_folder
     compose = yaml.safe_load((EXAMPLE / "compose.yaml").read_text())
     for name, service in services().items():
         require_command(service["command"])

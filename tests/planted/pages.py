@@ -36,8 +36,8 @@ PAGE_FAULTS = (
     fault(
         "a tracker has the dashboard ask anybody",
         "dashboard/closeups.py",
-        "if may_be_holder(address, tracker, listed.get(node))",
-        "if may_be_holder(address, tracker, listed.get(node)) or True",
+        "if may_be_holder(address, trackers, listed.get(node))",
+        "if may_be_holder(address, trackers, listed.get(node)) or True",
         PAGE + "test_closeups.py",
     ),
 )  # fmt: skip

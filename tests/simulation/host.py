@@ -143,7 +143,7 @@ class Host(Station):
         """Begin to fetch the thing."""
         self.joined_at = self.world.now
         meant = Meant("thing", "thing")
-        self.download = Download(meant, self.name, TRACKER_ADDRESS, rng, SETTINGS)
+        self.download = Download(meant, self.name, (TRACKER_ADDRESS,), rng, SETTINGS)
         self._feed(steps.TimePassed())
 
     def announce(self, *, complete: bool) -> None:

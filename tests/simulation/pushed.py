@@ -254,7 +254,7 @@ class PushedHost(Host):
             return
         assert isinstance(reply, Holders)
         meant = Meant(wish.id, wish.name, wish.id, reply, is_exact=True)
-        self.download = Download(meant, self.name, TRACKER_ADDRESS, self._rng, SETTINGS)
+        self.download = Download(meant, self.name, (TRACKER_ADDRESS,), self._rng, SETTINGS)
         self._feed(steps.TimePassed() if reply.listed else steps.HoldersFound(reply))
 
     def _tell_tracker(self, request: TrackerRequest) -> None:

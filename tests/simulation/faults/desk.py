@@ -8,6 +8,7 @@ from shoal.api.asking import Line
 from shoal.api.push import State
 from shoal.protocol.errors import NotFoundError, OperatorError
 from shoal.protocol.pushing import Target
+from shoal.protocol.trackers import Trackers
 
 from tests.simulation.faults.hosts import TRACKER_ADDRESS
 from tests.simulation.faults.threads import Process
@@ -73,7 +74,7 @@ class Desk:
 
         def command() -> None:
             try:
-                with Line(TRACKER_ADDRESS) as line:
+                with Line(Trackers([TRACKER_ADDRESS])) as line:
                     work(line)
             except OperatorError as error:
                 self._note("push refused", f"a command, by {error}")

@@ -14,6 +14,7 @@ from shoal.node.folder.lock import FolderLock
 from shoal.node.orders.identity import Identity
 from shoal.protocol.control import FetchOrder, Report, Task
 from shoal.protocol.errors import OperatorError, refused
+from shoal.protocol.trackers import Trackers
 from shoal.wire.wake import Wake
 
 from tests.simulation.faults import disk
@@ -232,8 +233,8 @@ class NodeHost(Host):
                 self.orders.remove(order)
 
     def _main(self, _: Process) -> None:
-        tracker, clock = TRACKER_ADDRESS, self.cluster.clock
-        places = self.name, self.address, self.folder, tracker, self._quota_bytes
+        trackers, clock = Trackers([TRACKER_ADDRESS]), self.cluster.clock
+        places = self.name, self.address, self.folder, trackers, self._quota_bytes
         identity = Identity(*places, obeys=self.obeys, in_place=self.in_place)
         agent = Agent(identity, FolderLock.take(self.folder))
         started = clock()

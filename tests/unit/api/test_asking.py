@@ -12,6 +12,7 @@ from shoal.protocol.errors import DiskError, OperatorError, TrackerError, WireCo
 from shoal.protocol.message import Message
 from shoal.protocol.messages import Error, File, Files, List, NodeStatus, Ok, TrackerStatus
 from shoal.protocol.pushing import Unpush
+from shoal.protocol.trackers import Trackers
 
 from tests.unit.api.trackers import Answer, tracker
 
@@ -29,7 +30,7 @@ def node(name: str) -> NodeStatus:
 def test_what_the_tracker_could_not_save_is_the_disk_s_trouble() -> None:
     refusal = Error(WireCode.NOT_SAVED, "the disk refused\n")
     with tracker(lambda _: refusal) as address, pytest.raises(DiskError) as told:
-        asking.ask(address, Unpush("a"), Ok)
+        asking.ask(Trackers([address]), Unpush("a"), Ok)
     assert str(told.value) == "the disk refused\\n"
 
 
@@ -56,7 +57,7 @@ def endless() -> Answer:
     ],
 )
 def test_an_answer_of_another_kind_is_the_operators_affair(
-    command: Callable[[str], object], reply: Message | bytes
+    command: Callable[[Trackers], object], reply: Message | bytes
 ) -> None:
     with (
         tracker(lambda _: reply) as address,
@@ -64,21 +65,21 @@ def test_an_answer_of_another_kind_is_the_operators_affair(
             OperatorError, match=r"does not make sense: .*; check what is running there"
         ) as told,
     ):
-        command(address)
+        command(Trackers([address]))
     assert isinstance(told.value, TrackerError)
     assert "\n" not in str(told.value)
 
 
 @pytest.mark.parametrize("command", [ls, status])
 def test_a_listing_without_end_ends(
-    command: Callable[[str], object], monkeypatch: pytest.MonkeyPatch
+    command: Callable[[Trackers], object], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(asking, "MAX_PAGES", 20)
     with (
         tracker(endless()) as address,
         pytest.raises(OperatorError, match="its listing has more than 20 pages"),
     ):
-        command(address)
+        command(Trackers([address]))
 
 
 @pytest.mark.parametrize(
@@ -95,7 +96,7 @@ def test_a_page_that_leads_nowhere_ends_the_listing(page: Files) -> None:
         tracker(lambda _: page) as address,
         pytest.raises(OperatorError, match=r"listing (is out of order|does not follow)") as told,
     ):
-        ls(address)
+        ls(Trackers([address]))
     assert isinstance(told.value, TrackerError)
 
 
@@ -107,4 +108,4 @@ def test_pages_are_put_together() -> None:
         return replies[request.after]
 
     with tracker(answer) as address:
-        assert [one.name for one in ls(address)] == ["a", "a", "b"]
+        assert [one.name for one in ls(Trackers([address]))] == ["a", "a", "b"]

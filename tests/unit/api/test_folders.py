@@ -12,15 +12,17 @@ TRACKER = TrackerEntry("tcp://127.0.0.1:12000", Path("/srv"))
 
 def told(limits: NodeLimits) -> Identity:
     entry = NodeEntry("n1", "tcp://127.0.0.1:11001", Path("/n1"), quota_bytes=7, limits=limits)
-    return identity_of(Cluster(Path("/lan.yaml"), TRACKER, {"n1": entry}, {}), entry)
+    return identity_of(Cluster(Path("/lan.yaml"), (TRACKER,), {"n1": entry}, {}), entry)
 
 
 def test_what_the_cluster_file_does_not_set_is_the_nodes_default() -> None:
-    assert told(NodeLimits()) == Identity(
+    identity = told(NodeLimits())
+    assert identity.trackers.addresses == (TRACKER.address,)
+    assert identity == Identity(
         "n1",
         "tcp://127.0.0.1:11001",
         Path("/n1"),
-        TRACKER.address,
+        identity.trackers,
         7,
         listed={"n1": "tcp://127.0.0.1:11001"},
     )

@@ -71,7 +71,7 @@ def test_behind_nat_links_lead_to_folders_of_different_machines(tmp_path: Path) 
     first = NodeEntry("n1", ELSEWHERE, tmp_path / "a", listen="tcp://0.0.0.0:1")
     second = NodeEntry("n2", "tcp://192.0.2.1:11002", tmp_path / "a")
     tracker = TrackerEntry("tcp://192.0.2.1:1", tmp_path)
-    cluster = Cluster(tmp_path / "lan.yaml", tracker, {"n1": first, "n2": second}, {})
+    cluster = Cluster(tmp_path / "lan.yaml", (tracker,), {"n1": first, "n2": second}, {})
     require_apart(first, cluster)
     require_apart(second, cluster)
 
@@ -94,7 +94,9 @@ def test_folders_that_links_lead_into_one_another_are_refused(
     second = NodeEntry("n2", "tcp://127.0.0.1:11002", tmp_path / "link")
     elsewhere = NodeEntry("n3", "tcp://192.0.2.1:11001", tmp_path / "link")
     nodes = {one.name: one for one in (first, second, elsewhere)}
-    cluster = Cluster(tmp_path / "lan.yaml", TrackerEntry("tcp://127.0.0.1:1", tmp_path), nodes, {})
+    cluster = Cluster(
+        tmp_path / "lan.yaml", (TrackerEntry("tcp://127.0.0.1:1", tmp_path),), nodes, {}
+    )
     if not is_refused:
         require_apart(second, cluster)
         return
@@ -108,7 +110,7 @@ def of_nodes(folder: Path, *addresses: str) -> Cluster:
         f"n{number}": NodeEntry(f"n{number}", address, folder / str(number))
         for number, address in enumerate(addresses, 1)
     }
-    return Cluster(folder / "lan.yaml", TrackerEntry("tcp://127.0.0.1:1", folder), nodes, {})
+    return Cluster(folder / "lan.yaml", (TrackerEntry("tcp://127.0.0.1:1", folder),), nodes, {})
 
 
 def test_the_only_node_here_needs_no_name(tmp_path: Path) -> None:

@@ -27,7 +27,7 @@ def cluster(tmp_path: Path) -> Iterator[Cluster]:
     with RunningTracker(tmp_path / "tracker", has_nodes=False) as tracker:
         entry = NodeEntry("n1", free_address(), tmp_path / "n1")
         place = TrackerEntry(tracker.address, tmp_path / "tracker")
-        yield Cluster(tmp_path / "lan.yaml", place, {"n1": entry}, {})
+        yield Cluster(tmp_path / "lan.yaml", (place,), {"n1": entry}, {})
 
 
 def a_node(cluster: Cluster) -> LocalNode:

@@ -26,7 +26,7 @@ def entry(tmp_path: Path) -> NodeEntry:
 def closed(entry: NodeEntry) -> LocalNode:
     """Return a node that is not opened: the copying only asks whether to go on."""
     tracker = TrackerEntry("tcp://127.0.0.1:1", entry.folder)
-    return LocalNode(Cluster(entry.folder / "lan.yaml", tracker, {"n1": entry}, {}), entry)
+    return LocalNode(Cluster(entry.folder / "lan.yaml", (tracker,), {"n1": entry}, {}), entry)
 
 
 def copying(

@@ -17,7 +17,7 @@ def test_only_nodes_with_something_unfinished_are_told(tmp_path: Path) -> None:
         for number, name in enumerate(("n1", "n2", "elsewhere"), start=1)
     }
     tracker = TrackerEntry("tcp://127.0.0.1:12000", tmp_path)
-    left = unfinished(Cluster(tmp_path / "lan.yaml", tracker, nodes, {}))
+    left = unfinished(Cluster(tmp_path / "lan.yaml", (tracker,), nodes, {}))
     assert list(left) == ["n1"]
     (one,) = left["n1"]
     assert (one.name, one.id) == ("big.iso", "b3:" + 64 * "0")

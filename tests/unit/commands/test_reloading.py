@@ -19,6 +19,10 @@ OF_TRACKER = "tcp://0.0.0.0:12000", "tcp://0.0.0.0:12001"
 OF_N1 = "tcp://0.0.0.0:11001", "tcp://0.0.0.0:11002"
 
 
+def of_tracker(cluster: Cluster) -> Fixed:
+    return tracker._fixed("tcp://127.0.0.1:12000", cluster)
+
+
 def of_n1(cluster: Cluster) -> Fixed:
     return node._fixed("n1", cluster)
 
@@ -26,8 +30,8 @@ def of_n1(cluster: Cluster) -> Fixed:
 @pytest.mark.parametrize(
     ("fixed", "change", "told"),
     [
-        (tracker._fixed, OF_TRACKER, "where it listens"),
-        (tracker._fixed, OF_N1, None),
+        (of_tracker, OF_TRACKER, "where it listens"),
+        (of_tracker, OF_N1, None),
         (of_n1, OF_TRACKER, None),
         (of_n1, OF_N1, "address, listen, folder, quota, limits and metrics of n1"),
     ],

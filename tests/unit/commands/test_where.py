@@ -48,7 +48,7 @@ FOUND = Holders(
 
 def cluster(address: str, **nodes: str) -> Cluster:
     entries = {name: NodeEntry(name, place, Path("/")) for name, place in nodes.items()}
-    return Cluster(Path("/lan.yaml"), TrackerEntry(address, Path("/")), entries, {})
+    return Cluster(Path("/lan.yaml"), (TrackerEntry(address, Path("/")),), entries, {})
 
 
 def says(found: Holders | Error, *nodes: NodeStatus) -> Answer:

@@ -44,7 +44,7 @@ def test_a_cluster_file_is_loaded_whole(tmp_path: Path) -> None:
     path = written(tmp_path, VALID)
     loaded = cluster.load(path)
     assert loaded.path == path
-    assert loaded.tracker == TrackerEntry("tcp://10.0.0.1:12000", tmp_path / ".shoal")
+    assert loaded.trackers == (TrackerEntry("tcp://10.0.0.1:12000", tmp_path / ".shoal"),)
     assert list(loaded.nodes.values()) == [
         NodeEntry("n1", "tcp://10.0.0.2:11001", tmp_path / "one", "rack-1"),
         NodeEntry("n2", "tcp://[fd00::2]:11001", tmp_path.parent / "two"),
@@ -67,7 +67,7 @@ def test_a_tilde_stands_for_the_home_folder(
     monkeypatch.setenv("HOME", "/home/someone")
     text = VALID.replace("12000", "12000\n  state_folder: ~/state").replace("one,", "~/one,")
     loaded = cluster.load(written(tmp_path, text))
-    assert loaded.tracker.state_folder == Path("/home/someone/state")
+    assert loaded.trackers[0].state_folder == Path("/home/someone/state")
     assert loaded.nodes["n1"].folder == Path("/home/someone/one")
 
 
@@ -98,7 +98,7 @@ one of address, folder, zone, quota_gb, limits, in_place, key, listen, metrics, 
 
 nodes: -> node:
 3: node: unknown key
-one of tracker, nodes, limits, holdings, readers, admins, publish, accept_pushes, metrics; did you mean nodes?
+one of tracker, nodes, limits, holdings, readers, admins, publish, accept_pushes, metrics, store, trackers; did you mean nodes?
 
 address: tcp://10.0.0.1:12000 -> {}
 1: tracker: no key address
@@ -326,7 +326,7 @@ LISTENING = VALID.replace("10.0.0.1:12000", "10.0.0.1:12000\n  listen: tcp://0.0
 def test_a_process_may_listen_elsewhere_than_at_its_address(tmp_path: Path, listen: str) -> None:
     text = LISTENING.replace("folder: one", f"folder: one, listen: 'tcp://{listen}'")
     loaded = cluster.load(written(tmp_path, text))
-    assert (loaded.tracker.address, loaded.tracker.bound_to) == (
+    assert (loaded.trackers[0].address, loaded.trackers[0].bound_to) == (
         "tcp://10.0.0.1:12000",
         "tcp://0.0.0.0:12001",
     )

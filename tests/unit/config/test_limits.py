@@ -24,7 +24,7 @@ def loaded(folder: Path, tracker: str = "", every: str = "", n2: str = "") -> cl
 
 def test_by_default_there_are_none(tmp_path: Path) -> None:
     found = loaded(tmp_path, every="limits: {}\n")
-    assert found.tracker.limits == TrackerLimits()
+    assert found.trackers[0].limits == TrackerLimits()
     assert {node.limits for node in found.nodes.values()} == {NodeLimits()}
 
 
@@ -87,7 +87,7 @@ def test_what_all_may_send_together_is_a_limit_of_all(tmp_path: Path) -> None:
 
 def test_the_tracker_has_limits_of_its_own(tmp_path: Path) -> None:
     limits = "lease_s: 45, nodes: 10, versions: 20, holdings: 30, holdings_per_node: 40"
-    found = loaded(tmp_path, tracker=f", limits: {{{limits}}}").tracker.limits
+    found = loaded(tmp_path, tracker=f", limits: {{{limits}}}").trackers[0].limits
     assert found == TrackerLimits(45, 10, 20, 30, 40)
     assert isinstance(found.nodes, int)
 

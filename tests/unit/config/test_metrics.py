@@ -25,7 +25,7 @@ def places(folder: Path, hosts: dict[str, str], top: str = "", **own: str) -> st
     path = folder / "lan.yaml"
     path.write_text(FILE.format(top=f"metrics: '{top}'" * bool(top), **hosts, **told))
     found = cluster.load(path)
-    every = [found.tracker.metrics, *(node.metrics for node in found.nodes.values())]
+    every = [found.trackers[0].metrics, *(node.metrics for node in found.nodes.values())]
     return " ".join(map(str, every))
 
 

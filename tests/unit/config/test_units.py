@@ -7,8 +7,7 @@ from pathlib import Path
 
 import pytest
 from shoal.config.cluster import load
-from shoal.config.units import unit_name, unit_of
-from shoal.protocol.errors import OperatorError
+from shoal.config.units import Unit, unit_name, unit_of
 
 MOST_EXPOSURE = 5.0  # systemd says "OK" below it, "MEDIUM" from there on.
 needs_systemd = pytest.mark.skipif(
@@ -34,15 +33,23 @@ def lines_of(text: str, name: str) -> list[str]:
     return [line.partition("=")[2] for line in text.splitlines() if line.startswith(f"{name}=")]
 
 
+def made(
+    lab: Path, role: str, command: list[str], user: str | None, name: str | None = None
+) -> Unit:
+    cluster = load(lab)
+    entry = cluster.trackers[0] if role == "tracker" else cluster.nodes[role]
+    return unit_of(cluster, entry, command, user, name or unit_name("lab", role))
+
+
 def test_a_unit_runs_a_role_and_may_write_in_its_folder_alone(lab: Path) -> None:
-    unit = unit_of(load(lab), "n2", ["/opt/shoal/bin/shoal"], "ann")
+    unit = made(lab, "n2", ["/opt/shoal/bin/shoal"], "ann")
     assert unit.name == "shoal-lab-n2"
     (command,) = lines_of(unit.text, "ExecStart")
     assert shlex.split(command) == ["/opt/shoal/bin/shoal", "node", "n2", "--config", str(lab)]
     assert lines_of(unit.text, "User") == ["ann"]
     assert lines_of(unit.text, "ReadWritePaths") == [f'"{lab.parent}/two"']
     assert lines_of(unit.text, "CapabilityBoundingSet") == [""]
-    tracker = unit_of(load(lab), "tracker", ["/opt/shoal/bin/shoal"], "ann", "other")
+    tracker = made(lab, "tracker", ["/opt/shoal/bin/shoal"], "ann", "other")
     assert tracker.name == "other"
     assert lines_of(tracker.text, "ReadWritePaths") == [f'"{lab.parent}/state 100%%"']
 
@@ -52,14 +59,14 @@ def test_it_may_write_where_its_state_is_and_not_where_it_only_reads(lab: Path) 
     for text, written in ((own, "/state"), (own.replace("true", "false"), "/data /state")):
         lab.write_text(lab.read_text().partition("nodes:")[0] + "nodes: {n1: {address: ")
         lab.write_text(lab.read_text() + f"'tcp://10.0.0.2:11001', {text}}}}}\n")
-        unit = unit_of(load(lab), "n1", ["/opt/shoal/bin/shoal"], "ann")
+        unit = made(lab, "n1", ["/opt/shoal/bin/shoal"], "ann")
         assert lines_of(unit.text, "ReadWritePaths") == [written]
         (mounts,) = lines_of(unit.text, "RequiresMountsFor")
         assert set(mounts.split()) == {"/data", "/state"}
 
 
 def test_what_is_special_to_systemd_is_quoted(lab: Path) -> None:
-    unit = unit_of(load(lab), "n1", ["/bin/env", "A=$B", "100%"], "ann")
+    unit = made(lab, "n1", ["/bin/env", "A=$B", "100%"], "ann")
     (command,) = lines_of(unit.text, "ExecStart")
     assert command.startswith("/bin/env A=$$B 100%% node n1 --config ")
     assert lines_of(unit.text, "ReadWritePaths") == [f'"{lab.parent}/a $x \\"q\\" 50%%"']
@@ -78,7 +85,7 @@ def test_what_is_special_to_systemd_is_quoted(lab: Path) -> None:
 def test_it_has_the_capabilities_that_it_needs(
     lab: Path, role: str, user: str, expected: str
 ) -> None:
-    unit = unit_of(load(lab), role, ["/bin/shoal"], user)
+    unit = made(lab, role, ["/bin/shoal"], user)
     assert lines_of(unit.text, "CapabilityBoundingSet") == [expected]
 
 
@@ -90,18 +97,13 @@ def test_a_unit_s_name_is_told_by_the_cluster_file_s(cluster: str, expected: str
     assert unit_name(cluster, "n1") == expected
 
 
-def test_a_unit_of_nobody_is_refused(lab: Path) -> None:
-    with pytest.raises(OperatorError, match="no node n9; expected one of n1, n2"):
-        unit_of(load(lab), "n9", ["/bin/shoal"], None)
-
-
 @needs_systemd
 @pytest.mark.parametrize("role", ["tracker", "n1", "n2"])
 @pytest.mark.parametrize("user", ["root", None])
 def test_systemd_finds_nothing_wrong(
     lab: Path, tmp_path: Path, role: str, user: str | None
 ) -> None:
-    unit = unit_of(load(lab), role, ["/bin/true", "it's"], user)
+    unit = made(lab, role, ["/bin/true", "it's"], user)
     place = tmp_path / f"{unit.name}.service"
     place.write_text(unit.text)
     manager = ["--user"] if user is None else []
@@ -120,7 +122,7 @@ def test_systemd_finds_nothing_wrong(
 
 @needs_systemd
 def test_systemd_would_see_what_is_wrong(lab: Path, tmp_path: Path) -> None:
-    unit = unit_of(load(lab), "n1", ["/bin/true"], "root")
+    unit = made(lab, "n1", ["/bin/true"], "root")
     place = tmp_path / f"{unit.name}.service"
     place.write_text(unit.text.replace("WatchdogSec=60", "WatchdogSec=soon"))
     done = subprocess.run(
@@ -138,7 +140,7 @@ def test_systemd_would_see_what_is_wrong(lab: Path, tmp_path: Path) -> None:
     ("role", "user"), [("tracker", "daemon"), ("n1", "daemon"), ("n2", "root")]
 )
 def test_a_system_unit_is_not_exposed(lab: Path, tmp_path: Path, role: str, user: str) -> None:
-    unit = unit_of(load(lab), role, ["/bin/true"], user)
+    unit = made(lab, role, ["/bin/true"], user)
     place = tmp_path / f"{unit.name}.service"
     place.write_text(unit.text)
     done = subprocess.run(

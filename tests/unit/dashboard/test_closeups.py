@@ -10,13 +10,14 @@ from shoal.config.cluster import Cluster, NodeEntry, TrackerEntry
 from shoal.dashboard.closeups import MOST_THINGS, Closeups
 from shoal.dashboard.picture import key_of, keyed
 from shoal.protocol.messages import File, Holder
+from shoal.protocol.trackers import Trackers
 
 ID = f"b3:{7:064x}"
 TRACKER = "tcp://192.0.2.1:12000"
 LISTED = "tcp://node-1.example:11001"
 CLUSTER = Cluster(
     Path("lab.yaml"),
-    TrackerEntry(TRACKER, Path("/t")),
+    (TrackerEntry(TRACKER, Path("/t")),),
     {"n1": NodeEntry("n1", LISTED, Path("/n1"))},
     {},
 )
@@ -32,7 +33,7 @@ def closeups() -> Iterator[Closeups]:
 @pytest.fixture
 def line() -> Iterator[Line]:
     """A line to a tracker that is not asked."""
-    with Line("tcp://127.0.0.1:9") as line:
+    with Line(Trackers(["tcp://127.0.0.1:9"])) as line:
         yield line
 
 

@@ -11,7 +11,7 @@ from shoal.protocol.pushing import Doing, Failure, Transfer, Verdict
 ID, OTHER = f"b3:{7:064x}", f"b3:{8:064x}"
 KEY = key_of("a", ID)
 ADDRESS = "tcp://10.0.0.1:11001"
-CLUSTER = Cluster(Path("lab.yaml"), TrackerEntry("tcp://10.0.0.1:12000", Path("/t")), {}, {})
+CLUSTER = Cluster(Path("lab.yaml"), (TrackerEntry("tcp://10.0.0.1:12000", Path("/t")),), {}, {})
 
 
 def thing(**holders: bool) -> File:

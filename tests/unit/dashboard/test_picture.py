@@ -12,7 +12,7 @@ ID = f"b3:{7:064x}"
 TRACKER = TrackerEntry("tcp://10.0.0.1:12000", Path("/t"))
 CLUSTER = Cluster(
     Path("lab.yaml"),
-    TRACKER,
+    (TRACKER,),
     {"n1": NodeEntry("n1", "tcp://10.0.0.1:11001", Path("/n1"), zone="rack-1")},
     {},
 )

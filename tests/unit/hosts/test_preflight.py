@@ -11,14 +11,21 @@ from shoal.hosts.roles import TRACKER, Role
 from shoal.hosts.ssh import Outcome
 
 N1 = NodeEntry("n1", "tcp://10.0.0.1:11001", Path("/srv"), quota_bytes=500)
-LAB = Cluster(Path("/lab.yaml"), TrackerEntry("tcp://10.0.0.1:12000", Path("/t")), {"n1": N1}, {})
+LAB = Cluster(
+    Path("/lab.yaml"), (TrackerEntry("tcp://10.0.0.1:12000", Path("/t")),), {"n1": N1}, {}
+)
 ANSWER = msgspec.json.encode(this_machine()).decode()
 PLACE = {"port": "free", "free_bytes": 1000, "is_installed": True, "place": "/srv"}
 
 
 def found(name: str, needed: int, **place: object) -> Found:
     told = msgspec.json.encode({**PLACE, "may_write": True, **place}).decode()
-    outcome = Outcome(Role(name, "lab-1", ()), 0, f"{ANSWER}\n{told}", "")
+    outcome = Outcome(
+        Role(name, "lab-1", ("tracker" if name == "tracker" else "node",)),
+        0,
+        f"{ANSWER}\n{told}",
+        "",
+    )
     return _found(outcome, LAB, Room(needed, frozenset({"n2"})))
 
 
@@ -45,9 +52,13 @@ def test_a_tracker_needs_no_room() -> None:
 
 
 def test_nonsense_is_a_problem_of_that_host() -> None:
-    told = _found(Outcome(Role("n1", "lab-1", ()), 0, f"{ANSWER}\nhello", ""), LAB, Room())
+    told = _found(
+        Outcome(Role("n1", "lab-1", ("node", "n1")), 0, f"{ANSWER}\nhello", ""), LAB, Room()
+    )
     assert told.problem == "it answered 'hello'; see what its shell prints at login"
-    gone = _found(Outcome(Role("n1", "lab-1", ()), 255, "", "no route to host"), LAB, Room())
+    gone = _found(
+        Outcome(Role("n1", "lab-1", ("node", "n1")), 255, "", "no route to host"), LAB, Room()
+    )
     assert (gone.ssh, gone.problem) == (False, "no route to host")
 
 

@@ -27,6 +27,7 @@ from shoal.protocol.control import (
 )
 from shoal.protocol.errors import OperatorError
 from shoal.protocol.messages import Holders
+from shoal.protocol.trackers import Trackers
 
 from tests.integration.running_tracker import RunningTracker
 from tests.unit.node.sample_trees import Items, make
@@ -99,7 +100,9 @@ class Company:
     def _member(self, name: str, quota_bytes: int | None) -> "Iterator[Member]":
         folder = self.place(name)
         folder.mkdir(exist_ok=True)
-        identity = Identity(name, free_address(), folder, self._tracker.address, quota_bytes)
+        identity = Identity(
+            name, free_address(), folder, Trackers([self._tracker.address]), quota_bytes
+        )
         agent = Agent(identity, FolderLock.take(folder))
         try:
             agent.start()

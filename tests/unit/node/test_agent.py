@@ -15,6 +15,7 @@ from shoal.node.orders.identity import Identity
 from shoal.protocol.control import Fetched, FetchOrder, ShareOrder, Sharing
 from shoal.protocol.errors import DiskError, Kind, OperatorError, StoppedError, TimedOutError
 from shoal.protocol.messages import State, Told
+from shoal.protocol.trackers import Trackers
 
 from tests.unit.node.hostile import HONEST, NAME, NUISANCES, NamingTracker, swarm
 from tests.unit.node.things import id_of, plain
@@ -27,7 +28,7 @@ DATA = os.urandom(5000)
 @contextlib.contextmanager
 def a_node(folder: Path, tracker: str, address: str | None = None) -> Iterator[Agent]:
     folder.mkdir(parents=True, exist_ok=True)
-    identity = Identity("n1", address or free_address(), folder, tracker)
+    identity = Identity("n1", address or free_address(), folder, Trackers([tracker]))
     agent = Agent(identity, FolderLock.take(folder))
     try:
         yield agent

@@ -52,13 +52,13 @@ def test_splits(address: str, endpoint: tuple[str, int]) -> None:
 def test_refuses_other_forms(address: str) -> None:
     with pytest.raises(ValueError, match="not of the form"):
         addresses.split(address)
-    assert not addresses.may_be_holder(address, LAN_TRACKER)
+    assert not addresses.may_be_holder(address, (LAN_TRACKER,))
 
 
 @given(st.text(), st.text())
 def test_never_fails_on_what_a_peer_says(address: str, tracker: str) -> None:
-    assert addresses.may_be_holder(address, tracker) in {True, False}
-    assert not addresses.may_be_holder(f"tcp://{address}:80", LAN_TRACKER)
+    assert addresses.may_be_holder(address, (tracker,)) in {True, False}
+    assert not addresses.may_be_holder(f"tcp://{address}:80", (LAN_TRACKER,))
 
 
 @pytest.mark.parametrize(
@@ -72,15 +72,15 @@ def test_never_fails_on_what_a_peer_says(address: str, tracker: str) -> None:
     ],
 )
 def test_a_node_on_the_network_may_be_a_holder(host: str) -> None:
-    assert addresses.may_be_holder(f"tcp://{host}:11001", LAN_TRACKER)
+    assert addresses.may_be_holder(f"tcp://{host}:11001", (LAN_TRACKER,))
 
 
 @pytest.mark.parametrize("host", ["n1", "n1.lan", "7up.lan"])
 def test_a_host_name_is_only_taken_from_our_own_cluster_file(host: str) -> None:
     address = f"tcp://{host}:11001"
-    assert addresses.may_be_holder(address, LAN_TRACKER, listed=address)
+    assert addresses.may_be_holder(address, (LAN_TRACKER,), listed=address)
     for listed in (None, "tcp://10.0.0.1:11001", f"tcp://{host}:11002", f"tcp://x{host}:11001"):
-        assert not addresses.may_be_holder(address, LAN_TRACKER, listed)
+        assert not addresses.may_be_holder(address, (LAN_TRACKER,), listed)
 
 
 @pytest.mark.parametrize(
@@ -99,9 +99,9 @@ def test_a_host_name_is_only_taken_from_our_own_cluster_file(host: str) -> None:
 def test_this_machine_may_be_a_holder_only_if_it_has_the_tracker_too(host: str) -> None:
     address = f"tcp://{host}:11001"
     assert addresses.is_loopback(addresses.split(address)[0])
-    assert not addresses.may_be_holder(address, LAN_TRACKER)
-    assert addresses.may_be_holder(address, LOCAL_TRACKER, address)
-    assert addresses.may_be_holder(address, "tcp://localhost:12000", address)
+    assert not addresses.may_be_holder(address, (LAN_TRACKER,))
+    assert addresses.may_be_holder(address, (LOCAL_TRACKER,), address)
+    assert addresses.may_be_holder(address, ("tcp://localhost:12000",), address)
 
 
 @pytest.mark.parametrize(
@@ -124,12 +124,12 @@ def test_this_machine_may_be_a_holder_only_if_it_has_the_tracker_too(host: str) 
 )
 @pytest.mark.parametrize("tracker", [LAN_TRACKER, LOCAL_TRACKER])
 def test_no_node_is_there(host: str, tracker: str) -> None:
-    assert not addresses.may_be_holder(f"tcp://{host}:11001", tracker)
+    assert not addresses.may_be_holder(f"tcp://{host}:11001", (tracker,))
 
 
 @pytest.mark.parametrize("port", [1, 22, 80, 1023])
 def test_no_node_is_at_a_system_port(port: int) -> None:
-    assert not addresses.may_be_holder(f"tcp://192.168.1.11:{port}", LAN_TRACKER)
+    assert not addresses.may_be_holder(f"tcp://192.168.1.11:{port}", (LAN_TRACKER,))
 
 
 @pytest.mark.parametrize(
@@ -143,7 +143,7 @@ def test_no_node_is_at_a_system_port(port: int) -> None:
     ],
 )
 def test_the_tracker_is_no_holder(address: str, tracker: str) -> None:
-    assert not addresses.may_be_holder(address, tracker)
+    assert not addresses.may_be_holder(address, (tracker,))
 
 
 def test_is_loopback_by_its_text() -> None:

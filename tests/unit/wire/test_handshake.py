@@ -12,6 +12,7 @@ from shoal.protocol.errors import NotAllowedError, OperatorError, TrackerError
 from shoal.protocol.keyring import Keyring, Towards
 from shoal.protocol.messages import List
 from shoal.protocol.permits import Role, Who
+from shoal.protocol.trackers import Trackers
 from shoal.wire import handshake
 from shoal.wire.connections import Bounds, Connection
 from shoal.wire.curve import Gate
@@ -48,7 +49,7 @@ class Guard:
 def refusal(address: str, towards: Towards | None) -> OperatorError:
     """Return what a client that asks gets, in a context of its own."""
     far: Context = zmq.Context()
-    client = TrackerClient(far, address, towards=towards)
+    client = TrackerClient(far, Trackers([address]), towards=towards)
     try:
         with pytest.raises(OperatorError) as caught:
             client.ask(List())
@@ -89,7 +90,9 @@ def test_a_wrong_handshake_is_tried_once(context: Context) -> None:
     server = key_pair()
     guard = Guard(context, Gate(server.secret, lambda _: None))
     far: Context = zmq.Context()
-    client = TrackerClient(far, guard.address, 1, Towards(key_pair(), key_pair().public, "n1"))
+    client = TrackerClient(
+        far, Trackers([guard.address]), 1, Towards(key_pair(), key_pair().public, "n1")
+    )
     eventually(lambda: guard.ended)
     time.sleep(1.0)  # Not for luck: nothing may happen.
     assert len(guard.ended) == 1
@@ -139,7 +142,7 @@ def test_a_handshake_that_fails_without_a_reason_is_tried_again_for_as_long_as_a
         thread = threading.Thread(target=hang_up)
         thread.start()
         far: Context = zmq.Context()
-        client = TrackerClient(far, address, 1, Towards(key_pair(), bytes(32), "n1"))
+        client = TrackerClient(far, Trackers([address]), 1, Towards(key_pair(), bytes(32), "n1"))
         with pytest.raises(TrackerError, match="does not answer"):
             client.ask(List())
         assert client.is_over

@@ -3,6 +3,7 @@
 import pytest
 import zmq
 from shoal.protocol.messages import Renew
+from shoal.protocol.trackers import Trackers
 from shoal.wire.origin import endpoint, of
 from shoal.wire.tracker_client import TrackerClient
 
@@ -46,7 +47,7 @@ def test_a_node_is_seen_at_its_own_address(host: str) -> None:
     address = free_address()
     router.bind(address)
     named = address.replace("127.0.0.1", host)
-    client = TrackerClient(context, named, source="tcp://127.0.0.7:11001")
+    client = TrackerClient(context, Trackers([named]), source="tcp://127.0.0.7:11001")
     client.send(Renew("n1", 1, 0), 0.0)
     while not router.poll(20):
         client.receive(0.0)  # The name is being looked up.

@@ -10,6 +10,7 @@ import zmq
 from shoal.protocol import messages
 from shoal.protocol.errors import OperatorError, StoppedError, TrackerError, WireCode
 from shoal.protocol.messages import Error, List, Ok, Query
+from shoal.protocol.trackers import Trackers
 from shoal.wire import host_names, sockets, tracker_client
 from shoal.wire.tracker_client import TrackerClient
 
@@ -44,7 +45,7 @@ class Tracker:
 
 def test_asks_and_returns_the_answer(context: Context) -> None:
     tracker = Tracker(context, address := free_address())
-    client = TrackerClient(context, address)
+    client = TrackerClient(context, Trackers([address]))
     thread = tracker.in_background(tracker.answer)
     assert client.ask(List()) == Ok(lease_ms=1, holdings=2)
     thread.join()
@@ -54,7 +55,7 @@ def test_asks_and_returns_the_answer(context: Context) -> None:
 
 def test_says_within_three_seconds_that_nobody_answers(context: Context) -> None:
     address = free_address()
-    client = TrackerClient(context, address)
+    client = TrackerClient(context, Trackers([address]))
     began = time.monotonic()
     with pytest.raises(OperatorError, match=f"{address} does not answer; start it") as lost:
         client.ask(List())
@@ -64,7 +65,7 @@ def test_says_within_three_seconds_that_nobody_answers(context: Context) -> None
 
 
 def test_may_be_told_to_stop_while_it_waits(context: Context) -> None:
-    client = TrackerClient(context, free_address())
+    client = TrackerClient(context, Trackers([free_address()]))
     began = time.monotonic()
 
     def check() -> None:
@@ -83,7 +84,7 @@ class Asked:
     def __init__(self, context: Context, tries: int = 3) -> None:
         address = free_address()
         self.tracker = Tracker(context, address)
-        self.client = TrackerClient(context, address, tries)
+        self.client = TrackerClient(context, Trackers([address]), tries)
         self.now = 0.0
 
     def receive(self) -> object:
@@ -157,7 +158,7 @@ def test_a_tracker_that_was_away_is_not_flooded_with_what_was_said_meanwhile(
 ) -> None:
     """Fault 58: 1,000 nodes that tried for an hour would each send some 300 old messages."""
     address = free_address()
-    client = TrackerClient(context, address, tries=1)
+    client = TrackerClient(context, Trackers([address]), tries=1)
     now = 0.0
     for _ in range(50):
         client.send(List(), now)
@@ -180,7 +181,7 @@ def test_a_tracker_that_was_away_is_not_flooded_with_what_was_said_meanwhile(
 def test_an_answer_that_nobody_waits_for_any_more_wakes_nobody_again(context: Context) -> None:
     """A node whose tracker had answered too late polled without a pause until its next renewal."""
     tracker = Tracker(context, address := free_address())
-    client = TrackerClient(context, address, tries=1)
+    client = TrackerClient(context, Trackers([address]), tries=1)
     client.send(List(), 0.0)
     route, tag, empty, _ = tracker.hear()
     with pytest.raises(TrackerError):
@@ -195,7 +196,7 @@ def test_an_answer_that_nobody_waits_for_any_more_wakes_nobody_again(context: Co
 
 def test_asks_a_tracker_that_comes_late(context: Context) -> None:
     address = free_address()
-    client = TrackerClient(context, address)
+    client = TrackerClient(context, Trackers([address]))
     answers: list[object] = []
     thread = threading.Thread(target=lambda: answers.append(client.ask(List())))
     thread.start()
@@ -215,7 +216,7 @@ def test_waits_for_the_tracker_s_name_as_for_the_tracker(
     service.may_answer.clear()
     monkeypatch.setattr(tracker_client, "HOST_NAMES", service.names)
     tracker = Tracker(context, address := free_address())
-    client = TrackerClient(context, address.replace("127.0.0.1", "far"))
+    client = TrackerClient(context, Trackers([address.replace("127.0.0.1", "far")]))
     thread = tracker.in_background(tracker.answer)
     asked = []
 
@@ -241,7 +242,7 @@ def test_says_that_the_tracker_s_name_is_the_trouble(
     if not answers:
         service.may_answer.clear()
     monkeypatch.setattr(tracker_client, "HOST_NAMES", service.names)
-    client = TrackerClient(context, "tcp://far:4000", tries=2)
+    client = TrackerClient(context, Trackers(["tcp://far:4000"]), tries=2)
     with pytest.raises(TrackerError, match=words):
         client.ask(List())
     service.may_answer.set()
@@ -253,7 +254,7 @@ def test_finds_a_tracker_that_has_moved(context: Context, monkeypatch: pytest.Mo
     service = NameService(far="127.0.0.1")
     monkeypatch.setattr(tracker_client, "HOST_NAMES", service.names)
     port = port_of(free_address())
-    client = TrackerClient(context, f"tcp://far:{port}", tries=1)
+    client = TrackerClient(context, Trackers([f"tcp://far:{port}"]), tries=1)
     for numbers in ("127.0.0.1", "127.0.0.2"):
         service.known["far"] = numbers
         tracker = Tracker(context, f"tcp://{numbers}:{port}")

@@ -24,7 +24,7 @@ class Scene:
         self.now = 0.0
         # From whom n1 is the nearest, then n2, n3 and n4 (protocol.distance).
         self.download = Download(
-            versions.find(what, lambda *_: None), "me-4", TRACKER, rng(), settings or SETTINGS
+            versions.find(what, lambda *_: None), "me-4", (TRACKER,), rng(), settings or SETTINGS
         )
         self.asked: dict[str, list[steps.RequestChunk | steps.RequestManifest]] = {}
         self.wants: list[steps.Action] = []

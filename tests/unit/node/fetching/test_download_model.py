@@ -186,7 +186,7 @@ class World:
         self.holders = {
             f"n{number}": kind(f"n{number}", self.random) for number, kind in enumerate(kinds, 1)
         }
-        self.download = Download(Meant("a.bin", "a.bin"), "me", TRACKER, rng())
+        self.download = Download(Meant("a.bin", "a.bin"), "me", (TRACKER,), rng())
         at_start = self.random.getrandbits(COUNT) & self.random.getrandbits(COUNT)
         self.have = set(bitmap.indices(at_start))
         self.disk = Disk()

@@ -31,7 +31,7 @@ def holder(text: str) -> Holder:
 
 
 def a_roster(named: str = "") -> Roster:
-    roster = Roster("me", TRACKER, SETTINGS)
+    roster = Roster("me", (TRACKER,), SETTINGS)
     learned(roster, named)
     return roster
 
@@ -82,7 +82,7 @@ def test_one_address_under_two_names_is_one_holder() -> None:
 def test_goes_by_a_host_name_only_if_the_cluster_file_has_it() -> None:
     listed = {"n1": "tcp://n1.lan:11000", "n2": "tcp://n2.lan:11000"}
     names = "n1@tcp://n1.lan:11000 n2@tcp://n1.lan:11000 n3@tcp://n3.lan:11000"
-    assert learned(Roster("me", TRACKER, SETTINGS, listed), names) == "n1"
+    assert learned(Roster("me", (TRACKER,), SETTINGS, listed), names) == "n1"
     assert learned(a_roster(), names) == ""
 
 
@@ -243,7 +243,7 @@ def test_says_what_is_wrong_with_each() -> None:
 
 def a_small_roster(named: str) -> Roster:
     """Return one that asks four at a time."""
-    roster = Roster("me", TRACKER, FEW)
+    roster = Roster("me", (TRACKER,), FEW)
     learned(roster, named)
     return roster
 
@@ -287,7 +287,7 @@ def test_one_that_was_lost_takes_nobody_s_place() -> None:
 
 def test_asks_more_of_them_when_these_bring_nothing() -> None:
     settings = FetchSettings(most_holders=2)
-    roster = Roster("me", TRACKER, settings)
+    roster = Roster("me", (TRACKER,), settings)
     counts = [len(learned(roster, TEN.replace(":11000", ":11000~")).split())]
     for _ in range(3):
         roster.widen()

@@ -21,7 +21,7 @@ STRANGERS = " ".join(f"x{letter}" for letter in "abcdefghi")
 
 
 def a_roster(named: str, settings: FetchSettings | None = None) -> Roster:
-    roster = Roster("me", TRACKER, settings or FetchSettings(), LISTED)
+    roster = Roster("me", (TRACKER,), settings or FetchSettings(), LISTED)
     roster.learn(holders(named))
     return roster
 
@@ -53,7 +53,7 @@ def test_a_stranger_does_not_take_the_place_of_the_node_whose_address_it_says() 
 
 
 def test_without_a_cluster_file_nobody_is_a_stranger() -> None:
-    roster = Roster("me", TRACKER, FetchSettings())
+    roster = Roster("me", (TRACKER,), FetchSettings())
     roster.learn((holder("x1"),))
     roster.choose(0)
     assert roster.order() == {"x1": (False, False)}
@@ -62,7 +62,7 @@ def test_without_a_cluster_file_nobody_is_a_stranger() -> None:
 def test_the_manifest_is_asked_of_those_that_are_known() -> None:
     scene = Scene()
     scene.download = Download(
-        versions.find("a.bin", lambda *_: None), "me-4", TRACKER, rng(), None, LISTED
+        versions.find("a.bin", lambda *_: None), "me-4", (TRACKER,), rng(), None, LISTED
     )
     scene.wait()
     assert scene.found(f"{STRANGERS} n1").endswith("n1:manifest")

@@ -227,7 +227,7 @@ def a_fetch(*, is_exact: bool = False) -> Scene:
     scene = Scene()
     answer = Holders("a.bin", ID, 40, holders("n1"), (), version=1)
     meant = Meant(ID, "a.bin", ID, answer, is_exact=is_exact)
-    scene.download = Download(meant, "me-4", TRACKER, rng(), SETTINGS)
+    scene.download = Download(meant, "me-4", (TRACKER,), rng(), SETTINGS)
     scene.feed(steps.HoldersFound(answer))
     scene.send_manifest("n1", DATA)
     scene.feed(steps.StagingOpened(0, 0b1111))

@@ -22,6 +22,7 @@ from shoal.protocol.errors import (
     TimedOutError,
     TrackerError,
 )
+from shoal.protocol.trackers import Trackers
 
 from tests.unit.node.hostile import HONEST, LIARS, NAME, NUISANCES, AnyHolder, Way, swarm
 from tests.unit.node.staging.taking import Taking
@@ -44,7 +45,7 @@ class Fetch:
         self.inventory = self.taking.inventory
         self.progress: list[Working] = []
         self.stop = Stop(lambda kind: kind("stopped"))
-        self.with_ = Surroundings(context, "me", tracker)
+        self.with_ = Surroundings(context, "me", Trackers([tracker]))
 
     def run(self, meant: Meant = Meant(NAME, NAME)) -> Fetched:  # noqa: B008 (it is frozen)
         intake = self.taking.intake()

@@ -13,6 +13,7 @@ from shoal.node.serving.settings import NodeSettings
 from shoal.protocol import messages
 from shoal.protocol.message import Message
 from shoal.protocol.messages import Leave, Ok, Renew, Told, Update, Withdrawal
+from shoal.protocol.trackers import Trackers
 
 from tests.unit.node.hostile import Frames, Stranger
 from tests.unit.node.serving.test_announcer import holding
@@ -49,12 +50,12 @@ class ListeningTracker(Stranger):
 class Node:
     """What the session speaks for."""
 
-    def __init__(self, context: Context, tracker: str) -> None:
+    def __init__(self, context: Context, *trackers: str) -> None:
         announcer = Announcer("n1", "tcp://10.0.1.1:11000", 1, rng(), SETTINGS)
         self.told: list[Told] = []
         self.tokens: list[str] = []
         told = self.told.append, self.tokens.append
-        self.session = Session(context, tracker, announcer, *told)
+        self.session = Session(context, Trackers(trackers), announcer, *told)
         self.session.tell(holding("a=1"))
         self.session.tell_that_is_all()
 
@@ -85,6 +86,25 @@ def test_keeps_the_tracker_informed(context: Context, tracker: ListeningTracker)
     eventually(lambda: any(isinstance(message, Renew) for message in tracker.heard))
     node.session.stop()
     assert isinstance(tracker.heard[-1], Leave)
+
+
+def test_goes_on_with_another_tracker_and_tells_it_nothing_twice(context: Context) -> None:
+    both = [ListeningTracker(context), ListeningTracker(context)]
+    node = Node(context, *(tracker.address for tracker in both))
+    node.session.start()
+    assert node.session.flush(5)
+    first, second = sorted(both, key=lambda tracker: not tracker.heard)
+    assert second.heard == []
+    second.known = first.known  # As by the log that they share.
+    first.stop()
+    eventually(lambda: second.heard)
+    node.session.tell(holding("b=1"))
+    assert node.session.flush(5)
+    assert isinstance(second.heard[0], Renew)
+    updates = [message for message in second.heard if isinstance(message, Update)]
+    assert [[one.name for one in update.holdings] for update in updates] == [["b"]]
+    node.session.stop()
+    second.stop()
 
 
 def test_says_goodbye_even_while_an_answer_is_awaited(

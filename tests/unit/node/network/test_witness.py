@@ -28,7 +28,7 @@ class Scene:
         self.own_address = asker.agent.identity.address
         holders = company.answer(name).holders  # type: ignore[union-attr]
         self.holder: Holder = next(one for one in holders if one.node == "has")
-        self._witnesses = Witnesses(asker.agent._context, "asks", "tcp://127.0.0.1:1", Random(1))
+        self._witnesses = Witnesses(asker.agent._context, "asks", ("tcp://127.0.0.1:1",), Random(1))
 
     def believes(self, *holders: Holder) -> bool:
         return self._witnesses.have(self.thing, holders, lambda: None)

@@ -13,6 +13,7 @@ from shoal.node.folder.whole import Whole
 from shoal.node.orders.identity import Identity
 from shoal.protocol.control import Fetched, FetchOrder
 from shoal.protocol.errors import NotFoundError, TrackerError
+from shoal.protocol.trackers import Trackers
 
 from tests.unit.node.company import Company, Member, refused
 from tests.unit.node.sample_trees import TREE, file
@@ -33,7 +34,7 @@ def company(tmp_path: Path) -> Iterator[Company]:
 @contextlib.contextmanager
 def alone(folder: Path) -> Iterator[Member]:
     """Be the node of a folder for a while, as a command is, with no tracker."""
-    identity = Identity("asks", free_address(), folder, free_address())
+    identity = Identity("asks", free_address(), folder, Trackers([free_address()]))
     agent = Agent(identity, FolderLock.take(folder))
     try:
         agent.start_for_one_fetch()

@@ -8,6 +8,7 @@ from shoal.protocol import messages
 from shoal.protocol.errors import OperatorError, TrackerError, WireCode
 from shoal.protocol.message import Message
 from shoal.protocol.messages import Error, Files, Holders, OtherVersion, Query
+from shoal.protocol.trackers import Trackers
 
 from tests.unit.node.company import Member
 from tests.unit.node.hostile import Frames, Stranger
@@ -35,7 +36,7 @@ def asked(asker: Member, reply: Message) -> tuple[Holders | None, list[Message]]
     tracker = TalkingTracker(context, reply)
     try:
         home = asker.agent._fetches._home
-        identity = msgspec.structs.replace(home.identity, tracker_address=tracker.address)
+        identity = msgspec.structs.replace(home.identity, trackers=Trackers([tracker.address]))
         home = msgspec.structs.replace(home, identity=identity)
         return questions.ask(home, lambda: None, "a", "12"), tracker.heard
     finally:

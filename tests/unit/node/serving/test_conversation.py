@@ -148,3 +148,10 @@ def test_a_refused_announcement_tells_nothing_of_wishes(scene: Scene) -> None:
     assert scene.says() == "renew 0"
     assert scene.talk.answered(Error(WireCode.INTERNAL, "a bug"), scene.now)
     assert scene.talk.taken_wishes() is None
+
+
+def test_another_tracker_hears_at_once_that_we_are_here(scene: Scene) -> None:
+    """For it has news for us from now on."""
+    assert scene.says() == ""
+    scene.talk.moved(scene.now)
+    assert scene.says() == "renew 0"

@@ -85,7 +85,7 @@ class Fetch:
     def __init__(self, thing: Thing, taking: Taking) -> None:
         self.thing = thing
         self.intake = taking.intake()
-        self.download = Download(Meant("t", "t"), "me", TRACKER, rng())
+        self.download = Download(Meant("t", "t"), "me", (TRACKER,), rng())
         self.coming: collections.deque[steps.Event] = collections.deque([steps.TimePassed()])
         self.path: str | None = None
 
