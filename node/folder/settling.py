@@ -3,6 +3,7 @@
 Now and then, and only if there is something: it makes durable what everybody has written there.
 """
 
+import contextlib
 import logging
 import os
 from collections.abc import Callable
@@ -59,6 +60,7 @@ class Settler:
         inside = [f"{one}/" for one in mounts if one.startswith(f"{folder}/")]
         unsettled = set(self._cache.unsettled()) - self._lost
         hashed = {one for one in unsettled if not self._is_elsewhere(folder, one[0], inside)}
+        self._settle_links(unsettled - hashed, mounts)
         if not hashed:
             return
         try:
@@ -69,6 +71,33 @@ class Settler:
         ordered = sorted(hashed)
         for start in range(0, len(ordered), _AT_A_TIME):
             self._cache.settle(ordered[start : start + _AT_A_TIME])
+
+    def _settle_links(self, hashed: set[tuple[str, str]], mounts: list[str]) -> None:
+        """Do the same of what links lead to, file system by file system, as far as that can be.
+
+        Of a write that had failed before, its owner was told.
+        """
+        devices: dict[int, list[tuple[str, str]]] = {}
+        places: dict[int, str] = {}
+        for one in sorted(hashed):
+            link = self._place(one[0])
+            real = os.path.realpath(link)
+            place = real if os.path.isdir(real) else os.path.dirname(real)
+            with contextlib.suppress(OSError):
+                device = os.stat(real).st_dev
+                is_whole = not any(mount.startswith(f"{real}/") for mount in mounts)
+                is_one = is_whole and device == os.stat(place).st_dev
+                if is_one and link.is_symlink() and not self._rules.of(one[0]).follow_links:
+                    places[device] = place
+                    devices.setdefault(device, []).append(one)
+        for device, known in devices.items():
+            try:
+                with contextlib.closing(FileSystem.of(Path(places[device]))) as disk:
+                    disk.sync()
+            except OSError:
+                self._lost |= set(known)
+            else:
+                self._cache.settle(known)
 
     def _look(self) -> float:
         try:

@@ -83,16 +83,20 @@ def test_what_may_be_on_another_disk_does_not_count(
     elsewhere = tmp_path_factory.mktemp("elsewhere") / "f"
     elsewhere.write_bytes(b"1")
     (scene.folder / "link").symlink_to(elsewhere)
+    make(elsewhere.parent / "mounted", TREE)
+    (scene.folder / "mounted").symlink_to(elsewhere.parent / "mounted")
     make(scene.folder / "follows", TREE)
     make(scene.folder / "with a mount", TREE)
     make(scene.folder / "with", TREE)
     scene.rules.set("follows", Rule(follow_links=True))
     mounts = tmp_path_factory.mktemp("mounts") / "mountinfo"
     spelled = str(scene.folder / "with a mount/a").replace(" ", "\\040")
-    mounts.write_text(f"36 35 98:0 / {spelled} rw,noatime shared:1 - ext4 /dev/root rw\n")
+    outside = elsewhere.parent / "mounted/c"
+    lines = [f"36 35 98:0 / {place} rw,noatime - ext4 /dev/root rw" for place in (spelled, outside)]
+    mounts.write_text("\n".join(lines))
     monkeypatch.setattr(settling, "_MOUNTS", mounts)
-    scene.hashed("link", "follows", "with a mount", "with")
-    assert scene.settle() == ["follows", "link", "with a mount"]
+    scene.hashed("link", "follows", "with a mount", "with", "mounted")
+    assert scene.settle() == ["follows", "mounted", "with a mount"]
 
 
 def test_where_mounts_are_unknown_none_is_seen(
