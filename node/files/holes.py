@@ -10,9 +10,11 @@ from collections.abc import Callable, Iterator
 
 from shoal.node.files import libc
 from shoal.node.files.raw_files import write_all
+from shoal.node.files.signature import Fits, GoneError
 from shoal.node.files.unreadable import reading
 
 _BLOCK_BYTES = 64 << 20
+_STAT_BLOCK_BYTES = 512  # Whatever a file system's own are.
 _SMALL_BYTES = 1 << 20  # Smaller files are copied by hand: the kernel is no quicker.
 _BY_HAND_BYTES = 1 << 20
 
@@ -60,6 +62,26 @@ def stretches(descriptor: int, start: int, end: int) -> Iterator[tuple[int, int]
         until = min(end, os.lseek(descriptor, start, os.SEEK_HOLE))
         yield start, until
         start = until
+
+
+def is_hole(path: str, fits: Fits, offset: int, size_bytes: int) -> bool:
+    """Return whether a part of a file is a hole, so that it need not be read.
+
+    Raises:
+        GoneError: the file is not as it was: its status does not fit.
+        OSError: it cannot be opened.
+    """
+    descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
+    try:
+        status = os.fstat(descriptor)
+        if status.st_blocks * _STAT_BLOCK_BYTES >= status.st_size:
+            return False
+        is_empty = next(stretches(descriptor, offset, offset + size_bytes), None) is None
+        if not fits(status) or not fits(os.fstat(descriptor)):
+            raise GoneError(f"{path} changed after it was looked at")
+        return is_empty
+    finally:
+        os.close(descriptor)
 
 
 def copy_bytes(source: int, copy: int, size_bytes: int, on_copied: Callable[[int], None]) -> None:

@@ -3,6 +3,7 @@
 Remembers nothing (folder.cache does).
 """
 
+import functools
 import logging
 import os
 import threading
@@ -13,7 +14,8 @@ from itertools import accumulate
 from typing import TypeVar
 
 from blake3 import blake3
-from shoal.node.files.signature import GoneError
+from shoal.node.files.holes import is_hole
+from shoal.node.files.signature import LARGE_BYTES, GoneError
 from shoal.node.folder.known_chunks import KnownChunks
 from shoal.node.folder.source import Source
 from shoal.node.folder.whole import Whole
@@ -78,6 +80,8 @@ def _hashed_by_sizes(
 
     def digest_of(chunk: tuple[int, int]) -> bytes:
         found = known.digest(*chunk)
+        if found is None and _is_hole(source, *chunk):
+            found = _digest_of_zeros(chunk[1])
         if found is None:
             return digest(source.read(*chunk))
         on_progress(chunk[1])
@@ -87,6 +91,24 @@ def _hashed_by_sizes(
     offsets = list(accumulate(sizes, initial=0))[:-1]
     digests = map_with_all_cores(digest_of, list(zip(offsets, sizes, strict=True)))
     return sizes, b"".join(digests)
+
+
+def _is_hole(source: Source, offset: int, size_bytes: int) -> bool:
+    """Return whether a large chunk is a hole of one file; raise GoneError if that has changed."""
+    if size_bytes < LARGE_BYTES:
+        return False
+    first, *more = source.stretches(offset, size_bytes)
+    if more or not first.path:
+        return False
+    try:
+        return is_hole(*first)
+    except OSError:
+        return False  # Reading it will tell.
+
+
+@functools.lru_cache(maxsize=64)
+def _digest_of_zeros(size_bytes: int) -> bytes:
+    return blake3(bytes(size_bytes)).digest()
 
 
 def described(source: Source, sizes: Sequence[int], digests: bytes) -> Manifest:

@@ -92,8 +92,8 @@ DISK_FAULTS = (
     fault(
         "what was hashed counts before it is on the disk",
         "node/folder/settling.py",
-        "            disk.sync()\n",
-        "            pass\n",
+        "        try:\n            disk.sync()\n",
+        "        try:\n            pass\n",
         NODE + "folder/test_settling.py",
     ),
     # A disk that fails.

@@ -8,7 +8,8 @@ from pathlib import Path
 
 import pytest
 from shoal.node.files import libc
-from shoal.node.files.holes import copy_bytes, give_back, stretches, write_hole
+from shoal.node.files.holes import copy_bytes, give_back, is_hole, stretches, write_hole
+from shoal.node.files.signature import GoneError, Signature
 
 BLOCK = 1 << 20
 
@@ -116,3 +117,17 @@ def test_a_file_that_changes_its_length_is_copied_as_it_is(tmp_path: Path) -> No
         with opened(tmp_path / "a") as one, opened(tmp_path / f"{size_bytes}") as two:
             copy_bytes(one, two, size_bytes, lambda _: None)
         assert (tmp_path / f"{size_bytes}").read_bytes() == b"x" * BLOCK
+
+
+def test_a_hole_is_one_of_a_file_as_it_was(tmp_path: Path) -> None:
+    path = tmp_path / "a"
+    with path.open("wb") as file:
+        file.truncate(4 * BLOCK)
+        file.seek(BLOCK)
+        file.write(b"data")
+    fits = Signature.of(path.stat()).fits
+    found = [is_hole(str(path), fits, start * BLOCK, BLOCK) for start in range(4)]
+    assert found == [True, False, True, True]
+    path.touch()
+    with pytest.raises(GoneError):
+        is_hole(str(path), fits, 0, BLOCK)

@@ -42,6 +42,26 @@ def test_says_how_far_it_is(tmp_path: Path) -> None:
     assert (len(done), sum(done)) == (found.chunk_count, 20 * MIB + 5)
 
 
+def test_holes_are_not_read(tmp_path: Path) -> None:
+    path = tmp_path / "a"
+    with path.open("wb") as file:
+        file.truncate(20 * MIB + 5)
+        file.seek(9 * MIB)
+        file.write(b"data")
+    source = source_at(path)
+    read, did = [], source.read
+
+    def noted(offset: int, size_bytes: int) -> bytes:
+        read.append(offset // MIB)
+        return did(offset, size_bytes)
+
+    source_of = type("Noted", (FileSource,), {"read": lambda _, *where: noted(*where)})
+    found = hash_source(source_of(path, source.signature), lambda _: None, lambda: False)
+    assert found == plain(path.read_bytes())
+    assert 9 in read
+    assert len(read) <= 2  # The last one is small.
+
+
 def test_remembers_whether_a_file_may_be_run(tmp_path: Path) -> None:
     path = tmp_path / "a"
     path.write_bytes(b"x")
