@@ -11,12 +11,14 @@ import time
 
 import msgspec
 from shoal.broker.redis_link import Link
-from shoal.broker.redis_log import START, Keys, Reading, latest_snapshot
+from shoal.broker.redis_log import START, Growth, Keys, Reading, latest_snapshot
 from shoal.broker.stores import NotSavedError
 
 _log = logging.getLogger("shoal.tracker")
 
-MAX_CHANGES = 100_000  # After a snapshot; a tracker that starts reads them in a second or two.
+# Of the log after a snapshot: what a tracker that starts reads in a second or two.
+MAX_ENTRIES = 30_000
+MAX_CHANGES = 100_000
 MAX_BYTES = 64 << 20
 LOCK_S = 300  # After this, a process that was killed no longer keeps others from making one.
 TRY_AGAIN_S = 60.0
@@ -39,27 +41,28 @@ class Compaction:
         self._keys = keys
         self._url, self._password = url, password
         self._up_to = START  # Of the latest snapshot.
-        self._change_count = 0  # Since then.
-        self._size_bytes = 0
+        self._growth = Growth()  # Since then.
         self._process: subprocess.Popen[bytes] | None = None
         self._not_before = 0.0
 
     def begin_at(self, reading: Reading) -> None:
         """Count from what was loaded."""
         self._up_to = reading.base.up_to if reading.base else START
-        self._change_count, self._size_bytes = reading.change_count, reading.size_bytes
+        self._growth = reading.growth
 
-    def grown(self, change_count: int, size_bytes: int) -> None:
-        """Count what was read or appended."""
-        self._change_count += change_count
-        self._size_bytes += size_bytes
+    def add(self, change_count: int, size_bytes: int) -> None:
+        """Count an entry that was read or appended."""
+        self._growth.add(change_count, size_bytes)
 
     def consider(self) -> None:
         """Start the process if it is time, and see what has become of it."""
         if self._process is not None:
             self._look(self._process)
-        is_due = self._change_count > MAX_CHANGES or self._size_bytes > MAX_BYTES
-        if is_due and self._process is None and time.monotonic() >= self._not_before:
+        if (
+            _is_large(self._growth)
+            and self._process is None
+            and time.monotonic() >= self._not_before
+        ):
             self._not_before = time.monotonic() + TRY_AGAIN_S
             try:
                 self._start()
@@ -78,7 +81,7 @@ class Compaction:
     def _start(self) -> None:
         latest = latest_snapshot(self._link, self._keys)
         if latest is not None and latest.up_to != self._up_to:  # Another tracker made it.
-            self._up_to, self._change_count, self._size_bytes = latest.up_to, 0, 0
+            self._up_to, self._growth = latest.up_to, Growth()
             return
         token = secrets.token_hex(8)
         if not self._link.call("SET", self._keys.compacting, token, "NX", "EX", LOCK_S):
@@ -106,3 +109,11 @@ class Compaction:
             _log.warning("cannot shorten the log in the store (%s); trying again", why)
         else:
             self._not_before = 0.0  # The next look at the snapshot finds the new one.
+
+
+def _is_large(growth: Growth) -> bool:
+    return (
+        growth.entry_count > MAX_ENTRIES
+        or growth.change_count > MAX_CHANGES
+        or growth.size_bytes > MAX_BYTES
+    )

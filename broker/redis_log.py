@@ -58,6 +58,14 @@ class Snapshot(msgspec.Struct, frozen=True):
     numbers: dict[str, int]  # By tracker: its last batch.
 
 
+class Piece(NamedTuple):
+    """A batch of changes, or a part of one, that is to become an entry."""
+
+    mark: tuple[str, int]  # The tracker, and the number.
+    changes: Sequence[Change]
+    body: bytes
+
+
 class Entry(NamedTuple):
     """One entry of the stream: a batch of changes, or a piece of one."""
 
@@ -87,6 +95,21 @@ class Place:
 
 
 @dataclass
+class Growth:
+    """How much the log has grown since the snapshot."""
+
+    entry_count: int = 0
+    change_count: int = 0
+    size_bytes: int = 0
+
+    def add(self, change_count: int, size_bytes: int) -> None:
+        """Note one entry more."""
+        self.entry_count += 1
+        self.change_count += change_count
+        self.size_bytes += size_bytes
+
+
+@dataclass
 class Reading:
     """The whole log as it was read, and where its reader stands then."""
 
@@ -95,17 +118,22 @@ class Reading:
     heard: str  # From where on liveness is read.
     now_ms: int
     base: Snapshot | None
-    change_count: int = 0  # Since the snapshot, and their size.
-    size_bytes: int = 0
+    growth: Growth = field(default_factory=Growth)
 
 
 class _ChangedError(Exception):
     """What was being read was replaced meanwhile by a newer snapshot."""
 
 
-def addition(keys: Keys, tracker: str, number: int, changes: Sequence[Change]) -> Command:
-    """Return the command that appends changes."""
-    fields = ("f", FORMAT, "t", tracker, "n", number, "c", _encode(changes))
+def piece(tracker: str, number: int, changes: Sequence[Change]) -> Piece:
+    """Return changes as they are to be appended."""
+    return Piece((tracker, number), changes, _encode(changes))
+
+
+def addition(keys: Keys, piece: Piece) -> Command:
+    """Return the command that appends a piece."""
+    tracker, number = piece.mark
+    fields = ("f", FORMAT, "t", tracker, "n", number, "c", piece.body)
     return ("XADD", keys.log, "*", *fields)
 
 
@@ -129,7 +157,7 @@ def entries_in(raw: Any, place: Place) -> Iterator[Entry]:
         UnavailableError: an entry is in the format of a later release.
     """
     if place.last != START:
-        if not raw or (_id(raw[0]), *_mark_of(raw[0])) != (place.last, *place.mark):
+        if not raw or (_id(raw[0]), *_mark_of(_fields(raw[0]))) != (place.last, *place.mark):
             raise LostError("the log in the store is not the one that was there before")
         raw = raw[1:]
     for each in raw:
@@ -237,8 +265,7 @@ def _read_on(link: Link, keys: Keys, reading: Reading) -> None:
         for entry in entries:
             if place.takes(entry):
                 reading.log += as_of(entry.changes, milliseconds(entry.id), reading.now_ms)
-            reading.change_count += len(entry.changes)
-            reading.size_bytes += entry.size_bytes
+            reading.growth.add(len(entry.changes), entry.size_bytes)
         if len(raw) < PAGE_ENTRIES:
             return
 
@@ -257,7 +284,7 @@ def _mark(link: Link, keys: Keys, entry_id: str) -> tuple[str, int]:
     raw = link.call("XRANGE", keys.log, entry_id, entry_id)
     if not raw:
         raise _ChangedError
-    return _mark_of(raw[0])
+    return _mark_of(_fields(raw[0]))
 
 
 def _chunks(link: Link, keys: Keys, snapshot: Snapshot) -> Iterator[list[Change]]:
@@ -292,9 +319,8 @@ def _fields(raw: Any) -> dict[bytes, bytes]:
     return dict(zip(names_and_values[::2], names_and_values[1::2], strict=True))
 
 
-def _mark_of(raw: Any) -> tuple[str, int]:
+def _mark_of(fields: dict[bytes, bytes]) -> tuple[str, int]:
     """Return who appended an entry, and its number; no one and 0 if it is none of ours."""
-    fields = _fields(raw)
     try:
         return fields[b"t"].decode(), int(fields[b"n"])
     except (KeyError, ValueError):
@@ -309,8 +335,8 @@ def _entry(raw: Any) -> Entry:
         body = fields[b"c"]
         changes = _changes_in.decode(body)
     except (KeyError, ValueError, msgspec.MsgspecError):
-        return Entry(_id(raw), *_mark_of(raw), (), 0)
-    return Entry(_id(raw), *_mark_of(raw), changes, len(body))
+        return Entry(_id(raw), *_mark_of(fields), (), 0)
+    return Entry(_id(raw), *_mark_of(fields), changes, len(body))
 
 
 def _check_format(what: str, fields: dict[bytes, bytes]) -> None:

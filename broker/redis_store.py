@@ -11,7 +11,7 @@ from typing import Any
 from shoal.broker import redis_log
 from shoal.broker.compaction import Compaction
 from shoal.broker.redis_link import Command, Link
-from shoal.broker.redis_log import START, Entry, Keys, Place, Reading
+from shoal.broker.redis_log import START, Entry, Keys, Piece, Place, Reading
 from shoal.broker.stores import Exchanged, LostError, NotSavedError
 from shoal.broker.tracking.changes import Change, Renewed
 from shoal.protocol.errors import UnavailableError
@@ -110,12 +110,12 @@ class RedisStore:
         if self._sent and tuple(changes[: len(self._sent)]) != tuple(self._sent):
             raise LostError("changes that may have been saved were given up")
         ours = self._sent = self._sent or tuple(changes[:MAX_CHANGES])
-        pieces = _pieces(ours)
+        pieces = self._numbered(ours)
         commands: list[Command] = [
             redis_log.page(self._keys, self._place),
             ("TIME",),
             ("XRANGE", self._keys.liveness, f"({self._heard}", "+"),
-            *self._additions(pieces),
+            *(redis_log.addition(self._keys, piece) for piece in pieces),
         ]
         if renewed:
             commands.append(redis_log.announcement(self._keys, self._tracker, renewed))
@@ -131,40 +131,34 @@ class RedisStore:
             for _ in redis_log.entries_in(raw, self._place):
                 pass
 
-    def _additions(self, pieces: Sequence[Sequence[Change]]) -> list[Command]:
-        """Number the pieces; they keep their numbers if they have to be sent again."""
+    def _numbered(self, changes: Sequence[Change]) -> list[Piece]:
+        """Return changes in pieces; they keep their numbers if they have to be sent again."""
         return [
-            redis_log.addition(self._keys, self._tracker, self._number + nth, piece)
-            for nth, piece in enumerate(pieces, start=1)
+            redis_log.piece(self._tracker, self._number + nth, piece)
+            for nth, piece in enumerate(_pieces(changes), start=1)
         ]
 
-    def _taken(self, replies: Any, pieces: Sequence[Sequence[Change]], given: int) -> Exchanged:
+    def _taken(self, replies: Any, pieces: Sequence[Piece], given: int) -> Exchanged:
         """Go on in the log to the last of our pieces, or to the end if there are none."""
-        raw, raw_time, raw_heard, *added = replies
+        raw, raw_time, raw_heard, *ids = replies
         now_ms = redis_log.now_ms(raw_time)
         place = Place(self._place.last, self._place.mark, dict(self._place.numbers))
-        first = added[0].decode() if pieces else ""  # The id of our first piece.
-        last_number = self._number + len(pieces)
         others: list[Change] = []
-        size_bytes = count = 0
-        is_saved = False
-        for entry in self._entries(raw, place, first):
-            is_ours = entry.tracker == self._tracker and self._number < entry.number <= last_number
+        last = self._number + len(pieces)
+        for entry in self._entries(raw, place, ids[0].decode() if pieces else ""):
+            is_ours = entry.tracker == self._tracker and self._number < entry.number <= last
             if place.takes(entry) and not is_ours:
                 since_ms = redis_log.milliseconds(entry.id)
                 others += redis_log.as_of(entry.changes, since_ms, now_ms)
-            count += len(entry.changes)
-            size_bytes += entry.size_bytes
-            if is_ours and entry.number == last_number:
-                is_saved = True  # The earlier time: what follows comes after it.
-                break
-        if pieces and not is_saved:
-            last = added[len(pieces) - 1].decode()
-            place.takes(Entry(last, self._tracker, last_number, (), 0))
-            count += sum(map(len, pieces))
-        self._compaction.grown(count, size_bytes)
+            self._compaction.add(len(entry.changes), entry.size_bytes)
+            if is_ours and entry.number == last:
+                break  # They had been saved the first time, and what follows comes after them.
+        else:
+            for entry_id, piece in zip(ids, pieces, strict=False):
+                place.takes(Entry(entry_id.decode(), *piece.mark, (), 0))
+                self._compaction.add(len(piece.changes), len(piece.body))
         ours, self._sent = self._sent, ()
-        self._place, self._number = place, last_number
+        self._place, self._number = place, last
         heard = redis_log.renewed_in(raw_heard, self._tracker)
         self._heard = redis_log.last_id(raw_heard, self._heard)
         return Exchanged(tuple(others), tuple(heard), unsaved=given - len(ours))

@@ -79,7 +79,9 @@ def append(server: RedisServer, changes: Sequence[Change], *, ago_s: int) -> Non
     with closing(Link(server.url, None)) as link:
         then_ms = redis_log.now_ms(link.call("TIME")) - 1000 * ago_s
         for nth, change in enumerate(changes, start=1):
-            verb, key, _, *fields = redis_log.addition(KEYS, f"gone {ago_s}", nth, [change])
+            verb, key, _, *fields = redis_log.addition(
+                KEYS, redis_log.piece(f"gone {ago_s}", nth, [change])
+            )
             link.call(verb, key, f"{then_ms + nth}-0", *fields)
 
 

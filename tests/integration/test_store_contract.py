@@ -164,7 +164,7 @@ def test_ages_go_on_in_the_store(url: str) -> None:
             Gone("n1", left=False),
             numbered(1),
         ]
-        command = redis_log.addition(Keys(one._link.address.prefix), "x", 1, old)
+        command = redis_log.addition(one._keys, redis_log.piece("x", 1, old))
         one._link.call(*(entry_id if each == "*" else each for each in command))
         gone = Gone("n1", left=False, silent_s=100)
         aged = [Published("a", content_id(1), 1, age_s=105), gone, numbered(1)]

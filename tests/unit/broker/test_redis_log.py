@@ -80,7 +80,7 @@ def test_entries_of_the_first_format_are_read() -> None:
 
 def test_what_is_written_is_read_by_those_of_the_same_format() -> None:
     """A field that is added needs a default; anything else needs another format."""
-    *_, changes = redis_log.addition(Keys("shoal"), "x", 1, list(FORMAT_1))
+    *_, changes = redis_log.addition(Keys("shoal"), redis_log.piece("x", 1, list(FORMAT_1)))
     assert msgpack.unpackb(changes) == list(FORMAT_1.values())
     *_, renewed = redis_log.announcement(Keys("shoal"), "x", [Renewed("n1", wants=8)])
     assert msgpack.unpackb(renewed) == [
