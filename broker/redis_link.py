@@ -148,7 +148,7 @@ def reason(error: BaseException, timeout_s: float) -> str:
         if isinstance(cause, TimeoutError):
             return f"it does not answer within {timeout_s:.3g} s"
         if isinstance(cause, ssl.SSLError):
-            return f"TLS failed ({getattr(cause, 'verify_message', '') or cause.reason})"
+            return f"TLS failed ({getattr(cause, 'verify_message', '') or cause.strerror})"
         if isinstance(cause, OSError):
             return _REASONS_BY_CAUSE.get(type(cause)) or cause.strerror or str(cause)
     text = " ".join(str(error).split())[:MAX_REASON_CHARACTERS]
