@@ -55,7 +55,8 @@ _NEW_COLUMNS = (
     "place BLOB DEFAULT x''",
     "gone INTEGER DEFAULT 0",
 )
-MOST_GONE = 1000  # Manifests of things that are gone, and may be found elsewhere.
+MOST_GONE = 1000  # Manifests of things that are gone, and may be found elsewhere …
+SOME_MORE = 100  # … and so many more before the oldest are removed, which takes milliseconds.
 _MAX_IMAGE_BYTES = 1 << 30
 MAX_PATH_BYTES = 480  # SQLite refuses more than 512, with its "-journal"; it follows links first.
 # What a damaged file raises; the latter where SQLite quotes damage in its error.
@@ -72,6 +73,7 @@ class Cache:
         self._boot = boot or boot_id()
         self._lock = threading.Lock()
         self._is_in_memory = False
+        self._gone = 0
         self._warned: set[str] = set()
         self._titles_lock = threading.Lock()
         self._unsaved: dict[str, Title | None] = {}  # Titles that the disk has refused so far.
@@ -150,6 +152,9 @@ class Cache:
         """Note that a thing is gone: its manifest is kept for a while, as it may have moved."""
         values = time.time_ns() // 1_000_000, name
         self._run("UPDATE manifests SET gone = ? WHERE name = ?", values)
+        self._gone += 1
+        if self._gone % SOME_MORE:
+            return
         statement = """
             DELETE FROM manifests WHERE gone > 0 AND name NOT IN
             (SELECT name FROM manifests WHERE gone > 0 ORDER BY gone DESC LIMIT ?)

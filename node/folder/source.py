@@ -4,6 +4,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import NamedTuple, Protocol
 
+import msgspec
 from shoal.node.files.signature import Fits, Signature, read_unchanged, read_unchanged_into
 from shoal.protocol.size_cutting import file_cut
 
@@ -43,6 +44,9 @@ class Source(Protocol):
             OSError: they cannot be read.
         """
 
+    def read_doubtful(self, offset: int, size_bytes: int) -> bytes:
+        """Return the same, whatever the ctimes are: the bytes have to be verified."""
+
     def read_into(self, offset: int, buffer: memoryview) -> None:
         """Fill `buffer` with the bytes from there on; raises as `read`."""
 
@@ -73,6 +77,10 @@ class FileSource:
 
     def read(self, offset: int, size_bytes: int) -> bytes:
         return read_unchanged(self._path, self.signature.fits, offset, size_bytes)
+
+    def read_doubtful(self, offset: int, size_bytes: int) -> bytes:
+        fits = msgspec.structs.replace(self.signature, ctime_ns=0).fits
+        return read_unchanged(self._path, fits, offset, size_bytes)
 
     def read_into(self, offset: int, buffer: memoryview) -> None:
         read_unchanged_into(self._path, self.signature.fits, offset, buffer)

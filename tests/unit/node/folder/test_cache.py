@@ -117,6 +117,7 @@ def test_the_last_that_have_gone_are_remembered(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("shoal.node.folder.cache.MOST_GONE", 2)
+    monkeypatch.setattr("shoal.node.folder.cache.SOME_MORE", 2)
     with cache_at(tmp_path / "cache.db") as cache:
         for name in ("a", "b", "c", "d"):
             cache.remember(name, SIGNATURE, name.encode())

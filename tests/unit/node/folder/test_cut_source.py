@@ -35,6 +35,9 @@ class Bytes:
     def read(self, offset: int, size_bytes: int) -> bytes:
         return self._data[offset : offset + size_bytes]
 
+    def read_doubtful(self, offset: int, size_bytes: int) -> bytes:
+        return self.read(offset, size_bytes)
+
     def read_into(self, offset: int, buffer: memoryview) -> None:
         if offset >= self.gone_at:
             raise GoneError("it changed")

@@ -11,8 +11,11 @@ from pathlib import Path
 
 import pytest
 from shoal.node.files.signature import GoneError, Signature
-from shoal.node.folder.source import FileSource
+from shoal.node.folder.hashing import hash_source
+from shoal.node.folder.source import FileSource, Source
+from shoal.node.folder.tree import look_through
 from shoal.node.folder.whole import Whole
+from shoal.node.trees.selection import EVERYTHING
 from shoal.protocol import bitmap, manifest
 
 from tests.unit.node import things
@@ -38,6 +41,34 @@ def test_a_whole_thing_knows_what_it_is(tmp_path: Path) -> None:
     assert (whole.size_bytes, whole.chunk_count) == (5000, thing.chunk_count)
     assert whole.have == bitmap.full(thing.chunk_count)
     assert b"".join(map(whole.read, range(whole.chunk_count))) == DATA
+
+
+@pytest.mark.parametrize("is_tree", [True, False])
+def test_outside_a_folder_what_has_another_ctime_alone_is_verified(
+    tmp_path: Path, *, is_tree: bool
+) -> None:
+    (tmp_path / "t").mkdir()
+    data = os.urandom(3 << 20)
+    path = a_file(tmp_path / "t", data=data)
+    source: Source = FileSource(path, Signature.of(path.stat(), is_outside=True))
+    if is_tree:
+        found = lambda _, __: None  # noqa: E731
+        source = look_through(path.parent, EVERYTHING, found, lambda: False, is_outside=True)
+    thing = hash_source(source, lambda _: None, lambda: False)
+    whole = Whole("a", manifest.encode(thing), source)
+    path.chmod(0o600)
+    with pytest.raises(GoneError):
+        source.read(0, 1 + source.listing_bytes)
+    assert b"".join(map(whole.read, range(whole.chunk_count))).endswith(data)
+    with path.open("r+b") as file:
+        file.write(b"changed")
+    os.utime(path, ns=(5, 5))
+    whole.read(whole.chunk_count - 1)
+    with pytest.raises(GoneError):
+        whole.read(thing.chunk_at(source.listing_bytes))
+    path.touch()
+    with pytest.raises(GoneError):
+        whole.read(whole.chunk_count - 1)
 
 
 def test_an_empty_thing_has_no_chunks(tmp_path: Path) -> None:
