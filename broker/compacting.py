@@ -4,9 +4,11 @@ A process of its own: a tracker that did this would answer nobody meanwhile. It 
 moment: the new snapshot counts from one transaction on, and what was written before that expires.
 """
 
+import contextlib
 import os
 import sys
 from collections.abc import Iterable, Iterator
+from pathlib import Path
 
 import msgspec
 from shoal.broker import redis_log
@@ -90,6 +92,8 @@ def _batched(changes: Iterable[Change]) -> Iterator[list[Change]]:
 def main() -> int:
     """Do what standard input says."""
     os.nice(NICENESS)
+    with contextlib.suppress(OSError):  # If memory is short, this goes first, not the tracker.
+        Path("/proc/self/oom_score_adj").write_text("1000")
     task = msgspec.json.decode(sys.stdin.buffer.read(), type=Task)
     try:
         link = Link(task.url, task.password)

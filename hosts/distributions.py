@@ -5,6 +5,7 @@ Of a clone, the files that pyproject.toml names; of all else, those that its ins
 
 import contextlib
 import importlib.metadata
+import importlib.util
 import re
 import tomllib
 from collections.abc import Iterable, Mapping
@@ -17,6 +18,7 @@ from shoal.protocol.errors import OperatorError
 ROOT = Path(__file__).resolve().parents[1]
 _NAME = re.compile(r"[A-Za-z0-9._-]+")
 _GLIBC = re.compile(r"manylinux_(\d+)_(\d+)_")
+_OPTIONAL = ("redis",)  # For trackers that share a store.
 _OLD_GLIBC = {"manylinux1": (2, 5), "manylinux2010": (2, 12), "manylinux2014": (2, 17)}
 
 Files = Mapping[str, Path | bytes]  # By path, as in site-packages: where it is, or its contents.
@@ -59,13 +61,13 @@ def this_shoal() -> Shoal:
     """
     if (ROOT / "pyproject.toml").is_file():
         project = tomllib.loads((ROOT / "pyproject.toml").read_text())
-        requires = list(project["project"]["dependencies"])
+        requires = [*project["project"]["dependencies"], *_optional()]
         return Shoal(_of_clone(project), requires, _needed(requires))
     with contextlib.suppress(PackageNotFoundError, OperatorError):
         shoal = importlib.metadata.distribution("shoal")
         files = recorded(shoal)
         if "shoal/hosts/on-host.sh" in files:  # Not so if it is an editable one.
-            requires = list(shoal.requires or ())
+            requires = [*(shoal.requires or ()), *_optional()]
             return Shoal(files, requires, _needed(requires))
     message = f"cannot tell which files shoal in {ROOT} is made of"
     raise OperatorError(f"{message}; run this from a clone, or install shoal with pip")
@@ -105,6 +107,11 @@ def _of_clone(project: Mapping[str, Any]) -> Files:
     record = "".join(f"{name},,\n" for name in sorted([*files, f"{info}/RECORD"]))
     files[f"{info}/RECORD"] = record.encode()  # With it, a host can send it on.
     return files
+
+
+def _optional() -> list[str]:
+    """Return what a host may need besides, and is installed here."""
+    return [name for name in _OPTIONAL if importlib.util.find_spec(name) is not None]
 
 
 def _needed(requires: Iterable[str]) -> list[Distribution]:

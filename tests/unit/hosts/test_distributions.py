@@ -58,7 +58,7 @@ def test_a_wheel_tells_the_oldest_libc(site: Path, tags: list[str], least: objec
 def test_a_clone_is_sent_with_all_that_it_needs() -> None:
     shoal = this_shoal()
     names = {one.name.lower() for one in shoal.needed}
-    assert {"pyzmq", "msgpack", "rich", "pygments"} <= names  # What rich needs, too.
+    assert {"pyzmq", "msgpack", "rich", "pygments", "redis"} <= names  # What rich needs, too.
     assert "pytest" not in names
     assert {"shoal/hosts/on-host.sh", "shoal/dashboard/page/index.html"} <= set(shoal.files)
     version = importlib.metadata.version("msgpack")
