@@ -47,6 +47,13 @@ from shoal.wire.wake import Wake
 _log = logging.getLogger("shoal.tracker")
 
 MAX_ERROR_CHARACTERS = 500
+_NOT_SHARED = messages.encode(
+    Error(
+        WireCode.NOT_SAVED,
+        "it counts for as long as this tracker runs, but the store that the trackers share is away "
+        "(the tracker's log says why); run this again when it is back",
+    )
+)
 _NOT_SAVED = messages.encode(
     Error(
         WireCode.NOT_SAVED,
@@ -82,6 +89,7 @@ class Server:
         self._clock = clock
         self._settings = settings or ServerSettings()
         self._saver = self._saver_of(store)
+        self._not_saved = _NOT_SHARED if store.is_shared else _NOT_SAVED
         self._reporter = Reporter(self._settings)
         self._waiting: Rota[tuple[str, Connection], Letter] = Rota()
         self._counters: collections.Counter[str] = collections.Counter()
@@ -254,7 +262,7 @@ class Server:
             self._waiting.charge(place, self._clock() - began)
         is_saved = self._saver.save(changes, now)
         for letter, reply, promises in replies:
-            if not listener.send(letter, reply if is_saved or not promises else _NOT_SAVED):
+            if not listener.send(letter, reply if is_saved or not promises else self._not_saved):
                 self._counters["dropped_replies"] += 1
         notified |= dict.fromkeys(self._saver.taken_notified())
         if notified:
@@ -288,9 +296,10 @@ class Server:
             return _failed(WireCode.INTERNAL, "the tracker failed; see its log")
 
     def _completed(self, reply: TrackerReply) -> TrackerReply:
-        """Add the server's counters, which the tracker itself does not know."""
+        """Add the server's counters and trouble, which the tracker itself does not know."""
         if isinstance(reply, TrackerStatus):
-            return msgspec.structs.replace(reply, counters=self.counted())
+            trouble = f"the store is away: {self._saver.trouble}" if self._saver.trouble else ""
+            return msgspec.structs.replace(reply, counters=self.counted(), trouble=trouble)
         return reply
 
     def counted(self) -> dict[str, int]:

@@ -3,16 +3,21 @@
 import dataclasses
 import functools
 import logging
+import os
 import random
 import time
+from collections.abc import Sequence
 
 import zmq
 from shoal.api.here import tracker_here
 from shoal.api.security import ring_of
 from shoal.broker.condition import Condition
 from shoal.broker.pruning import Most
+from shoal.broker.redis_store import RedisStore
 from shoal.broker.server import Server
 from shoal.broker.sqlite_store import SqliteStore
+from shoal.broker.stores import NotSavedError, Store
+from shoal.broker.tracking.changes import Change
 from shoal.broker.tracking.initial import Initial, InitialNode
 from shoal.broker.tracking.settings import TrackerSettings
 from shoal.broker.tracking.tracker import Tracker
@@ -28,8 +33,7 @@ from shoal.config.cluster import Cluster, TrackerEntry
 from shoal.config.limits import TrackerLimits
 from shoal.config.security import TRACKER
 from shoal.protocol import addresses
-from shoal.protocol.errors import Kind, OperatorError
-from shoal.protocol.names import display
+from shoal.protocol.errors import Kind
 from shoal.protocol.permits import Publish
 from shoal.system.supervisor import Supervisor
 from shoal.wire.curve import gate_of
@@ -83,11 +87,20 @@ def run_tracker(
     return ExitCode.DONE
 
 
-def _store(cluster: Cluster, entry: TrackerEntry) -> SqliteStore:
-    if cluster.store is not None:
-        message = f"{display(str(cluster.path))}: store: this release of shoal cannot use one yet"
-        raise OperatorError(f"{message}; take it out, and have one tracker")
-    return SqliteStore(entry.state_folder / "tracker.db", _most(cluster, entry))
+def _store(cluster: Cluster, entry: TrackerEntry) -> Store:
+    """Return the store that the trackers share; without one, a file of this tracker's own."""
+    if cluster.store is None:
+        return SqliteStore(entry.state_folder / "tracker.db", _most(cluster, entry))
+    return RedisStore(*cluster.store.place(os.environ))
+
+
+def _log_so_far(store: Store) -> Sequence[Change]:
+    """Return what was decided before. A shared store may be away: then it is read later."""
+    try:
+        return store.load()
+    except NotSavedError as error:
+        log.warning("the store is away (%s): nodes announce themselves again meanwhile", error)
+        return ()
 
 
 def _context() -> "zmq.Context[zmq.Socket[bytes]]":
@@ -113,15 +126,16 @@ def _supervised(condition: Condition, wake: Wake, reload: Reloading) -> Supervis
     return supervised
 
 
-def _tracker(cluster: Cluster, entry: TrackerEntry, store: SqliteStore) -> Tracker:
+def _tracker(cluster: Cluster, entry: TrackerEntry, store: Store) -> Tracker:
     """Return a tracker that knows what is stored."""
     return Tracker(
         _initial(cluster, entry),
         random.Random(),  # noqa: S311 (samples holders)
         time.monotonic(),
-        store.load(),
+        _log_so_far(store),
         _settings(entry.limits),
         random.SystemRandom(),
+        shares=store.is_shared,
     )
 
 
