@@ -20,7 +20,7 @@ from tests.benchmark import scraper, usage
 from tests.benchmark.workspace import PAYLOAD
 from tests.multihost.host_process import HostProcess
 from tests.multihost.lab import Lab
-from tests.multihost.swarm import ROOT, Swarm
+from tests.multihost.swarm import ROOT, Setup, Swarm
 from tests.multihost.wait import wait_until
 
 MEMBER = [sys.executable, "-m", "tests.benchmark.torrent_member"]
@@ -145,8 +145,7 @@ def shoal(lab: Lab, folder: Path, payload: Path, plan: Plan) -> Outcome:
         lab,
         folder,
         checkouts=plan.checkouts,
-        is_secured=plan.is_secured,
-        is_watched=plan.is_watched,
+        setup=Setup(is_secured=plan.is_secured, is_watched=plan.is_watched),
     )
     names = list(swarm.nodes)
     holders, fetchers = names[: plan.holders], names[plan.holders :]
@@ -190,7 +189,7 @@ def _read_metrics(lab: Lab, swarm: Swarm) -> None:
 
 def push(lab: Lab, folder: Path, payload: Path, plan: Plan) -> Outcome:
     """Have all hosts get it by one `shoal push --wait`: its time stands for each of them."""
-    swarm = Swarm(lab, folder, checkouts=plan.checkouts, is_secured=plan.is_secured)
+    swarm = Swarm(lab, folder, checkouts=plan.checkouts, setup=Setup(is_secured=plan.is_secured))
     holder = next(iter(swarm.nodes))
     swarm.folder(holder).joinpath(PAYLOAD).hardlink_to(payload)
     swarm.start({PAYLOAD: [holder]})

@@ -26,7 +26,7 @@ from tests.benchmark.swarm import stream_rate
 from tests.benchmark.warm_memory import SPARE_BYTES, keep_warm
 from tests.benchmark.workspace import PAYLOAD, default_folder
 from tests.multihost.lab import Lab
-from tests.multihost.swarm import Swarm
+from tests.multihost.swarm import Setup, Swarm
 from tests.multihost.wait import wait_until
 
 LOOK_S = 0.02
@@ -107,11 +107,9 @@ def pushed(swarm: Swarm, cast: Cast, args: argparse.Namespace, bound_s: float) -
     with Watch(swarm, cast.prompt) as watch:
         began = time.monotonic()
         pushing = swarm.spawn(1, "push", PAYLOAD, "--wait", "--json")
-        if args.kill_tracker:
+        if args.kill or args.hang:
             time.sleep(bound_s / 2)
-            swarm.process("tracker").send_signal(signal.SIGKILL)
-            time.sleep(TRACKER_AWAY_S)
-            swarm.start_tracker()
+            _disturb(swarm, args)
         exit_code = pushing.wait(LIMIT_S)
         wait_until(lambda: len(watch.done) == len(cast.prompt), LIMIT_S, "all have it")
     sent = (lab.sent_bytes(1) - sent_before) / size_bytes
@@ -131,6 +129,16 @@ def pushed(swarm: Swarm, cast: Cast, args: argparse.Namespace, bound_s: float) -
     )
     expected = 6 if cast.off or cast.full or cast.late else 0
     assert (exit_code, is_right) == (expected, True), pushing
+
+
+def _disturb(swarm: Swarm, args: argparse.Namespace) -> None:
+    """End or freeze some of the trackers; the only one is started again."""
+    names = [*swarm.trackers][-max(args.kill, args.hang) :]
+    for name in names:
+        swarm.process(name).send_signal(signal.SIGKILL if args.kill else signal.SIGSTOP)
+    if len(swarm.trackers) == 1:
+        time.sleep(TRACKER_AWAY_S)
+        swarm.start_tracker()
 
 
 def came_late(swarm: Swarm, cast: Cast, bound_s: float, size_bytes: int) -> None:
@@ -174,7 +182,7 @@ def _run(args: argparse.Namespace, place: Path) -> None:
         tempfile.TemporaryDirectory(dir=place) as folder,
         Lab(sum(counts), args.rate_mbit, directory=Path(folder)) as lab,
     ):
-        swarm = Swarm(lab, Path(folder))
+        swarm = Swarm(lab, Path(folder), setup=Setup(args.trackers))
         with small_disks(swarm, cast.full, size_bytes):
             with Path("/dev/urandom").open("rb") as noise:
                 (swarm.folder(source) / PAYLOAD).write_bytes(noise.read(size_bytes))
@@ -198,7 +206,9 @@ def main() -> None:
     parser.add_argument("--late-after-s", type=float, default=60.0, help="so much later (60)")
     parser.add_argument("--rate-mbit", type=float, default=100.0)
     parser.add_argument("--size-mib", type=int, default=256)
-    parser.add_argument("--kill-tracker", action="store_true", help="and start it again, midway")
+    parser.add_argument("--trackers", type=int, default=1, help="several share a Redis (1)")
+    parser.add_argument("--kill", type=int, default=0, help="so many trackers midway")
+    parser.add_argument("--hang", type=int, default=0, help="so many trackers from midway on")
     parser.add_argument("--folder", type=Path, default=default_folder(), help="a RAM disk, if any")
     args = parser.parse_args()
     end_when_told()

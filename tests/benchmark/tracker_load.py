@@ -2,25 +2,30 @@
 
 Many logical nodes share a few connections. Each renews and asks once in every interval, evenly
 spread; one in a hundred announces a change instead. How long each answer takes is measured from the
-moment at which the request was due, so that a client which falls behind hides nothing.
+moment at which the request was due, so that a client which falls behind hides nothing. Several
+trackers share a Redis (--trackers); each node sticks to the one that it prefers.
 """
 
 import argparse
 import heapq
+import itertools
 import json
 import sys
 import tempfile
 import time
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from random import Random
+from typing import Any
 
+import yaml
 import zmq
 from shoal.protocol import messages
 from shoal.protocol.message import Message
 from shoal.protocol.messages import Error, Holding, Query, Renew, TrackerReply, Update
+from shoal.protocol.trackers import Trackers
 
 from tests.benchmark import usage
 from tests.benchmark.cluster import SHOAL
@@ -47,15 +52,19 @@ class Load:
     p99_ms: float
     p999_ms: float
     worst_ms: float
-    tracker_cores: float
-    tracker_mib: float
+    tracker_cores: float  # Of all trackers together.
+    tracker_mib: float  # Of the largest.
+    us_per_message: float  # Of processor time, of all trackers together.
+    store_cores: float
     client_late_ms: float
 
 
 class Swarm:
     """Logical nodes on a few DEALERs. Each socket's answers come in the order of its requests."""
 
-    def __init__(self, context: "zmq.Context[zmq.Socket[bytes]]", address: str, nodes: int) -> None:
+    def __init__(
+        self, context: "zmq.Context[zmq.Socket[bytes]]", trackers: Sequence[str], nodes: int
+    ) -> None:
         self._sockets = [context.socket(zmq.DEALER) for _ in range(CONNECTIONS)]
         self._out: list[deque[float]] = [deque() for _ in range(CONNECTIONS)]
         self._poller = zmq.Poller()
@@ -64,10 +73,12 @@ class Swarm:
         self._sequences = [0] * nodes
         self.taken_s: list[float] = []
         self.refusals = 0
+        preferred = (Trackers(trackers, f"n{node}").addresses[0] for node in range(nodes))
+        self._trackers = [trackers.index(address) for address in preferred]  # By node.
         for number, sock in enumerate(self._sockets):
             sock.linger = 0
             sock.sndhwm = sock.rcvhwm = 0
-            sock.connect(address)
+            sock.connect(trackers[number % len(trackers)])
             self._poller.register(sock, zmq.POLLIN)
             self._by_socket[sock] = number
 
@@ -104,7 +115,8 @@ class Swarm:
             sock.close()
 
     def _send(self, node: int, message: Message, due: float) -> None:
-        number = node % CONNECTIONS
+        count, tracker = len(set(self._trackers)), self._trackers[node]
+        number = node % (CONNECTIONS // count) * count + tracker
         self._sockets[number].send_multipart([b"1", b"", messages.encode(message)])
         self._out[number].append(due)
 
@@ -128,11 +140,15 @@ def _schedule(nodes: int, interval_s: float, rng: Random) -> Iterator[tuple[floa
         heapq.heapreplace(first, (due + interval_s / 2, node))
 
 
-def measured(swarm: Swarm, nodes: int, interval_s: float, seconds: float, tracker: Child) -> Load:
-    """Keep the load up for so long; return what it was like."""
+def measured(
+    swarm: Swarm, nodes: int, interval_s: float, seconds: float, servers: Sequence[Child]
+) -> Load:
+    """Keep the load up for so long; return what it was like. The last server is the store."""
     rng = Random(1)
     swarm.taken_s.clear()
-    began, cpu, late_s, sent = time.monotonic(), usage.cpu_s([tracker.pid]), 0.0, 0
+    pids = [server.pid for server in servers]
+    cpu, store_cpu = usage.cpu_s(pids[:-1]), usage.cpu_s(pids[-1:])
+    began, late_s, sent = time.monotonic(), 0.0, 0
     for due, node in _schedule(nodes, interval_s, rng):
         if due > seconds:
             break
@@ -155,10 +171,21 @@ def measured(swarm: Swarm, nodes: int, interval_s: float, seconds: float, tracke
         1000 * times[min(len(times) - 1, int(len(times) * share))]
         for share in (0.5, 0.99, 0.999, 1)
     )
-    cores = (usage.cpu_s([tracker.pid]) - cpu) / took_s
-    mib = usage.anonymous_bytes([tracker.pid]) / (1 << 20)
-    rate = sent / took_s
-    return Load(nodes, rate, took_s, p50_ms, p99_ms, p999_ms, worst_ms, cores, mib, 1000 * late_s)
+    spent_s = usage.cpu_s(pids[:-1]) - cpu
+    return Load(
+        nodes=nodes,
+        messages_per_s=sent / took_s,
+        seconds=took_s,
+        p50_ms=p50_ms,
+        p99_ms=p99_ms,
+        p999_ms=p999_ms,
+        worst_ms=worst_ms,
+        tracker_cores=spent_s / took_s,
+        tracker_mib=max(usage.anonymous_bytes([pid]) for pid in pids[:-1]) / (1 << 20),
+        us_per_message=1e6 * spent_s / sent,
+        store_cores=(usage.cpu_s(pids[-1:]) - store_cpu) / took_s,
+        client_late_ms=1000 * late_s,
+    )
 
 
 def _wait_for_all(swarm: Swarm) -> None:
@@ -176,6 +203,7 @@ def main() -> int:
         "--interval", type=float, default=30.0, help="seconds, two messages in each"
     )
     parser.add_argument("--seconds", type=float, default=60.0)
+    parser.add_argument("--trackers", type=int, default=1)
     parser.add_argument("--runs", type=int, default=1)
     options = parser.parse_args()
     end_when_told()
@@ -191,27 +219,47 @@ def main() -> int:
 
 def _run(options: argparse.Namespace) -> Load:
     with tempfile.TemporaryDirectory() as folder, Children(Path(folder)) as children:
-        address = _free_address()
-        config = Path(folder) / "lan.yaml"
-        config.write_text(
-            f"tracker: {{address: '{address}'}}\n"
-            f"nodes: {{only: {{address: 'tcp://127.0.0.1:10999', folder: only}}}}\n"
-        )
-        tracker = children.start("tracker", [*SHOAL, "tracker", "--config", str(config)])
+        trackers = [_free_address() for _ in range(options.trackers)]
+        servers = _started(children, Path(folder), trackers)
         with zmq.Context() as context:
-            swarm = Swarm(context, address, options.nodes)
+            swarm = Swarm(context, trackers, options.nodes)
             try:
                 for node in range(options.nodes):
                     swarm.announce(node, time.monotonic())
                     while swarm.waiting > CONNECTIONS:
                         swarm.receive(0.1)
                 _wait_for_all(swarm)
-                load = measured(swarm, options.nodes, options.interval, options.seconds, tracker)
+                load = measured(swarm, options.nodes, options.interval, options.seconds, servers)
             finally:
                 swarm.close()
         if swarm.refusals:
             raise BenchmarkError(f"{swarm.refusals} requests were refused")
         return load
+
+
+def _started(children: Children, folder: Path, trackers: Sequence[str]) -> list[Child]:
+    """Start the trackers and what they share, which is nothing if there is one."""
+    config, store = folder / "lan.yaml", _free_address().removeprefix("tcp://")
+    told: dict[str, Any] = {"tracker": {"address": trackers[0]}}
+    server = [sys.executable, "-c", "import time; time.sleep(1e6)"]
+    if trackers[1:]:
+        told = {"trackers": [{"address": at} for at in trackers], "store": f"redis://{store}/0"}
+        server = [
+            "redis-server",
+            "--port",
+            store.rpartition(":")[-1],
+            "--save",
+            "",
+            "--dir",
+            folder,
+        ]
+    told["nodes"] = {"only": {"address": "tcp://127.0.0.1:10999", "folder": "only"}}
+    config.write_text(yaml.safe_dump(told))
+    last = children.start("store", server)
+    command = [*SHOAL, "tracker", "--config", str(config)]
+    at = [["--at", address] if trackers[1:] else [] for address in trackers]
+    names = (f"tracker{number}" for number in itertools.count(1))
+    return [*(children.start(next(names), [*command, *one]) for one in at), last]
 
 
 def _free_address() -> str:

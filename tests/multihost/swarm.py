@@ -1,15 +1,17 @@
 """A cluster on a lab: the real commands, the tracker on host 1 and node n1 on host 1, n2 on 2, …
 
-Knows the command line and the cluster file, nothing of what is behind them.
+Several trackers are on the first hosts, and the store that they share on host 1. Knows the command
+line and the cluster file, nothing of what is behind them.
 """
 
 import itertools
 import json
 import os
+import shutil
 import sys
 from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import yaml
 
@@ -22,9 +24,18 @@ START_TIMEOUT_S = 20.0  # Takes 1 to 2 s; two busy cores start five interpreters
 COMMAND_TIMEOUT_S = 30.0
 TRACKER_PORT = 12000
 NODE_PORT = 11001
+STORE_PORT = 6379
 METRICS_PORT = 9109  # The tracker's, and each host's; n1 has the next one, beside the tracker.
 
 Holdings = Mapping[str, Sequence[str]]
+
+
+class Setup(NamedTuple):
+    """How a cluster is run."""
+
+    trackers: int = 1
+    is_secured: bool = False  # With keys.
+    is_watched: bool = False  # All serve their metrics.
 
 
 class Swarm:
@@ -37,24 +48,26 @@ class Swarm:
         *,
         declare: Holdings | None = None,
         checkouts: Sequence[Path] = (ROOT,),
-        is_secured: bool = False,
-        is_watched: bool = False,
+        setup: Setup = Setup(),  # noqa: B008 (immutable)
     ) -> None:
         """Write the cluster file; `declare` are the holdings that it states.
 
-        `checkouts` are the states of shoal that the nodes run, in turn; all else is this one. All
-        serve their metrics if `is_watched`.
+        `checkouts` are the states of shoal that the nodes run, in turn; all else is this one.
         """
         self.lab = lab
         self.nodes = {f"n{host}": host for host in lab.hosts}
+        self.trackers = {
+            "tracker" if setup.trackers == 1 else f"t{host}": host for host in lab.hosts
+        }
+        self.trackers = dict(itertools.islice(self.trackers.items(), setup.trackers))
         self.checkouts = dict(zip(self.nodes, itertools.cycle(checkouts), strict=False))
         self.config = directory / "lab.yaml"
         self._processes: dict[str, HostProcess] = {}
         for name in self.nodes:
             self.folder(name).mkdir(parents=True)
-        watched = {"metrics": f"0.0.0.0:{METRICS_PORT}"} if is_watched else {}
+        watched = {"metrics": f"0.0.0.0:{METRICS_PORT}"} if setup.is_watched else {}
         self.config.write_text(yaml.safe_dump(self._cluster(declare or {}) | watched))
-        if is_secured:
+        if setup.is_secured:
             assert self.spawn(1, "keys").wait(COMMAND_TIMEOUT_S) == 0
 
     def metrics(self) -> list[str]:
@@ -68,18 +81,28 @@ class Swarm:
         return self.config.parent / node
 
     def start(self, expected: Holdings, nodes: Collection[str] | None = None) -> None:
-        """Start the tracker and those nodes, or all.
+        """Start all trackers and those nodes, or all.
 
         Returns when each of them is alive and `ls` shows the expected whole holders.
         """
-        self.start_tracker()
+        if len(self.trackers) > 1:
+            self._start_store()
+        for name in self.trackers:
+            self.start_tracker(name)
         for node in self.nodes if nodes is None else nodes:
             self.restart(node)
         self.wait_for(expected)
 
-    def start_tracker(self) -> None:
-        """Start the process of the tracker, which does not run; do not wait for it."""
-        self._processes["tracker"] = self.spawn(1, "tracker")
+    def start_tracker(self, name: str = "tracker") -> None:
+        """Start the process of a tracker, which does not run; do not wait for it."""
+        self._processes[name] = self.spawn(self.trackers[name], "tracker")
+
+    def _start_store(self) -> None:
+        server = shutil.which("redis-server")
+        assert server is not None, "redis-server is not installed"
+        at = "--bind", self.lab.address(1), "--port", str(STORE_PORT)
+        command = server, *at, "--save", "", "--protected-mode", "no"
+        self._processes["store"] = self.lab.start(1, command, cwd=self.config.parent)
 
     def restart(self, node: str) -> None:
         """Start the process of a node, which does not run; do not wait for it."""
@@ -136,10 +159,14 @@ class Swarm:
             name: {"address": f"tcp://{self.lab.address(host)}:{NODE_PORT}", "folder": name}
             for name, host in self.nodes.items()
         }
-        tracker = {"address": f"tcp://{self.lab.address(1)}:{TRACKER_PORT}"}
+        where = [
+            {"address": f"tcp://{self.lab.address(host)}:{TRACKER_PORT}"}
+            for host in self.trackers.values()
+        ]
+        store = f"redis://{self.lab.address(1)}:{STORE_PORT}/0"
+        tracking = {"trackers": where, "store": store} if where[1:] else {"tracker": where[0]}
         declared = {name: list(holders) for name, holders in holdings.items()}
-        told = {"tracker": tracker, "nodes": nodes, "holdings": declared}
-        return told | {"accept_pushes": True}
+        return {**tracking, "nodes": nodes, "holdings": declared, "accept_pushes": True}
 
     def __str__(self) -> str:
         return "\n\n".join(f"{name}: {process}" for name, process in self._processes.items())
