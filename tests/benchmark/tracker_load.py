@@ -89,8 +89,7 @@ class Swarm:
     def announce(self, node: int, due: float) -> None:
         self._sequences[node] += 1
         held = tuple(self._holding(node, place) for place in range(FILES_PER_NODE))
-        address = f"tcp://127.{1 + (node >> 16)}.{node >> 8 & 255}.{node & 255}:11001"
-        update = Update(f"n{node}", address, 1, self._sequences[node], held, replace=True)
+        update = Update(f"n{node}", _address(node), 1, self._sequences[node], held, replace=True)
         self._send(node, update, due)
 
     def renew(self, node: int, due: float) -> None:
@@ -220,7 +219,7 @@ def main() -> int:
 def _run(options: argparse.Namespace) -> Load:
     with tempfile.TemporaryDirectory() as folder, Children(Path(folder)) as children:
         trackers = [_free_address() for _ in range(options.trackers)]
-        servers = _started(children, Path(folder), trackers)
+        servers = _started(children, Path(folder), trackers, options.nodes)
         with zmq.Context() as context:
             swarm = Swarm(context, trackers, options.nodes)
             try:
@@ -237,7 +236,7 @@ def _run(options: argparse.Namespace) -> Load:
         return load
 
 
-def _started(children: Children, folder: Path, trackers: Sequence[str]) -> list[Child]:
+def _started(children: Children, folder: Path, trackers: Sequence[str], nodes: int) -> list[Child]:
     """Start the trackers and what they share, which is nothing if there is one."""
     config, store = folder / "lan.yaml", _free_address().removeprefix("tcp://")
     told: dict[str, Any] = {"tracker": {"address": trackers[0]}}
@@ -251,15 +250,21 @@ def _started(children: Children, folder: Path, trackers: Sequence[str]) -> list[
             "--save",
             "",
             "--dir",
-            folder,
+            str(folder),
         ]
-    told["nodes"] = {"only": {"address": "tcp://127.0.0.1:10999", "folder": "only"}}
+    told["nodes"] = {
+        f"n{node}": {"address": _address(node), "folder": f"n{node}"} for node in range(nodes)
+    }
     config.write_text(yaml.safe_dump(told))
     last = children.start("store", server)
     command = [*SHOAL, "tracker", "--config", str(config)]
     at = [["--at", address] if trackers[1:] else [] for address in trackers]
     names = (f"tracker{number}" for number in itertools.count(1))
     return [*(children.start(next(names), [*command, *one]) for one in at), last]
+
+
+def _address(node: int) -> str:
+    return f"tcp://127.{1 + (node >> 16)}.{node >> 8 & 255}.{node & 255}:11001"
 
 
 def _free_address() -> str:
