@@ -139,16 +139,12 @@ def _schedule(nodes: int, interval_s: float, rng: Random) -> Iterator[tuple[floa
         heapq.heapreplace(first, (due + interval_s / 2, node))
 
 
-def measured(
-    swarm: Swarm, nodes: int, interval_s: float, seconds: float, servers: Sequence[Child]
-) -> Load:
-    """Keep the load up for so long; return what it was like. The last server is the store."""
-    rng = Random(1)
-    swarm.taken_s.clear()
-    pids = [server.pid for server in servers]
-    cpu, store_cpu = usage.cpu_s(pids[:-1]), usage.cpu_s(pids[-1:])
-    began, late_s, sent = time.monotonic(), 0.0, 0
-    for due, node in _schedule(nodes, interval_s, rng):
+def _spoken(
+    swarm: Swarm, schedule: Iterator[tuple[float, int]], began: float, seconds: float
+) -> tuple[int, float]:
+    """Say all that is due within a time; return how much, and by how much it was late at most."""
+    rng, late_s, sent = Random(1), 0.0, 0
+    for due, node in schedule:
         if due > seconds:
             break
         while (left_s := began + due - time.monotonic()) > 0:
@@ -163,6 +159,18 @@ def measured(
         sent += 1
         if sent % 20 == 0:
             swarm.receive(0)
+    return sent, late_s
+
+
+def measured(
+    swarm: Swarm, nodes: int, interval_s: float, seconds: float, servers: Sequence[Child]
+) -> Load:
+    """Keep the load up for so long; return what it was like. The last server is the store."""
+    swarm.taken_s.clear()
+    pids = [server.pid for server in servers]
+    cpu, store_cpu = usage.cpu_s(pids[:-1]), usage.cpu_s(pids[-1:])
+    began = time.monotonic()
+    sent, late_s = _spoken(swarm, _schedule(nodes, interval_s, Random(1)), began, seconds)
     _wait_for_all(swarm)
     took_s = time.monotonic() - began
     times = sorted(swarm.taken_s)
