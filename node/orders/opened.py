@@ -22,7 +22,7 @@ from shoal.protocol.errors import NotFoundError
 from shoal.protocol.manifest import ContentId, Manifest, decode
 from shoal.protocol.names import display
 
-MOST_POINTED_BYTES = 16 << 20  # Then a reader says again where it is.
+MOST_POINTED_BYTES = 32 << 20  # Then a reader says again where it is.
 MOST_CURSORS = 64  # Whose chunks come first; more readers at a time wait for one another's.
 
 
@@ -115,6 +115,11 @@ class Opened:
             place = known or _Place(Cursor(file_bytes), base, base + file_bytes)
             place.moved(offset, size_bytes)
             self._places_read[reader] = place
+
+    def wants_all(self, reader: str) -> bool:
+        """Say whether somebody reads a file from end to end."""
+        with self._guard:
+            return reader in self._places_read and self._places_read[reader].cursor.wants_all
 
     def left(self, reader: str) -> None:
         """Forget where somebody read."""

@@ -7,10 +7,8 @@ come stays in staging. A reader that has not been heard of for long counts as go
 
 import contextlib
 import functools
-import itertools
 import logging
-import os
-import re
+import math
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -21,7 +19,7 @@ from shoal.node.fetching import versions
 from shoal.node.orders import questions, standing
 from shoal.node.orders.home import Home
 from shoal.node.orders.opened import Opened
-from shoal.node.staging.remains import staging_place
+from shoal.node.orders.readership import Readership, begun, order_for
 from shoal.protocol import control
 from shoal.protocol.control import (
     MAX_READ_BYTES,
@@ -51,10 +49,11 @@ log = logging.getLogger("shoal.node")
 
 T = TypeVar("T")
 LOOK_S = 0.5  # How often to look without news: another order's fetch may have ended.
+ENOUGH_BYTES = 16 << 20  # To answer one who reads a whole file: an order costs a millisecond, …
+PAUSE_S = 0.02  # … so that with less here, it is better to wait a little for more.
 LINGER_S = 3.0  # How long a fetch waits for the next reader, at most.
 SILENT_S = 600.0  # A reader that has read nothing for so long counts as gone, …
 MOST_READERS = 1000  # … as do the oldest of more than this.
-MOST_BEGUN = 1000  # Files of a tree of which some came for earlier readers: it is kept.
 MOST_RUNS = 3  # Fetches that succeed and bring nothing to read: then something is wrong.
 
 OnProgress = Callable[[Working], None]
@@ -70,7 +69,7 @@ class Reading:
         self._fetch = fetch
         self._cancel = cancel
         self._guard = threading.RLock()
-        self._shared: dict[ContentId, _Shared] = {}
+        self._shared: dict[ContentId, Readership] = {}
         self._cancelled: dict[int, Kind | None] = {}  # By order that waits.
         self._stop_kind: Kind | None = None
         self._running: set[threading.Thread] = set()  # With fetches.
@@ -98,6 +97,7 @@ class Reading:
                 _, size_bytes = self._wait(order, shared, lambda: shared.thing.place(inside))
             except OperatorError:
                 self._leave(shared, order.reader)
+                self._end_unread(shared)  # Or the next reader would be told the same.
                 raise
         return control.Opened(what, inside, content_id, size_bytes)
 
@@ -123,9 +123,25 @@ class Reading:
                 return Bytes(
                     self._wait(order, shared, lambda: thing.read(inside, offset, size_bytes))
                 )
-            there = self._wait(order, shared, lambda: thing.point(inside, offset))
-            thing.has(order.reader, offset + there.size_bytes)
-            return there
+            return self._point(order, shared, file_bytes - offset)
+
+    def _point(self, order: ReadOrder, shared: Readership, left_bytes: int) -> There:
+        """Wait until something is here to point at, and a moment longer if it is little."""
+        thing = shared.thing
+        wants_all = thing.wants_all(order.reader)
+        enough_bytes = min(ENOUGH_BYTES, left_bytes if wants_all else order.size_bytes)
+        until = math.inf
+        while True:
+            there = self._wait(order, shared, lambda: thing.point(order.inside, order.offset))
+            now = time.monotonic()
+            until = min(until, now + PAUSE_S)
+            if there.size_bytes >= min(enough_bytes, left_bytes) or now >= until:
+                thing.has(order.reader, order.offset + there.size_bytes)
+                return there
+            if wants_all:
+                time.sleep(PAUSE_S)  # To be woken by each chunk would take the fetch's time.
+            else:
+                self._home.attention.wait(self._home.attention.count, until - now)
 
     def close(self, order: CloseOrder) -> control.Closed:
         """Forget a reader; a fetch that was for it alone brings nothing more, and stops soon."""
@@ -194,13 +210,13 @@ class Reading:
 
     # Who reads.
 
-    def _shared_by(self, content_id: ContentId, what: str, reader: str, inside: str) -> "_Shared":
+    def _shared_by(self, content_id: ContentId, what: str, reader: str, inside: str) -> Readership:
         now = time.monotonic()
         with self._guard:
             self._drop_silent(now)
             shared = self._shared.get(content_id)
             if shared is None:
-                shared = _Shared(Opened(self._home, content_id, what))
+                shared = Readership(Opened(self._home, content_id, what))
                 self._shared[content_id] = shared
             shared.readers[reader] = inside, now
             return shared
@@ -209,7 +225,7 @@ class Reading:
         for silent in self._silent(now):
             self._leave(*silent)
 
-    def _silent(self, now: float) -> list[tuple["_Shared", str]]:
+    def _silent(self, now: float) -> list[tuple[Readership, str]]:
         readers = [
             (heard_at, reader, shared)
             for shared in self._shared.values()
@@ -223,7 +239,7 @@ class Reading:
             if at < excess or heard_at < now - SILENT_S
         ]
 
-    def _leave(self, shared: "_Shared", reader: str) -> None:
+    def _leave(self, shared: Readership, reader: str) -> None:
         with self._guard:
             shared.readers.pop(reader, None)
             shared.thing.left(reader)
@@ -233,12 +249,12 @@ class Reading:
                 if shared.order is None:
                     self._forget(shared)
 
-    def _forget(self, shared: "_Shared") -> None:
+    def _forget(self, shared: Readership) -> None:
         if self._shared.get(shared.thing.id) is shared:
             del self._shared[shared.thing.id]
             self._home.attention.urge(shared.thing.id)
 
-    def _look_after(self, shared: "_Shared") -> None:
+    def _look_after(self, shared: Readership) -> None:
         """Stop a fetch that has waited long for a reader, or that another order waits for."""
         now, content_id = time.monotonic(), shared.thing.id
         with self._guard:
@@ -246,9 +262,16 @@ class Reading:
             if shared.readers or shared.is_over or shared.order is None:
                 return
             if now >= shared.left_at + LINGER_S or self._home.attention.is_wanted(content_id):
-                shared.is_over = True
+                self._end_unread(shared)
+
+    def _end_unread(self, shared: Readership) -> None:
+        """Stop a fetch at once if nobody reads any more."""
+        with self._guard:
+            if not shared.readers:
                 self._forget(shared)
-                self._cancel(shared.order, StoppedError)
+                if shared.order is not None and not shared.is_over:
+                    shared.is_over = True
+                    self._cancel(shared.order, StoppedError)
 
     # Waiting.
 
@@ -269,7 +292,7 @@ class Reading:
             raise kind("interrupted; what has come is kept; read it again")
 
     def _wait(
-        self, order: OpenOrder | ReadOrder, shared: "_Shared", look: Callable[[], T | None]
+        self, order: OpenOrder | ReadOrder, shared: Readership, look: Callable[[], T | None]
     ) -> T:
         """Return what `look` finds, as soon as it finds something; have it fetched meanwhile."""
         attention, since, succeeded = self._home.attention, shared.ended, 0
@@ -293,7 +316,7 @@ class Reading:
 
     # The fetch.
 
-    def _have_fetched(self, shared: "_Shared") -> None:
+    def _have_fetched(self, shared: Readership) -> None:
         """Begin a fetch of all that is open; if one runs that lacks some of it, instead of that."""
         if self._stop_kind is not None:
             return
@@ -303,21 +326,16 @@ class Reading:
                 shared.is_over = True
                 self._cancel(shared.order, StoppedError)
             return
-        paths |= self._begun(shared.thing.id) if paths != {""} else frozenset()
-        shared.order, shared.paths = _order(shared.thing.what, paths), paths
+        if paths != {""}:
+            paths |= begun(self._home.identity.folder, shared.thing.id)
+        shared.order, shared.paths = order_for(shared.thing.what, paths), paths
         shared.is_over, shared.trouble = False, None
         args = shared, shared.order
         thread = threading.Thread(target=self._run, args=args, name="reading", daemon=True)
         self._running.add(thread)
         thread.start()
 
-    def _begun(self, content_id: ContentId) -> frozenset[str]:
-        """Return the files of a tree of which some has come: others' chunks would be removed."""
-        root = staging_place(self._home.identity.folder, content_id) / "tree"
-        files = (Path(at, name) for at, _, names in os.walk(root) for name in names)
-        return frozenset(str(one.relative_to(root)) for one in itertools.islice(files, MOST_BEGUN))
-
-    def _run(self, shared: "_Shared", order: FetchOrder) -> None:
+    def _run(self, shared: Readership, order: FetchOrder) -> None:
         trouble: OperatorError | None = None
         fetched: Fetched | None = None
         try:
@@ -345,37 +363,5 @@ class Reading:
         self._home.attention.news()
 
 
-class _Shared:
-    """One version, who reads it, and the fetch for them."""
-
-    def __init__(self, thing: Opened) -> None:
-        self.thing = thing
-        self.readers: dict[str, tuple[str, float]] = {}  # What of it, and when last heard of.
-        self.left_at = 0.0  # By the last of them.
-        self.order: FetchOrder | None = None  # What is being fetched: …
-        self.paths: frozenset[str] = frozenset()  # … these.
-        self.is_over = False  # It is to end, as more is read.
-        self.ended = 0  # How many have, …
-        self.trouble: OperatorError | None = None  # … and why the last one failed.
-
-    def heard(self, reader: str) -> None:
-        """Note that a reader is there: it waits."""
-        if reader in self.readers:
-            self.readers[reader] = self.readers[reader][0], time.monotonic()
-
-
 def _named(name: str, content_id: str) -> str:
     return f"{name}@{content_id}"
-
-
-def _order(what: str, paths: frozenset[str]) -> FetchOrder:
-    if len(paths) == 1:
-        (path,) = paths
-        return FetchOrder(f"{what}/{path}" if path else what, on_demand=True)
-    patterns = tuple(f"/{_escaped(path)}" for path in sorted(paths) if path)
-    return FetchOrder(what, include=patterns, on_demand=True)
-
-
-def _escaped(path: str) -> str:
-    """Return a pattern, as in .gitignore, that only this path matches."""
-    return re.sub(r"([\\*?\[ !#])", r"\\\1", path)

@@ -165,7 +165,7 @@ def test_of_a_directory_only_the_files_that_are_open_come(
         file.seek(5)
         assert file.read(5) == SHARDS["shard-1"][5:10]
     assert received_bytes(lab) < sum(map(len, SHARDS.values())) * 3 // 4
-    with pytest.raises(FileNotFoundError, match="no file shard-9"):
+    with pytest.raises(FileNotFoundError, match=r"no (such )?file .*shard-9"):
         session.open("tree/shard-9")
     with pytest.raises(FileNotFoundError, match="is a directory"):
         session.open("tree")

@@ -9,6 +9,7 @@ from random import Random
 
 import pytest
 from shoal.node.orders import reading
+from shoal.node.orders.readership import order_for
 from shoal.node.orders.reading import Reading
 from shoal.protocol.control import (
     Bytes,
@@ -296,5 +297,5 @@ def test_names_with_wild_cards_are_names(company: Company, asker: Member) -> Non
     scenes = [Scene(asker, f"wild/{name}") for name in names if name != "ab"]
     for scene in scenes:
         assert scene.all() == scene.opened.inside.encode()
-    order = reading._order("x", frozenset({"a*", "!c"}))
+    order = order_for("x", frozenset({"a*", "!c"}))
     assert (order.what, order.include) == ("x", ("/\\!c", "/a\\*"))
