@@ -42,6 +42,7 @@ class Keys:
         self.liveness = f"{prefix}:liveness"
         self.snapshot = f"{prefix}:snapshot"
         self.compacting = f"{prefix}:compacting"
+        self.probed = f"{prefix}:probed"
 
     def chunks(self, name: str) -> str:
         return f"{self.snapshot}:{name}"

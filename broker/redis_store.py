@@ -191,6 +191,21 @@ class RedisStore:
             raise NotSavedError(str(error)) from error
 
 
+def probe(url: str, password: str | None) -> None:
+    """Make sure that a store answers, and takes changes.
+
+    Raises:
+        NotSavedError: it does not.
+        OperatorError: redis-py is not installed, or cannot use this URL.
+    """
+    link = Link(url, password)
+    keys = Keys(link.address.prefix)
+    try:
+        link.transaction([("XLEN", keys.log), ("SET", keys.probed, 1, "PX", 1)])
+    finally:
+        link.close()
+
+
 def _pieces(changes: Sequence[Change]) -> list[Sequence[Change]]:
     step = redis_log.PIECE_CHANGES
     return [changes[begin : begin + step] for begin in range(0, len(changes), step)]

@@ -17,6 +17,8 @@ from shoal.api.here import has_place_here
 from shoal.api.security import towards_tracker
 from shoal.api.status import TrackerState, tracker_states
 from shoal.api.unfinished import unfinished
+from shoal.broker.redis_store import probe
+from shoal.broker.stores import NotSavedError
 from shoal.commands import terminal
 from shoal.commands.discard import described
 from shoal.commands.exit_codes import ExitCode
@@ -25,6 +27,7 @@ from shoal.commands.key_check import key_findings
 from shoal.commands.table import put_table
 from shoal.config.cluster import Cluster, NodeEntry
 from shoal.config.metrics import MetricsPlace
+from shoal.config.store import StorePlace
 from shoal.protocol.addresses import split
 from shoal.protocol.errors import NobodyAliveError, OperatorError, TimedOutError, TrackerError
 from shoal.wire.host_names import HOST_NAMES, HostNameError
@@ -114,6 +117,15 @@ def _store(cluster: Cluster) -> Iterator[Finding]:
         yield Finding("wrong", "store", f"{file} may be read or written by others; {remedy}")
     else:
         yield Finding("ok", "store", f"{place.url}, with{'out' * (not place.password)} a password")
+    yield _reached(place)
+
+
+def _reached(place: StorePlace) -> Finding:
+    try:
+        probe(*place)
+    except (NotSavedError, OperatorError) as error:
+        return Finding("wrong", "store", str(error))
+    return Finding("ok", "store", "it answers and takes changes")
 
 
 def _node(entry: NodeEntry) -> Iterator[Finding]:

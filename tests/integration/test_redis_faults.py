@@ -9,6 +9,9 @@ import pytest
 from shoal.broker.redis_store import RedisStore
 from shoal.broker.stores import LostError, NotSavedError
 from shoal.broker.tracking.changes import Change, Renewed, Seen
+from shoal.commands.check import _reached
+from shoal.commands.finding import Finding
+from shoal.config.store import StorePlace
 from shoal.protocol.errors import OperatorError, UnavailableError
 
 from tests.integration.redis_server import RedisServer, found_servers
@@ -232,3 +235,11 @@ def test_a_store_that_cannot_be_used_is_refused_at_once() -> None:
     with pytest.raises(NotSavedError, match="its host name is unknown"):
         unknown.load()
     unknown.close()
+
+
+def test_check_says_whether_the_store_takes_changes(server: RedisServer) -> None:
+    place = StorePlace(server.url)
+    assert _reached(place) == Finding("ok", "store", "it answers and takes changes")
+    server.ask("REPLICAOF", "127.0.0.1", "1")
+    found = f"127.0.0.1:{server.port}: it is a read-only replica"
+    assert _reached(place) == Finding("wrong", "store", found)

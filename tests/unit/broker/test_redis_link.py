@@ -2,6 +2,7 @@
 
 import re
 import ssl
+import sys
 from pathlib import Path
 
 import pytest
@@ -33,3 +34,9 @@ def test_a_reason_is_one_short_line() -> None:
 def test_a_url_that_is_none_is_refused(url: str) -> None:
     with pytest.raises(OperatorError, match=re.escape("cannot use the store")):
         Link(url, None)
+
+
+def test_says_how_to_install_what_is_missing(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "redis", None)
+    with pytest.raises(OperatorError, match=r"not installed; run: pip install 'shoal\[redis\]'"):
+        Link("redis://127.0.0.1:1/0", None)
