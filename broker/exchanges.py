@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from shoal.broker.settings import ServerSettings
-from shoal.broker.stores import Exchanged, LostError, NotSavedError, Store
+from shoal.broker.stores import Exchanged, LostError, NotLoadedError, NotSavedError, Store
 from shoal.broker.tracking.changes import Change, Renewed
 
 _log = logging.getLogger("shoal.tracker")
@@ -120,7 +120,8 @@ class Exchanges:
             return ()
         self.done_at = now
         if isinstance(result, LostError):
-            _log.warning("the store has lost what it had confirmed (%s); saying it again", result)
+            if not isinstance(result, NotLoadedError):
+                _log.warning("the store has lost something (%s); saying it again", result)
             self._give_up()
             self._next_at = now
             return ()

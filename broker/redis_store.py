@@ -12,7 +12,7 @@ from shoal.broker import redis_log
 from shoal.broker.compaction import Compaction
 from shoal.broker.redis_link import Command, Link
 from shoal.broker.redis_log import START, Entry, Keys, Piece, Place, Reading
-from shoal.broker.stores import Exchanged, LostError, NotSavedError
+from shoal.broker.stores import Exchanged, LostError, NotLoadedError, NotSavedError
 from shoal.broker.tracking.changes import Change, Renewed
 from shoal.protocol.errors import UnavailableError
 
@@ -41,7 +41,8 @@ class RedisStore:
         self._place = Place()
         self._heard = START
         self._sent: Sequence[Change] = ()  # They may have been saved, but we were not told.
-        self._lost = "it was not loaded yet"
+        self._is_loaded = False
+        self._lost = ""
         self._outdated = ""  # Why we cannot read on.
         self._trouble = ""
         self._compaction = Compaction(self._link, self._keys, url, password)
@@ -67,6 +68,7 @@ class RedisStore:
         self._place, self._heard = reading.place, reading.heard
         self._number += len(_pieces(self._sent))  # They may be in this log, or get there yet.
         self._sent, self._lost, self._outdated, self._trouble = (), "", "", ""
+        self._is_loaded = True
         self._compaction.begin_at(reading)
         return reading.log
 
@@ -75,8 +77,11 @@ class RedisStore:
 
         Raises:
             NotSavedError: give the same changes again, before any later ones.
+            NotLoadedError: `load` comes first.
             LostError: the log is another one than before; `load` it again.
         """
+        if not self._is_loaded:
+            raise NotLoadedError
         if self._lost:
             raise LostError(self._lost)
         if self._outdated:

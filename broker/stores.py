@@ -15,6 +15,10 @@ class LostError(Exception):
     """The store has lost what it had confirmed: it failed over, was flushed or restored."""
 
 
+class NotLoadedError(LostError):
+    """The store could not be read yet: nothing of it is known."""
+
+
 class Exchanged(msgspec.Struct, frozen=True):
     """What other trackers have decided and heard since the last exchange.
 

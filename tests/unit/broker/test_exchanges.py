@@ -5,7 +5,7 @@ from collections.abc import Iterable, Sequence
 import pytest
 from shoal.broker.exchanges import Exchanges, Job, carried_out
 from shoal.broker.settings import ServerSettings
-from shoal.broker.stores import NOTHING, Exchanged, LostError, NotSavedError
+from shoal.broker.stores import NOTHING, Exchanged, LostError, NotLoadedError, NotSavedError
 from shoal.broker.tracking.changes import Change, Forgotten, Renewed
 
 SETTINGS = ServerSettings(max_unsaved_changes=4)
@@ -160,3 +160,13 @@ def test_jobs_are_carried_out() -> None:
     job = Job(changes=[N2], renewed=[Renewed("n1")])
     assert carried_out(job, Store()) == Exchanged([N2], [Renewed("n1")])
     assert carried_out(Job(), Store(AWAY)) is AWAY
+
+
+def test_a_store_that_was_not_read_yet_has_lost_nothing(
+    exchanges: Exchanges, tracker: Tracker, caplog: pytest.LogCaptureFixture
+) -> None:
+    exchanges.next_job(100)
+    exchanges.done(NotLoadedError(), 100)
+    assert exchanges.next_job(100) == Job(loads=True)
+    assert tracker.told == ["await reload"]
+    assert caplog.messages == []
