@@ -22,6 +22,7 @@ MAX_CHANGES = 100_000
 MAX_BYTES = 64 << 20
 LOCK_S = 300  # After this, a process that was killed no longer keeps others from making one.
 TRY_AGAIN_S = 60.0
+LOOK_AGAIN_S = 5.0  # Whether another tracker's process has made one.
 _COMMAND = (sys.executable, "-P", "-m", "shoal.broker.compacting")
 
 
@@ -63,11 +64,11 @@ class Compaction:
             and self._process is None
             and time.monotonic() >= self._not_before
         ):
-            self._not_before = time.monotonic() + TRY_AGAIN_S
+            self._not_before = time.monotonic() + LOOK_AGAIN_S
             try:
                 self._start()
             except (NotSavedError, OSError) as error:
-                _log.warning("cannot shorten the log in the store (%s); trying again", error)
+                self._has_failed(str(error))
 
     def close(self) -> None:
         """End the process: whenever that is, the old snapshot or the new one is whole."""
@@ -81,7 +82,7 @@ class Compaction:
     def _start(self) -> None:
         latest = latest_snapshot(self._link, self._keys)
         if latest is not None and latest.up_to != self._up_to:  # Another tracker made it.
-            self._up_to, self._growth = latest.up_to, Growth()
+            self._up_to, self._growth, self._not_before = latest.up_to, Growth(), 0.0
             return
         token = secrets.token_hex(8)
         if not self._link.call("SET", self._keys.compacting, token, "NX", "EX", LOCK_S):
@@ -105,10 +106,13 @@ class Compaction:
             lines = stderr.read().decode(errors="replace").splitlines()
         self._process = None
         if process.returncode:
-            why = lines[-1] if lines else f"exit code {process.returncode}"
-            _log.warning("cannot shorten the log in the store (%s); trying again", why)
+            self._has_failed(lines[-1] if lines else f"exit code {process.returncode}")
         else:
             self._not_before = 0.0  # The next look at the snapshot finds the new one.
+
+    def _has_failed(self, why: str) -> None:
+        _log.warning("cannot shorten the log in the store (%s); trying again", why)
+        self._not_before = time.monotonic() + TRY_AGAIN_S
 
 
 def _is_large(growth: Growth) -> bool:
