@@ -54,7 +54,7 @@ class Exchanges:
         self.outage_count = 0
         self.loss_count = 0  # How often it was given up that each change is confirmed.
         self.trouble = ""  # Why the store is away; empty if it is not.
-        self.done_at = now  # When it answered last.
+        self.done_at = now  # What others decided before this is known.
         self._tracker = tracker
         self._settings = settings
         self._unsaved: list[Change] = []
@@ -118,7 +118,7 @@ class Exchanges:
             self._next_at = now + settings.retry_exchange_s
             self._is_away(str(result))
             return ()
-        self.done_at = now
+        self.done_at = self._out_since
         if isinstance(result, LostError):
             if not isinstance(result, NotLoadedError):
                 _log.warning("the store has lost something (%s); saying it again", result)

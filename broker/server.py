@@ -19,7 +19,7 @@ from shoal.broker.reporter import Reporter
 from shoal.broker.saver import Saver
 from shoal.broker.sessions import Sessions
 from shoal.broker.settings import ServerSettings
-from shoal.broker.shared_saver import SharedSaver
+from shoal.broker.shared_saver import SharedSaver, ThreadCourier
 from shoal.broker.stores import Store
 from shoal.broker.tracking.changes import Change
 from shoal.broker.tracking.events import Event
@@ -104,7 +104,8 @@ class Server:
             return Saver(store, self._settings)
         assert isinstance(self._tracker, Tracker), "it takes in what others decide"
         wake = functools.partial(self.do, lambda: None)
-        return SharedSaver(store, self._tracker, self._settings, wake, self._clock())
+        courier = ThreadCourier(store, wake)
+        return SharedSaver(courier, self._tracker, self._settings, self._clock)
 
     def bind(
         self, context: "zmq.Context[zmq.Socket[bytes]]", address: str, gate: Gate | None = None

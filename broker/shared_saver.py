@@ -7,9 +7,9 @@ one short wait. From then on it goes on from memory, until the store has caught 
 import logging
 import queue
 import threading
-import time
 import traceback
 from collections.abc import Callable, Sequence
+from typing import Protocol
 
 from shoal.broker.exchanges import Exchanges, Job, Result, Sharer, carried_out
 from shoal.broker.settings import ServerSettings
@@ -21,29 +21,74 @@ _log = logging.getLogger("shoal.tracker")
 CLOSE_S = 5.0  # A store that hangs gives up before.
 
 
+class Courier(Protocol):
+    """Carries out one job at a time, elsewhere."""
+
+    def take(self, job: Job) -> None: ...
+    def result(self, patience_s: float) -> Result | None: ...
+    def close(self) -> None: ...
+
+
+class ThreadCourier:
+    """A thread that uses the store."""
+
+    def __init__(self, store: Store, wake: Callable[[], None]) -> None:
+        """`wake` is called from the thread when there is a result that nobody waits for."""
+        self._store = store
+        self._wake = wake
+        self._jobs: queue.SimpleQueue[Job | None] = queue.SimpleQueue()
+        self._results: queue.SimpleQueue[Result] = queue.SimpleQueue()
+        self._is_awaited = False
+        self._thread = threading.Thread(target=self._carry_out, name="store", daemon=True)
+        self._thread.start()
+
+    def take(self, job: Job) -> None:
+        self._jobs.put(job)
+
+    def result(self, patience_s: float) -> Result | None:
+        """Return what has come of the job; None if that takes longer."""
+        self._is_awaited = patience_s > 0
+        try:
+            return self._results.get(self._is_awaited, patience_s)
+        except queue.Empty:
+            return None
+        finally:
+            self._is_awaited = False
+
+    def close(self) -> None:
+        """End the thread, which may be waiting for the store."""
+        self._jobs.put(None)
+        self._thread.join(CLOSE_S)
+
+    def _carry_out(self) -> None:
+        while (job := self._jobs.get()) is not None:
+            try:
+                result = carried_out(job, self._store)
+            except Exception as error:  # noqa: BLE001 (a bug costs that exchange, not the service)
+                place = traceback.extract_tb(error.__traceback__)[-1]
+                _log.warning("a bug in the store, at line %s: %r", place.lineno, error)
+                result = NotSavedError(repr(error))
+            self._results.put(result)
+            if not self._is_awaited:
+                self._wake()
+
+
 class SharedSaver:
     """Exchanges changes with other trackers. For the thread that serves, except for `trouble`."""
 
     def __init__(
         self,
-        store: Store,
+        courier: Courier,
         tracker: Sharer,
         settings: ServerSettings,
-        wake: Callable[[], None],
-        now: float,
+        clock: Callable[[], float],
     ) -> None:
-        """`wake` is called from another thread when there is something to take in."""
-        self._store = store
+        self._courier = courier
         self._settings = settings
-        self._wake = wake
-        self._exchanges = Exchanges(tracker, settings, now)
-        self._jobs: queue.SimpleQueue[Job | None] = queue.SimpleQueue()
-        self._results: queue.SimpleQueue[Result] = queue.SimpleQueue()
-        self._is_awaited = False
+        self._clock = clock
+        self._exchanges = Exchanges(tracker, settings, clock())
         self._is_slow = False  # It took too long, and has not caught up.
         self._notified: dict[str, None] = {}
-        self._thread = threading.Thread(target=self._carry_out, name="store", daemon=True)
-        self._thread.start()
 
     @property
     def failure_count(self) -> int:
@@ -77,12 +122,12 @@ class SharedSaver:
 
     def save(self, changes: Sequence[Change], now: float) -> bool:
         """Save the changes, after those that are not saved yet; say whether all are."""
-        exchanges, began = self._exchanges, time.monotonic()
+        exchanges, began = self._exchanges, self._clock()
         loss_count = exchanges.loss_count
         exchanges.add(changes, now)
         while not exchanges.has_saved_all() and not self._is_slow:
             self._hand_over(now)
-            left_s = self._settings.exchange_patience_s - (time.monotonic() - began)
+            left_s = self._settings.exchange_patience_s - (self._clock() - began)
             if not exchanges.is_out or not self._take_in(now, max(0.0, left_s)):
                 self._is_slow = True
         self._hand_over(now)
@@ -95,42 +140,24 @@ class SharedSaver:
         return notified
 
     def close(self) -> None:
-        """End the thread, which may be waiting for the store."""
-        self._jobs.put(None)
-        self._thread.join(CLOSE_S)
+        self._courier.close()
 
     def _hand_over(self, now: float) -> None:
         job = self._exchanges.next_job(now)
         if job is not None:
-            self._jobs.put(job)
+            self._courier.take(job)
 
     def _take_in(self, now: float, patience_s: float) -> bool:
         """Take in a result, if there is one in time; say so."""
         if not self._exchanges.is_out:
             return False
-        try:
-            self._is_awaited = patience_s > 0
-            result = self._results.get(patience_s > 0, patience_s)
-        except queue.Empty:
+        result = self._courier.result(patience_s)
+        if result is None:
             self._is_slow |= patience_s > 0
             return False
-        finally:
-            self._is_awaited = False
         self._notified |= dict.fromkeys(self._exchanges.done(result, now))
         if self._exchanges.trouble:
             self._is_slow = True
         elif self._exchanges.has_saved_all():
             self._is_slow = False
         return True
-
-    def _carry_out(self) -> None:
-        while (job := self._jobs.get()) is not None:
-            try:
-                result = carried_out(job, self._store)
-            except Exception as error:  # noqa: BLE001 (a bug costs that exchange, not the service)
-                place = traceback.extract_tb(error.__traceback__)[-1]
-                _log.warning("a bug in the store, at line %s: %r", place.lineno, error)
-                result = NotSavedError(repr(error))
-            self._results.put(result)
-            if not self._is_awaited:
-                self._wake()

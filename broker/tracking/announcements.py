@@ -1,7 +1,7 @@
 """What nodes say about themselves: update, renew, leave. Answers no questions."""
 
 import itertools
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 
 from shoal.broker.tracking import claims, departures
@@ -52,6 +52,7 @@ class Announcements:
     speakers: Speakers
     publishing: Publishing
     room: Room
+    shares: bool = False  # What this tracker knows already, others may just be taking back.
 
     def update(self, request: Update, now: float, asker: Asker) -> Decision[Ok | Error]:
         """Accept holdings and withdrawals.
@@ -75,10 +76,12 @@ class Announcements:
         elif is_back:  # Whoever had the name is gone, however far it had counted.
             yield Gone(request.node, left=True)
         voided = self._voided(request.node)
-        yield Seen(request.node, request.address, request.epoch, request.sequence)
+        replaces = request.replace and self.shares
+        withdrawn = tuple(self._withdrawn(request))
+        yield Seen(request.node, request.address, request.epoch, request.sequence, replaces)
         yield Renewed(request.node)
         token = yield from self.speakers.entrusted(request.node, request.token, asker)
-        yield from self._withdraw(request)
+        yield from self._withdraw(request, withdrawn)
         yield from self._hold(request, now)
         told = (*self._told(request, now), *voided)[:MAX_UPDATE_HOLDINGS]
         return self._ok(request.node, told, token)
@@ -143,13 +146,17 @@ class Announcements:
             return Error(WireCode.CONFLICT, f"{newer}; stop the older process")
         return None
 
-    def _withdraw(self, request: Update) -> Decision[None]:
-        withdrawn = tuple(self._withdrawn(request))
-        announced = {(each.name, each.id) for each in request.holdings} if withdrawn else ()
+    def _withdraw(self, request: Update, withdrawn: Collection[Version]) -> Decision[None]:
+        known = {(each.name, each.id) for each in withdrawn}
+        said = {(each.name, each.id) for each in request.withdrawn} if self.shares else known
+        announced = {(each.name, each.id) for each in request.holdings} if known or said else ()
         for version in withdrawn:
             if (version.name, version.id) not in announced:
                 yield HolderWithdrew(request.node, version.name)
                 yield Withdrawn(version.name, version.id, request.node)
+        for key in sorted(said - known):
+            if key not in announced:
+                yield Withdrawn(*key, request.node)
 
     def _withdrawn(self, request: Update) -> Iterator[Version]:
         if request.replace:
@@ -170,7 +177,9 @@ class Announcements:
                 yield self._refusal(node, each.name, allowed=permit.publishes)
                 continue
             is_claim = each.claims and vouched.publication.publisher == node
-            yield from _publish(each, version, vouched, now, is_claim=is_claim)
+            published = _published(each, version, vouched, now, is_claim=is_claim)
+            if version is None or self.shares or _differs(version, vouched):
+                yield published
             if is_claim:
                 self.publishing.published(each.name, node)
             if version is None or not version.is_held_so(node, complete=each.complete):
@@ -178,6 +187,8 @@ class Announcements:
                 yield added(node, each.name)
                 yield Held(each.name, each.id, node, each.complete)
                 yield from self._push_news(each, node)
+            elif self.shares:
+                yield Held(each.name, each.id, node, each.complete)
 
     def _push_news(self, held: Holding, node: str) -> Decision[None]:
         version = self.state.catalogue.find(held.name, held.id)
@@ -209,24 +220,24 @@ class Announcements:
         return Ok(lease_ms, len(held), told, token, revision, lent)
 
 
-def _publish(
+def _published(
     holding: Holding,
     known: Version | None,
     vouched: claims.Vouched,
     now: float,
     *,
     is_claim: bool,
-) -> Decision[None]:
-    """Note which version something is, unless that is known."""
-    publication, is_first_hand = vouched
-    if known is None:
-        size_bytes, age_s = holding.size_bytes, 0
-    elif (known.published, known.is_first_hand) == vouched:
-        return
-    else:
+) -> Published:
+    """Return which version something is."""
+    size_bytes, age_s = holding.size_bytes, 0
+    if known is not None:
         size_bytes, age_s = known.size_bytes, int(now - known.announced)
     what = holding.name, holding.id, size_bytes
-    yield Published(*what, *publication, age_s, is_first_hand, is_claim)
+    return Published(*what, *vouched.publication, age_s, vouched.is_first_hand, is_claim)
+
+
+def _differs(known: Version, vouched: claims.Vouched) -> bool:
+    return (known.published, known.is_first_hand) != vouched
 
 
 def revived(member: Member) -> Decision[None]:

@@ -13,6 +13,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 
 from shoal.broker.tracking.changes import UNPUBLISHED, Publication, Published
+from shoal.protocol.fields import MAX_NUMBER
 
 
 @dataclass(slots=True, eq=False)
@@ -37,6 +38,10 @@ class Version:
     def rank(self) -> tuple[int, int]:
         """The newest version of a name ranks highest: by its number, then by who came first."""
         return self.published.number, -self.order
+
+    @property
+    def is_held(self) -> bool:
+        return bool(self.whole or self.partial)
 
     def holder_count(self) -> int:
         return len(self.whole) + len(self.partial)
@@ -158,25 +163,53 @@ class Catalogue:
     def publish(self, published: Published, now: float) -> bool:
         """Add a version, or give a known one another number and publisher.
 
-        Return False for a claim that came too late: it is void, whatever was known when it was
-        decided, and its content is forgotten unless somebody holds it.
+        A claim is judged again, as other changes may have come before it since it was decided.
+        Return False if its publisher has to be told what has become of it.
 
         The first announcement determines the size. Later ones agree unless somebody lies, as the
         size follows from the id; and a fetcher would find out.
         """
         number, publisher = published.number, published.publisher
-        publication = Publication(number, publisher) if number else UNPUBLISHED
-        if published.is_claim and self._is_taken(published.name, publication):
-            self.drop(published.name, published.id)
-            return False
+        said = publication = Publication(number, publisher) if number else UNPUBLISHED
         version = self.find(published.name, published.id)
-        if version is not None:
-            may_lower = published.is_claim and not version.holder_count()
-            if version.published == publication:
-                version.is_first_hand |= published.is_first_hand
-            elif may_lower or number > version.published.number:
-                self._renumber(version, publication, is_first_hand=published.is_first_hand)
-            return True
+        if published.is_claim:
+            judged = self._judged(published.name, said, version)
+            if judged is None:
+                self.drop(published.name, published.id)  # Unless somebody holds it.
+                return version is not None and version.published == said and version.is_held
+            publication = judged
+        if version is None:
+            self._add(published, publication, now)
+            return publication == said
+        may_lower = published.is_claim and not version.is_held
+        if version.published == publication:
+            version.is_first_hand |= published.is_first_hand
+        elif may_lower or publication.number > version.published.number:
+            self._renumber(version, publication, is_first_hand=published.is_first_hand)
+        return publication == said
+
+    def _judged(self, name: str, claim: Publication, version: Version | None) -> Publication | None:
+        """Return the number that a claim gets; None if another one came before it."""
+        number = claim.number
+        for rival in self._rivals(name, claim.number):
+            is_own = rival.published.publisher == claim.publisher
+            if not is_own or (version is not None and version.is_held):
+                return None
+            number = max(number, rival.published.number + 1)
+        if version is not None and version.published.publisher == claim.publisher:
+            number = max(number, version.published.number)
+        return claim._replace(number=number) if number <= MAX_NUMBER else None
+
+    def _rivals(self, name: str, number: int) -> Iterator[Version]:
+        """Yield the held versions of a name that have this number or a higher one."""
+        for version in reversed(self._by_name.get(name, ())):
+            if version.published.number >= number:
+                if version.is_held:
+                    yield version
+            elif not self._is_filling:  # Then they are not sorted yet.
+                return
+
+    def _add(self, published: Published, publication: Publication, now: float) -> None:
         self._last_order += 1
         version = Version(
             self._last_order,
@@ -189,17 +222,6 @@ class Catalogue:
         )
         self._index(version)
         self._unheld[version] = now
-        return True
-
-    def _is_taken(self, name: str, claim: Publication) -> bool:
-        """Say whether another publisher has published as much under a name already."""
-        for version in reversed(self._by_name.get(name, ())):
-            if version.published.number < claim.number:
-                if not self._is_filling:
-                    return False
-            elif version.holder_count() and version.published.publisher != claim.publisher:
-                return True
-        return False
 
     def _renumber(self, version: Version, publication: Publication, *, is_first_hand: bool) -> None:
         version.is_first_hand = is_first_hand

@@ -29,12 +29,16 @@ class Entry(msgspec.Struct, frozen=True, gc=False, tag_field="change"):
 
 
 class Seen(Entry, frozen=True, gc=False, tag="seen"):
-    """A node is at this address, and its updates are accepted up to this one. Key: node."""
+    """A node is at this address, and its updates are accepted up to this one. Key: node.
+
+    `replaces`: it holds nothing but what follows.
+    """
 
     node: str
     address: str
     epoch: int
     sequence: int
+    replaces: bool = False
 
 
 class Entrusted(Entry, frozen=True, gc=False, tag="entrusted"):

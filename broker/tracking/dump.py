@@ -21,13 +21,12 @@ def dump(state: State, now: float) -> Iterator[Change]:
     """Yield changes that lead to the same state, whatever cluster file they are applied to."""
     for member in state.members.by_node.values():
         yield from told_of(member)
-    for version in state.catalogue.versions_in_order():
-        what, age_s = (version.name, version.id, version.size_bytes), int(now - version.announced)
-        yield Published(*what, *version.published, age_s, version.is_first_hand)
-        for node in (*version.whole, *version.partial):
-            yield Held(version.name, version.id, node, node in version.whole)
+    yield from _versions(state, now)
     for member in sorted(state.members.by_node.values(), key=_silent_since):
         yield from gone(member, now)
+        if member.is_behind:  # Whatever may follow its late word.
+            earlier = member.epoch, member.sequence - 1
+            yield Seen(member.node, member.address, *(earlier if member.sequence else (0, 0)))
     for name, node in state.initial_holdings.disowned:
         yield Disowned(name, node)
     for one in state.wishes.after(""):
@@ -37,16 +36,24 @@ def dump(state: State, now: float) -> Iterator[Change]:
         yield Unwished(name, int(now - at))
 
 
-def told_of(member: Member) -> Iterator[Change]:
+def _versions(state: State, now: float) -> Iterator[Change]:
+    for version in state.catalogue.versions_in_order():
+        what, age_s = (version.name, version.id, version.size_bytes), int(now - version.announced)
+        yield Published(*what, *version.published, age_s, version.is_first_hand)
+        for node in (*version.whole, *version.partial):
+            yield Held(version.name, version.id, node, node in version.whole)
+
+
+def told_of(member: Member, *, replaces: bool = False) -> Iterator[Change]:
     """Yield what a node has said of itself, as if it were alive."""
-    yield seen(member)
+    yield seen(member, replaces=replaces)
     if member.tokens.shown:
         yield Entrusted(member.node, member.tokens.text)
 
 
-def seen(member: Member) -> Seen:
+def seen(member: Member, *, replaces: bool = False) -> Seen:
     """Return where a node is, and how far its updates went."""
-    return Seen(member.node, member.address, member.epoch, member.sequence)
+    return Seen(member.node, member.address, member.epoch, member.sequence, replaces)
 
 
 def gone(member: Member, now: float) -> Iterator[Change]:

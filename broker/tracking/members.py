@@ -87,6 +87,11 @@ class Members:
         member = self.by_node.get(node)
         return member is not None and member.silent_since is None
 
+    def is_behind(self, node: str) -> bool:
+        """Return whether the log's last word of a node came late, and so whatever follows it."""
+        member = self.by_node.get(node)
+        return member is not None and member.is_behind
+
     @property
     def deadline(self) -> float | None:
         """When the next lease runs out, or the next node is to be forgotten."""
@@ -240,7 +245,7 @@ class Members:
         if member is None:
             return
         member.left, member.silent_since = gone.left, now - gone.silent_s
-        member.doing = None
+        member.doing, member.is_behind = None, False
         self._leases.end(member.node)
         if member.node not in self._kept:
             self._silences.begin(member.node, member.silent_since)
@@ -268,8 +273,8 @@ class Members:
 
 
 def _is_late(seen: Seen, member: Member) -> bool:
-    same_run = (seen.address, seen.epoch) == (member.address, member.epoch)
-    return same_run and seen.sequence < member.sequence and member.has_lease
+    is_older = (seen.epoch, seen.sequence) < (member.epoch, member.sequence)
+    return is_older and seen.address == member.address and member.has_lease
 
 
 def _host_of(address: str) -> str:

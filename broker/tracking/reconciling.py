@@ -13,7 +13,6 @@ from shoal.broker.tracking.changes import (
     Published,
     Unwished,
     Wished,
-    Withdrawn,
 )
 from shoal.broker.tracking.members import Member
 from shoal.broker.tracking.state import Decision, Known, State
@@ -24,7 +23,7 @@ def say_again(state: State, known: Known, now: float) -> Decision[None]:
     old = known.members.by_node
     ahead = [each for each in old.values() if _is_ahead(each, state.members.find(each.node))]
     for member in ahead:
-        yield from dump.told_of(member)
+        yield from dump.told_of(member, replaces=True)
     yield from _holdings(state, known, {each.node for each in ahead}, now)
     for member in old.values():
         yield from _silence(state, member, now)
@@ -48,13 +47,7 @@ def _holdings(state: State, known: Known, ahead: set[str], now: float) -> Decisi
             age_s = int(now - version.announced)
             yield Published(*what, *version.published, age_s, version.is_first_hand)
         for node in holders:
-            if new is None or not new.is_held_so(node, complete=node in version.whole):
-                yield Held(version.name, version.id, node, node in version.whole)
-    for node in sorted(ahead):
-        for each in tuple(state.catalogue.held_by(node)):
-            before = known.catalogue.find(each.name, each.id)
-            if before is None or not before.is_held_by(node):
-                yield Withdrawn(each.name, each.id, node)
+            yield Held(version.name, version.id, node, node in version.whole)
 
 
 def _is_unknown(version: Version, new: Version | None) -> bool:

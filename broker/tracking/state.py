@@ -96,7 +96,8 @@ class State:
             case Published():
                 self._publish(change, now)
             case Withdrawn():
-                self.catalogue.withdraw(change.name, change.id, change.node, now)
+                if not self.members.is_behind(change.node):
+                    self.catalogue.withdraw(change.name, change.id, change.node, now)
             case Dropped():
                 self.catalogue.drop(change.name, change.id)
             case Disowned():
@@ -113,8 +114,11 @@ class State:
             self.catalogue.hold(*held, complete=change.complete)
 
     def _publish(self, change: Published, now: float) -> None:
-        if not self.catalogue.publish(change, now) and change.publisher is not None:
-            self.voided.setdefault(change.publisher, {})[change.name, change.id] = None
+        publisher = change.publisher or ""
+        if change.is_claim and self.members.is_behind(publisher):
+            return
+        if not self.catalogue.publish(change, now):
+            self.voided.setdefault(publisher, {})[change.name, change.id] = None
 
     def _apply_to_node(
         self, change: Seen | Renewed | Offered | Entrusted | Gone | Forgotten, now: float
@@ -128,6 +132,8 @@ class State:
                 self.members.offer(node, token)
             case Seen():
                 self.members.see(change, now)
+                if change.replaces and not self.members.is_behind(change.node):
+                    self.catalogue.withdraw_all(change.node, now)
                 self.initial_holdings.supersede(change.node)  # From now on it speaks for itself.
             case Entrusted(node, tokens):
                 self.members.entrust(node, tokens)

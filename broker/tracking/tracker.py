@@ -90,7 +90,7 @@ class Tracker:
         self._publishing = Publishing(self._state)
         self._room = Room(self._state)
         self._announcements = Announcements(
-            self._state, self._speakers, self._publishing, self._room
+            self._state, self._speakers, self._publishing, self._room, shares
         )
         self._pushes = Pushes(self._state)
         self._counting = Counting(self._state)

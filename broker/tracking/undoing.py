@@ -4,7 +4,7 @@ Before a change is applied, what it will change is remembered as it is. Only the
 still applied can be taken back, and others bring nothing back that leases alone know.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from functools import partial
 
 from shoal.broker.tracking.changes import (
@@ -53,9 +53,15 @@ def _of_node(state: State, change: Seen | Entrusted | Gone | Forgotten) -> tuple
     match change:
         case Seen() if not is_known:
             return before, partial(state.initial_holdings.reinstate, node)
+        case Seen(replaces=True):
+            return before, *_held(state, node)
         case Forgotten() if is_known:
-            held = state.catalogue.held_by(node)
-            holders = (state.catalogue.holder_before(one.name, one.id, node) for one in held)
-            return partial(state.initial_holdings.supersede, node), before, *holders
+            again = partial(state.initial_holdings.supersede, node)
+            return again, before, *_held(state, node)
         case _:
             return (before,)
+
+
+def _held(state: State, node: str) -> Iterator[Step]:
+    held = state.catalogue.held_by(node)
+    return (state.catalogue.holder_before(one.name, one.id, node) for one in held)

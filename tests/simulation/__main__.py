@@ -89,6 +89,12 @@ def _add_faults(parser: argparse.ArgumentParser) -> None:
         metavar="COUNT",
         help="the same for so many seeds from --seed on, on all processors",
     )
+    parser.add_argument(
+        "--trackers",
+        type=int,
+        metavar="COUNT",
+        help="simulate so many trackers on one store instead, and nodes that move between them",
+    )
     parser.add_argument("--lines", type=int, default=40, help="so many of what happened last")
     parser.add_argument("--plant", metavar="FAULT", help="with this fault in the product")
     parser.add_argument("--json", action="store_true", help=argparse.SUPPRESS)
@@ -97,6 +103,10 @@ def _add_faults(parser: argparse.ArgumentParser) -> None:
 def main() -> int:
     """Simulate what the options say, and print one line; or list the ideas, or their worth."""
     args = _arguments()
+    if args.trackers:
+        from tests.simulation.trackers import command  # noqa: PLC0415 (half the product)
+
+        return command.simulate(args)
     if args.faults or args.seeds:
         from tests.simulation.faults.command import simulate  # noqa: PLC0415 (half the product)
 

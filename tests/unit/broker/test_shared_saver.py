@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator
 
 import pytest
 from shoal.broker.settings import ServerSettings
-from shoal.broker.shared_saver import SharedSaver
+from shoal.broker.shared_saver import SharedSaver, ThreadCourier
 from shoal.broker.tracking.changes import Change, Forgotten
 
 from tests.unit.broker.shared_store import MemoryLog, MemoryStore
@@ -29,8 +29,8 @@ class Scene:
         self._savers: list[SharedSaver] = []
 
     def saver(self, settings: ServerSettings) -> SharedSaver:
-        told = self.store, self.tracker, settings, self.woken.set, self.now
-        self._savers.append(SharedSaver(*told))
+        courier = ThreadCourier(self.store, self.woken.set)
+        self._savers.append(SharedSaver(courier, self.tracker, settings, lambda: self.now))
         return self._savers[-1]
 
     def saved(self) -> list[Change]:

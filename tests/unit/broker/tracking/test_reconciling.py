@@ -148,3 +148,13 @@ def test_a_node_that_was_forgotten_in_vain_is_known_again() -> None:
     lose([one, two], len(one.shared.log))
     one.shared.assert_agreed()
     assert two.ask("a") == "=1:1/n7 n7"
+
+
+def test_nothing_is_kept_for_a_log_that_is_given_up(scenes: list[SharingScene]) -> None:
+    one, _ = scenes
+    one.tracker.await_reload()
+    one.update("n3", "d=5!1")
+    assert one.tracker._sharing.unconfirmed_count == 0
+    lose(scenes, len(one.shared.log))
+    one.shared.assert_agreed()
+    assert one.ask("d") == "=5:1/n3 n3"

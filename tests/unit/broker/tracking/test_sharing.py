@@ -203,3 +203,31 @@ def test_confirmed_changes_are_not_taken_back() -> None:
     two.exchange()
     one.exchange()
     assert one.ask("a") == two.ask("a") == "=1:1/n1 n1"
+
+
+def test_a_publisher_that_moved_over_gets_the_next_number() -> None:
+    one, two = trackers()
+    one.update("n1", "a=1!1")
+    one.exchange()
+    assert two.update("n1", "a=2!1", sequence=2) == "ok 1"  # It does not know of the first.
+    two.exchange()
+    assert two.renew("n1", sequence=2) == "ok 2 a=2:2/n1"
+    two.update("n1", "a=1!1", sequence=3)
+    two.shared.assert_agreed()
+    assert one.ask("a") == "=2:2/n1 n1 other =1:1/n1"
+
+
+def test_a_nodes_whole_word_is_in_the_log() -> None:
+    """What one knows already may have been taken back with the other."""
+    one, two = trackers()
+    one.update("n1", "a=1!1 b=2!1 c=3!1")
+    one.exchange()
+    two.exchange()
+    one.update("n1", without="a=1 b=2", sequence=2)
+    one.exchange()
+    two.update("n1", "a=1:1/n1", without="c=3 d=4", sequence=3)
+    two.exchange()
+    one.shared.assert_agreed()
+    assert one.ask("a") == "=1:1/n1 n1"
+    assert one.ask("b").startswith("NOT_FOUND")
+    assert two.renew("n1", sequence=3) == "ok 1"
