@@ -1,9 +1,10 @@
 """What nodes say about themselves: update, renew, leave. Answers no questions."""
 
 import itertools
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Container, Iterable, Iterator
 from dataclasses import dataclass
 
+import msgspec
 from shoal.broker.tracking import claims, departures
 from shoal.broker.tracking.catalogue import Version
 from shoal.broker.tracking.changes import (
@@ -75,7 +76,9 @@ class Announcements:
             yield NodeJoined(request.node, request.address)
         elif is_back:  # Whoever had the name is gone, however far it had counted.
             yield Gone(request.node, left=True)
-        voided = self._voided(request.node)
+        voided = self.state.voided.pop(request.node, ())
+        if voided:  # It has not heard of that yet.
+            request = self._without(request, voided)
         replaces = request.replace and self.shares
         withdrawn = tuple(self._withdrawn(request))
         yield Seen(request.node, request.address, request.epoch, request.sequence, replaces)
@@ -83,7 +86,9 @@ class Announcements:
         token = yield from self.speakers.entrusted(request.node, request.token, asker)
         yield from self._withdraw(request, withdrawn)
         yield from self._hold(request, now)
-        told = (*self._told(request, now), *voided)[:MAX_UPDATE_HOLDINGS]
+        told = self._told(request, now)
+        if voided:
+            told = (*self._outcomes(request.node, voided), *told)[:MAX_UPDATE_HOLDINGS]
         return self._ok(request.node, told, token)
 
     def renew(self, request: Renew, asker: Asker) -> Decision[Ok | Error]:
@@ -210,8 +215,25 @@ class Announcements:
     def _voided(self, node: str) -> tuple[Told, ...]:
         """Return, once, what has become of a node's claims that came too late."""
         keys = self.state.voided.pop(node, ()) if self.state.voided else ()
-        told = (claims.outcome(self.state.catalogue, *key, node) for key in keys)
-        return tuple(itertools.islice(told, MAX_UPDATE_HOLDINGS))
+        return tuple(itertools.islice(self._outcomes(node, keys), MAX_UPDATE_HOLDINGS))
+
+    def _outcomes(self, node: str, keys: Iterable[tuple[str, str]]) -> Iterator[Told]:
+        return (claims.outcome(self.state.catalogue, *key, node) for key in keys)
+
+    def _without(self, request: Update, voided: Container[tuple[str, str]]) -> Update:
+        """Return an update without claims that were taken and turned out to be late.
+
+        What others hold too, the sender holds as they do.
+        """
+        kept = []
+        for each in request.holdings:
+            if each.claims or each.publisher != request.node or (each.name, each.id) not in voided:
+                kept.append(each)
+                continue
+            version = self.state.catalogue.find(each.name, each.id)
+            if version is not None and version.is_held:
+                kept.append(msgspec.structs.replace(each, version=0, publisher=None))
+        return msgspec.structs.replace(request, holdings=tuple(kept))
 
     def _ok(self, node: str, told: tuple[Told, ...] = (), token: str = "") -> Ok:
         lease_ms = round(1000 * self.state.settings.lease_s)

@@ -117,7 +117,8 @@ class Disowned(Entry, frozen=True, gc=False, tag="disowned"):
 class Wished(Entry, frozen=True, gc=False, tag="wished"):
     """Those nodes, or all if none are named, shall hold this. Key: name.
 
-    It was wished `age_s` before this is applied.
+    It was wished `age_s` before this is applied. Unless `instead_of` is what is known of the name
+    (see `Wishes.known`), this is void; none: it counts in any case.
     """
 
     name: str
@@ -126,13 +127,18 @@ class Wished(Entry, frozen=True, gc=False, tag="wished"):
     nodes: tuple[str, ...] = ()
     zones: tuple[str, ...] = ()
     age_s: int = 0
+    instead_of: str | None = None
 
 
 class Unwished(Entry, frozen=True, gc=False, tag="unwished"):
-    """Nobody shall hold anything under this name any more, since `age_s` before this is applied."""
+    """Nobody shall hold anything under this name any more, since `age_s` before this is applied.
+
+    `instead_of`: as for `Wished`.
+    """
 
     name: str
     age_s: int = 0
+    instead_of: str | None = None
 
 
 Change = (

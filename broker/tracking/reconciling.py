@@ -77,10 +77,11 @@ def _wishes(state: State, known: Known, now: float) -> Decision[None]:
     for one in list(old.after("")):
         if _is_later(one.since, new.changed_at(one.name)):
             what, age_s = (one.name, one.id, one.size_bytes), int(now - one.since)
-            yield Wished(*what, one.to.nodes, one.to.zones, age_s)
+            instead_of = new.known(one.name)
+            yield Wished(*what, one.to.nodes, one.to.zones, age_s, instead_of)
     for name, at in old.ended().items():
         if new.find(name) is not None and _is_later(at, new.changed_at(name)):
-            yield Unwished(name, int(now - at))
+            yield Unwished(name, int(now - at), new.known(name))
 
 
 def _is_later(at: float, other: float | None) -> bool:

@@ -28,6 +28,7 @@ class Wanted:
 
 
 MOST_ENDED = 1000
+ENDED = "ended"
 
 
 class Wishes:
@@ -60,6 +61,11 @@ class Wishes:
         """Return the names of pushes that have ended, and when."""
         return dict(self._ended)
 
+    def known(self, name: str) -> str:
+        """Return the id that is wished under a name; or whether that has ended, as a word."""
+        wanted = self._by_name.get(name)
+        return wanted.id if wanted is not None else ENDED if name in self._ended else ""
+
     def changed_at(self, name: str) -> float | None:
         """Return when something was wished or ended under a name; None if that is not known."""
         wanted = self._by_name.get(name)
@@ -80,6 +86,8 @@ class Wishes:
     def apply(self, change: Wished | Unwished, now: float) -> None:
         """Note a push, instead of an earlier one of the same name; or that there is none."""
         name, at = change.name, now - change.age_s
+        if change.instead_of not in (None, self.known(name)):
+            return
         if isinstance(change, Wished):
             to = Target(change.nodes, change.zones)
             self._put(name, Wanted(name, change.id, change.size_bytes, to, at), None)

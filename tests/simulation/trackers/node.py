@@ -57,7 +57,8 @@ class Node:
     def publish(self, name: str, content_id: str) -> None:
         """Claim to publish the next version, as far as this node knows."""
         number = self._newest.get(name, 0) + 1
-        self._add(Holding(name, content_id, SIZE_BYTES, version=number, claims=True))
+        said = {"version": number, "publisher": self.name, "claims": True}
+        self._add(Holding(name, content_id, SIZE_BYTES, **said))  # type: ignore[arg-type]
 
     def copy(self, name: str, *, is_whole: bool) -> None:
         """Fetch the newest version of a name that the tracker knows of."""
@@ -131,16 +132,7 @@ class Node:
         self.announcer.answered(reply, self._world.now)
         for told in self.announcer.taken_told():
             self._newest[told.name] = max(told.version, self._newest.get(told.name, 0))
-            holding = self.held.get((told.name, told.id))
-            if holding is None:
-                continue
-            if told.taken:
-                title = told.version, told.publisher
-                self.held[told.name, told.id] = Holding(
-                    told.name, told.id, SIZE_BYTES, holding.complete, *title
-                )
-            else:
-                del self.held[told.name, told.id]
+        self.held = dict(self.announcer._wanted)
         self._speak()
 
     def _gives_up(self, number: int) -> None:

@@ -2,7 +2,7 @@
 
 import contextlib
 from collections.abc import Iterator
-from typing import Any
+from typing import Any, NamedTuple
 from unittest.mock import patch
 
 from shoal.broker.exchanges import Exchanges
@@ -32,11 +32,20 @@ def _waits_for_nothing(exchanges: Any) -> bool:
     return not exchanges._must_load
 
 
-PLANTS: dict[str, tuple[Any, str, Any]] = {
-    "what others decided comes last": (Sharing, "absorb", _in_any_order),
-    "late claims count": (Catalogue, "_judged", _always_right),
-    "what was lost is not said again": (tracker, "say_again", _nothing_again),
-    "pushes are not waited for": (Exchanges, "has_saved_all", _waits_for_nothing),
+class Plant(NamedTuple):
+    """What is put in place of what, and the seed from which on a search is short."""
+
+    place: Any
+    attribute: str
+    wrong: Any
+    first: int
+
+
+PLANTS = {
+    "what others decided comes last": Plant(Sharing, "absorb", _in_any_order, 2),
+    "late claims count": Plant(Catalogue, "_judged", _always_right, 111),
+    "what was lost is not said again": Plant(tracker, "say_again", _nothing_again, 58),
+    "pushes are not waited for": Plant(Exchanges, "has_saved_all", _waits_for_nothing, 2),
 }
 
 
@@ -46,6 +55,6 @@ def planted(name: str | None) -> Iterator[None]:
     if name is None:
         yield
         return
-    place, attribute, wrong = PLANTS[name]
-    with patch.object(place, attribute, wrong):
+    plant = PLANTS[name]
+    with patch.object(plant.place, plant.attribute, plant.wrong):
         yield

@@ -231,3 +231,40 @@ def test_a_nodes_whole_word_is_in_the_log() -> None:
     assert one.ask("a") == "=1:1/n1 n1"
     assert one.ask("b").startswith("NOT_FOUND")
     assert two.renew("n1", sequence=3) == "ok 1"
+
+
+def test_a_late_claim_is_not_believed_again_before_its_node_has_heard() -> None:
+    one, two = trackers()
+    one.update("n1", "a=1!1 b=3!1")
+    two.update("n2", "a=2!1 b=3!1")
+    one.exchange()
+    two.exchange()
+    again = two.update("n2", "a=2:1/n2 b=3:1/n2 c=4!1", sequence=2)
+    assert again == "ok 2 not a=2:1/n1 b=3:1/n1 b=3:1/n1"
+    two.shared.assert_agreed()
+    assert one.ask("a") == "=1:1/n1 n1"
+
+
+def test_what_a_node_says_anew_counts_alone() -> None:
+    """Even what others have just heard of, and this tracker has not."""
+    one, two = trackers()
+    one.update("n1", "a=1!1")
+    one.update("n1", "b=2!1", sequence=2)
+    two.update("n1", "c=3!1", sequence=3, replace=True)
+    one.exchange()
+    two.exchange()
+    one.shared.assert_agreed()
+    assert one.ask("a").startswith("NOT_FOUND")
+    assert one.ask("c") == "=3:1/n1 n1"
+
+
+def test_a_late_claim_of_a_late_word_is_nothing() -> None:
+    one, two = trackers()
+    one.update("n1", "a=1!1")
+    two.update("n1", "b=2!1", sequence=2)
+    two.exchange()
+    one.exchange()
+    two.exchange()
+    assert one.tracker._state.catalogue.find("a", holding("a=1").id) is None
+    two.leave("n1")  # From then on it is not behind any more.
+    two.shared.assert_agreed()
