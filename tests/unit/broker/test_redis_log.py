@@ -27,6 +27,7 @@ FORMAT_1: dict[Change, dict[str, object]] = {
         "address": "tcp://a:1",
         "epoch": 2,
         "sequence": 3,
+        "replaces": False,
     },
     Entrusted("n1", "7c0f"): {"change": "entrusted", "node": "n1", "tokens": "7c0f"},
     Gone("n1", left=True, silent_s=4): {
@@ -65,8 +66,9 @@ FORMAT_1: dict[Change, dict[str, object]] = {
         "nodes": ["n1"],
         "zones": ["z"],
         "age_s": 6,
+        "instead_of": None,
     },
-    Unwished("a", 7): {"change": "unwished", "name": "a", "age_s": 7},
+    Unwished("a", 7): {"change": "unwished", "name": "a", "age_s": 7, "instead_of": None},
 }
 
 
