@@ -82,7 +82,8 @@ class Session:
         self._news: queue.SimpleQueue[Holding | Withdrawal | None] = queue.SimpleQueue()
         self._is_listening = False  # For news; while an answer is awaited they can wait too.
         self._wake = Wake()
-        self._spoke_to = ""  # The address of the tracker that was asked last.
+        self._spoke_to = ""  # The address of the tracker that was asked last, …
+        self._answered_by = ""  # … and of the one that answered.
         self._is_stopping = False
         self._is_over = False  # Nothing will be confirmed any more.
         self._asked = 0  # How often `flush` was called …
@@ -225,10 +226,16 @@ class Session:
             reply = None
         self._note_tracker(client, now)
         if reply is not None:
+            self._note_answer(client.address)
             self._answered(reply, now)
         self._take_wishes(client)
         for told in self._announcer.taken_told():
             self._on_told(told)
+
+    def _note_answer(self, address: str) -> None:
+        if self._answered_by not in {"", address}:
+            log.info("the tracker at %s answers, not the one at %s", address, self._answered_by)
+        self._answered_by = address
 
     def _answered(self, reply: TrackerReply, now: float) -> None:
         before, token = self._announcer.trouble, self._announcer.token
@@ -277,7 +284,6 @@ class Session:
 
     def _note_tracker(self, client: TrackerClient, now: float) -> None:
         if client.address != self._spoke_to:
-            log.info("asking the tracker at %s, not %s", client.address, self._spoke_to)
             self._spoke_to = client.address
             self._talk.moved(now)
 
