@@ -180,18 +180,18 @@ class TrackerClient:
                 event = number
             elif place.decode().endswith(self._connected.removeprefix("tcp://")):
                 is_cut = True  # Else it is one from which we have moved on.
-        if event:
-            refusal = handshake.refusal(self.address, self._connected, event, self._towards)
-            if refusal is None and self._towards is None:
-                return  # libzmq tries again.
-            self._note_failure(now, refusal)
-            if not self._moves_on(now):
-                self.is_over = True
-                self._body = b""
-                raise self._failure()
-        elif is_cut:
-            self._note_failure(now)
-            self._moves_on(now)
+        if not event and not is_cut:
+            return
+        how = self.address, self._connected, event, self._towards
+        refusal = handshake.refusal(*how) if event else None
+        is_final = bool(event) and (refusal is not None or self._towards is not None)
+        if not is_final and not self._is_one_of_several:
+            return  # libzmq tries again.
+        self._note_failure(now, refusal)
+        if not self._moves_on(now) and is_final:
+            self.is_over = True
+            self._body = b""
+            raise self._failure()
 
     def _note_failure(self, now: float, refusal: NotAllowedError | None = None) -> None:
         self._failures[self.address] = refusal or self._trouble

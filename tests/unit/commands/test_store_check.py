@@ -11,15 +11,15 @@ tracker: {{address: 'tcp://{host}:12000'}}
 store: {store}
 nodes: {{n1: {{address: 'tcp://192.0.2.1:11001', folder: n1}}}}
 """
-WITH_FILE = "{url: 'redis://store', password_file: secret}"
+WITH_FILE = "{url: 'redis://127.0.0.1:1', password_file: secret}"
 
 
 @pytest.mark.parametrize(
     ("store", "mode", "told"),
     [
-        ("redis://store", None, "ok: redis://store, without a password"),
-        ("redis://:word@store", None, "note: its password is in the cluster file, which all"),
-        (WITH_FILE, 0o600, "ok: redis://store, with a password"),
+        ("redis://127.0.0.1:1", None, "ok: redis://127.0.0.1:1, without a password"),
+        ("redis://:word@127.0.0.1:1", None, "note: its password is in the cluster file, which all"),
+        (WITH_FILE, 0o600, "ok: redis://127.0.0.1:1, with a password"),
         (WITH_FILE, 0o640, "wrong: {folder}/secret may be read or written by others; run `chmod"),
         (WITH_FILE, None, "wrong: {folder}/secret: cannot read the store's password: No such"),
     ],
@@ -32,7 +32,7 @@ def test_the_password_is_there_and_nobody_else_can_read_it(
     if mode is not None:
         (tmp_path / "secret").write_text("word\n")
         (tmp_path / "secret").chmod(mode)
-    (found,) = _store(load(path))
+    found = next(_store(load(path)))  # Before it is looked whether it answers.
     assert f"{found.state}: {found.message}".startswith(told.format(folder=tmp_path))
     assert "word" not in found.message.replace("password", "")
 

@@ -1,6 +1,7 @@
 """Asking one of several trackers, when some are away, hang, or do not let us in. Virtual clock."""
 
 import functools
+import socket
 from collections.abc import Iterator
 from typing import TypeAlias
 
@@ -16,7 +17,7 @@ from shoal.wire import sockets
 from shoal.wire.curve import Gate
 from shoal.wire.tracker_client import TrackerClient
 
-from tests.unit.wire.places import eventually, free_address, key_pair
+from tests.unit.wire.places import eventually, free_address, key_pair, port_of
 from tests.unit.wire.test_handshake import Guard
 
 Context: TypeAlias = "zmq.Context[zmq.Socket[bytes]]"
@@ -85,6 +86,15 @@ def test_one_that_refuses_the_connection_makes_way_at_once(scene: Scene) -> None
     eventually(scene.has_answer)  # No time passes.
     assert scene.client.address == scene.third
     assert scene.trackers.current(scene.now) == scene.third  # For others in this process, too.
+
+
+def test_one_that_ends_while_it_is_connected_to_makes_way_at_once(scene: Scene) -> None:
+    scene.start(scene.second)
+    with socket.create_server(("127.0.0.1", port_of(scene.first))) as server:
+        scene.send()
+        server.accept()[0].close()  # In the middle of the handshake, …
+    eventually(scene.has_answer)  # … and no time passes.
+    assert scene.client.address == scene.second
 
 
 def test_one_that_hangs_makes_way_after_a_second_and_is_asked_again_after_thirty(
