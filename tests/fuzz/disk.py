@@ -30,7 +30,10 @@ from tests.fuzz.contents import listings
 from tests.fuzz.decoder import Decoder, Read, pure
 
 NOW_S = 1_800_000_000
-NO_CLUSTER = cluster.Cluster(Path(), (cluster.TrackerEntry("tcp://h:1", Path()),), {}, {})
+TRACKERS = (cluster.TrackerEntry("tcp://h:1", Path()),)
+CLUSTER = cluster.Cluster(
+    Path(), TRACKERS, {"n1": cluster.NodeEntry("n1", "tcp://h:2", Path())}, {}
+)
 
 
 def _written(
@@ -110,11 +113,11 @@ def _remains(folder: Path) -> Read:
 
 def _hosts(data: bytes) -> object:
     text = data.decode(errors="replace")
-    outcome = Outcome(Role("n1", "h", ()), 0, text, "")
+    outcome = Outcome(Role("n1", "h", ("node", "n1")), 0, text, "")
     for read in (machine.told, preflight.size_told):
         with contextlib.suppress(OperatorError, ValueError):
             assert read(text) is not None
-    found = preflight._found(outcome, NO_CLUSTER, preflight.Room())
+    found = preflight._found(outcome, CLUSTER, preflight.Room())
     failed = reason(outcome._replace(exit_code=1, stderr=text))
     said = hosts._in_words(outcome), hosts._document(outcome), silent_nodes(text, {"n1"})
     return *said, found, failed

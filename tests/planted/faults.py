@@ -210,7 +210,7 @@ FAULTS = (
     fault(
         "a push is acknowledged though the disk refused it",
         "broker/server.py",
-        "reply if is_saved or not promises else _NOT_SAVED",
+        "reply if is_saved or not promises else self._not_saved",
         "reply",
         "tests/integration/test_tracker.py",
     ),

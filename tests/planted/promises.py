@@ -152,7 +152,7 @@ PROMISE_FAULTS = (
             "        is_saved = self._saver.save(changes, now)\n"
             "        for letter, reply, promises in replies:\n"
             "            if not listener.send(letter, reply if is_saved or not promises "
-            "else _NOT_SAVED):\n"
+            "else self._not_saved):\n"
             '                self._counters["dropped_replies"] += 1\n'
         ),
         (
@@ -187,8 +187,8 @@ PROMISE_FAULTS = (
     fault(
         "a node may be sent to services of its own machine",
         "protocol/addresses.py",
-        "return is_loopback(tracker_host) and port != tracker_port",
-        "return port != tracker_port",
+        "all(is_loopback(own) and port != taken for own, taken in places)",
+        "all(port != taken for own, taken in places)",
         UNIT + "protocol/test_addresses.py",
     ),
     fault(
