@@ -69,6 +69,11 @@ class Exchanges:
         return self._out is not None
 
     @property
+    def is_lost(self) -> bool:
+        """Whether the log is to be read again; what is decided until then is said later."""
+        return self._must_load
+
+    @property
     def unsaved_count(self) -> int:
         return len(self._unsaved)
 

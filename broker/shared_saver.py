@@ -123,7 +123,7 @@ class SharedSaver:
     def save(self, changes: Sequence[Change], now: float) -> bool:
         """Save the changes, after those that are not saved yet; say whether all are."""
         exchanges, began = self._exchanges, self._clock()
-        loss_count = exchanges.loss_count
+        is_lost, loss_count = exchanges.is_lost, exchanges.loss_count
         exchanges.add(changes, now)
         while not exchanges.has_saved_all() and not self._is_slow:
             self._hand_over(now)
@@ -131,7 +131,8 @@ class SharedSaver:
             if not exchanges.is_out or not self._take_in(now, max(0.0, left_s)):
                 self._is_slow = True
         self._hand_over(now)
-        return exchanges.has_saved_all() and exchanges.loss_count == loss_count
+        is_known = not is_lost and exchanges.loss_count == loss_count
+        return is_known and exchanges.has_saved_all()
 
     def taken_notified(self) -> tuple[str, ...]:
         """Return, once, the nodes that are to hear at once what others have decided."""

@@ -98,7 +98,7 @@ class Announcements:
         refused = self.speakers.refuse(request, member, asker)
         if refused is not None:
             return refused
-        if member.epoch != request.epoch or member.left:
+        if member.epoch != request.epoch or member.left or (self.shares and member.has_gap):
             return _unknown(request.node)
         if member.sequence < request.sequence:  # The last updates were lost with the power.
             return _unknown(request.node)

@@ -31,7 +31,7 @@ class Entry(msgspec.Struct, frozen=True, gc=False, tag_field="change"):
 class Seen(Entry, frozen=True, gc=False, tag="seen"):
     """A node is at this address, and its updates are accepted up to this one. Key: node.
 
-    `replaces`: it holds nothing but what follows.
+    `replaces`: it holds nothing but what follows. `is_part`: not all that it had said was known.
     """
 
     node: str
@@ -39,6 +39,7 @@ class Seen(Entry, frozen=True, gc=False, tag="seen"):
     epoch: int
     sequence: int
     replaces: bool = False
+    is_part: bool = False
 
 
 class Entrusted(Entry, frozen=True, gc=False, tag="entrusted"):

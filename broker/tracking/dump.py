@@ -44,16 +44,17 @@ def _versions(state: State, now: float) -> Iterator[Change]:
             yield Held(version.name, version.id, node, node in version.whole)
 
 
-def told_of(member: Member, *, replaces: bool = False) -> Iterator[Change]:
-    """Yield what a node has said of itself, as if it were alive."""
-    yield seen(member, replaces=replaces)
+def told_of(member: Member) -> Iterator[Change]:
+    """Yield what a node has said of itself, as if it were alive; what it holds is to follow."""
+    yield seen(member, replaces=True)
     if member.tokens.shown:
         yield Entrusted(member.node, member.tokens.text)
 
 
 def seen(member: Member, *, replaces: bool = False) -> Seen:
     """Return where a node is, and how far its updates went."""
-    return Seen(member.node, member.address, member.epoch, member.sequence, replaces)
+    told = member.node, member.address, member.epoch, member.sequence
+    return Seen(*told, replaces, member.has_gap)
 
 
 def gone(member: Member, now: float) -> Iterator[Change]:

@@ -28,6 +28,7 @@ class Member:
     last_seen: float | None = None  # None: not since this process was started
     tokens: Tokens = NO_TOKENS
     doing: Doing | None = None  # As it said with its last renewal.
+    has_gap: bool = False  # An update before its last one is not in the log, or never came.
     is_behind: bool = False  # The log's last word of it is older than what was known before.
 
     @property
@@ -53,6 +54,7 @@ class _Before(NamedTuple):
     doing: Doing | None
     lease_end: float | None
     is_behind: bool
+    has_gap: bool
 
 
 class Members:
@@ -146,7 +148,7 @@ class Members:
         """
         member = self.by_node.get(seen.node)
         if member is None:
-            member = Member(seen.node, seen.address, seen.epoch, seen.sequence)
+            member = Member(seen.node, seen.address, seen.epoch, 0)
             self._recall(member)
             self.by_node[seen.node] = member
             self._place(member)
@@ -157,6 +159,10 @@ class Members:
             self._unplace(member)
             member.address = seen.address
             self._place(member)
+        before = member.sequence if seen.epoch == member.epoch else 0
+        is_next = seen.sequence <= before + 1
+        goes_on = not seen.replaces and (member.has_gap or not is_next)
+        member.has_gap = seen.is_part or goes_on
         member.address, member.epoch, member.sequence = seen.address, seen.epoch, seen.sequence
         member.left, member.silent_since, member.is_behind = False, None, False
         self._silences.end(member.node)
@@ -179,7 +185,9 @@ class Members:
             return functools.partial(self._set_aside, node)
         said = member.address, member.epoch, member.sequence, member.left, member.silent_since
         lease_end = self._leases.end_of(node)
-        before = _Before(*said, member.tokens, member.doing, lease_end, member.is_behind)
+        before = _Before(
+            *said, member.tokens, member.doing, lease_end, member.is_behind, member.has_gap
+        )
         return functools.partial(self._put_back, member, before)
 
     def _set_aside(self, node: str) -> None:
@@ -199,6 +207,7 @@ class Members:
         )
         member.left, member.silent_since = before.left, before.silent_since
         member.tokens, member.is_behind = before.tokens, before.is_behind
+        member.has_gap = before.has_gap
         member.doing = member.doing or before.doing
         self._place(member)
         if before.silent_since is None:

@@ -23,7 +23,7 @@ def say_again(state: State, known: Known, now: float) -> Decision[None]:
     old = known.members.by_node
     ahead = [each for each in old.values() if _is_ahead(each, state.members.find(each.node))]
     for member in ahead:
-        yield from dump.told_of(member, replaces=True)
+        yield from dump.told_of(member)
     yield from _holdings(state, known, {each.node for each in ahead}, now)
     for member in old.values():
         yield from _silence(state, member, now)
@@ -80,7 +80,7 @@ def _wishes(state: State, known: Known, now: float) -> Decision[None]:
             instead_of = new.known(one.name)
             yield Wished(*what, one.to.nodes, one.to.zones, age_s, instead_of)
     for name, at in old.ended().items():
-        if new.find(name) is not None and _is_later(at, new.changed_at(name)):
+        if _is_later(at, new.changed_at(name)):
             yield Unwished(name, int(now - at), new.known(name))
 
 

@@ -21,7 +21,14 @@ def shown_state(state: State) -> dict[str, object]:
     catalogue, initial = state.catalogue, state.initial_holdings
     return {
         "nodes": {
-            node: (each.address, each.epoch, each.sequence, each.left, each.silent_since)
+            node: (
+                each.address,
+                each.epoch,
+                each.sequence,
+                each.left,
+                each.silent_since,
+                each.has_gap,
+            )
             for node, each in state.members.by_node.items()
         },
         "tokens": {node: each.tokens.text for node, each in state.members.by_node.items()},

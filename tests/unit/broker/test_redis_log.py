@@ -28,6 +28,7 @@ FORMAT_1: dict[Change, dict[str, object]] = {
         "epoch": 2,
         "sequence": 3,
         "replaces": False,
+        "is_part": False,
     },
     Entrusted("n1", "7c0f"): {"change": "entrusted", "node": "n1", "tokens": "7c0f"},
     Gone("n1", left=True, silent_s=4): {

@@ -34,7 +34,7 @@ NAMES = st.sampled_from(["a", "b"])
 IDS = st.sampled_from([content_id(1), content_id(2)])
 NUMBERS = st.integers(0, 2)
 CHANGES: st.SearchStrategy[Change] = st.one_of(
-    st.builds(Seen, NODES, st.just(address_of("n1")), NUMBERS, NUMBERS, st.booleans()),
+    st.builds(Seen, NODES, st.just(address_of("n1")), NUMBERS, NUMBERS, *2 * [st.booleans()]),
     st.builds(Gone, NODES, st.booleans(), NUMBERS),
     st.builds(Forgotten, NODES),
     st.builds(Published, NAMES, IDS, NUMBERS, NUMBERS, NODES, NUMBERS, *2 * [st.booleans()]),
@@ -96,7 +96,7 @@ def test_the_names_of_changes_last() -> None:
     assert written.startswith('{"change":"held","name":"a","id":"b3:')
     words = {kind.__struct_config__.tag: kind.__struct_fields__ for kind in get_args(Change)}
     assert words == {
-        "seen": ("node", "address", "epoch", "sequence", "replaces"),
+        "seen": ("node", "address", "epoch", "sequence", "replaces", "is_part"),
         "entrusted": ("node", "tokens"),
         "gone": ("node", "left", "silent_s"),
         "forgotten": ("node",),
