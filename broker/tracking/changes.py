@@ -118,8 +118,8 @@ class Disowned(Entry, frozen=True, gc=False, tag="disowned"):
 class Wished(Entry, frozen=True, gc=False, tag="wished"):
     """Those nodes, or all if none are named, shall hold this. Key: name.
 
-    It was wished `age_s` before this is applied. Unless `instead_of` is what is known of the name
-    (see `Wishes.known`), this is void; none: it counts in any case.
+    It was wished `age_s` before this is applied. `again`: it is said once more, and was the name's
+    change of that number; if as many are known already, this is void. 0: it is a new one.
     """
 
     name: str
@@ -128,18 +128,18 @@ class Wished(Entry, frozen=True, gc=False, tag="wished"):
     nodes: tuple[str, ...] = ()
     zones: tuple[str, ...] = ()
     age_s: int = 0
-    instead_of: str | None = None
+    again: int = 0
 
 
 class Unwished(Entry, frozen=True, gc=False, tag="unwished"):
     """Nobody shall hold anything under this name any more, since `age_s` before this is applied.
 
-    `instead_of`: as for `Wished`.
+    `again`: as for `Wished`.
     """
 
     name: str
     age_s: int = 0
-    instead_of: str | None = None
+    again: int = 0
 
 
 Change = (

@@ -31,9 +31,9 @@ def dump(state: State, now: float) -> Iterator[Change]:
         yield Disowned(name, node)
     for one in state.wishes.after(""):
         what, age_s = (one.name, one.id, one.size_bytes), int(now - one.since)
-        yield Wished(*what, one.to.nodes, one.to.zones, age_s)
+        yield Wished(*what, one.to.nodes, one.to.zones, age_s, state.wishes.count(one.name))
     for name, at in state.wishes.ended().items():
-        yield Unwished(name, int(now - at))
+        yield Unwished(name, int(now - at), state.wishes.count(name))
 
 
 def _versions(state: State, now: float) -> Iterator[Change]:

@@ -75,14 +75,9 @@ def _tokens(state: State, known: Known) -> Decision[None]:
 def _wishes(state: State, known: Known, now: float) -> Decision[None]:
     old, new = known.wishes, state.wishes
     for one in list(old.after("")):
-        if _is_later(one.since, new.changed_at(one.name)):
+        if old.count(one.name) > new.count(one.name):
             what, age_s = (one.name, one.id, one.size_bytes), int(now - one.since)
-            instead_of = new.known(one.name)
-            yield Wished(*what, one.to.nodes, one.to.zones, age_s, instead_of)
+            yield Wished(*what, one.to.nodes, one.to.zones, age_s, old.count(one.name))
     for name, at in old.ended().items():
-        if _is_later(at, new.changed_at(name)):
-            yield Unwished(name, int(now - at), new.known(name))
-
-
-def _is_later(at: float, other: float | None) -> bool:
-    return other is None or at > other
+        if old.count(name) > new.count(name):
+            yield Unwished(name, int(now - at), old.count(name))

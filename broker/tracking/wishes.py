@@ -28,7 +28,6 @@ class Wanted:
 
 
 MOST_ENDED = 1000
-ENDED = "ended"
 
 
 class Wishes:
@@ -40,6 +39,7 @@ class Wishes:
         self._by_name: dict[str, Wanted] = {}
         self._sorted_names: list[str] = []
         self._ended: OrderedDict[str, float] = OrderedDict()
+        self._counts: dict[str, int] = {}  # Of changes, by name.
 
     @property
     def revision(self) -> int:
@@ -61,19 +61,15 @@ class Wishes:
         """Return the names of pushes that have ended, and when."""
         return dict(self._ended)
 
-    def known(self, name: str) -> str:
-        """Return the id that is wished under a name; or whether that has ended, as a word."""
-        wanted = self._by_name.get(name)
-        return wanted.id if wanted is not None else ENDED if name in self._ended else ""
-
-    def changed_at(self, name: str) -> float | None:
-        """Return when something was wished or ended under a name; None if that is not known."""
-        wanted = self._by_name.get(name)
-        return self._ended.get(name) if wanted is None else wanted.since
+    def count(self, name: str) -> int:
+        """Return how often something was wished or ended under a name, as far as is known."""
+        return self._counts.get(name, 0)
 
     def before(self, name: str) -> Callable[[], None]:
         """Return what makes the push of a name what it is now, after one change of it."""
-        return functools.partial(self._put, name, self.find(name), self._ended.get(name))
+        return functools.partial(
+            self._put, name, self.find(name), self._ended.get(name), self.count(name)
+        )
 
     def successor(self) -> "Wishes":
         """Return a place for wishes that begins with the next revision."""
@@ -86,23 +82,25 @@ class Wishes:
     def apply(self, change: Wished | Unwished, now: float) -> None:
         """Note a push, instead of an earlier one of the same name; or that there is none."""
         name, at = change.name, now - change.age_s
-        if change.instead_of not in (None, self.known(name)):
+        count = change.again or self.count(name) + 1
+        if count <= self.count(name):
             return
         if isinstance(change, Wished):
             to = Target(change.nodes, change.zones)
-            self._put(name, Wanted(name, change.id, change.size_bytes, to, at), None)
+            self._put(name, Wanted(name, change.id, change.size_bytes, to, at), None, count)
         else:
-            self._put(name, None, at)
+            self._put(name, None, at, count)
 
-    def _put(self, name: str, wanted: Wanted | None, ended: float | None) -> None:
+    def _put(self, name: str, wanted: Wanted | None, ended: float | None, count: int) -> None:
         if self._by_name.pop(name, None) is not None:
             del self._sorted_names[bisect.bisect_left(self._sorted_names, name)]
         if wanted is not None:
             bisect.insort(self._sorted_names, name)
             self._by_name[name] = wanted
+        self._counts[name] = count
         self._ended.pop(name, None)
         if ended is not None:
             self._ended[name] = ended
             if len(self._ended) > MOST_ENDED:
-                self._ended.popitem(last=False)
+                del self._counts[self._ended.popitem(last=False)[0]]
         self._revision += 1

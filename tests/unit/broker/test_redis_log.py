@@ -67,9 +67,9 @@ FORMAT_1: dict[Change, dict[str, object]] = {
         "nodes": ["n1"],
         "zones": ["z"],
         "age_s": 6,
-        "instead_of": None,
+        "again": 0,
     },
-    Unwished("a", 7): {"change": "unwished", "name": "a", "age_s": 7, "instead_of": None},
+    Unwished("a", 7): {"change": "unwished", "name": "a", "age_s": 7, "again": 0},
 }
 
 

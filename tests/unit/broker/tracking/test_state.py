@@ -44,7 +44,7 @@ CHANGES: st.SearchStrategy[Change] = st.one_of(
     st.builds(Disowned, NAMES, NODES),
     st.builds(Entrusted, NODES, st.sampled_from(["", "t1", "t1 t2"])),
     st.builds(Wished, NAMES, IDS, NUMBERS, st.tuples(NODES), age_s=NUMBERS),
-    st.builds(Unwished, NAMES, instead_of=st.sampled_from([None, "", "ended", content_id(1)])),
+    st.builds(Unwished, NAMES, again=NUMBERS),
 )
 
 
@@ -104,8 +104,8 @@ def test_the_names_of_changes_last() -> None:
         "dropped": ("name", "id"),
         "held": ("name", "id", "node", "complete"),
         "withdrawn": ("name", "id", "node"),
-        "wished": ("name", "id", "size_bytes", "nodes", "zones", "age_s", "instead_of"),
-        "unwished": ("name", "age_s", "instead_of"),
+        "wished": ("name", "id", "size_bytes", "nodes", "zones", "age_s", "again"),
+        "unwished": ("name", "age_s", "again"),
         "disowned": ("name", "node"),
     }
 
