@@ -182,9 +182,8 @@ class Announcements:
                 yield self._refusal(node, each.name, allowed=permit.publishes)
                 continue
             is_claim = each.claims and vouched.publication.publisher == node
-            published = _published(each, version, vouched, now, is_claim=is_claim)
             if version is None or self.shares or _differs(version, vouched):
-                yield published
+                yield _published(each, version, vouched, now, is_claim=is_claim)
             if is_claim:
                 self.publishing.published(each.name, node)
             if version is None or not version.is_held_so(node, complete=each.complete):
