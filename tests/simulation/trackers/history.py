@@ -63,6 +63,7 @@ class History:
         self.peers = [Peer(world, f"t{nth}", *told) for nth in range(tracker_count)]
         self.nodes = [Node(world, name, address_of(name), self.peers) for name in NODES]
         self.pushed_at: dict[str, float] = {}
+        self.unsure: dict[str, list[str | None]] = {name: [] for name in NAMES}
         self.wishes: dict[str, set[str | None]] = {name: {None} for name in NAMES}
 
     def run(self) -> None:
@@ -139,13 +140,16 @@ class History:
         newest = peer.tracker._state.catalogue.newest(name)
         wish = newest.id if newest is not None and self.rng.random() < 0.7 else None
         request = Unpush(name) if wish is None else Push(name, wish, SIZE_BYTES, Target())
-        allowed = self.wishes[name]
+        allowed, unsure = self.wishes[name], self.unsure[name]
+        unsure.append(wish)  # Until it is confirmed: it may get into the log after later ones.
         allowed.add(wish)  # It may count, whatever the answer is.
 
         def answer(reply: TrackerReply) -> None:
             self.world.tell(f"push of {name}: {type(reply).__name__}")
-            if isinstance(reply, Ok) and self.wishes[name] is allowed:
-                self.wishes[name] = {wish}
+            if isinstance(reply, Ok):
+                unsure.remove(wish)
+                if self.wishes[name] is allowed:
+                    self.wishes[name] = {wish, *unsure}
 
         peer.ask(request, answer)
 
