@@ -34,7 +34,7 @@ class Signature(msgspec.Struct, frozen=True, gc=False):
 
     A tree's time is that of its newest file, its inode is a digest of everything in it, and its
     ctime one of all ctimes. Only outside a node's folder ctimes count
-    (docs/build/decisions/0032-identity.md); elsewhere they are 0.
+    (docs/build/decisions/0035-identity.md); elsewhere they are 0.
     """
 
     size_bytes: int
