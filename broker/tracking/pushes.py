@@ -37,6 +37,7 @@ class Pushes:
     """Decides about pushes, and tells of them."""
 
     state: State
+    shares: bool = False  # What this tracker knows already, another one may just have ended.
 
     def push(self, request: Push, who: Who | None) -> Decision[Answer]:
         """Note what nodes shall hold, if the asker may say so and the content is known."""
@@ -44,12 +45,15 @@ class Pushes:
         if refusal is not None:
             return refusal, ()
         known = self.state.wishes.find(request.name)
+        what = request.name, request.id, request.size_bytes
+        wished = Wished(*what, request.to.nodes, request.to.zones)
         if known is not None and (known.id, known.to) == (request.id, request.to):
+            if self.shares:
+                yield wished
             return self._ok(), ()
         count = sum(1 for _ in self._meant(request.to))
         yield PushBegun(request.name, request.id, _by(who), count)
-        what = request.name, request.id, request.size_bytes
-        yield Wished(*what, request.to.nodes, request.to.zones)
+        yield wished
         have = self._have_count(request)
         if have == count:
             yield PushReached(request.name, have, count)

@@ -92,7 +92,7 @@ class Tracker:
         self._announcements = Announcements(
             self._state, self._speakers, self._publishing, self._room, shares
         )
-        self._pushes = Pushes(self._state)
+        self._pushes = Pushes(self._state, shares)
         self._counting = Counting(self._state)
         self._sharing = Sharing(self._state)
         self._apply = self._sharing.apply if shares else self._state.apply

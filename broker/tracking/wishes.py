@@ -86,13 +86,16 @@ class Wishes:
         if count <= self.count(name):
             return
         if isinstance(change, Wished):
-            to = Target(change.nodes, change.zones)
+            known, to = self.find(name), Target(change.nodes, change.zones)
+            if known is not None and (known.id, known.to) == (change.id, to):
+                at = known.since  # It goes on.
             self._put(name, Wanted(name, change.id, change.size_bytes, to, at), None, count)
         else:
             self._put(name, None, at, count)
 
     def _put(self, name: str, wanted: Wanted | None, ended: float | None, count: int) -> None:
-        if self._by_name.pop(name, None) is not None:
+        before = self._by_name.pop(name, None)
+        if before is not None:
             del self._sorted_names[bisect.bisect_left(self._sorted_names, name)]
         if wanted is not None:
             bisect.insort(self._sorted_names, name)
@@ -103,4 +106,4 @@ class Wishes:
             self._ended[name] = ended
             if len(self._ended) > MOST_ENDED:
                 del self._counts[self._ended.popitem(last=False)[0]]
-        self._revision += 1
+        self._revision += wanted != before

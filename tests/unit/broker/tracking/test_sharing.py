@@ -179,6 +179,29 @@ def test_nodes_hear_of_pushes_that_others_decided() -> None:
     assert one.exchange() == ()
 
 
+def test_a_push_that_is_said_again_counts_after_an_end_that_its_tracker_does_not_know() -> None:
+    one, two = trackers()
+    one.update("n1", "a=1!1")
+    one.exchange()
+    two.exchange()
+    told = holding("a=1")
+    push = Push(told.name, told.id, told.size_bytes, Target())
+    one.send(push)
+    one.shared.assert_agreed()
+    before = one.tracker._state.wishes.find("a")
+    one.wait(10)
+    one.send(push)
+    one.exchange()
+    assert two.exchange() == ()  # It is no news.
+    assert one.tracker._state.wishes.find("a") == before
+    two.send(Unpush("a"))
+    one.send(push)
+    two.exchange()
+    one.exchange()
+    one.shared.assert_agreed()
+    assert two.tracker._state.wishes.find("a") is not None
+
+
 def test_a_token_that_was_offered_is_kept_when_changes_are_taken_back() -> None:
     one, two = trackers()
     one.update("n1", "a=1!1")  # It is offered a token.
