@@ -88,6 +88,7 @@ class Catalogue:
         self._by_node: dict[str, dict[Version, None]] = {}
         self._sorted_names: list[str] = []
         self._unheld: OrderedDict[Version, float] = OrderedDict()  # and since when
+        self._refused: set[Version] = set()  # The last claim of it was void.
         self._is_filling = False
 
     def find(self, name: str, content_id: str) -> Version | None:
@@ -175,18 +176,24 @@ class Catalogue:
         if published.is_claim:
             judged = self._judged(published.name, said, version)
             if judged is None:
-                self.drop(published.name, published.id)  # Unless somebody holds it.
+                if version is not None and not version.is_held:
+                    self._refused.add(version)
                 return version is not None and version.published == said and version.is_held
             publication = judged
         if version is None:
             self._add(published, publication, now)
             return publication == said
+        self._refused.discard(version)
         may_lower = published.is_claim and not version.is_held
         if version.published == publication:
             version.is_first_hand |= published.is_first_hand
         elif may_lower or publication.number > version.published.number:
             self._renumber(version, publication, is_first_hand=published.is_first_hand)
         return publication == said
+
+    def is_refused(self, version: Version) -> bool:
+        """Say whether the last claim of a version was void: who made it does not hold it."""
+        return version in self._refused
 
     def _judged(self, name: str, claim: Publication, version: Version | None) -> Publication | None:
         """Return the number that a claim gets; None if another one came before it."""
@@ -222,6 +229,8 @@ class Catalogue:
         )
         self._index(version)
         self._unheld[version] = now
+        if published.is_refused:
+            self._refused.add(version)
 
     def _renumber(self, version: Version, publication: Publication, *, is_first_hand: bool) -> None:
         version.is_first_hand = is_first_hand
@@ -233,7 +242,7 @@ class Catalogue:
     def hold(self, name: str, content_id: str, node: str, *, complete: bool) -> None:
         """List a node as holder of a version."""
         version = self.find(name, content_id)
-        if version is None:
+        if version is None or version in self._refused:
             return
         into, out_of = version.partial, version.whole
         if complete:
@@ -277,6 +286,7 @@ class Catalogue:
         version = self.find(name, content_id)
         if version is not None and not version.holder_count():
             del self._unheld[version]
+            self._refused.discard(version)
             self._remove(version)
 
     def versions_in_order(self) -> list[Version]:
@@ -289,9 +299,13 @@ class Catalogue:
         version = self.find(name, content_id)
         if version is None:
             return functools.partial(self._unpublish, name, content_id)
-        since = self._unheld.get(version)
         return functools.partial(
-            self._put_back, version, version.published, since, is_first_hand=version.is_first_hand
+            self._put_back,
+            version,
+            version.published,
+            self._unheld.get(version),
+            is_first_hand=version.is_first_hand,
+            is_refused=version in self._refused,
         )
 
     def holder_before(self, name: str, content_id: str, node: str) -> Callable[[], None]:
@@ -316,7 +330,9 @@ class Catalogue:
         since: float | None,
         *,
         is_first_hand: bool,
+        is_refused: bool,
     ) -> None:
+        (self._refused.add if is_refused else self._refused.discard)(version)
         if self.find(version.name, version.id) is not None:
             self._renumber(version, publication, is_first_hand=is_first_hand)
             return

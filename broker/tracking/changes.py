@@ -72,6 +72,7 @@ class Published(Entry, frozen=True, gc=False, tag="published"):
     It was first announced `age_s` before this is applied. `is_first_hand`: its publisher has said
     so; what an earlier process left in its log counts as that. `is_claim`: its publisher has just
     claimed the number. That is void if another publisher's claim comes first in the log.
+    `is_refused`: the last claim of it was void, so a `held` that follows is void, too.
     """
 
     name: str
@@ -82,6 +83,7 @@ class Published(Entry, frozen=True, gc=False, tag="published"):
     age_s: int = 0
     is_first_hand: bool = True
     is_claim: bool = False
+    is_refused: bool = False
 
 
 class Dropped(Entry, frozen=True, gc=False, tag="dropped"):

@@ -39,7 +39,8 @@ def dump(state: State, now: float) -> Iterator[Change]:
 def _versions(state: State, now: float) -> Iterator[Change]:
     for version in state.catalogue.versions_in_order():
         what, age_s = (version.name, version.id, version.size_bytes), int(now - version.announced)
-        yield Published(*what, *version.published, age_s, version.is_first_hand)
+        first_hand, is_refused = version.is_first_hand, state.catalogue.is_refused(version)
+        yield Published(*what, *version.published, age_s, first_hand, is_refused=is_refused)
         for node in (*version.whole, *version.partial):
             yield Held(version.name, version.id, node, node in version.whole)
 

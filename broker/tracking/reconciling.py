@@ -42,7 +42,8 @@ def _holdings(state: State, known: Known, ahead: set[str], now: float) -> Decisi
     for version in known.catalogue.versions_in_order():
         holders = [node for node in (*version.whole, *version.partial) if node in ahead]
         new = state.catalogue.find(version.name, version.id)
-        if _is_unknown(version, new) and (holders or new is not None):
+        is_refused = new is not None and state.catalogue.is_refused(new)
+        if (holders and is_refused) or (_is_unknown(version, new) and (holders or new is not None)):
             what = version.name, version.id, version.size_bytes
             age_s = int(now - version.announced)
             yield Published(*what, *version.published, age_s, version.is_first_hand)

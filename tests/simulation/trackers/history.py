@@ -243,7 +243,8 @@ def _unlike_one_tracker(history: History, state: State) -> str:
     """Have one tracker take the requests in the order of the log, and compare the newest.
 
     A claim may be refused for a version that, by the log, was given up just before. Its node was
-    told so, and goes by it; so what the one tracker hears is what the nodes were told.
+    told so, and goes by it; so what the one tracker hears is what the nodes were told. A claim that
+    was taken may still turn out to be late; so it is a claim there, too.
     """
     one = Tracker(history.initial, Random(1), 0.0, settings=history.settings, token_rng=Random(2))
     origins = {key: said for peer in history.peers for key, said in peer.origins.items()}
@@ -270,7 +271,9 @@ def _as_answered(said: Said, request: Update) -> Update:
         if told is None:
             holdings.append(one)
         elif told.taken:
-            holdings.append(confirmed(one, told))
+            taken = confirmed(one, told)
+            is_claim = one.claims and told.publisher == request.node
+            holdings.append(msgspec.structs.replace(taken, claims=is_claim))
     return msgspec.structs.replace(request, holdings=tuple(holdings))
 
 

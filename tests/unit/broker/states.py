@@ -44,6 +44,7 @@ def shown_state(state: State) -> dict[str, object]:
             for each in of_name
         },
         "unheld": {(each.name, each.id): since for each, since in catalogue._unheld.items()},
+        "refused": {(each.name, each.id) for each in catalogue._refused},
         "initial": {name: sorted(initial.holders(name)) for name in state.initial.holdings},
         "disowned": set(initial.disowned),
         "pushes": (list(state.wishes.after("")), state.wishes.ended()),
@@ -87,6 +88,7 @@ def check(state: State) -> None:
         assert of_name
         assert of_name == sorted(of_name, key=lambda each: (each.published[0], -each.order))
     assert {each for each in versions if not each.holder_count()} == set(catalogue._unheld)
+    assert catalogue._refused <= set(catalogue._unheld)
     assert not any(each.whole.keys() & each.partial.keys() for each in versions)
     assert len({each.order for each in versions}) == len(versions)
     for version in versions:

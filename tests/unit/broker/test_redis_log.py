@@ -38,7 +38,7 @@ FORMAT_1: dict[Change, dict[str, object]] = {
         "silent_s": 4,
     },
     Forgotten("n1"): {"change": "forgotten", "node": "n1"},
-    Published("a", ID, 5, 6, "n1", 7, is_first_hand=False, is_claim=True): {
+    Published("a", ID, 5, 6, "n1", 7, is_first_hand=False, is_claim=True, is_refused=True): {
         "change": "published",
         "name": "a",
         "id": ID,
@@ -48,6 +48,7 @@ FORMAT_1: dict[Change, dict[str, object]] = {
         "age_s": 7,
         "is_first_hand": False,
         "is_claim": True,
+        "is_refused": True,
     },
     Dropped("a", ID): {"change": "dropped", "name": "a", "id": ID},
     Held("a", ID, "n1", complete=False): {

@@ -10,7 +10,7 @@ from shoal.broker.tracking.initial import Initial
 from shoal.broker.tracking.settings import TrackerSettings
 from shoal.broker.tracking.state import State
 
-from tests.unit.broker.states import check, shown_timeless
+from tests.unit.broker.states import check, shown_state, shown_timeless
 from tests.unit.broker.tracking.test_state import CHANGES, an_empty_state, applied
 
 
@@ -21,6 +21,7 @@ def test_leads_to_the_same_state(changes: Sequence[Change]) -> None:
     check(again)
     assert shown_timeless(again) == shown_timeless(state)
     assert list(dump(again, 1000)) == list(dump(state, 1000))
+    assert shown_state(again)["refused"] == shown_state(state)["refused"]
 
 
 @given(st.lists(CHANGES, max_size=30))

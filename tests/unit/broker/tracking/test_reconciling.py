@@ -158,3 +158,19 @@ def test_nothing_is_kept_for_a_log_that_is_given_up(scenes: list[SharingScene]) 
     lose(scenes, len(one.shared.log))
     one.shared.assert_agreed()
     assert one.ask("d") == "=5:1/n3 n3"
+
+
+def test_what_the_log_has_as_refused_is_held_again() -> None:
+    one, two = trackers()
+    one.update("n1", "a=2!1")
+    one.update("n1", replace=True)
+    one.shared.assert_agreed()
+    one.update("n1", "a=1!1")
+    two.update("n2", "a=2!1")  # Too late.
+    one.shared.assert_agreed()
+    length = len(one.shared.log)
+    one.update("n3", "a=2:1/n1")
+    one.shared.assert_agreed()
+    lose([one, two], length)
+    one.shared.assert_agreed()
+    assert two.ask("a") == "=2:1/n1 n3 other =1:1/n1"

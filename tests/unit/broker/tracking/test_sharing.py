@@ -73,6 +73,9 @@ def test_a_claim_of_content_that_nobody_holds_any_more_is_void_too() -> None:
     two.exchange()
     assert two.ask("a") == "=1:1/n1 n1"
     one.shared.assert_agreed()
+    one.update("n3", "a=2:1/n1")  # It was there first, and still has its place.
+    one.shared.assert_agreed()
+    assert two.ask("a") == "=2:1/n1 n3 other =1:1/n1"
 
 
 def test_a_number_is_not_lowered_by_who_knew_less() -> None:
