@@ -14,7 +14,11 @@ from shoal.broker.redis_link import Link
 from shoal.broker.redis_log import Keys, Snapshot
 from shoal.broker.redis_store import RedisStore
 from shoal.broker.stores import LostError, NotSavedError
-from shoal.broker.tracking.changes import Change, Held, Published, Seen
+from shoal.broker.tracking.changes import Change, Dropped, Held, Published, Seen
+from shoal.broker.tracking.dump import dump
+from shoal.broker.tracking.initial import Initial
+from shoal.broker.tracking.settings import TrackerSettings
+from shoal.broker.tracking.state import State
 
 from tests.integration.cutting import Cutting
 from tests.integration.redis_server import RedisServer, found_servers
@@ -54,13 +58,16 @@ def opened(server: RedisServer) -> Iterator[Callable[[], RedisStore]]:
 
 
 def loaded(server: RedisServer) -> list[Change]:
-    """Return the log as it is read now, in an order and with ages that do not matter."""
+    """Return what the log comes to as it is read now, without ages."""
     with closing(RedisStore(server.url)) as store:
         return in_order(store.load())
 
 
 def in_order(changes: Iterable[Change]) -> list[Change]:
-    return sorted(set(map(timeless, changes)), key=repr)
+    """Return what a log comes to."""
+    state = State(Initial(""), TrackerSettings())
+    state.replay(changes, 0.0)
+    return sorted(map(timeless, dump(state, 0.0)), key=repr)
 
 
 def timeless(change: Change) -> Change:
@@ -113,6 +120,16 @@ def test_the_log_is_cut_and_a_tracker_that_was_not_so_far_loads_it_again(
     assert len(server.ask("KEYS", f"{KEYS.snapshot}:*")) == 3
     server.ask("DEL", KEYS.snapshot)  # As if evicted: what is left of the log is no log.
     assert loaded(server) == []
+
+
+def test_a_snapshot_has_what_still_counts_alone(server: RedisServer) -> None:
+    kept = history(3)
+    past: list[Change] = [Published("b", content_id(9), 1), Dropped("b", content_id(9)), N1]
+    append(server, [N1, *past, *kept], ago_s=3600)
+    assert snapshot(server.url) is not None
+    with closing(RedisStore(server.url)) as store:
+        assert len(store.load()) == len(kept)
+    assert loaded(server) == in_order(kept)
 
 
 def test_a_snapshot_that_is_given_up_at_any_moment_changes_nothing(server: RedisServer) -> None:
