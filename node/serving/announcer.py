@@ -182,8 +182,9 @@ class Announcer:
                 self._compare((item.name, item.id))
 
     def farewell(self) -> Message | None:
-        """Return the message to leave with, if the tracker knows us."""
-        return Leave(self._node, self._epoch, self.token) if self._is_known else None
+        """Return the message to leave with, if the tracker knows us, or may by now."""
+        may_be_known = self._is_known or isinstance(self._out, Update)
+        return Leave(self._node, self._epoch, self.token) if may_be_known else None
 
     def _compose(self) -> Message:
         replaces = self._is_all and not self._has_said_all

@@ -245,7 +245,7 @@ def test_a_full_disk_is_told(lab: Cluster) -> None:
 def test_a_folder_that_cannot_be_written_to_is_told(lab: Cluster) -> None:
     for command in ("fetch seeds.txt --as odd-one", "node odd-one"):
         done, left = on_disk(lab, READ_ONLY, *command.split())
-        assert_fails(done, 8, str(lab.folder("odd-one")), "permissions")
+        assert_fails(done, 8, str(lab.folder("odd-one")), "Read-only", "state_folder")
         assert left == []
 
 
