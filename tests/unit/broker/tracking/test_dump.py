@@ -2,19 +2,24 @@
 
 from collections.abc import Sequence
 
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
-from shoal.broker.tracking.changes import Change
+from shoal.broker.tracking.changes import Change, Held, Published, Seen
 from shoal.broker.tracking.dump import dump
 from shoal.broker.tracking.initial import Initial
 from shoal.broker.tracking.settings import TrackerSettings
 from shoal.broker.tracking.state import State
 
+from tests.unit.broker.scene import address_of, content_id
 from tests.unit.broker.states import check, shown_state, shown_timeless
 from tests.unit.broker.tracking.test_state import CHANGES, an_empty_state, applied
 
+ID = content_id(1)
+NEW, LATE = (Seen("n1", address_of("n1"), epoch, 1) for epoch in (2, 1))
+
 
 @given(st.lists(CHANGES, max_size=30))
+@example([NEW, Published("a", ID, 10), Held("a", ID, "n1", complete=True), LATE])
 def test_leads_to_the_same_state(changes: Sequence[Change]) -> None:
     state, again = applied(*changes), an_empty_state()
     again.replay(dump(state, 1000), 1000)

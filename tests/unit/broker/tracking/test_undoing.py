@@ -2,18 +2,21 @@
 
 from collections.abc import Sequence
 
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
-from shoal.broker.tracking.changes import Change, Dropped, Published, Unwished
+from shoal.broker.tracking.changes import Change, Dropped, Gone, Published, Seen, Unwished
 from shoal.broker.tracking.undoing import remembered
 from shoal.broker.tracking.wishes import MOST_ENDED
 
-from tests.unit.broker.scene import content_id
+from tests.unit.broker.scene import address_of, content_id
 from tests.unit.broker.states import check, shown_state
 from tests.unit.broker.tracking.test_state import CHANGES, applied
 
+N4 = Seen("n4", address_of("n4"), 1, 1)
+
 
 @given(st.lists(CHANGES, max_size=20), st.lists(CHANGES, max_size=20))
+@example([N4, Gone("n4", left=False)], [N4])  # A stranger was silent.
 def test_the_state_is_what_it_was(before: Sequence[Change], taken_back: Sequence[Change]) -> None:
     state = applied(*before)
     was = shown_state(state)
