@@ -4,13 +4,14 @@ One job is out at a time, in whatever thread or process; meanwhile the tracker d
 """
 
 import logging
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
 from shoal.broker.settings import ServerSettings
 from shoal.broker.stores import Exchanged, LostError, NotLoadedError, NotSavedError, Store
 from shoal.broker.tracking.changes import Change, Renewed
+from shoal.broker.tracking.state import State
 
 _log = logging.getLogger("shoal.tracker")
 
@@ -19,7 +20,7 @@ class Sharer(Protocol):
     """The tracker, as far as it shares its log."""
 
     def absorb(self, others: Sequence[Change], confirmed: int, now: float) -> tuple[str, ...]: ...
-    def reload(self, log: Iterable[Change], now: float) -> None: ...
+    def reload(self, folded: State, now: float) -> None: ...
     def await_reload(self) -> None: ...
     def taken_renewed(self) -> tuple[Renewed, ...]: ...
     def hear(self, renewed: Iterable[Renewed], now: float) -> None: ...
@@ -35,13 +36,14 @@ class Job:
     renewed: Sequence[Renewed] = ()
 
 
-Result = Exchanged | Sequence[Change] | NotSavedError | LostError  # The second: all of the log.
+Fold = Callable[[Iterable[Change]], State]
+Result = Exchanged | State | NotSavedError | LostError  # The second: what all of the log comes to.
 
 
-def carried_out(job: Job, store: Store) -> Result:
+def carried_out(job: Job, store: Store, fold: Fold) -> Result:
     """Return what has come of a job."""
     try:
-        return store.load() if job.loads else store.exchange(job.changes, job.renewed)
+        return fold(store.load()) if job.loads else store.exchange(job.changes, job.renewed)
     except (NotSavedError, LostError) as error:
         return error
 
@@ -136,9 +138,7 @@ class Exchanges:
             self._next_at = now
         return notified
 
-    def _taken_in(
-        self, job: Job, result: Exchanged | Sequence[Change], now: float
-    ) -> tuple[str, ...]:
+    def _taken_in(self, job: Job, result: Exchanged | State, now: float) -> tuple[str, ...]:
         if not isinstance(result, Exchanged):
             self._must_load = False
             self._tracker.reload(result, now)

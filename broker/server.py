@@ -102,10 +102,11 @@ class Server:
     def _saver_of(self, store: Store) -> Saver | SharedSaver:
         if not store.is_shared:
             return Saver(store, self._settings)
-        assert isinstance(self._tracker, Tracker), "it takes in what others decide"
+        tracker, clock = self._tracker, self._clock
+        assert isinstance(tracker, Tracker), "it takes in what others decide"
         wake = functools.partial(self.do, lambda: None)
-        courier = ThreadCourier(store, wake)
-        return SharedSaver(courier, self._tracker, self._settings, self._clock)
+        courier = ThreadCourier(store, lambda log: tracker.folded(log, clock()), wake)
+        return SharedSaver(courier, tracker, self._settings, clock)
 
     def bind(
         self, context: "zmq.Context[zmq.Socket[bytes]]", address: str, gate: Gate | None = None

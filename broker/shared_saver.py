@@ -11,7 +11,7 @@ import traceback
 from collections.abc import Callable, Sequence
 from typing import Protocol
 
-from shoal.broker.exchanges import Exchanges, Job, Result, Sharer, carried_out
+from shoal.broker.exchanges import Exchanges, Fold, Job, Result, Sharer, carried_out
 from shoal.broker.settings import ServerSettings
 from shoal.broker.stores import NotSavedError, Store
 from shoal.broker.tracking.changes import Change
@@ -32,9 +32,13 @@ class Courier(Protocol):
 class ThreadCourier:
     """A thread that uses the store."""
 
-    def __init__(self, store: Store, wake: Callable[[], None]) -> None:
-        """`wake` is called from the thread when there is a result that nobody waits for."""
+    def __init__(self, store: Store, fold: Fold, wake: Callable[[], None]) -> None:
+        """`fold` and `wake` are called from the thread.
+
+        `fold` is given the whole log; `wake` tells that there is a result that nobody waits for.
+        """
         self._store = store
+        self._fold = fold
         self._wake = wake
         self._jobs: queue.SimpleQueue[Job | None] = queue.SimpleQueue()
         self._results: queue.SimpleQueue[Result] = queue.SimpleQueue()
@@ -63,7 +67,7 @@ class ThreadCourier:
     def _carry_out(self) -> None:
         while (job := self._jobs.get()) is not None:
             try:
-                result = carried_out(job, self._store)
+                result = carried_out(job, self._store, self._fold)
             except Exception as error:  # noqa: BLE001 (a bug costs that exchange, not the service)
                 place = traceback.extract_tb(error.__traceback__)[-1]
                 _log.warning("a bug in the store, at line %s: %r", place.lineno, error)

@@ -75,12 +75,15 @@ class Initial:
 class InitialHoldings:
     """The holdings of the cluster file that still count. Only `State.apply` changes them."""
 
-    def __init__(self, initial: Initial) -> None:
-        self._nodes = initial.nodes
-        self._holders = {name: dict.fromkeys(nodes) for name, nodes in initial.holdings.items()}
+    def __init__(
+        self, nodes: Mapping[str, InitialNode], by_name: Mapping[str, Sequence[str]]
+    ) -> None:
+        self._nodes = nodes
+        self._by_name = by_name  # As the file has them.
+        self._holders = {name: dict.fromkeys(holders) for name, holders in by_name.items()}
         self._listed: dict[str, list[str]] = {}  # By node: names, as the file has them.
-        for name, nodes in sorted(initial.holdings.items()):
-            for node in nodes:
+        for name, holders in sorted(by_name.items()):
+            for node in holders:
                 self._listed.setdefault(node, []).append(name)
         self._names = {node: dict.fromkeys(names) for node, names in self._listed.items()}
         self._sorted_names = sorted(self._holders)
@@ -128,11 +131,11 @@ class InitialHoldings:
             for name in self._listed[node]:
                 self._hold(name, node)
 
-    def start_over(self) -> None:
-        """Let all of the file count again: nothing has been said about it yet."""
-        self._disowned.clear()
-        for node in self._listed:
-            self.reinstate(node)
+    def successor(self) -> "InitialHoldings":
+        """Return the same of which nothing has been said yet: all of the file counts."""
+        listed, by_name = dict(self._listed), self._by_name.items()
+        holdings = {name: [node for node in nodes if node in listed] for name, nodes in by_name}
+        return InitialHoldings(self._nodes, holdings)
 
     @property
     def disowned(self) -> Collection[tuple[str, str]]:

@@ -51,7 +51,7 @@ class State:
     ) -> None:
         self.initial = initial
         self.settings = settings
-        self.initial_holdings = InitialHoldings(initial)
+        self.initial_holdings = InitialHoldings(initial.nodes, initial.holdings)
         self.members = Members(settings.lease_s, settings.forget_s, initial.nodes)
         self.catalogue = Catalogue()
         self.wishes = Wishes(first_revision)
@@ -75,16 +75,26 @@ class State:
                 self.apply(change, now)
         self.voided.clear()
 
-    def restart(self, log: Iterable[Change], now: float) -> Known:
+    def folded(self, log: Iterable[Change], now: float) -> "State":
+        """Return the sum of another log, for `restart`. Changes nothing; for any thread."""
+        state = State(self.initial, self.settings)
+        state.initial_holdings = self.initial_holdings.successor()
+        state.replay(log, now)
+        return state
+
+    def restart(self, folded: "State", now: float) -> Known:
         """Be the sum of another log from now on; return what was known. Leases begin anew."""
-        holdings = self.initial_holdings
-        known = Known(self.members, self.catalogue, self.wishes, tuple(holdings.disowned))
-        kept = self.initial.nodes
-        self.members = Members(self.settings.lease_s, self.settings.forget_s, kept)
-        self.catalogue = Catalogue()
-        self.wishes = known.wishes.successor()
-        holdings.start_over()
-        self.replay(log, now)
+        disowned = tuple(self.initial_holdings.disowned)
+        known = Known(self.members, self.catalogue, self.wishes, disowned)
+        if folded.initial is not self.initial:  # The cluster file has changed meanwhile.
+            folded.learn(self.initial)
+        self.initial_holdings, self.members = folded.initial_holdings, folded.members
+        self.catalogue, self.wishes = folded.catalogue, folded.wishes
+        self.wishes.succeed(known.wishes)
+        self.voided.clear()
+        for member in self.members.by_node.values():
+            if not member.has_lease:
+                self.lending.left(member.node, now)
         self.members.keep(known.members)
         return known
 

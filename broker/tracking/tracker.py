@@ -205,13 +205,17 @@ class Tracker:
         """Note that nothing will be confirmed before `reload`."""
         self._sharing.await_another()
 
-    def reload(self, log: Iterable[Change], now: float) -> None:
+    def folded(self, log: Iterable[Change], now: float) -> State:
+        """Return what another log comes to, for `reload`. For any thread, as it takes long."""
+        return self._state.folded(log, now)
+
+    def reload(self, folded: State, now: float) -> None:
         """Go by another log from now on, as the store has lost some of this one.
 
         What it does not have and nodes or users have said comes with the next outcome. Nothing that
         came with earlier ones awaits confirmation any more.
         """
-        known = self._state.restart(log, now)
+        known = self._state.restart(folded, now)
         self._sharing.has_another()
         self._changes.clear()
         self._nothing_is_due_before = now

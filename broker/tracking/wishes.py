@@ -71,9 +71,9 @@ class Wishes:
             self._put, name, self.find(name), self._ended.get(name), self.count(name)
         )
 
-    def successor(self) -> "Wishes":
-        """Return a place for wishes that begins with the next revision."""
-        return Wishes(self._revision + 1)
+    def succeed(self, earlier: "Wishes") -> None:
+        """Take the place of other wishes, with the next revision."""
+        self._revision = earlier._revision + 1  # noqa: SLF001 (of the same kind)
 
     def mean_others(self) -> None:
         """Note that other nodes may be meant, as the cluster file has changed."""

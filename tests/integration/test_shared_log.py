@@ -59,7 +59,8 @@ class Peer(Scene):
         self.log.clear()
         job = self.exchanges.next_job(self.now)
         assert job is not None
-        self.exchanges.done(carried_out(job, self.store), self.now)
+        result = carried_out(job, self.store, lambda log: self.tracker.folded(log, self.now))
+        self.exchanges.done(result, self.now)
 
 
 def snapshot(server: RedisServer) -> None:

@@ -59,6 +59,8 @@ class Peer:
         initial, settings = self._told
         told = initial, rng, self._world.now, self.access.load(), settings, token_rng
         self.tracker = Tracker(*told, shares=True)
+        tracker = self.tracker
+        self.access.fold = lambda log: tracker.folded(log, self._world.now)
         self.saver = SharedSaver(self.access, self.tracker, SETTINGS, self._world.clock)
         self.is_up = True
         self._is_busy = False

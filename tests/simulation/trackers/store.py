@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from shoal.broker.exchanges import Job, Result
+from shoal.broker.exchanges import Fold, Job, Result
 from shoal.broker.stores import Exchanged, LostError, NotSavedError
 from shoal.broker.tracking.changes import Change, Renewed, aged
 from shoal.broker.tracking.dump import dump
@@ -58,6 +58,8 @@ class Log:
 
 class Access:
     """One start of a tracker, and its connection to the store."""
+
+    fold: Fold
 
     def __init__(self, log: Log, who: str) -> None:
         self.is_cut = False
@@ -119,8 +121,8 @@ class Access:
         """Do what the store does at once, and let the tracker know of it later."""
         log, world = self._log, self._log.world
         if job.loads:
-            log_now = self.load()
-            return world.after(back_s, lambda: self._has(log_now))
+            folded = self.fold(self.load())
+            return world.after(back_s, lambda: self._has(folded))
         if self._generation != log.generation:
             return world.after(back_s, lambda: self._has(LostError("failed over")))
         number = self._number + 1

@@ -63,7 +63,8 @@ class SharingScene(Scene):
         """Go by a log that has lost something."""
         self._sent = len(self.log)
         self._read = len(log)
-        self.tracker.reload([aged(change, int(self.now - at)) for at, change in log], self.now)
+        aged_log = [aged(change, int(self.now - at)) for at, change in log]
+        self.tracker.reload(self.tracker.folded(aged_log, self.now), self.now)
         self.expire()
 
 

@@ -7,6 +7,9 @@ from shoal.broker.exchanges import Exchanges, Job, carried_out
 from shoal.broker.settings import ServerSettings
 from shoal.broker.stores import NOTHING, Exchanged, LostError, NotLoadedError, NotSavedError
 from shoal.broker.tracking.changes import Change, Forgotten, Renewed
+from shoal.broker.tracking.initial import Initial
+from shoal.broker.tracking.settings import TrackerSettings
+from shoal.broker.tracking.state import State
 
 SETTINGS = ServerSettings(max_unsaved_changes=4)
 N1, N2, N3 = (Forgotten(node) for node in ("n1", "n2", "n3"))
@@ -24,8 +27,8 @@ class Tracker:
         self.told.append((list(others), confirmed, now))
         return tuple(change.node for change in others if isinstance(change, Forgotten))
 
-    def reload(self, log: Iterable[Change], now: float) -> None:
-        self.told.append(("reload", list(log), now))
+    def reload(self, folded: State, now: float) -> None:
+        self.told.append(("reload", folded, now))
 
     def await_reload(self) -> None:
         self.told.append("await reload")
@@ -115,8 +118,9 @@ def test_what_the_store_has_lost_is_loaded(exchanges: Exchanges, tracker: Tracke
     exchanges.add([N2], 100)  # Comes with what the tracker says again.
     assert not exchanges.has_saved_all()
     assert exchanges.next_job(100) == Job(loads=True)
-    exchanges.done([N3], 100.5)
-    assert tracker.told == ["await reload", ("reload", [N3], 100.5)]
+    state = State(Initial(""), TrackerSettings())
+    exchanges.done(state, 100.5)
+    assert tracker.told == ["await reload", ("reload", state, 100.5)]
     assert exchanges.has_saved_all()
     assert exchanges.loss_count == 1
 
@@ -156,10 +160,18 @@ class Store:
 
 
 def test_jobs_are_carried_out() -> None:
-    assert carried_out(Job(loads=True), Store()) == [N1]
+    given: list[Change] = []
+    state = State(Initial(""), TrackerSettings())
+
+    def fold(log: Iterable[Change]) -> State:
+        given.extend(log)
+        return state
+
+    assert carried_out(Job(loads=True), Store(), fold) is state
+    assert given == [N1]
     job = Job(changes=[N2], renewed=[Renewed("n1")])
-    assert carried_out(job, Store()) == Exchanged([N2], [Renewed("n1")])
-    assert carried_out(Job(), Store(AWAY)) is AWAY
+    assert carried_out(job, Store(), fold) == Exchanged([N2], [Renewed("n1")])
+    assert carried_out(Job(), Store(AWAY), fold) is AWAY
 
 
 def test_a_store_that_was_not_read_yet_has_lost_nothing(

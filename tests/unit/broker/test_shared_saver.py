@@ -8,11 +8,15 @@ import pytest
 from shoal.broker.settings import ServerSettings
 from shoal.broker.shared_saver import SharedSaver, ThreadCourier
 from shoal.broker.tracking.changes import Change, Forgotten
+from shoal.broker.tracking.initial import Initial
+from shoal.broker.tracking.settings import TrackerSettings
+from shoal.broker.tracking.state import State
 
 from tests.unit.broker.shared_store import MemoryLog, MemoryStore
 from tests.unit.broker.test_exchanges import Tracker
 
 N1, N2, N3 = (Forgotten(node) for node in ("n1", "n2", "n3"))
+STATE = State(Initial(""), TrackerSettings())
 PATIENT = ServerSettings(exchange_patience_s=60.0, retry_exchange_s=0.0)
 HASTY = ServerSettings(exchange_patience_s=0.001, retry_exchange_s=0.0)
 
@@ -29,7 +33,7 @@ class Scene:
         self._savers: list[SharedSaver] = []
 
     def saver(self, settings: ServerSettings) -> SharedSaver:
-        courier = ThreadCourier(self.store, self.woken.set)
+        courier = ThreadCourier(self.store, lambda _: STATE, self.woken.set)
         self._savers.append(SharedSaver(courier, self.tracker, settings, lambda: self.now))
         return self._savers[-1]
 
@@ -109,7 +113,7 @@ def test_what_counts_after_a_loss_is_not_called_saved_yet(scene: Scene) -> None:
     assert saver.save([N1], scene.now)
     scene.log.lose(0)
     assert not saver.save([N2], scene.now)
-    assert scene.tracker.told[-1] == ("reload", [], scene.now)
+    assert scene.tracker.told[-1] == ("reload", STATE, scene.now)
     assert saver.save([N3], scene.now)  # What the tracker says again.
     assert scene.saved() == [N3]
 

@@ -2,10 +2,11 @@
 
 import pytest
 from shoal.broker.tracking.changes import Disowned, Forgotten, Gone, Seen, Wished
+from shoal.broker.tracking.initial import Initial, InitialNode
 from shoal.protocol.messages import Renew
 from shoal.protocol.pushing import Push, Target, Unpush
 
-from tests.unit.broker.scene import address_of, holding
+from tests.unit.broker.scene import TRACKER_ADDRESS, address_of, holding
 from tests.unit.broker.shared import SharingScene, trackers
 from tests.unit.broker.states import check, shown_timeless
 
@@ -174,3 +175,15 @@ def test_what_the_log_has_as_refused_is_held_again() -> None:
     lose([one, two], length)
     one.shared.assert_agreed()
     assert two.ask("a") == "=2:1/n1 n3 other =1:1/n1"
+
+
+def test_the_cluster_file_may_change_while_the_log_is_read(scenes: list[SharingScene]) -> None:
+    one, _ = scenes
+    assert one.ask("network.txt") == "=? n3?"
+    folded = one.tracker.folded([change for _, change in one.shared.log], one.now)
+    nodes = {node: InitialNode(address_of(node)) for node in ("n1", "n2")}
+    one.tracker.learn(Initial(TRACKER_ADDRESS, nodes))
+    one.tracker.reload(folded, one.now)
+    check(one.tracker._state)
+    assert one.ask("network.txt").startswith("NOT_FOUND")
+    assert one.ask("a") == "=1:1/n1 n1 n2"
