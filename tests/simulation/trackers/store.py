@@ -74,7 +74,8 @@ class Access:
     def has_more(self) -> bool:
         """Whether there is something that the tracker has not read."""
         is_elsewhere = self._generation != self._log.generation
-        return bool(self.results) or is_elsewhere or self._place < len(self._log.batches)
+        is_news = any(not isinstance(one, Exchanged) or one.others for one in self.results)
+        return is_news or is_elsewhere or self._place < len(self._log.batches)
 
     def load(self) -> list[Change]:
         """Return the log, and go on where it ends."""
