@@ -15,8 +15,11 @@ hypothesis.settings.register_profile("few", max_examples=20, derandomize=True, d
 hypothesis.settings.register_profile("deep", max_examples=5000, deadline=None)
 hypothesis.settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "default"))
 
-# Tracing these would take minutes, and count for nothing: all their lines are tested elsewhere too.
-UNTRACED = ("tests.simulation.", "tests.fuzz.")
+# Tracing takes half as long again, and these run for minutes. So only what tests/unit and
+# tests/integration run counts as tested.
+UNTRACED = tuple(
+    f"tests.{each}." for each in ("disk_faults", "faults", "fuzz", "multihost", "simulation")
+)
 
 
 @pytest.fixture(scope="module", autouse=True)
