@@ -154,14 +154,13 @@ class Announcements:
     def _withdraw(self, request: Update, withdrawn: Collection[Version]) -> Decision[None]:
         known = {(each.name, each.id) for each in withdrawn}
         said = {(each.name, each.id) for each in request.withdrawn} if self.shares else known
-        announced = {(each.name, each.id) for each in request.holdings} if known or said else ()
+        announced = {(each.name, each.id) for each in request.holdings if known or said}
         for version in withdrawn:
             if (version.name, version.id) not in announced:
                 yield HolderWithdrew(request.node, version.name)
                 yield Withdrawn(version.name, version.id, request.node)
-        for key in sorted(said - known):
-            if key not in announced:
-                yield Withdrawn(*key, request.node)
+        for key in sorted(said - known - announced):
+            yield Withdrawn(*key, request.node)
 
     def _withdrawn(self, request: Update) -> Iterator[Version]:
         if request.replace:

@@ -141,8 +141,8 @@ PROMISE_FAULTS = (
     fault(
         "a node of another start is renewed",
         "broker/tracking/announcements.py",
-        "if member.epoch != request.epoch or member.left:",
-        "if member.left:",
+        "member.epoch != request.epoch or member.left or (self.shares",
+        "member.left or (self.shares",
         UNIT + "broker",
     ),
     fault(

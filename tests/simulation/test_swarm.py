@@ -41,9 +41,9 @@ def test_any_number_of_processes_tells_the_same_story(workers: int) -> None:
 
 def test_the_command_simulates_large_swarms_too() -> None:
     """With processes and pages of their own, and the same outcome."""
-    command = [sys.executable, "-m", "tests.simulation", "--hosts", "300", "--size-mib", "0.25"]
+    command = [sys.executable, "-m", "tests.simulation", "--hosts", "120", "--size-mib", "0.25"]
     told = subprocess.run(command, capture_output=True, text=True, check=True).stdout
-    assert told.strip() == run(Plan(hosts=300, size_bytes=1 << 18, rate_mbit=100)).lines()
+    assert told.strip() == run(Plan(hosts=120, size_bytes=1 << 18, rate_mbit=100)).lines()
 
 
 def test_more_than_all_cannot_die() -> None:
@@ -69,7 +69,7 @@ def test_all_get_what_is_pushed_and_who_pushes_hears_of_it() -> None:
 def test_a_push_costs_the_tracker_no_more_per_node_in_a_larger_swarm() -> None:
     """Of what it is told and tells; the sizes of its answers are bounded from 50 holders on."""
     costs = []
-    for hosts in (60, 120):
+    for hosts in (50, 100):
         outcome = run(Plan(hosts=hosts, size_bytes=1 << 18, rate_mbit=50, pushed=True))
         assert outcome.tracker is not None
         costs.append(outcome.tracker.per_node(hosts))
