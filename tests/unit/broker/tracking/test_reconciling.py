@@ -187,3 +187,14 @@ def test_the_cluster_file_may_change_while_the_log_is_read(scenes: list[SharingS
     check(one.tracker._state)
     assert one.ask("network.txt").startswith("NOT_FOUND")
     assert one.ask("a") == "=1:1/n1 n1 n2"
+
+
+def test_the_end_of_a_push_that_the_log_has_is_not_said_again(scenes: list[SharingScene]) -> None:
+    one, _ = scenes
+    push(one, "a=1")
+    one.exchange()
+    one.send(Unpush("a"))
+    one.exchange()
+    length = len(one.shared.log)
+    lose(scenes, length)
+    assert len(one.shared.log) == length
