@@ -174,3 +174,14 @@ def test_nodes_that_were_alive_have_a_lease_to_come_back() -> None:
 
 def alive(state: State) -> list[str]:
     return [node for node, member in state.members.by_node.items() if member.is_alive]
+
+
+def test_what_came_late_takes_nothing_back() -> None:
+    state = State(Initial(TRACKER_ADDRESS), TrackerSettings())
+    address, version = address_of("n1"), ("a", content_id(1))
+    state.apply(Seen("n1", address, 1, 2), 0)
+    state.apply(Published(*version, 1), 0)
+    state.apply(Held(*version, "n1", complete=True), 0)
+    state.apply(Seen("n1", address, 1, 1), 0)  # From a tracker that was late, …
+    state.apply(Withdrawn(*version, "n1"), 0)  # … and so what that update said.
+    assert [one.name for one in state.catalogue.held_by("n1")] == ["a"]
