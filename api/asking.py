@@ -7,6 +7,7 @@ from typing import Self, TypeVar
 
 import zmq
 from shoal.config.cluster import Cluster
+from shoal.node.fetching import versions
 from shoal.protocol.errors import (
     BugError,
     DiskError,
@@ -148,6 +149,25 @@ def _refused(address: str, message: Message, reply: Error) -> OperatorError:
             return broken(address, reply.message)
         case _:
             return BugError(f"the tracker refused: {reply.message}")
+
+
+def meant_by(line: Line, what: str) -> versions.Meant:
+    """Return what a name, an id or NAME@ID means.
+
+    Raises:
+        OperatorError: the tracker answered about something else; or as `Line.ask`.
+    """
+
+    def query(asked: str, prefix: str) -> Holders | None:
+        try:
+            return line.ask(Query(asked, prefix=prefix), Holders)
+        except NotFoundError:
+            return None
+
+    try:
+        return versions.find(what, query)
+    except versions.LyingTrackerError:
+        raise broken(line.address, "it answered about something else") from None
 
 
 def broken(address: str, problem: str) -> TrackerError:

@@ -4,14 +4,13 @@ from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 from shoal.api.admin import towards_as_admin
-from shoal.api.asking import Line, broken, trackers_of
+from shoal.api.asking import Line, meant_by, trackers_of
 from shoal.api.security import towards_tracker
 from shoal.api.what import checked_what
 from shoal.config.cluster import Cluster, node_named
 from shoal.config.document import choices, shown
-from shoal.node.fetching import versions
 from shoal.protocol.errors import NotAllowedError, NotFoundError, OperatorError
-from shoal.protocol.messages import Holders, Ok, Query
+from shoal.protocol.messages import Ok
 from shoal.protocol.names import display
 from shoal.protocol.pushing import (
     Push,
@@ -90,17 +89,7 @@ def found(line: Line, what: str) -> Content:
         OperatorError: it is part of a directory, or cannot be a name; or as `Line.ask`.
     """
     what = checked_what(what)
-
-    def query(asked: str, prefix: str) -> Holders | None:
-        try:
-            return line.ask(Query(asked, prefix=prefix), Holders)
-        except NotFoundError:
-            return None
-
-    try:
-        meant = versions.find(what, query)
-    except versions.LyingTrackerError:
-        raise broken(line.address, "it answered about something else") from None
+    meant = meant_by(line, what)
     if meant.inside:
         message = f"{display(what)} is part of a directory, which is pushed as a whole"
         raise OperatorError(f"{message}; push {display(meant.what)}")

@@ -1,13 +1,12 @@
 """Which nodes have one thing, and in what state it is on each."""
 
 import msgspec
-from shoal.api.asking import Line, broken, trackers_of
+from shoal.api.asking import Line, broken, meant_by, trackers_of
 from shoal.api.roll_call import states
 from shoal.api.security import asking_ring
 from shoal.api.status import liveness, overview
 from shoal.api.what import checked_what
 from shoal.config.cluster import Cluster
-from shoal.node.fetching import versions
 from shoal.protocol import manifest
 from shoal.protocol.addresses import may_be_holder
 from shoal.protocol.errors import NotFoundError
@@ -71,17 +70,7 @@ def _found(line: Line, what: str) -> Holders | None:
     answer = _everybody(line, what)
     if answer is not None or "@" not in what:
         return answer
-
-    def query(asked: str, prefix: str) -> Holders | None:
-        try:
-            return line.ask(Query(asked, prefix=prefix), Holders)
-        except NotFoundError:
-            return None
-
-    try:
-        meant = versions.find(what, query)
-    except versions.LyingTrackerError:
-        raise broken(line.address, "it answered about something else") from None
+    meant = meant_by(line, what)
     found = _everybody(line, meant.id) if meant.id is not None else None
     return msgspec.structs.replace(found, name=meant.name or found.name) if found else None
 
