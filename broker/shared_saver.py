@@ -4,6 +4,7 @@ A round of requests waits for the store, but never for long: a store that hangs 
 one short wait. From then on it goes on from memory, until the store has caught up.
 """
 
+import contextlib
 import logging
 import queue
 import threading
@@ -51,11 +52,17 @@ class ThreadCourier:
 
     def result(self, patience_s: float) -> Result | None:
         """Return what has come of the job; None if that takes longer."""
-        self._is_awaited = patience_s > 0
+        with contextlib.suppress(queue.Empty):
+            if patience_s > 0:
+                return self._awaited(patience_s)
+        with contextlib.suppress(queue.Empty):
+            return self._results.get_nowait()  # Also what came as the wait ended: it wakes nobody.
+        return None
+
+    def _awaited(self, patience_s: float) -> Result:
+        self._is_awaited = True
         try:
-            return self._results.get(self._is_awaited, patience_s)
-        except queue.Empty:
-            return None
+            return self._results.get(timeout=patience_s)
         finally:
             self._is_awaited = False
 

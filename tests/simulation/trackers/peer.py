@@ -15,7 +15,8 @@ from shoal.protocol.errors import WireCode
 from shoal.protocol.messages import Error, Ok, Told, TrackerReply, TrackerRequest
 from shoal.protocol.permits import Asker
 
-from tests.simulation.trackers.store import Access, Log
+from tests.simulation.trackers.access import Access
+from tests.simulation.trackers.store import Log
 from tests.simulation.trackers.world import World
 
 SETTINGS = ServerSettings(exchange_every_s=1.0, away_after_s=1.5)
@@ -54,10 +55,11 @@ class Peer:
     def start(self) -> None:
         self._starts += 1
         who = f"{self.name}.{self._starts}"
-        self.access = Access(self._log, who)
+        self.access = Access(self._world, self._log, who)
         rng, token_rng = Random(self._world.rng.random()), Random(self._world.rng.random())
         initial, settings = self._told
-        told = initial, rng, self._world.now, self.access.load(), settings, token_rng
+        log = self.access.reader.loaded(self._log.read())
+        told = initial, rng, self._world.now, log, settings, token_rng
         self.tracker = Tracker(*told, shares=True)
         tracker = self.tracker
         self.access.fold = lambda log: tracker.folded(log, self._world.now)

@@ -1,20 +1,24 @@
 """A model of the store: batches are appended whole, in one order. It can lose the last ones."""
 
 from collections.abc import Sequence
-from typing import NamedTuple
+from random import Random
+from typing import NamedTuple, Protocol
 
-from shoal.broker.exchanges import Fold, Job, Result
-from shoal.broker.stores import Exchanged, LostError, NotSavedError
+from shoal.broker.stores import Exchanged, LostError, NotLoadedError, NotSavedError
 from shoal.broker.tracking.changes import Change, Renewed, aged
 from shoal.broker.tracking.dump import dump
 from shoal.broker.tracking.initial import Initial
 from shoal.broker.tracking.settings import TrackerSettings
 from shoal.broker.tracking.state import State
 
-from tests.simulation.trackers.world import World
 
-TIMEOUT_S = 3.0
-REFUSED_S = 0.005
+class Time(Protocol):
+    """Virtual time, and all chance."""
+
+    rng: Random
+
+    @property
+    def now(self) -> float: ...
 
 
 class Batch(NamedTuple):
@@ -26,124 +30,146 @@ class Batch(NamedTuple):
     changes: tuple[Change, ...]
 
 
+class Place(NamedTuple):
+    """How far a tracker has read, and in which log: a store that loses something has another."""
+
+    entry: int = 0
+    heard: int = 0
+    generation: int = 0
+
+
+class Request(NamedTuple):
+    """What a tracker sends: its changes, under their number, and who has renewed."""
+
+    tracker: str
+    number: int
+    changes: tuple[Change, ...]
+    renewed: tuple[Renewed, ...]
+    place: Place
+
+
+class Reply(NamedTuple):
+    """What the store says to it."""
+
+    place: Place
+    is_saved: bool
+    others: list[Change]
+    heard: list[Renewed]
+
+
+class Reading(NamedTuple):
+    """The whole log, and where it ends."""
+
+    changes: list[Change]
+    place: Place
+
+
 class Log:
     """What the store has, and how it is."""
 
-    def __init__(self, world: World) -> None:
+    def __init__(self, world: Time) -> None:
         self.world = world
         self.batches: list[Batch] = []
         self.renewed: list[tuple[str, Renewed]] = []
         self.generation = 0
         self.is_away = False
+        self.refusal = ""  # Why nothing can be appended; empty if it can.
         self.delay_s = (0.0002, 0.002)  # To the store, and the same back.
         self.lost_share = 0.0  # Of messages, each way.
 
-    def lose(self, count: int) -> None:
-        """Fail over to a replica that has not got the last batches."""
-        if count:
-            del self.batches[-count:]
+    def lose(self, count: int) -> list[Batch]:
+        """Fail over to a replica that has not got the last batches; return those."""
+        kept = len(self.batches) - count
+        lost, self.batches = self.batches[kept:], self.batches[:kept]
         self.generation += 1
+        return lost
 
     def changes(self, batches: Sequence[Batch]) -> list[Change]:
         now = self.world.now
         return [aged(change, int(now - each.at)) for each in batches for change in each.changes]
 
-    def whole(self) -> list[Change]:
+    def end(self) -> Place:
+        return Place(len(self.batches), len(self.renewed), self.generation)
+
+    def read(self) -> Reading:
         """Return the log as a tracker reads it that starts: sometimes from a snapshot."""
         cut = self.world.rng.randrange(len(self.batches) + 1) if self.batches else 0
         early = State(Initial(""), TrackerSettings())
         early.replay(self.changes(self.batches[:cut]), self.world.now)
-        return [*dump(early, self.world.now), *self.changes(self.batches[cut:])]
+        changes = [*dump(early, self.world.now), *self.changes(self.batches[cut:])]
+        return Reading(changes, self.end())
+
+    def carry_out(self, request: Request) -> Reply:
+        """Do what an exchange asks for. What comes twice, or after later ones, is not appended.
+
+        Raises:
+            LostError: the tracker goes by another log.
+            NotSavedError: nothing can be appended.
+        """
+        if request.place.generation != self.generation:
+            raise LostError("failed over")
+        if self.refusal and (request.changes or request.renewed):
+            raise NotSavedError(self.refusal)
+        at = self._place_of(request) if request.changes else None
+        end = len(self.batches) if at is None else at
+        others = self.changes(self.batches[request.place.entry : end])
+        renewed = self.renewed[request.place.heard :]
+        heard = [one for who, one in renewed if who != request.tracker]
+        is_saved = at is not None
+        place = Place(end + is_saved, len(self.renewed), self.generation)
+        self.renewed += ((request.tracker, one) for one in request.renewed)
+        return Reply(place, is_saved, others, heard)
+
+    def _place_of(self, request: Request) -> int | None:
+        """Return where a request's changes are in the log; None if later ones came before them."""
+        who, number = request.tracker, request.number
+        ours = {each.number: nth for nth, each in enumerate(self.batches) if each.tracker == who}
+        if number > max(ours, default=0):
+            ours[number] = len(self.batches)
+            self.batches.append(Batch(self.world.now, who, number, request.changes))
+        return ours.get(number)
 
 
-class Access:
-    """One start of a tracker, and its connection to the store."""
-
-    fold: Fold
+class Reader:
+    """One start of a tracker: how far it has read the log, and what it has sent."""
 
     def __init__(self, log: Log, who: str) -> None:
-        self.is_cut = False
-        self.results: list[Result] = []
+        self.place = Place()
+        self.is_loaded = False
         self._log = log
         self._who = who
-        self._number = self._place = self._heard = 0
-        self._generation = log.generation
+        self._number = 0
         self._sent: tuple[Change, ...] = ()
 
     @property
-    def has_more(self) -> bool:
-        """Whether there is something that the tracker has not read."""
-        is_elsewhere = self._generation != self._log.generation
-        is_news = any(not isinstance(one, Exchanged) or one.others for one in self.results)
-        return is_news or is_elsewhere or self._place < len(self._log.batches)
+    def is_at_end(self) -> bool:
+        """Whether it has read all that there is."""
+        end = self._log.end()
+        return self.is_loaded and self.place._replace(heard=end.heard) == end
 
-    def load(self) -> list[Change]:
-        """Return the log, and go on where it ends."""
-        self._sent = ()
+    def loaded(self, reading: Reading) -> list[Change]:
+        """Go on where a reading ends; return what it has."""
         self._number += 1  # The last batch may have been appended all the same.
-        self._place, self._heard = len(self._log.batches), len(self._log.renewed)
-        self._generation = self._log.generation
-        return self._log.whole()
+        self._sent, self.place, self.is_loaded = (), reading.place, True
+        return reading.changes
 
-    def take(self, job: Job) -> None:
-        """Send a job to the store; whatever is lost on the way, there will be a result."""
-        world, log = self._log.world, self._log
-        if not job.loads:
-            if self._sent and job.changes[: len(self._sent)] != self._sent:
-                return world.after(0.0, lambda: self._has(LostError("given up")))
-            self._sent = self._sent or tuple(job.changes)
-        lost = [world.rng.random() < log.lost_share for _ in range(2)]
-        there_s, back_s = (world.rng.uniform(*log.delay_s) for _ in range(2))
+    def request(self, changes: Sequence[Change], renewed: Sequence[Renewed]) -> Request:
+        """Return what to send for an exchange: first of all what may have been appended already.
 
-        def arrive() -> None:
-            if log.is_away or self.is_cut:
-                world.after(REFUSED_S, lambda: self._has(NotSavedError("connection refused")))
-            elif lost[0]:
-                world.after(TIMEOUT_S, lambda: self._has(NotSavedError("timed out")))
-            else:
-                self._carry_out(job, back_s, is_heard=not lost[1])
+        Raises:
+            LostError: that was given up.
+            NotLoadedError: `loaded` comes first.
+        """
+        if not self.is_loaded:
+            raise NotLoadedError
+        if self._sent and tuple(changes[: len(self._sent)]) != self._sent:
+            raise LostError("given up")
+        self._sent = self._sent or tuple(changes)
+        return Request(self._who, self._number + 1, self._sent, tuple(renewed), self.place)
 
-        world.after(there_s, arrive)
-        return None
-
-    def result(self, patience_s: float) -> Result | None:
-        """Return what has come of the last job, if that is known in time."""
-        world = self._log.world
-        if patience_s > 0:
-            world.run(world.now + patience_s, lambda: bool(self.results))
-        return self.results.pop(0) if self.results else None
-
-    def close(self) -> None: ...
-
-    def _has(self, result: Result) -> None:
-        self.results.append(result)
-
-    def _carry_out(self, job: Job, back_s: float, *, is_heard: bool) -> None:
-        """Do what the store does at once, and let the tracker know of it later."""
-        log, world = self._log, self._log.world
-        if job.loads:
-            folded = self.fold(self.load())
-            return world.after(back_s, lambda: self._has(folded))
-        if self._generation != log.generation:
-            return world.after(back_s, lambda: self._has(LostError("failed over")))
-        number = self._number + 1
-        key = self._who, number
-        ours = [nth for nth, each in enumerate(log.batches) if (each.tracker, each.number) == key]
-        if self._sent and not ours:
-            log.batches.append(Batch(world.now, *key, self._sent))
-            ours = [len(log.batches) - 1]
-        end = ours[0] if ours else len(log.batches)
-        others = log.changes(log.batches[self._place : end])
-        heard = [one for who, one in log.renewed[self._heard :] if who != self._who]
-        place, heard_place = end + bool(ours), len(log.renewed)
-        log.renewed += ((self._who, one) for one in job.renewed)
-        unsaved = len(job.changes) - len(self._sent)
-
-        def reply() -> None:
-            self._place, self._heard, self._sent = place, heard_place, ()
-            self._number += bool(ours)
-            self._has(Exchanged(others, heard, unsaved))
-
-        if is_heard:
-            return world.after(back_s, reply)
-        return world.after(TIMEOUT_S, lambda: self._has(NotSavedError("timed out")))
+    def taken(self, reply: Reply, given: int) -> Exchanged:
+        """Go on after an exchange of so many changes."""
+        unsaved = given - len(self._sent)
+        self.place, self._sent = reply.place, ()
+        self._number += reply.is_saved
+        return Exchanged(reply.others, reply.heard, unsaved)

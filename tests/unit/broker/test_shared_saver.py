@@ -1,12 +1,15 @@
 """The thread that exchanges with a store that trackers share."""
 
+import queue
 import threading
 import time
 from collections.abc import Callable, Iterator
 
 import pytest
+from shoal.broker.exchanges import Job, Result
 from shoal.broker.settings import ServerSettings
 from shoal.broker.shared_saver import SharedSaver, ThreadCourier
+from shoal.broker.stores import Exchanged
 from shoal.broker.tracking.changes import Change, Forgotten
 from shoal.broker.tracking.initial import Initial
 from shoal.broker.tracking.settings import TrackerSettings
@@ -106,6 +109,30 @@ def test_a_store_that_is_away_gets_everything_later(scene: Scene) -> None:
     scene.turn_until(saver, lambda: saver.trouble == "" and len(scene.saved()) == 2)
     assert scene.saved() == [N1, N2]
     assert saver.save([N3], scene.now)
+
+
+class LateResults(queue.Queue[Result]):
+    """What comes just as the wait for it has ended."""
+
+    def get(self, block: bool = True, timeout: float | None = None) -> Result:  # noqa: FBT001, FBT002 (as queue has it)
+        if timeout is not None:
+            until = time.monotonic() + 60
+            while self.qsize() < 2:  # When the second is there, the first one has woken nobody.
+                assert time.monotonic() < until
+                time.sleep(0.001)
+            raise queue.Empty
+        return super().get(block)
+
+
+def test_a_result_that_comes_as_the_wait_ends_is_not_left_lying(
+    scene: Scene, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    courier = ThreadCourier(scene.store, lambda _: STATE, scene.woken.set)
+    monkeypatch.setattr(courier, "_results", LateResults())
+    courier.take(Job())
+    courier.take(Job())
+    assert courier.result(0.01) == Exchanged()
+    courier.close()
 
 
 def test_what_counts_after_a_loss_is_not_called_saved_yet(scene: Scene) -> None:
