@@ -71,6 +71,7 @@ class Reading:
         self._guard = threading.RLock()
         self._shared: dict[ContentId, Readership] = {}
         self._cancelled: dict[int, Kind | None] = {}  # By order that waits.
+        self._fetching: dict[int, FetchOrder] = {}  # What one that waits has given itself.
         self._stop_kind: Kind | None = None
         self._running: set[threading.Thread] = set()  # With fetches.
 
@@ -156,6 +157,9 @@ class Reading:
         with self._guard:
             if id(order) in self._cancelled:
                 self._cancelled[id(order)] = kind
+            fetch = self._fetching.get(id(order))
+        if fetch is not None:
+            self._cancel(fetch, kind)
         self._home.attention.news()
 
     def cancel_all(self, kind: Kind) -> None:
@@ -194,10 +198,22 @@ class Reading:
         if found is not None and standing.is_what_is_meant(home, found, meant):
             return found.id, _named(name, found.id), meant.inside
         if meant.id is None:  # Only the cluster file has mentioned it: its holders know.
-            fetched = self._fetch(FetchOrder(what), lambda _: None, lambda: True)
+            fetched = self._fetch_by_name(order)
             return ContentId(fetched.id), _named(name, fetched.id), meant.inside
         named = _named(meant.name, meant.id) if meant.name is not None else meant.id
         return ContentId(meant.id), named, meant.inside
+
+    def _fetch_by_name(self, order: OpenOrder) -> Fetched:
+        fetch = FetchOrder(order.what)
+        with self._guard:
+            self._fetching[id(order)] = fetch
+        try:
+            return self._fetch(
+                fetch, lambda _: None, lambda: self._cancelled.get(id(order)) is None
+            )
+        finally:
+            with self._guard:
+                del self._fetching[id(order)]
 
     def _pin_here(self, what: str) -> tuple[ContentId, str, str]:
         """Return what is meant, if it is here; raises NotFoundError."""

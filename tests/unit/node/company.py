@@ -39,10 +39,11 @@ R = TypeVar("R", bound=Report)
 class Company:
     """The tracker, and those who are there; a context manager."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, *, has_nodes: bool = False) -> None:
+        """`has_nodes` says whether the tracker's cluster file names others, who do not run."""
         self.folder = folder
         (folder / "tracker").mkdir()
-        self._tracker = RunningTracker(folder / "tracker", has_nodes=False)
+        self._tracker = RunningTracker(folder / "tracker", has_nodes=has_nodes)
         self._ends = contextlib.ExitStack()
 
     def __enter__(self) -> Self:

@@ -233,25 +233,41 @@ def test_a_part_that_was_changed_is_fetched_again(
         assert read() == expected
 
 
+def cancelled(asker: Member, order: OpenOrder, is_waiting: Callable[[], object]) -> OperatorError:
+    """Give an order, and cancel it while it waits; return how it ended."""
+    failed: list[OperatorError] = []
+
+    def wait() -> None:
+        failed.append(refused(asker.agent.carry_out, order, lambda _: None))
+
+    thread = threading.Thread(target=wait)
+    thread.start()
+    eventually(is_waiting)
+    asker.agent.cancel(order, StoppedError)
+    thread.join(LIMIT_S)
+    return failed[0]
+
+
 def test_a_read_that_waits_is_cancelled(company: Company, asker: Member) -> None:
     company.put("gone", "g.bin", DATA)
     with company.visiting("gone"):
-        order = OpenOrder("g.bin", "1" * 32)
         ways = reads_of(asker)
         pause = threading.Event()
         ways._fetch = lambda *_: pause.wait(LIMIT_S) or pytest.fail("too late")  # type: ignore[assignment]
-        failed: list[OperatorError] = []
-
-        def wait() -> None:
-            failed.append(refused(asker.agent.carry_out, order, lambda _: None))
-
-        thread = threading.Thread(target=wait)
-        thread.start()
-        eventually(waits(asker))
-        asker.agent.cancel(order, StoppedError)
-        thread.join(LIMIT_S)
+        ended = cancelled(asker, OpenOrder("g.bin", "1" * 32), waits(asker))
         pause.set()
-    assert isinstance(failed[0], StoppedError)
+    assert isinstance(ended, StoppedError)
+
+
+def test_one_that_waits_for_what_only_the_cluster_file_mentions_is_cancelled(
+    tmp_path: Path,
+) -> None:
+    with Company(tmp_path, has_nodes=True) as company:
+        asker = company.join("asks")
+        running = asker.agent._jobs._running
+        ended = cancelled(asker, OpenOrder("net.txt", "1" * 32), lambda: running)
+        assert isinstance(ended, StoppedError)
+        eventually(lambda: not running)
 
 
 def test_readers_that_are_silent_for_long_count_as_gone(
