@@ -7,7 +7,7 @@ Whose it is and what is said over it is the sockets' matter.
 import collections
 import random
 from collections.abc import Callable, Iterable
-from typing import Protocol
+from typing import Any, Protocol
 
 from shoal.protocol import addresses
 
@@ -15,8 +15,6 @@ from tests.simulation.faults.threads import Loop, Process
 from tests.simulation.network import Place, receive, send
 
 IDLE_S = 25.0  # Its keepalive: 10 s, then three probes in 5 s each.
-CONNECT_S = 3.0
-HANDSHAKE_S = 5.0
 AGAIN_S = 0.2  # How often TCP tries again here.
 MOST_HEARD = 200  # Messages that somebody who listens could say again.
 MOST_PAUSE_S = 1.5  # Until it tries again after a cut (bound_pauses).
@@ -27,15 +25,25 @@ Frames = list[bytes]
 class Owner(Protocol):
     """The socket at one end."""
 
-    process: Process
-
+    @property
+    def process(self) -> Process: ...
     @property
     def unacknowledged_s(self) -> float:
         """How long what was sent may stay unacknowledged (TCP_MAXRT)."""
 
     def came(self, end: "End | Near", frames: Frames) -> None: ...
     def lost(self, end: "End") -> None: ...
+
+
+class Server(Owner, Protocol):
+    """A socket that is bound."""
+
+    context: Any
+    options: dict[int, Any]
+
     def accepted(self, end: "End", /) -> None: ...
+    def shaken(self, end: "End", /) -> None:
+        """Hear that the handshake is over."""
 
 
 class Letter:
@@ -66,6 +74,8 @@ class End:
         self.host = host
         self.number = number
         self.is_open = True
+        self.key = b""  # The public key of whoever is at the other end, if there are keys.
+        self.user = ""  # As whom ZAP has let in whoever is at the other end.
         self.out: collections.OrderedDict[Letter, None] = collections.OrderedDict()
         self._held: collections.deque[Letter] = collections.deque()
         self._last_at = 0.0
@@ -190,14 +200,16 @@ class Net:
         self.loop = loop
         self.rng = rng
         self.places: dict[str, Place] = {}
-        self.bound: dict[str, Owner] = {}
+        self.bound: dict[str, Server] = {}
         self.hosts: dict[str, str] = {}  # By address.
         self.ends: dict[End, None] = {}
         self.heard: collections.deque[tuple[str, Frames]] = collections.deque(maxlen=MOST_HEARD)
         self._most_jitter_s = most_jitter_s
         self._cut: dict[tuple[str, str], float] = {}
         self._numbers = 0
-        self._connected: dict[int, str] = {}  # Who connected, by a connection's number.
+        self._far: dict[int, End] = {}  # The servers' ends, by a connection's number.
+        self._connected: dict[int, str] = {}  # Who connected, by a connection's number, …
+        self.keys: dict[int, bytes] = {}  # … and with which public key, if any.
 
     def jitter_s(self) -> float:
         return self.rng.random() * self._most_jitter_s
@@ -231,96 +243,32 @@ class Net:
     def mend_all(self) -> None:
         self.mend(list(self._cut))
 
-    def connect(self, client: "Client", address: str) -> None:
-        """Try to connect; `client` is told how that went."""
-        Attempt(self, client, address).begin()
-
-    def open(self, client: "Client", server: Owner, address: str) -> End:
+    def open(self, client: Owner, server: Server, address: str) -> End:
         """Return the client's end of a new connection."""
         self._numbers += 1
         near = End(self, client, client.process.host, self._numbers)
         far = End(self, server, self.hosts[address], self._numbers)
         near.peer, far.peer = far, near
         self.ends[near] = self.ends[far] = None
-        self._connected[self._numbers] = near.host
+        self._connected[self._numbers], self._far[self._numbers] = near.host, far
         server.accepted(far)
         return near
+
+    def round_trip_s(self, here: str, there: str) -> float:
+        """Return how long it takes from one host to another and back, without a queue."""
+        near = self.places[here]
+        return 2 * (near.latency_s + self.places.get(there, near).latency_s)
+
+    def far_end(self, number: int) -> End | None:
+        """Return the server's end of a connection that is open."""
+        end = self._far.get(number)
+        return end if end is not None and end.is_open else None
 
     def address_of_client(self, number: int) -> str:
         """Return the number of the host that made a connection; empty if none did."""
         name = self._connected.get(number, "")
         found = [address for address, host in self.hosts.items() if host == name]
         return addresses.split(found[0])[0] if found else ""
-
-
-class Client(Owner, Protocol):
-    """A socket that connects."""
-
-    is_closed: bool
-
-    def reached(self) -> None: ...
-    def connected(self, end: End) -> None: ...
-    def failed(self, *, has_reached: bool) -> None: ...
-
-
-class Attempt:
-    """One try to connect: SYN, then ZMTP's handshake."""
-
-    def __init__(self, net: Net, client: Client, address: str) -> None:
-        self._net = net
-        self._client = client
-        self._address = address
-        self._here = client.process.host
-        self._there = net.hosts.get(address, "")
-        self._until = net.loop.now + CONNECT_S
-
-    def begin(self) -> None:
-        self._later(self._round_trip_s(), self._answered)
-
-    def _round_trip_s(self) -> float:
-        places = self._net.places
-        there = places.get(self._there, places[self._here])
-        return 2 * (places[self._here].latency_s + there.latency_s)
-
-    def _later(self, seconds: float, act: Callable[[], None]) -> None:
-        self._net.loop.at(self._net.loop.now + seconds + self._net.jitter_s(), act)
-
-    def _is_cut(self) -> bool:
-        net = self._net
-        return net.is_cut(self._here, self._there) or net.is_cut(self._there, self._here)
-
-    def _answered(self) -> None:
-        client, net = self._client, self._net
-        if client.is_closed or client.process.is_dead:
-            return
-        if self._is_cut():
-            self._again(self._answered, has_reached=False)
-        elif self._address not in net.bound:
-            self._tell(lambda: client.failed(has_reached=False))
-        else:
-            self._until = net.loop.now + HANDSHAKE_S
-            self._tell(client.reached)
-            self._later(2 * self._round_trip_s(), self._shaken)
-
-    def _shaken(self) -> None:
-        client, server = self._client, self._net.bound.get(self._address)
-        if client.is_closed or client.process.is_dead:
-            return
-        if server is None:
-            self._tell(lambda: client.failed(has_reached=True))
-        elif self._is_cut() or server.process.is_paused or client.process.is_paused:
-            self._again(self._shaken, has_reached=True)
-        else:
-            client.connected(self._net.open(client, server, self._address))
-
-    def _again(self, act: Callable[[], None], *, has_reached: bool) -> None:
-        if self._net.loop.now < self._until:
-            self._later(AGAIN_S, act)
-        else:
-            self._tell(lambda: self._client.failed(has_reached=has_reached))
-
-    def _tell(self, what: Callable[[], None]) -> None:
-        self._client.process.when_running(lambda: None if self._client.is_closed else what())
 
 
 class Near:

@@ -9,8 +9,10 @@ from typing import Any
 import zmq
 from shoal.wire import connections as product_connections
 from shoal.wire import frames as product_frames
+from shoal.wire import handshake as product_handshake
 
-from tests.simulation.faults import waiting
+from tests.simulation.faults import attempts, opened, waiting
+from tests.simulation.faults.attempts import FINAL, NO_DETAIL, Attempt
 from tests.simulation.faults.connections import End, Frames, Near
 from tests.simulation.faults.sockets import KINDS, Context, Socket, descriptor, nets, on_left
 from tests.simulation.faults.threads import the_loop
@@ -23,6 +25,8 @@ class Dealer(Socket):
         super().__init__(context)
         self._address = ""
         self._end: End | Near | None = None
+        self._attempt: Attempt | None = None
+        self._is_ended = False  # It will never be connected again.
         self._unsent: collections.deque[Frames] = collections.deque()
         self._pause_s = 0.0
 
@@ -36,11 +40,11 @@ class Dealer(Socket):
             return
         self._address = address
         self._pause_s = int(self.options.get(int(zmq.RECONNECT_IVL), 100)) / 1000
-        nets[0].connect(self, address)
+        self._try()
 
     def send_frames(self, frames: Frames, releases: "tuple[Any, int] | None") -> None:
         waits = len(self._unsent) + (len(self._end.out) if self._end else 0)
-        if waits >= self.high_water:
+        if waits >= self.high_water or self._is_ended:
             raise zmq.Again
         if self._end is None:
             self._unsent.append(frames)
@@ -57,9 +61,18 @@ class Dealer(Socket):
         while self._unsent:
             end.send(self._unsent.popleft())
 
-    def failed(self, *, has_reached: bool) -> None:
-        self.tell(zmq.EVENT_DISCONNECTED if has_reached else zmq.EVENT_CLOSED)
-        self._try_again()
+    def failed(self, event: int = 0) -> None:
+        if not event:
+            self.tell(zmq.EVENT_CLOSED)
+        else:
+            self.tell(event)
+            self.tell(zmq.EVENT_DISCONNECTED)
+        stops = self.options.get(int(zmq.RECONNECT_STOP)) == zmq.RECONNECT_STOP_HANDSHAKE_FAILED
+        if event in FINAL or (event == NO_DETAIL and stops):
+            self._is_ended = True
+            self._unsent.clear()
+        else:
+            self._try_again()
 
     def came(self, end: End | Near, frames: Frames) -> None:
         if end is self._end:
@@ -71,9 +84,6 @@ class Dealer(Socket):
             self.tell(zmq.EVENT_DISCONNECTED)
             self._try_again()
 
-    def accepted(self, _: End) -> None:
-        raise AssertionError("nobody connects to a DEALER here")
-
     def _try_again(self) -> None:
         if self._pause_s > 0:
             loop = the_loop()
@@ -83,9 +93,15 @@ class Dealer(Socket):
 
     def _reconnect(self) -> None:
         if not self.is_closed and not self.process.is_dead and self._end is None:
-            nets[0].connect(self, self._address)
+            self._try()
+
+    def _try(self) -> None:
+        self._attempt = Attempt(nets[0], self, self._address)
+        self._attempt.begin()
 
     def _close(self, *, lingers: bool) -> None:
+        if self._attempt is not None:
+            self._attempt.give_up()
         if self._end is not None:
             self._end.close(lingers=lingers)
 
@@ -100,7 +116,8 @@ class _Bound(Socket):
         self._queues: collections.OrderedDict[End | Near, collections.deque[Frames]] = (
             collections.OrderedDict()
         )
-        self.ends: dict[bytes, End] = {}
+        self.ends: dict[bytes, End | Near] = {}
+        self._greeting: dict[End, None] = {}  # Connections whose handshake is not over.
         self.owed: collections.Counter[End | Near] = collections.Counter()  # Answers.
 
     def bind(self, address: str) -> None:
@@ -118,8 +135,20 @@ class _Bound(Socket):
         return bool(self._rest or self._queues)
 
     def accepted(self, end: End) -> None:
-        self.ends[_identity(end)] = end
+        self._greeting[end] = None
         self.tell(zmq.EVENT_ACCEPTED, descriptor(end))
+
+    def shaken(self, end: End) -> None:
+        del self._greeting[end]
+        self.ends[_identity(end)] = end
+
+    def joined(self, near: Near) -> None:
+        """Take in a connection from within the process."""
+        self.ends[_identity(near)] = near
+
+    def parted(self, near: Near) -> None:
+        del self.ends[_identity(near)]
+        self.owed.pop(near, None)
 
     def came(self, end: End | Near, frames: Frames) -> None:
         self._queues.setdefault(end, collections.deque()).append(frames)
@@ -127,7 +156,9 @@ class _Bound(Socket):
 
     def lost(self, end: End) -> None:
         self.owed.pop(end, None)
-        if self.ends.pop(_identity(end), None) is not None:
+        was_greeting = end in self._greeting
+        self._greeting.pop(end, None)
+        if self.ends.pop(_identity(end), None) is not None or was_greeting:
             self.tell(zmq.EVENT_DISCONNECTED, descriptor(end))
 
     def take(self) -> tuple[Frames, End | Near]:
@@ -145,7 +176,7 @@ class _Bound(Socket):
 
     def _close(self, *, lingers: bool) -> None:
         nets[0].bound.pop(self._address, None)
-        for end in list(self.ends.values()):
+        for end in [*self.ends.values(), *self._greeting]:
             end.close(lingers=lingers)
         self._queues.clear()
 
@@ -234,6 +265,8 @@ def _peer(number: int) -> tuple[str, int] | None:
 
 REPLACED: list[tuple[Any, str, Any]] = [
     (product_connections, "_peer", _peer),
+    (product_handshake, "mechanism_at", attempts.mechanism_at),
+    *opened.REPLACED,
     (zmq, "Context", Context),
     (zmq, "Poller", waiting.Poll),
     (zmq, "zmq_poll", waiting.zmq_poll),

@@ -13,7 +13,7 @@ import zmq
 from shoal.wire import sockets as product_sockets
 from zmq.utils import garbage
 
-from tests.simulation.faults import waiting
+from tests.simulation.faults import attempts, waiting
 from tests.simulation.faults.connections import End, Frames, Near, Net
 from tests.simulation.faults.threads import KilledError, Process, the_loop
 from tests.simulation.faults.waiting import Source
@@ -31,6 +31,7 @@ KINDS: dict[int, type["Socket"]] = {}  # Those with connections add themselves.
 
 def begin(net: Net) -> None:
     nets[:] = [net]
+    attempts.begin(net)
 
 
 class Frame:
@@ -53,6 +54,10 @@ class Frame:
     def get(self, name: str) -> str:
         if self._end is None:
             raise zmq.ZMQError(zmq.EINVAL)
+        if name == "User-Id":
+            if not isinstance(self._end, End) or not self._end.user:
+                raise zmq.ZMQError(zmq.EINVAL)
+            return self._end.user
         assert name == "__fd"
         return str(descriptor(self._end))
 
