@@ -132,6 +132,16 @@ def test_a_snapshot_has_what_still_counts_alone(server: RedisServer) -> None:
     assert loaded(server) == in_order(kept)
 
 
+def test_one_that_has_lost_its_turn_changes_nothing(server: RedisServer) -> None:
+    append(server, history(3), ago_s=3600)
+    with closing(Link(server.url, None)) as link:
+        link.call("SET", KEYS.compacting, "another")
+        assert compact(link, KEYS, "slow") is None
+    assert server.ask("EXISTS", KEYS.snapshot) == 0
+    assert server.ask("GET", KEYS.compacting) in {"another", b"another"}
+    assert loaded(server) == in_order(history(3))
+
+
 def test_a_snapshot_that_is_given_up_at_any_moment_changes_nothing(server: RedisServer) -> None:
     rng = random.Random(3)
     everything = history(40)

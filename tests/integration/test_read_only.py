@@ -1,11 +1,14 @@
 """A folder that is only read: it is served, its state is elsewhere, and nothing comes into it."""
 
+import contextlib
+import sqlite3
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from tests.integration.cluster import Cluster, cluster_in, fails, noise
+from tests.unit.node.disks import rot
 
 DATA, NEXT = noise(3_000_000), noise(200_000, seed=2)
 
@@ -60,3 +63,25 @@ def test_a_folder_that_is_only_read_is_served(lab: Cluster, data: Path, tmp_path
     assert (states(data), to.read_bytes()) == (before, NEXT)
     (data / "a.bin").write_bytes(NEXT)  # Its owner may write.
     lab.wait(lambda: "v2" in lab.run("ls").stdout, "there is a next version")
+
+
+def test_what_has_rotted_there_is_left_to_its_owner(
+    lab: Cluster, data: Path, tmp_path: Path
+) -> None:
+    serve(lab)
+    lab.wait(lambda: lab.announced("n1") == {"a.bin", "tree"}, "both are served")
+    assert lab.fetch("a.bin", "tree", node="n2").exit_code == 0  # Others could heal it.
+    lab.start_node("n2")
+    lab.stop("node", "n1")
+    for path in data / "a.bin", data / "tree/b.bin":
+        rot(path, 5)
+    rotten = (data / "a.bin").read_bytes(), (data / "tree/b.bin").read_bytes()
+    with contextlib.closing(sqlite3.connect(tmp_path / "state/.shoal/cache.db")) as cache:
+        cache.execute("UPDATE manifests SET ctime = ''")  # A disk that rots tells nothing of it.
+        cache.commit()
+    serve(lab)
+    for name in ("a.bin", "tree"):
+        (found,) = lab.run("verify", name, "--as", "n1", "--json").json
+        assert (found["damaged"], found["healed"]) == (1, False)
+        assert "it is read-only; restore " in found["trouble"]
+    assert ((data / "a.bin").read_bytes(), (data / "tree/b.bin").read_bytes()) == rotten

@@ -2,15 +2,19 @@
 
 from tests.planted.disk import DISK_FAULTS
 from tests.planted.fault import NODE, UNIT, Fault, fault
+from tests.planted.guests import GUEST_FAULTS
 from tests.planted.keys import KEY_FAULTS
 from tests.planted.pages import PAGE_FAULTS
 from tests.planted.promises import PROMISE_FAULTS
+from tests.planted.several import SEVERAL_FAULTS
 
 FAULTS = (
     *DISK_FAULTS,
     *PROMISE_FAULTS,
     *KEY_FAULTS,
     *PAGE_FAULTS,
+    *SEVERAL_FAULTS,
+    *GUEST_FAULTS,
     # Wrong bytes.
     fault(
         "chunk digest is not checked",

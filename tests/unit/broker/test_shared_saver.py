@@ -98,6 +98,29 @@ def test_it_waits_no_longer_for_a_store_that_hangs(scene: Scene) -> None:
     assert saver.trouble == ""
 
 
+class NotingCourier(ThreadCourier):
+    """Notes how long it was waited for."""
+
+    waits: list[float]
+
+    def result(self, patience_s: float) -> Result | None:
+        self.waits.append(patience_s)
+        return super().result(patience_s)
+
+
+def test_a_store_that_hangs_holds_up_one_round_alone(scene: Scene) -> None:
+    courier = NotingCourier(scene.store, lambda _: STATE, scene.woken.set)
+    courier.waits = []
+    saver = SharedSaver(courier, scene.tracker, HASTY, lambda: scene.now)
+    scene.log.answers.clear()
+    for _ in range(3):
+        scene.now += 10
+        saver.catch_up(scene.now)
+    assert [wait for wait in courier.waits if wait > 0] == [HASTY.exchange_patience_s]
+    scene.log.answers.set()
+    saver.close()
+
+
 def test_a_store_that_is_away_gets_everything_later(scene: Scene) -> None:
     saver = scene.saver(PATIENT)
     scene.log.is_away = True

@@ -1,5 +1,6 @@
 """Orders to read, carried out by whole nodes in this process."""
 
+import contextlib
 import itertools
 import os
 import threading
@@ -231,6 +232,17 @@ def test_a_part_that_was_changed_is_fetched_again(
         eventually(lambda: reads_of(asker)._home.inventory.fetched() == [] and path.exists())
         path.unlink()
         assert read() == expected
+
+
+def test_nobody_is_pointed_at_bytes_that_have_changed(
+    company: Company, holder: Member, asker: Member
+) -> None:
+    asker.fetch("f.bin")
+    scene = Scene(asker, "f.bin")
+    assert scene.pointed_at(0) == DATA
+    (company.place("asks") / "f.bin").write_bytes(bytes(len(DATA)))
+    with contextlib.suppress(OperatorError):
+        assert scene.pointed_at(0) == DATA[: len(scene.pointed_at(0))]
 
 
 def cancelled(asker: Member, order: OpenOrder, is_waiting: Callable[[], object]) -> OperatorError:
