@@ -6,12 +6,13 @@ import random
 from collections.abc import Callable
 from pathlib import Path
 
-from tests.simulation.faults import disk, sockets, watched
+from tests.simulation.faults import admission, disk, sockets, watched
 from tests.simulation.faults.checks import Checks
 from tests.simulation.faults.connections import Net
 from tests.simulation.faults.content import Archive
 from tests.simulation.faults.desk import Desk
 from tests.simulation.faults.hosts import NodeHost, TrackerHost
+from tests.simulation.faults.keyrings import Keyrings
 from tests.simulation.faults.ledger import Ledger
 from tests.simulation.faults.threads import Loop, Process
 from tests.simulation.faults.trace import Finding, Trace
@@ -37,6 +38,9 @@ class Cluster:
         sockets.begin(self.net)
         self.ledger = Ledger(self.hits)
         watched.begin(self.ledger)
+        self.keys_rng = random.Random(f"keys {seed}")  # Of its own: the rest stays as it is.
+        self.keyrings = Keyrings(random.Random(self.keys_rng.getrandbits(64)))
+        admission.begin(self)
         self.zones: dict[str, str | None] = {}  # Of the nodes in the cluster file.
         self.tracker = TrackerHost(self)
         self.nodes: dict[str, NodeHost] = {}

@@ -264,9 +264,13 @@ class Net:
         end = self._far.get(number)
         return end if end is not None and end.is_open else None
 
+    def host_of_client(self, number: int) -> str:
+        """Return the name of the host that made a connection; empty if none did."""
+        return self._connected.get(number, "")
+
     def address_of_client(self, number: int) -> str:
         """Return the number of the host that made a connection; empty if none did."""
-        name = self._connected.get(number, "")
+        name = self.host_of_client(number)
         found = [address for address, host in self.hosts.items() if host == name]
         return addresses.split(found[0])[0] if found else ""
 

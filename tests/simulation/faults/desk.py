@@ -11,6 +11,7 @@ from shoal.protocol.pushing import Target
 from shoal.protocol.trackers import Trackers
 
 from tests.simulation.faults.hosts import TRACKER_ADDRESS
+from tests.simulation.faults.keyrings import ADMIN
 from tests.simulation.faults.threads import Process
 
 if TYPE_CHECKING:
@@ -29,8 +30,8 @@ class Desk:
         cluster.link(DESK)
         cluster.net.hosts[ADDRESS] = DESK
 
-    def push(self, what: str, to: Target) -> None:
-        """Push something, once."""
+    def push(self, what: str, to: Target, by: str = ADMIN) -> None:
+        """Push something, once; if there are keys, with that of `by`."""
 
         def work(line: Line) -> None:
             content = api.found(line, what)
@@ -38,7 +39,7 @@ class Desk:
             self._note("is pushed", f"{content.name}, {content.id[:11]}")
             self._cluster.ledger.acknowledged(content.name, (content.id, to))
 
-        self._do(work)
+        self._do(work, by)
 
     def cancel(self, name: str) -> None:
         """Cancel a push, once."""
@@ -68,13 +69,14 @@ class Desk:
         """Whether a command is running."""
         return self._asked > 0
 
-    def _do(self, work: Callable[[Line], None]) -> None:
-        loop = self._cluster.loop
+    def _do(self, work: Callable[[Line], None], by: str = ADMIN) -> None:
+        loop, keyrings = self._cluster.loop, self._cluster.keyrings
         process = Process(loop, DESK, loop.next_number())
 
         def command() -> None:
             try:
-                with Line(Trackers([TRACKER_ADDRESS])) as line:
+                trackers, towards = Trackers([TRACKER_ADDRESS]), keyrings.towards_tracker(by)
+                with Line(trackers, towards) as line:
                     work(line)
             except OperatorError as error:
                 self._note("push refused", f"a command, by {error}")

@@ -14,7 +14,9 @@ from shoal.node.folder.lock import FolderLock
 from shoal.node.orders.identity import Identity
 from shoal.protocol.control import FetchOrder, Report, Task
 from shoal.protocol.errors import OperatorError, refused
+from shoal.protocol.permits import Publish
 from shoal.protocol.trackers import Trackers
+from shoal.wire.curve import gate_of
 from shoal.wire.wake import Wake
 
 from tests.simulation.faults import disk
@@ -70,6 +72,14 @@ class Host:
     def gone(self) -> None:
         """Forget what was in memory."""
 
+    def reload(self) -> None:
+        """Have it read the cluster file again, as SIGHUP does; a stopped one, when it goes on."""
+        if self.process is not None and self.is_up:
+            self.process.when_running(self._reload)
+
+    def _reload(self) -> None:
+        self.cluster.keyrings.reload(self.name)
+
     def _run(self, process: Process) -> None:
         try:
             self._main(process)
@@ -104,8 +114,8 @@ class TrackerHost(Host):
                 path.unlink()
             self.cluster.ledger.lost()
 
-    def reload(self) -> None:
-        """Have it read the cluster file again, as SIGHUP does."""
+    def _reload(self) -> None:
+        super()._reload()
         tracker, server = self.tracker, self._server
         if tracker is not None and server is not None:
             server.do(lambda: tracker.learn(self._initial()))
@@ -118,17 +128,20 @@ class TrackerHost(Host):
             for name, node in cluster.nodes.items()
             if name in cluster.zones
         }
-        return Initial(TRACKER_ADDRESS, nodes, accepts_pushes=True)
+        keys = cluster.keyrings.file
+        publish = Publish.MEMBERS if keys is None else keys.publish
+        return Initial(TRACKER_ADDRESS, nodes, publish=publish, accepts_pushes=True)
 
     def _main(self, _: Process) -> None:
         clock = self.cluster.clock
+        ring = self.cluster.keyrings.ring(self.name)
         context: Any = zmq.Context()
         store = SqliteStore(self.folder / "tracker.db")
         state = store.load()
         rng = random.Random()
         self.tracker = WatchedTracker(self._initial(), rng, clock(), state)
         server = self._server = Server(self.tracker, store, clock)
-        server.bind(context, TRACKER_ADDRESS)
+        server.bind(context, TRACKER_ADDRESS, gate_of(ring))
         server.serve(Wake())
 
 
@@ -235,7 +248,8 @@ class NodeHost(Host):
     def _main(self, _: Process) -> None:
         trackers, clock = Trackers([TRACKER_ADDRESS]), self.cluster.clock
         places = self.name, self.address, self.folder, trackers, self._quota_bytes
-        identity = Identity(*places, obeys=self.obeys, in_place=self.in_place)
+        ring = self.cluster.keyrings.ring(self.name)
+        identity = Identity(*places, obeys=self.obeys, in_place=self.in_place, ring=ring)
         agent = Agent(identity, FolderLock.take(self.folder))
         started = clock()
         try:

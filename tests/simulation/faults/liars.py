@@ -1,5 +1,6 @@
 """Strangers that say they hold something, and how each kind misbehaves when it is asked."""
 
+import contextlib
 import random
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
@@ -64,6 +65,7 @@ class Liar:
         context: Any = zmq.Context()
         sock = context.socket(zmq.DEALER)
         sock.setsockopt(zmq.RECONNECT_IVL, 500)
+        self._cluster.keyrings.secure(sock, self.name, "tracker")
         sock.connect(TRACKER_ADDRESS)
         said: list[bytes] = []
         while True:
@@ -71,12 +73,13 @@ class Liar:
             held = self._holdings()
             update = Update(self.name, self._address, 1, self._sequence, held, replace=True)
             said.append(messages.encode(update))
-            if self.kind == "replays":  # What it said before, again and out of order.
-                sock.send_multipart([b"again", b"", self._rng.choice(said)])
-            sock.send_multipart([b"tag", b"", said[-1]])
-            if self.kind == "speaks for others":
-                for word in self._stolen_words():
-                    sock.send_multipart([b"other", b"", messages.encode(word)])
+            with contextlib.suppress(zmq.Again):  # It is not let in, or the queue is full.
+                if self.kind == "replays":  # What it said before, again and out of order.
+                    sock.send_multipart([b"again", b"", self._rng.choice(said)])
+                sock.send_multipart([b"tag", b"", said[-1]])
+                if self.kind == "speaks for others":
+                    for word in self._stolen_words():
+                        sock.send_multipart([b"other", b"", messages.encode(word)])
             self._cluster.loop.pass_time(RENEW_S * self._rng.random())
             while sock.has_mail():
                 sock.recv_multipart()
@@ -111,6 +114,7 @@ class Liar:
     def _serve(self) -> None:
         context: Any = zmq.Context()
         rep = context.socket(zmq.REP)
+        self._cluster.keyrings.guard(rep, self.name)
         rep.bind(self._address)
         while True:
             rep.poll()
@@ -167,13 +171,21 @@ class Liar:
             self._cluster.loop.pass_time(self._rng.uniform(0.0, SLOW_S))
         if kind == "stale":
             old = self._cluster.archive.by_name[version.name][0].chunks
-            return ChunkReply(index), old[index % len(old)] if old else b""
+            return self._told(
+                version, index, (ChunkReply(index), old[index % len(old)] if old else b"")
+            )
         if kind == "another chunk":
             index = self._rng.randrange(len(version.chunks))
         data = version.chunks[index]
         if kind in _OF_CHUNKS:
-            return _OF_CHUNKS[kind](self._rng, index, data)
-        return ChunkReply(index), data
+            return self._told(version, request.index, _OF_CHUNKS[kind](self._rng, index, data))
+        return self._told(version, request.index, (ChunkReply(index), data))
+
+    def _told(self, version: Version, index: int, answer: Answer) -> Answer:
+        """Note that it has what it tells, if that is right."""
+        if isinstance(answer, tuple) and answer[1] == version.chunks[index]:
+            self._cluster.checks.shown.add(version.id)
+        return answer
 
 
 def _contradicting(rng: random.Random, index: int, data: bytes) -> Answer:
@@ -235,7 +247,8 @@ class Replayer:
             heard = [frames for host, frames in cluster.net.heard if host == "tracker"]
             if heard and not cluster.is_calm:
                 cluster.hits["messages replayed"] += 1
-                sock.send_multipart(self._rng.choice(heard))
+                with contextlib.suppress(zmq.Again):
+                    sock.send_multipart(self._rng.choice(heard))
 
 
 class Complainer:
@@ -244,7 +257,8 @@ class Complainer:
     def __init__(self, cluster: "Cluster", number: int, rng: random.Random) -> None:
         self._cluster = cluster
         self._rng = rng
-        self._process = cluster.add_stranger(f"complainer{number}", number)
+        self.name = f"complainer{number}"
+        self._process = cluster.add_stranger(self.name, number)
 
     def begin(self) -> None:
         self._process.start(self._complain, "complain")
@@ -264,10 +278,12 @@ class Complainer:
             version = rng.choice(versions)
             sock = context.socket(zmq.DEALER)
             sock.setsockopt(zmq.RECONNECT_IVL, -1)
+            cluster.keyrings.secure(sock, self.name, target.name)
             sock.connect(target.address)
             index = rng.randrange(len(version.chunks) + 1)
             wrong = messages.WrongChunk(version.id, index, "nobody")
-            sock.send_multipart([b"tag", b"", messages.encode(wrong)])
+            with contextlib.suppress(zmq.Again):
+                sock.send_multipart([b"tag", b"", messages.encode(wrong)])
             cluster.hits["complaints"] += 1
             cluster.loop.pass_time(1.0)
             sock.close()

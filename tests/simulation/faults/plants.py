@@ -11,6 +11,7 @@ from shoal.broker.stores import Exchanged
 from shoal.broker.tracking.changes import Change, Wished
 from shoal.broker.tracking.members import Members
 from shoal.broker.tracking.pushes import Pushes
+from shoal.broker.tracking.speakers import Speakers
 from shoal.broker.tracking.wishes import Wanted as WantedByAll
 from shoal.broker.tracking.wishes import Wishes
 from shoal.node.fetching import steps
@@ -30,6 +31,9 @@ from shoal.node.serving.pacing import Pacing
 from shoal.node.staging.intake import Intake
 from shoal.node.staging.spare import Spare
 from shoal.node.staging.staged_file import StagedFile
+from shoal.protocol import permits
+from shoal.protocol.keyring import Keyring
+from shoal.protocol.permits import Role, Who
 from shoal.protocol.pushing import Verdict, Wish
 
 
@@ -143,7 +147,34 @@ def _never_again(wished: Any, wish: Wish, reason: str, kind: Any, now: float) ->
 _failed = serving_wished.Wished.failed
 
 
+# Keys.
+
+
+def _anybody(ring: Keyring, key: bytes) -> Who:
+    return ring._table.get(key, Who("n1", Role.NODE))
+
+
+def _ever_known(ring: Keyring, tracker: bytes, nodes: Any, table: Any) -> None:
+    _replace(ring, tracker, nodes, {**ring._table, **table})
+
+
+_replace = Keyring.replace
+
+
 PLANTS: dict[str, Plant] = {
+    "any key will do": Plant([(Keyring, "who", _anybody)], {"let in", "in another's name"}),
+    "a key that is taken out is still good": Plant([(Keyring, "replace", _ever_known)], {"let in"}),
+    "nobody looks who may say what": Plant(
+        [(permits, "refusal", lambda *_: None)], {"let in", "in another's name"}
+    ),
+    "anybody may speak for a node": Plant(
+        [
+            (Speakers, "_from_elsewhere", lambda *_: None),
+            (Speakers, "_misplaced", lambda *_: None),
+            (Speakers, "_impostor", lambda *_, **__: None),
+        ],
+        {"in another's name"},
+    ),
     "pushes are not saved": Plant([(SqliteStore, "exchange", _without_wishes)], {"wishes"}),
     "pushes are for everybody": Plant([(WantedByAll, "means", lambda *_: True)], {"wishes"}),
     "pushes go on when they are cancelled": Plant(

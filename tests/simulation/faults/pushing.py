@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 from shoal.broker.tracking.pushes import DISOBEYS
 from shoal.protocol.pushing import Target, Verdict
 
-from tests.simulation.faults import threads
+from tests.simulation.faults import keyed, threads
 from tests.simulation.faults.acts import unless_calm
 from tests.simulation.faults.trace import Finding
 from tests.simulation.faults.users import IN_THE_WAY
@@ -41,7 +41,7 @@ def push(story: "Story") -> None:
     what = name
     if versions and rng.random() < 0.3:
         what = f"{name}@{rng.choice(versions).id[3:]}"
-    cluster.desk.push(what, target(rng, sorted(cluster.nodes)))
+    cluster.desk.push(what, target(rng, sorted(cluster.nodes)), keyed.pusher(story))
 
 
 def cancel_push(story: "Story") -> None:
@@ -84,6 +84,7 @@ def join(story: "Story") -> None:
     cluster.zones[node] = story.rng.choice((*RACKS, None))
     cluster.trace.note(f"{node} is in the cluster file now")
     cluster.tracker.reload()
+    keyed.joined(story, node)
 
 
 ACTS = (push, cancel_push, change_racks)

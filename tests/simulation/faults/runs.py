@@ -10,7 +10,8 @@ from concurrent.futures import ThreadPoolExecutor
 
 import msgspec
 
-from tests.simulation.faults import acts, pushing
+from tests.simulation.faults import acts, keyed, pushing
+from tests.simulation.faults.knocking import SHOWN
 from tests.simulation.faults.liars import KINDS
 from tests.simulation.faults.story import Outcome
 
@@ -44,13 +45,15 @@ def told(outcome: Outcome, plant: str | None = None, lines: int = SHOWN_LINES) -
 
 def expected() -> set[str]:
     """Return what must have been hit: what has not been is not tested."""
-    drawn = *acts.ACTS, *acts.FAULTS, *pushing.ACTS
+    drawn = *acts.ACTS, *acts.FAULTS, *pushing.ACTS, *keyed.ACTS
     acts_and_faults = {act.__name__.replace("_", " ") for act in drawn}
     calls = {f"disk: {name} fails" for name in acts.CALLS if name in USED}
     kills = {f"killed at {name}" for name in acts.CALLS if name in USED}
     wishes = {"wish obeyed", "wish failed", "wish over while it is fetched", "node joins"}
     others = {"disk: full", "disk: short write", "disk: slow", "disk: read fails"}
     liars = {f"liar asked: {kind}" for kind in KINDS}
+    shown = {f"stranger shows {what}" for what in SHOWN}
+    refused = {"keys", "refused by the tracker", "refused by a node"}
     return (
         acts_and_faults
         | calls
@@ -58,6 +61,8 @@ def expected() -> set[str]:
         | others
         | wishes
         | liars
+        | shown
+        | refused
         | {"messages replayed", "complaints"}
     )
 

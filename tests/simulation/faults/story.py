@@ -13,9 +13,10 @@ from pathlib import Path
 
 import msgspec
 
-from tests.simulation.faults import acts, content, pushing, system, threads
+from tests.simulation.faults import acts, content, keyed, pushing, system, threads
 from tests.simulation.faults.cluster import Cluster
 from tests.simulation.faults.disk import Habits
+from tests.simulation.faults.knocking import Knocker
 from tests.simulation.faults.liars import KINDS, Complainer, Liar, Replayer
 from tests.simulation.faults.threads import Loop, StuckError
 from tests.simulation.faults.trace import Finding
@@ -49,7 +50,7 @@ class Story:
         self.rng = cluster.rng
         self.users: dict[str, User] = {}
         self.names: dict[str, bool] = {}  # And whether it is a tree.
-        self.liars: list[Liar | Complainer | Replayer] = []
+        self.liars: list[Liar | Complainer | Replayer | Knocker] = []
         self.healed_s = 0.0
         self.has_pushes = False
         self.joins_late = ""  # The node that is not in the cluster file at first.
@@ -87,6 +88,7 @@ class Story:
             self._add_strangers()
         acts.draw(self)
         pushing.draw(self)
+        keyed.draw(self)
 
     def _add_strangers(self) -> None:
         rng = self.rng
@@ -118,6 +120,7 @@ class Story:
                 each.end()
         for node in cluster.nodes.values():
             node.lift_quota()
+        keyed.settle(self)
         for host in (cluster.tracker, *cluster.nodes.values()):
             host.disk.behave(self.usual)
             host.disk.is_full = False

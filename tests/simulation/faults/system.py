@@ -22,7 +22,7 @@ from shoal.node.serving import server
 from shoal.node.staging import write_behind
 from shoal.system import memory
 
-from tests.simulation.faults import disk, locks, patterns, waiting, watched
+from tests.simulation.faults import admission, disk, locks, patterns, waiting, watched
 from tests.simulation.faults.threads import Loop, Thread, Timer, the_loop
 
 WALL_S = 1_800_000_000.0  # In 2027; files have the real time, which is less.
@@ -107,6 +107,7 @@ REPLACED: list[tuple[Any, str, Any]] = [
     (fetcher, "Download", watched.WatchedDownload),
     (agent, "Obeying", watched.WatchedObeying),
     (Fetches, "heal", watched.healed),
+    *admission.REPLACED,
     # What depends on the sizes of chunks, which are small here.
     (server, "COUNTED_BYTES", SMALL_BYTES),
     (front, "COUNTED_BYTES", SMALL_BYTES),

@@ -93,7 +93,8 @@ class User:
         old.rename(new)
         self._touch(name)
         self._cluster.checks.let_go(self.host.name, name)
-        self._cluster.archive.note_own(self.host.name, new.name, found)
+        for items in (found, self._cluster.checks.before_rot(self.host.name, name, found)):
+            self._cluster.archive.note_own(self.host.name, new.name, items)
         self._note(f"renames {name}")
 
     def move_away(self, name: str) -> None:
