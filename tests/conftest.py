@@ -15,17 +15,16 @@ hypothesis.settings.register_profile("few", max_examples=20, derandomize=True, d
 hypothesis.settings.register_profile("deep", max_examples=5000, deadline=None)
 hypothesis.settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "default"))
 
-# Tracing takes half as long again, and these run for minutes. So only what tests/unit and
-# tests/integration run counts as tested.
-UNTRACED = tuple(
-    f"tests.{each}." for each in ("disk_faults", "faults", "fuzz", "multihost", "simulation")
-)
+# Tracing takes several times as long, and other tests run for minutes. So only what these run
+# counts as tested.
+TRACED = {"unit", "integration"}
 
 
 @pytest.fixture(scope="module", autouse=True)
 def _untraced(request: pytest.FixtureRequest) -> Iterator[None]:
     running = coverage.Coverage.current()
-    if running is None or not request.module.__name__.startswith(UNTRACED):
+    kind = request.path.relative_to(request.config.rootpath / "tests").parts[0]
+    if running is None or kind in TRACED:
         yield
         return
     with pytest.MonkeyPatch.context() as patch:

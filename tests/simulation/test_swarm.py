@@ -41,9 +41,9 @@ def test_any_number_of_processes_tells_the_same_story(workers: int) -> None:
 
 def test_the_command_simulates_large_swarms_too() -> None:
     """With processes and pages of their own, and the same outcome."""
-    command = [sys.executable, "-m", "tests.simulation", "--hosts", "120", "--size-mib", "0.25"]
+    command = [sys.executable, "-m", "tests.simulation", "--hosts", "300", "--size-mib", "0.01"]
     told = subprocess.run(command, capture_output=True, text=True, check=True).stdout
-    assert told.strip() == run(Plan(hosts=120, size_bytes=1 << 18, rate_mbit=100)).lines()
+    assert told.strip() == run(Plan(hosts=300, size_bytes=10_485, rate_mbit=100)).lines()
 
 
 def test_more_than_all_cannot_die() -> None:

@@ -1,8 +1,14 @@
 """What happens when, and what of two things at the same time."""
 
+import sys
 from typing import Any
 
 from tests.simulation.world import SPAN_S, Actor, World
+
+
+def test_nothing_here_is_traced() -> None:
+    """The simulations would take four times as long (tests/conftest.py)."""
+    assert "coverage" not in type(sys.gettrace()).__module__
 
 
 def test_things_happen_in_the_order_of_their_times() -> None:
