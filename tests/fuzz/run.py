@@ -16,11 +16,22 @@ CORPUS = Path(__file__).with_name("corpus")
 MAX_KEPT = 20  # Findings of one kind look alike.
 
 
-def found_in(name: str, count: int, seed: int) -> int:
-    """Fuzz one decoder, given its name, a count of inputs and a seed; return how many it found."""
+def found_in(name: str, count: int, seed: int, engine: str) -> int:
+    """Fuzz one decoder, given its name, a count of inputs and a seed; return how many it found.
+
+    `engine` is the module that makes them.
+    """
     began = time.monotonic()
     with tempfile.TemporaryDirectory(dir=_quick_folder()) as folder:
-        command = [sys.executable, "-m", "tests.fuzz.engine", name, str(count), str(seed), folder]
+        command = [
+            sys.executable,
+            "-m",
+            f"tests.fuzz.{engine}",
+            name,
+            str(count),
+            str(seed),
+            folder,
+        ]
         done = subprocess.run(command, capture_output=True, text=True, check=False)
         found = judged(name, Path(folder))
     if done.returncode:  # It was killed, or crashed.

@@ -11,6 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from shoal.protocol.errors import MalformedMessageError
 
+from tests.fuzz.blind import feed
 from tests.fuzz.decoder import Decoder, Read
 from tests.fuzz.decoders import DECODERS
 from tests.fuzz.mutation import mutated
@@ -45,9 +46,7 @@ def test_raises_only_what_it_says(name: str, tmp_path: Path) -> None:
     decoder = known(name)
     count = 60 if name in DATABASES else 2000 if name in SLOW else 10_000
     found: list[Finding] = []
-    watch, rng = Watch(decoder, decoder.open_in(tmp_path), found.append), Random(name)
-    for _ in range(count):
-        watch.take(mutated(rng, decoder.seeds, decoder.most_bytes))
+    feed(decoder, count, Random(name), tmp_path, found.append)
     assert [one.trouble for one in found if one.trouble.startswith("raised")] == []
 
 
