@@ -79,6 +79,10 @@ class Exchanges:
     def unsaved_count(self) -> int:
         return len(self._unsaved)
 
+    def is_behind(self, now: float) -> bool:
+        """Say whether others may have decided something a while ago that is not known here."""
+        return now - self.done_at > self._settings.away_after_s
+
     def has_saved_all(self) -> bool:
         return not self._unsaved and not self._must_load
 
@@ -125,7 +129,9 @@ class Exchanges:
             self._next_at = now + settings.retry_exchange_s
             self._is_away(str(result))
             return ()
-        self.done_at = self._out_since
+        has_more = isinstance(result, Exchanged) and result.has_more
+        if not has_more:
+            self.done_at = self._out_since
         if isinstance(result, LostError):
             if not isinstance(result, NotLoadedError):
                 _log.warning("the store has lost something (%s); saying it again", result)
@@ -134,7 +140,7 @@ class Exchanges:
             return ()
         notified = self._taken_in(job, result, now)
         self._is_back()
-        if self._unsaved:
+        if self._unsaved or has_more or self.is_behind(now):
             self._next_at = now
         return notified
 

@@ -149,6 +149,7 @@ class RedisStore:
         now_ms = redis_log.now_ms(raw_time)
         place = Place(self._place.last, self._place.mark, dict(self._place.numbers))
         others: list[Change] = []
+        has_more = not pieces and len(raw) >= redis_log.PAGE_ENTRIES
         last = self._number + len(pieces)
         for entry in self._entries(raw, place, ids[0].decode() if pieces else ""):
             is_ours = entry.tracker == self._tracker and self._number < entry.number <= last
@@ -157,7 +158,8 @@ class RedisStore:
                 others += redis_log.as_of(entry.changes, since_ms, now_ms)
             self._compaction.add(len(entry.changes), entry.size_bytes)
             if is_ours and entry.number == last:
-                break  # They had been saved the first time, and what follows comes after them.
+                has_more = True  # They had been saved the first time; what follows comes after.
+                break
         else:
             for entry_id, piece in zip(ids, pieces, strict=False):
                 place.takes(Entry(entry_id.decode(), *piece.mark, (), 0))
@@ -166,7 +168,7 @@ class RedisStore:
         self._place, self._number = place, last
         heard = redis_log.renewed_in(raw_heard, self._tracker)
         self._heard = redis_log.last_id(raw_heard, self._heard)
-        return Exchanged(tuple(others), tuple(heard), unsaved=given - len(ours))
+        return Exchanged(tuple(others), tuple(heard), given - len(ours), has_more)
 
     def _entries(self, raw: Any, place: Place, first: str) -> Iterator[Entry]:
         """Yield what a page has, and if ours are to follow, all that comes before them.

@@ -126,10 +126,12 @@ class SharedSaver:
 
         After a pause, this waits for it: nodes may have gone over to another tracker meanwhile.
         """
+        exchanges, began = self._exchanges, self._clock()
         self._take_in(now, 0.0)
         self._hand_over(now)
-        if now - self._exchanges.done_at > self._settings.away_after_s and not self._is_slow:
-            self._take_in(now, self._settings.exchange_patience_s)
+        while exchanges.is_behind(now) and not self._is_slow:
+            self._wait(now, began)
+            self._hand_over(now)
 
     def save(self, changes: Sequence[Change], now: float) -> bool:
         """Save the changes, after those that are not saved yet; say whether all are."""
@@ -138,9 +140,7 @@ class SharedSaver:
         exchanges.add(changes, now)
         while not exchanges.has_saved_all() and not self._is_slow:
             self._hand_over(now)
-            left_s = self._settings.exchange_patience_s - (self._clock() - began)
-            if not exchanges.is_out or not self._take_in(now, max(0.0, left_s)):
-                self._is_slow = True
+            self._wait(now, began)
         self._hand_over(now)
         is_known = not is_lost and exchanges.loss_count == loss_count
         return is_known and exchanges.has_saved_all()
@@ -158,6 +158,12 @@ class SharedSaver:
         job = self._exchanges.next_job(now)
         if job is not None:
             self._courier.take(job)
+
+    def _wait(self, now: float, began: float) -> None:
+        """Take in a result, for which a round that began then may wait; without one, none does."""
+        left_s = self._settings.exchange_patience_s - (self._clock() - began)
+        if not self._take_in(now, max(0.0, left_s)):
+            self._is_slow = True
 
     def _take_in(self, now: float, patience_s: float) -> bool:
         """Take in a result, if there is one in time; say so."""

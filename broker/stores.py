@@ -29,6 +29,7 @@ class Exchanged(msgspec.Struct, frozen=True):
     others: Sequence[Change] = ()
     renewed: Sequence[Renewed] = ()
     unsaved: int = 0  # How many of those that were given, the last ones, are not saved yet.
+    has_more: bool = False  # The log goes on after that; the rest comes with the next exchange.
 
 
 NOTHING = Exchanged()

@@ -5,9 +5,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from shoal.protocol import listing
-from shoal.protocol.messages import Holders, Query
+from shoal.protocol.messages import Query
 from shoal.protocol.names import RESERVED_FOLDER
-from shoal.protocol.permits import Asker
 
 from tests.simulation.faults import patterns, watched
 from tests.simulation.faults.content import look, put
@@ -162,9 +161,9 @@ class Checks:
             for what, (size, most) in _sizes(agent).items():
                 if size > most:
                     raise Finding("memory", f"{node.name}: {size} in {what}, at most {most}")
-        tracker = cluster.tracker.tracker
-        if tracker is not None and len(tracker._state.members.by_node) > MOST_NODES:
-            raise Finding("memory", "the tracker knows more nodes than there are")
+        known = (host.tracker for host in cluster.trackers if host.tracker is not None)
+        if any(len(tracker._state.members.by_node) > MOST_NODES for tracker in known):
+            raise Finding("memory", "a tracker knows more nodes than there are")
         for download in watched.downloads:
             if download.twice > MOST_TWICE + TWICE_SHARE * download.chunk_count:
                 text = f"{download.host} got {download.twice} chunks of {download.name} twice"
@@ -216,8 +215,8 @@ class Checks:
         """
         tracker = self._cluster.tracker.tracker
         assert tracker is not None
-        reply = tracker.handle(Query(name), self._cluster.clock(), Asker("")).reply
-        return isinstance(reply, Holders) and {reply.id} == self.newest(name)
+        reply = tracker._answers.holders(Query(name), self._cluster.clock())
+        return reply is not None and {reply.id} == self.newest(name)
 
     def newest(self, name: str) -> set[str]:
         """Return the ids of the newest version that an honest node holds and a tracker confirmed.

@@ -6,7 +6,7 @@ import random
 from collections.abc import Callable
 from pathlib import Path
 
-from tests.simulation.faults import admission, disk, sockets, watched
+from tests.simulation.faults import admission, disk, several, sockets, watched
 from tests.simulation.faults.checks import Checks
 from tests.simulation.faults.connections import Net
 from tests.simulation.faults.content import Archive
@@ -36,16 +36,18 @@ class Cluster:
         self.is_calm = False  # The faults are over.
         disk.begin(self.trace.note)
         sockets.begin(self.net)
-        self.ledger = Ledger(self.hits)
+        self.several = several.drawn(self, seed)
+        self.ledger = Ledger(self.hits) if self.several is None else self.several.ledger
         watched.begin(self.ledger)
         self.keys_rng = random.Random(f"keys {seed}")  # Of its own: the rest stays as it is.
         self.keyrings = Keyrings(random.Random(self.keys_rng.getrandbits(64)))
         admission.begin(self)
         self.zones: dict[str, str | None] = {}  # Of the nodes in the cluster file.
-        self.tracker = TrackerHost(self)
+        self.trackers = [TrackerHost(self)] if self.several is None else self.several.begin()
         self.nodes: dict[str, NodeHost] = {}
         self.liars: list[str] = []
-        self.link("tracker")
+        if self.several is None:
+            self.link("tracker")
         self.desk = Desk(self)
         logger = logging.getLogger("shoal")
         logger.handlers, logger.propagate = [self.trace], False
@@ -62,6 +64,27 @@ class Cluster:
         rate = rng.choice((0.3e6, 3e6, 12e6, 120e6))
         latency_s = rng.choice((0.0001, 0.001, 0.02))
         self.net.places[host] = place(rate, rate, latency_s)
+
+    @property
+    def tracker(self) -> TrackerHost:
+        """The tracker; one of them, if there are several."""
+        return self.trackers[0] if self.several is None else self.several.one()
+
+    @property
+    def tracker_addresses(self) -> list[str]:
+        """What the cluster file has now."""
+        if self.several is None:
+            return [self.trackers[0].address]
+        return self.several.addresses()
+
+    def reload_trackers(self) -> None:
+        """Have all trackers read the cluster file again."""
+        for host in self.trackers:
+            host.reload()
+
+    def split_verdicts(self) -> str:
+        """Return on what trackers do not agree; empty if they do."""
+        return "" if self.several is None else self.several.agreement.of_verdicts()
 
     def clock(self) -> float:
         return self.loop.clock
@@ -86,6 +109,8 @@ class Cluster:
             self.loop.run(min(end, self.loop.now + LOOK_S), self._is_found)
             self._raise_found()
             self.checks.look()
+            if self.several is not None:
+                self.several.look()
 
     def _is_found(self) -> bool:
         return bool(self.loop.crashed or self.trace.bugs)

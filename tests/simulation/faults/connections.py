@@ -170,6 +170,8 @@ class End:
 
     def break_off(self) -> None:
         """Lose it at both ends at once, as when something in between forgets it."""
+        broken = self.net.broken
+        broken[self.host] = broken[self.peer.host] = self.net.loop.now
         self.lose()
         self.peer.lose()
 
@@ -203,6 +205,7 @@ class Net:
         self.bound: dict[str, Server] = {}
         self.hosts: dict[str, str] = {}  # By address.
         self.ends: dict[End, None] = {}
+        self.broken: dict[str, float] = {}  # When a host last lost a connection for no reason.
         self.heard: collections.deque[tuple[str, Frames]] = collections.deque(maxlen=MOST_HEARD)
         self._most_jitter_s = most_jitter_s
         self._cut: dict[tuple[str, str], float] = {}

@@ -10,7 +10,6 @@ from shoal.protocol.errors import NotFoundError, OperatorError
 from shoal.protocol.pushing import Target
 from shoal.protocol.trackers import Trackers
 
-from tests.simulation.faults.hosts import TRACKER_ADDRESS
 from tests.simulation.faults.keyrings import ADMIN
 from tests.simulation.faults.threads import Process
 
@@ -72,11 +71,12 @@ class Desk:
     def _do(self, work: Callable[[Line], None], by: str = ADMIN) -> None:
         loop, keyrings = self._cluster.loop, self._cluster.keyrings
         process = Process(loop, DESK, loop.next_number())
+        who = f"{DESK}{process.number}"  # Each prefers another tracker, if there are several.
 
         def command() -> None:
             try:
-                trackers, towards = Trackers([TRACKER_ADDRESS]), keyrings.towards_tracker(by)
-                with Line(trackers, towards) as line:
+                trackers = Trackers(self._cluster.tracker_addresses, who)
+                with Line(trackers, keyrings.towards_tracker(by)) as line:
                     work(line)
             except OperatorError as error:
                 self._note("push refused", f"a command, by {error}")

@@ -99,8 +99,10 @@ class Host:
 class TrackerHost(Host):
     """The tracker, as `shoal tracker` runs it."""
 
-    def __init__(self, cluster: "Cluster") -> None:
-        super().__init__(cluster, "tracker", TRACKER_ADDRESS)
+    def __init__(
+        self, cluster: "Cluster", name: str = "tracker", address: str = TRACKER_ADDRESS
+    ) -> None:
+        super().__init__(cluster, name, address)
         self.tracker: WatchedTracker | None = None
         self._server: Server | None = None
 
@@ -130,7 +132,8 @@ class TrackerHost(Host):
         }
         keys = cluster.keyrings.file
         publish = Publish.MEMBERS if keys is None else keys.publish
-        return Initial(TRACKER_ADDRESS, nodes, publish=publish, accepts_pushes=True)
+        others = tuple(one for one in cluster.tracker_addresses if one != self.address)
+        return Initial(self.address, nodes, publish=publish, accepts_pushes=True, others=others)
 
     def _main(self, _: Process) -> None:
         clock = self.cluster.clock
@@ -141,7 +144,7 @@ class TrackerHost(Host):
         rng = random.Random()
         self.tracker = WatchedTracker(self._initial(), rng, clock(), state)
         server = self._server = Server(self.tracker, store, clock)
-        server.bind(context, TRACKER_ADDRESS, gate_of(ring))
+        server.bind(context, self.address, gate_of(ring))
         server.serve(Wake())
 
 
@@ -246,7 +249,8 @@ class NodeHost(Host):
                 self.orders.remove(order)
 
     def _main(self, _: Process) -> None:
-        trackers, clock = Trackers([TRACKER_ADDRESS]), self.cluster.clock
+        trackers = Trackers(self.cluster.tracker_addresses, self.name)
+        clock = self.cluster.clock
         places = self.name, self.address, self.folder, trackers, self._quota_bytes
         ring = self.cluster.keyrings.ring(self.name)
         identity = Identity(*places, obeys=self.obeys, in_place=self.in_place, ring=ring)

@@ -27,7 +27,6 @@ from shoal.protocol.messages import (
 )
 
 from tests.simulation.faults.content import Version
-from tests.simulation.faults.hosts import TRACKER_ADDRESS
 
 if TYPE_CHECKING:
     from tests.simulation.faults.cluster import Cluster
@@ -66,7 +65,7 @@ class Liar:
         sock = context.socket(zmq.DEALER)
         sock.setsockopt(zmq.RECONNECT_IVL, 500)
         self._cluster.keyrings.secure(sock, self.name, "tracker")
-        sock.connect(TRACKER_ADDRESS)
+        sock.connect(self._cluster.tracker.address)
         said: list[bytes] = []
         while True:
             self._sequence += 1
@@ -240,11 +239,11 @@ class Replayer:
         context: Any = zmq.Context()
         sock = context.socket(zmq.DEALER)
         sock.setsockopt(zmq.RECONNECT_IVL, 500)
-        sock.connect(TRACKER_ADDRESS)
+        sock.connect(self._cluster.tracker.address)
         cluster = self._cluster
         while True:
             cluster.loop.pass_time(self._rng.uniform(0.1, 3.0))
-            heard = [frames for host, frames in cluster.net.heard if host == "tracker"]
+            heard = [frames for host, frames in cluster.net.heard if host.startswith("tracker")]
             if heard and not cluster.is_calm:
                 cluster.hits["messages replayed"] += 1
                 with contextlib.suppress(zmq.Again):

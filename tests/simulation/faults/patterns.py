@@ -4,6 +4,7 @@ A REP answers once before it takes the next request; queues are bounded; a DEALE
 """
 
 import collections
+import errno
 from typing import Any
 
 import zmq
@@ -19,16 +20,16 @@ from tests.simulation.faults.threads import the_loop
 
 
 class Dealer(Socket):
-    """Connects to one address, for once or again and again."""
+    """Connects to one address at a time, for once or again and again."""
 
     def __init__(self, context: Context) -> None:
         super().__init__(context)
-        self._address = ""
         self._end: End | Near | None = None
         self._attempt: Attempt | None = None
         self._is_ended = False  # It will never be connected again.
         self._unsent: collections.deque[Frames] = collections.deque()
         self._pause_s = 0.0
+        self.turn = 0  # What an earlier one led to comes too late.
 
     def connect(self, address: str) -> None:
         if address in self.context.endpoints:
@@ -38,9 +39,23 @@ class Dealer(Socket):
             self._end, there = Near(self, number), Near(bound, number)
             self._end.peer, there.peer = there, self._end
             return
-        self._address = address
+        self._address, self._is_ended = address, False
         self._pause_s = int(self.options.get(int(zmq.RECONNECT_IVL), 100)) / 1000
         self._try()
+
+    def disconnect(self, address: str) -> None:
+        """Drop the connection, and what is neither sent nor read yet. The monitor hears nothing."""
+        if address != self._address or self._is_ended:
+            raise zmq.ZMQError(errno.ENOENT)
+        self._use()
+        self.turn += 1
+        end, self._end, self._address = self._end, None, ""
+        self._unsent.clear()
+        self._inbox.clear()
+        if self._attempt is not None:
+            self._attempt.give_up()
+        if end is not None:
+            end.close()
 
     def send_frames(self, frames: Frames, releases: "tuple[Any, int] | None") -> None:
         waits = len(self._unsent) + (len(self._end.out) if self._end else 0)
@@ -87,12 +102,13 @@ class Dealer(Socket):
     def _try_again(self) -> None:
         if self._pause_s > 0:
             loop = the_loop()
-            loop.at(loop.now + self._pause_s, self._reconnect)
+            loop.at(loop.now + self._pause_s, self._reconnect, self.turn)
             most_s = int(self.options.get(int(zmq.RECONNECT_IVL_MAX), 0)) / 1000
             self._pause_s = min(2 * self._pause_s, most_s) or self._pause_s
 
-    def _reconnect(self) -> None:
-        if not self.is_closed and not self.process.is_dead and self._end is None:
+    def _reconnect(self, turn: int) -> None:
+        is_gone = self.is_closed or self.process.is_dead or turn != self.turn
+        if not is_gone and self._end is None:
             self._try()
 
     def _try(self) -> None:
@@ -112,7 +128,6 @@ class _Bound(Socket):
     def __init__(self, context: Context) -> None:
         super().__init__(context)
         self.taken = 0
-        self._address = ""
         self._queues: collections.OrderedDict[End | Near, collections.deque[Frames]] = (
             collections.OrderedDict()
         )

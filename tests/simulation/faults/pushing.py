@@ -52,7 +52,7 @@ def change_racks(story: "Story") -> None:
     """Put nodes into other zones, and have the tracker read its file again."""
     zones = {node: story.rng.choice((*RACKS, None)) for node in story.cluster.zones}
     story.cluster.zones = zones
-    story.cluster.tracker.reload()
+    story.cluster.reload_trackers()
 
 
 def draw(story: "Story") -> None:
@@ -83,7 +83,7 @@ def join(story: "Story") -> None:
     cluster.hits["node joins"] += 1
     cluster.zones[node] = story.rng.choice((*RACKS, None))
     cluster.trace.note(f"{node} is in the cluster file now")
-    cluster.tracker.reload()
+    cluster.reload_trackers()
     keyed.joined(story, node)
 
 
@@ -168,7 +168,7 @@ class Settlement:
             for name in current:
                 cluster.desk.look(name)
             self._wait_for_the_desk()
-            wrong = self._wrong_verdict(list(current))
+            wrong = self._wrong_verdict(list(current)) or cluster.split_verdicts()
             if not wrong:
                 return
             cluster.run(LOOK_AGAIN_S)

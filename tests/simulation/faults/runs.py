@@ -10,7 +10,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import msgspec
 
-from tests.simulation.faults import acts, keyed, pushing
+from tests.simulation.faults import acts, keyed, pushing, tracker_acts
 from tests.simulation.faults.knocking import SHOWN
 from tests.simulation.faults.liars import KINDS
 from tests.simulation.faults.story import Outcome
@@ -45,7 +45,8 @@ def told(outcome: Outcome, plant: str | None = None, lines: int = SHOWN_LINES) -
 
 def expected() -> set[str]:
     """Return what must have been hit: what has not been is not tested."""
-    drawn = *acts.ACTS, *acts.FAULTS, *pushing.ACTS, *keyed.ACTS
+    several = {"2 trackers", "3 trackers"}
+    drawn = *acts.ACTS, *acts.FAULTS, *pushing.ACTS, *keyed.ACTS, *tracker_acts.ACTS
     acts_and_faults = {act.__name__.replace("_", " ") for act in drawn}
     calls = {f"disk: {name} fails" for name in acts.CALLS if name in USED}
     kills = {f"killed at {name}" for name in acts.CALLS if name in USED}
@@ -63,6 +64,7 @@ def expected() -> set[str]:
         | liars
         | shown
         | refused
+        | several
         | {"messages replayed", "complaints"}
     )
 

@@ -139,6 +139,7 @@ class Socket:
         self._monitor: Socket | None = None
         self._mask = 0
         self._target: Socket | None = None
+        self._address = ""  # Of what it is bound or connected to.
 
     # Options.
 
@@ -264,7 +265,8 @@ class Socket:
     def tell(self, event: int, number: int = -1) -> None:
         """Report an event to the monitor."""
         if self._monitor is not None and self._mask & int(event):
-            self._monitor.put([product_sockets.MONITOR.pack(int(event), number), b"tcp://"])
+            told = product_sockets.MONITOR.pack(int(event), number)
+            self._monitor.put([told, self._address.encode()])
 
     def close(self, linger: int | None = None) -> None:
         if not self.is_closed:

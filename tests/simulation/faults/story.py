@@ -81,14 +81,18 @@ class Story:
             child = random.Random(rng.getrandbits(64))
             self.users[host.name] = User(cluster, host, child)
             cluster.loop.at(rng.choice((0.0, 0.5, 5.0)) * rng.random(), host.start)
-        cluster.loop.at(rng.choice((0.0, 0.0, 3.0)), cluster.tracker.start)
+        for tracker in cluster.trackers:
+            cluster.loop.at(rng.choice((0.0, 0.0, 3.0)), tracker.start)
         for number in range(rng.randint(1, 3)):
             self.names[f"{'file' if number % 2 else 'tree'}{number}"] = number % 2 == 0
         if rng.random() < 0.5:
             self._add_strangers()
         acts.draw(self)
         pushing.draw(self)
-        keyed.draw(self)
+        if cluster.several is None:
+            keyed.draw(self)
+        else:
+            cluster.several.draw(self)
 
     def _add_strangers(self) -> None:
         rng = self.rng
@@ -121,7 +125,9 @@ class Story:
         for node in cluster.nodes.values():
             node.lift_quota()
         keyed.settle(self)
-        for host in (cluster.tracker, *cluster.nodes.values()):
+        if cluster.several is not None:
+            cluster.several.heal()
+        for host in (*cluster.trackers, *cluster.nodes.values()):
             host.disk.behave(self.usual)
             host.disk.is_full = False
             if host.process is not None:
@@ -169,6 +175,8 @@ class Story:
         cluster.checks.scan()
         cluster.checks.require_answers()
         cluster.checks.require_no_ban()
+        if cluster.several is not None:
+            cluster.several.require_agreement()
         for each in self.liars:
             each.end()
         for host in cluster.nodes.values():
@@ -208,7 +216,7 @@ def run(seed: int) -> Outcome:
         except StuckError as error:
             finding = f"deadlock: {error}"
         finally:
-            for host in (cluster.tracker, *cluster.nodes.values()):
+            for host in (*cluster.trackers, *cluster.nodes.values()):
                 host.kill()
             loop.run(loop.now + 0.001)
     gc.enable()

@@ -21,10 +21,12 @@ from shoal.node.orders.fetches import Fetches
 from shoal.node.serving import server
 from shoal.node.staging import write_behind
 from shoal.system import memory
+from shoal.wire import listener
 
 from tests.simulation.faults import admission, disk, locks, patterns, waiting, watched
 from tests.simulation.faults.threads import Loop, Thread, Timer, the_loop
 
+LOOK_S = 0.1  # At the memory, which does not grow here: more often only takes more real time.
 WALL_S = 1_800_000_000.0  # In 2027; files have the real time, which is less.
 SMALL_BYTES = 4 << 10
 RESIDENT_BYTES = 64 << 20
@@ -101,6 +103,7 @@ REPLACED: list[tuple[Any, str, Any]] = [
     (random, "SystemRandom", Drawn),
     (os, "urandom", _bytes),
     (os, "getpid", _process_id),
+    (listener, "WATCH_S", LOOK_S),
     (memory, "resident_bytes", lambda: RESIDENT_BYTES),  # That of all hosts, and of earlier seeds.
     (secrets, "token_hex", _hex),
     (changes, "INotify", INotify),

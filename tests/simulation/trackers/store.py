@@ -53,6 +53,7 @@ class Reply(NamedTuple):
 
     place: Place
     is_saved: bool
+    has_more: bool
     others: list[Change]
     heard: list[Renewed]
 
@@ -117,8 +118,9 @@ class Log:
         heard = [one for who, one in renewed if who != request.tracker]
         is_saved = at is not None
         place = Place(end + is_saved, len(self.renewed), self.generation)
+        has_more = place.entry < len(self.batches)
         self.renewed += ((request.tracker, one) for one in request.renewed)
-        return Reply(place, is_saved, others, heard)
+        return Reply(place, is_saved, has_more, others, heard)
 
     def _place_of(self, request: Request) -> int | None:
         """Return where a request's changes are in the log; None if later ones came before them."""
@@ -172,4 +174,4 @@ class Reader:
         unsaved = given - len(self._sent)
         self.place, self._sent = reply.place, ()
         self._number += reply.is_saved
-        return Exchanged(reply.others, reply.heard, unsaved)
+        return Exchanged(reply.others, reply.heard, unsaved, reply.has_more)

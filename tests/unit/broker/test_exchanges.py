@@ -111,6 +111,25 @@ def test_a_store_that_is_silent_is_away(exchanges: Exchanges, tracker: Tracker) 
     assert tracker.told == ["away", ([], 0, 105), "back"]
 
 
+def test_a_log_that_goes_on_is_read_on_at_once(exchanges: Exchanges) -> None:
+    exchanges.next_job(100)
+    exchanges.done(Exchanged([N1], has_more=True), 100.02)
+    assert exchanges.is_behind(101.01)
+    assert exchanges.next_job(100.02) == Job()
+    exchanges.done(Exchanged([N2]), 100.03)
+    assert not exchanges.is_behind(101.01)
+    assert exchanges.next_job(100.03) is None
+
+
+def test_what_came_of_a_job_before_a_pause_is_old(exchanges: Exchanges) -> None:
+    exchanges.next_job(100)
+    exchanges.done(NOTHING, 140)
+    assert exchanges.is_behind(140)
+    assert exchanges.next_job(140) == Job()
+    exchanges.done(NOTHING, 140.01)
+    assert not exchanges.is_behind(140.01)
+
+
 def test_what_the_store_has_lost_is_loaded(exchanges: Exchanges, tracker: Tracker) -> None:
     exchanges.add([N1], 100)
     exchanges.next_job(100)

@@ -84,6 +84,15 @@ def test_after_a_pause_it_hears_of_others_first(scene: Scene) -> None:
     assert saver.taken_notified() == ("n2",)
 
 
+def test_after_a_pause_what_was_asked_before_it_is_not_enough(scene: Scene) -> None:
+    saver = scene.saver(PATIENT)
+    saver.catch_up(scene.now)
+    scene.woken.wait(60)
+    MemoryStore(scene.log).exchange([N2])
+    saver.catch_up(scene.now + 10)
+    assert saver.taken_notified() == ("n2",)
+
+
 def test_it_waits_no_longer_for_a_store_that_hangs(scene: Scene) -> None:
     saver = scene.saver(HASTY)
     scene.log.answers.clear()
