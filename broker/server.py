@@ -190,11 +190,14 @@ class Server:
         return dict(self._kinds)
 
     def close(self) -> None:
-        """Close the socket; replies that wait in it get a moment to be sent."""
-        self._saver.close()
+        """Close the socket; replies that wait in it get a moment to be sent.
+
+        That comes first, as a shared store may take seconds: who asks goes on with another tracker.
+        """
         if self._listener is not None:
             self._listener.close()
             self._listener = None
+        self._saver.close()
         if self._has_work is not None:
             self._has_work.close()
             self._has_work = None

@@ -1,6 +1,8 @@
 """Two trackers on real sockets, and a store in memory that they share."""
 
+import errno
 import random
+import socket
 import threading
 import time
 from collections.abc import Iterator
@@ -12,8 +14,10 @@ import zmq
 from shoal.broker.condition import Condition
 from shoal.broker.server import Server
 from shoal.broker.settings import ServerSettings
+from shoal.broker.shared_saver import CLOSE_S
 from shoal.broker.tracking.initial import Initial, InitialNode
 from shoal.broker.tracking.tracker import Tracker
+from shoal.protocol.addresses import split
 from shoal.protocol.errors import WireCode
 from shoal.protocol.message import Message
 from shoal.protocol.messages import Error, Ok, Query, Status, TrackerStatus
@@ -44,12 +48,12 @@ class SharingTracker:
         self._stop = Wake()
         self._thread = threading.Thread(target=self.server.serve, args=(self._stop,))
         self._thread.start()
-        self._address = address
+        self.address = address
         self.store = store
 
     def ask(self, message: Message) -> Any:
         """Ask through a connection of its own."""
-        client = Client(self._context, self._address)
+        client = Client(self._context, self.address)
         try:
             return client.ask(message)
         finally:
@@ -131,6 +135,25 @@ def test_a_store_that_hangs_stalls_nobody(both: Both, log: MemoryLog) -> None:
     wait_until(lambda: one.counters()["store_away"] == 1)
     log.answers.set()
     wait_until(lambda: two.holders("a.txt") == ["n1", "n2"])
+
+
+def test_who_stops_is_gone_at_once_though_the_store_hangs(log: MemoryLog) -> None:
+    tracker = SharingTracker(log)
+    log.answers.clear()
+    began = time.monotonic()
+    closing = threading.Thread(target=tracker.close)
+    closing.start()
+    wait_until(lambda: _is_free(tracker.address))
+    took_s = time.monotonic() - began
+    log.answers.set()
+    closing.join()
+    assert took_s < CLOSE_S / 2
+
+
+def _is_free(address: str) -> bool:
+    host, port = split(address)
+    with socket.socket() as client:
+        return client.connect_ex((host, port)) == errno.ECONNREFUSED
 
 
 def test_says_again_what_the_store_has_lost(both: Both, log: MemoryLog) -> None:

@@ -4,7 +4,7 @@ import contextlib
 import math
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 from shoal.broker.sqlite_store import SqliteStore
 from shoal.broker.stores import Exchanged
@@ -36,14 +36,8 @@ from shoal.protocol.keyring import Keyring
 from shoal.protocol.permits import Role, Who
 from shoal.protocol.pushing import Verdict, Wish
 
-
-class Plant(NamedTuple):
-    """What is put in place of what, and which checkers may find it."""
-
-    changes: list[tuple[Any, str, Any]]
-    checkers: set[str]
-    first: int = 1  # The seed from which on a search is short.
-
+from tests.simulation.faults import tracker_plants
+from tests.simulation.faults.plant import Plant
 
 # Published after a write that failed: past all that stands in its way.
 
@@ -162,6 +156,7 @@ _replace = Keyring.replace
 
 
 PLANTS: dict[str, Plant] = {
+    **tracker_plants.PLANTS,
     "any key will do": Plant([(Keyring, "who", _anybody)], {"let in", "in another's name"}),
     "a key that is taken out is still good": Plant([(Keyring, "replace", _ever_known)], {"let in"}),
     "nobody looks who may say what": Plant(

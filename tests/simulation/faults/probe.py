@@ -15,6 +15,7 @@ from tests.simulation.network import place
 if TYPE_CHECKING:
     from tests.simulation.faults.cluster import Cluster
     from tests.simulation.faults.several import Several
+    from tests.simulation.faults.sharer import SharingTracker
 
 ADDRESS = "tcp://10.0.0.241:5000"
 EVERY_S = (0.5, 6.0)
@@ -46,22 +47,24 @@ class Probe:
         count = 0
         while not self._is_over:
             loop.pass_time(rng.uniform(*EVERY_S))
-            began, count = loop.now, count + 1
+            began, count, hosts = loop.now, count + 1, list(several.in_file)
             try:
                 with Line(Trackers(several.addresses(), f"{self.host}{count}")) as line:
                     line.ask(List(), Files)
                     answered_at = loop.now
             except TrackerError:
                 answered_at = None
-            self._judge(began, answered_at)
+            self._judge(began, answered_at, hosts)
 
-    def _judge(self, began: float, answered_at: float | None) -> None:
+    def _judge(
+        self, began: float, answered_at: float | None, hosts: list["SharingTracker"]
+    ) -> None:
         """Require an answer within a second for each tracker that may have kept silent."""
         service, net = self._several.service, self._cluster.net
-        bad = service.bad_since(self.host, began - STEADY_S)
-        silent = service.silent_since(self.host, began - STEADY_S)
+        asked = self.host, began - STEADY_S, hosts
+        bad, silent = service.bad_since(*asked), service.silent_since(*asked)
         self._cluster.hits[f"probe: {silent} trackers silent, {bad - silent} dead"] += 1
-        if bad == len(self._several.in_file) or net.broken.get(self.host, 0.0) >= began:
+        if bad == len(hosts) or net.broken.get(self.host, 0.0) >= began:
             return
         took_s = self._cluster.loop.now - began if answered_at is None else answered_at - began
         if answered_at is None or took_s > silent * PATIENCE_S + SPARE_S:

@@ -1,6 +1,7 @@
 """Which tracker serves whom, and since when; and that everybody is served who can be."""
 
 import math
+from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
 from shoal.protocol.trackers import Trackers
@@ -41,14 +42,13 @@ class Service:
                 self._note(host, asker, loop.now)
         loop.at(loop.now + WATCH_S, self.watch)
 
-    def silent_since(self, asker: str, time: float) -> int:
-        """Return how many trackers have kept somebody waiting, perhaps, since then."""
-        names = [host.name for host in self._several.in_file]
-        return sum(self._silent_at.get((name, asker), -math.inf) >= time for name in names)
+    def silent_since(self, asker: str, time: float, hosts: Iterable[SharingTracker]) -> int:
+        """Return how many of these have kept somebody waiting, perhaps, since then."""
+        return sum(self._silent_at.get((one.name, asker), -math.inf) >= time for one in hosts)
 
-    def bad_since(self, asker: str, time: float) -> int:
-        """Return how many trackers have not served somebody all the time since then."""
-        return sum(self._bad_at(host.name, asker) >= time for host in self._several.in_file)
+    def bad_since(self, asker: str, time: float, hosts: Iterable[SharingTracker]) -> int:
+        """Return how many of these have not served somebody all the time since then."""
+        return sum(self._bad_at(one.name, asker) >= time for one in hosts)
 
     def look(self) -> None:
         """Require that each node is heard that can reach a tracker, and keeps its lease there."""

@@ -27,4 +27,5 @@ def test_each_checker_finds_one() -> None:
         *("bytes", "early", "user's own", "newest", "expired", "accounted", "duplicates"),
         *("banned", "deadlock", "liveness", "memory", "exceptions", "left open"),
         *("wishes", "cancelled", "unasked", "verdicts", "let in", "in another's name"),
+        *("agreement", "numbers", "stale", "failover"),
     }
