@@ -132,3 +132,47 @@ def test_the_tests_that_the_page_on_reliability_names_exist() -> None:
     ]
     assert len(named) > 50
     assert [path for path in named if "/" in path and not (ROOT / "tests" / path).exists()] == []
+
+
+# The numbered faults. A row without a number goes on with the fault of the row above.
+
+FAULT_PAGES = [ROOT / f"docs/build/faults-of-{what}.md" for what in ("messages", "hosts")]
+
+
+def faults_in(text: str) -> dict[int, list[str]]:
+    """Return the tests of each fault on a page, as they are named there."""
+    found: dict[int, list[str]] = {}
+    number = 0
+    for line in text.splitlines():
+        if row := re.match(r"\| (\d+)? *\|", line):
+            number = int(row[1] or number)
+            assert not (row[1] and number in found), number
+            found.setdefault(number, []).extend(re.findall(r"`([^` ]+::[^` ]+)`", line))
+    return found
+
+
+def is_there(named: str) -> bool:
+    """Tell if one file alone has a path that ends so, and defines the test."""
+    path, _, function = named.partition("::")
+    files = sorted((ROOT / "tests").rglob(path))
+    defined = re.compile(rf"^def {function}\(", re.MULTILINE)
+    return len(files) == 1 and defined.search(files[0].read_text()) is not None
+
+
+@pytest.mark.parametrize(
+    "path", [path for path in FAULT_PAGES if path.exists()], ids=lambda p: p.stem
+)
+def test_no_fault_is_left_out_and_its_tests_exist(path: Path) -> None:
+    faults = faults_in(path.read_text())
+    assert list(faults) == list(range(min(faults), max(faults) + 1))
+    named = [one for tests in faults.values() for one in tests]
+    assert [one for one in named if not is_there(one)] == []
+    assert len(named) >= len(faults) * 0.9  # The others do not apply.
+
+
+def test_would_see_a_fault_without_a_test() -> None:
+    rows = "| 7 | a | b | `test_x.py::test_a`,\n| | | | `test_y.py::test_b` |\n| 8 | c | d | no |\n"
+    assert faults_in(rows) == {7: ["test_x.py::test_a", "test_y.py::test_b"], 8: []}
+    assert is_there("unit/test_build_pages.py::test_would_see_a_fault_without_a_test")
+    assert not is_there("unit/test_build_pages.py::test_that_is_gone")
+    assert not is_there("test_strangers.py::test_tls_at_the_ports_changes_nothing")  # Which one?
