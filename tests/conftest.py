@@ -15,16 +15,25 @@ hypothesis.settings.register_profile("few", max_examples=20, derandomize=True, d
 hypothesis.settings.register_profile("deep", max_examples=5000, deadline=None)
 hypothesis.settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "default"))
 
-# Tracing takes several times as long, and other tests run for minutes. So only what these run
-# counts as tested.
-TRACED = {"unit", "integration"}
+# Tracing takes several times as long, also in each process that is started. So only what these run
+# counts as tested: all of tests/unit, and a few of the others.
+TRACED = {
+    "tests/unit",
+    *(
+        f"tests/integration/test_{each}.py"
+        for each in (
+            *("bad_input", "commands", "compacting", "filesystem", "init_command", "keys_command"),
+            *("library", "metrics", "push", "reading", "redis_faults", "store_contract"),
+        )
+    ),
+}
 
 
 @pytest.fixture(scope="module", autouse=True)
 def _untraced(request: pytest.FixtureRequest) -> Iterator[None]:
     running = coverage.Coverage.current()
-    kind = request.path.relative_to(request.config.rootpath / "tests").parts[0]
-    if running is None or kind in TRACED:
+    path = request.path.relative_to(request.config.rootpath)
+    if running is None or TRACED & {str(path), *map(str, path.parents)}:
         yield
         return
     with pytest.MonkeyPatch.context() as patch:

@@ -137,6 +137,12 @@ def test_a_package_has_its_tests(folder: Path) -> None:
     assert list((ROOT / "tests/unit" / folder.relative_to(ROOT)).glob("test_*.py"))
 
 
+def test_all_tests_are_run() -> None:
+    options = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["pytest"]["ini_options"]
+    folders = {path.relative_to(ROOT).parts[1] for path in TESTS if path.name.startswith("test_")}
+    assert {f"tests/{folder}" for folder in folders} == set(options["testpaths"])
+
+
 # The page and the code.
 
 PAGE = (ROOT / "docs/build/protocol.md").read_text()
