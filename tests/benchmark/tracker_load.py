@@ -1,16 +1,20 @@
 """`python -m tests.benchmark.tracker_load`: a real tracker under the load of a large cluster.
 
-Logical nodes share a few connections. Each renews and asks once in every interval, evenly spread;
-one in a hundred announces a change instead. By default 800 say as much as 20,000 would in intervals
-of 15 s. How long each answer takes is measured from the moment at which the request was due, so
-that a client which falls behind hides nothing. Several trackers share a Redis (--trackers); each
-node sticks to the one that it prefers.
+Each of 20,000 logical nodes renews and asks once in every interval, evenly spread; one in a hundred
+announces a change instead. They are on 400 hosts with a connection each; only the first are in the
+cluster file, as many as it may have. How long each answer takes is measured from the moment at
+which the request was due, so that a client which falls behind hides nothing. Several trackers share
+a Redis (--trackers); each node sticks to the one that it prefers.
+
+Runs in a network namespace of its own, as root: all of loopback would be one host.
 """
 
 import argparse
 import heapq
 import itertools
 import json
+import os
+import subprocess
 import sys
 import tempfile
 import time
@@ -32,12 +36,16 @@ from tests.benchmark import usage
 from tests.benchmark.cluster import SHOAL
 from tests.benchmark.processes import BenchmarkError, Child, Children, end_when_told
 
-CONNECTIONS = 200
+HOSTS = 400
+NETWORK = "10.99"  # Of a namespace that nobody else is in.
+IN_NAMESPACE = "SHOAL_LOAD_NAMESPACE"
+LISTED = 800  # In the cluster file.
 FILES_PER_NODE = 5
 NODES_PER_NAME = 10
 CHANGES_OF = 100  # One renewal in so many is an update instead.
 HELLO_S = 60.0
-MOST_NODES = 1200
+MOST_NODES = 50 * HOSTS  # Of one host, a tracker takes no more than 64 that it does not know.
+MOST_WAITING = 200  # While they say for the first time what they have.
 LATE_S = (
     0.2  # What this client itself may be behind by; more, and the figures are not the tracker's.
 )
@@ -67,26 +75,20 @@ class Swarm:
     def __init__(
         self, context: "zmq.Context[zmq.Socket[bytes]]", trackers: Sequence[str], nodes: int
     ) -> None:
-        self._sockets = [context.socket(zmq.DEALER) for _ in range(CONNECTIONS)]
-        self._out: list[deque[float]] = [deque() for _ in range(CONNECTIONS)]
+        context.set(zmq.MAX_SOCKETS, 2 * HOSTS * len(trackers))
+        self._context = context
+        self._sockets: dict[tuple[str, str], zmq.Socket[bytes]] = {}  # By host and tracker.
+        self._out: dict[zmq.Socket[bytes], deque[float]] = {}
         self._poller = zmq.Poller()
-        self._by_socket: dict[object, int] = {}
         self.names = max(1, nodes // NODES_PER_NAME)
         self._sequences = [0] * nodes
         self.taken_s: list[float] = []
         self.refusals = 0
-        preferred = (Trackers(trackers, f"n{node}").addresses[0] for node in range(nodes))
-        self._trackers = [trackers.index(address) for address in preferred]  # By node.
-        for number, sock in enumerate(self._sockets):
-            sock.linger = 0
-            sock.sndhwm = sock.rcvhwm = 0
-            sock.connect(trackers[number % len(trackers)])
-            self._poller.register(sock, zmq.POLLIN)
-            self._by_socket[sock] = number
+        self._preferred = [Trackers(trackers, f"n{node}").addresses[0] for node in range(nodes)]
 
     @property
     def waiting(self) -> int:
-        return sum(map(len, self._out))
+        return sum(map(len, self._out.values()))
 
     def announce(self, node: int, due: float) -> None:
         self._sequences[node] += 1
@@ -103,7 +105,7 @@ class Swarm:
     def receive(self, timeout_s: float) -> None:
         """Take in the answers that come within a time."""
         for sock, _ in self._poller.poll(max(0, int(1000 * timeout_s))):
-            self._drain(self._by_socket[sock])
+            self._drain(sock)
 
     def _holding(self, node: int, place: int) -> Holding:
         """Return one of the node's things: mostly whole, the first in a new version by and by."""
@@ -112,22 +114,34 @@ class Swarm:
         return Holding(f"file{name}", f"b3:{name * 10 + version:064x}", 1 << 20, place % 4 != 3)
 
     def close(self) -> None:
-        for sock in self._sockets:
+        for sock in self._out:
             sock.close()
 
     def _send(self, node: int, message: Message, due: float) -> None:
-        count, tracker = len(set(self._trackers)), self._trackers[node]
-        number = node % (CONNECTIONS // count) * count + tracker
-        self._sockets[number].send_multipart([b"1", b"", messages.encode(message)])
-        self._out[number].append(due)
+        sock = self._socket(_host(node), self._preferred[node])
+        sock.send_multipart([b"1", b"", messages.encode(message)])
+        self._out[sock].append(due)
 
-    def _drain(self, number: int) -> None:
+    def _socket(self, host: str, tracker: str) -> "zmq.Socket[bytes]":
+        """Return the host's connection to a tracker, made when it is first needed."""
+        known = self._sockets.get((host, tracker))
+        if known is not None:
+            return known
+        sock = self._sockets[host, tracker] = self._context.socket(zmq.DEALER)
+        sock.linger = 0
+        sock.sndhwm = sock.rcvhwm = 0
+        sock.connect(f"tcp://{host}:0;{tracker.removeprefix('tcp://')}")
+        self._poller.register(sock, zmq.POLLIN)
+        self._out[sock] = deque()
+        return sock
+
+    def _drain(self, sock: "zmq.Socket[bytes]") -> None:
         while True:
             try:
-                *_, body = self._sockets[number].recv_multipart(zmq.NOBLOCK)
+                *_, body = sock.recv_multipart(zmq.NOBLOCK)
             except zmq.Again:
                 return
-            self.taken_s.append(time.monotonic() - self._out[number].popleft())
+            self.taken_s.append(time.monotonic() - self._out[sock].popleft())
             self.refusals += isinstance(messages.decode(body, TrackerReply), Error)
 
 
@@ -207,14 +221,17 @@ def _wait_for_all(swarm: Swarm) -> None:
 
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--nodes", type=int, default=800, help="in the cluster file (800)")
-    parser.add_argument("--interval", type=float, default=0.6, help="seconds, two messages in each")
+    parser.add_argument("--nodes", type=int, default=MOST_NODES)
+    parser.add_argument(
+        "--interval", type=float, default=30.0, help="seconds, two messages in each"
+    )
     parser.add_argument("--seconds", type=float, default=60.0)
     parser.add_argument("--trackers", type=int, default=1)
     parser.add_argument("--runs", type=int, default=1)
     options = parser.parse_args()
     if options.nodes > MOST_NODES:
-        parser.error(f"a cluster file has no more than {MOST_NODES} nodes")
+        parser.error(f"no more than {MOST_NODES} nodes")
+    _enter_namespace()
     end_when_told()
     for run in range(options.runs):
         try:
@@ -226,6 +243,15 @@ def main() -> int:
     return 0
 
 
+def _enter_namespace() -> None:
+    """Start again in a namespace in which all of a network is this machine."""
+    if IN_NAMESPACE not in os.environ:
+        command = ["unshare", "--net", sys.executable, "-m", "tests.benchmark.tracker_load"]
+        os.execvpe(command[0], [*command, *sys.argv[1:]], os.environ | {IN_NAMESPACE: "1"})  # noqa: S606
+    for told in ("link set lo up", f"route add local {NETWORK}.0.0/16 dev lo"):
+        subprocess.run(["ip", *told.split()], check=True)
+
+
 def _run(options: argparse.Namespace) -> Load:
     with tempfile.TemporaryDirectory() as folder, Children(Path(folder)) as children:
         trackers = [_free_address() for _ in range(options.trackers)]
@@ -235,7 +261,7 @@ def _run(options: argparse.Namespace) -> Load:
             try:
                 for node in range(options.nodes):
                     swarm.announce(node, time.monotonic())
-                    while swarm.waiting > CONNECTIONS:
+                    while swarm.waiting > MOST_WAITING:
                         swarm.receive(0.1)
                 _wait_for_all(swarm)
                 load = measured(swarm, options.nodes, options.interval, options.seconds, servers)
@@ -248,7 +274,7 @@ def _run(options: argparse.Namespace) -> Load:
 
 def _started(children: Children, folder: Path, trackers: Sequence[str], nodes: int) -> list[Child]:
     """Start the trackers and what they share, which is nothing if there is one."""
-    config, store = folder / "lan.yaml", _free_address().removeprefix("tcp://")
+    config, store = folder / "lan.yaml", _free_address("127.0.0.1").removeprefix("tcp://")
     told: dict[str, Any] = {"tracker": {"address": trackers[0]}}
     server = [sys.executable, "-c", "import time; time.sleep(1e6)"]
     if trackers[1:]:
@@ -263,7 +289,8 @@ def _started(children: Children, folder: Path, trackers: Sequence[str], nodes: i
             str(folder),
         ]
     told["nodes"] = {
-        f"n{node}": {"address": _address(node), "folder": f"n{node}"} for node in range(nodes)
+        f"n{node}": {"address": _address(node), "folder": f"n{node}"}
+        for node in range(min(nodes, LISTED))
     }
     config.write_text(yaml.safe_dump(told))
     last = children.start("store", server)
@@ -273,14 +300,17 @@ def _started(children: Children, folder: Path, trackers: Sequence[str], nodes: i
     return [*(children.start(next(names), [*command, *one]) for one in at), last]
 
 
+def _host(node: int) -> str:
+    return f"{NETWORK}.{node % HOSTS >> 8}.{node % HOSTS & 255}"
+
+
 def _address(node: int) -> str:
-    return f"tcp://127.{1 + (node >> 16)}.{node >> 8 & 255}.{node & 255}:11001"
+    return f"tcp://{_host(node)}:{11_001 + node // HOSTS}"
 
 
-def _free_address() -> str:
+def _free_address(host: str = f"{NETWORK}.255.1") -> str:
     with zmq.Context() as context, context.socket(zmq.REP) as sock:
-        port = sock.bind_to_random_port("tcp://127.0.0.1", 20000, 30000)
-        return f"tcp://127.0.0.1:{port}"
+        return f"tcp://{host}:{sock.bind_to_random_port(f'tcp://{host}', 20000, 30000)}"
 
 
 if __name__ == "__main__":
