@@ -48,6 +48,9 @@ class Lending:
         if budget != self._budget:
             self._settle_at = -math.inf
         self._budget, self._nodes = budget, max(nodes, 1)
+        if budget is None:  # Nobody is heard any more, nor do those who were fall silent.
+            self._wants.clear()
+            self._heard_at.clear()
 
     @property
     def deadline(self) -> float:

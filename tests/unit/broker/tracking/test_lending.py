@@ -94,6 +94,17 @@ def test_one_that_has_fallen_silent_wants_nothing() -> None:
     assert lent.deadline == 6.0 + SILENT_S
 
 
+def test_once_there_is_no_budget_those_who_were_heard_fall_silent_without_a_word() -> None:
+    """The tracker would look for the first of them without end."""
+    lent = lending("a", "b")
+    lent.learn(None, 10)
+    assert lent.settle(SILENT_S + 1) == []
+    assert (lent.lent("a"), lent.deadline) == (None, math.inf)
+    lent.learn(1000, 10)
+    lent.settle(SILENT_S + 2)
+    assert lent.lent("a") == 100
+
+
 def test_another_budget_counts_at_once() -> None:
     lent = lending("a")
     lent.settle(LATER)
