@@ -37,6 +37,9 @@ class Whole:
     def chunk_count(self) -> int:
         return self.manifest.chunk_count
 
+    def chunk_size(self, index: int) -> int:
+        return self.manifest.chunk_size(index)
+
     @property
     def have(self) -> int:
         return bitmap.full(self.manifest.chunk_count)

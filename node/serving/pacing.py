@@ -62,7 +62,6 @@ class Pacing:
         self._budget = budget or Bucket()
         self._unsent: dict[int, tuple[Source, int, float]] = {}  # Oldest first.
         self._unsent_bytes = 0
-        self._latest_bytes = 0  # Of the last reply; the next one is about as long.
         self._askers: collections.OrderedDict[Source, _Asker] = collections.OrderedDict()
         self._best_s_per_byte = math.inf  # To the quickest asker …
         self._best_at = 0.0  # … as it was then.
@@ -110,7 +109,6 @@ class Pacing:
 
     def queued(self, number: int, asker: "Source", size_bytes: int, now: float) -> None:
         """Note that a reply of `size_bytes` was given to the socket."""
-        self._latest_bytes = size_bytes
         self._unsent[number] = asker, size_bytes, now
         self._unsent_bytes += size_bytes
         found = self._askers.setdefault(asker, _Asker())
@@ -144,8 +142,9 @@ class Pacing:
         not count; nor, for one who asks for the first time, those to any that are known: nobody
         knows yet whether it is as slow as they are.
         """
-        paid_at = self._budget.ready_at(now, reserved * self._latest_bytes)
-        return max(paid_at, self._has_place_at(now, reserved, for_known=for_known))
+        return max(
+            self._budget.ready_at(now), self._has_place_at(now, reserved, for_known=for_known)
+        )
 
     def _has_place_at(self, now: float, reserved: int, *, for_known: bool) -> float:
         is_slow = self._s_per_byte * SLOW_BYTES_PER_S > 1

@@ -50,6 +50,7 @@ class _Chosen(msgspec.Struct, frozen=True, gc=False):
     arrived: steps.RequestArrived
     shared: steps.Shared
     reply: ChunkReply
+    size_bytes: int  # Charged already: it passes as soon as it has been read.
 
 
 class Server:
@@ -142,12 +143,15 @@ class Server:
             case steps.ReplyLeft(number):
                 self._waiting.has_read(self._pacing.left(number, now))
             case steps.ChunkGone(number, reason):
-                shared = self._chosen.pop(number).shared
-                return [steps.Withdraw(shared, reason), steps.SendReply(number, _GONE)]
+                chosen = self._chosen.pop(number)
+                self._bucket.give_back(chosen.size_bytes)
+                return [steps.Withdraw(chosen.shared, reason), steps.SendReply(number, _GONE)]
             case steps.StateFound(number, state):
                 return [steps.SendReply(number, state)]
             case steps.AnswerFailed(number):
-                self._chosen.pop(number, None)
+                failed = self._chosen.pop(number, None)
+                if failed is not None:
+                    self._bucket.give_back(failed.size_bytes)
                 return [steps.SendReply(number, _BUG)]
             case steps.AskerLeft(source):
                 self._waiting.drop(source)
@@ -187,7 +191,9 @@ class Server:
             return steps.SendReply(number, Nothing(have))
         demand.served(index)
         reply = ChunkReply(index, have, demand.askers)
-        self._chosen[number] = _Chosen(now, arrived, shared, reply)
+        size_bytes = shared.chunk_size(index)
+        self._bucket.take(size_bytes, now)
+        self._chosen[number] = _Chosen(now, arrived, shared, reply, size_bytes)
         return steps.ReadChunk(number, shared, index)
 
     def _send_chunk(self, number: int, data: bytes, now: float) -> Actions:
@@ -212,6 +218,7 @@ class Server:
         if request.may_wait and not has_room:
             return steps.SendReply(arrived.number, _ASK_OTHERS)
         self.sent.manifest_count += 1
+        self._bucket.take(len(shared.data), now)
         return self._send(arrived, ManifestReply(shared.id, shared.name), shared.data, now)
 
     def _take_note(self, number: int, request: WrongChunk) -> Actions:
@@ -226,7 +233,6 @@ class Server:
         self, arrived: steps.RequestArrived, message: NodeReply, payload: bytes, now: float
     ) -> steps.Action:
         number, size_bytes = arrived.number, len(payload)
-        self._bucket.take(size_bytes, now)
         if self._waiting:  # Otherwise nobody had to wait for this one.
             self._waiting.charge(arrived, size_bytes)
         is_counted = size_bytes >= COUNTED_BYTES

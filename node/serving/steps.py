@@ -31,6 +31,7 @@ class Shared(Protocol):
     def data(self) -> bytes:
         """The canonical manifest bytes."""
 
+    def chunk_size(self, index: int) -> int: ...
     def read(self, index: int) -> bytes:
         """Return a chunk's bytes. For the shell: the server never calls it."""
 

@@ -64,6 +64,9 @@ class PartialFile:
     def chunk_count(self) -> int:
         return self._manifest.chunk_count
 
+    def chunk_size(self, index: int) -> int:
+        return self._manifest.chunk_size(index)
+
     @property
     def have_bytes(self) -> int:
         """About how much of it is here: the chunks of a thing are about equally large."""

@@ -75,6 +75,9 @@ class Shelf:
     def chunk_count(self) -> int:
         return self.manifest.chunk_count
 
+    def chunk_size(self, index: int) -> int:
+        return self.manifest.chunk_size(index)
+
     def read(self, index: int) -> bytes:
         return _zeros(self.manifest.chunk_size(index))
 

@@ -37,6 +37,10 @@ class Thing:
         self.have = bits(have)
         self.data = b"manifest"
         self.chunk_count = COUNT
+        self.chunk_bytes = 5
+
+    def chunk_size(self, _: int) -> int:
+        return self.chunk_bytes
 
     def read(self, index: int) -> bytes:
         raise AssertionError(index)
@@ -57,6 +61,7 @@ class Scene:
         self.thing = Thing("a.bin", 1, have)
         self.server = Server(Things(self.thing), 1.0)
         self.chunk = chunk
+        self.thing.chunk_bytes = len(chunk)
         self.now = 0.0
         self.done: list[steps.Action] = []  # All that it had done, without the readings.
         self._count = 0

@@ -1,13 +1,17 @@
 """How a rate is shared by connections, and what a server does with a limit."""
 
+import pytest
 from shoal.node.serving.shares import HEADROOM, Shares
 from shoal.node.serving.steps import (
+    AnswerFailed,
     AskerLeft,
+    ChunkGone,
     ChunkRead,
     EndPaces,
     LimitChanged,
     ReadChunk,
     ReplyLeft,
+    RequestArrived,
     SendReply,
     SetPace,
     Source,
@@ -86,21 +90,30 @@ def test_a_server_keeps_to_its_limit_and_asks_to_be_woken() -> None:
         scene.tell(ReplyLeft(number))
 
 
-def test_a_chunk_that_is_being_read_counts_as_long_as_the_last_one() -> None:
+def arrived(scene: Scene, number: int) -> RequestArrived:
+    return RequestArrived(number, ANYWHERE, scene.request(number))
+
+
+@pytest.mark.parametrize("chunk", [LONG, bytes(1000)])
+def test_a_chunk_counts_from_when_it_begins_to_be_read(chunk: bytes) -> None:
+    """Otherwise as many as are read at a time would leave at once, whatever the limit."""
+    scene = Scene(chunk=chunk)
+    scene.tell(LimitChanged(len(chunk)))
+    (reading,) = scene.server.handle(arrived(scene, 1), 0.0)
+    assert reading == ReadChunk(1, scene.thing, 1)
+    assert scene.server.handle(arrived(scene, 2), 0.0) == []
+    assert 0.9 < scene.server.deadline(0.0) <= 1.0
+    scene.tell(ChunkRead(1, chunk))
+    assert 0.9 < scene.server.deadline(0.0) <= 1.0
+
+
+@pytest.mark.parametrize("event", [ChunkGone(1, "a.bin"), AnswerFailed(1)])
+def test_what_cannot_be_read_has_not_been_sent(event: ChunkGone | AnswerFailed) -> None:
     scene = limited()
-    scene.arrive(scene.request(0))
-    scene.now = 10.0
-    scene.arrive(scene.request(1))
-    scene.tell(ReplyLeft(1))
-    for index in (2, 3):
-        scene.arrive(scene.request(index))
-    scene.now = scene.server.deadline(scene.now)
-    (reading,) = scene.server.handle(TimePassed(), scene.now)
-    assert isinstance(reading, ReadChunk)
-    assert scene.server.deadline(scene.now) > scene.now + 0.9
-    before = scene.server.deadline(scene.now)
-    scene.tell(ChunkRead(reading.number, LONG))
-    assert scene.server.deadline(scene.now) == before
+    assert len(scene.server.handle(arrived(scene, 1), 0.0)) == 1
+    assert scene.server.handle(arrived(scene, 2), 0.0) == []
+    *_, reading = scene.server.handle(event, 0.0)
+    assert reading == ReadChunk(2, scene.thing, 2)
 
 
 def test_a_connection_is_paced_before_anything_is_sent_over_it() -> None:
