@@ -6,7 +6,7 @@ import random
 from collections.abc import Callable
 from pathlib import Path
 
-from tests.simulation.faults import admission, disk, several, sockets, watched
+from tests.simulation.faults import admission, disk, limits, several, sockets, watched
 from tests.simulation.faults.checks import Checks
 from tests.simulation.faults.connections import Net
 from tests.simulation.faults.content import Archive
@@ -18,6 +18,7 @@ from tests.simulation.faults.threads import Loop, Process
 from tests.simulation.faults.trace import Finding, Trace
 from tests.simulation.network import place
 
+WHATS = "keys", "rates"
 LOOK_S = 1.0  # How often the checkers look at everything.
 
 
@@ -39,9 +40,12 @@ class Cluster:
         self.several = several.drawn(self, seed)
         self.ledger = Ledger(self.hits) if self.several is None else self.several.ledger
         watched.begin(self.ledger)
-        self.keys_rng = random.Random(f"keys {seed}")  # Of its own: the rest stays as it is.
+        # Of their own: so the rest stays as it is.
+        self.keys_rng, self.rates_rng = (random.Random(f"{what} {seed}") for what in WHATS)
         self.keyrings = Keyrings(random.Random(self.keys_rng.getrandbits(64)))
+        self.rate_together: int | None = None  # What all may send, in bytes/s.
         admission.begin(self)
+        limits.begin(self)
         self.zones: dict[str, str | None] = {}  # Of the nodes in the cluster file.
         self.trackers = [TrackerHost(self)] if self.several is None else self.several.begin()
         self.nodes: dict[str, NodeHost] = {}

@@ -1,12 +1,15 @@
 """The part of `python -m tests.simulation` that simulates faults."""
 
 import argparse
+import faulthandler
 import json
 
 import msgspec
 
 from tests.simulation.faults import runs, story
 from tests.simulation.faults.plants import PLANTS, planted
+
+STUCK_S = 90.0  # Real ones; no seed takes as long, unless something runs without end.
 
 
 def simulate(args: argparse.Namespace) -> int:
@@ -30,7 +33,9 @@ def _print_json(args: argparse.Namespace) -> int:
     """Print a line for each seed, for the process that sums them up."""
     with planted(args.plant):
         for seed in range(args.seed, args.seed + args.seeds):
+            faulthandler.dump_traceback_later(STUCK_S, exit=True)
             outcome = story.run(seed)
+            faulthandler.cancel_dump_traceback_later()
             last = outcome.lines[-args.lines :] if outcome.finding else ()
             kept = msgspec.structs.replace(outcome, lines=last)
             print(json.dumps(msgspec.to_builtins(kept)), flush=True)

@@ -78,6 +78,10 @@ class End:
         self.user = ""  # As whom ZAP has let in whoever is at the other end.
         self.out: collections.OrderedDict[Letter, None] = collections.OrderedDict()
         self._held: collections.deque[Letter] = collections.deque()
+        self.pace: int | None = None  # In bytes/s; None: any.
+        self.usual_s = 0.0  # The round trip, smoothed.
+        self.arrived_bytes = 0
+        self._begins_at = self._paid_at = 0.0  # The next message, and when the last is paid for.
         self._last_at = 0.0
         self._unacknowledged = False
 
@@ -88,6 +92,25 @@ class End:
             letter.leave()
             return
         self.out[letter] = None
+        begins_at = self._spaced_at(letter.size_bytes)
+        if begins_at > net.loop.now:
+            net.loop.at(begins_at, self._begin, letter)
+        else:
+            self._begin(letter)
+
+    def _spaced_at(self, size_bytes: int) -> float:
+        """Return when the kernel lets the next message go, at the pace of this connection."""
+        now = self.net.loop.now
+        if self.pace is not None:
+            self._paid_at = max(now, self._paid_at) + size_bytes / self.pace
+            quickest_s = size_bytes / self.net.places[self.host].up.rate_bytes_per_s
+            self._begins_at = max(self._begins_at, self._paid_at - quickest_s)
+        return self._begins_at
+
+    def _begin(self, letter: Letter) -> None:
+        if letter not in self.out:
+            return
+        net = self.net
         here, there = net.places[self.host], net.places[self.peer.host]
         left_at, due = send(here, there, letter.size_bytes, net.loop.now)
         net.loop.at(left_at, self._left, letter)
@@ -107,7 +130,10 @@ class End:
             self._held.append(letter)
             self.check_at(net.loop.now + self.owner.unacknowledged_s)
             return
-        whole_at = receive(net.places[self.peer.host], letter.size_bytes, net.loop.now)
+        there = net.places[self.peer.host]
+        whole_at = receive(there, letter.size_bytes, net.loop.now)
+        queued_s = whole_at - net.loop.now - letter.size_bytes / there.down.rate_bytes_per_s
+        self._measure(2 * net.latency_s(self, self.peer) + max(0.0, queued_s))
         self._last_at = max(whole_at, self._last_at)
         net.loop.at(self._last_at, self._deliver, letter)
 
@@ -117,6 +143,7 @@ class End:
         net, peer = self.net, self.peer
         letter.leave()
         del self.out[letter]
+        self.arrived_bytes += letter.size_bytes
         if net.is_cut(peer.host, self.host):
             self._unacknowledged = True
             self.check_at(net.loop.now + self.owner.unacknowledged_s)
@@ -125,6 +152,11 @@ class End:
             peer.owner.process.when_running(lambda: peer.owner.came(peer, letter.frames))
         else:
             self.net.loop.at(net.loop.now + net.latency_s(self, peer), self.lose)
+
+    def _measure(self, round_trip_s: float) -> None:
+        """Smooth it as TCP does (RFC 6298); what waits in the other's link counts, as it must."""
+        before_s = self.usual_s or round_trip_s
+        self.usual_s = before_s + (round_trip_s - before_s) / 8
 
     def mend(self) -> None:
         """Go on after a cut: what was held up arrives, in order."""

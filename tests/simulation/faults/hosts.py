@@ -11,6 +11,7 @@ from shoal.broker.sqlite_store import SqliteStore
 from shoal.broker.tracking.initial import Initial, InitialNode
 from shoal.node.agent import Agent
 from shoal.node.folder.lock import FolderLock
+from shoal.node.network.rates import RateLimits
 from shoal.node.orders.identity import Identity
 from shoal.protocol.control import FetchOrder, Report, Task
 from shoal.protocol.errors import OperatorError, refused
@@ -133,7 +134,8 @@ class TrackerHost(Host):
         keys = cluster.keyrings.file
         publish = Publish.MEMBERS if keys is None else keys.publish
         others = tuple(one for one in cluster.tracker_addresses if one != self.address)
-        return Initial(self.address, nodes, publish=publish, accepts_pushes=True, others=others)
+        how = {"publish": publish, "accepts_pushes": True, "cluster_up": cluster.rate_together}
+        return Initial(self.address, nodes, others=others, **how)  # type: ignore[arg-type]
 
     def _main(self, _: Process) -> None:
         clock = self.cluster.clock
@@ -172,6 +174,7 @@ class NodeHost(Host):
         self.agent: Agent | None = None
         self.obeys = True
         self.in_place = False
+        self.limits = RateLimits()
         self.orders: list[Order] = []
         self._waiting: list[Thread] = []
         self._quota_bytes = quota_bytes
@@ -188,6 +191,11 @@ class NodeHost(Host):
         for order in self.orders:
             order.end()
         self.orders.clear()
+
+    def _reload(self) -> None:
+        super()._reload()
+        if self.agent is not None:
+            self.agent.limit(self.limits)
 
     def wait_until_up(self) -> None:
         """Have the current thread wait until the node takes orders."""
@@ -253,7 +261,8 @@ class NodeHost(Host):
         clock = self.cluster.clock
         places = self.name, self.address, self.folder, trackers, self._quota_bytes
         ring = self.cluster.keyrings.ring(self.name)
-        identity = Identity(*places, obeys=self.obeys, in_place=self.in_place, ring=ring)
+        how = {"obeys": self.obeys, "in_place": self.in_place, "limits": self.limits}
+        identity = Identity(*places, ring=ring, **how)  # type: ignore[arg-type]
         agent = Agent(identity, FolderLock.take(self.folder))
         started = clock()
         try:

@@ -52,8 +52,20 @@ def abort(opened: Opened) -> None:
     opened.end.lose()
 
 
+def pace(opened: Opened, rate: int | None) -> None:
+    """Stand in for `pace`."""
+    opened.end.pace = rate
+
+
+def flow(opened: Opened) -> tuple[float, int]:
+    """Stand in for `flow`: the smoothed round trip, and how much has arrived."""
+    return opened.end.usual_s, opened.end.arrived_bytes
+
+
 REPLACED: list[tuple[Any, str, Any]] = [
     (product_sockets, "connection", connection),
     (product_sockets, "borrowed", borrowed),
     (product_sockets, "abort", abort),
+    (product_sockets, "pace", pace),
+    (product_sockets, "flow", flow),
 ]

@@ -2,12 +2,13 @@
 
 import contextlib
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from shoal.broker.sqlite_store import SqliteStore
 from shoal.broker.stores import Exchanged
+from shoal.broker.tracking import lending
 from shoal.broker.tracking.changes import Change, Wished
 from shoal.broker.tracking.members import Members
 from shoal.broker.tracking.pushes import Pushes
@@ -22,6 +23,7 @@ from shoal.node.fetching.roster import Roster, Trouble
 from shoal.node.folder.register import Register
 from shoal.node.network import fetcher
 from shoal.node.network.front import Front
+from shoal.node.network.rates import RateLimits, Rates, SharedBucket
 from shoal.node.orders import standing
 from shoal.node.scheduling.requests import Outstanding
 from shoal.node.scheduling.wanted import Wanted
@@ -32,6 +34,7 @@ from shoal.node.staging.intake import Intake
 from shoal.node.staging.spare import Spare
 from shoal.node.staging.staged_file import StagedFile
 from shoal.protocol import permits
+from shoal.protocol.bucket import Bucket
 from shoal.protocol.keyring import Keyring
 from shoal.protocol.permits import Role, Who
 from shoal.protocol.pushing import Verdict, Wish
@@ -155,8 +158,23 @@ def _ever_known(ring: Keyring, tracker: bytes, nodes: Any, table: Any) -> None:
 _replace = Keyring.replace
 
 
+# Rates.
+
+
+def _all_to_each(budget: int, wants: Mapping[str, int]) -> dict[str, int]:
+    return dict.fromkeys(wants, budget)
+
+
+def _as_at_first(rates: Rates, limits: RateLimits) -> None:
+    rates._borrowing.usual = limits.part
+
+
 PLANTS: dict[str, Plant] = {
     **tracker_plants.PLANTS,
+    "what is sent is not counted": Plant([(Bucket, "take", lambda *_: None)], {"rates"}),
+    "what is requested is not counted": Plant([(SharedBucket, "take", lambda *_: None)], {"rates"}),
+    "limits hold from the next start on": Plant([(Rates, "set", _as_at_first)], {"rates"}),
+    "everybody is lent everything": Plant([(lending, "shares", _all_to_each)], {"rates"}),
     "any key will do": Plant([(Keyring, "who", _anybody)], {"let in", "in another's name"}),
     "a key that is taken out is still good": Plant([(Keyring, "replace", _ever_known)], {"let in"}),
     "nobody looks who may say what": Plant(

@@ -10,7 +10,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import msgspec
 
-from tests.simulation.faults import acts, keyed, pushing, tracker_acts
+from tests.simulation.faults import acts, keyed, limits, pushing, tracker_acts
 from tests.simulation.faults.knocking import SHOWN
 from tests.simulation.faults.liars import KINDS
 from tests.simulation.faults.story import Outcome
@@ -46,7 +46,7 @@ def told(outcome: Outcome, plant: str | None = None, lines: int = SHOWN_LINES) -
 def expected() -> set[str]:
     """Return what must have been hit: what has not been is not tested."""
     several = {"2 trackers", "3 trackers"}
-    drawn = *acts.ACTS, *acts.FAULTS, *pushing.ACTS, *keyed.ACTS, *tracker_acts.ACTS
+    drawn = *acts.ACTS, *acts.FAULTS, *pushing.ACTS, *keyed.ACTS, *limits.ACTS, *tracker_acts.ACTS
     acts_and_faults = {act.__name__.replace("_", " ") for act in drawn}
     calls = {f"disk: {name} fails" for name in acts.CALLS if name in USED}
     kills = {f"killed at {name}" for name in acts.CALLS if name in USED}
@@ -55,6 +55,7 @@ def expected() -> set[str]:
     liars = {f"liar asked: {kind}" for kind in KINDS}
     shown = {f"stranger shows {what}" for what in SHOWN}
     refused = {"keys", "refused by the tracker", "refused by a node"}
+    rates = {"limits", "a rate is lent", *(f"bound by a limit: {does}" for does in limits.DOES)}
     return (
         acts_and_faults
         | calls
@@ -65,6 +66,7 @@ def expected() -> set[str]:
         | shown
         | refused
         | several
+        | rates
         | {"messages replayed", "complaints"}
     )
 

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import msgspec
 
-from tests.simulation.faults import acts, content, keyed, pushing, system, threads
+from tests.simulation.faults import acts, content, keyed, limits, pushing, system, threads
 from tests.simulation.faults.cluster import Cluster
 from tests.simulation.faults.disk import Habits
 from tests.simulation.faults.knocking import Knocker
@@ -91,6 +91,7 @@ class Story:
         pushing.draw(self)
         if cluster.several is None:
             keyed.draw(self)
+            limits.draw(self)
         else:
             cluster.several.draw(self)
 

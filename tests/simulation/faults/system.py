@@ -23,7 +23,7 @@ from shoal.node.staging import write_behind
 from shoal.system import memory
 from shoal.wire import listener
 
-from tests.simulation.faults import admission, disk, locks, patterns, waiting, watched
+from tests.simulation.faults import admission, disk, limits, locks, patterns, waiting, watched
 from tests.simulation.faults.threads import Loop, Thread, Timer, the_loop
 
 LOOK_S = 0.1  # At the memory, which does not grow here: more often only takes more real time.
@@ -69,6 +69,10 @@ def _wall_ns() -> int:
     return int(1e9 * _wall())
 
 
+def _local_time(seconds: float | None = None) -> time.struct_time:
+    return time.gmtime(_wall() if seconds is None else seconds)
+
+
 def _process_id() -> int:
     process = the_loop().process()
     return _getpid() if process is None else FIRST_PID + process.number
@@ -111,6 +115,9 @@ REPLACED: list[tuple[Any, str, Any]] = [
     (agent, "Obeying", watched.WatchedObeying),
     (Fetches, "heal", watched.healed),
     *admission.REPLACED,
+    *limits.REPLACED,
+    (agent, "Rates", limits.WatchedRates),
+    (time, "localtime", _local_time),
     # What depends on the sizes of chunks, which are small here.
     (server, "COUNTED_BYTES", SMALL_BYTES),
     (front, "COUNTED_BYTES", SMALL_BYTES),

@@ -26,6 +26,6 @@ def test_each_checker_finds_one() -> None:
     assert found >= {
         *("bytes", "early", "user's own", "newest", "expired", "accounted", "duplicates"),
         *("banned", "deadlock", "liveness", "memory", "exceptions", "left open"),
-        *("wishes", "cancelled", "unasked", "verdicts", "let in", "in another's name"),
+        *("wishes", "cancelled", "unasked", "verdicts", "let in", "in another's name", "rates"),
         *("agreement", "numbers", "stale", "failover"),
     }

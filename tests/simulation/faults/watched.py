@@ -17,6 +17,7 @@ from shoal.protocol.permits import Asker
 from shoal.protocol.pushing import Wish
 from shoal.protocol.titles import Title
 
+from tests.simulation.faults import limits
 from tests.simulation.faults.ledger import Ledger
 from tests.simulation.faults.threads import the_loop
 from tests.simulation.faults.trace import Finding
@@ -35,6 +36,7 @@ class WatchedDownload(Download):
         self.host = _host()
         ledgers[0].require_reason(self.host, self.name, meant.id)
         self._sent: dict[int, str] = {}  # Request ids, and whom they were sent to.
+        self._sizes: dict[int, int] = {}  # Of what they are for.
         self._gathers: object = None  # What the requests are for: the listing, or all of it.
         self.twice = 0
         self._came: set[int] = set()
@@ -50,7 +52,7 @@ class WatchedDownload(Download):
 
     def handle(self, event: steps.Event, now: float) -> list[steps.Action]:
         if isinstance(event, ANSWERS):
-            self._sent.pop(event.request_id, None)
+            self._note_answer(event)
         if isinstance(event, steps.ChunkReceived) and self.manifest is not None:
             self._count(event, self.manifest)
         actions = super().handle(event, now)
@@ -59,12 +61,29 @@ class WatchedDownload(Download):
             self._sent.clear()  # Cancelled.
         for action in actions:
             if isinstance(action, steps.RequestChunk):
-                self._sent[action.request_id] = action.node
+                self._note_request(action)
             elif isinstance(action, steps.Disconnect):
-                self._sent = {one: to for one, to in self._sent.items() if to != action.node}
+                self._note_loss(action.node)
         if self.is_open:
             self._check(now)
         return actions
+
+    def _note_request(self, action: steps.RequestChunk) -> None:
+        assert self.manifest is not None
+        size_bytes = self.manifest.chunk_size(action.index)
+        self._sent[action.request_id], self._sizes[action.request_id] = action.node, size_bytes
+        limits.requested(self.host, size_bytes)
+
+    def _note_answer(self, event: ANSWERS) -> None:
+        size_bytes = self._sizes.pop(event.request_id, 0)
+        was_out = self._sent.pop(event.request_id, None) is not None
+        if was_out and not isinstance(event, steps.ChunkReceived):
+            limits.requested(self.host, -size_bytes)
+
+    def _note_loss(self, node: str) -> None:
+        for number in [one for one, to in self._sent.items() if to == node]:
+            del self._sent[number]
+            limits.requested(self.host, -self._sizes.pop(number))
 
     def _count(self, event: steps.ChunkReceived, thing: Manifest) -> None:
         """Count the right chunks that came more than once."""
@@ -111,6 +130,7 @@ class WatchedTracker(Tracker):
 
     def expire(self, now: float) -> Expiry:
         expiry = super().expire(now)
+        limits.require_lent(self._state.lending)
         for node in [one for one, at in self._heard.items() if now - at > 10 * LEASE_S]:
             del self._heard[node]
         return expiry
