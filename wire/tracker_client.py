@@ -1,6 +1,7 @@
 """Asks the tracker: one request at a time, with a deadline and retries. Judges no reply.
 
-If there are several, the one that protocol.trackers names; one that fails makes way for the next.
+If there are several, the one that protocol.trackers names; one that fails, or answers what is no
+message, makes way for the next.
 """
 
 import contextlib
@@ -105,7 +106,7 @@ class TrackerClient:
         if self._unsent and self.is_waiting:
             self._reach(now)
         while frames.has_mail(self.socket):
-            reply = self._read(self.socket.recv_multipart(zmq.NOBLOCK))
+            reply = self._read(self.socket.recv_multipart(zmq.NOBLOCK), now)
             if reply is not None and self.is_waiting:
                 self._body = b""
                 self._failures.clear()
@@ -257,7 +258,7 @@ class TrackerClient:
             frames.send(self.socket, self._unsent)
             self._unsent = []
 
-    def _read(self, parts: list[bytes]) -> TrackerReply | None:
+    def _read(self, parts: list[bytes], now: float) -> TrackerReply | None:
         match parts:
             case [tag, b"", body] if tag == self._tag:
                 pass
@@ -270,8 +271,18 @@ class TrackerClient:
         try:
             reply: TrackerReply = messages.decode(body, TrackerReply)
         except MalformedMessageError as error:
-            return messages.Error(WireCode.MALFORMED, f"the tracker's reply is malformed: {error}")
+            return self._instead_of_nonsense(error, now)
         return reply
+
+    def _instead_of_nonsense(
+        self, error: MalformedMessageError, now: float
+    ) -> messages.Error | None:
+        """Ask a tracker that has not failed yet; return what was wrong if there is none."""
+        if self.is_waiting:
+            self._note_failure(now)
+            if self._moves_on(now):
+                return None
+        return messages.Error(WireCode.MALFORMED, f"the tracker's reply is malformed: {error}")
 
 
 def unreachable(troubles: Mapping[str, str]) -> str:

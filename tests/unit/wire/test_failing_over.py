@@ -10,7 +10,7 @@ import zmq
 from shoal.protocol import messages
 from shoal.protocol.errors import NotAllowedError, OperatorError, TrackerError
 from shoal.protocol.keyring import Keyring, Towards
-from shoal.protocol.messages import List, Ok
+from shoal.protocol.messages import Error, List, Ok
 from shoal.protocol.permits import Role, Who
 from shoal.protocol.trackers import Trackers
 from shoal.wire import sockets
@@ -129,6 +129,35 @@ def test_one_that_ends_while_nothing_is_asked_makes_way_too(scene: Scene) -> Non
     eventually(has_moved)
     scene.send()
     eventually(scene.has_answer)
+
+
+@pytest.mark.parametrize("body", [b"", b"\xc1", bytes(messages.MAX_REPLY_BYTES + (1 << 20))])
+def test_one_that_answers_nonsense_or_far_too_much_makes_way_at_once(
+    scene: Scene, body: bytes
+) -> None:
+    """Fault 60."""
+    scene.start(scene.first, scene.second)
+    scene.send()
+    *route, _ = scene.running[scene.first].recv_multipart()
+    scene.running[scene.first].send_multipart([*route, body])
+    eventually(scene.has_answer)  # No time passes.
+    assert scene.client.address == scene.second
+
+
+def test_if_all_answer_nonsense_that_is_said(scene: Scene) -> None:
+    scene.start(*scene.trackers.addresses)
+    scene.send()
+    asked = set()
+    reply = None
+    while reply is None:
+        asked.add(scene.client.address)
+        *route, _ = scene.running[scene.client.address].recv_multipart()
+        scene.running[scene.client.address].send_multipart([*route, b"\xc1"])
+        assert scene.client.socket.poll(10_000)
+        reply = scene.client.receive(scene.now)
+    assert isinstance(reply, Error)
+    assert reply.message.startswith("the tracker's reply is malformed: ")
+    assert asked == set(scene.trackers.addresses)
 
 
 def test_if_nobody_answers_the_error_names_all_and_then_each_is_tried_again(scene: Scene) -> None:
