@@ -64,6 +64,7 @@ ATTACKS: dict[str, Callable[[str], Attack]] = {
     "large messages": lambda _: Attack(request(bytes(LONG_BYTES)), connections=30),
     "tiny messages": lambda _: Attack(_times(request(b"")), connections=30),
     "no envelopes": lambda _: Attack(_times(frame(b"")), connections=30),
+    "random bytes": lambda _: Attack(random.Random(1).randbytes(AT_ONCE), shakes_hands=False),
     "half-open handshakes": lambda _: Attack(
         b"", connections=2000, once=GREETING[:11], pause_s=1.0, shakes_hands=False
     ),

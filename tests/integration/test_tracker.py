@@ -5,7 +5,7 @@ import random
 import socket
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import pytest
@@ -13,6 +13,8 @@ import zmq
 from shoal.broker.server import Server
 from shoal.broker.settings import ServerSettings
 from shoal.broker.sqlite_store import SqliteStore
+from shoal.broker.stores import Exchanged
+from shoal.broker.tracking.changes import Change, Renewed
 from shoal.broker.tracking.initial import Initial
 from shoal.broker.tracking.settings import TrackerSettings
 from shoal.broker.tracking.tracker import Tracker
@@ -40,6 +42,8 @@ from tests.integration.running_tracker import (
     update,
     wait_until,
 )
+
+MOST_OUT = 128  # Requests that one connection may have out.
 
 
 @pytest.fixture
@@ -90,6 +94,45 @@ def test_s5_many_clients_are_answered_at_the_same_time(tracker: RunningTracker) 
             assert tag == f"{index}/{request}".encode()
             assert holder_names(messages.decode(body, messages.TrackerReply)) == ["n2", "n3"]
         each.close()
+
+
+class GatedStore:
+    """A store that saves only when the test lets it."""
+
+    is_shared = False
+
+    def __init__(self, store: SqliteStore, gate: threading.Semaphore) -> None:
+        self._exchange, self._gate = store.exchange, gate
+        self.load, self.trouble, self.close = store.load, store.trouble, store.close
+
+    def exchange(self, changes: Sequence[Change], renewed: Sequence[Renewed] = ()) -> Exchanged:
+        assert self._gate.acquire(timeout=30)
+        return self._exchange(changes, renewed)
+
+
+def test_a_flood_of_updates_takes_no_turns_of_others(tmp_path: Path) -> None:
+    """Fault 65: one that asks for little does not wait for all that another one has sent."""
+    gate = threading.Semaphore(0)
+    with (
+        RunningTracker(tmp_path, wrap_store=lambda store: GatedStore(store, gate)) as tracker,
+        tracker.client() as client,
+    ):
+        flooder = tracker.socket(zmq.DEALER)
+        for sequence in range(1, MOST_OUT + 1):
+            body = messages.encode(update("n1", f"{sequence}", sequence=sequence))
+            flooder.send_multipart([b"", body])
+        gate.release()
+        assert flooder.poll(10_000)  # The flood has begun.
+        client.socket.send_multipart([b"", messages.encode(Status())])
+        most_rounds = MOST_OUT // ServerSettings().round_requests
+        rounds = 1
+        while not client.socket.poll(500) and rounds <= most_rounds:
+            gate.release()
+            rounds += 1
+        for _ in range(MOST_OUT):  # The rest.
+            gate.release()
+        assert rounds <= most_rounds // 2
+        flooder.close()
 
 
 def test_never_stops_reading_from_a_connection(tracker: RunningTracker) -> None:

@@ -70,10 +70,10 @@ def ready(socket_type: bytes) -> bytes:
     return bytes([4, len(body)]) + body
 
 
-def shaken_hands(tracker: RunningTracker) -> socket.socket:
+def shaken_hands(tracker: RunningTracker, socket_type: bytes = b"DEALER") -> socket.socket:
     """Return a plain socket on which ZMTP's handshake is done."""
     stranger = connected(tracker)
-    stranger.sendall(greeting() + ready(b"DEALER"))
+    stranger.sendall(greeting() + ready(socket_type))
     received(stranger, 64)
     _, size = received(stranger, 2)
     received(stranger, size)
@@ -107,11 +107,23 @@ def is_cut(stranger: socket.socket) -> bool:
         b"SSH-2.0-OpenSSH_9.2p1 Debian-2\r\n",
         SIGNATURE + bytes([3, 0]) + b"CURVE".ljust(20, b"\0") + bytes(32),
         greeting() + ready(b"PUB"),
+        greeting() + ready(b"REP"),
         greeting() + ready(b"NONSENSE"),
         greeting() + b"\x04\x05READY",
         greeting() + bytes(4096),
     ],
-    ids=["random", "HTTP", "TLS", "SSH", "CURVE", "PUB", "nonsense", "short command", "zeros"],
+    ids=[
+        "random",
+        "HTTP",
+        "TLS",
+        "SSH",
+        "CURVE",
+        "PUB",
+        "REP",
+        "nonsense",
+        "short command",
+        "zeros",
+    ],
 )
 def test_cuts_connections_that_speak_another_protocol(
     tracker: RunningTracker, opening: bytes
@@ -156,8 +168,9 @@ def test_cuts_connections_that_send_too_long_a_frame(tracker: RunningTracker) ->
             assert is_cut(stranger)
 
 
-def test_serves_a_hand_made_handshake(tracker: RunningTracker) -> None:
-    with shaken_hands(tracker) as stranger:
+@pytest.mark.parametrize("socket_type", [b"DEALER", b"REQ", b"ROUTER"])  # All others are cut.
+def test_serves_a_hand_made_handshake(tracker: RunningTracker, socket_type: bytes) -> None:
+    with shaken_hands(tracker, socket_type) as stranger:
         stranger.sendall(b"\x01\x00" + bytes([0, len(QUERY)]) + QUERY)
         assert received(stranger, 2) == b"\x01\x00"
 

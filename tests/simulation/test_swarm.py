@@ -1,13 +1,17 @@
 """Whole swarms in virtual time: all hosts finish, and the same seed gives the same outcome."""
 
 import dataclasses
+import functools
+import operator
 import statistics
 import subprocess
 import sys
 
 import pytest
 
-from tests.simulation.swarm import Outcome, Plan, bytes_per_s, run
+from tests.simulation import crew
+from tests.simulation.host import Host
+from tests.simulation.swarm import Outcome, Part, Plan, bytes_per_s, run
 
 SMALL = Plan(hosts=8, size_bytes=16 << 20, rate_mbit=100)
 
@@ -95,6 +99,29 @@ def test_those_who_die_hold_nobody_up(seed: int) -> None:
     outcome = run(plan)
     assert len(outcome.all_s) == plan.hosts - plan.dying_hosts
     assert max(outcome.all_s) < 1.5 * plan.bound_s
+
+
+@pytest.mark.parametrize("seed", range(1, 4))
+def test_the_only_seed_may_die_once_the_others_have_it_all_together(seed: int) -> None:
+    """Fault 55: nobody has all of it then, and each chunk may be at one host alone."""
+    plan = dataclasses.replace(SMALL, seed=seed)
+    part = Part(plan, 0, 1)
+    first, *others = (one for one in part._stations.values() if isinstance(one, Host))
+
+    def look() -> None:
+        together = functools.reduce(operator.or_, (one.shelf.have for one in others))
+        if together == first.shelf.have:
+            first.place.dies_at = part.world.now
+            assert not any(one.is_over for one in others)
+        else:
+            first.at(part.world.now + 0.001, look)
+
+    first.at(0.0, look)
+    crew.together(
+        1, lambda _: part, lambda one, it: one.run(it, 2 * plan.latency_s, plan.limit_s), Part.tell
+    )
+    assert not first.is_alive
+    assert all(one.finished_at for one in others)
 
 
 def test_an_uplink_can_be_slower_than_the_way_back() -> None:

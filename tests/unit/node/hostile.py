@@ -99,6 +99,39 @@ def _false_manifest(tag: bytes, _: object, right: Frames) -> list[Frames]:
     return [[tag, b"", right[0], manifest.encode(plain(b"something else"))]]
 
 
+class _EverySecond:
+    """Answers every second request for a chunk (fault 38)."""
+
+    def __init__(self) -> None:
+        self._count = 0
+
+    def __call__(self, tag: bytes, request: object, right: Frames) -> list[Frames]:
+        if isinstance(request, ChunkRequest):
+            self._count += 1
+            if self._count % 2:
+                return []
+        return [[tag, b"", *right]]
+
+
+class _Backwards:
+    """Answers each request for a chunk after the next one (fault 39)."""
+
+    def __init__(self) -> None:
+        self._held: list[Frames] = []
+
+    def __call__(self, tag: bytes, request: object, right: Frames) -> list[Frames]:
+        reply = [tag, b"", *right]
+        if not isinstance(request, ChunkRequest):
+            self._held.clear()
+            return [reply]
+        self._held.append(reply)
+        if len(self._held) == 1:
+            return []
+        replies = self._held[::-1]
+        self._held.clear()
+        return replies
+
+
 LIARS: Mapping[str, Way] = {
     "wrong bytes": _chunks(lambda data: bytes([data[0] ^ 1]) + data[1:]),
     "short": _chunks(lambda data: data[:-1]),
@@ -121,6 +154,8 @@ NUISANCES: Mapping[str, Way] = {
     "has nothing": _instead(messages.encode(Nothing(b"\xff\xff"))),
     "too large": _instead(messages.encode(ChunkReply(0)), bytes(MAX_CHUNK_BYTES + (1 << 20))),
     "twice": _twice,
+    "every second": _EverySecond(),
+    "backwards": _Backwards(),
     "other tags": _other_tags,
     "slow": _slow,
 }

@@ -170,6 +170,20 @@ def test_bounds_what_waits_in_each_connection(scene: Scene) -> None:
     assert pauses_ms in ([sockets.MOST_PAUSE_MS] * 3, [])
 
 
+def test_who_goes_without_a_word_is_noticed_within_half_a_minute(scene: Scene) -> None:
+    """Fault 5: nothing is asked of one who is only silent but by TCP itself."""
+    client = scene.client()
+    client.send_multipart([b"", b"?"])
+    scene.next()
+    port = port_of(scene.address)
+    (idle_s,) = bounds_of(port, socket.TCP_KEEPIDLE)
+    (between_s,) = bounds_of(port, socket.TCP_KEEPINTVL)
+    (count,) = bounds_of(port, socket.TCP_KEEPCNT)
+    assert idle_s + between_s * count <= 30
+    (unacknowledged_ms,) = bounds_of(port, socket.TCP_USER_TIMEOUT)
+    assert 0 < unacknowledged_ms <= 30_000
+
+
 def test_a_pong_that_cannot_be_sent_aborts_nothing(scene: Scene) -> None:
     """libzmq#4364: a reset connection whose queue is full, with a PING still to be answered."""
     request = b"\x01\x011\x01\x00\x00\x01?"

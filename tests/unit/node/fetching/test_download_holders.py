@@ -148,6 +148,18 @@ def test_a_reply_to_no_request_is_counted_and_dropped() -> None:
     assert (tally.late_replies, tally.duplicate_bytes, tally.fetched_bytes) == (2, 20, 10)
 
 
+def test_replies_may_come_in_any_order() -> None:
+    """Fault 39."""
+    scene = Scene()
+    scene.begin("n1")
+    scene.send("n1")
+    requests = [scene.request("n1") for _ in range(2)]
+    for request in reversed(requests):
+        index = request.index
+        assert scene.send_data(request, index, chunk(index)).startswith(f"store {index}")
+    assert scene.download.tally.late_replies == 0
+
+
 def test_a_busy_holder_is_asked_again_soon() -> None:
     scene = Scene()
     scene.begin("n1")

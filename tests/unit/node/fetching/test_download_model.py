@@ -81,6 +81,17 @@ class Partial(Kind):
         return [self.chunk(request, request.index)]
 
 
+class Spread(Kind):
+    """Has every third chunk, others than its neighbours have, and says which."""
+
+    def answer(self, request: steps.RequestChunk) -> list[steps.Event]:
+        first = int(self.node[1:]) % 3
+        if request.index % 3 == first:
+            return [self.chunk(request, request.index)]
+        have = bitmap.to_bytes(bitmap.of(range(first, COUNT, 3)), COUNT)
+        return [steps.NothingReceived(self.node, request.request_id, have)]
+
+
 class Contradictory(Kind):
     """Says that it has this or that, and sends nothing."""
 
@@ -305,6 +316,13 @@ def test_two_that_rotted_in_different_places_are_enough(
 def test_two_of_which_each_has_lost_half_are_enough(others: list[type[Kind]], seed: int) -> None:
     """At first sight each of them may look like a liar."""
     assert World([HalfRotten, HalfRotten, *others], seed).run() == steps.Publish()
+
+
+@given(others=st.lists(st.sampled_from(BAD), max_size=3), seed=st.integers(0, 2**32))
+@settings(max_examples=40)
+def test_three_of_which_each_has_a_third_are_enough(others: list[type[Kind]], seed: int) -> None:
+    """Fault 54: nobody has it all."""
+    assert World([Spread] * 3 + others, seed).run() == steps.Publish()
 
 
 @given(bad=st.lists(st.sampled_from(BAD), min_size=1, max_size=5), seed=st.integers(0, 2**32))

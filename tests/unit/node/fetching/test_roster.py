@@ -74,6 +74,12 @@ def test_leaves_itself_out() -> None:
     assert learned(a_roster(), "n1 me@x") == "n1"
 
 
+def test_does_not_connect_to_itself_under_another_name() -> None:
+    """Fault 50."""
+    roster = Roster("me", (TRACKER,), SETTINGS, {"me": holder("me@x").address})
+    assert learned(roster, "n1 n2@x") == "n1"
+
+
 def test_one_address_under_two_names_is_one_holder() -> None:
     assert learned(a_roster(), "n1@x n2@x") == "n1"
     assert learned(a_roster("n1@x"), "n2@x") == ""

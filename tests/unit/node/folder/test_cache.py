@@ -138,6 +138,18 @@ def test_each_start_has_a_larger_number(tmp_path: Path) -> None:
     assert epochs == sorted(set(epochs))
 
 
+def test_the_number_is_larger_even_when_the_clock_was_set_back(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Fault 74."""
+    with cache_at(tmp_path / "cache.db") as cache:
+        before = cache.next_epoch()
+    a_day_ago = time.time_ns() - 86_400 * 10**9
+    monkeypatch.setattr(time, "time_ns", lambda: a_day_ago)
+    with cache_at(tmp_path / "cache.db") as cache:
+        assert cache.next_epoch() == before + 1
+
+
 def test_the_number_is_larger_even_when_the_cache_was_lost(tmp_path: Path) -> None:
     """Else the tracker takes the node for an older process of itself, and does not listen."""
     with cache_at(tmp_path / "cache.db") as cache:
