@@ -126,6 +126,8 @@ class Settlement:
             if rng.random() < 0.5 and cluster.checks.can_be_had(name):
                 cluster.desk.push(name, target(rng, sorted(cluster.zones)))
         self._wait_for_the_desk()
+        if cluster.several is not None:
+            cluster.run(LOOK_AGAIN_S)  # One tracker may answer what another has not heard yet.
 
     def _wait_for_the_desk(self) -> None:
         desk = self._cluster.desk

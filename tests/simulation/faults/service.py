@@ -81,7 +81,7 @@ class Service:
         served = [host for host in self._several.hosts if self._bad_at(host.name, name) < since]
         if not any(host.address in asked for host in served):
             return
-        last = self._several.heard.get(name, 0.0) - self._cluster.clock() + now
+        last = self._several.answered.get(name, 0.0) - self._cluster.clock() + now
         if last < since:
             text = f"{name} was heard by no tracker for {now - last:.1f} s, and could be"
             raise Finding("failover", text)

@@ -47,6 +47,7 @@ class Several:
         self.ledger = SharedLedger(self, cluster.hits)
         self.agreement = Agreement(cluster, self)
         self.probe = Probe(cluster, self)
+        self.answered: dict[str, float] = {}  # When a node was last answered, if only by a refusal.
         self.heard: dict[str, float] = {}  # When any tracker was told by a node that it is alive.
         self.service = Service(cluster, self)
         self.is_excused = False  # A tracker has answered what the log may not have.

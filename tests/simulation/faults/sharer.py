@@ -40,8 +40,10 @@ class WatchedSharer(WatchedTracker):
 
     def handle(self, request: TrackerRequest, now: float, asker: Asker) -> Outcome:
         outcome = super().handle(request, now, asker)
-        if isinstance(request, Update | Renew) and isinstance(outcome.reply, Ok):
-            self._several.heard[request.node] = now
+        if isinstance(request, Update | Renew):
+            self._several.answered[request.node] = now
+            if isinstance(outcome.reply, Ok):
+                self._several.heard[request.node] = now
         self._require_no_rest(now)
         return outcome
 
