@@ -173,7 +173,9 @@ PLANTS: dict[str, Plant] = {
     **tracker_plants.PLANTS,
     "what is sent is not counted": Plant([(Bucket, "take", lambda *_: None)], {"rates"}),
     "what is requested is not counted": Plant([(SharedBucket, "take", lambda *_: None)], {"rates"}),
-    "limits hold from the next start on": Plant([(Rates, "set", _as_at_first)], {"rates"}),
+    "limits hold from the next start on": Plant(
+        [(Rates, "set", _as_at_first)], {"rates"}, first=41
+    ),
     "everybody is lent everything": Plant([(lending, "shares", _all_to_each)], {"rates"}),
     "any key will do": Plant([(Keyring, "who", _anybody)], {"let in", "in another's name"}),
     "a key that is taken out is still good": Plant([(Keyring, "replace", _ever_known)], {"let in"}),
