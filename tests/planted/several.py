@@ -114,4 +114,18 @@ SEVERAL_FAULTS = (
         "0",
         UNIT + "wire/test_failing_over.py",
     ),
+    fault(
+        "what is no message is taken for a tracker's answer",
+        "wire/tracker_client.py",
+        "            if self._moves_on(now):\n                return None\n",
+        "",
+        UNIT + "wire/test_failing_over.py",
+    ),
+    fault(
+        "all requests to a tracker wait in one queue",
+        "broker/server.py",
+        "return connection.address, connection\n",
+        'return "", ""\n',
+        "tests/integration/test_tracker.py",
+    ),
 )
