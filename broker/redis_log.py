@@ -31,6 +31,7 @@ START = "0-0"  # Before the first entry.
 _changes_in = msgspec.msgpack.Decoder(list[Change])  # Fields that it does not know are ignored.
 _renewed_in = msgspec.msgpack.Decoder(list[Renewed])
 _encode = msgspec.msgpack.Encoder().encode
+_DAMAGED = ValueError, RecursionError, msgspec.MsgspecError  # Invalid UTF-8 is a ValueError.
 
 
 class Keys:
@@ -178,7 +179,7 @@ def renewed_in(raw: Any, tracker: str) -> list[Renewed]:
         try:
             _check_format(_id(each), fields)
             found += _renewed_in.decode(fields[b"r"])
-        except (KeyError, ValueError, msgspec.MsgspecError):
+        except (KeyError, *_DAMAGED):
             continue  # Each is sent again in some seconds.
     return found
 
@@ -203,7 +204,7 @@ def unpacked(chunk: bytes) -> list[Change]:
     """Return the changes in a chunk; raises NotSavedError if it is none."""
     try:
         return _changes_in.decode(zlib.decompress(chunk))
-    except (zlib.error, msgspec.MsgspecError) as error:
+    except (zlib.error, *_DAMAGED) as error:
         raise NotSavedError(f"the snapshot in the store is damaged ({error})") from None
 
 
@@ -307,7 +308,7 @@ def _snapshot(keys: Keys, raw: bytes | None) -> Snapshot | None:
         fields = msgspec.json.decode(raw)
         _check_format(keys.snapshot, {b"f": str(fields["format"]).encode()})
         return msgspec.convert(fields, Snapshot)
-    except (KeyError, TypeError, ValueError, msgspec.MsgspecError) as error:
+    except (KeyError, TypeError, *_DAMAGED) as error:
         raise NotSavedError(f"the key {keys.snapshot} is not a tracker's ({error})") from None
 
 
@@ -335,7 +336,7 @@ def _entry(raw: Any) -> Entry:
         _check_format(_id(raw), fields)
         body = fields[b"c"]
         changes = _changes_in.decode(body)
-    except (KeyError, ValueError, msgspec.MsgspecError):
+    except (KeyError, *_DAMAGED):
         return Entry(_id(raw), *_mark_of(fields), (), 0)
     return Entry(_id(raw), *_mark_of(fields), changes, len(body))
 

@@ -36,7 +36,10 @@ def with_entries(text: str, wanted: Entries) -> str:
     Raises:
         UnusualFormError: the result would not be the same document with these entries.
     """
-    root = yaml.compose(text, yaml.SafeLoader)
+    try:
+        root = yaml.compose(text, yaml.SafeLoader)
+    except yaml.YAMLError:  # Such as tabs that libyaml, which has read the file, lets pass.
+        raise UnusualFormError from None
     assert isinstance(root, yaml.MappingNode)
     edits: list[_Edit] = []
     _merge(text, root, wanted, edits, root)

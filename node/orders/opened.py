@@ -23,6 +23,7 @@ from shoal.protocol.manifest import ContentId, Manifest, decode
 from shoal.protocol.names import display
 
 MOST_POINTED_BYTES = 32 << 20  # Then a reader says again where it is.
+NOWHERE = -1  # Where a file begins of which only it is here.
 MOST_CURSORS = 64  # Whose chunks come first; more readers at a time wait for one another's.
 
 
@@ -52,7 +53,7 @@ class Opened:
             return found
         known = self._home.inventory.find(self.id)
         if known is None:
-            return None
+            return self._place_of_part(inside)
         thing = self._manifest = known.manifest if isinstance(known, Whole) else decode(known.data)
         if not inside and not thing.is_tree:
             found = 0, thing.size_bytes
@@ -60,16 +61,28 @@ class Opened:
             size_bytes = thing.listing_bytes if inside else 0
             data = self._read(known, 0, size_bytes)
             if data is None or len(data) < size_bytes:
-                return None
+                return self._place_of_part(inside)
             found = self._place_in(data, inside)
         self._places[inside] = found
         return found
 
+    def _place_of_part(self, inside: str) -> tuple[int, int] | None:
+        """Return the size of a file of which only it is here; where it begins is not known.
+
+        A fetch that only lacks a small file may be over before anybody has looked at its listing.
+        """
+        part = self._parts.get(inside)
+        return None if part is None else (NOWHERE, part.signature.size_bytes)
+
+    def _known(self, inside: str) -> Whole | Part | None:
+        """Return what is here of the thing, if it is known where the file is in it."""
+        return self._home.inventory.find(self.id) if inside in self._places else None
+
     def read(self, inside: str, offset: int, size_bytes: int) -> bytes | None:
         """Return bytes of a file, which has some there; None if the first of them is not here."""
-        base, file_bytes = self._places[inside]
+        base, file_bytes = self.place(inside) or (NOWHERE, 0)
         size_bytes = min(size_bytes, file_bytes - offset)
-        known = self._home.inventory.find(self.id)
+        known = self._known(inside)
         data = self._read(known, base + offset, size_bytes) if known is not None else None
         if data is None and (part := self._parts.get(inside)) is not None:
             with self._checking(inside):
@@ -81,9 +94,9 @@ class Opened:
 
         They may be in several files: then only the first is pointed at.
         """
-        base, file_bytes = self._places[inside]
+        base, file_bytes = self.place(inside) or (NOWHERE, 0)
         size_bytes = min(MOST_POINTED_BYTES, file_bytes - offset)
-        known = self._home.inventory.find(self.id)
+        known = self._known(inside)
         if isinstance(known, Whole):
             found = self._stretch(known.source, base + offset, size_bytes)
             if found is None:
@@ -107,14 +120,20 @@ class Opened:
         with contextlib.suppress(OSError):
             self._parts[inside] = FileSource(path, Signature.of(path.stat()))
 
-    def moved(self, reader: str, inside: str, offset: int, size_bytes: int) -> None:
-        """Note where somebody reads: from there on, chunks come first."""
+    def moved(self, reader: str, inside: str, offset: int, size_bytes: int) -> bool:
+        """Note where somebody reads: from there on, chunks come first.
+
+        Return False if nothing is known of the thing's chunks, as all of the file is here.
+        """
+        if inside not in self._places:
+            return False
         base, file_bytes = self._places[inside]
         with self._guard:
             known = self._places_read.pop(reader, None)
             place = known or _Place(Cursor(file_bytes), base, base + file_bytes)
             place.moved(offset, size_bytes)
             self._places_read[reader] = place
+        return True
 
     def wants_all(self, reader: str) -> bool:
         """Say whether somebody reads a file from end to end."""

@@ -4,11 +4,13 @@ import itertools
 import os
 import re
 import time
+from collections.abc import Callable
 from pathlib import Path
 
+from shoal.node.network.attention import Attention
 from shoal.node.orders.opened import Opened
 from shoal.node.staging.remains import staging_place
-from shoal.protocol.control import FetchOrder
+from shoal.protocol.control import FetchOrder, ReadOrder
 from shoal.protocol.errors import OperatorError
 from shoal.protocol.manifest import ContentId
 
@@ -33,6 +35,19 @@ class Readership:
         """Note that a reader is there: it waits."""
         if reader in self.readers:
             self.readers[reader] = self.readers[reader][0], time.monotonic()
+
+
+def mover(order: ReadOrder, thing: Opened, attention: Attention) -> Callable[[], None]:
+    """Return what has the chunks come first that are read, once it is known which these are."""
+    has_moved = False
+
+    def move() -> None:
+        nonlocal has_moved
+        if not has_moved:
+            has_moved = thing.moved(order.reader, order.inside, order.offset, order.size_bytes)
+            attention.urge(thing.id, thing.urged())
+
+    return move
 
 
 def begun(folder: Path, content_id: ContentId) -> frozenset[str]:

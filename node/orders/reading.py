@@ -19,7 +19,7 @@ from shoal.node.fetching import versions
 from shoal.node.orders import questions, standing
 from shoal.node.orders.home import Home
 from shoal.node.orders.opened import Opened
-from shoal.node.orders.readership import Readership, begun, order_for
+from shoal.node.orders.readership import Readership, begun, mover, order_for
 from shoal.protocol import control
 from shoal.protocol.control import (
     MAX_READ_BYTES,
@@ -117,23 +117,33 @@ class Reading:
             _, file_bytes = self._wait(order, shared, lambda: thing.place(inside))
             if offset >= file_bytes:
                 return Bytes()
-            thing.moved(order.reader, inside, offset, size_bytes)
-            self._home.attention.urge(content_id, thing.urged())
+            move = mover(order, thing, self._home.attention)
+            move()
             if not order.pointed:
                 size_bytes = min(size_bytes, MAX_READ_BYTES)
-                return Bytes(
-                    self._wait(order, shared, lambda: thing.read(inside, offset, size_bytes))
-                )
-            return self._point(order, shared, file_bytes - offset)
 
-    def _point(self, order: ReadOrder, shared: Readership, left_bytes: int) -> There:
+                def look() -> bytes | None:
+                    move()
+                    return thing.read(inside, offset, size_bytes)
+
+                return Bytes(self._wait(order, shared, look))
+            return self._point(order, shared, file_bytes - offset, move)
+
+    def _point(
+        self, order: ReadOrder, shared: Readership, left_bytes: int, move: Callable[[], None]
+    ) -> There:
         """Wait until something is here to point at, and a moment longer if it is little."""
         thing = shared.thing
+
+        def look() -> There | None:
+            move()
+            return thing.point(order.inside, order.offset)
+
         wants_all = thing.wants_all(order.reader)
         enough_bytes = min(ENOUGH_BYTES, left_bytes if wants_all else order.size_bytes)
         until = math.inf
         while True:
-            there = self._wait(order, shared, lambda: thing.point(order.inside, order.offset))
+            there = self._wait(order, shared, look)
             now = time.monotonic()
             until = min(until, now + PAUSE_S)
             if there.size_bytes >= min(enough_bytes, left_bytes) or now >= until:

@@ -68,6 +68,7 @@ def failing(
         found = [
             *after_the_fault(world, scenario, fault, done),
             *after_another_try(world, scenario),
+            *("what is shared by link was changed" for _ in range(world.sources() != world.own)),
         ]
         troubles += [Trouble(scenario.name, mode, fault.at, done.failed, text) for text in found]
     return troubles

@@ -17,8 +17,10 @@ from tests.disk_faults.losses import Checked, Effort, Recording, checked
 from tests.disk_faults.model import Disk, pool_of
 from tests.disk_faults.recovery import Node, refusal, started, wrong_bytes
 from tests.disk_faults.scenarios import (
-    FORGOTTEN,
+    ELSEWHERE,
+    LINKED,
     MINE,
+    OUTPUT,
     OWN,
     Scenario,
     World,
@@ -54,12 +56,23 @@ def recording(world: World, scenario: Scenario) -> Recording:
 
 def _wrong_in(disk: Path, scenario: Scenario, *, is_over: bool) -> Iterator[str]:
     """Yield what is wrong with what is there, and with what a node makes of it."""
+    lead_here(disk)
     yield from _wrong_names(things_on(disk), scenario, is_over=is_over)
     try:
         with started(folder_on(disk)) as node:
             yield from _wrong_claims(node, scenario, is_over=is_over)
     except OperatorError as error:
         yield refusal(error)
+
+
+def lead_here(disk: Path) -> None:
+    """Have links lead to what is on this disk, and not to the one that lost power."""
+    for path in folder_on(disk).iterdir() if folder_on(disk).exists() else ():
+        for place in (OUTPUT, ELSEWHERE):
+            if path.is_symlink() and path.readlink().parent.name == place:
+                target = disk / place / path.readlink().name
+                path.unlink()
+                path.symlink_to(target)
 
 
 def _wrong_names(now: Items, scenario: Scenario, *, is_over: bool) -> Iterator[str]:
@@ -78,13 +91,14 @@ def _wrong_claims(node: Node, scenario: Scenario, *, is_over: bool) -> Iterator[
     for thing in node.inventory.wholes():
         if wrong := wrong_bytes(thing):
             yield f"it vouches for chunks {wrong} of {thing.name}, which are not there"
-    for name in ({*MINE, *OWN} & {*scenario.before}) - names:
+    for name in ({*MINE, *OWN, *LINKED} & {*scenario.before}) - {*scenario.gone} - names:
         yield f"it does not share {name}"
     if is_over and scenario.forgets:
-        if FORGOTTEN in names:
+        forgotten = scenario.command[1]
+        if forgotten in names:
             yield "what was forgotten is shared again"
-        is_there = (node.folder / FORGOTTEN).exists()
-        if is_there and node.rules.of(FORGOTTEN).withheld != WITHHELD:
+        is_there = (node.folder / forgotten).exists()
+        if is_there and node.rules.of(forgotten).withheld != WITHHELD:
             yield "what was forgotten is not withheld"
 
 

@@ -16,7 +16,8 @@ from tests.integration.cluster import Cluster, cluster_in, noise
 from tests.unit.node.sample_trees import FOLDER, Item, Items, file, link, make, run, seen
 
 READY = "ready to serve"
-OUTPUT = "out"  # Where things are put that are fetched to elsewhere.
+OUTPUT = "out"  # Where things are put that are fetched to elsewhere, …
+ELSEWHERE = "elsewhere"  # … and where there is one already, that is served from there.
 
 
 def below(name: str, items: Items) -> dict[str, Item]:
@@ -42,7 +43,9 @@ OWN: Items = {"own.bin": file(noise(1000, 5))}
 OLD: Items = {"second.bin": file(noise(1000, 6)), **below("grown", TREE)}
 NEW: Items = {"second.bin": file(noise(1100, 7)), **below("grown", GROWN)}
 GONE: Items = {"gone.bin": file(noise(900, 8))}
-BASE: Items = {**MINE, **OWN, **OLD, **GONE}
+LINKED: Items = {"linked.bin": file(noise(600, 14))}
+PLACED: Items = {"placed.bin": file(noise(650, 15))}
+BASE: Items = {**MINE, **OWN, **OLD, **GONE, **LINKED, **PLACED, **below(ELSEWHERE, PLACED)}
 FETCHED: Items = {"new.bin": file(noise(1500, 9)), **below("tree", TREE)}
 SOURCES: Items = {"shared.bin": file(noise(800, 10)), "own.bin": file(noise(900, 11))}
 FRESH: Items = {"fresh.bin": file(noise(1000, 12)), **below("fresh", {"x": file(noise(500, 13))})}
@@ -102,7 +105,21 @@ SCENARIOS = (
     Scenario("share-file", ("share", "sources/shared.bin"), _only(SOURCES, "shared.bin")),
     Scenario("share-tree", ("share", "sources/tree"), below("tree", TREE)),
     Scenario("share-again", ("share", "sources/own.bin", "--force"), _only(SOURCES, "own.bin")),
+    Scenario("link-file", ("share", "sources/shared.bin", "--link"), _only(SOURCES, "shared.bin")),
+    Scenario("link-tree", ("share", "sources/tree", "--link"), below("tree", TREE)),
+    Scenario(
+        "to-file",
+        ("fetch", "new.bin", "--to", "out/new.bin"),
+        {**_only(FETCHED, "new.bin"), "out/new.bin": FETCHED["new.bin"]},
+    ),
+    Scenario(
+        "to-tree",
+        ("fetch", "tree", "--to", "out/tree"),
+        {**below("tree", TREE), **below("out/tree", TREE)},
+    ),
     Scenario("forget", ("forget", FORGOTTEN), {}),
+    Scenario("delete-link", ("forget", "linked.bin", "--delete"), {}, gone=("linked.bin",)),
+    Scenario("delete-placed", ("forget", "placed.bin", "--delete"), {}, gone=("placed.bin",)),
     Scenario("delete", ("forget", FORGOTTEN, "--delete"), {}, gone=(FORGOTTEN,)),
     Scenario("discard", ("fetch", "--discard", "part.bin"), {}),
     Scenario("node", ("node", "n2"), {}),
@@ -138,6 +155,7 @@ class World:
         self._desk = desk
         self._prepared = cluster.path / "prepared"
         self.disk = place / "disk"
+        self.own: dict[str, Item] = {}  # What lies outside, as its user has left it.
         self.folder = folder_on(self.disk)
         text = cluster.file.read_text()
         cluster.file.write_text(text.replace("folder: n2", f"folder: {self.folder}"))
@@ -147,14 +165,22 @@ class World:
         cluster = self._cluster
         make(
             cluster.folder("n1"),
-            {**OLD, **GONE, **_only(FETCHED, "tree"), **_only(FETCHED, "new.bin")},
+            {**OLD, **GONE, **PLACED, **_only(FETCHED, "tree"), **_only(FETCHED, "new.bin")},
         )
-        make(cluster.path / "sources", {**SOURCES, **below("tree", TREE)})
+        make(cluster.path / "sources", {**SOURCES, **LINKED, **below("tree", TREE)})
         make(self.folder, {**MINE, **OWN})
+        self.own = self.sources()
         cluster.start_tracker()
         cluster.start_node("n1")
         for what in ("second.bin", "grown", "gone.bin"):
             done = self.run(("fetch", what))
+            assert done.exit_code == 0, done
+        (self.disk / ELSEWHERE).mkdir()
+        for command in (
+            ("share", "sources/linked.bin", "--link"),
+            ("fetch", "placed.bin", "--to", f"{ELSEWHERE}/placed.bin"),
+        ):
+            done = self.run(command)
             assert done.exit_code == 0, done
         left = self.folder / ".shoal/partial" / PART.removeprefix("b3:")
         make(left, {"name": file(b"part.bin"), "data": file(b"some of it")})
@@ -162,12 +188,18 @@ class World:
         shutil.copytree(self.disk, self._prepared, symlinks=True)
         self._replace_versions()
 
+    def sources(self) -> dict[str, Item]:
+        """Return what is outside of the folder, and only to be read."""
+        return seen(self._cluster.path / "sources")
+
     def reset(self, scenario: Scenario) -> None:
         """Have n2 as it is before a scenario."""
         shutil.rmtree(self.disk, ignore_errors=True)
         shutil.copytree(self._prepared, self.disk, symlinks=True)
         if not scenario.before:
             shutil.rmtree(self.folder)
+            shutil.rmtree(self.disk / ELSEWHERE)
+            (self.disk / ELSEWHERE).mkdir()
 
     def write_unsynced(self, scenario: Scenario) -> list[Change]:
         """Write what a user has just written; return how that changed the disk."""
@@ -208,7 +240,7 @@ class World:
         return [self._placed(word) for word in line]
 
     def _placed(self, word: str) -> str:
-        if word.startswith(f"{OUTPUT}/"):
+        if word.startswith((f"{OUTPUT}/", f"{ELSEWHERE}/")):
             return str(self.disk / word)
         return str(self._cluster.path / word) if word.startswith("sources/") else word
 
@@ -227,9 +259,11 @@ def folder_on(disk: Path) -> Path:
 
 def things_on(disk: Path) -> dict[str, Item]:
     """Return what is in the folder of n2, but for its own state, and what was put elsewhere."""
-    found = below(OUTPUT, seen(disk / OUTPUT))
+    found = {**below(OUTPUT, seen(disk / OUTPUT)), **below(ELSEWHERE, seen(disk / ELSEWHERE))}
     folder = folder_on(disk)
     for path in sorted(folder.iterdir()) if folder.exists() else ():
+        if not path.exists():
+            continue  # A link comes before what it leads to.
         if path.is_dir() and path.name != ".shoal":
             found |= below(path.name, seen(path)) or {path.name: FOLDER}
         elif path.name != ".shoal":

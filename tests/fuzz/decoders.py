@@ -5,6 +5,7 @@ from collections.abc import Callable
 from tests.fuzz.contents import CONTENTS
 from tests.fuzz.decoder import Decoder
 from tests.fuzz.disk import DISK
+from tests.fuzz.later import LATER
 from tests.fuzz.wire import WIRE
 
-DECODERS: dict[str, Callable[[], Decoder]] = {**WIRE, **CONTENTS, **DISK}
+DECODERS: dict[str, Callable[[], Decoder]] = {**WIRE, **CONTENTS, **DISK, **LATER}

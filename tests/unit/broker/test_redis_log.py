@@ -1,8 +1,12 @@
 """How the shared log is written down: what an earlier release wrote must be read for ever."""
 
+import zlib
+
 import msgpack  # type: ignore[import-untyped]  # It ships no stubs.
+import pytest
 from shoal.broker import redis_log
 from shoal.broker.redis_log import Keys, Place
+from shoal.broker.stores import NotSavedError
 from shoal.broker.tracking.changes import (
     Change,
     Disowned,
@@ -90,3 +94,18 @@ def test_what_is_written_is_read_by_those_of_the_same_format() -> None:
     assert msgpack.unpackb(renewed) == [
         {"change": "renewed", "node": "n1", "doing": None, "wants": 8}
     ]
+
+
+# Lists in lists, as often as no decoder follows them, in the place of a field that nobody knows.
+DEEP = b"\x91\x81\xa1x" + 100_000 * b"\x91" + b"\xc0"
+NO_TEXT = b"\x91\x82\xa6change\xa4seen\xa4node\xa1\xff"
+
+
+@pytest.mark.parametrize("body", [DEEP, NO_TEXT], ids=["deep", "no text"])
+def test_what_nobody_can_read_is_no_entry_and_no_chunk(body: bytes) -> None:
+    fields = [b"f", b"1", b"t", b"x", b"n", b"9", b"c", body, b"r", body]
+    (entry,) = redis_log.entries_in([[b"7-0", fields]], Place())
+    assert entry.changes == ()
+    assert redis_log.renewed_in([[b"7-0", fields]], "another") == []
+    with pytest.raises(NotSavedError):
+        redis_log.unpacked(zlib.compress(body))

@@ -129,7 +129,8 @@ def test_a_key_is_replaced_where_it_is() -> None:
 
 
 def test_a_form_that_takes_no_entry_is_refused() -> None:
-    for text in ("admins: [ann]\n", "admins: ann\n", "? a\n: {b: c}\nadmins: 5\n"):
+    tab = "admins:\n  ann: x \t # with a tab\n"  # Which libyaml lets pass.
+    for text in ("admins: [ann]\n", "admins: ann\n", "? a\n: {b: c}\nadmins: 5\n", tab):
         with pytest.raises(UnusualFormError):
             with_entries(text, {"admins": {"ann": "curve:dd"}})
 

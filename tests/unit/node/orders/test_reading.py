@@ -10,6 +10,7 @@ from random import Random
 
 import pytest
 from shoal.node.orders import reading
+from shoal.node.orders.opened import NOWHERE
 from shoal.node.orders.readership import order_for
 from shoal.node.orders.reading import Reading
 from shoal.protocol.control import (
@@ -258,6 +259,23 @@ def cancelled(asker: Member, order: OpenOrder, is_waiting: Callable[[], object])
     asker.agent.cancel(order, StoppedError)
     thread.join(LIMIT_S)
     return failed[0]
+
+
+def test_a_file_is_read_that_came_before_anybody_saw_where_it_begins(
+    company: Company, holder: Member, asker: Member
+) -> None:
+    scene = Scene(asker, "tree/a/run.sh")
+    expected = Scene(holder, "tree/a/run.sh").all()
+    assert scene.all() == expected
+    shared = reads_of(asker)._shared[ContentId(scene.opened.id)]
+    eventually(lambda: reads_of(asker)._home.inventory.fetched() == [] and shared.order is None)
+    shared.thing._places.clear()  # As if the fetch had been over at once.
+    assert shared.thing.place("a/run.sh") == (NOWHERE, len(expected))
+    assert scene.bytes_at(2, 3) == expected[2:5]
+    assert scene.pointed_at(2) == expected[2:]
+    assert shared.ended == 1
+    (company.place("asks") / "tree/a/run.sh").unlink()
+    assert scene.all() == expected
 
 
 def test_a_read_that_waits_is_cancelled(company: Company, asker: Member) -> None:
