@@ -247,8 +247,9 @@ class Pool:
 
     def take_back(self, folder: Path) -> None:
         """Keep the files that are left of a state, and remove the rest."""
-        for above, _, names in os.walk(folder, topdown=False):
-            for name in names:
+        for above, folders, names in os.walk(folder, topdown=False):
+            links = (name for name in folders if Path(above, name).is_symlink())
+            for name in (*names, *links):
                 path = Path(above, name)
                 status = path.lstat()
                 if stat.S_ISREG(status.st_mode) and status.st_ino in self._inodes:
