@@ -77,6 +77,7 @@ class StagedTree:
 
         Raises:
             MalformedMessageError: the listing is invalid, or not that of so many bytes.
+            DiskError: two of its paths could be one file here.
             OSError: the disk refused, or is too full (ENOSPC).
         """
         listing = decode(self._read_listing(), self._check)

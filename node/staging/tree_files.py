@@ -6,6 +6,7 @@ Whatever else gets into the staging place, nothing is written through it to some
 """
 
 import contextlib
+import itertools
 import os
 import stat
 from collections.abc import Callable, Iterable
@@ -31,8 +32,11 @@ from shoal.node.files.raw_files import (
 from shoal.node.files.states import FileStates
 from shoal.node.staging.reflink import LEAST_BYTES, Origin, Reflinks
 from shoal.node.staging.tree_in_place import TreeInPlace
+from shoal.node.trees.namesakes import namesakes
 from shoal.node.trees.plan import TreePlan
+from shoal.protocol.errors import DiskError
 from shoal.protocol.listing import checked
+from shoal.protocol.names import quoted
 
 T = TypeVar("T")
 
@@ -74,8 +78,11 @@ class TreePlace:
         `check` is called again and again, and may raise an error.
 
         Raises:
+            DiskError: two paths could be one file here.
             OSError: the disk refused.
         """
+        if self._ignores_case():
+            _require_apart(plan, check)
         self._made = {b""}
         is_new = claim_directory(self.tree)
         if not is_new:
@@ -88,6 +95,14 @@ class TreePlace:
                 self.make_directory(above, check)
                 made = above
         return is_new
+
+    def _ignores_case(self) -> bool:
+        """Return whether this disk has one file under names that differ in case alone."""
+        other = os.fsencode(self.path / "MANIFEST")
+        try:
+            return os.path.samestat(os.lstat(self._manifest), os.lstat(other))
+        except FileNotFoundError:
+            return False
 
     def file(self, path: bytes) -> bytes:
         """Return where the file at `path` in the tree is."""
@@ -113,6 +128,19 @@ class TreePlace:
 
     def read_listing(self, size_bytes: int) -> bytes:
         return read_at(self.listing, 0, size_bytes)
+
+
+def _require_apart(plan: TreePlan, check: Callable[[], None]) -> None:
+    """Raise DiskError if of two paths one would take the place of the other, or hide in it."""
+    files = (path for _, path in plan.chosen_files())
+    links = (path for path, _ in plan.chosen_links())
+    found = namesakes(checked(itertools.chain(files, plan.chosen_folders(), links), check))
+    if found is not None:
+        one, other = (quoted(path.decode()) for path in found)
+        raise DiskError(
+            f"{one} and {other} could be one file on this disk, which ignores the case of names;"
+            " use a folder on another disk, or --exclude one of them"
+        )
 
 
 class TreeFiles:

@@ -27,6 +27,19 @@ def refuse_to_sync(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(libc, "_libc", Libc())
 
 
+def ignore_case(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Have files be found under names that differ in case alone, as on FAT or over SMB."""
+    lstat = os.lstat
+
+    def found(path: bytes) -> os.stat_result:
+        place, _, name = os.fsencode(path).rpartition(b"/")
+        with os.scandir(place) as entries:
+            there = [entry.name for entry in entries if entry.name.lower() == name.lower()]
+        return lstat(place + b"/" + (there or [name])[0])
+
+    monkeypatch.setattr(os, "lstat", found)
+
+
 class SharingDisk:
     """Shares blocks, by copying what the source has then, or refuses to."""
 

@@ -10,12 +10,15 @@ from shoal.node.staging.tree_in_place import TreeInPlace
 from shoal.node.trees.plan import TreePlan
 from shoal.node.trees.selection import EVERYTHING, Selection
 from shoal.protocol import listing
+from shoal.protocol.errors import DiskError
 from shoal.protocol.listing import decode
 from shoal.protocol.manifest import encode
 
+from tests.unit.node.disks import ignore_case
 from tests.unit.node.sample_trees import (
     FOLDER,
     TREE,
+    Item,
     Items,
     Model,
     file,
@@ -244,3 +247,23 @@ def test_a_manifest_of_another_length_is_overwritten(tmp_path: Path) -> None:
 def test_a_directory_in_the_way_of_a_file_goes(tmp_path: Path) -> None:
     make(tmp_path / "place", {f"{name}/x": link("y") for name in ("manifest", "listing", "rest")})
     assert sorted(os.listdir(opened(tmp_path).path)) == ["manifest"]  # noqa: PTH208
+
+
+@pytest.mark.parametrize("kind", [file(b"other"), link("d"), FOLDER])
+def test_no_path_takes_the_place_of_another_on_a_disk_that_ignores_case(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, kind: Item
+) -> None:
+    """Fault 81. One of the two would be lost, and the tree would be called complete."""
+    model = Model({"d/Makefile": file(b"one"), "d/makefile": kind})
+
+    def lay_out(name: str, selection: Selection = EVERYTHING) -> None:
+        place = TreePlace(tmp_path / name)
+        place.open(encode(model.manifest))
+        place.lay_out(TreePlan(model.manifest, decode(model.listing), selection))
+
+    lay_out("case counts")
+    ignore_case(monkeypatch)
+    with pytest.raises(DiskError, match="d/Makefile and d/makefile could be one file on this disk"):
+        lay_out("case is ignored")
+    assert not (tmp_path / "case is ignored" / "tree").exists()
+    lay_out("one of them", Selection(exclude=("Makefile",)))
