@@ -336,3 +336,17 @@ def test_a_reader_that_goes_away_hinders_nothing(lab: Cluster) -> None:
 def test_an_answer_that_cannot_be_written_is_missed(lab: Cluster) -> None:
     done = lab.run("ls", prefix=["sh", "-c", '"$@" > /dev/full', "sh"])
     assert_fails(done, 8, "cannot write to standard output")
+
+
+# The machine.
+
+
+def test_a_machine_that_lacks_much_will_do(lab: Cluster) -> None:
+    """Fault 136: no home, nothing temporary, nothing shared in memory."""
+    env = {"HOME": "/nowhere", "TMPDIR": "/nowhere", "LC_ALL": "C"}
+    who = [] if os.geteuid() == 0 else ["--map-root-user"]
+    script = 'mount -t tmpfs -o ro none /dev/shm && "$@"'
+    prefix = ["unshare", "--mount", *who, "sh", "-c", script, "sh"]
+    for command in ("fetch seeds.txt", "verify", "share n3/seeds.txt", "forget seeds.txt"):
+        done = lab.run(*command.split(), "--as", "n3", env=env, prefix=prefix)
+        assert (done.exit_code, done.errors) == (0, []), done

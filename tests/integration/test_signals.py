@@ -4,7 +4,9 @@ import os
 import signal
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
+from pathlib import Path
 from signal import Signals
 
 import pytest
@@ -22,8 +24,9 @@ from tests.integration.cluster import (
 )
 
 BIG = "big.bin"
-ASKERS = tuple(f"asker-{index}" for index in range(9))  # One for each test that fetches.
+ASKERS = tuple(f"asker-{index}" for index in range(10))  # One for each test that fetches.
 EXIT_CODES = {signal.SIGINT: 130, signal.SIGTERM: 143}
+SUSPENDED_S = 4.0  # Longer than anybody waits for a reply.
 RENEWAL_S = 12.0  # Ten seconds, and the jitter.
 
 each_signal = pytest.mark.parametrize("number", EXIT_CODES)
@@ -118,6 +121,23 @@ def test_the_first_signal_ends_a_tracker(cluster: Cluster, number: Signals) -> N
     assert "the tracker has stopped" in done.stderr
 
 
+@each_signal
+def test_a_signal_ends_a_command_from_the_first_moment(cluster: Cluster, number: Signals) -> None:
+    """Fault 128: also while it is imported; it waits 3 s for a tracker that is not there."""
+    process = cluster.launch("ls")
+    heeds = 1 << (signal.SIGTERM - 1)
+
+    def is_told() -> bool:
+        status = Path(f"/proc/{process.pid}/status").read_text()
+        return bool(int(status.partition("SigCgt:")[2].split()[0], 16) & heeds)
+
+    cluster.wait(is_told, "the process heeds signals")
+    os.kill(process.pid, number)
+    done = cluster.finish(process, STOP_S)
+    assert (done.exit_code, done.stdout) == (EXIT_CODES[number], "")
+    assert done.stderr.splitlines() == done.errors
+
+
 ON_TERMINAL = "import os, sys; os.login_tty(int(sys.argv[1])); os.execv(sys.argv[2], sys.argv[2:])"
 
 
@@ -192,6 +212,21 @@ def test_a_killed_holder_is_done_without(lab: Cluster, data: bytes) -> None:
     assert done.json["lost_holders"] > 0
     assert lab.files(asker) == {BIG: data}
     lab.start_node("n2")  # It finds its folder free again, and its files remembered.
+
+
+def test_all_may_be_stopped_for_a_while(lab: Cluster, data: bytes) -> None:
+    """Fault 133, as when all hosts are virtual machines of one that sleeps."""
+    asker = ASKERS[9]
+    fetch = lab.launch_fetch(BIG, asker)
+    with (
+        frozen_in_the_middle(lab, BIG, asker, "n2", "n3"),
+        frozen(lab.process("tracker"), fetch),
+    ):
+        time.sleep(SUSPENDED_S)
+    done = lab.finish(fetch)
+    assert done.exit_code == 0, done.stderr
+    assert done.json["lost_holders"] == done.json["wrong_chunks"] == 0
+    assert lab.files(asker) == {BIG: data}
 
 
 def test_a_killed_fetch_is_resumed(lab: Cluster, data: bytes) -> None:

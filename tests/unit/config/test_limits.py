@@ -123,3 +123,33 @@ def test_what_is_no_limit_of_the_tracker_is_refused(tmp_path: Path, limit: str, 
     with pytest.raises(OperatorError) as refused:
         loaded(tmp_path, tracker=f", limits: {{{limit}}}")
     assert f"1: tracker.limits.{error}" in str(refused.value)
+
+
+EXTREMES = {
+    **{str(value): value for value in (-1, 0, 1, 2**31 - 1, 2**63, -(2**63))},
+    "10^400": 10**400,  # It is no float.
+}
+RANGES = {
+    "fetch_memory_mb": (16, 10**5),
+    "stalled_s": (10, 604_800),
+    "rescan_s": (1, 86_400),
+    "lease_s": (15, 3600),
+    **dict.fromkeys(("nodes", "versions", "holdings", "holdings_per_node"), (1, 10**9)),
+}
+
+
+@pytest.mark.parametrize("value", EXTREMES.values(), ids=EXTREMES)
+@pytest.mark.parametrize("name", RANGES)
+def test_a_number_is_within_its_range_or_refused(tmp_path: Path, name: str, value: int) -> None:
+    """Fault 134."""
+    limit, least_and_most = f"{{{name}: {value}}}", RANGES[name]
+    is_the_trackers = name not in NodeLimits.__struct_fields__
+    given = {"tracker": f", limits: {limit}"} if is_the_trackers else {"every": f"limits: {limit}"}
+    if least_and_most[0] <= value <= least_and_most[1]:
+        found = loaded(tmp_path, **given)
+        limits = found.trackers[0].limits if is_the_trackers else found.nodes["n1"].limits
+        assert getattr(limits, name) == value
+        return
+    with pytest.raises(OperatorError, match=rf"{name}: .*expected a (whole )?number") as refused:
+        loaded(tmp_path, **given)
+    assert "\n" not in str(refused.value)

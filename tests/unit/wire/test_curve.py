@@ -2,7 +2,9 @@
 
 import contextlib
 import os
+import select
 import socket
+import threading
 import time
 from collections.abc import Iterator
 from typing import TypeAlias
@@ -263,6 +265,61 @@ def test_noise_instead_of_a_handshake_stops_nobody(guarded: Guarded) -> None:
             with contextlib.suppress(OSError):
                 stranger.sendall(noise)
             assert guarded.asked(client).who == N1
+
+
+class Tap:
+    """A way to a listener for one client, which records what that sends."""
+
+    def __init__(self, port: int) -> None:
+        self._server = socket.create_server(("127.0.0.1", 0))
+        self.address = f"tcp://127.0.0.1:{self._server.getsockname()[1]}"
+        self.data = b""
+        self._is_over = threading.Event()
+        self._thread = threading.Thread(target=self._run, args=[port], daemon=True)
+        self._thread.start()
+
+    def _run(self, port: int) -> None:
+        near, _ = self._server.accept()
+        far = socket.create_connection(("127.0.0.1", port))
+        ends = {near: far, far: near}
+        with near, far, contextlib.suppress(ConnectionError):  # Its end may be a reset.
+            while not self._is_over.is_set():
+                for end in select.select([near, far], [], [], 0.01)[0]:
+                    data = end.recv(1 << 16)
+                    self.data += data if end is near else b""
+                    ends[end].sendall(data)
+
+    def close(self) -> None:
+        self._is_over.set()
+        self._thread.join()
+        self._server.close()
+
+
+def test_a_recorded_connection_cannot_be_played_again(guarded: Guarded) -> None:  # fault 122
+    tap, towards = Tap(port_of(guarded.address)), guarded.towards(guarded.n1)
+    client, monitor = sockets.monitored_dealer(guarded.far, UP, towards)
+    guarded.clients.append((client, monitor))
+    client.connect(tap.address)
+    assert guarded.asked(client).who == N1
+    tap.close()
+    assert len(tap.data) > 64 + 200 + 257  # Greeting, HELLO, INITIATE, and the question.
+    with socket.create_connection(("127.0.0.1", port_of(guarded.address))) as stranger:
+        stranger.settimeout(0.01)
+        stranger.sendall(tap.data)
+
+        def is_cut() -> bool:
+            guarded.look()
+            try:
+                return not stranger.recv(1 << 16)
+            except ConnectionResetError:
+                return True
+            except TimeoutError:
+                return False
+
+        eventually(is_cut)
+    assert guarded.listener.receive(time.monotonic()) is None
+    other, _ = guarded.client(towards)
+    assert guarded.asked(other).who == N1
 
 
 def test_a_door_that_is_taken_is_a_bug_that_shows(guarded: Guarded) -> None:

@@ -44,10 +44,10 @@ class Scene:
         self.clients.append(sockets.dealer(self.context, self.address))
         return self.clients[-1]
 
-    def stranger(self) -> socket.socket:
+    def stranger(self, ready: bytes = READY) -> socket.socket:
         """Return a plain socket on which ZMTP's handshake is done."""
         stranger = socket.create_connection(("127.0.0.1", port_of(self.address)), timeout=LIMIT_S)
-        stranger.sendall(GREETING + bytes([4, len(READY)]) + READY)
+        stranger.sendall(GREETING + bytes([4, len(ready)]) + ready)
         stranger.settimeout(listener.WATCH_S)
         got = b""
         while len(got) < 64 + 2 + len(READY):
@@ -286,3 +286,36 @@ def test_what_an_ended_connection_sent_before_is_not_taken_for_a_new_one_s() -> 
     assert connections._is_older(last, first)  # The count begins anew.
     assert not connections._is_older(first, b"")
     assert not connections._is_older(b"chosen", b"before")
+
+
+@pytest.mark.parametrize("identity", [b"chosen", None], ids=["chosen", "given by libzmq"])
+def test_a_stolen_identity_takes_nothing_from_its_owner(
+    scene: Scene, identity: bytes | None
+) -> None:  # fault 117
+    owner = scene.context.socket(zmq.DEALER)
+    scene.clients.append(owner)
+    if identity is not None:
+        owner.setsockopt(zmq.ROUTING_ID, identity)
+    owner.connect(scene.address)
+    owner.send_multipart([b"1", b"", b"mine"])
+    first = scene.next()
+    assert identity in {None, first.envelope[0]}
+    name = first.envelope[0]
+    named = READY + b"\x08Identity" + struct.pack(">I", len(name)) + name
+    with scene.stranger(named) as thief:
+        thief.sendall(b"\x01\x011\x01\x00\x00\x05stole")
+        owner.send_multipart([b"2", b"", b"mine too"])
+        second = scene.next()
+        assert [frame.bytes for frame in second.body] == [b"mine too"]
+        for letter in (first, second):
+            assert letter.connection is first.connection
+            assert scene.listener.send(letter, b"!")
+        tags = []
+        for _ in range(2):
+            assert owner.poll(int(1000 * LIMIT_S))
+            tags.append(owner.recv_multipart()[0])
+        assert tags == [b"1", b"2"]
+        thief.settimeout(0.2)
+        with pytest.raises(TimeoutError):
+            thief.recv(1)
+        assert scene.listener.receive(time.monotonic()) is None

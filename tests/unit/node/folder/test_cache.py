@@ -301,6 +301,22 @@ def test_what_an_earlier_version_has_written_is_dropped(tmp_path: Path) -> None:
         assert cache.manifest_of("a", SIGNATURE) == b"one"
 
 
+def test_what_a_later_version_has_written_is_dropped(tmp_path: Path) -> None:  # fault 101
+    with cache_at(tmp_path / "cache.db") as cache:
+        cache.remember("a", SIGNATURE, b"one")
+        last = cache.next_epoch()
+    with contextlib.closing(sqlite3.connect(tmp_path / "cache.db")) as later:
+        later.execute("ALTER TABLE manifests ADD COLUMN more BLOB NOT NULL DEFAULT x'00'")
+        later.execute("PRAGMA user_version = 99")
+        later.commit()
+    with cache_at(tmp_path / "cache.db") as cache:
+        assert cache.manifest_of("a", SIGNATURE) is None
+        assert cache.next_epoch() > last
+        cache.remember("a", SIGNATURE, b"two")
+    with cache_at(tmp_path / "cache.db") as cache:
+        assert cache.manifest_of("a", SIGNATURE) == b"two"
+
+
 def test_what_the_version_before_has_written_counts(tmp_path: Path) -> None:
     outside = msgspec.structs.replace(SIGNATURE, ctime_ns=7)
     with contextlib.closing(sqlite3.connect(tmp_path / "cache.db")) as old:

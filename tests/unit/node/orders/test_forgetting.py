@@ -4,15 +4,18 @@ import os
 from pathlib import Path
 
 import pytest
+import zmq
 from shoal.node.folder.rules import DAMAGED, FETCHING, FORGOTTEN, NO_RULE, PART, Rule
 from shoal.node.orders.forgetting import _as_seen
+from shoal.protocol import messages
 from shoal.protocol.errors import DiskError, NotFoundError
-from shoal.protocol.messages import Holders
+from shoal.protocol.messages import ChunkRequest, Holders, ManifestRequest, NodeRequest
+from shoal.wire import sockets
 
 from tests.unit.node.company import Company, Member, refused
 from tests.unit.node.disks import fill_up
 from tests.unit.node.sample_trees import TREE, file, link, seen
-from tests.unit.wire.places import eventually
+from tests.unit.wire.places import LIMIT_S, eventually
 
 
 @pytest.mark.parametrize("name", ["f", "tree"])
@@ -22,6 +25,29 @@ def test_what_is_forgotten_stays_where_it_is(company: Company, keeper: Member, n
     assert company.holders(name) == {}
     assert (company.place("n1") / name).exists()
     assert keeper.agent.inventory.whole(name) is None
+
+
+def test_what_is_forgotten_is_answered_as_what_never_was(
+    context: "zmq.Context[zmq.Socket[bytes]]", keeper: Member
+) -> None:  # fault 127
+    client = sockets.dealer(context, keeper.agent.identity.address)
+
+    def answer(request: NodeRequest) -> list[bytes]:
+        client.send_multipart([b"", messages.encode(request)])
+        assert client.poll(int(1000 * LIMIT_S))
+        return client.recv_multipart()
+
+    never = f"b3:{7:064x}"
+    assert len(answer(ManifestRequest("f"))) == 3  # With the manifest.
+    forgotten = keeper.forget("f").id
+    assert forgotten is not None
+    unknown = answer(ManifestRequest(never))
+    assert len(unknown) == 2
+    for what in (forgotten, "f", "nowhere"):
+        assert answer(ManifestRequest(what)) == unknown
+    for content_id in (forgotten, never):
+        assert answer(ChunkRequest(content_id, 0, "n2")) == unknown
+    client.close()
 
 
 def test_what_is_forgotten_stays_so_over_changes_and_starts(company: Company) -> None:
