@@ -23,6 +23,7 @@ PIECE_CHANGES = 64  # In an entry. The last entry read is read again with each e
 PAGE_ENTRIES = 500
 PAGE_CHUNKS = 16
 CHUNK_CHANGES = 5000  # Of a snapshot; compressed, some 100 KB.
+MAX_CHUNK_BYTES = 64 << 20  # Of these changes, however long their names are.
 MAX_LIVENESS = 300  # Entries; each tracker makes one a second, and a lease is 30 s.
 RENEWAL_MS = 10_000  # Who is alive has renewed its lease in this time.
 READ_TRIES = 5  # While others write snapshots faster than we read them.
@@ -203,7 +204,11 @@ def packed(changes: Sequence[Change]) -> bytes:
 def unpacked(chunk: bytes) -> list[Change]:
     """Return the changes in a chunk; raises NotSavedError if it is none."""
     try:
-        return _changes_in.decode(zlib.decompress(chunk))
+        unpacking = zlib.decompressobj()
+        body = unpacking.decompress(chunk, MAX_CHUNK_BYTES)
+        if not unpacking.eof:
+            raise NotSavedError("a chunk of the snapshot in the store is not whole, or too long")
+        return _changes_in.decode(body)
     except (zlib.error, *_DAMAGED) as error:
         raise NotSavedError(f"the snapshot in the store is damaged ({error})") from None
 

@@ -109,3 +109,13 @@ def test_what_nobody_can_read_is_no_entry_and_no_chunk(body: bytes) -> None:
     assert redis_log.renewed_in([[b"7-0", fields]], "another") == []
     with pytest.raises(NotSavedError):
         redis_log.unpacked(zlib.compress(body))
+
+
+def test_a_chunk_that_unpacks_to_far_too_much_is_none(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Fault 29: the decoder does not even see it."""
+    chunk = redis_log.packed(list(FORMAT_1))
+    assert redis_log.unpacked(chunk) == list(FORMAT_1)
+    monkeypatch.setattr(redis_log, "MAX_CHUNK_BYTES", 100)
+    for wrong in (chunk, zlib.compress(bytes(101)), redis_log.packed([])[:-1]):
+        with pytest.raises(NotSavedError, match="not whole, or too long"):
+            redis_log.unpacked(wrong)
