@@ -107,6 +107,7 @@ class Gathering:
     ) -> list[steps.Action] | Trouble:
         if reply.index != index:  # Even if these are the right bytes of another one.
             self._tally.wrong_chunks += 1
+            self.scheduler.sent_wrong(reply.node, reply.request_id, index, now)  # Its bytes came.
             return Trouble("sent a chunk that was not requested", lied=True)
         if not self._is_right(reply):
             return self._wrong_chunk_came(reply, now)

@@ -4,6 +4,7 @@ import msgspec
 import pytest
 from shoal.node.fetching import steps
 from shoal.protocol import bitmap, manifest
+from shoal.protocol.bucket import Bucket
 from shoal.protocol.errors import WireCode
 
 from tests.unit.node.fetching.scene import ID, SETTINGS, Scene
@@ -50,6 +51,18 @@ def test_far_holders_get_several_requests_at_once_from_the_start() -> None:
     near.feed(steps.HolderConnected("n1", 0.2))
     near.feed(steps.HolderConnected("n4", 0.2))  # It has been left, or was never asked.
     assert len(near.asked["n1"]) > 1
+
+
+def test_a_chunk_that_was_not_requested_has_come_all_the_same() -> None:
+    """So it is paid for: liars do not let a node receive more than its limit."""
+    scene = Scene()
+    scene.download.budget = Bucket(10)
+    assert scene.begin("n1 n2").count(":") == 1
+    liar, *_ = [node for node, asked in scene.asked.items() if asked]
+    request = scene.request(liar)
+    assert scene.send_data(request, request.index ^ 1, chunk(0)) == f"leave {liar}"
+    assert scene.wait(0.5) == ""
+    assert ":" in scene.wait(0.5)
 
 
 def test_a_reconnected_holder_s_distance_is_measured_anew() -> None:
