@@ -47,7 +47,7 @@ class Rates:
         self._borrowing = Borrowing(limits.part)
         self._background = Background() if limits.background else None
         self._sample_at = 0.0
-        self.on_wants: Callable[[], None] = _nothing  # Called when `wants` has changed.
+        self.on_wants: Callable[[], None] = _nothing  # Called when the tracker is to hear `wants`.
         self._clock = clock
         self._minute = clock()
         self._look_at = 0.0
@@ -56,11 +56,13 @@ class Rates:
     def set(self, limits: RateLimits) -> None:
         """Go by other limits from now on."""
         self._limits = limits
-        self._borrowing.usual = limits.part
+        is_news = self._borrowing.set_usual(limits.part)
         if not limits.background:
             self._background = None
         elif self._background is None:
             self._background = Background()
+        if is_news:
+            self.on_wants()  # The tracker says what it lends by now.
 
     def up(self, now: float) -> int | None:
         """Return what the node may send at most, in bytes/s; None: as much as it can."""

@@ -32,6 +32,17 @@ class Borrowing:
         self._limit: int | None = None
         self.wants = 0  # What to tell the tracker; 0: nothing.
 
+    def set_usual(self, usual: int | None) -> bool:
+        """Go by another `usual`; return whether what was lent is too old for it.
+
+        A stricter one holds at once, until the tracker speaks again: it may lend less as well.
+        """
+        before, self.usual = self.usual, usual
+        is_stricter = usual is not None and (before is None or usual < before)
+        if is_stricter:
+            self._loan = self._loan[0], -math.inf
+        return is_stricter
+
     def limit(self, now: float) -> int | None:
         """Return what may be sent now, by what was lent."""
         lent, lent_at = self._loan

@@ -9,6 +9,7 @@ from shoal.broker.tracking.lending import Lending
 from shoal.node.network.front import Front
 from shoal.node.network.rates import RateLimits, Rates, minute_of_day
 from shoal.node.serving import steps
+from shoal.node.serving.borrowing import HELD_S
 from shoal.protocol.bucket import BURST_S
 from shoal.protocol.rates import Hours, Timetable, lesser
 
@@ -77,22 +78,24 @@ class WatchedRates(Rates):
         process = the_loop().process()
         assert process is not None
         self._host = process.host
-        self._set, self._lent = limits, limits.part
+        self._set = limits
+        self._lent: int | None = None  # By the tracker, …
+        self._held_until = 0.0  # … and until when that counts, whatever the node's part is.
         self._sent, self._asked = Meter(), Meter()
         _rates[self._host] = self
 
     def set(self, limits: RateLimits) -> None:
         super().set(limits)
         self._note()
-        if self._lent == self._set.part or self._lent is None:
-            self._lent = limits.part
+        if lesser(limits.part, self._set.part) != self._set.part:
+            self._held_until = the_loop().now
         self._set = limits
         self._note()
 
     def lent(self, rate: int | None, now: float) -> None:
         super().lent(rate, now)
         self._note()
-        self._lent = self._set.part if rate is None else rate
+        self._lent, self._held_until = rate, the_loop().now + HELD_S
         self._note()
         if rate is not None:
             _clusters[0].hits["a rate is lent"] += 1
@@ -111,7 +114,13 @@ class WatchedRates(Rates):
             self._require(REQUESTS, self._asked, limit, size_bytes)
 
     def _up(self) -> int | None:
-        return lesser(self._set.up.at(minute_of_day()), self._lent)
+        return lesser(self._set.up.at(minute_of_day()), self._loan())
+
+    def _loan(self) -> int | None:
+        """Return what a node may send of what all may."""
+        if self._lent is not None and the_loop().now < self._held_until:
+            return self._lent
+        return lesser(self._set.part, self._lent)
 
     def _note(self) -> None:
         self._sent.allow(self._up(), the_loop().now)

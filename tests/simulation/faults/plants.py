@@ -166,7 +166,7 @@ def _all_to_each(budget: int, wants: Mapping[str, int]) -> dict[str, int]:
 
 
 def _as_at_first(rates: Rates, limits: RateLimits) -> None:
-    rates._borrowing.usual = limits.part
+    rates._borrowing.set_usual(limits.part)
 
 
 PLANTS: dict[str, Plant] = {

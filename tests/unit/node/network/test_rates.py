@@ -44,6 +44,17 @@ def test_what_is_lent_bounds_what_is_sent_as_well() -> None:
     assert rates.up(0.0) is None
 
 
+def test_a_stricter_part_holds_at_once_and_the_tracker_is_asked_what_it_lends() -> None:
+    rates = Rates(RateLimits(part=200_000))
+    told: list[int] = []
+    rates.on_wants = lambda: told.append(rates.wants)
+    rates.lent(600_000, 0.0)
+    rates.set(RateLimits(part=200_000))
+    assert (rates.up(0.0), told) == (600_000, [])
+    rates.set(RateLimits(part=100_000))
+    assert (rates.up(0.0), told) == (100_000, [0])
+
+
 def test_tells_when_the_node_wants_something_else() -> None:
     rates = Rates()
     told: list[int] = []

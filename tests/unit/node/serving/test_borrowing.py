@@ -78,6 +78,26 @@ def test_what_was_lent_counts_for_a_while() -> None:
     assert node.limit(40.0) == 50
 
 
+def test_a_stricter_part_holds_until_the_tracker_speaks_again() -> None:
+    node = Borrowing(200)
+    node.lent(200, 0.0)
+    assert node.set_usual(50)
+    assert node.limit(0.0) == 50
+    node.lent(120, 1.0)
+    assert node.limit(1.0) == 120
+
+
+def test_another_part_does_not_end_a_loan_unless_it_is_stricter() -> None:
+    node = Borrowing(50)
+    node.lent(200, 0.0)
+    assert not node.set_usual(50)
+    assert not node.set_usual(100)
+    assert not node.set_usual(None)
+    assert node.limit(0.0) == 200
+    assert node.set_usual(300)
+    assert node.limit(0.0) == 200
+
+
 def test_without_a_budget_there_is_no_limit() -> None:
     node = Borrowing()
     assert node.limit(0.0) is None
