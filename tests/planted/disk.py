@@ -1,6 +1,6 @@
 """Planted faults of what is written, synced and renamed, and of paths."""
 
-from tests.planted.fault import CALLS, NODE, POWER, UNIT, fault
+from tests.planted.fault import CALLS, NODE, POWER, UNIT, Fault, fault
 
 DISK_FAULTS = (
     # Lost with the power.
@@ -82,12 +82,14 @@ DISK_FAULTS = (
         NODE + "folder/test_examining.py",
         NODE + "orders/test_healer.py",
     ),
-    fault(
+    Fault(
         "the tracker's file mixes moments",
         "broker/sqlite_store.py",
-        "PRAGMA synchronous = NORMAL;",
-        "PRAGMA synchronous = OFF;",
-        POWER,
+        (
+            ("PRAGMA synchronous = NORMAL;", "PRAGMA synchronous = OFF;"),
+            ("'FULL' if waits_for_disk else 'NORMAL'", "'FULL' if waits_for_disk else 'OFF'"),
+        ),
+        (POWER,),
     ),
     fault(
         "what was hashed counts before it is on the disk",
