@@ -22,11 +22,15 @@ class Bucket:
         return self._rate
 
     def set_rate(self, rate: int | None, now: float) -> None:
-        """Allow another rate from now on; what has passed and is not paid for is paid at it."""
+        """Allow another rate from now on; what has passed and is not paid for is paid at it.
+
+        What was not used counts as the bytes that it was, no more.
+        """
         before = self._rate
-        if before is not None and rate is not None and self._paid_at > now:
-            self._paid_at = now + (self._paid_at - now) * before / rate
-        elif before is None or rate is None:
+        if before is not None and rate is not None:
+            ahead_s = max(self._paid_at - now, -BURST_S)
+            self._paid_at = now + ahead_s * before / rate
+        else:
             self._paid_at = -math.inf
         self._rate = rate
 

@@ -70,3 +70,10 @@ def test_debts_are_paid_at_the_rate_as_of_now() -> None:
     bucket.take(1, 0.5)
     bucket.set_rate(20, 9.0)
     assert bucket.ready_at(9.0) < 9.0
+
+
+def test_what_was_not_used_at_a_lower_rate_is_no_more_at_a_higher_one() -> None:
+    bucket = Bucket(100)
+    bucket.set_rate(1000, 10.0)
+    bucket.take(10, 10.0)
+    assert bucket.ready_at(10.0) == pytest.approx(10.0 + (10 - 100 * BURST_S) / 1000)
