@@ -87,6 +87,21 @@ GUEST_FAULTS = (
         NODE + "network/test_rates.py",
     ),
     fault(
+        "what a liar sends is not paid for",
+        "node/fetching/gathering.py",
+        "self.scheduler.sent_wrong(reply.node, reply.request_id, index, now)  # Its bytes came.",
+        "pass",
+        NODE + "fetching/test_download_holders.py",
+    ),
+    fault(
+        "what was lent of a larger budget is kept",
+        "node/serving/borrowing.py",
+        "self._loan = self._loan[0], -math.inf",
+        "pass",
+        NODE + "serving/test_borrowing.py",
+        NODE + "network/test_rates.py",
+    ),
+    fault(
         "more is lent than there is",
         "broker/tracking/lending.py",
         "given[node] = min(wants[node], left // (len(wants) - len(given)))",
