@@ -171,7 +171,6 @@ class SharedSaver:
             return False
         result = self._courier.result(patience_s)
         if result is None:
-            self._is_slow |= patience_s > 0
             return False
         self._notified |= dict.fromkeys(self._exchanges.done(result, now))
         if self._exchanges.trouble:
