@@ -50,8 +50,15 @@ def test_an_interrupted_fetch_goes_on_where_it_was(
 ) -> None:
     target, asker = elsewhere / "put here", company.join("asks")
     order = FetchOrder("tree", str(target), linked=True)
-    with pytest.raises(OperatorError, match="already exists"):
-        asker.agent.carry_out(order, lambda _: target.touch())
+    for _ in range(100):
+        try:
+            asker.agent.carry_out(order, lambda _: target.touch())
+        except OperatorError as error:
+            assert "already exists" in str(error)  # noqa: PT017 (it may be too quick for that)
+            break
+        asker.forget("tree", delete=True)
+    else:
+        pytest.fail("nothing came in its way")
     assert [path.name for path in company.place("asks").iterdir()] == [".shoal"]
     target.unlink()
     done = asker.fetch("tree", output=str(target), linked=True)
