@@ -1,5 +1,6 @@
 """What is fetched to a place outside the folder is served from there; nothing there is replaced."""
 
+import shutil
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -57,6 +58,7 @@ def test_an_interrupted_fetch_goes_on_where_it_was(
             assert "already exists" in str(error)  # noqa: PT017 (it may be too quick for that)
             break
         asker.forget("tree", delete=True)
+        shutil.rmtree(target)
     else:
         pytest.fail("nothing came in its way")
     assert [path.name for path in company.place("asks").iterdir()] == [".shoal"]
