@@ -250,7 +250,6 @@ class _Source:
 
     def __init__(self) -> None:
         self._descriptor = -1
-        self._path = b""
         self._pid = 0
         self._start = self._end = 0  # Of the bytes, in what is read.
         self._shift = 0  # From there to the place in the file.
@@ -259,11 +258,9 @@ class _Source:
 
     def point(self, there: There, at: int) -> None:
         """Note where the bytes are that begin `at` in what is read."""
-        if there.path != self._path or there.status is not None:
-            self.close()
-            with contextlib.suppress(OSError):
-                self._descriptor = os.open(there.path, os.O_RDONLY | os.O_CLOEXEC)
-                self._path = there.path
+        self.close()  # Staging that was removed and begun anew is another file at the same path.
+        with contextlib.suppress(OSError):
+            self._descriptor = os.open(there.path, os.O_RDONLY | os.O_CLOEXEC)
         self._start, self._end = at, at + there.size_bytes
         self._shift, self._status = there.offset - at, there.status
         self._until = time.monotonic() + TRUSTED_S
@@ -272,7 +269,10 @@ class _Source:
         """Return some bytes; none if it is not certain that they are the right ones."""
         if self._descriptor < 0 or not self._start <= at < self._end or not self._is_right():
             return b""
-        data = os.pread(self._descriptor, min(size_bytes, self._end - at), at + self._shift)
+        try:
+            data = os.pread(self._descriptor, min(size_bytes, self._end - at), at + self._shift)
+        except OSError:  # It is a directory by now, or cannot be read: the node says what is wrong.
+            return b""
         return data if self._is_right() else b""
 
     def _is_right(self) -> bool:
@@ -285,4 +285,4 @@ class _Source:
     def close(self) -> None:
         if self._descriptor >= 0:
             os.close(self._descriptor)
-        self._descriptor, self._path, self._end = -1, b"", 0
+        self._descriptor, self._end = -1, 0

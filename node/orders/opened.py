@@ -18,7 +18,7 @@ from shoal.node.scheduling.cursor import MOST_AHEAD_BYTES, Cursor
 from shoal.node.trees.file_place import place_of
 from shoal.protocol import listing
 from shoal.protocol.control import There
-from shoal.protocol.errors import NotFoundError
+from shoal.protocol.errors import IntegrityError, MalformedMessageError, NotFoundError
 from shoal.protocol.manifest import ContentId, Manifest, decode
 from shoal.protocol.names import display
 
@@ -233,7 +233,11 @@ class Opened:
         return data
 
     def _place_in(self, data: bytes, inside: str) -> tuple[int, int]:
-        found = place_of(listing.decode(data), inside) if data else None
+        try:
+            found = place_of(listing.decode(data), inside) if data else None
+        except MalformedMessageError as error:  # Whoever made it was no node of ours.
+            message = f"the listing of {display(self.what)} is not one: {error}"
+            raise IntegrityError(f"{message}; read another version") from None
         if found is None:
             cause = f"has no file {display(inside)}" if inside else "is a directory"
             raise NotFoundError(f"{display(self.what)} {cause}; give the path of a file in it")

@@ -161,3 +161,44 @@ def test_what_cannot_be_read_is_told_as_by_all_of_the_library(way: Way) -> None:
         open_reading(way, "nothing")
     with pytest.raises(shoal.Invalid):
         open_reading(way, "a//b")
+
+
+class Anew(Way):
+    """Points at staging that is removed and begun anew each time, at the same path."""
+
+    def __init__(self, member: Member, path: Path) -> None:
+        super().__init__(member)
+        self._path = path
+
+    def carry_out(self, order: Reading, /) -> Report:
+        report = super().carry_out(order)
+        if not isinstance(report, There):
+            return report
+        with Path(os.fsdecode(report.path)).open("rb") as found:
+            found.seek(report.offset)
+            data = found.read(100_000)
+        self._path.unlink(missing_ok=True)
+        with self._path.open("wb") as staged:
+            staged.truncate(len(NOISE))
+            staged.seek(report.offset)
+            staged.write(data)
+        return There(os.fsencode(self._path), report.offset, len(data), None)
+
+
+def test_staging_that_was_begun_anew_is_another_file(company: Company, tmp_path: Path) -> None:
+    member = company.join("reads")
+    member.fetch("noise")
+    with open_reading(Anew(member, tmp_path / "staged"), "noise") as file:
+        assert file.read() == NOISE
+
+
+def test_a_directory_where_the_file_was_is_not_read(company: Company, tmp_path: Path) -> None:
+    class Replaced(Way):
+        def carry_out(self, order: Reading, /) -> Report:
+            report = super().carry_out(order)
+            if isinstance(report, There):
+                return There(os.fsencode(tmp_path), 0, report.size_bytes, None)
+            return report
+
+    with open_reading(Replaced(company.join("reads")), "lines") as file:
+        assert file.read() == LINES

@@ -9,7 +9,7 @@ from pathlib import Path
 from random import Random
 
 import pytest
-from shoal.node.orders import reading
+from shoal.node.orders import opened, reading
 from shoal.node.orders.opened import NOWHERE
 from shoal.node.orders.readership import order_for
 from shoal.node.orders.reading import Reading
@@ -24,6 +24,7 @@ from shoal.protocol.control import (
     There,
 )
 from shoal.protocol.errors import (
+    IntegrityError,
     NobodyAliveError,
     NotFoundError,
     OperatorError,
@@ -345,3 +346,10 @@ def test_names_with_wild_cards_are_names(company: Company, asker: Member) -> Non
         assert scene.all() == scene.opened.inside.encode()
     order = order_for("x", frozenset({"a*", "!c"}))
     assert (order.what, order.include) == ("x", ("/\\!c", "/a\\*"))
+
+
+def test_a_listing_that_is_none_is_refused(company: Company) -> None:
+    home = company.join("reads").agent._reading._home
+    thing = opened.Opened(home, ContentId("b3:" + 64 * "0"), "tree@b3:00000000")
+    with pytest.raises(IntegrityError, match="the listing of tree@b3:00000000 is not one: "):
+        thing._place_in(b"\x93made by a liar", "a")
