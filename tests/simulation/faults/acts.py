@@ -304,12 +304,14 @@ def full_disk(story: "Story") -> None:
 def rot_something(story: "Story") -> None:
     """Change a bit of a file in a folder, or of what is being fetched, and no time."""
     host = _node(story)
-    _do(lambda: _rot(story, host))
+    if not host.read_only:  # There ctimes count, so that it is a change like any other.
+        _do(lambda: _rot(story, host))
 
 
 def _rot(story: "Story", host: NodeHost) -> None:
     rng, user = story.rng, story.users[host.name]
     names = [name for name in story.names if user.is_done_with(name) and _is_known(host, name)]
+    names = [one for one in names if not (host.folder / one).is_symlink()]
     places = [host.folder / name for name in names] + [host.folder / ".shoal/partial"]
     files = [path for place in places for path in (place, *sorted(place.rglob("*")))]
     files = [path for path in files if path.is_file() and not path.is_symlink()]

@@ -75,7 +75,7 @@ class Checks:
         """Have users put back, from a backup, what has rotted and no other host has."""
         for (host, path), before in self._before_rot.items():
             node, name = self._cluster.nodes[host], path.split("/")[0]
-            place = node.folder / path
+            place = node.place(path)
             is_lost = not self._is_sound_elsewhere(node, name)
             if is_lost and item_at(place) == self.rotten[host, path]:
                 place.unlink()
@@ -141,7 +141,7 @@ class Checks:
     def _require_elsewhere(self, host: str, path: str, item: Item) -> None:
         """Require that another host has this too: otherwise it is lost."""
         others = (one for one in self._cluster.nodes.values() if one.name != host)
-        if any(item_at(one.folder / path) == item for one in others):
+        if any(item_at(one.place(path)) == item for one in others):
             return
         name, _, inside = path.partition("/")
         by_id = self._cluster.archive.by_id
@@ -154,6 +154,7 @@ class Checks:
 
     def look(self) -> None:
         cluster = self._cluster
+        cluster.outside.look()
         for node in cluster.nodes.values():
             agent = node.agent
             if agent is None:
@@ -178,9 +179,11 @@ class Checks:
                 found = None if path.name == RESERVED_FOLDER else look(path)
                 if found is not None:
                     self._require_right(node.name, path.name, found, checker)
+        self._cluster.outside.scan()
         for (host, inside), item in list(self._own.items()):
-            there = item_at(self._cluster.nodes[host].folder / inside)
-            if there not in {item, self.rotten.get((host, inside))}:
+            node, rotten = self._cluster.nodes[host], self.rotten.get((host, inside))
+            there = {item_at(node.folder / inside), item_at(node.place(inside))}
+            if not there & {item, rotten}:
                 self._require_elsewhere(host, inside, item)
 
     def require_answers(self) -> None:

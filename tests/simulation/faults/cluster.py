@@ -3,7 +3,7 @@
 import collections
 import logging
 import random
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from tests.simulation.faults import admission, disk, limits, several, sockets, watched
@@ -14,12 +14,18 @@ from tests.simulation.faults.desk import Desk
 from tests.simulation.faults.hosts import NodeHost, TrackerHost
 from tests.simulation.faults.keyrings import Keyrings
 from tests.simulation.faults.ledger import Ledger
+from tests.simulation.faults.outside import Outside
 from tests.simulation.faults.threads import Loop, Process
 from tests.simulation.faults.trace import Finding, Trace
 from tests.simulation.network import place
 
-WHATS = "keys", "rates"
+WHATS = "keys", "rates", "places", "readers"
 LOOK_S = 1.0  # How often the checkers look at everything.
+
+
+def _rngs(seed: int) -> Iterator[random.Random]:
+    """Return generators for some parts of a story: whatever they draw, the rest stays as it is."""
+    return (random.Random(f"{what} {seed}") for what in WHATS)
 
 
 class Cluster:
@@ -33,15 +39,14 @@ class Cluster:
         self.trace = Trace(loop, str(scratch))
         self.archive = Archive()
         self.net = Net(loop, random.Random(self.rng.getrandbits(64)), self._jitter_s())
-        self.checks = Checks(self)
+        self.checks, self.outside = Checks(self), Outside(self)
         self.is_calm = False  # The faults are over.
         disk.begin(self.trace.note)
         sockets.begin(self.net)
         self.several = several.drawn(self, seed)
         self.ledger = Ledger(self.hits) if self.several is None else self.several.ledger
         watched.begin(self.ledger)
-        # Of their own: so the rest stays as it is.
-        self.keys_rng, self.rates_rng = (random.Random(f"{what} {seed}") for what in WHATS)
+        self.keys_rng, self.rates_rng, self.places_rng, self.readers_rng = _rngs(seed)
         self.keyrings = Keyrings(random.Random(self.keys_rng.getrandbits(64)))
         self.rate_together: int | None = None  # What all may send, in bytes/s.
         admission.begin(self)

@@ -45,6 +45,10 @@ def random_file(rng: random.Random) -> Thing:
     return {"": (kind, rng.randbytes(rng.choice(SIZES)))}
 
 
+def random_thing(rng: random.Random, *, is_tree: bool) -> Thing:
+    return random_tree(rng) if is_tree else random_file(rng)
+
+
 def random_tree(rng: random.Random) -> dict[str, Item]:
     items: dict[str, Item] = {}
     for number in range(rng.randint(1, 8)):

@@ -12,7 +12,7 @@ import random
 import shutil
 import sqlite3
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -55,6 +55,9 @@ class Disk:
         self.is_full = False
         self.on_kill: Callable[[], None] = lambda: None
         self.on_named: Callable[[str], None] = lambda _: None
+        self.on_done: Callable[[str, str], None] = lambda _, __: None  # A call, and to what.
+        self.has_places = False  # Which only the user may change: `on_done` is told of all.
+        self.unreadable: list[str] = []  # What nobody may open.
         self._rng = rng
         self._hits = hits
         self._habits = SOUND
@@ -113,6 +116,9 @@ class Disk:
             the_loop_note(f"{self.host}: {name} fails with {errno.errorcode[number]}")
             raise OSError(number, os.strerror(number))
 
+    def hit(self, what: str) -> None:
+        self._hits[what] += 1
+
     def _be_killed(
         self, name: str, call: Callable[..., Any], args: tuple[Any, ...], named: dict[str, Any]
     ) -> Any:
@@ -166,6 +172,9 @@ def _writing(name: str, call: Callable[..., Any]) -> Callable[..., Any]:
         if here is None or here[1] is None:
             return call(*args, **named)
         done = here[1].call(name, call, *args, **named)
+        if here[1].has_places:
+            for path in _changed(name, args, named):
+                here[1].on_done(name, path)
         if name in {"rename", "link", "renameat2"}:
             here[1].on_named(_target(name, args, named))
         return done
@@ -197,6 +206,35 @@ def _target(name: str, args: tuple[Any, ...], named: dict[str, Any]) -> str:
     return f"{_readlink(f'/proc/self/fd/{directory}')}/{last}"
 
 
+def _changed(name: str, args: tuple[Any, ...], named: dict[str, Any]) -> Iterator[str]:
+    """Return which names a call has given or taken away."""
+    if name in {"rename", "link", "renameat2"}:
+        yield _target(name, args, named)
+    if name in {"rename", "renameat2"}:
+        at = args[0] if name == "renameat2" else named.get("src_dir_fd")
+        yield _at(at, args[1] if name == "renameat2" else args[0])
+    if name == "symlink":
+        yield _at(named.get("dir_fd"), args[1])
+    if name in {"mkdir", "rmdir", "unlink"}:
+        yield _at(named.get("dir_fd"), args[0])
+
+
+def _at(directory: int | None, name: Any) -> str:
+    """Return a path in a directory, without following its last part."""
+    path = Path(os.fsdecode(name))
+    above = "/" if directory in {None, libc.AT_FDCWD} else _readlink(f"/proc/self/fd/{directory}")
+    return f"{os.path.realpath(Path(above, path.parent))}/{path.name}"
+
+
+def _require_readable(disk: Disk, path: Any) -> None:
+    if not disk.unreadable:
+        return
+    place = os.path.realpath(os.fsdecode(path))
+    if any(place == one or place.startswith(f"{one}/") for one in disk.unreadable):
+        disk.hit("disk: unreadable")
+        raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), path)
+
+
 _readlink, _open, _close, _dup = os.readlink, os.open, os.close, os.dup
 
 
@@ -205,8 +243,12 @@ def _opening(path: Any, flags: int, *args: Any, **named: Any) -> int:
     if here is None:
         return _open(path, flags, *args, **named)
     process, disk = here
+    if disk is not None:
+        _require_readable(disk, path)
     if disk is not None and flags & (os.O_WRONLY | os.O_RDWR):
         number: int = disk.call("open", _open, path, flags, *args, **named)
+        if disk.has_places:
+            disk.on_done("open", _readlink(f"/proc/self/fd/{number}"))
     else:
         number = _open(path, flags, *args, **named)
     _descriptors(process).add(number)

@@ -13,7 +13,7 @@ from shoal.node.agent import Agent
 from shoal.node.folder.lock import FolderLock
 from shoal.node.network.rates import RateLimits
 from shoal.node.orders.identity import Identity
-from shoal.protocol.control import FetchOrder, Report, Task
+from shoal.protocol.control import FetchOrder, OpenOrder, ReadOrder, Report, Task
 from shoal.protocol.errors import OperatorError, refused
 from shoal.protocol.permits import Publish
 from shoal.protocol.trackers import Trackers
@@ -153,8 +153,7 @@ class TrackerHost(Host):
 class Order:
     """An order to a node, and what came of it."""
 
-    def __init__(self, task: Task, waiting: Thread | None) -> None:
-        self.task = task
+    def __init__(self, waiting: Thread | None) -> None:
         self.outcome: Report | OperatorError | None = None  # None: it was killed.
         self.is_over = False
         self._waiting = waiting
@@ -175,10 +174,36 @@ class NodeHost(Host):
         self.obeys = True
         self.in_place = False
         self.limits = RateLimits()
+        self.state_folder: Path | None = None
+        self.read_only = False
         self.orders: list[Order] = []
         self._waiting: list[Thread] = []
         self._quota_bytes = quota_bytes
         self.disk.on_named = lambda path: cluster.checks.named(self, path)
+        self.disk.on_done = lambda call, path: cluster.outside.done_to(self, call, path)
+
+    def keep_state_elsewhere(self, *, read_only: bool) -> None:
+        """Have its `.shoal` outside of its folder, which is perhaps only read. Before `start`."""
+        self.state_folder, self.read_only = self.cluster.scratch / f"{self.name}-state", read_only
+        self.disk.has_places |= read_only
+        self.cluster.hits["folder only read" if read_only else "state elsewhere"] += 1
+
+    @property
+    def home(self) -> Path:
+        """What its `.shoal` is in."""
+        return self.state_folder or self.folder
+
+    def named(self, name: str) -> Path:
+        """Return what has a name: in the folder, or a link, which may be elsewhere."""
+        link = self.home / name
+        return link if self.read_only and link.is_symlink() else self.folder / name
+
+    def place(self, path: str) -> Path:
+        """Return where a path in the folder leads if its thing may be a link to elsewhere."""
+        name, _, inside = path.partition("/")
+        top = self.named(name)
+        top = top.readlink() if top.is_symlink() else top
+        return top / inside if inside else top
 
     def lift_quota(self) -> None:
         """Have it take in anything from its next start on, which is now."""
@@ -208,14 +233,18 @@ class NodeHost(Host):
 
     def order(self, task: Task) -> Order:
         """Give the node an order."""
-        order = Order(task, self.cluster.loop.current())
+        if isinstance(task, FetchOrder | OpenOrder | ReadOrder):
+            self.cluster.ledger.ordered(self.name, task.what)
+        return self.do(lambda agent: agent.carry_out(task, lambda _: None))
+
+    def do(self, work: Callable[[Agent], Report]) -> Order:
+        """Have something done in the node's process."""
+        order = Order(self.cluster.loop.current())
         assert self.process is not None
         assert self.agent is not None
         agent = self.agent
         self.orders.append(order)
-        if isinstance(task, FetchOrder):
-            self.cluster.ledger.ordered(self.name, task.what)
-        self.process.start(lambda: self._carry_out(agent, order), "order")
+        self.process.start(lambda: self._carry_out(work, agent, order), "order")
         return order
 
     def stop(self, then: Callable[[], None] = lambda: None) -> None:
@@ -244,9 +273,9 @@ class NodeHost(Host):
         if left:
             raise Finding("left open", f"{self.name}: {left} descriptors were left open")
 
-    def _carry_out(self, agent: Agent, order: Order) -> None:
+    def _carry_out(self, work: Callable[[Agent], Report], agent: Agent, order: Order) -> None:
         try:
-            order.outcome = agent.carry_out(order.task, lambda _: None)
+            order.outcome = work(agent)
         except OperatorError as error:
             order.outcome = error
         except OSError as error:
@@ -260,10 +289,16 @@ class NodeHost(Host):
         trackers = Trackers(self.cluster.tracker_addresses, self.name)
         clock = self.cluster.clock
         places = self.name, self.address, self.folder, trackers, self._quota_bytes
-        ring = self.cluster.keyrings.ring(self.name)
-        how = {"obeys": self.obeys, "in_place": self.in_place, "limits": self.limits}
-        identity = Identity(*places, ring=ring, **how)  # type: ignore[arg-type]
-        agent = Agent(identity, FolderLock.take(self.folder))
+        identity = Identity(
+            *places,
+            obeys=self.obeys,
+            in_place=self.in_place,
+            state_folder=self.state_folder,
+            read_only=self.read_only,
+            limits=self.limits,
+            ring=self.cluster.keyrings.ring(self.name),
+        )
+        agent = Agent(identity, FolderLock.take(self.home))
         started = clock()
         try:
             agent.start()

@@ -95,7 +95,8 @@ class Ledger:
         """Require that somebody wants a node to fetch something."""
         wish = self.obeyed.get(node)
         orders = self._ordered.get(node, ())
-        is_ordered = any(one in {name, content_id} or _names(one) == name for one in orders)
+        names = {name, _names(name)}
+        is_ordered = any(one in {name, content_id} or _names(one) in names for one in orders)
         is_wished = wish is not None and name in {wish.name, f"{wish.name}@{wish.id[3:]}"}
         if not (is_ordered or is_wished or (node, content_id) in self._healed):
             raise Finding("unasked", f"{node} fetches {name}, and nobody asked it to")

@@ -9,7 +9,7 @@ from shoal.protocol.pushing import Target, Verdict
 from tests.simulation.faults import keyed, threads
 from tests.simulation.faults.acts import unless_calm
 from tests.simulation.faults.trace import Finding
-from tests.simulation.faults.users import IN_THE_WAY
+from tests.simulation.faults.users import is_in_the_way
 
 if TYPE_CHECKING:
     from tests.simulation.faults.cluster import Cluster
@@ -140,7 +140,7 @@ class Settlement:
         cluster = self._cluster
         missing = ""
         for name, (content_id, to) in cluster.ledger.current().items():
-            meant = [node for node in cluster.ledger.meant(to) if cluster.nodes[node].obeys]
+            meant = [node for node in cluster.ledger.meant(to) if self._obeys(node)]
             without = [node for node in meant if not self._has(node, name, content_id)]
             if without and self._can_be_had(name, content_id):
                 missing = f"{without[0]} did not get {name}, {content_id}, which was pushed"
@@ -148,11 +148,15 @@ class Settlement:
                     self._make_way(node, name)
         return missing
 
+    def _obeys(self, node: str) -> bool:
+        host = self._cluster.nodes[node]
+        return host.obeys and not host.read_only  # Its user must say where to.
+
     def _make_way(self, node: str, name: str) -> None:
         agent = self._cluster.nodes[node].agent
         if agent is not None and node not in self._cluster.ledger.obeyed:
             failures = agent._obeying._wished.failures(self._cluster.clock())
-            if any(one.name == name and IN_THE_WAY in one.reason for one in failures):
+            if any(one.name == name and is_in_the_way(one.reason) for one in failures):
                 self._story.users[node].move_away(name)
 
     def _has(self, node: str, name: str, content_id: str) -> bool:

@@ -10,7 +10,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import msgspec
 
-from tests.simulation.faults import acts, keyed, limits, pushing, tracker_acts
+from tests.simulation.faults import acts, keyed, limits, places, pushing, tracker_acts
 from tests.simulation.faults.knocking import SHOWN
 from tests.simulation.faults.liars import KINDS
 from tests.simulation.faults.story import Outcome
@@ -46,8 +46,9 @@ def told(outcome: Outcome, plant: str | None = None, lines: int = SHOWN_LINES) -
 def expected() -> set[str]:
     """Return what must have been hit: what has not been is not tested."""
     several = {"2 trackers", "3 trackers"}
-    drawn = *acts.ACTS, *acts.FAULTS, *pushing.ACTS, *keyed.ACTS, *limits.ACTS, *tracker_acts.ACTS
-    acts_and_faults = {act.__name__.replace("_", " ") for act in drawn}
+    drawn = *acts.ACTS, *acts.FAULTS, *pushing.ACTS, *keyed.ACTS, *limits.ACTS
+    more = *tracker_acts.ACTS, *places.ACTS
+    acts_and_faults = {act.__name__.replace("_", " ") for act in (*drawn, *more)}
     calls = {f"disk: {name} fails" for name in acts.CALLS if name in USED}
     kills = {f"killed at {name}" for name in acts.CALLS if name in USED}
     wishes = {"wish obeyed", "wish failed", "wish over while it is fetched", "node joins"}
@@ -56,12 +57,19 @@ def expected() -> set[str]:
     shown = {f"stranger shows {what}" for what in SHOWN}
     refused = {"keys", "refused by the tracker", "refused by a node"}
     rates = {"limits", "a rate is lent", *(f"bound by a limit: {does}" for does in limits.DOES)}
+    outside = {
+        *("share by link", "fetch linked", "shared by link", "fetched to a place"),
+        *("refused: something is in the way outside", "disk: unreadable"),
+        *("folder only read", "state elsewhere"),
+        *("reader opened", "reader refused", "reader got bytes", "reader closed"),
+    }
     return (
         acts_and_faults
         | calls
         | kills
         | others
         | wishes
+        | outside
         | liars
         | shown
         | refused

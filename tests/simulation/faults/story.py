@@ -13,7 +13,17 @@ from pathlib import Path
 
 import msgspec
 
-from tests.simulation.faults import acts, content, keyed, limits, pushing, system, threads
+from tests.simulation.faults import (
+    acts,
+    content,
+    keyed,
+    limits,
+    places,
+    pushing,
+    readers,
+    system,
+    threads,
+)
 from tests.simulation.faults.cluster import Cluster
 from tests.simulation.faults.disk import Habits
 from tests.simulation.faults.knocking import Knocker
@@ -53,6 +63,7 @@ class Story:
         self.liars: list[Liar | Complainer | Replayer | Knocker] = []
         self.healed_s = 0.0
         self.has_pushes = False
+        self.has_readers = False
         self.joins_late = ""  # The node that is not in the cluster file at first.
         often = self.rng.choice((math.inf, math.inf, math.inf, 5.0))
         self.usual = Habits(slow_every=often)  # Of all disks: threads interleave where one waits.
@@ -68,6 +79,8 @@ class Story:
         self._heal()
         if self.has_pushes:
             pushing.Settlement(self).settle()
+        if self.has_readers:
+            readers.Settlement(self).settle()
         self._require_all()
         pushing.Settlement(self).require_over()
         self._end()
@@ -94,6 +107,8 @@ class Story:
             limits.draw(self)
         else:
             cluster.several.draw(self)
+        places.draw(self)
+        readers.draw(self)
 
     def _add_strangers(self) -> None:
         rng = self.rng
@@ -112,7 +127,7 @@ class Story:
 
     def items(self, name: str) -> content.Thing:
         """Return a first version of something."""
-        return content.random_tree(self.rng) if self.names[name] else content.random_file(self.rng)
+        return content.random_thing(self.rng, is_tree=self.names[name])
 
     def _heal(self) -> None:
         """End all faults, and have all honest hosts back."""

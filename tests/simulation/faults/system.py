@@ -32,7 +32,7 @@ SMALL_BYTES = 4 << 10
 RESIDENT_BYTES = 64 << 20
 FIRST_PID = 1 << 23  # Above all real ones.
 
-_getpid = os.getpid
+_getpid, _real_current_thread = os.getpid, threading.current_thread
 
 
 class Drawn(random.Random):
@@ -59,6 +59,14 @@ class INotify(inotify_simple.INotify):  # type: ignore[misc]  # It has no types.
 
 def _clock() -> float:
     return the_loop().clock
+
+
+def _sleep(seconds: float) -> None:
+    the_loop().pass_time(seconds)
+
+
+def _current_thread() -> Any:
+    return the_loop().current() or _real_current_thread()
 
 
 def _wall() -> float:
@@ -92,6 +100,7 @@ REPLACED: list[tuple[Any, str, Any]] = [
     *disk.REPLACED,
     (selectors, "DefaultSelector", waiting.Selector),
     (threading, "Thread", Thread),
+    (threading, "current_thread", _current_thread),
     (threading, "Timer", Timer),
     (threading, "Lock", locks.Lock),
     (threading, "RLock", locks.RLock),
@@ -100,6 +109,7 @@ REPLACED: list[tuple[Any, str, Any]] = [
     (queue, "SimpleQueue", queue._PySimpleQueue),  # type: ignore[attr-defined]
     (queue, "time", _clock),
     (time, "monotonic", _clock),
+    (time, "sleep", _sleep),
     (time, "thread_time", lambda: 0.0),
     (time, "time", _wall),
     (time, "time_ns", _wall_ns),

@@ -28,4 +28,5 @@ def test_each_checker_finds_one() -> None:
         *("banned", "deadlock", "liveness", "memory", "exceptions", "left open"),
         *("wishes", "cancelled", "unasked", "verdicts", "let in", "in another's name", "rates"),
         *("agreement", "numbers", "stale", "failover"),
+        *("linked", "read", "given up"),
     }

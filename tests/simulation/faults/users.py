@@ -3,14 +3,19 @@
 A user who is refused does what the message says, and whose order failed gives it again.
 """
 
+import os
 import random
 import shutil
+from collections.abc import Callable
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from shoal.node.agent import Agent
 from shoal.protocol.control import (
     Fetched,
     FetchOrder,
     ForgetOrder,
+    Report,
     ShareOrder,
     Task,
     VerifyOrder,
@@ -31,7 +36,14 @@ if TYPE_CHECKING:
 AGAIN_S = (1.0, 4.0)  # Until a failed order is given again.
 WATCHED_S = 3.0
 HASHED_S = 3.0
-IN_THE_WAY = "already has"
+
+
+_IN_THE_WAY = "already has", "already exists", "; move it", "; put it elsewhere"
+
+
+def is_in_the_way(refusal: str) -> bool:
+    """Say whether something has to be moved: in the folder, or where it was to be fetched to."""
+    return any(one in refusal for one in _IN_THE_WAY)
 
 
 class User:
@@ -40,6 +52,7 @@ class User:
     def __init__(self, cluster: "Cluster", host: NodeHost, rng: random.Random) -> None:
         self.host = host
         self.done: dict[str, str] = {}  # What has been fetched since `begin_anew`, by name.
+        self.reads = 0  # Files that are open, or are about to be.
         self._cluster = cluster
         self._rng = rng
         self._aside = cluster.scratch / f"{host.name}-aside"
@@ -69,7 +82,8 @@ class User:
 
     def lay_beside(self, name: str) -> None:
         """Put a file into a directory that is there."""
-        if (self.host.folder / name).is_dir():
+        top = self.host.folder / name
+        if top.is_dir() and not top.is_symlink():
             inside = f"own{self._rng.randrange(3)}"
             path = self.host.folder / name / inside
             if not path.exists():
@@ -99,7 +113,7 @@ class User:
 
     def move_away(self, name: str) -> None:
         """Take what is in the way out of the folder."""
-        path = self.host.folder / name
+        path = self.host.named(name)
         if path.exists() or path.is_symlink():
             path.rename(self._new_path())
             self._touch(name)
@@ -127,21 +141,28 @@ class User:
             self._cluster.archive.add(version)
 
     def _remove(self, name: str) -> bool:
-        path = self.host.folder / name
         self._touch(name)
         self._cluster.checks.let_go(self.host.name, name)
-        if path.is_dir():
-            gone = self._new_path()
-            path.rename(gone)
-            shutil.rmtree(gone)
-            return True
-        is_there = path.exists()
-        path.unlink(missing_ok=True)
-        return is_there
+        both = {self.host.named(name): None, self.host.folder / name: None}
+        there = [one for one in both if os.path.lexists(one)]
+        for path in there:  # A link may be elsewhere, and hide what is in the folder.
+            if path.is_dir() and not path.is_symlink():
+                gone = self._new_path()
+                path.rename(gone)
+                shutil.rmtree(gone)
+            else:
+                path.unlink(missing_ok=True)
+        return bool(there)
 
     def _new_path(self) -> Any:
         self._count += 1
         return self._aside / str(self._count)
+
+    def new_place(self, name: str) -> Path:
+        """Return where nothing is, outside of the folder, under that name."""
+        above = self._new_path()
+        above.mkdir()
+        return Path(above, name)
 
     # Orders.
 
@@ -174,12 +195,22 @@ class User:
     def _fetch_once(self, name: str, options: dict[str, Any]) -> object:
         checks, mine = self._cluster.checks, (self.host.name, name)
         if not options.get("force"):
-            return self._order(FetchOrder(name, **options))
+            return self._order(FetchOrder(name, **options, **self._elsewhere(name, options)))
         checks.forced.add(mine)
         outcome = self._order(FetchOrder(name, **options))
         checks.forced.discard(mine)
         checks.let_go(*mine)
         return outcome
+
+    def _elsewhere(self, name: str, options: dict[str, Any]) -> dict[str, Any]:
+        """Return what else to say if nothing can be written into the folder."""
+        if not self.host.read_only or os.path.lexists(self.host.folder / name) or options:
+            return {}
+        link = self.host.named(name)
+        path = link.readlink() if link.is_symlink() else self.new_place(name)
+        self._cluster.outside.fetched(self.host.name, name, path)
+        self._cluster.outside.goes_to(self.host.name, name, path)
+        return {"output": str(path), "linked": True}
 
     def fetch_outside(self, what: str, version: Version) -> None:
         """Fetch one version to an output, once."""
@@ -200,7 +231,7 @@ class User:
         held = self.host.agent.inventory.whole(name) if self.host.agent else None
         if held is not None and self._cluster.checks.keeps(self.host.name, name):
             self.done[name] = held.id  # Others have one of that number, or had a newer one.
-        elif self._cluster.is_calm and IN_THE_WAY in str(refusal):
+        elif self._cluster.is_calm and is_in_the_way(str(refusal)):
             self.move_away(name)
 
     def _is_done(self, name: str, fetched: Fetched) -> bool:
@@ -217,8 +248,7 @@ class User:
         was_touched = self._touched.get(name, 0.0) >= began
         if version is None or was_touched or fetched.offline:
             return
-        place = self.host.folder / name
-        found = look(place)
+        found = look(self.host.place(name))
         if found != version.items and fetched.fetched_bytes and not self._cluster.checks.bad_disks:
             raise Finding("bytes", f"{self.host.name}: {name} is not {fetched.id} as reported")
 
@@ -232,9 +262,16 @@ class User:
 
     def _order(self, task: Task) -> object:
         """Give an order as soon as the node is up; return what came of it, None if it died."""
-        loop, host = self._cluster.loop, self.host
-        host.wait_until_up()
-        order: Order = host.order(task)
+        self.host.wait_until_up()
+        return self._outcome_of(self.host.order(task))
+
+    def do(self, work: Callable[[Agent], Report]) -> object:
+        """Do something in the node's process, as soon as it is up; otherwise as `_order`."""
+        self.host.wait_until_up()
+        return self._outcome_of(self.host.do(work))
+
+    def _outcome_of(self, order: Order) -> object:
+        loop = self._cluster.loop
         while not order.is_over:
             loop.park()
         outcome = order.outcome
