@@ -90,6 +90,8 @@ def _tests_that_fail(fault: Fault, copy: Path) -> str | None:
         return "its tests hang"
     if tests.returncode == 0:
         return None
+    if tests.returncode < 0:  # libzmq aborts a process in which it finds the impossible.
+        return f"its tests are ended by {signal.Signals(-tests.returncode).name}"
     failed = FAILED.search(output)
     if tests.returncode == 1 and failed:
         return failed[1]
