@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from tests.simulation.faults.several import Several
 
 MOST_STALE_S = 3.0  # Exchanges are a second apart, or more often; the last one may have been lost.
+STOPPED_S = 0.1  # How often to see whether one has stopped.
 LATE_S = 5.0  # A renewal may reach the others so late: they are told each second.
 
 
@@ -91,6 +92,7 @@ class SharingTracker(TrackerHost):
         self.store: SharedStore | None = None
         self._several = several
         self._wake: Wake | None = None
+        self._told_to_stop: Process | None = None
 
     @property
     def saver(self) -> SharedSaver | None:
@@ -118,9 +120,18 @@ class SharingTracker(TrackerHost):
         """It has no state of its own to lose."""
 
     def stop(self) -> None:
-        """Stop it as SIGTERM does."""
+        """Stop it as SIGTERM does; if it is paused, it stops when it goes on."""
         if self._wake is not None:
             self._wake.set()
+            self._told_to_stop = self.process
+
+    def start(self) -> None:
+        """Start it; if it has been told to stop and still runs, as soon as it has stopped."""
+        loop = self.cluster.loop
+        if self.is_up and self.process is self._told_to_stop:
+            loop.at(loop.now + STOPPED_S, self.start)
+        else:
+            super().start()
 
     def _main(self, process: Process) -> None:
         several, clock = self._several, self.cluster.clock

@@ -64,8 +64,7 @@ def restart_tracker(story: "Story", several: "Several") -> None:
     """Stop one as SIGTERM does, and start it again when it has stopped."""
     host, loop = several.one(), story.cluster.loop
     host.stop()
-    for after_s in (0.5, 2.0, 6.0, 12.0):
-        loop.at(loop.now + after_s, host.start)
+    loop.at(loop.now + 0.5, host.start)
 
 
 def pause_tracker(story: "Story", several: "Several") -> None:
