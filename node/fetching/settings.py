@@ -12,4 +12,4 @@ class FetchSettings(msgspec.Struct, frozen=True):
     requery_first_s: float = 0.02  # Hosts that start together find each other soon; then doubled …
     requery_s: float = 3.0  # … up to this: new holders are found within 5 s.
     stalled_s: float = 600.0  # A fetch gives up when holders are there, but no new chunk comes.
-    shares_already: bool = False  # A part of it is announced, and is not to be withdrawn.
+    shares_already: bool = False  # What is announced of it is not to be withdrawn.

@@ -192,6 +192,14 @@ class Watcher:
             for name in restless:
                 changed.add(name)
 
+    def look_at_first(self) -> None:
+        """Look through the folder, as `look_through` does, if nobody has since the start.
+
+        What is still being written is left for later.
+        """
+        if not self.has_looked:
+            self._look()
+
     def wait_for_large(self) -> None:
         """Wait until the large things that have been seen are up to date too."""
         self._large.wait_until_idle()

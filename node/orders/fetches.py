@@ -188,6 +188,8 @@ class _Fetch:
         self._stop = stop
         self._on_progress = on_progress
         settings, limit = home.identity.fetching, order.limit
+        if order.output is not None and not order.linked:  # That says nothing of what is held here.
+            settings = msgspec.structs.replace(settings, shares_already=True)
         self._transfer = _Transfer(
             home, stop, on_progress, settings, limit, on_demand=order.on_demand
         )

@@ -16,6 +16,7 @@ from shoal.node.folder.whole import Whole
 from shoal.node.orders.home import Home
 from shoal.node.trees.selection import Selection
 from shoal.protocol.errors import NotFoundError, OperatorError
+from shoal.protocol.manifest import is_id
 from shoal.protocol.names import display
 
 ID_DIGITS = 64  # Of a whole id.
@@ -85,11 +86,7 @@ def look(home: Home, meant: Meant, selection: Selection, looking: Looking) -> St
         OperatorError: it must not be replaced: it may be the only copy.
     """
     if meant.answer is None:
-        known = home.inventory.find(meant.what)
-        name = known.name if isinstance(known, Whole) else meant.what
-        is_here = isinstance(known, Whole) or home.watcher.hashing(name) is not None
-        found = home.watcher.look_at(name, looking.on_hashed) if is_here else None
-        return Standing(found, is_meant=found is not None)
+        return _of_nobody_else(home, meant.what, looking)
     name = meant.name or meant.answer.name
     rule = home.rules.of(name)
     if rule.withheld not in {"", FORGOTTEN}:
@@ -107,6 +104,22 @@ def look(home: Home, meant: Meant, selection: Selection, looking: Looking) -> St
         return Standing(home.watcher.look_at(name) or thing, is_meant=True)
     _refuse_to_replace(home, thing, meant, selection, looking)
     return Standing(thing)
+
+
+def _of_nobody_else(home: Home, what: str, looking: Looking) -> Standing:
+    """Return what is there of something that no other node has.
+
+    A holder that asks for it is taken off the list. So before an id counts as not here, the folder
+    has been read.
+    """
+    known = home.inventory.find(what)
+    if known is None and is_id(what):
+        home.watcher.look_at_first()
+        known = home.inventory.find(what)
+    name = known.name if isinstance(known, Whole) else what
+    is_here = isinstance(known, Whole) or home.watcher.hashing(name) is not None
+    found = home.watcher.look_at(name, looking.on_hashed) if is_here else None
+    return Standing(found, is_meant=found is not None)
 
 
 def is_what_is_meant(home: Home, thing: Whole, meant: Meant) -> bool:

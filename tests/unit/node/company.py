@@ -83,9 +83,9 @@ class Company:
         return self._ends.enter_context(self._member(name, quota_bytes))
 
     @contextlib.contextmanager
-    def visiting(self, name: str) -> "Iterator[Member]":
-        """Start a node for a while."""
-        with self._member(name, None) as member:
+    def visiting(self, name: str, *, command: bool = False) -> "Iterator[Member]":
+        """Start a node for a while, perhaps as a command does that fetches one thing."""
+        with self._member(name, None, command=command) as member:
             yield member
 
     def holders(self, what: str) -> dict[str, bool]:
@@ -98,7 +98,9 @@ class Company:
         return reply if isinstance(reply, Holders) else None
 
     @contextlib.contextmanager
-    def _member(self, name: str, quota_bytes: int | None) -> "Iterator[Member]":
+    def _member(
+        self, name: str, quota_bytes: int | None, *, command: bool = False
+    ) -> "Iterator[Member]":
         folder = self.place(name)
         folder.mkdir(exist_ok=True)
         identity = Identity(
@@ -106,9 +108,12 @@ class Company:
         )
         agent = Agent(identity, FolderLock.take(folder))
         try:
-            agent.start()
-            assert agent.wait_for_first_look(LIMIT_S)
-            agent._announce()
+            if command:
+                agent.start_for_one_fetch()
+            else:
+                agent.start()
+                assert agent.wait_for_first_look(LIMIT_S)
+                agent._announce()
             yield Member(agent)
         finally:
             agent.stop()

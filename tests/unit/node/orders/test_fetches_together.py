@@ -118,6 +118,27 @@ def test_what_is_here_needs_no_tracker_if_its_id_says_so(company: Company) -> No
             assert isinstance(refusal.result(), TrackerError)
 
 
+def test_who_has_not_read_its_folder_yet_is_not_taken_off(company: Company) -> None:
+    mine = company.put("asks", "mine.bin", b"of nobody else")
+    with company.visiting("asks") as asker:
+        content_id = asker.share("mine.bin").id
+    with company.visiting("asks", command=True) as asker:
+        assert asker.agent.inventory.find(content_id) is None
+        found = asker.fetch(content_id)
+        assert (found.path, found.fetched_bytes) == (str(mine), 0)
+        assert "no such file" in str(refused(asker.fetch, f"b3:{'0' * 64}"))
+    answer = company.answer(content_id)
+    assert answer is not None
+    assert [each.node for each in answer.offline] == ["asks"]
+
+
+def test_who_fetches_to_elsewhere_still_holds_it(company: Company, asker: Member) -> None:
+    content_id = asker.fetch("tree").id
+    for what in ("tree", content_id):
+        asker.fetch(what, output=str(company.folder / what[-4:]))
+        assert company.holders("tree") == {"has": True, "asks": True}
+
+
 def test_offline_takes_the_newest_that_is_here(company: Company, asker: Member) -> None:
     old = asker.fetch("tree")
     with company.visiting("later") as later:
