@@ -50,7 +50,9 @@ class Meter:
     def allow(self, rate: int | None, now: float) -> float:
         """Note what is allowed at a time, in bytes/s; return what has not been paid for by then.
 
-        A limit that becomes stricter may be noticed LATE_S later.
+        A limit that becomes stricter may be noticed LATE_S later. Where there was none, all has
+        been paid for until it is noticed, and what it allows in BURST_S has been saved up: a
+        bucket owes nothing while it has no limit, and is full when it gets one.
         """
         rates, began = self._rates, self._at
         rates.append((now, math.inf if rate is None else rate))
@@ -59,7 +61,8 @@ class Meter:
         best = max(one for _, one in rates)
         self._at = now
         if best == math.inf:
-            self._debt_bytes = 0.0
+            limits = [one for _, one in rates if one < math.inf]
+            self._debt_bytes = -max(limits, default=0.0) * BURST_S
         else:
             self._debt_bytes = max(self._debt_bytes - best * (now - began), -best * BURST_S)
         return self._debt_bytes
