@@ -4,6 +4,7 @@ One job is out at a time, in whatever thread or process; meanwhile the tracker d
 """
 
 import logging
+import math
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Protocol
@@ -56,7 +57,9 @@ class Exchanges:
         self.outage_count = 0
         self.loss_count = 0  # How often it was given up that each change is confirmed.
         self.trouble = ""  # Why the store is away; empty if it is not.
-        self.done_at = now  # What others decided before this is known.
+        # What others decided before this is known. Nothing is, at first: the log may have been read
+        # long before, as to fold it takes a while, and the process may have been paused since.
+        self.done_at = -math.inf
         self._tracker = tracker
         self._settings = settings
         self._unsaved: list[Change] = []

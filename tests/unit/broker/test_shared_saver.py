@@ -10,7 +10,7 @@ from shoal.broker.exchanges import Job, Result
 from shoal.broker.settings import ServerSettings
 from shoal.broker.shared_saver import SharedSaver, ThreadCourier
 from shoal.broker.stores import Exchanged
-from shoal.broker.tracking.changes import Change, Forgotten
+from shoal.broker.tracking.changes import Change, Forgotten, Renewed
 from shoal.broker.tracking.initial import Initial
 from shoal.broker.tracking.settings import TrackerSettings
 from shoal.broker.tracking.state import State
@@ -52,6 +52,12 @@ class Scene:
             saver.catch_up(self.now)
             self.woken.wait(0.01)
 
+    def wait_until(self, is_so: Callable[[], bool]) -> None:
+        until = time.monotonic() + 60
+        while not is_so():
+            assert time.monotonic() < until
+            time.sleep(0.001)
+
     def close(self) -> None:
         self.log.answers.set()
         for saver in self._savers:
@@ -77,8 +83,19 @@ def test_a_round_is_saved_before_it_is_answered(scene: Scene) -> None:
     assert set(saver.counts().values()) == {0}
 
 
+def test_before_its_first_answer_it_hears_what_others_did_since_it_read_the_log(
+    scene: Scene,
+) -> None:
+    scene.store.load()
+    MemoryStore(scene.log).exchange([N2])
+    saver = scene.saver(PATIENT)
+    saver.catch_up(scene.now)
+    assert saver.taken_notified() == ("n2",)
+
+
 def test_after_a_pause_it_hears_of_others_first(scene: Scene) -> None:
     saver = scene.saver(PATIENT)
+    saver.catch_up(scene.now)
     MemoryStore(scene.log).exchange([N2])
     saver.catch_up(scene.now + 10)
     assert saver.taken_notified() == ("n2",)
@@ -86,8 +103,10 @@ def test_after_a_pause_it_hears_of_others_first(scene: Scene) -> None:
 
 def test_after_a_pause_what_was_asked_before_it_is_not_enough(scene: Scene) -> None:
     saver = scene.saver(PATIENT)
-    saver.catch_up(scene.now)
-    scene.woken.wait(60)
+    assert saver.save([N1], scene.now)
+    scene.tracker.renewed = (Renewed("n3"),)
+    saver.catch_up(scene.now + 1)
+    scene.wait_until(lambda: bool(scene.log.renewed))
     MemoryStore(scene.log).exchange([N2])
     saver.catch_up(scene.now + 10)
     assert saver.taken_notified() == ("n2",)
