@@ -42,6 +42,15 @@ class Service:
                 self._note(host, asker, loop.now)
         loop.at(loop.now + WATCH_S, self.watch)
 
+    def ended(self, host: SharingTracker) -> None:
+        """Note that a tracker ends: it may be back before `watch` looks.
+
+        Whoever waited for its answer has lost the connection, as with one that stays away.
+        """
+        now = self._cluster.loop.now
+        for asker in (*self._cluster.nodes, self._several.probe.host):
+            self._refused_at[host.name, asker] = now
+
     def silent_since(self, asker: str, time: float, hosts: Iterable[SharingTracker]) -> int:
         """Return how many of these have kept somebody waiting, perhaps, since then."""
         return sum(self._silent_at.get((one.name, asker), -math.inf) >= time for one in hosts)

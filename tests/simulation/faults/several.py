@@ -105,6 +105,7 @@ class Several:
     def ended(self, host: SharingTracker) -> None:
         """Note that a tracker ends, and what it had not told yet."""
         saver, process = host.saver, host.process
+        self.service.ended(host)
         self._note_excuse(host)
         if saver is not None and not saver._exchanges.has_saved_all():
             self.is_excused = True
