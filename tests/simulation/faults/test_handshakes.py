@@ -245,7 +245,9 @@ def test_who_is_let_in_and_what_the_client_hears(see: Any, case: Case, *, stops:
     assert told in {case.told, case.or_told or case.told}
     more = seen.events[len(case.told) :]
     may_try_again = case.tries_again or (NO_DETAIL in told and bool(case.or_told))
-    if stops or not may_try_again:
+    if see is _of_libzmq and AUTH in told:  # It may hear of the end first, and tries again then.
+        assert more == list(told) * (len(more) // len(told))
+    elif stops or not may_try_again:
         assert more == []
     elif case.tries_again:
         assert more[: len(case.told)] in ([], list(case.told)[: len(more)])
