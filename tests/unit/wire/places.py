@@ -55,7 +55,7 @@ def bounds_of(port: int, option: int) -> list[int]:
         try:
             with socket.socket(fileno=os.dup(number)) as one:
                 one.getpeername()
-                if one.getsockname()[1] == port:
+                if one.family != socket.AF_UNIX and one.getsockname()[1] == port:
                     bounds.append(one.getsockopt(socket.IPPROTO_TCP, option))
         except OSError:
             pass
