@@ -28,7 +28,7 @@ PLANTS: dict[str, Plant] = {
     ),
     "late claims count": Plant(_changed("late claims count"), {"numbers"}, first=23),
     "what the store lost is not said again": Plant(
-        _changed("what was lost is not said again"), {"wishes", "agreement"}, first=10
+        _changed("what was lost is not said again"), {"wishes", "agreement"}, first=117
     ),
     "pushes are answered before they are saved": Plant(
         _changed("pushes are not waited for"), {"wishes"}, first=10
