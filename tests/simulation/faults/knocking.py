@@ -26,6 +26,7 @@ from shoal.wire import curve
 from tests.simulation.faults import admission
 from tests.simulation.faults.hosts import TRACKER_ADDRESS
 from tests.simulation.faults.keyrings import READER
+from tests.simulation.faults.liars import Stranger
 
 if TYPE_CHECKING:
     from tests.simulation.faults.cluster import Cluster
@@ -35,26 +36,17 @@ SHOWN = ("no key", "an unknown key", "a key without its secret", "an old key", "
 MOST_EPOCH = 2**52
 
 
-class Knocker:
+class Knocker(Stranger):
     """Asks the tracker and nodes, again and again, with a key that does not let it in.
 
     With a reader's it is let in, and says what readers may not.
     """
 
     def __init__(self, cluster: "Cluster", number: int, rng: random.Random) -> None:
-        self.name = f"stranger{number}"
-        self._cluster = cluster
-        self._rng = rng
+        super().__init__(cluster, number, rng)
         self._address = f"tcp://10.0.0.{number}:5000"
-        self._process = cluster.add_stranger(self.name, number)
 
-    def begin(self) -> None:
-        self._process.start(self._knock, "knock")
-
-    def end(self) -> None:
-        self._process.kill()
-
-    def _knock(self) -> None:
+    def _do(self) -> None:
         context: Any = zmq.Context()
         rng, loop = self._rng, self._cluster.loop
         while True:

@@ -37,16 +37,36 @@ SLOW_S = 6.0
 TODAY_MS = 1_800_000_000_000  # An epoch as the nodes have it.
 
 
-class Liar:
-    """A holder that cannot be trusted; `kind` says how it lies."""
+class Stranger:
+    """A host with a program of its own, which does one thing for as long as it runs."""
 
-    def __init__(self, cluster: "Cluster", number: int, kind: str, rng: random.Random) -> None:
-        self.name = f"liar{number}"
-        self.kind = kind
+    WORD = "stranger"
+
+    def __init__(self, cluster: "Cluster", number: int, rng: random.Random) -> None:
+        self.name = f"{self.WORD}{number}"
         self._cluster = cluster
         self._rng = rng
-        self._address = f"tcp://10.0.0.{number}:5000"
         self._process = cluster.add_stranger(self.name, number)
+
+    def begin(self) -> None:
+        self._process.start(self._do, self.WORD)
+
+    def end(self) -> None:
+        self._process.kill()
+
+    def _do(self) -> None:
+        raise NotImplementedError
+
+
+class Liar(Stranger):
+    """A holder that cannot be trusted; `kind` says how it lies."""
+
+    WORD = "liar"
+
+    def __init__(self, cluster: "Cluster", number: int, kind: str, rng: random.Random) -> None:
+        super().__init__(cluster, number, rng)
+        self.kind = kind
+        self._address = f"tcp://10.0.0.{number}:5000"
         self._sequence = 0
         self._seen: dict[str, None] = {}
         cluster.liars.append(self.name)
@@ -54,9 +74,6 @@ class Liar:
     def begin(self) -> None:
         self._process.start(self._serve, "serve")
         self._process.start(self._announce, "announce")
-
-    def end(self) -> None:
-        self._process.kill()
 
     # To the tracker.
 
@@ -221,21 +238,12 @@ KINDS = (
 )
 
 
-class Replayer:
+class Replayer(Stranger):
     """Says again to the tracker what others have said to it, late and out of order."""
 
-    def __init__(self, cluster: "Cluster", number: int, rng: random.Random) -> None:
-        self._cluster = cluster
-        self._rng = rng
-        self._process = cluster.add_stranger(f"replayer{number}", number)
+    WORD = "replayer"
 
-    def begin(self) -> None:
-        self._process.start(self._replay, "replay")
-
-    def end(self) -> None:
-        self._process.kill()
-
-    def _replay(self) -> None:
+    def _do(self) -> None:
         context: Any = zmq.Context()
         sock = context.socket(zmq.DEALER)
         sock.setsockopt(zmq.RECONNECT_IVL, 500)
@@ -250,22 +258,12 @@ class Replayer:
                     sock.send_multipart(self._rng.choice(heard))
 
 
-class Complainer:
+class Complainer(Stranger):
     """Tells honest holders again and again that their chunks are wrong."""
 
-    def __init__(self, cluster: "Cluster", number: int, rng: random.Random) -> None:
-        self._cluster = cluster
-        self._rng = rng
-        self.name = f"complainer{number}"
-        self._process = cluster.add_stranger(self.name, number)
+    WORD = "complainer"
 
-    def begin(self) -> None:
-        self._process.start(self._complain, "complain")
-
-    def end(self) -> None:
-        self._process.kill()
-
-    def _complain(self) -> None:
+    def _do(self) -> None:
         context: Any = zmq.Context()
         cluster, rng = self._cluster, self._rng
         while True:

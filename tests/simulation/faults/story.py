@@ -27,7 +27,7 @@ from tests.simulation.faults import (
 from tests.simulation.faults.cluster import Cluster
 from tests.simulation.faults.disk import Habits
 from tests.simulation.faults.knocking import Knocker
-from tests.simulation.faults.liars import KINDS, Complainer, Liar, Replayer
+from tests.simulation.faults.liars import KINDS, Complainer, Liar, Replayer, Stranger
 from tests.simulation.faults.threads import Loop, StuckError
 from tests.simulation.faults.trace import Finding
 from tests.simulation.faults.users import User
@@ -60,7 +60,7 @@ class Story:
         self.rng = cluster.rng
         self.users: dict[str, User] = {}
         self.names: dict[str, bool] = {}  # And whether it is a tree.
-        self.liars: list[Liar | Complainer | Replayer | Knocker] = []
+        self.liars: list[Stranger] = []
         self.healed_s = 0.0
         self.has_pushes = False
         self.has_readers = False
