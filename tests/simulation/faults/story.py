@@ -26,7 +26,6 @@ from tests.simulation.faults import (
 )
 from tests.simulation.faults.cluster import Cluster
 from tests.simulation.faults.disk import Habits
-from tests.simulation.faults.knocking import Knocker
 from tests.simulation.faults.liars import KINDS, Complainer, Liar, Replayer, Stranger
 from tests.simulation.faults.threads import Loop, StuckError
 from tests.simulation.faults.trace import Finding
