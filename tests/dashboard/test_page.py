@@ -57,6 +57,7 @@ def row(page: "Page", name: str) -> str:
 
 def test_shows_nodes_things_and_pushes(page: "Page", running: tuple[Cluster, str]) -> None:
     cluster, _ = running
+    page.wait_for_selector("tr[data-key='n1']:has-text('idle')")  # It has hashed all, and says so.
     assert "n1 idle" in row(page, "n1")
     assert "n3 never seen" in row(page, "n3")
     page.click("text=Pushes >> nth=1")

@@ -1,8 +1,10 @@
 """Free addresses, and waiting for what other threads do."""
 
+import contextlib
 import itertools
 import os
 import socket
+import stat
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -52,13 +54,12 @@ def bounds_of(port: int, option: int) -> list[int]:
     """Return the bounds of this process's connections from `port`."""
     bounds = []
     for number in [int(entry.name) for entry in Path("/proc/self/fd").iterdir()]:
-        try:
-            with socket.socket(fileno=os.dup(number)) as one:
-                one.getpeername()
-                if one.family != socket.AF_UNIX and one.getsockname()[1] == port:
-                    bounds.append(one.getsockopt(socket.IPPROTO_TCP, option))
-        except OSError:
-            pass
+        with contextlib.suppress(OSError):
+            if stat.S_ISSOCK(os.fstat(number).st_mode):
+                with socket.socket(fileno=os.dup(number)) as one:
+                    one.getpeername()
+                    if one.family != socket.AF_UNIX and one.getsockname()[1] == port:
+                        bounds.append(one.getsockopt(socket.IPPROTO_TCP, option))
     return bounds
 
 
